@@ -1,0 +1,45 @@
+//! An element of a page that a change redraws, and how those that wait are folded.
+
+/// An element with an id, whole, as it looks now. Drawing it twice changes nothing; a newer one replaces an older one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fragment {
+    /// The element's `id`, without `#`.
+    pub id: String,
+    /// The whole element, exactly one root, with that id. SVG is a whole `<svg>`.
+    pub html: String,
+    /// The fragment that this one stands in, if any: drawing that one draws this one too.
+    pub within: Option<&'static str>,
+}
+
+/// Leaves out what need not be sent: of several with one id the last stays; what stands in another of them goes.
+/// The order of what stays is that of its last appearance.
+pub fn fold(fragments: Vec<Fragment>) -> Vec<Fragment> {
+    let mut kept: Vec<Fragment> = Vec::with_capacity(fragments.len());
+    for fragment in fragments {
+        kept.retain(|earlier| earlier.id != fragment.id);
+        kept.push(fragment);
+    }
+    let ids: std::collections::BTreeSet<String> = kept.iter().map(|f| f.id.clone()).collect();
+    kept.retain(|f| f.within.is_none_or(|outer| !ids.contains(outer)));
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fragment(id: &str, html: &str, within: Option<&'static str>) -> Fragment {
+        Fragment { id: id.to_owned(), html: html.to_owned(), within }
+    }
+
+    #[test]
+    fn the_newest_of_one_id_stays_and_an_outer_one_replaces_its_inner_ones() {
+        let folded = fold(vec![
+            fragment("bulb", "old", None),
+            fragment("ams_usercount", "1", Some("regions")),
+            fragment("regions", "all", None),
+            fragment("bulb", "new", None),
+        ]);
+        assert_eq!(folded, vec![fragment("regions", "all", None), fragment("bulb", "new", None)]);
+    }
+}

@@ -1,0 +1,165 @@
+//! Names of things, one type each, so that a user can never be passed where a room is meant.
+
+use std::fmt;
+use std::sync::Arc;
+
+use minicbor::{Decode, Encode};
+
+/// SHA-256, handed in from outside: core has no dependency that could compute it.
+pub type Digest = fn(&[u8]) -> [u8; 32];
+
+/// A region's short code, such as `yyz`: 1 to 16 bytes of lower-case letters, digits and `-`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Region(#[n(0)] String);
+
+impl Region {
+    /// The region of this code, or `None` where it is empty, longer than 16 bytes or has another character.
+    pub fn new(code: &str) -> Option<Self> {
+        let fits = (1..=16).contains(&code.len())
+            && code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        fits.then(|| Self(code.to_owned()))
+    }
+
+    /// The code.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A node's name, unique in the mesh: 1 to 64 bytes, printable, no space.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
+#[cbor(transparent)]
+pub struct NodeName(#[n(0)] String);
+
+impl NodeName {
+    /// The name, or `None` where it is empty, longer than 64 bytes, or holds a space or a control character.
+    pub fn new(name: &str) -> Option<Self> {
+        let fits = (1..=64).contains(&name.len()) && !name.chars().any(|c| c.is_whitespace() || c.is_control());
+        fits.then(|| Self(name.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The first 8 bytes of the hash of a node's name: how nodes are named in lists, so that a heartbeat stays small.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
+#[cbor(transparent)]
+pub struct NodeHash(#[n(0)] pub u64);
+
+impl NodeHash {
+    /// Of this name.
+    pub fn of(name: &NodeName, digest: Digest) -> Self {
+        let bytes = digest(name.as_str().as_bytes());
+        Self(u64::from_be_bytes(bytes[..8].try_into().expect("a digest has 32 bytes")))
+    }
+}
+
+impl fmt::Display for NodeHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// What a page joins: a name of 1 to 1,024 bytes. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Room(Arc<str>);
+
+impl Room {
+    /// Longest name in bytes.
+    pub const NAME_BYTES_MAX: usize = 1_024;
+
+    /// The room of this name, or `None` where the name is empty or too long.
+    pub fn new(name: &str) -> Option<Self> {
+        (1..=Self::NAME_BYTES_MAX).contains(&name.len()).then(|| Self(name.into()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The hash that stands for the name in rows.
+    pub fn hash(&self, digest: Digest) -> RoomHash {
+        let bytes = digest(self.0.as_bytes());
+        RoomHash(bytes[..16].try_into().expect("a digest has 32 bytes"))
+    }
+}
+
+impl fmt::Display for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// 128 bits of the hash of a room's name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
+#[cbor(transparent)]
+pub struct RoomHash(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 16]);
+
+/// A person as we know them: all their connections share it. Made by the server (design: identity), never shown.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
+#[cbor(transparent)]
+pub struct UserId(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 32]);
+
+impl UserId {
+    /// What others see of this user in that room; nobody can be followed by it from room to room.
+    pub fn public(&self, room: &Room, digest: Digest) -> PublicId {
+        let mut bytes = Vec::with_capacity(room.as_str().len() + 32);
+        bytes.extend_from_slice(room.as_str().as_bytes());
+        bytes.extend_from_slice(&self.0);
+        PublicId(digest(&bytes))
+    }
+}
+
+/// A user as one room's other visitors see them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PublicId(pub [u8; 32]);
+
+impl PublicId {
+    /// The eight hexadecimal digits that a page shows: `1A2B3C4D`.
+    pub fn short(&self) -> String {
+        self.0[..4].iter().map(|b| format!("{b:02X}")).collect()
+    }
+
+    /// All of it in lower-case hexadecimal digits.
+    pub fn long(&self) -> String {
+        self.0.iter().map(|b| format!("{b:02x}")).collect()
+    }
+}
+
+/// One WebSocket of this node, for as long as the process runs; never used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnectionId(pub u64);
+
+/// One subscription of a connection, numbered by the socket; never used again on that connection.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SubscriptionId(pub u32);
+
+/// One reading session to another node, numbered by the mesh; never used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LinkId(pub u64);
+
+/// A named audience on this node.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Stream {
+    /// Everybody in the room.
+    Room(Room),
+    /// All tabs that one user has in the room.
+    User(Room, UserId),
+}

@@ -1,0 +1,266 @@
+//! What can happen to a node, and what a node can order. Inputs are past tense, outputs are orders.
+
+use std::sync::Arc;
+
+use crate::app::{Outcome, ReflexCall};
+use crate::fragment::Fragment;
+use crate::id::{ConnectionId, LinkId, NodeHash, Region, Room, Stream, SubscriptionId, UserId};
+use crate::room::{MeshView, RoomView};
+
+/// The moment of an input. Deadlines use only the first clock, stamps only the second.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Now {
+    /// Milliseconds of a clock that never jumps.
+    pub mono_ms: u64,
+    /// Milliseconds since 1970 of a clock that may be wrong.
+    pub wall_ms: u64,
+}
+
+/// How a connection ended: it decides how long its tab still counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// With a close frame from the browser, or by unsubscribing.
+    Closed,
+    /// Without a word: the stock client is back in 6 to 18 s.
+    Lost,
+    /// A pong was missing, or the browser took nothing.
+    Unanswered,
+}
+
+/// Something that happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// 200 ms have passed, or the moment of [`Node::wake_at_ms`](crate::Node::wake_at_ms) has come.
+    Ticked,
+    /// A connection's subscription to a room was confirmed. The hub already listens to the room's stream for it.
+    Joined {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Which of its subscriptions: the whole room is shown there.
+        subscription: SubscriptionId,
+        /// Which room.
+        room: Room,
+        /// Whose socket it is.
+        user: UserId,
+        /// Display data of the member, kept with the row; at most 1 KiB.
+        info: Vec<u8>,
+    },
+    /// A connection's subscription to its own user's stream was confirmed; the hub already listens.
+    Listened {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Which of its subscriptions: who "you" are is shown there.
+        subscription: SubscriptionId,
+        /// In which room.
+        room: Room,
+        /// Whose socket it is.
+        user: UserId,
+    },
+    /// One subscription (to a room or to a user's stream) ended, the socket goes on.
+    Unsubscribed {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Which of its subscriptions.
+        subscription: SubscriptionId,
+    },
+    /// A socket ended, and with it all its subscriptions.
+    Disconnected {
+        /// Which socket.
+        connection: ConnectionId,
+        /// How.
+        ended: Ended,
+    },
+    /// This node served that user a page of the room: what it leaves lingers longer, until a connection follows.
+    Served {
+        /// Which room.
+        room: Room,
+        /// Who.
+        user: UserId,
+    },
+    /// A click arrived.
+    Clicked {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Its subscription to the reflex channel: the answer goes there.
+        subscription: SubscriptionId,
+        /// The room that the channel's signed parameter names.
+        room: Room,
+        /// Whose socket it is.
+        user: UserId,
+        /// What was clicked.
+        call: ReflexCall,
+    },
+    /// The socket's own ping was answered.
+    Ponged {
+        /// Which socket.
+        connection: ConnectionId,
+        /// The round trip in ms.
+        round_trip_ms: u32,
+    },
+
+    /// The configured addresses of other nodes as they resolve now; our own are left out.
+    Resolved {
+        /// `quic/host:port`, each a number.
+        addresses: Vec<String>,
+    },
+    /// A dial ended: with a link, or with a sentence about why not.
+    Dialled {
+        /// What was dialled.
+        address: String,
+        /// The reading session, or the reason.
+        result: Result<LinkId, String>,
+    },
+    /// A link delivered what its other end published.
+    Received {
+        /// Which link.
+        link: LinkId,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// A question came from another node over our listening session.
+    Asked {
+        /// For the answer.
+        question: u64,
+        /// The query.
+        bytes: Vec<u8>,
+    },
+    /// A question of ours was answered, or not within its time.
+    Answered {
+        /// Which question.
+        question: u64,
+        /// The answer; `None` when there was none.
+        bytes: Option<Vec<u8>>,
+    },
+
+    /// SIGTERM: say *draining*, change no row any more.
+    Drained,
+    /// All sockets are closed: say *goodbye*.
+    Emptied,
+}
+
+/// How urgent a message between nodes is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Urgency {
+    /// Deltas, heartbeats, facts.
+    High,
+    /// Pages of tables and of facts.
+    Low,
+}
+
+/// Something to carry out. Nothing here is waited for.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// Draw on every page of this node that listens to the stream.
+    Broadcast {
+        /// Who.
+        stream: Stream,
+        /// What, in order.
+        fragments: Arc<[Fragment]>,
+    },
+    /// Draw on one socket only, in answer to one subscription: the room whole, or who "you" are.
+    Show {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Which of its subscriptions.
+        subscription: SubscriptionId,
+        /// What, in order. Shared by all who are shown the same version of a room.
+        fragments: Arc<[Fragment]>,
+    },
+    /// Answer a click.
+    Answer {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Its subscription to the reflex channel.
+        subscription: SubscriptionId,
+        /// As it came with the call.
+        echo: String,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// A room has a new view: pages and the API read that from now on.
+    View(Arc<RoomView>),
+    /// The last connection anywhere has left a room that holds no fact: its view may be forgotten.
+    Forget(Room),
+    /// How many tabs a user has in a room now, over all nodes; 0: forget it. For the next page's first byte.
+    Tabs {
+        /// Which room.
+        room: Room,
+        /// Who.
+        user: UserId,
+        /// How many.
+        tabs: u32,
+    },
+    /// The mesh has a new view.
+    Mesh(Arc<MeshView>),
+    /// Keep this on disk under this key (at most 128 bytes), or take it off.
+    Keep {
+        /// Unique.
+        key: Vec<u8>,
+        /// `None`: take it off.
+        record: Option<Vec<u8>>,
+    },
+    /// Keep the addresses of nodes that were heard, for the next start.
+    Remember {
+        /// All of them.
+        addresses: Vec<String>,
+    },
+
+    /// Publish on the listening session.
+    Publish {
+        /// One reader, or all.
+        to: Option<NodeHash>,
+        /// The message.
+        bytes: Vec<u8>,
+        /// How urgent.
+        urgency: Urgency,
+    },
+    /// Ask the node at the other end of a link; it answers within 2 s or not at all.
+    Ask {
+        /// Which link.
+        link: LinkId,
+        /// For the answer.
+        question: u64,
+        /// The query.
+        bytes: Vec<u8>,
+        /// How urgent.
+        urgency: Urgency,
+    },
+    /// Answer a question.
+    Reply {
+        /// Which question.
+        question: u64,
+        /// The answer.
+        bytes: Vec<u8>,
+        /// How urgent.
+        urgency: Urgency,
+    },
+    /// Open a reading session there.
+    Dial {
+        /// `quic/host:port`.
+        address: String,
+    },
+    /// Close a reading session.
+    HangUp {
+        /// Which.
+        link: LinkId,
+    },
+    /// Tell the operator.
+    Tell(Notice),
+    /// Goodbye is said and has been repeated: the process may end.
+    Finish,
+    /// This node must not go on, for this reason.
+    Abort(String),
+}
+
+/// What an operator reads in the log: the life of nodes and links.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Notice {
+    /// Somebody should act.
+    pub warning: bool,
+    /// The other node, where one is concerned.
+    pub peer: Option<String>,
+    /// Its region.
+    pub region: Option<Region>,
+    /// A sentence that reads alone.
+    pub message: String,
+}

@@ -1,0 +1,23 @@
+//! Decides what is true: who is present where, which facts hold, and what of a page changes.
+//!
+//! Start at [`Node`]: it is one function, `handle(input, now) -> outputs`. Inside there is no clock, socket, task,
+//! chance or order of a hash map, so whole worlds of nodes run in one seeded loop.
+//!
+//! A click writes a fact ([`App::reflex`]); facts travel; every page change, in the region of the click and in all
+//! others, is drawn by the code that reacts to a changed fact ([`App::render`]).
+
+mod app;
+mod fragment;
+mod id;
+mod input;
+mod node;
+mod room;
+
+pub use app::{App, Author, Change, Outcome, ReflexCall, Refusal, Visit, Write};
+pub use fragment::{Fragment, fold};
+pub use id::{
+    ConnectionId, Digest, LinkId, NodeHash, NodeName, PublicId, Region, Room, RoomHash, Stream, SubscriptionId, UserId,
+};
+pub use input::{Ended, Input, Notice, Now, Output, Urgency};
+pub use node::{Node, Settings};
+pub use room::{Entry, MeshView, NodeView, Place, RegionState, RegionView, RoomView};
