@@ -1,1 +1,71 @@
-//! .
+//! Carries: HTTP, WebSockets, the mesh, the disk. It knows nothing of what is drawn and decides nothing about presence.
+//!
+//! | File | Without it |
+//! |---|---|
+//! | `config` | no setting could be given, or a wrong one would be found out at night |
+//! | `telemetry` | nobody could follow a node's life |
+//! | `secret`, `identity` | nobody could be told from anybody else |
+//! | `web`, `api` | nothing would be served |
+//! | `socket`, `hub` | nothing would be live |
+//! | `driver`, `views` | nobody would feed the node, nobody could read what it knows |
+//! | `mesh`, `certificate` | a node would be alone |
+//! | `store` | a restart would forget |
+
+mod config;
+
+use std::sync::Arc;
+
+pub use config::{Config, one_line};
+use presence_core::{App, Place, Region};
+
+/// What a site brings besides its app.
+#[derive(Clone, Copy, Debug)]
+pub struct Site {
+    /// The room of the page at `/`, and the name under which its visitors' identities are made: a constant of the site,
+    /// never a host name, or one browser would be two users in two regions.
+    pub name: &'static str,
+    /// Files that pages refer to.
+    pub assets: &'static [Asset],
+    /// The place of a region's code, for a node that was told none.
+    pub place: fn(&Region) -> Option<Place>,
+}
+
+/// A file that pages refer to, kept by browsers for ever: its path changes with its content.
+#[derive(Clone, Copy, Debug)]
+pub struct Asset {
+    /// `/assets/app-1a2b3c4d.js`.
+    pub path: &'static str,
+    /// `text/javascript; charset=utf-8`.
+    pub content_type: &'static str,
+    /// As it is.
+    pub body: &'static [u8],
+    /// Compressed with gzip, where that is smaller.
+    pub gzip: Option<&'static [u8]>,
+    /// Compressed with brotli, where that is smaller.
+    pub brotli: Option<&'static [u8]>,
+}
+
+/// One node, ready to run.
+pub struct Server {
+    config: Config,
+    app: Arc<dyn App>,
+    site: Site,
+}
+
+impl Server {
+    /// A node with these settings that serves this app.
+    pub fn new(config: Config, app: impl App, site: Site) -> Self {
+        Self { config, app: Arc::new(app), site }
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains.
+    ///
+    /// # Errors
+    ///
+    /// With one sentence that says what to do: a setting that can't be, an address that is taken, another node of this
+    /// name.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let _ = (&self.config, &self.app, &self.site);
+        Ok(())
+    }
+}
