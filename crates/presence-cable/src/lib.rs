@@ -1,1 +1,18 @@
-//! .
+//! Translates: Action Cable, StimulusReflex and CableReady JSON to and from core's words.
+//!
+//! Nothing here decides or carries. A browser's frame becomes a [`Command`]; what a subscription asks for becomes a
+//! [`Channel`]; a click becomes core's `ReflexCall`. Core's fragments and outcomes become *bodies*, the second half of
+//! a message frame: the first half is the [`Identifier`] of the subscription it goes to, so that a body is encoded
+//! once for everybody.
+
+mod command;
+mod error;
+mod identifier;
+mod message;
+mod reflex;
+
+pub use command::Command;
+pub use error::CableError;
+pub use identifier::{Channel, Identifier};
+pub use message::{CABLE_READY_VERSION, PROTOCOL, PROTOCOL_UNSUPPORTED, WELCOME, disconnect, morphs, ping};
+pub use reflex::{Answer, answer, reflex_call};

@@ -1,0 +1,120 @@
+//! Server to browser: frames that need no subscription, and the body that draws fragments on a page.
+
+use std::fmt::Write;
+
+use presence_core::Fragment;
+
+/// The subprotocol that we speak.
+pub const PROTOCOL: &str = "actioncable-v1-json";
+/// What the stock client offers beside it; a server that selects this one tells the client to give up.
+pub const PROTOCOL_UNSUPPORTED: &str = "actioncable-unsupported";
+/// The version of the `cable_ready` client that pages load. The StimulusReflex client drops every message that names
+/// another one.
+pub const CABLE_READY_VERSION: &str = "5.0.6";
+/// The first frame on every connection.
+pub const WELCOME: &str = r#"{"type":"welcome"}"#;
+
+/// A sign of life; the client reconnects after 6 s without any frame.
+pub fn ping(unix_seconds: u64) -> String {
+    format!(r#"{{"type":"ping","message":{unix_seconds}}}"#)
+}
+
+/// Tells the client why it is about to be closed. With `reconnect` false it never comes back by itself.
+pub fn disconnect(reason: &str, reconnect: bool) -> String {
+    format!(r#"{{"type":"disconnect","reason":{},"reconnect":{reconnect}}}"#, quoted(reason))
+}
+
+/// The body of a message that draws these fragments, in order: one CableReady `morph` of `#id` each.
+pub fn morphs(fragments: &[Fragment]) -> String {
+    let html: usize = fragments.iter().map(|f| f.html.len() + f.html.len() / 8 + f.id.len() + 64).sum();
+    let mut body = String::with_capacity(html + 80);
+    body.push_str(BODY_BEGIN);
+    for (index, fragment) in fragments.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        let selector = quoted(&selector(&fragment.id));
+        let html = quoted(&fragment.html);
+        write!(body, r#"{comma}{{"operation":"morph","selector":{selector},"html":{html}}}"#)
+            .expect("writing to a string can't fail");
+    }
+    end_body(&mut body);
+    body
+}
+
+/// A body begins with the comma after the identifier.
+pub(crate) const BODY_BEGIN: &str = r#","message":{"cableReady":true,"operations":["#;
+
+pub(crate) fn end_body(body: &mut String) {
+    write!(body, r#"],"version":"{CABLE_READY_VERSION}"}}}}"#).expect("writing to a string can't fail");
+}
+
+pub(crate) fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("text is always JSON")
+}
+
+/// `#id` in CSS: an id may begin with a digit (a region's code does), a selector may not.
+fn selector(id: &str) -> String {
+    let mut selector = String::with_capacity(id.len() + 8);
+    selector.push('#');
+    let mut before = None;
+    for c in id.chars() {
+        let starts = before.is_none() || (before == Some('-') && selector.len() == 2);
+        if c.is_ascii_digit() && starts {
+            write!(selector, "\\{:x} ", u32::from(c)).expect("writing to a string can't fail");
+        } else if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') || !c.is_ascii() {
+            selector.push(c);
+        } else if c.is_ascii_control() {
+            write!(selector, "\\{:x} ", u32::from(c)).expect("writing to a string can't fail");
+        } else {
+            selector.extend(['\\', c]);
+        }
+        before = Some(c);
+    }
+    selector
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::Identifier;
+
+    #[test]
+    fn fragments_become_morphs_in_order() {
+        let fragments = [
+            Fragment { id: "lightbulb".to_owned(), html: "<i id=\"lightbulb\">\n</i>".to_owned(), within: None },
+            Fragment { id: "yyz_usercount".to_owned(), html: "<b></b>".to_owned(), within: Some("regions") },
+        ];
+        let frame = format!("{}{}", Identifier::new("{}").opening(), morphs(&fragments));
+        assert_eq!(
+            serde_json::from_str::<Value>(&frame).unwrap(),
+            json!({"identifier": "{}", "message": {"cableReady": true, "version": "5.0.6", "operations": [
+                {"operation": "morph", "selector": "#lightbulb", "html": "<i id=\"lightbulb\">\n</i>"},
+                {"operation": "morph", "selector": "#yyz_usercount", "html": "<b></b>"},
+            ]}})
+        );
+    }
+
+    #[test]
+    fn a_selector_is_css_whatever_the_id() {
+        for (id, css) in [
+            ("yyz_usercount", "#yyz_usercount"),
+            ("3ab-x", "#\\33 ab-x"),
+            ("-3", "#-\\33 "),
+            ("a.b:c", "#a\\.b\\:c"),
+            ("é", "#é"),
+            ("a\nb", "#a\\a b"),
+        ] {
+            assert_eq!(selector(id), css);
+        }
+    }
+
+    #[test]
+    fn control_frames_are_as_recorded() {
+        assert_eq!(ping(1_795_495_953), r#"{"type":"ping","message":1795495953}"#);
+        assert_eq!(
+            disconnect("unauthorized", false),
+            r#"{"type":"disconnect","reason":"unauthorized","reconnect":false}"#
+        );
+    }
+}
