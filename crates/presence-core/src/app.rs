@@ -92,6 +92,9 @@ pub enum Write {
 /// What became different in a room. Local or from the other side of the world, a change looks the same.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Change {
+    /// Somebody has just arrived, or missed something: every fragment of the room that is the same for all, also those
+    /// of registers and logs that hold nothing.
+    Everything,
     /// Which regions are known, or the state of one, or its round-trip time.
     Regions,
     /// How many users, tabs or unsure ones there are in the whole room.

@@ -7,11 +7,17 @@
 //! others, is drawn by the code that reacts to a changed fact ([`App::render`]).
 
 mod app;
+mod clock;
+mod drawing;
+mod facts;
 mod fragment;
 mod id;
 mod input;
 mod node;
+mod own;
+mod presence;
 mod room;
+mod row;
 
 pub use app::{App, Author, Change, Outcome, ReflexCall, Refusal, Visit, Write};
 pub use fragment::{Fragment, fold};

@@ -1,0 +1,280 @@
+//! From a change to the browsers: gathers what became different in a room, makes its view, and has the app draw it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::app::{App, Author, Change};
+use crate::facts::{Facts, Kept};
+use crate::fragment::{Fragment, fold};
+use crate::id::{ConnectionId, Digest, Region, Room, RoomHash, Stream, SubscriptionId, UserId};
+use crate::input::Output;
+use crate::own::{Own, row_key};
+use crate::presence::{Counts, Dirty, Presence};
+use crate::room::{Entry, RegionView, RoomView};
+
+/// A quiet room is drawn at once; the next time not before this.
+const GAP_MS: u64 = 20;
+/// The gap grows by a millisecond for so many watchers, so that a large room costs a bounded stream of bytes.
+const WATCHERS_PER_MS: u64 = 25;
+/// The longest gap.
+const GAP_MAX_MS: u64 = 5_000;
+
+/// What is drawn from.
+pub(crate) struct Source<'a> {
+    pub(crate) presence: &'a Presence,
+    pub(crate) facts: &'a Facts,
+    pub(crate) own: &'a Own,
+    pub(crate) app: &'a dyn App,
+    /// Regions without any room's numbers.
+    pub(crate) regions: &'a [RegionView],
+    pub(crate) here: &'a Region,
+    pub(crate) digest: Digest,
+    /// The node's time, and the latest stamp that is shown.
+    pub(crate) time_ms: u64,
+    pub(crate) limit_ms: u64,
+}
+
+/// Somebody to whom a room is to be shown whole.
+#[derive(Clone, Debug)]
+struct Arrival {
+    connection: ConnectionId,
+    subscription: SubscriptionId,
+    /// For a user's own stream.
+    user: Option<UserId>,
+}
+
+/// All rooms' pages.
+#[derive(Debug, Default)]
+pub(crate) struct Drawing {
+    sheets: BTreeMap<Room, Sheet>,
+    due: BTreeSet<(u64, Room)>,
+    arrivals: Vec<(Room, Arrival)>,
+}
+
+#[derive(Debug, Default)]
+struct Sheet {
+    view: Option<Arc<RoomView>>,
+    pending: Pending,
+    due_ms: Option<u64>,
+    not_before_ms: u64,
+    snapshot: Option<Arc<[Fragment]>>,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    all: bool,
+    regions: bool,
+    dirty: Dirty,
+    registers: BTreeSet<String>,
+    logs: BTreeSet<String>,
+}
+
+impl Drawing {
+    fn touch(&mut self, room: &Room, now_ms: u64) -> &mut Pending {
+        let sheet = self.sheets.entry(room.clone()).or_default();
+        if sheet.due_ms.is_none() {
+            let due_ms = sheet.not_before_ms.max(now_ms);
+            sheet.due_ms = Some(due_ms);
+            self.due.insert((due_ms, room.clone()));
+        }
+        &mut sheet.pending
+    }
+
+    /// Rows of a room have changed.
+    pub(crate) fn counted(&mut self, room: &Room, dirty: Dirty, now_ms: u64) {
+        let pending = &mut self.touch(room, now_ms).dirty;
+        pending.counts |= dirty.counts;
+        pending.regions.extend(dirty.regions);
+        pending.users.extend(dirty.users);
+    }
+
+    /// A register was set or ran out.
+    pub(crate) fn set(&mut self, room: &Room, key: &str, now_ms: u64) {
+        self.touch(room, now_ms).registers.insert(key.to_owned());
+    }
+
+    /// A log has another content.
+    pub(crate) fn logged(&mut self, room: &Room, key: &str, now_ms: u64) {
+        self.touch(room, now_ms).logs.insert(key.to_owned());
+    }
+
+    /// Which regions there are, or the state of one, is different: on every page.
+    pub(crate) fn regions_changed(&mut self, now_ms: u64) {
+        let rooms: Vec<Room> = self.sheets.keys().cloned().collect();
+        for room in rooms {
+            self.touch(&room, now_ms).regions = true;
+        }
+    }
+
+    /// Makes sure that a room has a view.
+    pub(crate) fn open(&mut self, room: &Room, now_ms: u64) {
+        if self.sheets.get(room).is_none_or(|sheet| sheet.view.is_none()) {
+            self.touch(room, now_ms).all = true;
+        }
+    }
+
+    /// Shows the room whole to one subscription, once its view is up to date.
+    pub(crate) fn arrived(
+        &mut self,
+        room: &Room,
+        (connection, subscription): (ConnectionId, SubscriptionId),
+        user: Option<UserId>,
+        now_ms: u64,
+    ) {
+        self.open(room, now_ms);
+        self.arrivals.push((room.clone(), Arrival { connection, subscription, user }));
+    }
+
+    /// When something is due to be drawn.
+    pub(crate) fn due_ms(&self) -> Option<u64> {
+        self.due.first().map(|(due_ms, _)| *due_ms)
+    }
+
+    /// The view of a room as it was published last.
+    pub(crate) fn view(&self, room: &Room) -> Option<&Arc<RoomView>> {
+        self.sheets.get(room).and_then(|sheet| sheet.view.as_ref())
+    }
+
+    /// Draws what is due, then shows rooms to who has arrived.
+    pub(crate) fn draw(&mut self, source: &Source<'_>, now_ms: u64, outputs: &mut Vec<Output>) {
+        while let Some((due_ms, room)) = self.due.first().cloned() {
+            if due_ms > now_ms {
+                break;
+            }
+            self.due.pop_first();
+            let sheet = self.sheets.get_mut(&room).expect("what is due has a sheet");
+            if sheet.draw(&room, source, now_ms, outputs) {
+                self.sheets.remove(&room);
+            }
+        }
+        for (room, arrival) in std::mem::take(&mut self.arrivals) {
+            let Some(sheet) = self.sheets.get_mut(&room) else { continue };
+            let fragments = match arrival.user {
+                None => sheet.whole(source),
+                Some(user) => sheet.yours(user, source),
+            };
+            let (connection, subscription) = (arrival.connection, arrival.subscription);
+            outputs.push(Output::Show { connection, subscription, fragments });
+        }
+    }
+}
+
+impl Sheet {
+    /// Draws what waits; whether the room may be forgotten.
+    fn draw(&mut self, room: &Room, source: &Source<'_>, now_ms: u64, outputs: &mut Vec<Output>) -> bool {
+        let pending = std::mem::take(&mut self.pending);
+        let hash = room.hash(source.digest);
+        let audience = source.own.audience(&hash);
+        self.due_ms = None;
+        self.not_before_ms = now_ms + (GAP_MS + u64::from(audience) / WATCHERS_PER_MS).min(GAP_MAX_MS);
+        self.snapshot = None;
+        let version = self.view.as_ref().map_or(1, |view| view.version + 1);
+        let view = Arc::new(view(room, &hash, version, source));
+        self.view = Some(Arc::clone(&view));
+        outputs.push(Output::View(Arc::clone(&view)));
+        if audience > 0 {
+            let fragments: Vec<Fragment> =
+                pending.changes().iter().flat_map(|change| source.app.render(change, &view)).collect();
+            if !fragments.is_empty() {
+                outputs
+                    .push(Output::Broadcast { stream: Stream::Room(room.clone()), fragments: fold(fragments).into() });
+            }
+        }
+        for user in &pending.dirty.users {
+            let tabs = source.presence.tabs(&row_key(hash, *user));
+            outputs.push(Output::Tabs { room: room.clone(), user: *user, tabs });
+            if audience > 0 {
+                let change = Change::Tabs { user: user.public(room, source.digest), tabs };
+                let fragments = source.app.render(&change, &view);
+                outputs
+                    .push(Output::Broadcast { stream: Stream::User(room.clone(), *user), fragments: fragments.into() });
+            }
+        }
+        let over = source.presence.room(&hash).is_none() && audience == 0;
+        let over = over && view.registers.is_empty() && view.logs.is_empty();
+        if over {
+            outputs.push(Output::Forget(room.clone()));
+        }
+        over
+    }
+
+    /// The whole room as fragments, made once per view.
+    fn whole(&mut self, source: &Source<'_>) -> Arc<[Fragment]> {
+        let Some(view) = &self.view else { return Arc::default() };
+        let snapshot = self.snapshot.get_or_insert_with(|| fold(source.app.render(&Change::Everything, view)).into());
+        Arc::clone(snapshot)
+    }
+
+    /// Who "you" are.
+    fn yours(&self, user: UserId, source: &Source<'_>) -> Arc<[Fragment]> {
+        let Some(view) = &self.view else { return Arc::default() };
+        let tabs = source.presence.tabs(&row_key(view.room.hash(source.digest), user));
+        let user = user.public(&view.room, source.digest);
+        let changes = [Change::You { user }, Change::Tabs { user, tabs }];
+        changes.iter().flat_map(|change| source.app.render(change, view)).collect()
+    }
+}
+
+impl Pending {
+    fn changes(&self) -> Vec<Change> {
+        if self.all {
+            return vec![Change::Everything];
+        }
+        let regions = self.regions.then_some(Change::Regions);
+        let counts = (self.regions || self.dirty.counts).then_some(Change::Counts);
+        regions
+            .into_iter()
+            .chain(counts)
+            .chain(self.dirty.regions.iter().cloned().map(Change::RegionCounts))
+            .chain(self.registers.iter().cloned().map(Change::Set))
+            .chain(self.logs.iter().cloned().map(Change::Logged))
+            .collect()
+    }
+}
+
+fn view(room: &Room, hash: &RoomHash, version: u64, source: &Source<'_>) -> RoomView {
+    let counts = source.presence.room(hash);
+    let whole = counts.map_or_else(Counts::default, |counts| counts.whole);
+    let regions = source
+        .regions
+        .iter()
+        .map(|region| {
+            let here = counts.and_then(|counts| counts.regions.get(&region.region)).copied().unwrap_or_default();
+            RegionView { users: here.users, tabs: here.tabs, unsure: here.unsure, ..region.clone() }
+        })
+        .collect();
+    let mut registers = BTreeMap::new();
+    let mut logs: BTreeMap<String, Vec<(crate::clock::Stamp, Entry)>> = BTreeMap::new();
+    for (key, kept) in source.facts.room(room).filter(|(_, kept)| kept.fact.stamp.time_ms <= source.limit_ms) {
+        let entry = entry(room, kept, source.digest);
+        if key.entry.is_some() {
+            logs.entry(key.key.clone()).or_default().push((kept.fact.stamp, entry));
+        } else {
+            registers.insert(key.key.clone(), entry);
+        }
+    }
+    let logs = logs.into_iter().map(|(key, entries)| (key, newest_first(entries))).collect();
+    RoomView {
+        room: room.clone(),
+        version,
+        users: whole.users,
+        tabs: whole.tabs,
+        unsure: whole.unsure,
+        regions,
+        registers,
+        logs,
+        here: source.here.clone(),
+        as_of_ms: source.time_ms,
+    }
+}
+
+fn newest_first(mut entries: Vec<(crate::clock::Stamp, Entry)>) -> Vec<Entry> {
+    entries.sort_by_key(|(stamp, _)| std::cmp::Reverse(*stamp));
+    entries.into_iter().map(|(_, entry)| entry).collect()
+}
+
+fn entry(room: &Room, kept: &Kept, digest: Digest) -> Entry {
+    let fact = &kept.fact;
+    let author = Author { user: fact.user, public: fact.user.public(room, digest), region: fact.region.clone() };
+    Entry { value: fact.value.clone(), author, at_ms: fact.stamp.time_ms }
+}

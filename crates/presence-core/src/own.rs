@@ -1,0 +1,404 @@
+//! This node's own visitors: connections, what lingers of them, and the one table that this node writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::id::{ConnectionId, Room, RoomHash, SubscriptionId, UserId};
+use crate::input::Ended;
+use crate::presence::Presence;
+use crate::row::{NOBODY, Removed, Row, RowKey, TableKey, Took};
+
+/// How long a tab that its browser closed still counts.
+const LINGER_CLOSED_MS: u64 = 2_000;
+/// The same where a page was served to its user that no connection has followed yet: a reload on a slow line.
+const LINGER_SERVED_MS: u64 = 10_000;
+/// The same where the socket ended without a word: the stock client is back in 6 to 18 s.
+const LINGER_LOST_MS: u64 = 20_000;
+/// Most pages of one user and room that are remembered until a connection follows.
+const SERVED_MAX: usize = 16;
+/// Most rows in one delta: about 50 KB.
+const DELTA_ROWS_MAX: usize = 500;
+/// How many removed rows are kept to answer questions.
+const REMOVED_MAX: usize = 65_536;
+/// Longest display data of a member in bytes.
+const INFO_BYTES_MAX: usize = 1_024;
+
+/// Changes of the own table, numbered (after, upto].
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Numbered {
+    pub(crate) after: u64,
+    pub(crate) upto: u64,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) removed: Vec<Removed>,
+}
+
+/// What a subscription listens to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Listens {
+    Room(Room, RowKey),
+    User(Room, RowKey),
+}
+
+#[derive(Debug)]
+pub(crate) struct Own {
+    pub(crate) key: TableKey,
+    sequence: u64,
+    connections: BTreeMap<ConnectionId, BTreeMap<SubscriptionId, Listens>>,
+    rooms: BTreeMap<RoomHash, OwnRoom>,
+    rows: BTreeMap<RowKey, OwnRow>,
+    served: BTreeMap<RowKey, Vec<u64>>,
+    deadlines: BTreeSet<(u64, RowKey)>,
+    /// Rows that no delta has named since they changed, with the number that was named last.
+    changed: BTreeMap<RowKey, u64>,
+    drained: bool,
+}
+
+#[derive(Debug)]
+struct OwnRoom {
+    room: Room,
+    rows: u32,
+    connections: u32,
+}
+
+#[derive(Debug)]
+struct OwnRow {
+    open: u32,
+    lingering: Vec<Linger>,
+    took: Vec<Took>,
+    since_ms: u64,
+    info: Vec<u8>,
+}
+
+/// A closed tab that still counts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Linger {
+    until_ms: u64,
+    closed_ms: u64,
+    ended: u8,
+}
+
+const CLOSED: u8 = 0;
+const OTHER: u8 = 1;
+
+impl Own {
+    pub(crate) fn new(key: TableKey) -> Self {
+        Self {
+            key,
+            sequence: 0,
+            connections: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            served: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            changed: BTreeMap::new(),
+            drained: false,
+        }
+    }
+
+    /// The number of the newest change that a delta has named.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// How many connections of this node are in a room.
+    pub(crate) fn audience(&self, room: &RoomHash) -> u32 {
+        self.rooms.get(room).map_or(0, |room| room.connections)
+    }
+
+    /// Whether there is something for the next delta.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// The stream that a connection has for its own user, if any.
+    pub(crate) fn own_stream(&self, connection: ConnectionId) -> Option<(SubscriptionId, &Room)> {
+        self.connections.get(&connection)?.iter().find_map(|(subscription, listens)| match listens {
+            Listens::User(room, _) => Some((*subscription, room)),
+            Listens::Room(..) => None,
+        })
+    }
+
+    /// Rows change no more.
+    pub(crate) fn drain(&mut self) {
+        self.drained = true;
+    }
+
+    /// A subscription to a user's own stream.
+    pub(crate) fn listened(&mut self, connection: ConnectionId, subscription: SubscriptionId, room: Room, key: RowKey) {
+        let listens = Listens::User(room, key);
+        self.connections.entry(connection).or_default().entry(subscription).or_insert(listens);
+    }
+
+    /// A subscription to a room: the first one of a connection is a tab.
+    pub(crate) fn joined(
+        &mut self,
+        (connection, subscription): (ConnectionId, SubscriptionId),
+        room: &Room,
+        key: RowKey,
+        info: Vec<u8>,
+        presence: &mut Presence,
+        (now_ms, wall_ms): (u64, u64),
+    ) {
+        let subscriptions = self.connections.entry(connection).or_default();
+        if subscriptions.contains_key(&subscription) {
+            return;
+        }
+        let first = !subscriptions.values().any(|listens| matches!(listens, Listens::Room(_, other) if *other == key));
+        subscriptions.insert(subscription, Listens::Room(room.clone(), key));
+        if !first {
+            return;
+        }
+        if !self.drained {
+            self.followed(&key, now_ms);
+        }
+        let own_room =
+            self.rooms.entry(key.room).or_insert_with(|| OwnRoom { room: room.clone(), rows: 0, connections: 0 });
+        own_room.connections += 1;
+        if self.drained {
+            return;
+        }
+        let row = self.rows.entry(key).or_insert_with(|| {
+            own_room.rows += 1;
+            OwnRow { open: 0, lingering: Vec::new(), took: Vec::new(), since_ms: wall_ms, info: Vec::new() }
+        });
+        row.open += 1;
+        if info.len() <= INFO_BYTES_MAX && !info.is_empty() {
+            row.info = info;
+        }
+        row.take(&key, self.key, presence);
+        self.write(key, presence, now_ms);
+        self.name_room(key.room, presence, now_ms);
+    }
+
+    /// One subscription ended; the connection goes on.
+    pub(crate) fn unsubscribed(
+        &mut self,
+        connection: ConnectionId,
+        subscription: SubscriptionId,
+        presence: &mut Presence,
+        now_ms: u64,
+    ) {
+        let Some(subscriptions) = self.connections.get_mut(&connection) else { return };
+        let Some(Listens::Room(_, key)) = subscriptions.remove(&subscription) else { return };
+        let still = subscriptions.values().any(|listens| matches!(listens, Listens::Room(_, other) if *other == key));
+        if !still {
+            self.left(key, Ended::Closed, presence, now_ms);
+        }
+    }
+
+    /// A connection ended, and with it all its tabs.
+    pub(crate) fn disconnected(
+        &mut self,
+        connection: ConnectionId,
+        ended: Ended,
+        presence: &mut Presence,
+        now_ms: u64,
+    ) {
+        let Some(subscriptions) = self.connections.remove(&connection) else { return };
+        let keys: BTreeSet<RowKey> = subscriptions
+            .into_values()
+            .filter_map(|listens| match listens {
+                Listens::Room(_, key) => Some(key),
+                Listens::User(..) => None,
+            })
+            .collect();
+        for key in keys {
+            self.left(key, ended, presence, now_ms);
+        }
+    }
+
+    fn left(&mut self, key: RowKey, ended: Ended, presence: &mut Presence, now_ms: u64) {
+        if let Some(room) = self.rooms.get_mut(&key.room) {
+            room.connections -= 1;
+        }
+        if self.drained {
+            return;
+        }
+        let served = ended == Ended::Closed && self.followed(&key, now_ms);
+        let Some(row) = self.rows.get_mut(&key) else { return };
+        let stays_ms = match ended {
+            Ended::Closed if served => LINGER_SERVED_MS,
+            Ended::Closed | Ended::Unanswered => LINGER_CLOSED_MS,
+            Ended::Lost => LINGER_LOST_MS,
+        };
+        let short = ended == Ended::Closed && !served;
+        let linger =
+            Linger { until_ms: now_ms + stays_ms, closed_ms: now_ms, ended: if short { CLOSED } else { OTHER } };
+        row.open -= 1;
+        row.lingering.push(linger);
+        row.lingering.sort_unstable();
+        self.deadlines.insert((linger.until_ms, key));
+        self.write(key, presence, now_ms);
+    }
+
+    /// A page was served: the next tab that its user closes, or one closed just now, is waited for longer.
+    pub(crate) fn served(&mut self, key: RowKey, now_ms: u64) {
+        if self.drained {
+            return;
+        }
+        let waiting = self.rows.get_mut(&key).and_then(|row| row.lingering.iter_mut().find(|l| l.ended == CLOSED));
+        if let Some(linger) = waiting {
+            linger.ended = OTHER;
+            linger.until_ms = linger.closed_ms + LINGER_SERVED_MS;
+            self.deadlines.insert((linger.until_ms, key));
+            return;
+        }
+        let pages = self.served.entry(key).or_default();
+        if pages.len() < SERVED_MAX {
+            pages.push(now_ms);
+            self.deadlines.insert((now_ms + LINGER_SERVED_MS, key));
+        }
+    }
+
+    /// Crosses off one served page; whether there was one.
+    fn followed(&mut self, key: &RowKey, now_ms: u64) -> bool {
+        let Some(pages) = self.served.get_mut(key) else { return false };
+        pages.retain(|served_ms| served_ms + LINGER_SERVED_MS > now_ms);
+        let followed = !pages.is_empty();
+        if followed {
+            pages.remove(0);
+        }
+        if pages.is_empty() {
+            self.served.remove(key);
+        }
+        followed
+    }
+
+    /// Ends what has lingered long enough.
+    pub(crate) fn expire(&mut self, presence: &mut Presence, now_ms: u64) {
+        while let Some(&(deadline_ms, key)) = self.deadlines.first() {
+            if deadline_ms > now_ms {
+                break;
+            }
+            self.deadlines.pop_first();
+            if let Some(pages) = self.served.get_mut(&key) {
+                pages.retain(|served_ms| served_ms + LINGER_SERVED_MS > now_ms);
+                if pages.is_empty() {
+                    self.served.remove(&key);
+                }
+            }
+            let Some(row) = self.rows.get_mut(&key).filter(|_| !self.drained) else { continue };
+            let before = row.lingering.len();
+            row.lingering.retain(|linger| linger.until_ms > now_ms);
+            if row.lingering.len() != before {
+                self.write(key, presence, now_ms);
+            }
+        }
+    }
+
+    /// When something of this ends next.
+    pub(crate) fn deadline_ms(&self) -> Option<u64> {
+        self.deadlines.first().map(|(deadline_ms, _)| *deadline_ms)
+    }
+
+    /// Ends what a connection here took of another node and what has run out there.
+    pub(crate) fn review(&mut self, keys: BTreeSet<RowKey>, presence: &mut Presence, now_ms: u64) {
+        if self.drained {
+            return;
+        }
+        for key in keys {
+            let Some(row) = self.rows.get_mut(&key).filter(|row| !row.took.is_empty()) else { continue };
+            let before = row.took.clone();
+            for took in &mut row.took {
+                took.tabs = took.tabs.min(presence.loose(&key, took.table));
+            }
+            row.took.retain(|took| took.tabs > 0);
+            if row.took != before {
+                self.write(key, presence, now_ms);
+            }
+        }
+    }
+
+    /// Brings the table in line with what is known here of a row.
+    fn write(&mut self, key: RowKey, presence: &mut Presence, now_ms: u64) {
+        let number = presence.table(self.key).map_or(0, |table| table.number(&key));
+        self.changed.entry(key).or_insert(number);
+        let Some(row) = self.rows.get(&key) else { return };
+        if row.open == 0 && row.lingering.is_empty() {
+            self.rows.remove(&key);
+            presence.remove(self.key, Removed { key, number: 0 }, now_ms);
+            if let Some(room) = self.rooms.get_mut(&key.room) {
+                room.rows -= 1;
+            }
+            self.name_room(key.room, presence, now_ms);
+            return;
+        }
+        let mut written = Row::new(key, row.info.clone(), row.since_ms);
+        written.number = number;
+        written.open = row.open;
+        written.visible = row.open;
+        written.lingering = u32::try_from(row.lingering.len()).unwrap_or(u32::MAX);
+        written.took.clone_from(&row.took);
+        presence.set(self.key, written);
+    }
+
+    /// The room's name is a row of its own for as long as somebody of this node is there.
+    fn name_room(&mut self, hash: RoomHash, presence: &mut Presence, now_ms: u64) {
+        let key = RowKey { room: hash, user: NOBODY };
+        let Some(room) = self.rooms.get(&hash) else { return };
+        let (needed, table) = (room.rows > 0, presence.table(self.key));
+        let named = table.is_some_and(|table| table.get(&key).is_some());
+        let number = table.map_or(0, |table| table.number(&key));
+        if needed && !named {
+            self.changed.entry(key).or_insert(number);
+            let mut row = Row::new(key, room.room.as_str().as_bytes().to_vec(), 0);
+            row.number = number;
+            presence.set(self.key, row);
+        } else if !needed && named {
+            self.changed.entry(key).or_insert(number);
+            presence.remove(self.key, Removed { key, number: 0 }, now_ms);
+        }
+        if !needed && self.rooms[&hash].connections == 0 {
+            self.rooms.remove(&hash);
+        }
+    }
+
+    /// Numbers what has changed, a bounded part of it, as the next delta.
+    pub(crate) fn number(&mut self, presence: &mut Presence, now_ms: u64) -> Option<Numbered> {
+        let mut numbered = Numbered { after: self.sequence, ..Numbered::default() };
+        while numbered.rows.len() + numbered.removed.len() < DELTA_ROWS_MAX {
+            let Some((key, named)) = self.changed.pop_first() else { break };
+            let row = presence.table(self.key).and_then(|table| table.get(&key)).cloned();
+            if row.is_none() && named == 0 {
+                continue;
+            }
+            self.sequence += 1;
+            match row {
+                Some(mut row) => {
+                    row.number = self.sequence;
+                    presence.renumber(self.key, row.clone());
+                    numbered.rows.push(row);
+                }
+                None => {
+                    let removed = Removed { key, number: self.sequence };
+                    presence.remove(self.key, removed, now_ms);
+                    numbered.removed.push(removed);
+                }
+            }
+        }
+        presence.prune(self.key, REMOVED_MAX, 0, 0);
+        numbered.upto = self.sequence;
+        (numbered.upto > numbered.after).then_some(numbered)
+    }
+}
+
+impl OwnRow {
+    /// A new connection takes the place of one lingering or held tab of its user: here first, else elsewhere.
+    fn take(&mut self, key: &RowKey, own: TableKey, presence: &Presence) {
+        if !self.lingering.is_empty() {
+            self.lingering.remove(0);
+        } else if let Some((table, seen)) = presence.takeable(key, own) {
+            match self.took.iter_mut().find(|took| took.table == table) {
+                Some(took) => {
+                    took.tabs += 1;
+                    took.seen = took.seen.max(seen);
+                }
+                None => self.took.push(Took { table, tabs: 1, seen }),
+            }
+        }
+    }
+}
+
+/// A row's key.
+pub(crate) fn row_key(room: RoomHash, user: UserId) -> RowKey {
+    RowKey { room, user }
+}

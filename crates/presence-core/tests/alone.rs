@@ -1,0 +1,210 @@
+//! A node alone: joins, linger, clicks, pages.
+
+use std::sync::Arc;
+
+use presence_core::{
+    App, Change, ConnectionId, Ended, Fragment, Input, Node, NodeName, Now, Outcome, Output, Place, ReflexCall,
+    Refusal, Region, Room, RoomView, Settings, Stream, SubscriptionId, UserId, Visit, Write,
+};
+use sha2::{Digest as _, Sha256};
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// An app with one register and one log.
+struct Bulb;
+
+impl App for Bulb {
+    fn page(&self, view: &RoomView, _: &Visit<'_>) -> String {
+        format!("{} users", view.users)
+    }
+
+    fn reflex(&self, call: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+        match call.target.as_str() {
+            "Bulb#on" => Ok(vec![Write::Set { key: "bulb", value: b"on".to_vec(), lasts_ms: None }]),
+            "Bulb#say" => Ok(vec![Write::Append { key: "wall", value: b"hi".to_vec(), cap: 3, lasts_ms: None }]),
+            _ => Err(Refusal::Unknown),
+        }
+    }
+
+    fn render(&self, change: &Change, view: &RoomView) -> Vec<Fragment> {
+        let draw = |id: &str, html: String| vec![Fragment { id: id.to_owned(), html, within: None }];
+        match change {
+            Change::Everything | Change::Counts => draw("users", view.users.to_string()),
+            Change::Set(key) => draw(key, format!("{:?}", view.registers.get(key).map(|entry| &entry.value))),
+            Change::Logged(key) => draw(key, view.logs.get(key).map_or(0, Vec::len).to_string()),
+            Change::Tabs { tabs, .. } => draw("tabs", tabs.to_string()),
+            _ => Vec::new(),
+        }
+    }
+}
+
+struct Alone {
+    node: Node,
+    now: Now,
+}
+
+impl Alone {
+    fn new() -> Self {
+        let now = Now { mono_ms: 1_000, wall_ms: 1_800_000_000_000 };
+        let settings = Settings {
+            region: Region::new("yyz").unwrap(),
+            place: Place::default(),
+            name: NodeName::new("one").unwrap(),
+            incarnation: 1,
+            birth: 7,
+            advertised: Vec::new(),
+            meshed: false,
+            digest: sha256,
+        };
+        Self { node: Node::new(settings, Arc::new(Bulb), &[], now), now }
+    }
+
+    fn handle(&mut self, input: Input) -> Vec<Output> {
+        self.node.handle(input, self.now)
+    }
+
+    /// Lets time pass as the driver does.
+    fn pass(&mut self, ms: u64) -> Vec<Output> {
+        let end = self.now.mono_ms + ms;
+        let mut outputs = Vec::new();
+        while self.now.mono_ms < end {
+            let next = self.node.wake_at_ms().clamp(self.now.mono_ms + 1, end);
+            self.now.wall_ms += next - self.now.mono_ms;
+            self.now.mono_ms = next;
+            outputs.extend(self.handle(Input::Ticked));
+        }
+        outputs
+    }
+
+    fn join(&mut self, connection: u64, user: u8) -> Vec<Output> {
+        let (connection, subscription) = (ConnectionId(connection), SubscriptionId(1));
+        let mut outputs = self.handle(Input::Joined {
+            connection,
+            subscription,
+            room: room(),
+            user: UserId([user; 32]),
+            info: vec![],
+        });
+        outputs.extend(self.pass(30));
+        outputs
+    }
+
+    fn close(&mut self, connection: u64, ended: Ended) -> Vec<Output> {
+        self.handle(Input::Disconnected { connection: ConnectionId(connection), ended })
+    }
+
+    fn click(&mut self, target: &str) -> Vec<Output> {
+        let call = ReflexCall { target: target.to_owned(), echo: "echo".to_owned(), ..ReflexCall::default() };
+        let (connection, subscription) = (ConnectionId(1), SubscriptionId(2));
+        self.handle(Input::Clicked { connection, subscription, room: room(), user: UserId([1; 32]), call })
+    }
+}
+
+fn room() -> Room {
+    Room::new("demo").unwrap()
+}
+
+fn users(outputs: &[Output]) -> Vec<u32> {
+    outputs.iter().filter_map(|output| if let Output::View(view) = output { Some(view.users) } else { None }).collect()
+}
+
+fn drawn(outputs: &[Output], id: &str) -> Vec<String> {
+    outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Broadcast { fragments, .. } => Some(fragments),
+            _ => None,
+        })
+        .flat_map(|fragments| fragments.iter())
+        .filter(|fragment| fragment.id == id)
+        .map(|fragment| fragment.html.clone())
+        .collect()
+}
+
+#[test]
+fn who_joins_is_shown_the_room_with_themselves_in_it() {
+    let mut alone = Alone::new();
+    let outputs = alone.join(1, 1);
+    let shown = outputs.iter().find_map(|output| match output {
+        Output::Show { fragments, .. } => Some(fragments[0].html.clone()),
+        _ => None,
+    });
+    assert_eq!(shown.as_deref(), Some("1"));
+}
+
+#[test]
+fn two_tabs_of_one_user_are_one_user_and_a_closed_one_counts_for_two_seconds() {
+    let mut alone = Alone::new();
+    alone.join(1, 1);
+    let outputs = alone.join(2, 1);
+    assert!(users(&outputs).iter().all(|users| *users == 1), "a second tab changes no user count: {outputs:?}");
+    assert!(outputs.iter().any(|output| matches!(output, Output::Tabs { tabs: 2, .. })));
+    alone.close(1, Ended::Closed);
+    alone.close(2, Ended::Closed);
+    assert!(users(&alone.pass(1_900)).iter().all(|users| *users == 1));
+    assert_eq!(users(&alone.pass(400)).last(), Some(&0));
+}
+
+#[test]
+fn a_reload_is_no_leave_and_join_even_when_the_socket_comes_late() {
+    let mut alone = Alone::new();
+    alone.join(1, 1);
+    alone.handle(Input::Served { room: room(), user: UserId([1; 32]) });
+    alone.close(1, Ended::Closed);
+    let waiting = alone.pass(9_000);
+    let back = alone.join(2, 1);
+    let after = alone.pass(15_000);
+    let seen = [waiting, back, after].concat();
+    assert_eq!(users(&seen).into_iter().filter(|users| *users != 1).count(), 0, "{seen:?}");
+    assert!(!seen.iter().any(|output| matches!(output, Output::Tabs { tabs, .. } if *tabs != 1)), "{seen:?}");
+}
+
+#[test]
+fn a_page_that_nothing_follows_is_not_waited_for_longer_than_ten_seconds() {
+    let mut alone = Alone::new();
+    alone.join(1, 1);
+    alone.close(1, Ended::Closed);
+    alone.handle(Input::Served { room: room(), user: UserId([1; 32]) });
+    assert_eq!(users(&alone.pass(9_700)), Vec::<u32>::new());
+    assert_eq!(users(&alone.pass(600)).last(), Some(&0));
+}
+
+#[test]
+fn a_click_is_answered_and_drawn_for_the_room() {
+    let mut alone = Alone::new();
+    alone.join(1, 1);
+    alone.pass(100);
+    let outputs = alone.click("Bulb#on");
+    assert!(outputs.iter().any(|o| matches!(o, Output::Answer { outcome: Outcome::Done, echo, .. } if echo == "echo")));
+    assert!(outputs.iter().any(|output| matches!(output, Output::Keep { record: Some(_), .. })));
+    assert_eq!(drawn(&outputs, "bulb"), vec![format!("{:?}", Some(b"on".to_vec()))]);
+    let outputs = alone.click("Nothing#here");
+    assert!(outputs.iter().any(|output| matches!(output, Output::Answer { outcome: Outcome::Failed(_), .. })));
+}
+
+#[test]
+fn a_log_keeps_its_newest_entries_and_takes_the_others_off_the_disk() {
+    let mut alone = Alone::new();
+    alone.join(1, 1);
+    let outputs: Vec<Output> = (0..5).flat_map(|_| [alone.click("Bulb#say"), alone.pass(50)].concat()).collect();
+    assert_eq!(drawn(&outputs, "wall").last().map(String::as_str), Some("3"));
+    let off = outputs.iter().filter(|output| matches!(output, Output::Keep { record: None, .. })).count();
+    assert_eq!(off, 2);
+}
+
+#[test]
+fn a_tab_count_goes_to_its_user_only() {
+    let mut alone = Alone::new();
+    alone.join(1, 1);
+    let outputs = alone.join(2, 2);
+    let streams: Vec<&Stream> = outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Broadcast { stream, fragments } if fragments[0].id == "tabs" => Some(stream),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(streams, vec![&Stream::User(room(), UserId([2; 32]))]);
+}
