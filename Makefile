@@ -1,0 +1,33 @@
+# Every command there is. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.PHONY: help world dev check test sim bench starts docs
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+world: ## six regions on this machine; Ctrl-C stops them all
+	cargo run --release -- world
+
+dev: ## one node on http://localhost:4000
+	cargo run --release -- --region dev
+
+check: ## format, clippy, docs, tidy rules: quick
+	node scripts/test.mjs check
+
+test: ## everything that CI runs; installs what the tests need first
+	scripts/prepare.sh
+	node scripts/test.mjs
+
+sim: ## the simulator: many seeds, or one replayed with SEED=42
+	SEED=$(SEED) cargo test --release -p presence-demo --test simulation -- --nocapture
+
+bench: ## how long a click takes from region to region
+	scripts/prepare.sh
+	cargo build --release --workspace --all-targets
+	node --test e2e/alone/latency.test.mjs
+
+starts: ## twelve nodes started together, ten times each way
+	scripts/prepare.sh
+	cargo build --release --workspace --all-targets
+	STARTS=10 node --test e2e/tests/starts.test.mjs

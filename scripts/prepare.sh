@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Installs what the tests need and the machine lacks: a C compiler, Chromium, Node.js, the npm packages of e2e/.
+# Without it `make test` would only run on machines that somebody set up by hand.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=()
+need() { command -v "$1" >/dev/null || packages+=("${@:2}"); }
+need cc build-essential
+need chromium chromium
+need node nodejs
+need npm npm
+need unshare util-linux
+
+if [ ${#packages[@]} -gt 0 ]; then
+    as_root=()
+    if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
+    if ! command -v apt-get >/dev/null; then
+        echo "Please install these programs, then try again (this machine has no apt-get): ${packages[*]}" >&2
+        exit 1
+    fi
+    echo "Installing ${packages[*]}"
+    "${as_root[@]}" apt-get update -q
+    DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -q -y --no-install-recommends "${packages[@]}"
+fi
+
+if ! command -v cargo >/dev/null; then
+    echo "Please install Rust with rustup; rust-toolchain.toml names the version." >&2
+    exit 1
+fi
+node_major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
+if [ "$node_major" -lt 20 ]; then
+    echo "Node.js $(node --version) is too old: the browser tests need version 20 or newer." >&2
+    exit 1
+fi
+
+# Anew only where the lock file has changed since the last time.
+if [ ! -d e2e/node_modules ] || [ e2e/package-lock.json -nt e2e/node_modules/.package-lock.json ]; then
+    (cd e2e && npm ci --ignore-scripts)
+    touch e2e/node_modules/.package-lock.json
+fi

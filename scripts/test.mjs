@@ -1,0 +1,98 @@
+// Runs every check and test there is and ends with one line that sums them: what `make test` and CI do.
+import { spawn } from "node:child_process";
+import { mkdirSync, readFileSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
+const failures = [];
+const times = [];
+const sum = { passed: 0, failed: 0, skipped: 0 };
+
+/** Runs a command, passes its output on, and hands each line of it to `eachLine`. */
+function run(name, command, args, { env = {}, eachLine = () => {} } = {}) {
+  console.log(`\n== ${name}: ${command} ${args.join(" ")}`);
+  const started = Date.now();
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "inherit"] });
+    let rest = "";
+    child.stdout.setEncoding("utf8");
+    child.stdout.on("data", (text) => {
+      process.stdout.write(text);
+      const lines = (rest + text).split("\n");
+      rest = lines.pop();
+      lines.forEach(eachLine);
+    });
+    const end = (code) => {
+      if (code !== 0) failures.push(name);
+      times.push(`${name} ${((Date.now() - started) / 1000).toFixed(0)} s`);
+      resolve(code === 0);
+    };
+    child.on("error", (error) => {
+      console.error(`${command}: ${error.message}`);
+      end(1);
+    });
+    child.on("close", end);
+  });
+}
+
+/** `test result: ok. 3 passed; 0 failed; 0 ignored; ...` of cargo. */
+function countCargo(line) {
+  const found = line.match(/^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/);
+  if (!found) return;
+  sum.passed += Number(found[1]);
+  sum.failed += Number(found[2]);
+  sum.skipped += Number(found[3]);
+}
+
+/** Sums the closing lines of one run of node's test runner. */
+function countNode(report) {
+  for (const [, word, number] of readFileSync(report, "utf8").matchAll(/^# (pass|fail|cancelled|skipped) (\d+)$/gm)) {
+    if (word === "pass") sum.passed += Number(number);
+    else if (word === "skipped") sum.skipped += Number(number);
+    else sum.failed += Number(number);
+  }
+}
+
+function testFiles(folder) {
+  return readdirSync(join(root, folder)).filter((file) => file.endsWith(".test.mjs")).sort().map((file) => join(folder, file));
+}
+
+async function runNode(name, files, concurrency) {
+  if (files.length === 0) return;
+  const report = join(target, `node-${name.replaceAll(" ", "-")}.tap`);
+  mkdirSync(target, { recursive: true });
+  await run(name, "node", [
+    "--test", `--test-concurrency=${concurrency}`,
+    "--test-reporter=spec", "--test-reporter-destination=stdout",
+    "--test-reporter=tap", `--test-reporter-destination=${report}`,
+    ...files,
+  ]);
+  countNode(report);
+}
+
+const only = process.argv[2];
+if (!only || only === "check") {
+  await run("format", "cargo", ["fmt", "--all", "--check"]);
+  await run("clippy", "cargo", ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+  await run("documentation", "cargo", ["doc", "--release", "--workspace", "--no-deps", "--document-private-items"], { env: { RUSTDOCFLAGS: "-D warnings" } });
+  await runNode("tidy", testFiles("e2e/tidy"), 1);
+}
+if (!only || only === "rust" || only === "browsers") {
+  // One build for all: with the tests' own features, so that nothing is compiled twice.
+  await run("build", "cargo", ["build", "--release", "--workspace", "--all-targets"]);
+}
+if (!only || only === "rust") {
+  await run("rust tests", "cargo", ["test", "--release", "--workspace", "--no-fail-fast"], { eachLine: countCargo });
+}
+if (!only || only === "browsers") {
+  // Tests that measure time have the machine to themselves; the others mostly wait.
+  await runNode("browsers", testFiles("e2e/tests"), 4);
+  await runNode("alone", testFiles("e2e/alone"), 1);
+}
+
+console.log(`\n${times.join(", ")}`);
+if (failures.length > 0) console.log(`Failed: ${failures.join(", ")}`);
+console.log(`${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ""}`);
+process.exitCode = failures.length > 0 || sum.failed > 0 || (sum.passed === 0 && only !== "check") ? 1 : 0;
