@@ -56,6 +56,14 @@ pub enum Input {
         /// Whose socket it is.
         user: UserId,
     },
+    /// A subscription lost fragments that its browser was too slow for, and can take them again: what was shown when
+    /// it joined or listened is to be shown anew.
+    Refreshed {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Which of its subscriptions.
+        subscription: SubscriptionId,
+    },
     /// One subscription (to a room or to a user's stream) ended, the socket goes on.
     Unsubscribed {
         /// Which socket.
