@@ -12,6 +12,8 @@
 //! | `store` | a restart would forget |
 
 mod config;
+mod identity;
+mod secret;
 
 use std::sync::Arc;
 

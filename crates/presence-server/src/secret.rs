@@ -1,0 +1,156 @@
+//! One key per purpose, all from one secret; without it a leaked key of one kind would open all the others.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use hkdf::Hkdf;
+use sha2::Sha256;
+
+use crate::config::Secrets;
+
+/// What a key is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    /// Session cookies.
+    Session,
+    /// Signed stream names.
+    Names,
+    /// The certificate authority of the links between nodes.
+    MeshAuthority,
+}
+
+impl Purpose {
+    fn info(self) -> &'static [u8] {
+        match self {
+            Self::Session => b"global-presence 1 session",
+            Self::Names => b"global-presence 1 names",
+            Self::MeshAuthority => b"global-presence 1 mesh authority",
+        }
+    }
+}
+
+/// The keys of one purpose.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    /// What is made now is made with this one: while a rotation is under way, the previous secret's.
+    pub(crate) signing: [u8; 32],
+    /// What was made with any of these is accepted; the signing one is the first.
+    pub(crate) accepted: Vec<[u8; 32]>,
+}
+
+/// The secret of this node, and during a rotation the one before.
+#[derive(Clone)]
+pub(crate) struct Secret {
+    current: Vec<u8>,
+    previous: Option<Vec<u8>>,
+}
+
+impl Secret {
+    /// As configured. A node alone that was told none takes the one in its data directory, makes it there at its first
+    /// start, or, where nothing can be kept, draws one for this run. The second value says so, for the log.
+    pub(crate) fn find(secrets: &Secrets, data_dir: Option<&Path>) -> (Self, Option<String>) {
+        if let Some(secret) = &secrets.secret {
+            let previous = secrets.previous.as_ref().map(|text| text.clone().into_bytes());
+            return (Self { current: secret.clone().into_bytes(), previous }, None);
+        }
+        let Some(folder) = data_dir else {
+            let words = "GP_SECRET is not set and there is no --data-dir: visitors are strangers again after a restart";
+            return (Self::drawn(), Some(words.to_owned()));
+        };
+        match kept(folder) {
+            Ok(current) => (Self { current, previous: None }, None),
+            Err(error) => {
+                let words = format!(
+                    "the secret can't be kept in {} ({error}): a random one serves for this run",
+                    folder.display()
+                );
+                (Self::drawn(), Some(words))
+            }
+        }
+    }
+
+    fn drawn() -> Self {
+        Self { current: random::<32>().to_vec(), previous: None }
+    }
+
+    /// The keys of one purpose.
+    pub(crate) fn keys(&self, purpose: Purpose) -> Keys {
+        let derive = |secret: &[u8]| {
+            let mut key = [0; 32];
+            Hkdf::<Sha256>::new(None, secret)
+                .expand(purpose.info(), &mut key)
+                .expect("32 bytes are less than HKDF's limit of 8,160");
+            key
+        };
+        let accepted: Vec<_> = self.previous.iter().chain([&self.current]).map(|secret| derive(secret)).collect();
+        Keys { signing: accepted[0], accepted }
+    }
+}
+
+/// Bytes that nobody can guess.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the kernel's random source answers on every system that we run on");
+    bytes
+}
+
+fn kept(folder: &Path) -> std::io::Result<Vec<u8>> {
+    let path = folder.join("secret");
+    match fs::read(&path) {
+        Ok(secret) if secret.len() >= 32 => return Ok(secret),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    fs::create_dir_all(folder)?;
+    let secret = random::<32>().to_vec();
+    let new = folder.join("secret.new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(&secret)?;
+    file.sync_all()?;
+    fs::rename(&new, &path)?;
+    Ok(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets(secret: &str, previous: Option<&str>) -> Secrets {
+        Secrets { secret: Some(secret.to_owned()), previous: previous.map(str::to_owned), api_key: None }
+    }
+
+    #[test]
+    fn each_purpose_has_a_key_of_its_own() {
+        let (secret, _) = Secret::find(&secrets("a secret of at least thirty-two bytes", None), None);
+        assert_ne!(secret.keys(Purpose::Session).signing, secret.keys(Purpose::Names).signing);
+        assert_ne!(secret.keys(Purpose::Session).signing, secret.keys(Purpose::MeshAuthority).signing);
+    }
+
+    #[test]
+    fn while_a_rotation_is_under_way_the_old_secret_signs_and_both_are_accepted() {
+        let (old, _) = Secret::find(&secrets("the old secret of thirty-two bytes!!", None), None);
+        let (both, _) = Secret::find(
+            &secrets("the new secret of thirty-two bytes!!", Some("the old secret of thirty-two bytes!!")),
+            None,
+        );
+        let (new, _) = Secret::find(&secrets("the new secret of thirty-two bytes!!", None), None);
+        let keys = both.keys(Purpose::Session);
+        assert_eq!(keys.signing, old.keys(Purpose::Session).signing);
+        assert_eq!(keys.accepted, [old.keys(Purpose::Session).signing, new.keys(Purpose::Session).signing]);
+    }
+
+    #[test]
+    fn a_node_alone_keeps_the_secret_that_it_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, said) = Secret::find(&Secrets::default(), Some(folder.path()));
+        let (second, _) = Secret::find(&Secrets::default(), Some(folder.path()));
+        assert_eq!(said, None);
+        assert_eq!(first.keys(Purpose::Names).signing, second.keys(Purpose::Names).signing);
+        let (other, said) = Secret::find(&Secrets::default(), None);
+        assert_ne!(first.keys(Purpose::Names).signing, other.keys(Purpose::Names).signing);
+        assert!(said.unwrap().contains("GP_SECRET"));
+    }
+}
