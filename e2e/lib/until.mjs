@@ -1,0 +1,48 @@
+// Waiting for conditions with a deadline: without it tests would sleep and hope.
+
+/** Resolves with the first truthy value of `condition`, or fails after `within` ms and says what it last saw. */
+export async function until(what, condition, { within = 5_000, every = 20 } = {}) {
+  const deadline = Date.now() + within;
+  let seen;
+  for (;;) {
+    try {
+      seen = await condition();
+      if (seen) return seen;
+    } catch (error) {
+      seen = error;
+    }
+    if (Date.now() > deadline) {
+      throw new Error(`not within ${within} ms: ${what}; last seen: ${seen instanceof Error ? seen.message : JSON.stringify(seen)}`);
+    }
+    await pause(every);
+  }
+}
+
+/** Resolves when `read` has answered `expected` (deeply equal as JSON). */
+export async function untilEqual(what, read, expected, options) {
+  const wanted = JSON.stringify(expected);
+  let last;
+  try {
+    return await until(what, async () => {
+      last = await read();
+      return JSON.stringify(last) === wanted;
+    }, options);
+  } catch (error) {
+    throw new Error(`${error.message}; wanted ${wanted}, got ${JSON.stringify(last)}`);
+  }
+}
+
+/** Fails at once where `holds` is not true at any moment of the next `ms`. */
+export async function always(what, holds, ms, { every = 20 } = {}) {
+  const end = Date.now() + ms;
+  while (Date.now() < end) {
+    const seen = await holds();
+    if (seen !== true) throw new Error(`did not hold: ${what}; seen: ${JSON.stringify(seen)}`);
+    await pause(every);
+  }
+}
+
+/** Lets time pass: for what is itself a time (a client's delay, a freeze), never for hoping that something is done. */
+export function pause(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
