@@ -8,19 +8,19 @@ use crate::id::NodeHash;
 
 /// The moment of a write. Ordered by time, then counter, then author; no two writes have the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
-pub struct Stamp {
+pub(crate) struct Stamp {
     /// Ms since 1970, by the greatest clock that its author knew of.
     #[n(0)]
-    pub time_ms: u64,
+    pub(crate) time_ms: u64,
     /// Tells writes of one millisecond apart.
     #[n(1)]
-    pub counter: u32,
+    pub(crate) counter: u32,
     /// The node that took the write.
     #[n(2)]
-    pub node: NodeHash,
+    pub(crate) node: NodeHash,
     /// Its incarnation.
     #[n(3)]
-    pub incarnation: u64,
+    pub(crate) incarnation: u64,
 }
 
 /// The clock that gives stamps.
@@ -52,6 +52,11 @@ impl Clock {
     /// Takes note of somebody's stamp: what is stamped here from now on is later.
     pub(crate) fn see(&mut self, stamp: Stamp) {
         (self.time_ms, self.counter) = (self.time_ms, self.counter).max((stamp.time_ms, stamp.counter));
+    }
+
+    /// The node has another incarnation from now on.
+    pub(crate) fn rename(&mut self, incarnation: u64) {
+        self.incarnation = incarnation;
     }
 
     /// Forgets what it has seen beyond `wall_ms`: for a clock that ran far ahead of everybody's.

@@ -207,10 +207,12 @@ pub enum Output {
         /// `None`: take it off.
         record: Option<Vec<u8>>,
     },
-    /// Keep the addresses of nodes that were heard, for the next start.
+    /// Keep the addresses of nodes that were heard, and this node's incarnation, for the next start.
     Remember {
         /// All of them.
         addresses: Vec<String>,
+        /// What the next start's must be greater than.
+        incarnation: u64,
     },
 
     /// Publish on the listening session.

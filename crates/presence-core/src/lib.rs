@@ -8,16 +8,23 @@
 
 mod app;
 mod clock;
+mod copy;
 mod drawing;
+mod exchange;
 mod facts;
 mod fragment;
 mod id;
 mod input;
+mod leaving;
+mod links;
 mod node;
 mod own;
+mod peer;
 mod presence;
 mod room;
+mod round;
 mod row;
+mod wire;
 
 pub use app::{App, Author, Change, Outcome, ReflexCall, Refusal, Visit, Write};
 pub use fragment::{Fragment, fold};

@@ -1,18 +1,37 @@
 //! Input in, outputs out: where presence, facts, peers and the app meet.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::app::{App, Outcome, ReflexCall, Refusal, Write};
+use crate::app::{App, Change, Outcome, ReflexCall, Refusal, Write};
 use crate::clock::Clock;
+use crate::copy::Copy;
 use crate::drawing::{Drawing, Source};
-use crate::facts::{self, EntryId, Fact, FactKey, Facts, Merged};
-use crate::id::{ConnectionId, Digest, NodeHash, NodeName, Region, Room, SubscriptionId, UserId};
+use crate::facts::{self, EntryId, Fact, Facts};
+use crate::fragment::Fragment;
+use crate::id::{ConnectionId, Digest, LinkId, NodeHash, NodeName, Region, Room, SubscriptionId, UserId};
 use crate::input::{Input, Now, Output};
+use crate::leaving::Going;
+use crate::links::{Address, Link, Question};
 use crate::own::{Own, row_key};
+use crate::peer::{Beating, Path, Peer};
 use crate::presence::{Presence, Weight};
-use crate::room::{Place, RegionState, RegionView};
+use crate::room::{Place, RegionView};
 use crate::row::TableKey;
+use crate::wire::{Said, Sender};
 
+/// If nothing came in for longer than this, the node itself was away.
+const AWAY_MS: u64 = 2_000;
+/// How long nothing fires after that.
+const REST_MS: u64 = 1_000;
+/// Most inputs that wait for the end of that.
+const PARKED_MAX: usize = 65_536;
+/// A node that nobody answers begins to publish after this.
+const SPEAK_MS: u64 = 3_000;
+/// The mesh is viewed anew this often.
+const MESH_VIEW_MS: u64 = 1_000;
+/// Round-trip times are drawn at most this often.
+const ROUND_TRIP_MS: u64 = 5_000;
 /// Ticks come at least this often.
 const TICK_MS: u64 = 200;
 
@@ -42,63 +61,186 @@ pub struct Node {
     pub(crate) settings: Settings,
     pub(crate) hash: NodeHash,
     app: Arc<dyn App>,
+    pub(crate) outputs: Vec<Output>,
+
+    // What is so.
     pub(crate) presence: Presence,
     pub(crate) own: Own,
     pub(crate) facts: Facts,
-    clock: Clock,
+    pub(crate) clock: Clock,
     entries: u64,
-    drawing: Drawing,
+
+    // Who says so.
+    pub(crate) peers: BTreeMap<NodeHash, Peer>,
+    pub(crate) copies: BTreeMap<TableKey, Copy>,
+    /// Tables of nodes that left, and until when their tabs count.
+    pub(crate) held: BTreeMap<TableKey, u64>,
+    /// Tables that have run out, and until when that is remembered.
+    pub(crate) run_out: BTreeMap<TableKey, u64>,
+    pub(crate) quotas: BTreeMap<NodeHash, (u64, u32)>,
+
+    // How they are reached.
+    pub(crate) links: BTreeMap<LinkId, Link>,
+    pub(crate) addresses: BTreeMap<String, Address>,
+    pub(crate) said_hello: BTreeMap<NodeName, (u64, Vec<String>)>,
+    pub(crate) questions: BTreeMap<u64, Question>,
+    pub(crate) asked: u64,
+    pub(crate) remembered: Option<(Vec<String>, u64)>,
+    pub(crate) passing: BTreeSet<(NodeHash, NodeHash)>,
+    pub(crate) beating: Beating,
+    pub(crate) delta_not_before_ms: u64,
+    /// A hello was answered, or nobody is there to answer one.
+    pub(crate) speaking: bool,
+    pub(crate) exchanged: bool,
+    pub(crate) leaving: Option<Going>,
+
+    // What it looks like.
+    pub(crate) drawing: Drawing,
+    regions: Vec<RegionView>,
+    pub(crate) regions_stale: bool,
+    regions_ms: u64,
+    mesh_ms: Option<u64>,
+
+    // Time.
+    pub(crate) started_ms: u64,
+    pub(crate) started_wall_ms: u64,
     ticked_ms: u64,
-    outputs: Vec<Output>,
+    away: Away,
+    pub(crate) awake_ms: u64,
+
+    // Counters.
+    pub(crate) tables_asked: u64,
+    pub(crate) root_faults: u64,
+    pub(crate) unread: u64,
 }
 
 impl Node {
-    /// A node at its start, with what it kept on disk: the records of [`Output::Keep`]. A record that can't be read is
-    /// skipped. Outputs of the start (views, first dials) come with the first [`Input::Ticked`].
-    pub fn new(settings: Settings, app: Arc<dyn App>, records: &[Vec<u8>], now: Now) -> Self {
+    /// A node at its start, with what it kept on disk: the records of [`Output::Keep`] and the addresses of
+    /// [`Output::Remember`]. A record that can't be read is skipped. Outputs of the start (views, first dials) come
+    /// with the first [`Input::Ticked`].
+    pub fn new(settings: Settings, app: Arc<dyn App>, records: &[Vec<u8>], addresses: Vec<String>, now: Now) -> Self {
         let hash = NodeHash::of(&settings.name, settings.digest);
         let key = TableKey { node: hash, incarnation: settings.incarnation };
-        let mut presence = Presence::new(settings.digest);
-        presence.open_table(key, &settings.region, Weight::Counted);
-        let mut facts = Facts::new(settings.digest);
-        let mut clock = Clock::new(hash, settings.incarnation);
-        for record in records {
-            facts.merge(record, u64::MAX, now.wall_ms);
-        }
-        if let Some(newest) = facts.newest() {
-            clock.see(newest);
-        }
-        let mut drawing = Drawing::default();
-        for room in facts.rooms() {
-            drawing.open(&room, now.mono_ms);
-        }
-        Self {
+        let digest = settings.digest;
+        let mut node = Self {
             hash,
             app,
-            presence,
-            own: Own::new(key),
-            facts,
-            clock,
-            entries: 0,
-            drawing,
-            ticked_ms: now.mono_ms,
             outputs: Vec::new(),
+            presence: Presence::new(digest),
+            own: Own::new(key),
+            facts: Facts::new(digest),
+            clock: Clock::new(hash, settings.incarnation),
+            entries: 0,
+            peers: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            held: BTreeMap::new(),
+            run_out: BTreeMap::new(),
+            quotas: BTreeMap::new(),
+            links: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            said_hello: BTreeMap::new(),
+            questions: BTreeMap::new(),
+            asked: 0,
+            remembered: None,
+            passing: BTreeSet::new(),
+            beating: Beating::default(),
+            delta_not_before_ms: 0,
+            speaking: false,
+            exchanged: false,
+            leaving: None,
+            drawing: Drawing::default(),
+            regions: Vec::new(),
+            regions_stale: true,
+            regions_ms: 0,
+            mesh_ms: None,
+            started_ms: now.mono_ms,
+            started_wall_ms: now.wall_ms,
+            ticked_ms: now.mono_ms,
+            away: Away { input_ms: now.mono_ms, ..Away::default() },
+            awake_ms: 0,
+            tables_asked: 0,
+            root_faults: 0,
+            unread: 0,
             settings,
+        };
+        node.presence.open_table(key, &node.settings.region.clone(), Weight::Counted);
+        node.restore(records, now);
+        node.remember(addresses, now);
+        node
+    }
+
+    fn restore(&mut self, records: &[Vec<u8>], now: Now) {
+        for record in records {
+            self.facts.merge(record, u64::MAX, now.wall_ms);
+        }
+        if let Some(newest) = self.facts.newest() {
+            self.clock.see(newest);
+        }
+        for room in self.facts.rooms() {
+            self.drawing.open(&room, now.mono_ms);
         }
     }
 
     /// Takes one input and says what is to be done.
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Output> {
+        let now = self.awake(now);
+        if self.away.resting(now.mono_ms) {
+            match input {
+                Input::Joined { .. } | Input::Listened { .. } | Input::Clicked { .. } | Input::Served { .. } => {
+                    self.away.park(input);
+                }
+                Input::Ticked => self.ticked_ms = now.mono_ms,
+                input => self.take(input, now),
+            }
+        } else {
+            for parked in self.away.unpark() {
+                self.take(parked, now);
+            }
+            self.take(input, now);
+        }
+        self.settle(now);
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// The `mono_ms` at which [`Input::Ticked`] is due next, at the latest 200 ms after the last one.
+    pub fn wake_at_ms(&self) -> u64 {
+        let tick_ms = self.ticked_ms + TICK_MS;
+        let delta_ms = self.own.has_news().then_some(self.delta_not_before_ms);
+        let due_ms = self.drawing.due_ms().into_iter().chain(delta_ms).chain([tick_ms]).min();
+        due_ms.unwrap_or(tick_ms).max(self.ticked_ms) + self.away.total_ms
+    }
+
+    /// Time as this node lived it. If nothing came in for over 2 s it was itself away (frozen, paused, suspended):
+    /// every deadline moves by the gap, others hear from it at once, and for a second nothing fires.
+    fn awake(&mut self, now: Now) -> Now {
+        let gap_ms = now.mono_ms.saturating_sub(self.away.input_ms);
+        self.away.input_ms = now.mono_ms;
+        let was_away = gap_ms > AWAY_MS;
+        if was_away {
+            self.away.total_ms += gap_ms - TICK_MS;
+        }
+        let now = Now { mono_ms: now.mono_ms - self.away.total_ms, wall_ms: now.wall_ms };
+        if was_away {
+            self.away.rest_until_ms = now.mono_ms + REST_MS;
+            self.awake_ms = now.mono_ms;
+            self.tell(true, None, format!("This node was away for {} s: it was frozen or starved.", gap_ms / 1_000));
+            self.say_hello_everywhere(now.mono_ms);
+        }
+        now
+    }
+
+    fn take(&mut self, input: Input, now: Now) {
+        let digest = self.settings.digest;
         match input {
             Input::Ticked => self.tick(now),
             Input::Joined { connection, subscription, room, user, info } => {
-                let key = row_key(room.hash(self.settings.digest), user);
+                let key = row_key(room.hash(digest), user);
                 let at = (now.mono_ms, now.wall_ms);
                 self.own.joined((connection, subscription), &room, key, info, &mut self.presence, at);
                 self.drawing.arrived(&room, (connection, subscription), None, now.mono_ms);
             }
             Input::Listened { connection, subscription, room, user } => {
-                let key = row_key(room.hash(self.settings.digest), user);
+                let key = row_key(room.hash(digest), user);
                 self.own.listened(connection, subscription, room.clone(), key);
                 self.drawing.arrived(&room, (connection, subscription), Some(user), now.mono_ms);
             }
@@ -109,62 +251,138 @@ impl Node {
                 self.own.disconnected(connection, ended, &mut self.presence, now.mono_ms);
             }
             Input::Served { room, user } => {
-                let key = row_key(room.hash(self.settings.digest), user);
-                self.own.served(key, now.mono_ms);
+                self.own.served(row_key(room.hash(digest), user), now.mono_ms);
                 self.drawing.open(&room, now.mono_ms);
             }
             Input::Clicked { connection, subscription, room, user, call } => {
                 self.clicked((connection, subscription), &room, user, call, now);
             }
-            _ => {}
+            Input::Ponged { connection, round_trip_ms } => self.ponged(connection, round_trip_ms),
+            Input::Resolved { addresses } => self.resolved(addresses, now),
+            Input::Dialled { address, result } => self.dialled(address, result, now),
+            Input::Received { link, bytes } => self.received(link, &bytes, now),
+            Input::Asked { question, bytes } => self.was_asked(question, &bytes, now),
+            Input::Answered { question, bytes } => self.was_answered(question, bytes.as_deref(), now),
+            Input::Drained => self.drain(now),
+            Input::Emptied => self.emptied(now),
         }
-        self.settle(now);
-        std::mem::take(&mut self.outputs)
-    }
-
-    /// The `mono_ms` at which [`Input::Ticked`] is due next, at the latest 200 ms after the last one.
-    pub fn wake_at_ms(&self) -> u64 {
-        let tick_ms = self.ticked_ms + TICK_MS;
-        self.drawing.due_ms().map_or(tick_ms, |due_ms| due_ms.min(tick_ms))
     }
 
     fn tick(&mut self, now: Now) {
         self.ticked_ms = now.mono_ms;
         self.own.expire(&mut self.presence, now.mono_ms);
+        self.tend_facts(now);
+        if self.settings.meshed {
+            self.speaking |= now.mono_ms.saturating_sub(self.started_ms) >= SPEAK_MS;
+            self.judge_all(now);
+            self.end_held(now);
+            if !self.gone_already() {
+                self.tend_links(now);
+                self.fill_holes(now);
+                self.review_passing(now);
+                self.beat_if_due(now);
+            }
+            self.prune_copies(now);
+        }
+        self.tend_leaving(now);
+        if self.mesh_ms.is_none_or(|at_ms| now.mono_ms.saturating_sub(at_ms) >= MESH_VIEW_MS) || self.regions_stale {
+            self.mesh_ms = Some(now.mono_ms);
+            self.view_mesh(now);
+        }
+    }
+
+    /// What a link delivered: its author's own words, or somebody else's.
+    fn received(&mut self, link: LinkId, bytes: &[u8], now: Now) {
+        let Some((sender, said)) = Said::read(bytes) else {
+            self.unread += 1;
+            return;
+        };
+        let hash = NodeHash::of(&sender.name, self.settings.digest);
+        if !self.speaks_for(link, hash, sender.incarnation, now.mono_ms) {
+            return;
+        }
+        if let Said::Passed(passed) = said {
+            if let Some((author, inner)) = Said::read(&passed.message) {
+                let path = Path { via: Some(hash), age_ms: passed.age_ms };
+                self.heard(&author, inner, &passed.message, path, now);
+            }
+            return;
+        }
+        let heartbeat = matches!(said, Said::Heartbeat(_));
+        self.heard(&sender, said, bytes, Path { via: None, age_ms: 0 }, now);
+        self.pass_on(hash, bytes, heartbeat, now);
+    }
+
+    fn heard(&mut self, sender: &Sender, said: Said, bytes: &[u8], path: Path, now: Now) {
+        let hash = NodeHash::of(&sender.name, self.settings.digest);
+        if hash == self.hash {
+            if path.via.is_none() {
+                self.heard_own_name(sender, now);
+            }
+            return;
+        }
+        match said {
+            Said::Heartbeat(beat) => self.heard_heartbeat(sender, beat, bytes, path, now),
+            Said::Delta(delta) => self.heard_delta(sender, delta, path, now),
+            Said::Facts(bundle) => self.heard_facts(hash, &bundle, now),
+            Said::Draining(leaving) => self.heard_leaving(sender, leaving, false, path, now),
+            Said::Goodbye(leaving) => self.heard_leaving(sender, leaving, true, path, now),
+            Said::Passed(_) => {}
+        }
     }
 
     /// What follows from every input: rows that others must know, and pages that look different.
     fn settle(&mut self, now: Now) {
+        let touched = self.presence.take_touched();
+        self.own.review(touched, &mut self.presence, now.mono_ms);
+        let resting = self.away.resting(now.mono_ms);
+        if self.own.has_news() && now.mono_ms >= self.delta_not_before_ms && !resting && self.leaving.is_none() {
+            self.send_deltas(now);
+        }
         for (hash, dirty) in self.presence.take_dirty() {
             let name = self.presence.room(&hash).and_then(|room| room.name.clone()).or_else(|| dirty.closed.clone());
             if let Some(room) = name {
                 self.drawing.counted(&room, dirty, now.mono_ms);
             }
         }
-        let regions = vec![RegionView {
-            region: self.settings.region.clone(),
-            place: self.settings.place.clone(),
-            state: RegionState::Live,
-            since_ms: 0,
-            whole: true,
-            heard_ms_ago: 0,
-            round_trip_ms: None,
-            users: 0,
-            tabs: 0,
-            unsure: 0,
-        }];
+        self.review_regions(now);
         let source = Source {
             presence: &self.presence,
             facts: &self.facts,
             own: &self.own,
             app: &*self.app,
-            regions: &regions,
+            regions: &self.regions,
             here: &self.settings.region,
             digest: self.settings.digest,
-            time_ms: now.wall_ms,
-            limit_ms: now.wall_ms + facts::FUTURE_MS,
+            time_ms: self.time_ms(now),
+            limit_ms: self.limit_ms(now),
         };
         self.drawing.draw(&source, now.mono_ms, &mut self.outputs);
+    }
+
+    /// Redraws the regions where something that a page shows of them is different.
+    fn review_regions(&mut self, now: Now) {
+        let stale = std::mem::take(&mut self.regions_stale);
+        if !stale && now.mono_ms.saturating_sub(self.regions_ms) < ROUND_TRIP_MS {
+            return;
+        }
+        self.regions_ms = now.mono_ms;
+        let views = self.region_views(now);
+        if views.len() != self.regions.len()
+            || views.iter().zip(&self.regions).any(|(new, old)| looks_different(new, old))
+        {
+            self.regions = views;
+            self.drawing.regions_changed(now.mono_ms);
+        }
+    }
+
+    fn ponged(&mut self, connection: ConnectionId, round_trip_ms: u32) {
+        let Some((subscription, room)) = self.own.own_stream(connection) else { return };
+        let Some(view) = self.drawing.view(room) else { return };
+        let fragments: Arc<[Fragment]> = self.app.render(&Change::RoundTrip { ms: round_trip_ms }, view).into();
+        if !fragments.is_empty() {
+            self.outputs.push(Output::Show { connection, subscription, fragments });
+        }
     }
 
     fn clicked(
@@ -209,7 +427,7 @@ impl Node {
             self.entries += 1;
             EntryId { node: self.hash, incarnation: self.settings.incarnation, count: self.entries }
         });
-        let stamp = self.clock.stamp(now.wall_ms);
+        let stamp = self.clock.stamp(self.time_ms(now));
         let fact = Fact {
             room: room.as_str().to_owned(),
             key: key.to_owned(),
@@ -223,36 +441,43 @@ impl Node {
             #[cfg(feature = "later-version")]
             later: Some(7),
         };
-        let bytes = minicbor::to_vec(&fact).expect("writing to memory can't fail");
-        self.take_fact(&bytes, now);
+        self.write_fact(&fact, now);
         Ok(())
     }
+}
 
-    /// Takes a fact, whoever wrote it: from here on a click on this node and one on another are the same.
-    fn take_fact(&mut self, bytes: &[u8], now: Now) {
-        let limit_ms = now.wall_ms + facts::FUTURE_MS;
-        if let Merged::Taken { key, displaced } = self.facts.merge(bytes, limit_ms, now.wall_ms) {
-            if let Some(kept) = self.facts.get(&key) {
-                self.clock.see(kept.fact.stamp);
-                self.outputs.push(Output::Keep { key: kept.hash.to_vec(), record: Some(bytes.to_vec()) });
-            }
-            self.fact_changed(&key, now);
-            for key in displaced {
-                self.fact_gone(&key, now);
-            }
+/// Whether a page shows the difference: a round trip only where it has changed by a tenth and 3 ms.
+fn looks_different(new: &RegionView, old: &RegionView) -> bool {
+    let far = match (new.round_trip_ms, old.round_trip_ms) {
+        (Some(new), Some(old)) => new.abs_diff(old) > 3 + old / 10,
+        (new, old) => new != old,
+    };
+    far || (&new.region, &new.place, new.state, new.whole) != (&old.region, &old.place, old.state, old.whole)
+}
+
+/// Whether and for how long the node itself was away.
+#[derive(Debug, Default)]
+struct Away {
+    input_ms: u64,
+    /// All gaps together: the node's own time is behind the clock by this.
+    total_ms: u64,
+    rest_until_ms: u64,
+    parked: Vec<Input>,
+}
+
+impl Away {
+    fn resting(&self, now_ms: u64) -> bool {
+        now_ms < self.rest_until_ms
+    }
+
+    /// Ends are handled before joins: what was read in the first second after a gap waits for its end.
+    fn park(&mut self, input: Input) {
+        if self.parked.len() < PARKED_MAX {
+            self.parked.push(input);
         }
     }
 
-    fn fact_gone(&mut self, key: &FactKey, now: Now) {
-        let record = None;
-        self.outputs.push(Output::Keep { key: facts::key_hash(key, self.settings.digest).to_vec(), record });
-        self.fact_changed(key, now);
-    }
-
-    fn fact_changed(&mut self, key: &FactKey, now: Now) {
-        match key.entry {
-            Some(_) => self.drawing.logged(&key.room, &key.key, now.mono_ms),
-            None => self.drawing.set(&key.room, &key.key, now.mono_ms),
-        }
+    fn unpark(&mut self) -> Vec<Input> {
+        std::mem::take(&mut self.parked)
     }
 }

@@ -285,11 +285,6 @@ impl Own {
         }
     }
 
-    /// When something of this ends next.
-    pub(crate) fn deadline_ms(&self) -> Option<u64> {
-        self.deadlines.first().map(|(deadline_ms, _)| *deadline_ms)
-    }
-
     /// Ends what a connection here took of another node and what has run out there.
     pub(crate) fn review(&mut self, keys: BTreeSet<RowKey>, presence: &mut Presence, now_ms: u64) {
         if self.drained {

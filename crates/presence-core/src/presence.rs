@@ -110,12 +110,19 @@ impl Presence {
         self.weigh(key, weight);
     }
 
-    pub(crate) fn table(&self, key: TableKey) -> Option<&Table> {
-        self.tables.get(&key).map(|placed| &placed.table)
+    /// The table belongs to another incarnation from now on.
+    pub(crate) fn rename_table(&mut self, from: TableKey, to: TableKey) {
+        let Some(placed) = self.tables.remove(&from) else { return };
+        for key in placed.table.keys() {
+            if let Some(member) = self.members.get_mut(key) {
+                member.tables.iter_mut().filter(|table| **table == from).for_each(|table| *table = to);
+            }
+        }
+        self.tables.insert(to, placed);
     }
 
-    pub(crate) fn weight(&self, key: TableKey) -> Option<Weight> {
-        self.tables.get(&key).map(|placed| placed.weight)
+    pub(crate) fn table(&self, key: TableKey) -> Option<&Table> {
+        self.tables.get(&key).map(|placed| &placed.table)
     }
 
     pub(crate) fn region(&self, key: TableKey) -> Option<&Region> {
@@ -302,11 +309,6 @@ impl Presence {
         self.rooms.get(hash)
     }
 
-    /// Every room that somebody is in, as far as its name is known.
-    pub(crate) fn rooms(&self) -> impl Iterator<Item = (&RoomHash, &RoomCounts)> {
-        self.rooms.iter()
-    }
-
     /// How many tabs a user has in a room, over all nodes that are not silent.
     pub(crate) fn tabs(&self, key: &RowKey) -> u32 {
         self.members.get(key).map_or(0, |member| member.counted.whole.tabs)
@@ -363,11 +365,6 @@ impl Presence {
     /// Users of whom somebody has taken a tab and whose rows have changed since this was last called.
     pub(crate) fn take_touched(&mut self) -> BTreeSet<RowKey> {
         std::mem::take(&mut self.touched)
-    }
-
-    /// Keys of the tables that have a row of this user.
-    pub(crate) fn tables_of(&self, key: &RowKey) -> &[TableKey] {
-        self.members.get(key).map_or(&[], |member| &member.tables)
     }
 
     /// Every room's counts, made by counting all rows anew: what the derived ones must equal.

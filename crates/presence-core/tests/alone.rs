@@ -58,7 +58,7 @@ impl Alone {
             meshed: false,
             digest: sha256,
         };
-        Self { node: Node::new(settings, Arc::new(Bulb), &[], now), now }
+        Self { node: Node::new(settings, Arc::new(Bulb), &[], Vec::new(), now), now }
     }
 
     fn handle(&mut self, input: Input) -> Vec<Output> {

@@ -1,0 +1,422 @@
+//! Copies of other nodes' tables, and the one question that fills what they miss: repair, catching up and first
+//! snapshot are the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::id::{NodeHash, Region};
+use crate::input::{Now, Urgency};
+use crate::links::Question;
+use crate::node::Node;
+use crate::peer::{Judged, Path};
+use crate::presence::Weight;
+use crate::row::{Removed, Row, RowKey, Table, TableKey};
+use crate::wire::{self, Asked, Delta, Heartbeat, PAGE_BYTES, RowsAnswer, RowsAsked, Said, Sender};
+
+/// A hole that is older than this is asked for.
+const HOLE_MS: u64 = 500;
+/// Holes are asked for at slightly different moments by different nodes.
+const JITTER_MS: u64 = 200;
+/// A whole table of one node is asked for at most this often.
+const WHOLE_MS: u64 = 10_000;
+/// A root that differs (a fault) has everything asked for anew at most this often.
+const FAULT_MS: u64 = 60_000;
+/// Pages asked for at a time.
+const IN_FLIGHT: usize = 4;
+/// Lost pages after which a question is given up and begun anew.
+const RETRIES: u32 = 8;
+/// Most rows that are taken of one node.
+const ROWS_MAX: usize = 4_000_000;
+/// Most stretches that are remembered above a hole.
+const AHEAD_MAX: usize = 1_024;
+/// How long removals of others are remembered.
+const REMOVED_MS: u64 = 60_000;
+const REMOVED_MAX: usize = 65_536;
+/// Deltas go out at once after a quiet moment, else so far apart.
+const DELTA_GAP_MS: u64 = 5;
+
+/// How completely another node's table is known here.
+#[derive(Debug, Default)]
+pub(crate) struct Copy {
+    /// The number up to which nothing is missed.
+    pub(crate) whole: u64,
+    /// Something was filled once.
+    pub(crate) known: bool,
+    /// Stretches (after, upto] that were heard above it.
+    ahead: Vec<(u64, u64)>,
+    /// The greatest number that was heard of.
+    target: u64,
+    hole_ms: Option<u64>,
+    fill: Option<Fill>,
+    asked_whole_ms: Option<u64>,
+    faulted_ms: Option<u64>,
+    /// Everything is to be asked for, whatever the numbers say.
+    anew: bool,
+}
+
+/// A question under way.
+#[derive(Debug)]
+struct Fill {
+    from: NodeHash,
+    upto: u64,
+    all: bool,
+    begun: bool,
+    waiting: Vec<(u64, u64)>,
+    in_flight: BTreeMap<u64, (u64, u64)>,
+    named: BTreeSet<RowKey>,
+    retries: u32,
+}
+
+impl Copy {
+    fn heard(&mut self, after: u64, upto: u64, now_ms: u64) {
+        self.target = self.target.max(upto);
+        if after > self.whole && self.ahead.len() < AHEAD_MAX {
+            self.ahead.push((after, upto));
+            self.ahead.sort_unstable();
+        } else if after <= self.whole {
+            self.advance(upto);
+        }
+        self.notice_hole(now_ms);
+    }
+
+    fn advance(&mut self, upto: u64) {
+        self.whole = self.whole.max(upto);
+        while let Some(&(after, upto)) = self.ahead.first() {
+            if after > self.whole {
+                break;
+            }
+            self.whole = self.whole.max(upto);
+            self.ahead.remove(0);
+        }
+    }
+
+    fn notice_hole(&mut self, now_ms: u64) {
+        if self.whole >= self.target {
+            self.hole_ms = None;
+        } else if self.hole_ms.is_none() {
+            self.hole_ms = Some(now_ms);
+        }
+    }
+
+    /// Its node changes nothing more after this number.
+    pub(crate) fn ends_at(&mut self, number: u64, now_ms: u64) {
+        self.target = self.target.max(number);
+        self.notice_hole(now_ms);
+    }
+
+    /// Somebody may know more of it, or for how long it is held.
+    pub(crate) fn ask_again(&mut self, now_ms: u64) {
+        self.target = self.target.max(self.whole + 1);
+        self.hole_ms.get_or_insert(now_ms.saturating_sub(HOLE_MS + JITTER_MS));
+    }
+
+    fn due(&self, jitter_ms: u64, now_ms: u64) -> bool {
+        let rested = self.asked_whole_ms.is_none_or(|asked_ms| now_ms.saturating_sub(asked_ms) >= WHOLE_MS);
+        let hole = self.hole_ms.is_some_and(|hole_ms| now_ms.saturating_sub(hole_ms) >= HOLE_MS + jitter_ms);
+        self.fill.is_none() && if self.known && !self.anew { hole } else { rested }
+    }
+}
+
+impl Node {
+    /// Whether a table is known completely, but for what is on its way.
+    pub(crate) fn is_whole(&self, key: TableKey) -> bool {
+        self.copies.get(&key).is_some_and(|copy| copy.known && copy.hole_ms.is_none())
+    }
+
+    /// Numbers what has changed here and publishes it: at once, or gathered for a few ms under load.
+    pub(crate) fn send_deltas(&mut self, now: Now) {
+        while let Some(numbered) = self.own.number(&mut self.presence, now.mono_ms) {
+            self.delta_not_before_ms = now.mono_ms + DELTA_GAP_MS;
+            self.say(&Said::Delta(Delta {
+                after: numbered.after,
+                upto: numbered.upto,
+                rows: numbered.rows,
+                removed: numbered.removed,
+            }));
+        }
+    }
+
+    /// A delta of another node, directly or passed on.
+    pub(crate) fn heard_delta(&mut self, sender: &Sender, delta: Delta, path: Path, now: Now) {
+        let hash = NodeHash::of(&sender.name, self.settings.digest);
+        let key = TableKey { node: hash, incarnation: sender.incarnation };
+        let known = self.peers.get(&hash).is_some_and(|peer| peer.incarnation == sender.incarnation);
+        if !known || delta.after > delta.upto {
+            return;
+        }
+        self.hear(hash, path, now);
+        self.take_rows(key, delta.rows, &delta.removed, true, now);
+        if let Some(copy) = self.copies.get_mut(&key) {
+            copy.heard(delta.after, delta.upto, now.mono_ms);
+        }
+    }
+
+    /// Takes rows and removals that are newer than what is known of their keys. A delta says nothing about what is
+    /// numbered at or below the number up to which this copy is whole.
+    fn take_rows(&mut self, key: TableKey, rows: Vec<Row>, removed: &[Removed], delta: bool, now: Now) {
+        let floor = self.copies.get(&key).filter(|_| delta).map_or(0, |copy| copy.whole);
+        for row in rows {
+            let Some(table) = self.presence.table(key) else { return };
+            if row.number > floor && row.number > table.number(&row.key) && table.len() < ROWS_MAX {
+                self.presence.set(key, row);
+            }
+        }
+        for removed in removed {
+            let newer = self.presence.table(key).is_some_and(|table| removed.number > table.number(&removed.key));
+            if removed.number > floor && newer {
+                self.presence.remove(key, *removed, now.mono_ms);
+            }
+        }
+    }
+
+    /// What a heartbeat says of its sender's rows and facts, against what is known here.
+    pub(crate) fn compare(&mut self, hash: NodeHash, beat: &Heartbeat, now: Now) {
+        let Some(key) = self.peers.get(&hash).map(|peer| peer.key(hash)) else { return };
+        let root = self.presence.table(key).map(Table::root);
+        if let Some(copy) = self.copies.get_mut(&key) {
+            copy.target = copy.target.max(beat.sequence);
+            copy.notice_hole(now.mono_ms);
+            let comparable = copy.known && copy.fill.is_none() && copy.whole == beat.sequence && copy.ahead.is_empty();
+            let faulted = copy.faulted_ms.is_some_and(|at_ms| now.mono_ms.saturating_sub(at_ms) < FAULT_MS);
+            if comparable && !faulted && root.map(u128::to_be_bytes) != Some(beat.rows_root) {
+                (copy.faulted_ms, copy.anew) = (Some(now.mono_ms), true);
+                self.root_faults += 1;
+                let peer = self.peers[&hash].clone();
+                let message =
+                    format!("Our copy of the rows of {} differs from its own: asking for all of them.", peer.name);
+                self.tell(true, Some(&peer), message);
+            }
+        }
+        self.compare_facts(hash, beat, now);
+    }
+
+    /// Asks for what is missing.
+    pub(crate) fn fill_holes(&mut self, now: Now) {
+        let busy: BTreeSet<NodeHash> =
+            self.copies.values().filter_map(|copy| copy.fill.as_ref()).map(|fill| fill.from).collect();
+        let keys: Vec<TableKey> = self.copies.keys().copied().collect();
+        let mut busy = busy;
+        for key in keys {
+            let jitter_ms = (key.node.0 ^ self.hash.0) % JITTER_MS;
+            if !self.copies[&key].due(jitter_ms, now.mono_ms) {
+                continue;
+            }
+            let Some(from) = self.who_knows(key, now.mono_ms).into_iter().find(|from| !busy.contains(from)) else {
+                continue;
+            };
+            busy.insert(from);
+            self.begin_fill(key, from, now);
+        }
+    }
+
+    /// Whom to ask for a table, best first: its node, who passes it on, and for one that has left anybody.
+    fn who_knows(&self, key: TableKey, now_ms: u64) -> Vec<NodeHash> {
+        let peer = self.peers.get(&key.node).filter(|peer| peer.incarnation == key.incarnation);
+        match peer {
+            Some(peer) if peer.state == Judged::Live || peer.state == Judged::Draining => {
+                let direct = (peer.heard_directly(now_ms) && self.link_to(key.node).is_some()).then_some(key.node);
+                let others =
+                    self.live().into_iter().filter(|hash| Some(*hash) == peer.via || peer.state == Judged::Draining);
+                direct.into_iter().chain(others).filter(|hash| self.link_to(*hash).is_some()).collect()
+            }
+            Some(peer) if peer.state != Judged::Departed => Vec::new(),
+            _ if self.held.contains_key(&key) => {
+                self.live().into_iter().filter(|hash| self.link_to(*hash).is_some()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn begin_fill(&mut self, key: TableKey, from: NodeHash, now: Now) {
+        let Some(copy) = self.copies.get_mut(&key) else { return };
+        let after = if copy.known && !copy.anew { copy.whole } else { 0 };
+        if after == 0 {
+            copy.asked_whole_ms = Some(now.mono_ms);
+            self.tables_asked += 1;
+        }
+        copy.anew = false;
+        copy.fill = Some(Fill {
+            from,
+            upto: u64::MAX,
+            all: false,
+            begun: false,
+            waiting: vec![(after, u64::MAX)],
+            in_flight: BTreeMap::new(),
+            named: BTreeSet::new(),
+            retries: 0,
+        });
+        self.ask_pages(key);
+    }
+
+    fn ask_pages(&mut self, key: TableKey) {
+        loop {
+            let Some(fill) = self.copies.get(&key).and_then(|copy| copy.fill.as_ref()) else { return };
+            let (from, page) = (fill.from, fill.begun);
+            let Some(&(after, upto)) = fill.waiting.first().filter(|_| fill.in_flight.len() < IN_FLIGHT) else {
+                return;
+            };
+            let asked = Asked::Rows(RowsAsked { table: key, after, upto, page });
+            let Some(question) = self.ask(from, &asked, Question::Rows(key), Urgency::High) else {
+                self.give_up(key);
+                return;
+            };
+            if let Some(fill) = self.copies.get_mut(&key).and_then(|copy| copy.fill.as_mut()) {
+                fill.waiting.remove(0);
+                fill.in_flight.insert(question, (after, upto));
+            }
+        }
+    }
+
+    fn give_up(&mut self, key: TableKey) {
+        if let Some(copy) = self.copies.get_mut(&key) {
+            copy.fill = None;
+        }
+    }
+
+    /// A page, or the loss of one.
+    pub(crate) fn rows_answered(&mut self, question: u64, key: TableKey, bytes: Option<&[u8]>, now: Now) {
+        let Some(fill) = self.copies.get_mut(&key).and_then(|copy| copy.fill.as_mut()) else { return };
+        let Some(range) = fill.in_flight.remove(&question) else { return };
+        let answer = bytes.and_then(wire::read_answer::<RowsAnswer>).map(|(_, answer)| answer);
+        match answer {
+            Some(answer) if !answer.unknown => {
+                self.take_page(key, range, answer, now);
+            }
+            Some(_) => self.give_up(key),
+            None => {
+                fill.retries += 1;
+                fill.waiting.push(range);
+                if fill.retries > RETRIES {
+                    self.give_up(key);
+                }
+            }
+        }
+        self.ask_pages(key);
+    }
+
+    fn take_page(&mut self, key: TableKey, (after, _): (u64, u64), answer: RowsAnswer, now: Now) {
+        if let (Some(held_ms), Some(region)) = (answer.held_ms, &answer.region) {
+            self.hold(key, region, held_ms, now);
+        }
+        let Some(fill) = self.copies.get_mut(&key).and_then(|copy| copy.fill.as_mut()) else { return };
+        if !fill.begun {
+            (fill.begun, fill.upto, fill.all) = (true, answer.upto, answer.all);
+            let mut start = if answer.all { 0 } else { after };
+            let first = answer.cuts.first().copied();
+            for cut in &answer.cuts {
+                fill.waiting.push((start, *cut));
+                start = *cut;
+            }
+            // The answer itself was the first of these pages.
+            if first.is_some() {
+                fill.waiting.remove(0);
+            }
+        }
+        fill.named.extend(answer.rows.iter().map(|row| row.key));
+        self.take_rows(key, answer.rows, &answer.removed, false, now);
+        let Some(fill) = self.copies.get(&key).and_then(|copy| copy.fill.as_ref()) else { return };
+        if fill.waiting.is_empty() && fill.in_flight.is_empty() {
+            self.filled(key, now);
+        }
+    }
+
+    fn filled(&mut self, key: TableKey, now: Now) {
+        let Some(copy) = self.copies.get_mut(&key) else { return };
+        let Some(fill) = copy.fill.take() else { return };
+        if fill.all {
+            let gone: Vec<RowKey> = self.presence.table(key).map_or_else(Vec::new, |table| {
+                let stale = table.rows().filter(|row| row.number <= fill.upto && !fill.named.contains(&row.key));
+                stale.map(|row| row.key).collect()
+            });
+            for row in gone {
+                self.presence.remove(key, Removed { key: row, number: 0 }, now.mono_ms);
+            }
+            self.presence.raise_floor(key, fill.upto);
+        }
+        copy.known = true;
+        copy.advance(fill.upto);
+        if self.held.contains_key(&key) {
+            copy.target = copy.whole;
+        }
+        copy.hole_ms = None;
+        copy.notice_hole(now.mono_ms);
+        self.regions_stale = true;
+        self.exchanged = true;
+    }
+
+    /// Forgets removals that nobody will ask for.
+    pub(crate) fn prune_copies(&mut self, now: Now) {
+        for (key, copy) in &self.copies {
+            self.presence.prune(*key, REMOVED_MAX, copy.whole, now.mono_ms.saturating_sub(REMOVED_MS));
+        }
+    }
+
+    /// Answers a question about rows, of this node or of another one.
+    pub(crate) fn rows_asked(&self, asked: RowsAsked, now: Now) -> RowsAnswer {
+        let unknown = RowsAnswer { unknown: true, ..RowsAnswer::default() };
+        let whole = if asked.table == self.own.key {
+            self.own.sequence()
+        } else {
+            match self.copies.get(&asked.table) {
+                Some(copy) if copy.known => copy.whole,
+                _ => return unknown,
+            }
+        };
+        let Some(table) = self.presence.table(asked.table) else { return unknown };
+        let upto = asked.upto.min(whole);
+        let all = !asked.page && (asked.after == 0 || !table.knows_removals_after(asked.after));
+        let after = if all { 0 } else { asked.after };
+        let own_end = self.leaving.filter(|_| asked.table == self.own.key).map(|going| going.until_ms);
+        let end = own_end.or_else(|| self.held.get(&asked.table).copied());
+        let held_ms = end.map(|until_ms| until_ms.saturating_sub(now.mono_ms));
+        let mut answer = RowsAnswer {
+            all,
+            upto,
+            held_ms,
+            region: self.presence.region(asked.table).cloned(),
+            ..RowsAnswer::default()
+        };
+        let end = if asked.page {
+            upto
+        } else {
+            answer.cuts = cuts(table, after, upto, all);
+            answer.cuts.first().copied().unwrap_or(upto)
+        };
+        answer.rows = table.changed(after, end).cloned().collect();
+        if !all {
+            answer.removed = table.removals(after, end).collect();
+        }
+        answer
+    }
+
+    /// A node has left: its tabs are held. The lesser time counts, and what has run out is not taken again.
+    pub(crate) fn hold(&mut self, key: TableKey, region: &Region, left_ms: u64, now: Now) {
+        let until_ms = now.mono_ms + left_ms.min(crate::leaving::HELD_MS);
+        if self.run_out.contains_key(&key) {
+            return;
+        }
+        let known = self.held.entry(key).or_insert(until_ms);
+        *known = (*known).min(until_ms);
+        self.presence.open_table(key, region, Weight::Held);
+        self.presence.weigh(key, Weight::Held);
+    }
+}
+
+/// Where pages of about the allowed size end; the last one at `upto`.
+fn cuts(table: &Table, after: u64, upto: u64, all: bool) -> Vec<u64> {
+    let rows = table.changed(after, upto).map(|row| (row.number, row.size()));
+    let removals = table.removals(after, upto).filter(|_| !all).map(|removed| (removed.number, 70));
+    let mut sizes: Vec<(u64, usize)> = rows.chain(removals).collect();
+    sizes.sort_unstable();
+    let (mut cuts, mut bytes) = (Vec::new(), 0);
+    for (number, size) in sizes {
+        bytes += size;
+        if bytes > PAGE_BYTES {
+            cuts.push(number);
+            bytes = 0;
+        }
+    }
+    if cuts.last() != Some(&upto) {
+        cuts.push(upto);
+    }
+    cuts
+}

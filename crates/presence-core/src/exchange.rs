@@ -1,0 +1,197 @@
+//! Facts between nodes: published as they are written, and compared so that every loss heals by itself.
+
+use std::collections::BTreeMap;
+
+use minicbor::bytes::ByteVec;
+
+use crate::clock::Stamp;
+use crate::facts::{self, FactKey, KeyHash, Merged, PARTS};
+use crate::id::NodeHash;
+use crate::input::{Now, Output, Urgency};
+use crate::links::Question;
+use crate::node::Node;
+use crate::wire::{
+    self, Asked, Bundle, Fetch, Heartbeat, PAGE_BYTES, PartsAnswer, PartsAsked, Said, Stamped, StampsAnswer,
+    StampsAsked,
+};
+
+/// Facts are compared with one peer at most this often.
+const EXCHANGE_MS: u64 = 2_000;
+/// Most facts that are taken from one peer in a second: what is over heals by comparing.
+const FACTS_PER_SECOND: u32 = 5_000;
+/// Most keys in one question.
+const KEYS_MAX: usize = 2_000;
+
+impl Node {
+    /// Takes facts that somebody published or sent.
+    pub(crate) fn heard_facts(&mut self, from: NodeHash, bundle: &Bundle, now: Now) {
+        for bytes in &bundle.facts {
+            let second = now.mono_ms / 1_000;
+            let quota = self.quotas.entry(from).or_insert((second, 0));
+            if quota.0 != second {
+                *quota = (second, 0);
+            }
+            quota.1 += 1;
+            if quota.1 > FACTS_PER_SECOND {
+                return;
+            }
+            self.take_fact(bytes, now);
+        }
+    }
+
+    /// Takes a fact, whoever wrote it: from here on a click on this node and one on another are the same.
+    pub(crate) fn take_fact(&mut self, bytes: &[u8], now: Now) -> bool {
+        let (limit_ms, time_ms) = (self.limit_ms(now), self.time_ms(now));
+        let Merged::Taken { key, displaced } = self.facts.merge(bytes, limit_ms, time_ms) else { return false };
+        if let Some(kept) = self.facts.get(&key) {
+            self.clock.see(kept.fact.stamp);
+            self.outputs.push(Output::Keep { key: kept.hash.to_vec(), record: Some(bytes.to_vec()) });
+        }
+        self.fact_changed(&key, now);
+        for key in displaced {
+            self.fact_gone(&key, now);
+        }
+        true
+    }
+
+    fn fact_gone(&mut self, key: &FactKey, now: Now) {
+        let key_hash = facts::key_hash(key, self.settings.digest);
+        self.outputs.push(Output::Keep { key: key_hash.to_vec(), record: None });
+        self.fact_changed(key, now);
+    }
+
+    fn fact_changed(&mut self, key: &FactKey, now: Now) {
+        match key.entry {
+            Some(_) => self.drawing.logged(&key.room, &key.key, now.mono_ms),
+            None => self.drawing.set(&key.room, &key.key, now.mono_ms),
+        }
+    }
+
+    /// Takes off what has run out, and stamps anew what this node stamped with a clock that ran far ahead.
+    pub(crate) fn tend_facts(&mut self, now: Now) {
+        let time_ms = self.time_ms(now);
+        for key in self.facts.expire(time_ms) {
+            self.fact_gone(&key, now);
+        }
+        let ahead = self.facts.own_later_than(self.hash, self.limit_ms(now));
+        if ahead.is_empty() {
+            return;
+        }
+        self.tell(
+            true,
+            None,
+            "Our clock ran far ahead of the other nodes': our latest facts are stamped anew.".to_owned(),
+        );
+        self.clock.set_back(time_ms);
+        for key in ahead {
+            let Some(kept) = self.facts.get(&key) else { continue };
+            let mut fact = kept.fact.clone();
+            let lasts_ms = fact.expires_ms.saturating_sub(fact.stamp.time_ms);
+            fact.stamp = self.clock.stamp(time_ms);
+            fact.expires_ms = fact.stamp.time_ms.saturating_add(lasts_ms);
+            self.write_fact(&fact, now);
+        }
+    }
+
+    /// Writes a fact of this node: taken here, published to all.
+    pub(crate) fn write_fact(&mut self, fact: &facts::Fact, now: Now) {
+        let bytes = minicbor::to_vec(fact).expect("writing to memory can't fail");
+        if self.take_fact(&bytes, now) {
+            self.say(&Said::Facts(Bundle { facts: vec![bytes.into()] }));
+        }
+    }
+
+    /// Begins a comparison where a heartbeat names another root than ours.
+    pub(crate) fn compare_facts(&mut self, hash: NodeHash, beat: &Heartbeat, now: Now) {
+        let Some(peer) = self.peers.get(&hash) else { return };
+        let lately = peer.exchanged_ms.is_some_and(|at_ms| now.mono_ms.saturating_sub(at_ms) < EXCHANGE_MS);
+        if lately || !peer.heard_directly(now.mono_ms) || self.facts.root(beat.cut_ms).to_be_bytes() == beat.facts_root
+        {
+            return;
+        }
+        let asked = Asked::Parts(PartsAsked { cut_ms: beat.cut_ms });
+        if self.ask(hash, &asked, Question::Parts(hash, beat.cut_ms), Urgency::High).is_some()
+            && let Some(peer) = self.peers.get_mut(&hash)
+        {
+            peer.exchanged_ms = Some(now.mono_ms);
+        }
+    }
+
+    pub(crate) fn parts_asked(&self, asked: PartsAsked) -> PartsAnswer {
+        let sums = self.facts.parts(asked.cut_ms).into_iter().flat_map(u128::to_be_bytes).collect();
+        PartsAnswer { sums }
+    }
+
+    pub(crate) fn parts_answered(&mut self, hash: NodeHash, cut_ms: u64, bytes: &[u8]) {
+        let Some((_, answer)) = wire::read_answer::<PartsAnswer>(bytes) else { return };
+        if answer.sums.len() != PARTS * 16 {
+            return;
+        }
+        let own = self.facts.parts(cut_ms);
+        let theirs = answer.sums.chunks_exact(16);
+        let differ =
+            (0..=u8::MAX).zip(own.iter().zip(theirs)).filter(|(_, (own, theirs))| own.to_be_bytes() != **theirs);
+        let parts: Vec<u8> = differ.map(|(part, _)| part).collect();
+        if !parts.is_empty() {
+            let asked = Asked::Stamps(StampsAsked { parts: parts.clone() });
+            self.ask(hash, &asked, Question::Stamps(hash, parts), Urgency::Low);
+        }
+    }
+
+    pub(crate) fn stamps_asked(&self, asked: &StampsAsked, now: Now) -> StampsAnswer {
+        let limit_ms = self.limit_ms(now);
+        let mut answer = StampsAnswer { parts: 0, stamps: Vec::new() };
+        for part in asked.parts.iter().take(PARTS) {
+            if answer.stamps.len() * 40 > PAGE_BYTES {
+                break;
+            }
+            let stamps = self.facts.part(*part, limit_ms);
+            answer.stamps.extend(stamps.map(|kept| Stamped { key: kept.hash, stamp: kept.fact.stamp }));
+            answer.parts += 1;
+        }
+        answer
+    }
+
+    /// Fetches what is newer there, and offers what is newer here.
+    pub(crate) fn stamps_answered(&mut self, hash: NodeHash, parts: &[u8], bytes: &[u8], now: Now) {
+        let Some((_, answer)) = wire::read_answer::<StampsAnswer>(bytes) else { return };
+        let theirs: BTreeMap<KeyHash, Stamp> = answer.stamps.iter().map(|item| (item.key, item.stamp)).collect();
+        let newer = |key: &KeyHash, stamp: &Stamp| self.facts.by_hash(key).is_none_or(|kept| kept.fact.stamp < *stamp);
+        let wanted: Vec<u8> =
+            theirs.iter().filter(|(key, stamp)| newer(key, stamp)).take(KEYS_MAX).flat_map(|(key, _)| *key).collect();
+        let limit_ms = self.limit_ms(now);
+        let covered = usize::try_from(answer.parts).unwrap_or(0).min(parts.len());
+        let mut offer = Bundle::default();
+        let mut size = 0;
+        for kept in parts[..covered].iter().flat_map(|part| self.facts.part(*part, limit_ms)) {
+            if size < PAGE_BYTES && theirs.get(&kept.hash).is_none_or(|stamp| *stamp < kept.fact.stamp) {
+                size += kept.bytes.len();
+                offer.facts.push(ByteVec::from(kept.bytes.clone()));
+            }
+        }
+        if !wanted.is_empty() {
+            self.ask(hash, &Asked::Fetch(Fetch { keys: wanted }), Question::Fetch(hash), Urgency::Low);
+        }
+        if !offer.facts.is_empty() {
+            self.ask(hash, &Asked::Offer(offer), Question::Offer, Urgency::Low);
+        }
+    }
+
+    pub(crate) fn fetch_asked(&self, asked: &Fetch) -> Bundle {
+        let mut bundle = Bundle::default();
+        let mut size = 0;
+        for key in asked.keys.chunks_exact(16).take(KEYS_MAX) {
+            let key: KeyHash = key.try_into().expect("chunks of 16");
+            let Some(kept) = self.facts.by_hash(&key).filter(|_| size < PAGE_BYTES) else { continue };
+            size += kept.bytes.len();
+            bundle.facts.push(ByteVec::from(kept.bytes.clone()));
+        }
+        bundle
+    }
+
+    pub(crate) fn fetched(&mut self, hash: NodeHash, bytes: &[u8], now: Now) {
+        if let Some((_, bundle)) = wire::read_answer::<Bundle>(bytes) {
+            self.heard_facts(hash, &bundle, now);
+        }
+    }
+}

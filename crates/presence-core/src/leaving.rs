@@ -1,0 +1,141 @@
+//! Leaving on purpose: *draining*, then *goodbye*, and how others hold the tabs of who has left.
+
+use crate::id::NodeHash;
+use crate::input::{Now, Output};
+use crate::node::Node;
+use crate::peer::{Judged, Path};
+use crate::presence::Weight;
+use crate::row::TableKey;
+use crate::wire::{Leaving, Said, Sender};
+
+/// How long the tabs of a node that left on purpose still count.
+pub(crate) const HELD_MS: u64 = 30_000;
+/// *Draining* and *goodbye* are repeated so often.
+const REPEAT_MS: u64 = 200;
+/// Questions are answered for so long after *goodbye*.
+const GOODBYE_MS: u64 = 1_000;
+/// How long it is remembered that a table has run out.
+const RUN_OUT_MS: u64 = 120_000;
+
+/// This node's own leaving.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Going {
+    pub(crate) until_ms: u64,
+    said_ms: u64,
+    emptied_ms: Option<u64>,
+    finished: bool,
+}
+
+impl Node {
+    /// Rows change no more; the held time begins.
+    pub(crate) fn drain(&mut self, now: Now) {
+        if self.leaving.is_some() {
+            return;
+        }
+        self.send_deltas(now);
+        self.own.drain();
+        self.presence.weigh(self.own.key, Weight::Held);
+        let until_ms = now.mono_ms + HELD_MS;
+        self.leaving = Some(Going { until_ms, said_ms: now.mono_ms, emptied_ms: None, finished: false });
+        self.regions_stale = true;
+        self.say_leaving(now.mono_ms);
+    }
+
+    /// No socket is open any more.
+    pub(crate) fn emptied(&mut self, now: Now) {
+        let Some(going) = &mut self.leaving else { return };
+        if going.emptied_ms.is_none() {
+            going.emptied_ms = Some(now.mono_ms);
+            self.say_leaving(now.mono_ms);
+        }
+    }
+
+    fn say_leaving(&mut self, now_ms: u64) {
+        let Some(going) = &mut self.leaving else { return };
+        going.said_ms = now_ms;
+        let going = *going;
+        let leaving = Leaving { sequence: self.own.sequence(), left_ms: going.until_ms.saturating_sub(now_ms) };
+        self.say(&Said::Draining(leaving));
+        if going.emptied_ms.is_some() {
+            self.say(&Said::Goodbye(leaving));
+        }
+    }
+
+    /// Repeats what was said, and ends when it was said often enough.
+    pub(crate) fn tend_leaving(&mut self, now: Now) {
+        let Some(going) = self.leaving else { return };
+        if now.mono_ms.saturating_sub(going.said_ms) >= REPEAT_MS {
+            self.say_leaving(now.mono_ms);
+        }
+        let said = going
+            .emptied_ms
+            .is_some_and(|at_ms| !self.settings.meshed || now.mono_ms.saturating_sub(at_ms) >= GOODBYE_MS);
+        if let Some(going) = self.leaving.as_mut().filter(|going| said && !going.finished) {
+            going.finished = true;
+            self.outputs.push(Output::Finish);
+        }
+    }
+
+    /// Whether *goodbye* was said: heartbeats end with it.
+    pub(crate) fn gone_already(&self) -> bool {
+        self.leaving.is_some_and(|going| going.emptied_ms.is_some())
+    }
+
+    /// Another node says that it leaves.
+    pub(crate) fn heard_leaving(&mut self, sender: &Sender, leaving: Leaving, goodbye: bool, path: Path, now: Now) {
+        let hash = NodeHash::of(&sender.name, self.settings.digest);
+        let key = TableKey { node: hash, incarnation: sender.incarnation };
+        let known = self.peers.get(&hash).is_some_and(|peer| peer.incarnation == sender.incarnation);
+        if !known {
+            return;
+        }
+        self.hear(hash, path, now);
+        self.leaves(hash, key, leaving.left_ms.saturating_sub(path.age_ms), now);
+        if let Some(copy) = self.copies.get_mut(&key) {
+            copy.ends_at(leaving.sequence, now.mono_ms);
+        }
+        if goodbye && self.peers.get(&hash).is_some_and(|peer| peer.state != Judged::Departed) {
+            self.judge(hash, Judged::Departed, now);
+            self.close_link_to(hash, now.mono_ms);
+        }
+    }
+
+    fn leaves(&mut self, hash: NodeHash, key: TableKey, left_ms: u64, now: Now) {
+        let Some(peer) = self.peers.get(&hash).filter(|peer| peer.incarnation == key.incarnation) else { return };
+        let (region, left) = (peer.region.clone(), peer.left());
+        if !left {
+            self.judge(hash, Judged::Draining, now);
+        }
+        self.hold(key, &region, left_ms, now);
+    }
+
+    /// A heartbeat names somebody who has left: what it held is asked for where it is not known.
+    pub(crate) fn heard_of_leaving(&mut self, key: TableKey, now: Now) {
+        if key == self.own.key || self.held.contains_key(&key) || self.run_out.contains_key(&key) {
+            return;
+        }
+        self.copies.entry(key).or_default().ask_again(now.mono_ms);
+        self.presence.weigh(key, Weight::Held);
+        self.held.insert(key, now.mono_ms + HELD_MS);
+        if self.peers.get(&key.node).is_some_and(|peer| peer.incarnation == key.incarnation && !peer.left()) {
+            self.judge(key.node, Judged::Draining, now);
+        }
+    }
+
+    /// Forgets tables whose held time has run out, and the nodes that left them.
+    pub(crate) fn end_held(&mut self, now: Now) {
+        let over: Vec<TableKey> =
+            self.held.iter().filter(|(_, until_ms)| **until_ms <= now.mono_ms).map(|(key, _)| *key).collect();
+        for key in over {
+            self.held.remove(&key);
+            self.run_out.insert(key, now.mono_ms + RUN_OUT_MS);
+            self.presence.drop_table(key);
+            self.copies.remove(&key);
+            if self.peers.get(&key.node).is_some_and(|peer| peer.incarnation == key.incarnation && peer.left()) {
+                self.peers.remove(&key.node);
+                self.regions_stale = true;
+            }
+        }
+        self.run_out.retain(|_, until_ms| *until_ms > now.mono_ms);
+    }
+}

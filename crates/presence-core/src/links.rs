@@ -1,0 +1,444 @@
+//! Finding the other nodes: whom to dial, hello, and which link leads to whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::id::{LinkId, NodeHash, NodeName};
+use crate::input::{Now, Output, Urgency};
+use crate::node::Node;
+use crate::peer::{HEARS_MS, PEERS_MAX};
+use crate::row::TableKey;
+use crate::wire::{self, Asked, Hello, HelloAnswer, Reachable, Sender};
+
+/// Configured addresses are tried again at least this often.
+const RETRY_CONFIGURED_MS: u64 = 5_000;
+/// Addresses that we were told are tried again at least this often.
+const RETRY_TOLD_MS: u64 = 60_000;
+const RETRY_FIRST_MS: u64 = 250;
+/// A told address that was never reached for so long is forgotten.
+const TOLD_MS: u64 = 600_000;
+/// Most addresses that are known.
+const ADDRESSES_MAX: usize = 1_024;
+/// Most addresses that one node may name.
+const ADVERTISED_MAX: usize = 16;
+/// Longest address in bytes.
+const ADDRESS_BYTES_MAX: usize = 300;
+const HELLO_MS: u64 = 10_000;
+const HELLO_UNHEARD_MS: u64 = 1_000;
+/// Who was heard or said hello this recently is named in answers.
+const LATELY_MS: u64 = 10_000;
+/// A link over which nothing has come for so long is opened anew.
+const STALE_MS: u64 = 10_000;
+/// A node of our name is believed to be another one from this age on.
+const OWN_NAME_MS: u64 = 5_000;
+/// Most questions that wait for an answer.
+const QUESTIONS_MAX: usize = 1_024;
+
+/// A reading session to another node.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) address: String,
+    pub(crate) node: Option<NodeHash>,
+    incarnation: u64,
+    opened_ms: u64,
+    heard_ms: u64,
+    hello_ms: Option<u64>,
+}
+
+/// Where somebody may be reached.
+#[derive(Debug, Default)]
+pub(crate) struct Address {
+    configured: bool,
+    node: Option<NodeHash>,
+    known_ms: u64,
+    due_ms: u64,
+    tries: u32,
+    dialling: bool,
+    linked: bool,
+    ours: bool,
+    complained: bool,
+}
+
+/// What a question was about.
+#[derive(Clone, Debug)]
+pub(crate) enum Question {
+    Hello(LinkId),
+    Rows(TableKey),
+    Parts(NodeHash, u64),
+    Stamps(NodeHash, Vec<u8>),
+    Fetch(NodeHash),
+    Offer,
+}
+
+impl Node {
+    /// The configured addresses as they resolve now.
+    pub(crate) fn resolved(&mut self, addresses: Vec<String>, now: Now) {
+        for (known, address) in &mut self.addresses {
+            address.configured = addresses.contains(known);
+        }
+        for address in addresses {
+            if let Some(entry) = self.know_address(address, now.mono_ms) {
+                entry.configured = true;
+            }
+        }
+    }
+
+    /// Addresses that somebody was reached at before this start.
+    pub(crate) fn remember(&mut self, addresses: Vec<String>, now: Now) {
+        for address in addresses {
+            self.know_address(address, now.mono_ms);
+        }
+    }
+
+    fn know_address(&mut self, address: String, now_ms: u64) -> Option<&mut Address> {
+        let fits = address.len() <= ADDRESS_BYTES_MAX && !self.settings.advertised.contains(&address);
+        if !fits || (self.addresses.len() >= ADDRESSES_MAX && !self.addresses.contains_key(&address)) {
+            return None;
+        }
+        Some(self.addresses.entry(address).or_insert_with(|| Address {
+            known_ms: now_ms,
+            due_ms: now_ms,
+            ..Address::default()
+        }))
+    }
+
+    fn told(&mut self, name: &NodeName, addresses: &[String], at_once: bool, now_ms: u64) {
+        let hash = NodeHash::of(name, self.settings.digest);
+        if hash == self.hash {
+            return;
+        }
+        for address in addresses.iter().take(ADVERTISED_MAX) {
+            if let Some(entry) = self.know_address(address.clone(), now_ms) {
+                entry.node.get_or_insert(hash);
+                if at_once {
+                    (entry.node, entry.due_ms, entry.tries) = (Some(hash), now_ms, 0);
+                }
+            }
+        }
+    }
+
+    /// Dials what is due, says hello where it is time for it, and closes links that lead nowhere.
+    pub(crate) fn tend_links(&mut self, now: Now) {
+        self.close_stale_links(now.mono_ms);
+        self.dial_due(now.mono_ms);
+        let due: Vec<LinkId> =
+            self.links.iter().filter(|(_, link)| self.hello_due(link, now.mono_ms)).map(|(id, _)| *id).collect();
+        for link in due {
+            self.say_hello(link, now.mono_ms);
+        }
+        self.said_hello.retain(|_, (at_ms, _)| now.mono_ms.saturating_sub(*at_ms) < LATELY_MS);
+        self.addresses.retain(|_, address| {
+            let kept = address.configured || address.linked || address.dialling;
+            kept || now.mono_ms.saturating_sub(address.known_ms) < TOLD_MS
+        });
+    }
+
+    fn dial_due(&mut self, now_ms: u64) {
+        let mut reached: BTreeSet<NodeHash> = self.links.values().filter_map(|link| link.node).collect();
+        reached.extend(self.addresses.values().filter(|address| address.dialling).filter_map(|address| address.node));
+        for (name, address) in &mut self.addresses {
+            let idle = !address.dialling && !address.linked && !address.ours && address.due_ms <= now_ms;
+            if !idle || address.node.is_some_and(|node| reached.contains(&node)) {
+                continue;
+            }
+            address.dialling = true;
+            reached.extend(address.node);
+            self.outputs.push(Output::Dial { address: name.clone() });
+        }
+    }
+
+    fn close_stale_links(&mut self, now_ms: u64) {
+        let stale = self.links.iter().filter(|(_, link)| now_ms.saturating_sub(link.heard_ms) >= STALE_MS);
+        let stale: Vec<LinkId> = stale.map(|(id, _)| *id).collect();
+        for link in stale {
+            self.hang_up(link, now_ms, true);
+        }
+    }
+
+    /// A dial has ended.
+    pub(crate) fn dialled(&mut self, address: String, result: Result<LinkId, String>, now: Now) {
+        let id = match (self.addresses.get_mut(&address), result) {
+            (Some(entry), Ok(id)) => {
+                (entry.dialling, entry.linked, entry.tries, entry.complained) = (false, true, 0, false);
+                id
+            }
+            (None, Ok(id)) => {
+                self.outputs.push(Output::HangUp { link: id });
+                return;
+            }
+            (Some(entry), Err(reason)) => {
+                entry.dialling = false;
+                entry.back_off(now.mono_ms);
+                if entry.configured && !std::mem::replace(&mut entry.complained, true) {
+                    self.tell(true, None, format!("Could not reach {address}: {reason} It is tried again."));
+                }
+                return;
+            }
+            (None, Err(_)) => return,
+        };
+        let link =
+            Link { address, node: None, incarnation: 0, opened_ms: now.mono_ms, heard_ms: now.mono_ms, hello_ms: None };
+        self.links.insert(id, link);
+        self.say_hello(id, now.mono_ms);
+    }
+
+    fn hang_up(&mut self, id: LinkId, now_ms: u64, soon: bool) {
+        let Some(link) = self.links.remove(&id) else { return };
+        self.outputs.push(Output::HangUp { link: id });
+        if let Some(address) = self.addresses.get_mut(&link.address) {
+            address.linked = false;
+            if soon {
+                address.due_ms = now_ms;
+            } else {
+                address.back_off(now_ms);
+            }
+        }
+    }
+
+    fn hello_due(&self, link: &Link, now_ms: u64) -> bool {
+        let since_ms = link.hello_ms.map_or(u64::MAX, |at_ms| now_ms.saturating_sub(at_ms));
+        let peer = link.node.and_then(|node| self.peers.get(&node));
+        let unheard = peer.is_none_or(|peer| !peer.beat.hears.contains(&self.hash) || !peer.heard_directly(now_ms));
+        since_ms >= if unheard { HELLO_UNHEARD_MS } else { HELLO_MS }
+    }
+
+    fn say_hello(&mut self, id: LinkId, now_ms: u64) {
+        let hello = Asked::Hello(Hello { advertised: self.settings.advertised.clone() });
+        if let Some(link) = self.links.get_mut(&id) {
+            link.hello_ms = Some(now_ms);
+            self.ask_over(id, &hello, Question::Hello(id), Urgency::High);
+        }
+    }
+
+    /// Says hello on every link now: after having been away.
+    pub(crate) fn say_hello_everywhere(&mut self, now_ms: u64) {
+        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        for link in links {
+            self.say_hello(link, now_ms);
+        }
+    }
+
+    /// Somebody says hello: dialled at once where it is not heard, or new.
+    pub(crate) fn hello_asked(&mut self, sender: &Sender, hello: &Hello, now: Now) -> HelloAnswer {
+        let hash = NodeHash::of(&sender.name, self.settings.digest);
+        if hash == self.hash {
+            self.heard_own_name(sender, now);
+        } else if self.said_hello.len() < PEERS_MAX || self.said_hello.contains_key(&sender.name) {
+            let advertised: Vec<String> = hello.advertised.iter().take(ADVERTISED_MAX).cloned().collect();
+            self.answer_to_hello(hash, sender, &advertised, now.mono_ms);
+            self.said_hello.insert(sender.name.clone(), (now.mono_ms, advertised));
+        }
+        let known = if hash == self.hash { self.settings.incarnation } else { 0 };
+        let held = self.held.keys().filter(|key| key.node == hash).map(|key| key.incarnation).max().unwrap_or(0);
+        let peer = self.peers.get(&hash).map_or(0, |peer| peer.incarnation);
+        HelloAnswer {
+            known: if sender.birth == self.settings.birth { 0 } else { known.max(held).max(peer) },
+            advertised: self.settings.advertised.clone(),
+            nodes: self.reachable(now.mono_ms),
+        }
+    }
+
+    fn answer_to_hello(&mut self, hash: NodeHash, sender: &Sender, advertised: &[String], now_ms: u64) {
+        let peer = self.peers.get(&hash);
+        let heard = peer.is_some_and(|peer| peer.heard_directly(now_ms) && peer.incarnation == sender.incarnation);
+        let newer = peer.is_some_and(|peer| peer.incarnation < sender.incarnation);
+        self.told(&sender.name, advertised, !heard, now_ms);
+        let link = self.link_to(hash);
+        match link.map(|id| (id, &self.links[&id])) {
+            Some((id, link)) if newer && link.incarnation < sender.incarnation => self.hang_up(id, now_ms, true),
+            Some((id, link)) if !heard && now_ms.saturating_sub(link.opened_ms) > 2 * HEARS_MS => {
+                self.hang_up(id, now_ms, true);
+            }
+            _ => {}
+        }
+        if !heard {
+            self.dial_due(now_ms);
+        }
+    }
+
+    fn reachable(&self, now_ms: u64) -> Vec<Reachable> {
+        let mut nodes: BTreeMap<NodeName, Vec<String>> = BTreeMap::new();
+        for (name, (_, addresses)) in &self.said_hello {
+            nodes.insert(name.clone(), addresses.clone());
+        }
+        for peer in self.peers.values().filter(|peer| now_ms.saturating_sub(peer.heard_ms) < LATELY_MS) {
+            let hash = NodeHash::of(&peer.name, self.settings.digest);
+            let known = self.addresses.iter().filter(|(_, address)| address.node == Some(hash) && !address.ours);
+            let known = known.map(|(name, _)| name.clone()).take(ADVERTISED_MAX).collect();
+            nodes.entry(peer.name.clone()).or_insert(known);
+        }
+        let named = nodes.into_iter().filter(|(_, addresses)| !addresses.is_empty());
+        named.map(|(name, addresses)| Reachable { name, addresses }).take(PEERS_MAX).collect()
+    }
+
+    /// An answer to our hello: now it is known whom the link leads to.
+    pub(crate) fn hello_answered(&mut self, id: LinkId, bytes: &[u8], now: Now) {
+        let Some((sender, answer)) = wire::read_answer::<HelloAnswer>(bytes) else { return };
+        let hash = NodeHash::of(&sender.name, self.settings.digest);
+        let Some(link) = self.links.get(&id) else { return };
+        let address = link.address.clone();
+        if hash == self.hash && sender.birth == self.settings.birth {
+            self.hang_up(id, now.mono_ms, false);
+            if let Some(entry) = self.addresses.get_mut(&address) {
+                entry.ours = true;
+            }
+            return;
+        }
+        if hash == self.hash {
+            self.heard_own_name(&sender, now);
+            self.rise(answer.known.max(sender.incarnation));
+            return;
+        }
+        if !self.speaks_for(id, hash, sender.incarnation, now.mono_ms) {
+            return;
+        }
+        self.rise(answer.known);
+        self.speaking = true;
+        self.told(&sender.name, &answer.advertised, false, now.mono_ms);
+        for node in answer.nodes.iter().take(PEERS_MAX) {
+            self.told(&node.name, &node.addresses, false, now.mono_ms);
+        }
+        self.dial_due(now.mono_ms);
+        self.remember_addresses();
+    }
+
+    /// Whether a link belongs to this node: the first that speaks there names it; a second link to one node is closed,
+    /// and one that speaks with another name too.
+    pub(crate) fn speaks_for(&mut self, id: LinkId, hash: NodeHash, incarnation: u64, now_ms: u64) -> bool {
+        let Some(link) = self.links.get(&id) else { return false };
+        let second = self.links.iter().any(|(other, link)| *other != id && link.node == Some(hash));
+        if link.node.is_some_and(|node| node != hash) || (link.node.is_none() && second) {
+            let address = link.address.clone();
+            self.hang_up(id, now_ms, false);
+            if let Some(entry) = self.addresses.get_mut(&address) {
+                entry.node = Some(hash);
+            }
+            return false;
+        }
+        let link = self.links.get_mut(&id).expect("looked up above");
+        let first = link.node.replace(hash).is_none();
+        link.heard_ms = now_ms;
+        link.incarnation = link.incarnation.max(incarnation);
+        let address = link.address.clone();
+        if first && let Some(entry) = self.addresses.get_mut(&address) {
+            entry.node = Some(hash);
+            entry.known_ms = now_ms;
+        }
+        true
+    }
+
+    /// Nobody may know a greater incarnation of our name than ours, as long as we have said nothing.
+    fn rise(&mut self, known: u64) {
+        if known < self.settings.incarnation || self.speaking {
+            return;
+        }
+        let incarnation = known + 1;
+        let key = TableKey { node: self.hash, incarnation };
+        self.presence.rename_table(self.own.key, key);
+        self.own.key = key;
+        self.settings.incarnation = incarnation;
+        self.clock.rename(incarnation);
+        self.remember_addresses();
+    }
+
+    fn remember_addresses(&mut self) {
+        let linked = self.addresses.iter().filter(|(_, address)| address.node.is_some() && !address.ours);
+        let addresses: Vec<String> = linked.map(|(name, _)| name.clone()).collect();
+        let remembered = (addresses.clone(), self.settings.incarnation);
+        if self.remembered.as_ref() != Some(&remembered) {
+            self.remembered = Some(remembered);
+            self.outputs.push(Output::Remember { addresses, incarnation: self.settings.incarnation });
+        }
+    }
+
+    /// Somebody else uses our name: the younger of the two ends.
+    pub(crate) fn heard_own_name(&mut self, sender: &Sender, now: Now) {
+        let other = (sender.incarnation, sender.birth);
+        let own = (self.settings.incarnation, self.settings.birth);
+        let settled = now.mono_ms.saturating_sub(self.started_ms) >= OWN_NAME_MS;
+        if sender.birth != self.settings.birth && settled && own > other {
+            let here = self.settings.advertised.join(", ");
+            let there: Vec<&str> = self
+                .said_hello
+                .get(&sender.name)
+                .map_or_else(Vec::new, |(_, addresses)| addresses.iter().map(String::as_str).collect());
+            self.outputs.push(Output::Abort(format!(
+                "Another node is called {} too: ours is at {here}, it is at {}. Give one of them another --node.",
+                self.settings.name,
+                if there.is_empty() { "an address that it did not tell".to_owned() } else { there.join(", ") },
+            )));
+        }
+    }
+
+    /// The link over which a node is read.
+    pub(crate) fn link_to(&self, hash: NodeHash) -> Option<LinkId> {
+        self.links.iter().find(|(_, link)| link.node == Some(hash)).map(|(id, _)| *id)
+    }
+
+    /// Asks a node; `None` where no link leads there or too many questions wait.
+    pub(crate) fn ask(&mut self, to: NodeHash, asked: &Asked, about: Question, urgency: Urgency) -> Option<u64> {
+        self.ask_over(self.link_to(to)?, asked, about, urgency)
+    }
+
+    fn ask_over(&mut self, link: LinkId, asked: &Asked, about: Question, urgency: Urgency) -> Option<u64> {
+        if self.questions.len() >= QUESTIONS_MAX {
+            return None;
+        }
+        self.asked += 1;
+        let question = self.asked;
+        self.questions.insert(question, about);
+        let bytes = asked.write(&self.sender());
+        self.outputs.push(Output::Ask { link, question, bytes, urgency });
+        Some(question)
+    }
+
+    /// A question came: it is answered at once.
+    pub(crate) fn was_asked(&mut self, question: u64, bytes: &[u8], now: Now) {
+        let Some((sender, asked)) = Asked::read(bytes) else {
+            self.unread += 1;
+            return;
+        };
+        let own = self.sender();
+        let (bytes, urgency) = match asked {
+            Asked::Hello(hello) => (wire::answer(&own, &self.hello_asked(&sender, &hello, now)), Urgency::High),
+            Asked::Rows(asked) => (wire::answer(&own, &self.rows_asked(asked, now)), Urgency::Low),
+            Asked::Parts(asked) => (wire::answer(&own, &self.parts_asked(asked)), Urgency::High),
+            Asked::Stamps(asked) => (wire::answer(&own, &self.stamps_asked(&asked, now)), Urgency::Low),
+            Asked::Fetch(asked) => (wire::answer(&own, &self.fetch_asked(&asked)), Urgency::Low),
+            Asked::Offer(bundle) => {
+                let hash = NodeHash::of(&sender.name, self.settings.digest);
+                self.heard_facts(hash, &bundle, now);
+                (wire::answer(&own, &0_u8), Urgency::Low)
+            }
+        };
+        self.outputs.push(Output::Reply { question, bytes, urgency });
+    }
+
+    /// A question of ours was answered, or not.
+    pub(crate) fn was_answered(&mut self, question: u64, bytes: Option<&[u8]>, now: Now) {
+        let Some(about) = self.questions.remove(&question) else { return };
+        match (about, bytes) {
+            (Question::Rows(key), bytes) => self.rows_answered(question, key, bytes, now),
+            (Question::Hello(link), Some(bytes)) => self.hello_answered(link, bytes, now),
+            (Question::Parts(hash, cut_ms), Some(bytes)) => self.parts_answered(hash, cut_ms, bytes),
+            (Question::Stamps(hash, parts), Some(bytes)) => self.stamps_answered(hash, &parts, bytes, now),
+            (Question::Fetch(hash), Some(bytes)) => self.fetched(hash, bytes, now),
+            (Question::Offer, _) | (_, None) => {}
+        }
+    }
+
+    /// A departed node's link leads nowhere.
+    pub(crate) fn close_link_to(&mut self, hash: NodeHash, now_ms: u64) {
+        if let Some(id) = self.link_to(hash) {
+            self.hang_up(id, now_ms, false);
+        }
+    }
+}
+
+impl Address {
+    fn back_off(&mut self, now_ms: u64) {
+        let longest_ms = if self.configured { RETRY_CONFIGURED_MS } else { RETRY_TOLD_MS };
+        let wait_ms = (RETRY_FIRST_MS << self.tries.min(10)).min(longest_ms);
+        self.tries = self.tries.saturating_add(1);
+        self.due_ms = now_ms + wait_ms;
+    }
+}
