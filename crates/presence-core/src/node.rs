@@ -13,7 +13,7 @@ use crate::id::{ConnectionId, Digest, LinkId, NodeHash, NodeName, Region, Room, 
 use crate::input::{Input, Now, Output};
 use crate::leaving::Going;
 use crate::links::{Address, Link, Question};
-use crate::own::{Own, row_key};
+use crate::own::{Listens, Own, row_key};
 use crate::peer::{Beating, Path, Peer};
 use crate::presence::{Presence, Weight};
 use crate::room::{Place, RegionView};
@@ -210,6 +210,12 @@ impl Node {
         due_ms.unwrap_or(tick_ms).max(self.ticked_ms) + self.away.total_ms
     }
 
+    /// Whether the counts that are derived from rows as they change equal a plain recount: for tests.
+    #[doc(hidden)]
+    pub fn counts_are_right(&self) -> bool {
+        self.presence.recounted() == self.presence.derived()
+    }
+
     /// Time as this node lived it. If nothing came in for over 2 s it was itself away (frozen, paused, suspended):
     /// every deadline moves by the gap, others hear from it at once, and for a second nothing fires.
     fn awake(&mut self, now: Now) -> Now {
@@ -243,6 +249,15 @@ impl Node {
                 let key = row_key(room.hash(digest), user);
                 self.own.listened(connection, subscription, room.clone(), key);
                 self.drawing.arrived(&room, (connection, subscription), Some(user), now.mono_ms);
+            }
+            Input::Refreshed { connection, subscription } => {
+                if let Some(listens) = self.own.listens(connection, subscription) {
+                    let (room, user) = match listens {
+                        Listens::Room(room, _) => (room, None),
+                        Listens::User(room, key) => (room, Some(key.user)),
+                    };
+                    self.drawing.arrived(room, (connection, subscription), user, now.mono_ms);
+                }
             }
             Input::Unsubscribed { connection, subscription } => {
                 self.own.unsubscribed(connection, subscription, &mut self.presence, now.mono_ms);

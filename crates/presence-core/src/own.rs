@@ -117,6 +117,11 @@ impl Own {
         })
     }
 
+    /// What a subscription listens to.
+    pub(crate) fn listens(&self, connection: ConnectionId, subscription: SubscriptionId) -> Option<&Listens> {
+        self.connections.get(&connection)?.get(&subscription)
+    }
+
     /// Rows change no more.
     pub(crate) fn drain(&mut self) {
         self.drained = true;

@@ -367,8 +367,13 @@ impl Presence {
         std::mem::take(&mut self.touched)
     }
 
+    /// Every room's counts as they are derived, for comparison.
+    pub(crate) fn derived(&self) -> BTreeMap<RoomHash, (Counts, BTreeMap<Region, Counts>)> {
+        let rooms = self.rooms.iter().filter(|(_, room)| room.members > 0);
+        rooms.map(|(hash, room)| (*hash, (room.whole, room.regions.clone()))).collect()
+    }
+
     /// Every room's counts, made by counting all rows anew: what the derived ones must equal.
-    #[cfg(test)]
     pub(crate) fn recounted(&self) -> BTreeMap<RoomHash, (Counts, BTreeMap<Region, Counts>)> {
         let mut rooms: BTreeMap<RoomHash, (Counts, BTreeMap<Region, Counts>)> = BTreeMap::new();
         let keys: BTreeSet<RowKey> = self.tables.values().flat_map(|placed| placed.table.keys().copied()).collect();
@@ -386,6 +391,7 @@ impl Presence {
                 room.1.entry(region).or_default().add(counts);
             }
         }
+        rooms.values_mut().for_each(|room| room.1.retain(|_, counts| *counts != Counts::default()));
         rooms
     }
 }

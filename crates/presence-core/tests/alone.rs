@@ -49,9 +49,9 @@ impl Alone {
     fn new() -> Self {
         let now = Now { mono_ms: 1_000, wall_ms: 1_800_000_000_000 };
         let settings = Settings {
-            region: Region::new("yyz").unwrap(),
+            region: Region::new("yyz").expect("a code"),
             place: Place::default(),
-            name: NodeName::new("one").unwrap(),
+            name: NodeName::new("one").expect("a name"),
             incarnation: 1,
             birth: 7,
             advertised: Vec::new(),
@@ -103,7 +103,7 @@ impl Alone {
 }
 
 fn room() -> Room {
-    Room::new("demo").unwrap()
+    Room::new("demo").expect("a name")
 }
 
 fn users(outputs: &[Output]) -> Vec<u32> {
