@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::secret::{Keys, random};
 
 /// SHA-256, as core wants it handed in.
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 

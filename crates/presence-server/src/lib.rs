@@ -11,14 +11,27 @@
 //! | `mesh`, `certificate` | a node would be alone |
 //! | `store` | a restart would forget |
 
+mod api;
 mod config;
+mod driver;
+mod hub;
 mod identity;
+mod mesh;
+mod running;
 mod secret;
+mod socket;
+mod store;
+mod telemetry;
+mod views;
+mod web;
 
 use std::sync::Arc;
 
-pub use config::{Config, one_line};
+pub use config::{Config, Edge, Limits, Location, LogFormat, Origin, Secrets, one_line};
+pub use identity::sha256;
 use presence_core::{App, Place, Region};
+pub use running::Running;
+pub use telemetry::log;
 
 /// What a site brings besides its app.
 #[derive(Clone, Copy, Debug)]
@@ -65,9 +78,17 @@ impl Server {
     /// # Errors
     ///
     /// With one sentence that says what to do: a setting that can't be, an address that is taken, another node of this
-    /// name.
+    /// name, a second signal.
     pub async fn run(self) -> anyhow::Result<()> {
-        let _ = (&self.config, &self.app, &self.site);
-        Ok(())
+        self.start().await?.until_signalled().await
+    }
+
+    /// Starts serving, for whoever ends it in another way than by a signal.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::run`].
+    pub async fn start(self) -> anyhow::Result<Running> {
+        running::start(self.config, self.app, self.site).await
     }
 }

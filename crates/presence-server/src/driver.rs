@@ -1,0 +1,197 @@
+//! The one task that owns the node: feeds it what happens, carries out what it orders. Without it nothing would move.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use presence_core::{Input, Node, Notice, Now, Output};
+use tokio::sync::mpsc;
+
+use crate::hub::Hub;
+use crate::mesh::Mesh;
+use crate::store::Store;
+use crate::views::Views;
+
+/// What waits from sockets; one that floods waits for room itself.
+const SOCKET_INPUTS_MAX: usize = 4_096;
+/// What waits from other nodes.
+const MESH_INPUTS_MAX: usize = 4_096;
+/// A turn takes this many inputs of the mesh and of sockets at most, so that a storm of visitors never delays a heartbeat.
+const MESH_TURN: usize = 256;
+const SOCKET_TURN: usize = 64;
+
+/// How the node's life ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Ending {
+    /// Goodbye is said.
+    Finished,
+    /// It must not go on, for this reason.
+    Aborted(String),
+    /// Nobody is left who could feed it.
+    Deserted,
+}
+
+/// The ends into which others put what happens.
+#[derive(Clone)]
+pub(crate) struct Inputs {
+    /// For sockets and pages.
+    pub(crate) sockets: mpsc::Sender<Input>,
+    /// For the mesh, and for what must not wait behind visitors.
+    pub(crate) mesh: mpsc::Sender<Input>,
+}
+
+/// The ends that the driver reads.
+pub(crate) struct Waiting {
+    sockets: mpsc::Receiver<Input>,
+    mesh: mpsc::Receiver<Input>,
+}
+
+/// Both queues, bounded.
+pub(crate) fn queues() -> (Inputs, Waiting) {
+    let (sockets, sockets_rx) = mpsc::channel(SOCKET_INPUTS_MAX);
+    let (mesh, mesh_rx) = mpsc::channel(MESH_INPUTS_MAX);
+    (Inputs { sockets, mesh }, Waiting { sockets: sockets_rx, mesh: mesh_rx })
+}
+
+/// Both clocks of this process.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn started() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn now(self) -> Now {
+        Now { mono_ms: millis(self.0.elapsed()), wall_ms: wall_ms() }
+    }
+
+    fn at(self, mono_ms: u64) -> tokio::time::Instant {
+        (self.0 + Duration::from_millis(mono_ms)).into()
+    }
+}
+
+/// Milliseconds since 1970 by this machine's clock.
+pub(crate) fn wall_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Where outputs go.
+pub(crate) struct Outlets {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) views: Arc<Views>,
+    pub(crate) store: Option<Store>,
+    pub(crate) mesh: Option<Mesh>,
+}
+
+/// The node and everything that it is connected to.
+pub(crate) struct Driver {
+    pub(crate) node: Node,
+    pub(crate) clock: Clock,
+    pub(crate) waiting: Waiting,
+    pub(crate) outlets: Outlets,
+}
+
+impl Driver {
+    /// Drives until the node ends, then closes mesh and store: what was to be kept is on disk.
+    pub(crate) async fn run(mut self) -> Ending {
+        let ending = self.drive().await;
+        if let Some(mesh) = self.outlets.mesh {
+            mesh.close().await;
+        }
+        if let Some(store) = self.outlets.store {
+            store.close().await;
+        }
+        ending
+    }
+
+    async fn drive(&mut self) -> Ending {
+        if let Some(ending) = self.handle(Input::Ticked) {
+            return ending;
+        }
+        loop {
+            let due = self.clock.at(self.node.wake_at_ms());
+            let first = tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(due) => Some(Input::Ticked),
+                input = self.waiting.mesh.recv() => input,
+                input = self.waiting.sockets.recv() => input,
+            };
+            let Some(first) = first else { return Ending::Deserted };
+            if let Some(ending) = self.turn(first) {
+                return ending;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn turn(&mut self, first: Input) -> Option<Ending> {
+        let ticked = first == Input::Ticked;
+        let mut ending = self.handle(first);
+        if !ticked && ending.is_none() && self.clock.now().mono_ms >= self.node.wake_at_ms() {
+            ending = self.handle(Input::Ticked);
+        }
+        for _ in 0..MESH_TURN {
+            let Some(input) = ending.is_none().then(|| self.waiting.mesh.try_recv().ok()).flatten() else { break };
+            ending = self.handle(input);
+        }
+        for _ in 0..SOCKET_TURN {
+            let Some(input) = ending.is_none().then(|| self.waiting.sockets.try_recv().ok()).flatten() else { break };
+            ending = self.handle(input);
+        }
+        ending
+    }
+
+    fn handle(&mut self, input: Input) -> Option<Ending> {
+        let outputs = self.node.handle(input, self.clock.now());
+        outputs.into_iter().fold(None, |ending, output| ending.or(self.outlets.carry_out(output)))
+    }
+}
+
+impl Outlets {
+    fn carry_out(&self, output: Output) -> Option<Ending> {
+        match output {
+            Output::Broadcast { .. } | Output::Show { .. } | Output::Answer { .. } => self.hub.carry_out(output),
+            Output::View(view) => self.views.set_room(view),
+            Output::Forget(room) => self.views.forget_room(&room),
+            Output::Tabs { room, user, tabs } => self.views.set_tabs(room, user, tabs),
+            Output::Mesh(view) => self.views.set_mesh(view),
+            Output::Keep { key, record } => {
+                if let Some(store) = &self.store {
+                    store.keep(key, record);
+                }
+            }
+            Output::Remember { addresses } => {
+                if let Some(store) = &self.store {
+                    store.remember(&addresses);
+                }
+            }
+            Output::Publish { .. }
+            | Output::Ask { .. }
+            | Output::Reply { .. }
+            | Output::Dial { .. }
+            | Output::HangUp { .. } => {
+                if let Some(mesh) = &self.mesh {
+                    mesh.carry_out(output);
+                }
+            }
+            Output::Tell(notice) => tell(&notice),
+            Output::Finish => return Some(Ending::Finished),
+            Output::Abort(reason) => return Some(Ending::Aborted(reason)),
+        }
+        None
+    }
+}
+
+fn tell(notice: &Notice) {
+    let peer = notice.peer.as_deref();
+    let region = notice.region.as_ref().map(tracing::field::display);
+    if notice.warning {
+        tracing::warn!(peer.name = peer, peer.region = region, "{}", notice.message);
+    } else {
+        tracing::info!(peer.name = peer, peer.region = region, "{}", notice.message);
+    }
+}

@@ -1,0 +1,193 @@
+//! A node from its start to its end: puts the parts together, and takes them apart in the right order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use presence_core::{App, Input, Node, NodeName, Place, Region, Settings};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use crate::Site;
+use crate::config::Config;
+use crate::driver::{Clock, Driver, Ending, Inputs, Outlets, queues, wall_ms};
+use crate::hub::Hub;
+use crate::identity::{Names, Sessions, sha256};
+use crate::mesh::Mesh;
+use crate::secret::{Purpose, Secret, random};
+use crate::store::{Kept, Store};
+use crate::views::Views;
+use crate::web::listen::{Listening, bind};
+use crate::web::{Parts, Readiness, Web};
+
+/// After the last socket is closed, goodbye is repeated for 1 s; a node that needs much longer has failed.
+const GOODBYE_WITHIN: Duration = Duration::from_secs(5);
+/// Answers under way are finished, within this time.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
+
+/// A node that serves.
+pub struct Running {
+    address: SocketAddr,
+    drain_over: Duration,
+    readiness: Arc<Readiness>,
+    hub: Arc<Hub>,
+    inputs: Inputs,
+    driver: JoinHandle<Ending>,
+    places: Arc<Semaphore>,
+    connections: u32,
+    closing: watch::Sender<bool>,
+}
+
+pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyhow::Result<Running> {
+    config.check().map_err(|mistake| anyhow!(mistake))?;
+    let region = config.own_region();
+    let place = place(&config, &site, &region);
+    let readiness = Arc::new(Readiness::new(config.mesh_listen.is_some()));
+    let (store, kept) = open_store(&config, &readiness).await?;
+    let (secret, said) = Secret::find(&config.secrets, config.data_dir.as_deref());
+    if let Some(words) = said {
+        tracing::warn!("{words}");
+    }
+    let name = config.own_name().or_else(|| kept.node.clone()).unwrap_or_else(|| drawn_name(&region));
+    let incarnation = wall_ms().max(kept.incarnation.saturating_add(1));
+    if let Some(store) = &store {
+        store.remember_start(&name, incarnation);
+    }
+    let listener = bind(config.listen).await?;
+    let address = listener.local_addr().context("the listener has no address")?;
+    let (inputs, waiting) = queues();
+    let hub = Hub::start(config.limits.clone());
+    let views = Arc::new(Views::new(region.clone(), place.clone(), wall_ms()));
+    let mesh: Option<Mesh> = None;
+    let settings = Settings {
+        region: region.clone(),
+        place,
+        name: name.clone(),
+        incarnation,
+        birth: u64::from_ne_bytes(random()),
+        advertised: Vec::new(),
+        meshed: mesh.is_some(),
+        digest: sha256,
+    };
+    let clock = Clock::started();
+    let records: Vec<Vec<u8>> = kept.records.into_values().collect();
+    let node = Node::new(settings, Arc::clone(&app), &records, clock.now());
+    let outlets = Outlets { hub: Arc::clone(&hub), views: Arc::clone(&views), store, mesh };
+    let driver = tokio::spawn(Driver { node, clock, waiting, outlets }.run());
+    let parts = Parts {
+        sessions: Sessions::new(secret.keys(Purpose::Session), site.name),
+        names: Arc::new(Names::new(secret.keys(Purpose::Names), site.name)),
+        views,
+        hub: Arc::clone(&hub),
+        inputs: inputs.clone(),
+        readiness: Arc::clone(&readiness),
+    };
+    let router = Arc::new(Web::new(&config, app, &site, parts)).router();
+    let connections = u32::try_from(config.limits.connections).unwrap_or(u32::MAX);
+    let places = Arc::new(Semaphore::new(connections as usize));
+    let (closing, closing_rx) = watch::channel(false);
+    let header_within = config.limits.header_within;
+    let listening = Listening { listener, router, header_within, places: Arc::clone(&places), closing: closing_rx };
+    tokio::spawn(listening.run());
+    tracing::info!(node.region = %region, node.name = %name, node.incarnation = incarnation, "serving on http://{address}");
+    Ok(Running {
+        address,
+        drain_over: config.limits.drain_over,
+        readiness,
+        hub,
+        inputs,
+        driver,
+        places,
+        connections,
+        closing,
+    })
+}
+
+fn place(config: &Config, site: &Site, region: &Region) -> Place {
+    let known = (site.place)(region);
+    let location = config.region_location.map(|told| (told.latitude, told.longitude));
+    let name = config.region_name.clone().or_else(|| known.as_ref().map(|place| place.name.clone()));
+    Place {
+        name: name.unwrap_or_else(|| region.to_string()),
+        location: location.or_else(|| known.and_then(|place| place.location)),
+    }
+}
+
+async fn open_store(config: &Config, readiness: &Arc<Readiness>) -> anyhow::Result<(Option<Store>, Kept)> {
+    let Some(folder) = config.data_dir.clone() else {
+        tracing::warn!("there is no --data-dir: facts are kept in memory and gone after a restart");
+        return Ok((None, Kept::default()));
+    };
+    let readiness = Arc::clone(readiness);
+    let health = Box::new(move |words| readiness.set_disk(words));
+    let opening = tokio::task::spawn_blocking(move || Store::open(&folder, health));
+    let (store, kept) = opening.await.context("opening the data directory panicked")??;
+    Ok((Some(store), kept))
+}
+
+fn drawn_name(region: &Region) -> NodeName {
+    let drawn = u32::from_ne_bytes(random());
+    NodeName::new(&format!("{region}-{drawn:08x}")).expect("a region's code and eight digits are a name")
+}
+
+impl Running {
+    /// Where it listens, with the port that a 0 stood for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits for SIGTERM or SIGINT and drains; also ends where the node itself can't go on.
+    ///
+    /// # Errors
+    ///
+    /// With the reason for which the node can't go on, or where a second signal ends the drain.
+    pub async fn until_signalled(mut self) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be listened for")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be listened for")?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            ended = &mut self.driver => return result(ended.context("the node panicked")?),
+        }
+        tokio::select! {
+            drained = self.drain() => drained,
+            _ = terminate.recv() => bail!("ended at once by a second signal"),
+            _ = interrupt.recv() => bail!("ended at once by a second signal"),
+        }
+    }
+
+    /// Says that it goes, closes the sockets little by little, says goodbye, and writes what is to be kept.
+    ///
+    /// # Errors
+    ///
+    /// Where the node does not come to its end.
+    pub async fn drain(mut self) -> anyhow::Result<()> {
+        tracing::info!("draining: visitors are sent away over {} s", self.drain_over.as_secs_f32());
+        self.readiness.drain();
+        self.tell(Input::Drained).await;
+        self.hub.close_all(self.drain_over).await;
+        // Behind the last clicks, which are in the same queue.
+        drop(self.inputs.sockets.send(Input::Emptied).await);
+        let ended = tokio::time::timeout(GOODBYE_WITHIN, &mut self.driver).await;
+        self.closing.send_replace(true);
+        let all = self.places.acquire_many(self.connections);
+        drop(tokio::time::timeout(ANSWERS_WITHIN, all).await);
+        let ending = ended.context("the node did not say goodbye in time")?.context("the node panicked")?;
+        tracing::info!("drained");
+        result(ending)
+    }
+
+    async fn tell(&self, input: Input) {
+        drop(self.inputs.mesh.send(input).await);
+    }
+}
+
+fn result(ending: Ending) -> anyhow::Result<()> {
+    match ending {
+        Ending::Finished => Ok(()),
+        Ending::Aborted(reason) => Err(anyhow!(reason)),
+        Ending::Deserted => Err(anyhow!("nobody is left who could feed the node")),
+    }
+}

@@ -1,0 +1,124 @@
+//! What the node knows, published for pages and the API; without it they would have to ask the driver and wait for it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+use presence_core::{MeshView, Place, Region, RegionState, RegionView, Room, RoomView, UserId};
+
+/// The newest view of everything. Locks are held for a look-up and never across an await.
+pub(crate) struct Views {
+    here: Region,
+    rooms: RwLock<HashMap<Room, Arc<RoomView>>>,
+    tabs: RwLock<HashMap<(Room, UserId), u32>>,
+    mesh: RwLock<(Arc<MeshView>, Instant)>,
+}
+
+impl Views {
+    /// Before the node has said anything: its own region and nobody in it.
+    pub(crate) fn new(here: Region, place: Place, now_ms: u64) -> Self {
+        let own = RegionView {
+            region: here.clone(),
+            place,
+            state: RegionState::Live,
+            since_ms: now_ms,
+            whole: true,
+            heard_ms_ago: 0,
+            round_trip_ms: None,
+            users: 0,
+            tabs: 0,
+            unsure: 0,
+        };
+        let mesh = MeshView {
+            regions: vec![own],
+            nodes: Vec::new(),
+            facts_root: "0".repeat(32),
+            exchanged: false,
+            degraded: Vec::new(),
+            tables_asked: 0,
+            root_faults: 0,
+            as_of_ms: now_ms,
+        };
+        Self {
+            here,
+            rooms: RwLock::default(),
+            tabs: RwLock::default(),
+            mesh: RwLock::new((Arc::new(mesh), Instant::now())),
+        }
+    }
+
+    /// This node's region.
+    pub(crate) fn here(&self) -> &Region {
+        &self.here
+    }
+
+    /// The room as it is now; `None` where nobody is and nothing is kept.
+    pub(crate) fn room(&self, room: &Room) -> Option<Arc<RoomView>> {
+        read(&self.rooms).get(room).cloned()
+    }
+
+    /// The same, and an empty one of all known regions where there is none.
+    pub(crate) fn room_or_empty(&self, room: &Room) -> Arc<RoomView> {
+        self.room(room).unwrap_or_else(|| {
+            let mesh = self.mesh();
+            Arc::new(RoomView {
+                room: room.clone(),
+                version: 0,
+                users: 0,
+                tabs: 0,
+                unsure: 0,
+                regions: mesh.regions.clone(),
+                registers: std::collections::BTreeMap::new(),
+                logs: std::collections::BTreeMap::new(),
+                here: self.here.clone(),
+                as_of_ms: mesh.as_of_ms,
+            })
+        })
+    }
+
+    /// How many tabs a user has in a room, over all nodes.
+    pub(crate) fn tabs(&self, room: &Room, user: &UserId) -> u32 {
+        read(&self.tabs).get(&(room.clone(), *user)).copied().unwrap_or(0)
+    }
+
+    /// The mesh as it was last published.
+    pub(crate) fn mesh(&self) -> Arc<MeshView> {
+        Arc::clone(&read(&self.mesh).0)
+    }
+
+    /// The same, and how long ago that was.
+    pub(crate) fn mesh_and_age(&self) -> (Arc<MeshView>, Duration) {
+        let mesh = read(&self.mesh);
+        (Arc::clone(&mesh.0), mesh.1.elapsed())
+    }
+
+    pub(crate) fn set_room(&self, view: Arc<RoomView>) {
+        write(&self.rooms).insert(view.room.clone(), view);
+    }
+
+    pub(crate) fn forget_room(&self, room: &Room) {
+        write(&self.rooms).remove(room);
+    }
+
+    pub(crate) fn set_tabs(&self, room: Room, user: UserId, tabs: u32) {
+        let mut all = write(&self.tabs);
+        if tabs == 0 {
+            all.remove(&(room, user));
+        } else {
+            all.insert((room, user), tabs);
+        }
+    }
+
+    pub(crate) fn set_mesh(&self, view: Arc<MeshView>) {
+        *write(&self.mesh) = (view, Instant::now());
+    }
+}
+
+// Every write is one assignment, so what a panicking thread leaves behind is still whole.
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,235 @@
+//! Routes: the page, its files, the socket's door, health. Without it nothing would be served.
+
+mod came;
+mod crowd;
+pub(crate) mod listen;
+mod problem;
+mod readiness;
+mod upgrade;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use presence_core::{App, Input, Room, Visit};
+use tokio::sync::mpsc;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+
+use self::came::{Came, Rules};
+use self::crowd::Crowd;
+use self::listen::Peer;
+pub(crate) use self::problem::Problem;
+pub(crate) use self::readiness::Readiness;
+use crate::config::{Config, Limits};
+use crate::driver::Inputs;
+use crate::hub::Hub;
+use crate::identity::{Guest, Names, Session, Sessions, sha256};
+use crate::secret::random;
+use crate::views::Views;
+use crate::{Asset, Site, api};
+
+/// What answers are made from. Nothing here is waited for.
+pub(crate) struct Web {
+    app: Arc<dyn App>,
+    room: Room,
+    assets: HashMap<&'static str, &'static Asset>,
+    rules: Rules,
+    crowd: Arc<Crowd>,
+    limits: Limits,
+    pub(crate) api_key: Option<String>,
+    sessions: Sessions,
+    names: Arc<Names>,
+    pub(crate) views: Arc<Views>,
+    hub: Arc<Hub>,
+    inputs: mpsc::Sender<Input>,
+    pub(crate) readiness: Arc<Readiness>,
+    connections: AtomicU64,
+}
+
+/// What `Web` is built of, besides settings and site.
+pub(crate) struct Parts {
+    pub(crate) sessions: Sessions,
+    pub(crate) names: Arc<Names>,
+    pub(crate) views: Arc<Views>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) inputs: Inputs,
+    pub(crate) readiness: Arc<Readiness>,
+}
+
+impl Web {
+    pub(crate) fn new(config: &Config, app: Arc<dyn App>, site: &Site, parts: Parts) -> Self {
+        Self {
+            app,
+            room: Room::new(site.name).expect("a site's name is short and not empty"),
+            assets: site.assets.iter().map(|asset| (asset.path, asset)).collect(),
+            rules: Rules::new(config),
+            crowd: Crowd::new(config.limits.sockets_per_address),
+            limits: config.limits.clone(),
+            api_key: config.secrets.api_key.clone(),
+            sessions: parts.sessions,
+            names: parts.names,
+            views: parts.views,
+            hub: parts.hub,
+            inputs: parts.inputs.sockets,
+            readiness: parts.readiness,
+            connections: AtomicU64::new(1),
+        }
+    }
+
+    /// All routes. Health is answered under every host, since those who ask know only an address.
+    pub(crate) fn router(self: &Arc<Self>) -> Router {
+        let ours = Router::new()
+            .route("/", get(page))
+            .merge(api::routes())
+            .layer(CompressionLayer::new().gzip(true))
+            .route("/cable", get(upgrade::cable))
+            .fallback(asset)
+            .layer(from_fn_with_state(Arc::clone(self), own_host_only))
+            .with_state(Arc::clone(self));
+        let health = Router::new()
+            .route("/healthz", get(|| async { "This process works.\n" }))
+            .route("/readyz", get(ready))
+            .with_state(Arc::clone(self));
+        ours.merge(health)
+            .method_not_allowed_fallback(|| async {
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are answered here.")
+            })
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(map_response(with_plain_headers))
+    }
+}
+
+/// The session of a request's cookie.
+fn cookie(headers: &HeaderMap, web: &Web, came: &Came) -> Option<Session> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies.filter_map(|cookies| web.sessions.read(cookies, came.secure)).next()
+}
+
+async fn own_host_only(State(web): State<Arc<Web>>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().expect("every connection says who it is").address.ip();
+    match web.rules.judge(request.headers(), peer) {
+        Ok(came) => {
+            request.extensions_mut().insert(came);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn page(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let came = request.extensions().get::<Came>().expect("every request is judged first");
+    let known = cookie(request.headers(), &web, came);
+    let session = known.unwrap_or_else(Sessions::drawn);
+    let guest = known.is_none().then(Guest::drawn);
+    let user = web.sessions.user(&session);
+    let public = user.public(&web.room, sha256);
+    let visit = Visit {
+        user: public,
+        tabs: web.views.tabs(&web.room, &user),
+        edge: came.edge.as_deref(),
+        room_stream: &web.names.room(&web.room, guest.as_ref()),
+        user_stream: &web.names.user(&web.room, &public, guest.as_ref()),
+        chance: u64::from_ne_bytes(random()),
+    };
+    let html = web.app.page(&web.views.room_or_empty(&web.room), &visit);
+    if known.is_some() {
+        // A driver that is behind by thousands of inputs need not learn of this one; the page does not wait for it.
+        drop(web.inputs.try_send(Input::Served { room: web.room.clone(), user }));
+    }
+    let mut response = Response::new(Body::from(html));
+    let headers = response.headers_mut();
+    let fixed = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        // A browser keeps the socket of a page in its back/forward cache open: its visitor would stay counted.
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    let written = [
+        (header::CONTENT_SECURITY_POLICY, policy(came)),
+        (header::SET_COOKIE, web.sessions.written(&session, came.secure)),
+    ];
+    headers.extend(
+        written.map(|(name, value)| (name, HeaderValue::try_from(value).expect("host and cookie are visible ASCII"))),
+    );
+    response
+}
+
+/// Scripts, styles and images of our own, sockets to the host of the page, and no frame around it.
+fn policy(came: &Came) -> String {
+    let socket = if came.secure { "wss" } else { "ws" };
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
+         connect-src 'self' {socket}://{}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        came.host
+    )
+}
+
+async fn asset(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let Some(asset) = web.assets.get(request.uri().path()) else {
+        return Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.").into_response();
+    };
+    if !matches!(request.method().as_str(), "GET" | "HEAD") {
+        return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are answered here.").into_response();
+    }
+    let (encoding, body) = encoded(asset, request.headers());
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    let fixed = [
+        (header::CONTENT_TYPE, asset.content_type),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        (header::VARY, "accept-encoding"),
+    ];
+    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    if let Some(encoding) = encoding {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    response
+}
+
+/// The smallest form of a file that the browser takes.
+fn encoded(asset: &Asset, headers: &HeaderMap) -> (Option<&'static str>, &'static [u8]) {
+    let accepted = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let accepted: Vec<&str> = accepted.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let takes = |name: &str| {
+        accepted.iter().any(|one| match one.split_once(';') {
+            Some((coding, weight)) => {
+                coding.trim() == name && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+            }
+            None => *one == name,
+        })
+    };
+    let forms = [("br", asset.brotli), ("gzip", asset.gzip)];
+    let form = forms.into_iter().find_map(|(name, body)| body.filter(|_| takes(name)).map(|body| (Some(name), body)));
+    form.unwrap_or((None, asset.body))
+}
+
+async fn ready(State(web): State<Arc<Web>>) -> Response {
+    let (ready, body) = web.readiness.report(&web.views.mesh());
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let fixed = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (status, fixed, body).into_response()
+}
+
+async fn with_plain_headers(mut response: Response) -> Response {
+    let plain = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    response.headers_mut().extend(plain.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    response
+}
+
+fn panicked(_reason: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    tracing::error!("an answer was given up: its code panicked");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Something is broken here. It has been logged.").into_response()
+}

@@ -1,0 +1,133 @@
+//! Takes connections; without its limits a crowd of silent ones would keep everybody else out.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tower::ServiceExt as _;
+
+/// The kernel keeps this many connections that we have not taken yet: a whole audience may come back at once.
+const BACKLOG: u32 = 4_096;
+/// A connection that has not become a socket ends after this long.
+const AGE_MAX: Duration = Duration::from_secs(300);
+/// What an ended connection may still take to finish its last answer.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// The address may still be held by the node that this one replaces.
+const TAKEN_FOR: Duration = Duration::from_secs(5);
+/// Largest head of a request.
+const HEAD_BYTES_MAX: usize = 32 * 1_024;
+
+/// One connection's share of all that the node holds; sockets keep it to their end.
+pub(crate) type Place = Arc<OwnedSemaphorePermit>;
+
+/// Who is at the other end, told with every request.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    pub(crate) place: Place,
+}
+
+/// Takes the address, waiting for whoever still holds it.
+///
+/// # Errors
+///
+/// One sentence.
+pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let deadline = tokio::time::Instant::now() + TAKEN_FOR;
+    let mut said = false;
+    loop {
+        match try_bind(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && tokio::time::Instant::now() < deadline => {
+                if !std::mem::replace(&mut said, true) {
+                    tracing::warn!("{address} is still in use; trying again for {} s", TAKEN_FOR.as_secs());
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) => {
+                return Err(error).with_context(|| {
+                    format!("can't listen on {address}: end what listens there, or give another address with --listen")
+                });
+            }
+        }
+    }
+}
+
+fn try_bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// What the accept loop was told.
+pub(crate) struct Listening {
+    pub(crate) listener: TcpListener,
+    pub(crate) router: Router,
+    pub(crate) header_within: Duration,
+    pub(crate) places: Arc<Semaphore>,
+    /// True once the node stops listening.
+    pub(crate) closing: watch::Receiver<bool>,
+}
+
+impl Listening {
+    /// Takes connections until the node stops. Where all places are taken, more wait outside.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let place = tokio::select! {
+                place = Arc::clone(&self.places).acquire_owned() => place.expect("the semaphore is never closed"),
+                _ = self.closing.wait_for(|closing| *closing) => return,
+            };
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                _ = self.closing.wait_for(|closing| *closing) => return,
+            };
+            match accepted {
+                Ok((stream, address)) => self.take(stream, Peer { address, place: Arc::new(place) }),
+                Err(error) => {
+                    // Most often too many open files: others must end first, and asking at once would only burn time.
+                    tracing::warn!("a connection could not be taken: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    fn take(&self, stream: TcpStream, peer: Peer) {
+        let (router, mut closing, header_within) = (self.router.clone(), self.closing.clone(), self.header_within);
+        tokio::spawn(async move {
+            // Clicks and broadcasts are small; a stream that refuses is about to end anyway.
+            drop(stream.set_nodelay(true));
+            let service = service_fn(move |request: Request<Incoming>| {
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(peer.clone());
+                router.clone().oneshot(request)
+            });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(header_within)
+                .max_buf_size(HEAD_BYTES_MAX)
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades();
+            let mut connection = std::pin::pin!(connection);
+            // How it ends is the peer's affair: resets and half requests are daily bread.
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                _ = closing.wait_for(|closing| *closing) => {}
+                () = tokio::time::sleep(AGE_MAX) => {}
+            }
+            connection.as_mut().graceful_shutdown();
+            drop(tokio::time::timeout(FAREWELL, connection).await);
+        });
+    }
+}
