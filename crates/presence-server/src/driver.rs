@@ -164,9 +164,9 @@ impl Outlets {
                     store.keep(key, record);
                 }
             }
-            Output::Remember { addresses } => {
+            Output::Remember { addresses, incarnation } => {
                 if let Some(store) = &self.store {
-                    store.remember(&addresses);
+                    store.remember(&addresses, incarnation);
                 }
             }
             Output::Publish { .. }

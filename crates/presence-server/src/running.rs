@@ -53,7 +53,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let name = config.own_name().or_else(|| kept.node.clone()).unwrap_or_else(|| drawn_name(&region));
     let incarnation = wall_ms().max(kept.incarnation.saturating_add(1));
     if let Some(store) = &store {
-        store.remember_start(&name, incarnation);
+        store.remember_name(&name, incarnation);
     }
     let listener = bind(config.listen).await?;
     let address = listener.local_addr().context("the listener has no address")?;
@@ -73,7 +73,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     };
     let clock = Clock::started();
     let records: Vec<Vec<u8>> = kept.records.into_values().collect();
-    let node = Node::new(settings, Arc::clone(&app), &records, clock.now());
+    let node = Node::new(settings, Arc::clone(&app), &records, kept.addresses, clock.now());
     let outlets = Outlets { hub: Arc::clone(&hub), views: Arc::clone(&views), store, mesh };
     let driver = tokio::spawn(Driver { node, clock, waiting, outlets }.run());
     let parts = Parts {

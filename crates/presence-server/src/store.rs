@@ -83,13 +83,14 @@ impl Store {
         self.queue.put(key, record);
     }
 
-    /// Keeps the addresses of other nodes for the next start.
-    pub(crate) fn remember(&self, addresses: &[String]) {
+    /// Keeps for the next start: the addresses of other nodes, and this node's incarnation.
+    pub(crate) fn remember(&self, addresses: &[String], incarnation: u64) {
         self.queue.put_meta("addresses", addresses.join("\n").into_bytes());
+        self.queue.put_meta("incarnation", incarnation.to_be_bytes().to_vec());
     }
 
-    /// Keeps this node's name, where it was drawn, and its incarnation.
-    pub(crate) fn remember_start(&self, name: &NodeName, incarnation: u64) {
+    /// Keeps for the next start: this node's name, and its incarnation.
+    pub(crate) fn remember_name(&self, name: &NodeName, incarnation: u64) {
         self.queue.put_meta("node", name.as_str().as_bytes().to_vec());
         self.queue.put_meta("incarnation", incarnation.to_be_bytes().to_vec());
     }

@@ -33,12 +33,12 @@ async fn what_was_kept_is_there_after_a_restart() {
     store.keep(b"a".to_vec(), Some(b"1".to_vec()));
     store.keep(b"b".to_vec(), Some(b"2".to_vec()));
     store.keep(b"a".to_vec(), None);
-    store.remember_start(&NodeName::new("ams-1").unwrap(), 7);
-    store.remember(&["quic/10.0.0.1:7447".to_owned(), "quic/10.0.0.2:7447".to_owned()]);
+    store.remember_name(&NodeName::new("ams-1").unwrap(), 7);
+    store.remember(&["quic/10.0.0.1:7447".to_owned(), "quic/10.0.0.2:7447".to_owned()], 8);
     store.close().await;
     let (_store, kept) = Store::open(folder.path(), quiet()).unwrap();
     assert_eq!(kept.records.into_iter().collect::<Vec<_>>(), [(b"b".to_vec(), b"2".to_vec())]);
-    assert_eq!((kept.incarnation, kept.node, kept.addresses.len()), (7, NodeName::new("ams-1"), 2));
+    assert_eq!((kept.incarnation, kept.node, kept.addresses.len()), (8, NodeName::new("ams-1"), 2));
 }
 
 #[test]
