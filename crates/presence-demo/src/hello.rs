@@ -1,0 +1,28 @@
+//! Who "you" are: the name under which others see you.
+
+use askama::Template;
+use presence_core::{Change, Fragment, PublicId};
+
+use crate::draw::fragment;
+
+/// The socket knows best whose it is: the page may have been made for an older cookie.
+pub(crate) fn render(change: &Change) -> Vec<Fragment> {
+    match change {
+        Change::You { user } => ["you", "you-to-others"].map(|id| fragment(id, &YouHtml::of(id, *user))).into(),
+        _ => Vec::new(),
+    }
+}
+
+/// The visitor's name. It takes its colour from around it: that is chosen per load and no fragment knows it.
+#[derive(Template)]
+#[template(path = "you.html")]
+pub(crate) struct YouHtml {
+    id: &'static str,
+    user: String,
+}
+
+impl YouHtml {
+    pub(crate) fn of(id: &'static str, user: PublicId) -> Self {
+        Self { id, user: user.short() }
+    }
+}

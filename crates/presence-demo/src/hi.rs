@@ -1,0 +1,83 @@
+//! The wall: what "say hi" means, and the newest nine of them.
+
+use askama::Template;
+use minicbor::{Decode, Encode};
+use presence_core::{Change, Entry, Fragment, ReflexCall, Refusal, Region, RoomView, Write};
+
+use crate::draw::fragment;
+use crate::utc::Utc;
+use crate::{palette, regions};
+
+/// The click's name.
+pub(crate) const SAY_HI: &str = "Hi#say_hi";
+
+/// The log's.
+pub(crate) const KEY: &str = "hi";
+
+/// How many the wall keeps.
+const CAP: u16 = 9;
+
+/// The fact. Fields are numbered; a newer build may add some.
+#[derive(Encode, Decode, Clone, Default)]
+#[cbor(map)]
+struct Hi {
+    #[n(0)]
+    colour: Option<String>,
+}
+
+/// A hi in the visitor's colour. The colour comes from the browser: what is not in the palette is no colour.
+pub(crate) fn reflex(call: &ReflexCall) -> Result<Vec<Write>, Refusal> {
+    let colour = call.attrs.get("data-colour").and_then(|name| palette::known(name)).map(str::to_owned);
+    let value = minicbor::to_vec(Hi { colour }).expect("a vector takes every byte");
+    Ok(vec![Write::Append { key: KEY, value, cap: CAP, lasts_ms: Some(crate::FACTS_LAST_MS) }])
+}
+
+/// When somebody in that region said hi last: ms since 1970, as far as the wall remembers.
+pub(crate) fn newest_of(view: &RoomView, region: &Region) -> Option<u64> {
+    entries(view).find(|entry| entry.author.region == *region).map(|entry| entry.at_ms)
+}
+
+/// A changed wall is redrawn whole, so that it stands in the same order everywhere.
+pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
+    match change {
+        Change::Logged(key) if key == KEY => vec![fragment("messages-body", &WallHtml::of(view))],
+        _ => Vec::new(),
+    }
+}
+
+/// A peer may know a greater cap; this page shows nine.
+fn entries(view: &RoomView) -> impl Iterator<Item = &Entry> {
+    view.logs.get(KEY).into_iter().flatten().take(usize::from(CAP))
+}
+
+/// The wall.
+#[derive(Template)]
+#[template(path = "wall.html")]
+pub(crate) struct WallHtml {
+    messages: Vec<Message>,
+}
+
+struct Message {
+    user: String,
+    colour: Option<&'static str>,
+    from: String,
+    at: Utc,
+}
+
+impl WallHtml {
+    pub(crate) fn of(view: &RoomView) -> Self {
+        Self { messages: entries(view).map(|entry| Message::of(entry, view)).collect() }
+    }
+}
+
+impl Message {
+    fn of(entry: &Entry, view: &RoomView) -> Self {
+        let hi: Hi = minicbor::decode(&entry.value).unwrap_or_default();
+        Self {
+            user: entry.author.public.short(),
+            colour: hi.colour.and_then(|name| palette::known(&name)),
+            from: regions::words(view, &entry.author.region),
+            at: Utc::of(entry.at_ms),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! One bulb for everybody on Earth: what a click on it means, and what it looks like.
+
+use askama::Template;
+use minicbor::{Decode, Encode};
+use presence_core::{Change, Fragment, ReflexCall, Refusal, RoomView, Write};
+
+use crate::draw::fragment;
+use crate::regions;
+use crate::utc::Utc;
+
+/// The click's name.
+pub(crate) const TOGGLE: &str = "Lightbulb#toggle";
+
+const KEY: &str = "lightbulb";
+
+/// The fact. Fields are numbered; a newer build may add some.
+#[derive(Encode, Decode, Clone, Copy)]
+#[cbor(map)]
+struct Bulb {
+    #[n(0)]
+    on: bool,
+}
+
+/// What the room's fact says; off where nobody has clicked, or where somebody wrote what we can't read.
+pub(crate) fn is_on(view: &RoomView) -> bool {
+    let entry = view.registers.get(KEY);
+    entry.and_then(|entry| minicbor::decode::<Bulb>(&entry.value).ok()).is_some_and(|bulb| bulb.on)
+}
+
+/// A click means the opposite of what its visitor saw, so that two who click at once get what both wanted.
+pub(crate) fn reflex(call: &ReflexCall, view: &RoomView) -> Result<Vec<Write>, Refusal> {
+    let seen = match call.attrs.get("aria-pressed").map(String::as_str) {
+        Some("true") => true,
+        Some("false") => false,
+        _ => is_on(view),
+    };
+    let value = minicbor::to_vec(Bulb { on: !seen }).expect("a vector takes every byte");
+    Ok(vec![Write::Set { key: KEY, value, lasts_ms: Some(crate::FACTS_LAST_MS) }])
+}
+
+/// A changed fact, from wherever, redraws the bulb and who clicked it last.
+pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
+    match change {
+        Change::Set(key) if key == KEY => {
+            vec![fragment("lightbulb", &LightbulbHtml::of(view)), fragment("lightswitch-label", &LabelHtml::of(view))]
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "lightbulb.html")]
+pub(crate) struct LightbulbHtml {
+    on: bool,
+}
+
+impl LightbulbHtml {
+    pub(crate) fn of(view: &RoomView) -> Self {
+        Self { on: is_on(view) }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "lightbulb_label.html")]
+pub(crate) struct LabelHtml {
+    click: Option<Click>,
+}
+
+struct Click {
+    user: String,
+    from: String,
+    at: Utc,
+}
+
+impl LabelHtml {
+    pub(crate) fn of(view: &RoomView) -> Self {
+        let click = view.registers.get(KEY).map(|entry| Click {
+            user: entry.author.public.short(),
+            from: regions::words(view, &entry.author.region),
+            at: Utc::of(entry.at_ms),
+        });
+        Self { click }
+    }
+}

@@ -1,0 +1,112 @@
+//! The dots on the world map: where the regions lie, how many are there, and who has just said hi.
+
+use askama::Template;
+use presence_core::{Change, Fragment, RegionView, RoomView};
+
+use crate::draw::fragment;
+use crate::{hi, places};
+
+/// The land, written by `data/map.mjs` from Natural Earth.
+pub(crate) const LAND: &str = include_str!("../data/land.svgpath");
+
+/// How long a hi makes its dot ripple.
+const RIPPLE_MS: u64 = 5_000;
+
+/// Whatever changes where people are redraws the dots, all of them: a lone `<circle>` would be no SVG in a morph.
+pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
+    match change {
+        Change::Regions | Change::RegionCounts(_) => vec![fragment("dots", &DotsHtml::of(view))],
+        Change::Logged(key) if key == hi::KEY => vec![fragment("dots", &DotsHtml::of(view))],
+        _ => Vec::new(),
+    }
+}
+
+/// The dots, a picture of their own over the land.
+#[derive(Template)]
+#[template(path = "dots.html")]
+pub(crate) struct DotsHtml {
+    dots: Vec<Dot>,
+}
+
+struct Dot {
+    code: String,
+    city: String,
+    people: u32,
+    state: &'static str,
+    mine: bool,
+    x: f64,
+    y: f64,
+    radius: f64,
+    /// The city's name stands left of the dot, since another dot is close by on the right.
+    left: bool,
+    /// The moment of the newest hi, while it is fresh. It names the ripple: a newer hi is another one, and starts anew.
+    hi_at_ms: Option<u64>,
+}
+
+impl DotsHtml {
+    pub(crate) fn of(view: &RoomView) -> Self {
+        let mut dots: Vec<Dot> = view.regions.iter().filter_map(|region| Dot::of(region, view)).collect();
+        for at in 0..dots.len() {
+            let (x, y) = (dots[at].x, dots[at].y);
+            dots[at].left = dots.iter().any(|d| (0.0..90.0).contains(&(d.x - x)) && d.x > x && (d.y - y).abs() < 26.0);
+        }
+        Self { dots }
+    }
+}
+
+impl Dot {
+    fn of(region: &RegionView, view: &RoomView) -> Option<Self> {
+        let table = || places::place(region.region.as_str()).and_then(|place| place.location);
+        let (x, y) = project(region.place.location.or_else(table)?)?;
+        let name = if region.place.name.is_empty() { region.region.as_str() } else { &region.place.name };
+        let newest = hi::newest_of(view, &region.region);
+        Some(Self {
+            code: region.region.as_str().to_owned(),
+            city: name.split(", ").next().unwrap_or(name).to_owned(),
+            people: region.users,
+            state: region.state.as_str(),
+            mine: region.region == view.here,
+            x,
+            y,
+            radius: if region.users == 0 { 4.0 } else { (4.5 + 2.2 * f64::from(region.users).sqrt()).min(26.0) },
+            left: false,
+            hi_at_ms: newest.filter(|at| view.as_of_ms.saturating_sub(*at) < RIPPLE_MS),
+        })
+    }
+}
+
+/// From degrees to the sheet of `data/map.mjs`, by the same formula (Equal Earth). `None` for what is no place on Earth.
+fn project((latitude, longitude): (f64, f64)) -> Option<(f64, f64)> {
+    if !(-90.0..=90.0).contains(&latitude) || !(-180.0..=180.0).contains(&longitude) {
+        return None;
+    }
+    let scale = 500.0 / 2.706_629_7;
+    let t = (3_f64.sqrt() / 2.0 * latitude.to_radians().sin()).asin();
+    let t2 = t * t;
+    let t6 = t2 * t2 * t2;
+    let x = 2.0 * 3_f64.sqrt() / 3.0 * longitude.to_radians() * t.cos()
+        / (1.340_264 - 3.0 * 0.081_106 * t2 + t6 * (7.0 * 0.000_893 + 9.0 * 0.003_796 * t2));
+    let y = t * (1.340_264 - 0.081_106 * t2 + t6 * (0.000_893 + 0.003_796 * t2));
+    Some((500.0 + scale * x, 240.0 - scale * y))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_fall_on_the_sheet_where_they_lie() {
+        assert_eq!(project((0.0, 0.0)), Some((500.0, 240.0)));
+        let (x, _) = project((0.0, 180.0)).unwrap();
+        assert!((x - 1000.0).abs() < 0.01, "{x}");
+        let (toronto, chennai) = (project((43.68, -79.63)).unwrap(), project((12.99, 80.17)).unwrap());
+        assert!(toronto.0 < chennai.0 && toronto.1 < chennai.1);
+    }
+
+    #[test]
+    fn what_is_no_place_on_earth_has_no_dot() {
+        for location in [(f64::NAN, 0.0), (0.0, f64::INFINITY), (91.0, 0.0), (0.0, -200.0)] {
+            assert_eq!(project(location), None);
+        }
+    }
+}

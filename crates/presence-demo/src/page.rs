@@ -1,0 +1,106 @@
+//! The whole page around the features, right before any script runs, and how many people are here.
+
+use askama::Template;
+use presence_core::{Change, Fragment, RoomView, Visit};
+
+use crate::draw::{fragment, html};
+use crate::{assets, hello, hi, lightbulb, map, palette, places, regions, speed, tabs};
+
+/// Where the source is; empty where the build was not told.
+const SOURCE: &str = env!("CARGO_PKG_REPOSITORY");
+
+/// More or fewer people than before.
+pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
+    match change {
+        // Who is sent this is in the room: one user is the reader.
+        Change::Counts => vec![fragment("headcount", &HeadcountHtml::of(view, true))],
+        _ => Vec::new(),
+    }
+}
+
+/// The page for this visit.
+pub(crate) fn page(view: &RoomView, visit: &Visit<'_>) -> String {
+    html(&PageHtml {
+        script: assets::SCRIPT,
+        style: assets::STYLE,
+        icon: assets::ICON,
+        licences: assets::LICENCES,
+        source: SOURCE,
+        version: env!("CARGO_PKG_VERSION"),
+        room_stream: visit.room_stream,
+        user_stream: visit.user_stream,
+        colour: palette::pick(visit.chance),
+        edge: visit.edge.map(places::words),
+        here: regions::words(view, &view.here),
+        land: map::LAND.trim_end(),
+        headcount: html(&HeadcountHtml::of(view, visit.tabs > 0)),
+        lightbulb: html(&lightbulb::LightbulbHtml::of(view)),
+        label: html(&lightbulb::LabelHtml::of(view)),
+        serving: html(&regions::ServingHtml::of(view)),
+        regions: html(&regions::RegionsHtml::of(view)),
+        dots: html(&map::DotsHtml::of(view)),
+        you: html(&hello::YouHtml::of("you", visit.user)),
+        you_to_others: html(&hello::YouHtml::of("you-to-others", visit.user)),
+        wall: html(&hi::WallHtml::of(view)),
+        tabcount: html(&tabs::TabCountHtml { tabs: visit.tabs }),
+        round_trip: html(&speed::RoundTripHtml { ms: None }),
+        distances: html(&speed::DistancesHtml::of(view)),
+    })
+}
+
+/// Up to how many people every coming and going is read out to those who listen to the page.
+const READ_OUT_MAX: u32 = 9;
+
+/// How many people are here.
+#[derive(Template)]
+#[template(path = "headcount.html")]
+struct HeadcountHtml {
+    users: u32,
+    unsure: u32,
+    places: usize,
+    /// Whether the reader is one of them: a page that is just being served is not in the room yet.
+    counted: bool,
+    read_out: bool,
+}
+
+impl HeadcountHtml {
+    fn of(view: &RoomView, counted: bool) -> Self {
+        Self {
+            users: view.users,
+            unsure: view.unsure,
+            places: view.regions.iter().filter(|region| region.users > 0).count(),
+            counted,
+            read_out: view.users <= READ_OUT_MAX,
+        }
+    }
+}
+
+/// The page. What is text here is an element that a fragment redraws.
+#[derive(Template)]
+#[template(path = "page.html")]
+struct PageHtml<'a> {
+    script: &'static str,
+    style: &'static str,
+    icon: &'static str,
+    licences: &'static str,
+    source: &'static str,
+    version: &'static str,
+    room_stream: &'a str,
+    user_stream: &'a str,
+    colour: &'static str,
+    edge: Option<String>,
+    here: String,
+    land: &'static str,
+    headcount: String,
+    lightbulb: String,
+    label: String,
+    serving: String,
+    regions: String,
+    dots: String,
+    you: String,
+    you_to_others: String,
+    wall: String,
+    tabcount: String,
+    round_trip: String,
+    distances: String,
+}

@@ -1,0 +1,119 @@
+//! Where everyone is: one card per region, with its people, its distance and whether it is heard.
+
+use askama::Template;
+use presence_core::{Change, Fragment, Region, RegionState, RegionView, RoomView};
+
+use crate::draw::{fragment, inner};
+use crate::places;
+use crate::utc::Utc;
+
+/// The fragment that holds the cards.
+const CARDS: &str = "regions";
+
+/// A region in words: as its own nodes announce it, else from the table, else its code.
+pub(crate) fn words(view: &RoomView, region: &Region) -> String {
+    let known = view.regions.iter().find(|known| known.region == *region).map(|known| known.place.name.as_str());
+    match known {
+        Some(name) if !name.is_empty() => name.to_owned(),
+        _ => places::words(region.as_str()),
+    }
+}
+
+/// Other regions, or another state of one, redraw all cards; numbers redraw themselves.
+pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
+    match change {
+        Change::Regions => vec![fragment("serving", &ServingHtml::of(view)), fragment(CARDS, &RegionsHtml::of(view))],
+        Change::RegionCounts(code) => view.regions.iter().find(|r| r.region == *code).map(numbers).unwrap_or_default(),
+        _ => Vec::new(),
+    }
+}
+
+fn numbers(region: &RegionView) -> Vec<Fragment> {
+    let card = Card::of(region, false);
+    vec![
+        inner(&format!("{}_usercount", region.region), CARDS, &UserCountHtml { card: &card }),
+        inner(&format!("{}_unsure", region.region), CARDS, &UnsureHtml { card: &card }),
+    ]
+}
+
+/// In which region the visitor is, and of how many.
+#[derive(Template)]
+#[template(path = "serving.html")]
+pub(crate) struct ServingHtml {
+    here: String,
+    known: usize,
+    heard: usize,
+}
+
+impl ServingHtml {
+    pub(crate) fn of(view: &RoomView) -> Self {
+        Self { here: words(view, &view.here), known: view.regions.len(), heard: view.regions_heard() }
+    }
+}
+
+/// All cards.
+#[derive(Template)]
+#[template(path = "regions.html")]
+pub(crate) struct RegionsHtml {
+    cards: Vec<Card>,
+}
+
+impl RegionsHtml {
+    pub(crate) fn of(view: &RoomView) -> Self {
+        Self { cards: view.regions.iter().map(|region| Card::of(region, region.region == view.here)).collect() }
+    }
+}
+
+/// One region's number of people.
+#[derive(Template)]
+#[template(path = "region_usercount.html")]
+struct UserCountHtml<'a> {
+    card: &'a Card,
+}
+
+/// One region's people of whom we are not sure.
+#[derive(Template)]
+#[template(path = "region_unsure.html")]
+struct UnsureHtml<'a> {
+    card: &'a Card,
+}
+
+struct Card {
+    code: String,
+    city: String,
+    country: String,
+    mine: bool,
+    state: RegionState,
+    since: Utc,
+    round_trip_ms: Option<u32>,
+    users: u32,
+    unsure: u32,
+}
+
+impl Card {
+    fn of(view: &RegionView, mine: bool) -> Self {
+        let code = view.region.as_str().to_owned();
+        let name = if view.place.name.is_empty() { places::words(&code) } else { view.place.name.clone() };
+        let (city, country) = name.split_once(", ").unwrap_or((&name, ""));
+        Self {
+            city: city.to_owned(),
+            country: country.to_owned(),
+            code,
+            mine,
+            state: view.state,
+            since: Utc::of(view.since_ms),
+            round_trip_ms: view.round_trip_ms,
+            users: view.users,
+            unsure: view.unsure,
+        }
+    }
+
+    fn state_in_words(&self) -> String {
+        match self.state {
+            RegionState::Live => "live".to_owned(),
+            RegionState::Draining => "restarting, its visitors are kept".to_owned(),
+            RegionState::Silent => format!("silent since {} UTC", self.since.clock()),
+            RegionState::Gone => format!("gone since {} UTC", self.since.clock()),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! How fast it is: from the visitor to this region, and from this region to the others.
+
+use askama::Template;
+use presence_core::{Change, Fragment, RoomView};
+
+use crate::draw::fragment;
+use crate::regions;
+
+/// The socket's own ping is answered, or a region is nearer or farther than it was.
+pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
+    match change {
+        Change::RoundTrip { ms } => vec![fragment("round-trip", &RoundTripHtml { ms: Some(*ms) })],
+        Change::Regions => vec![fragment("distances", &DistancesHtml::of(view))],
+        _ => Vec::new(),
+    }
+}
+
+/// From the visitor to here and back.
+#[derive(Template)]
+#[template(path = "round_trip.html")]
+pub(crate) struct RoundTripHtml {
+    pub(crate) ms: Option<u32>,
+}
+
+/// From here to the other regions and back, the nearest first.
+#[derive(Template)]
+#[template(path = "distances.html")]
+pub(crate) struct DistancesHtml {
+    here: String,
+    others: Vec<Distance>,
+}
+
+struct Distance {
+    name: String,
+    ms: u32,
+    /// Of the farthest, in percent: the length of the bar.
+    share: u64,
+}
+
+impl DistancesHtml {
+    pub(crate) fn of(view: &RoomView) -> Self {
+        let mut others: Vec<_> = view
+            .regions
+            .iter()
+            .filter(|region| region.region != view.here)
+            .filter_map(|region| region.round_trip_ms.map(|ms| (ms, regions::words(view, &region.region))))
+            .collect();
+        others.sort();
+        let farthest = u64::from(others.last().map_or(1, |(ms, _)| *ms).max(1));
+        let share = |ms: u32| (u64::from(ms) * 100 / farthest).max(1);
+        let others = others.into_iter().map(|(ms, name)| Distance { name, ms, share: share(ms) }).collect();
+        Self { here: regions::words(view, &view.here), others }
+    }
+}

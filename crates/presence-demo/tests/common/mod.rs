@@ -1,0 +1,62 @@
+//! An invented world to draw; without it every test of the page would need running nodes.
+
+use std::collections::BTreeMap;
+
+use presence_core::{Author, Entry, Place, PublicId, Region, RegionState, RegionView, Room, RoomView, UserId, Visit};
+
+/// The moment at which everything here is true.
+pub(crate) const NOW_MS: u64 = 1_795_593_909_000;
+
+/// A user as others see them.
+pub(crate) fn user(number: u8) -> PublicId {
+    PublicId([number; 32])
+}
+
+/// A region that is heard, with that many people.
+pub(crate) fn region(code: &str, users: u32, round_trip_ms: Option<u32>) -> RegionView {
+    let region = Region::new(code).unwrap();
+    RegionView {
+        place: presence_demo::place_of(&region).unwrap_or_default(),
+        region,
+        state: RegionState::Live,
+        since_ms: NOW_MS - 60_000,
+        whole: true,
+        heard_ms_ago: 120,
+        round_trip_ms,
+        users,
+        tabs: users,
+        unsure: 0,
+    }
+}
+
+/// A world of these regions, the first one being ours, in which nobody has clicked.
+pub(crate) fn world(regions: Vec<RegionView>) -> RoomView {
+    RoomView {
+        room: Room::new("demo").unwrap(),
+        version: 1,
+        users: regions.iter().map(|r| r.users).sum(),
+        tabs: regions.iter().map(|r| r.tabs).sum(),
+        unsure: regions.iter().map(|r| r.unsure).sum(),
+        here: regions[0].region.clone(),
+        regions,
+        registers: BTreeMap::new(),
+        logs: BTreeMap::new(),
+        as_of_ms: NOW_MS,
+    }
+}
+
+/// What somebody in that region wrote some time ago.
+pub(crate) fn entry(value: &[u8], by: u8, code: &str, ms_ago: u64) -> Entry {
+    let author = Author { user: UserId([by; 32]), public: user(by), region: Region::new(code).unwrap() };
+    Entry { value: value.to_vec(), author, at_ms: NOW_MS - ms_ago }
+}
+
+/// A place that somebody else's node announces.
+pub(crate) fn announced(name: &str) -> Place {
+    Place { name: name.to_owned(), location: Some((0.0, 0.0)) }
+}
+
+/// A visitor with no tab open yet, who came through no edge.
+pub(crate) fn visit() -> Visit<'static> {
+    Visit { user: user(0x1a), tabs: 0, edge: None, room_stream: "cm9vbQ==--00", user_stream: "dXNlcg==--00", chance: 4 }
+}
