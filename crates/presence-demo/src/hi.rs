@@ -40,6 +40,7 @@ pub(crate) fn newest_of(view: &RoomView, region: &Region) -> Option<u64> {
 /// A changed wall is redrawn whole, so that it stands in the same order everywhere.
 pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
+        Change::Everything => vec![fragment("messages-body", &WallHtml::of(view))],
         Change::Logged(key) if key == KEY => vec![fragment("messages-body", &WallHtml::of(view))],
         _ => Vec::new(),
     }

@@ -40,12 +40,10 @@ pub(crate) fn reflex(call: &ReflexCall, view: &RoomView) -> Result<Vec<Write>, R
 
 /// A changed fact, from wherever, redraws the bulb and who clicked it last.
 pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
-    match change {
-        Change::Set(key) if key == KEY => {
-            vec![fragment("lightbulb", &LightbulbHtml::of(view)), fragment("lightswitch-label", &LabelHtml::of(view))]
-        }
-        _ => Vec::new(),
+    if !matches!(change, Change::Everything) && *change != Change::Set(KEY.to_owned()) {
+        return Vec::new();
     }
+    vec![fragment("lightbulb", &LightbulbHtml::of(view)), fragment("lightswitch-label", &LabelHtml::of(view))]
 }
 
 #[derive(Template)]

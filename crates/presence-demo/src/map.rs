@@ -15,7 +15,7 @@ const RIPPLE_MS: u64 = 5_000;
 /// Whatever changes where people are redraws the dots, all of them: a lone `<circle>` would be no SVG in a morph.
 pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
-        Change::Regions | Change::RegionCounts(_) => vec![fragment("dots", &DotsHtml::of(view))],
+        Change::Everything | Change::Regions | Change::RegionCounts(_) => vec![fragment("dots", &DotsHtml::of(view))],
         Change::Logged(key) if key == hi::KEY => vec![fragment("dots", &DotsHtml::of(view))],
         _ => Vec::new(),
     }

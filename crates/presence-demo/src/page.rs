@@ -13,7 +13,7 @@ const SOURCE: &str = env!("CARGO_PKG_REPOSITORY");
 pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
         // Who is sent this is in the room: one user is the reader.
-        Change::Counts => vec![fragment("headcount", &HeadcountHtml::of(view, true))],
+        Change::Counts | Change::Everything => vec![fragment("headcount", &HeadcountHtml::of(view, true))],
         _ => Vec::new(),
     }
 }

@@ -22,7 +22,9 @@ pub(crate) fn words(view: &RoomView, region: &Region) -> String {
 /// Other regions, or another state of one, redraw all cards; numbers redraw themselves.
 pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
-        Change::Regions => vec![fragment("serving", &ServingHtml::of(view)), fragment(CARDS, &RegionsHtml::of(view))],
+        Change::Regions | Change::Everything => {
+            vec![fragment("serving", &ServingHtml::of(view)), fragment(CARDS, &RegionsHtml::of(view))]
+        }
         Change::RegionCounts(code) => view.regions.iter().find(|r| r.region == *code).map(numbers).unwrap_or_default(),
         _ => Vec::new(),
     }

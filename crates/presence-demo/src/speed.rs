@@ -10,7 +10,7 @@ use crate::regions;
 pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
         Change::RoundTrip { ms } => vec![fragment("round-trip", &RoundTripHtml { ms: Some(*ms) })],
-        Change::Regions => vec![fragment("distances", &DistancesHtml::of(view))],
+        Change::Regions | Change::Everything => vec![fragment("distances", &DistancesHtml::of(view))],
         _ => Vec::new(),
     }
 }
