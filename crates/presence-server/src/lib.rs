@@ -12,11 +12,12 @@
 //! | `store` | a restart would forget |
 
 mod api;
+pub mod certificate;
 mod config;
 mod driver;
 mod hub;
 mod identity;
-mod mesh;
+pub mod mesh;
 mod running;
 mod secret;
 mod socket;

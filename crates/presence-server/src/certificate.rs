@@ -1,0 +1,196 @@
+//! Who may link to us: without this file the mesh would have no certificates, or an operator would have to make them.
+//!
+//! Every node makes the authority's key from the shared secret and, at each start, a certificate of its own in memory.
+//! So there is nothing to set up, and who does not know the secret gets no link.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::{fmt, fs};
+
+use anyhow::Context;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ED25519, SanType, date_time_ymd,
+};
+use sha2::{Digest, Sha256};
+
+/// What comes before the 32 bytes of an ed25519 key in PKCS#8 (RFC 8410).
+const PKCS8_ED25519: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+
+/// Where trust between nodes comes from.
+#[derive(Clone)]
+pub enum Authority {
+    /// An authority made from a secret that all nodes share.
+    Secret {
+        /// 32 bytes derived from the secret for this purpose alone.
+        current: [u8; 32],
+        /// The same of the secret before it, while a rotation is under way.
+        previous: Option<[u8; 32]>,
+    },
+    /// An authority of the operator's own, three files in PEM.
+    Files {
+        /// The authority's certificates.
+        ca: PathBuf,
+        /// This node's certificate, followed by those between it and the authority.
+        certificate: PathBuf,
+        /// Its key, PKCS#8.
+        key: PathBuf,
+    },
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret { previous, .. } => {
+                f.debug_struct("Secret").field("rotating", &previous.is_some()).finish_non_exhaustive()
+            }
+            Self::Files { ca, certificate, key } => {
+                f.debug_struct("Files").field("ca", ca).field("certificate", certificate).field("key", key).finish()
+            }
+        }
+    }
+}
+
+/// What a node shows to others and what it trusts, in PEM. Its key never leaves the process.
+#[derive(Clone)]
+pub struct Certificate {
+    /// The authorities that are trusted.
+    pub authorities: String,
+    /// This node's certificate, followed by those between it and the authority.
+    pub chain: String,
+    /// Its key, PKCS#8.
+    pub key: String,
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate").finish_non_exhaustive()
+    }
+}
+
+impl Authority {
+    /// This node's certificate: it holds `hosts`, each a number or a name by which others dial this node. Fails where a
+    /// file can't be read, or a name can stand in no certificate.
+    pub fn certify(&self, node: &str, hosts: &[String]) -> anyhow::Result<Certificate> {
+        match self {
+            Self::Secret { current, previous } => certify_by_secret(node, hosts, current, previous.as_ref()),
+            Self::Files { ca, certificate, key } => Ok(Certificate {
+                authorities: read_pem(ca, "--mesh-ca", "CERTIFICATE")?,
+                chain: read_pem(certificate, "--mesh-cert", "CERTIFICATE")?,
+                key: read_pem(key, "--mesh-key", "PRIVATE KEY")?,
+            }),
+        }
+    }
+}
+
+fn certify_by_secret(
+    node: &str,
+    hosts: &[String],
+    current: &[u8; 32],
+    previous: Option<&[u8; 32]>,
+) -> anyhow::Result<Certificate> {
+    let key = authority_key(current)?;
+    let params = authority_params(&key);
+    let mut authorities = params.self_signed(&key)?.pem();
+    let mut between = String::new();
+    if let Some(previous) = previous {
+        let previous_key = authority_key(previous)?;
+        let previous_params = authority_params(&previous_key);
+        authorities.push_str(&previous_params.self_signed(&previous_key)?.pem());
+        // A node that knows only the previous secret trusts us by this: the new authority, certified by the old one.
+        between = params.signed_by(&key, &Issuer::new(previous_params, previous_key))?.pem();
+    }
+    let leaf_key = KeyPair::generate_for(&PKCS_ED25519)?;
+    let leaf = leaf_params(node, hosts)?.signed_by(&leaf_key, &Issuer::new(params, key))?;
+    Ok(Certificate { authorities, chain: leaf.pem() + &between, key: leaf_key.serialize_pem() })
+}
+
+fn authority_key(seed: &[u8; 32]) -> anyhow::Result<KeyPair> {
+    let pkcs8 = [&PKCS8_ED25519[..], &seed[..]].concat();
+    Ok(KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8.into(), &PKCS_ED25519)?)
+}
+
+fn authority_params(key: &KeyPair) -> CertificateParams {
+    let mut params = dated();
+    // Two secrets make two names: a wrong one then reads as an unknown issuer, not as a broken signature.
+    let mark: String = Sha256::digest(key.public_key_raw())[..4].iter().map(|b| format!("{b:02x}")).collect();
+    params.distinguished_name.push(DnType::CommonName, format!("Global Presence mesh {mark}"));
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params
+}
+
+fn leaf_params(node: &str, hosts: &[String]) -> anyhow::Result<CertificateParams> {
+    let mut params = dated();
+    params.distinguished_name.push(DnType::CommonName, node);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    for host in hosts {
+        params.subject_alt_names.push(match host.parse::<IpAddr>() {
+            Ok(number) => SanType::IpAddress(number),
+            Err(_) => SanType::DnsName(
+                host.as_str().try_into().with_context(|| format!("\"{host}\" can't stand in a certificate"))?,
+            ),
+        });
+    }
+    Ok(params)
+}
+
+/// A wrong clock must cut no link, so certificates are good for longer than any clock is wrong.
+fn dated() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2120, 1, 1);
+    params
+}
+
+fn read_pem(path: &Path, option: &str, holds: &str) -> anyhow::Result<String> {
+    let path_shown = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("{option} {path_shown} can't be read"))?;
+    anyhow::ensure!(
+        text.contains("-----BEGIN ") && text.contains(&format!("{holds}-----")),
+        "{option} {path_shown} holds no {holds} in PEM"
+    );
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(current: u8, previous: Option<u8>) -> Authority {
+        Authority::Secret { current: [current; 32], previous: previous.map(|p| [p; 32]) }
+    }
+
+    #[test]
+    fn one_secret_makes_one_authority_and_many_leaves() {
+        let hosts = ["127.0.0.1".to_owned(), "node.example".to_owned(), "fd00::1".to_owned()];
+        let a = secret(1, None).certify("a", &hosts).unwrap();
+        let b = secret(1, None).certify("b", &hosts).unwrap();
+        assert_ne!(a.key, b.key);
+        assert_eq!(a.chain.matches("BEGIN CERTIFICATE").count(), 1);
+        let rotating = secret(2, Some(1)).certify("c", &hosts).unwrap();
+        assert_eq!(rotating.chain.matches("BEGIN CERTIFICATE").count(), 2);
+        assert_eq!(rotating.authorities.matches("BEGIN CERTIFICATE").count(), 2);
+    }
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        let shown = format!("{:?} {:?}", secret(7, Some(8)), secret(7, None).certify("a", &[]).unwrap());
+        assert!(!shown.contains("PRIVATE") && !shown.contains('7'), "{shown}");
+    }
+
+    #[test]
+    fn a_missing_or_wrong_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = folder.path().join("ca.pem");
+        let authority = Authority::Files { ca: ca.clone(), certificate: ca.clone(), key: ca.clone() };
+        let missing = authority.certify("a", &[]).unwrap_err();
+        assert!(format!("{missing}").contains("--mesh-ca"), "{missing}");
+        fs::write(&ca, "hello").unwrap();
+        let wrong = authority.certify("a", &[]).unwrap_err();
+        assert!(format!("{wrong}").contains("holds no CERTIFICATE"), "{wrong}");
+    }
+}
