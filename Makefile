@@ -31,3 +31,7 @@ starts: ## twelve nodes started together, ten times each way
 	scripts/prepare.sh
 	cargo build --release --workspace --all-targets
 	STARTS=10 node --test e2e/tests/starts.test.mjs
+
+docs: ## writes docs/configuration.md from --help
+	cargo build --release --workspace --all-targets
+	node e2e/lib/configuration.mjs

@@ -75,9 +75,9 @@ export class Node {
   }
 
   launch(args, env) {
-    const { peers = [], dataDir, unnamed } = this.options;
+    const { peers = [], dataDir, unnamed, listen } = this.options;
     const line = [
-      "--listen", `127.0.0.1:${this.port}`,
+      "--listen", listen ?? `127.0.0.1:${this.port}`,
       ...(unnamed ? [] : ["--region", this.region, "--node", this.name]),
       ...(this.meshPort ? ["--mesh-listen", this.meshAddress] : []),
       ...peers.flatMap((peer) => ["--mesh-peer", peer instanceof Node ? peer.meshAddress : peer]),
@@ -212,7 +212,7 @@ export async function allHearAll(nodes, { within = 15_000 } = {}) {
     for (const node of nodes) {
       const { nodes: known } = await node.mesh();
       for (const other of nodes) {
-        const seen = known.find(({ name }) => name === other.name);
+        const seen = known.find(({ node: name }) => name === other.name);
         if (seen?.state !== "live") throw new Error(`${node.name} says of ${other.name}: ${JSON.stringify(seen)}`);
       }
     }
