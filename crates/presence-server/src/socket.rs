@@ -17,7 +17,7 @@ pub(crate) struct Visitor {
 }
 
 pub(crate) async fn serve(
-    _stream: TcpStream,
+    stream: TcpStream,
     _unread: Bytes,
     visitor: Visitor,
     _hub: Arc<Hub>,
@@ -26,4 +26,5 @@ pub(crate) async fn serve(
     _limits: Limits,
 ) {
     let _ = (visitor.connection, visitor.user);
+    while stream.readable().await.is_ok() && stream.try_read(&mut [0; 1_024]).is_ok_and(|read| read > 0) {}
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use presence_core::NodeName;
 use redb::backends::InMemoryBackend;
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 
 use self::queue::{Batch, Queue};
 
@@ -224,7 +224,7 @@ fn salvaged(path: &Path) -> Kept {
         let copy = InMemoryBackend::new();
         copy.set_len(bytes.len() as u64)?;
         copy.write(0, &bytes)?;
-        Ok(read(&builder().create_with_backend(copy).map_err(DatabaseError::from)?)?)
+        Ok(read(&builder().create_with_backend(copy)?)?)
     };
     read().unwrap_or_else(|error| {
         tracing::error!("{} can't be read: {error:#}; this node starts without it", path.display());

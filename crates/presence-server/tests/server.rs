@@ -2,4 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 
+mod api;
+mod common;
+mod doors;
+mod lifetime;
 mod mesh;
+mod pages;

@@ -1,0 +1,75 @@
+//! The HTTP API.
+
+use serde_json::{Value, json};
+
+use crate::common::TestServer;
+
+async fn read(response: reqwest::Response) -> Value {
+    response.json().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_room_that_nobody_is_in_answers_zeros() {
+    let server = TestServer::start("").await;
+    let answer = server.get("/api/v1/rooms/shop%20window").await;
+    assert_eq!(answer.headers()["cache-control"], "no-store");
+    let mut room = read(answer).await;
+    let as_of = room.as_object_mut().unwrap().remove("as_of").unwrap();
+    assert!(as_of.as_str().is_some_and(|text| text.len() == 24 && text.ends_with('Z')), "{as_of}");
+    let region = json!({"region": "ams", "users": 0, "tabs": 0, "unsure": 0, "state": "live", "heard_ms_ago": 0});
+    let expected = json!({
+        "room": "shop window", "users": 0, "tabs": 0, "unsure": 0, "regions": [region], "regions_heard": 1, "regions_known": 1
+    });
+    assert_eq!(room, expected);
+}
+
+#[tokio::test]
+async fn rooms_of_any_name_come_in_the_order_asked() {
+    let server = TestServer::start("").await;
+    let answer = read(server.get("/api/v1/rooms?room=b/c&room=a&room=b/c").await).await;
+    let names: Vec<&str> =
+        answer["rooms"].as_array().unwrap().iter().map(|room| room["room"].as_str().unwrap()).collect();
+    assert_eq!(names, ["b/c", "a", "b/c"]);
+}
+
+#[tokio::test]
+async fn bad_questions_get_a_sentence() {
+    let server = TestServer::start("").await;
+    let long = "x".repeat(1_025);
+    let many = vec!["room=a"; 101].join("&");
+    for path in [
+        format!("/api/v1/rooms/{long}"),
+        "/api/v1/rooms/%ff%fe".to_owned(),
+        "/api/v1/rooms".to_owned(),
+        "/api/v1/rooms?room=".to_owned(),
+        "/api/v1/rooms?name=a".to_owned(),
+        format!("/api/v1/rooms?{many}"),
+    ] {
+        let answer = server.get(&path).await;
+        assert_eq!(answer.status(), 400, "{path}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+        let problem = read(answer).await;
+        assert!(
+            problem["status"] == 400 && problem["detail"].as_str().is_some_and(|detail| detail.ends_with('.')),
+            "{problem}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_mesh_is_for_everybody_and_its_inside_for_who_has_the_key() {
+    let mut config = crate::common::config("--node ams-1");
+    config.secrets.api_key = Some("the key".to_owned());
+    let server = TestServer::with(config).await;
+    let open = read(server.get("/api/v1/mesh").await).await;
+    assert_eq!(open["regions"][0]["name"], "Amsterdam, Netherlands");
+    assert_eq!((&open["regions_heard"], &open["nodes"]), (&json!(1), &Value::Null));
+    assert!(open["facts_root"].as_str().is_some_and(|root| root.len() == 32), "{open}");
+    let inside = read(server.get_with("/api/v1/mesh", &[("authorization", "Bearer the key")]).await).await;
+    assert_eq!(inside["nodes"][0]["node"], "ams-1", "{inside}");
+    for wrong in ["Bearer another", "Bearer ", "the key"] {
+        assert_eq!(server.get_with("/api/v1/mesh", &[("authorization", wrong)]).await.status(), 401);
+    }
+    let keyless = TestServer::start("").await;
+    assert_eq!(keyless.get_with("/api/v1/mesh", &[("authorization", "Bearer ")]).await.status(), 401);
+}

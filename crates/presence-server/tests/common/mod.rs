@@ -1,0 +1,184 @@
+//! A node on a free port, a tiny app, and a browser's way of opening sockets.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Parser as _;
+use presence_core::{App, Change, Fragment, Place, ReflexCall, Refusal, Region, RoomView, Visit, Write};
+use presence_server::{Asset, Config, Running, Server, Site};
+use tokio::net::TcpStream;
+use tokio_tungstenite::MaybeTlsStream;
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+
+/// Longer than anything here takes on a busy machine; nothing waits for it to pass.
+pub(crate) const SOON: Duration = Duration::from_secs(15);
+
+/// A lamp that clicks set to a value, and a page that says all it knows in one line each.
+pub(crate) struct Lamp;
+
+impl App for Lamp {
+    fn page(&self, view: &RoomView, visit: &Visit<'_>) -> String {
+        assert_ne!(visit.edge, Some("zzz"), "the region at whose name this app breaks");
+        let lamp = view.registers.get("lamp").map(|entry| String::from_utf8_lossy(&entry.value).into_owned());
+        format!(
+            "<!doctype html>\nuser {}\ntabs {}\nusers {}\nedge {:?}\nlamp {:?}\nroom {}\nown {}\nchance {}\n",
+            visit.user.short(),
+            visit.tabs,
+            view.users,
+            visit.edge,
+            lamp,
+            visit.room_stream,
+            visit.user_stream,
+            visit.chance
+        )
+    }
+
+    fn reflex(&self, call: &ReflexCall, _view: &RoomView) -> Result<Vec<Write>, Refusal> {
+        match call.target.as_str() {
+            "Lamp#set" => {
+                let value = call.attrs.get("data-value").cloned().unwrap_or_default().into_bytes();
+                Ok(vec![Write::Set { key: "lamp", value, lasts_ms: None }])
+            }
+            _ => Err(Refusal::Unknown),
+        }
+    }
+
+    fn render(&self, change: &Change, view: &RoomView) -> Vec<Fragment> {
+        let fragment = |id: &str, text: String| Fragment {
+            id: id.to_owned(),
+            html: format!("<p id=\"{id}\">{text}</p>"),
+            within: None,
+        };
+        match change {
+            Change::Everything => [Change::Counts, Change::Set("lamp".to_owned())]
+                .iter()
+                .flat_map(|change| self.render(change, view))
+                .collect(),
+            Change::Counts => vec![fragment("users", view.users.to_string())],
+            Change::Set(_) => {
+                let lamp = view.registers.get("lamp").map(|entry| String::from_utf8_lossy(&entry.value).into_owned());
+                vec![fragment("lamp", lamp.unwrap_or_default())]
+            }
+            Change::Tabs { tabs, .. } => vec![fragment("tabs", tabs.to_string())],
+            Change::You { user } => vec![fragment("you", user.short())],
+            Change::Regions | Change::RegionCounts(_) | Change::Logged(_) | Change::RoundTrip { .. } => Vec::new(),
+        }
+    }
+}
+
+pub(crate) const ASSETS: &[Asset] = &[Asset {
+    path: "/assets/app-1.js",
+    content_type: "text/javascript; charset=utf-8",
+    body: b"plain",
+    gzip: Some(b"gzipped"),
+    brotli: Some(b"brotli"),
+}];
+
+fn place(region: &Region) -> Option<Place> {
+    (region.as_str() == "ams").then(|| Place { name: "Amsterdam, Netherlands".to_owned(), location: Some((52.3, 4.8)) })
+}
+
+#[derive(clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    config: Config,
+}
+
+/// Settings as a command line gives them, on a free port of this machine.
+pub(crate) fn config(line: &str) -> Config {
+    let words = ["node", "--listen", "127.0.0.1:0"].into_iter().chain(line.split_whitespace());
+    let mut config = Line::parse_from(words).config;
+    config.region = config.region.or_else(|| Region::new("ams"));
+    config
+}
+
+/// A node of this test; it ends with it.
+pub(crate) struct TestServer {
+    pub(crate) running: Running,
+    pub(crate) address: SocketAddr,
+}
+
+impl TestServer {
+    pub(crate) async fn start(line: &str) -> Self {
+        Self::with(config(line)).await
+    }
+
+    pub(crate) async fn with(config: Config) -> Self {
+        let site = Site { name: "demo", assets: ASSETS, place };
+        let running = Server::new(config, Lamp, site).start().await.expect("the node starts");
+        let address = running.address();
+        Self { running, address }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
+        self.get_with(path, &[]).await
+    }
+
+    pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> reqwest::Response {
+        let mut request = reqwest::Client::new().get(self.url(path)).timeout(SOON);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.expect("the node answers")
+    }
+
+    /// A socket as a page of this node opens it, with more or other headers where a test wants that: an empty value
+    /// leaves the header out.
+    pub(crate) async fn socket(&self, headers: &[(&str, &str)]) -> Result<Socket, tungstenite::Error> {
+        let mut request = format!("ws://{}/cable", self.address).into_client_request()?;
+        let origin = format!("http://{}", self.address);
+        let usual =
+            [("origin", origin.as_str()), ("sec-websocket-protocol", "actioncable-v1-json, actioncable-unsupported")];
+        for (name, value) in usual.iter().chain(headers) {
+            let name: reqwest::header::HeaderName = name.parse().unwrap();
+            request.headers_mut().remove(&name);
+            if !value.is_empty() {
+                request.headers_mut().insert(name, value.parse().unwrap());
+            }
+        }
+        let opened = tokio::time::timeout(SOON, tokio_tungstenite::connect_async(request)).await;
+        opened.expect("the node answers").map(|(socket, response)| Socket { stream: socket, response })
+    }
+
+    /// The status and the problem's sentence with which a socket is refused.
+    pub(crate) async fn refused(&self, headers: &[(&str, &str)]) -> (u16, String) {
+        match self.socket(headers).await {
+            Err(tungstenite::Error::Http(response)) => {
+                let body = response.body().clone().unwrap_or_default();
+                (response.status().as_u16(), String::from_utf8(body).unwrap())
+            }
+            Err(error) => panic!("{error}"),
+            Ok(_) => panic!("the socket was opened"),
+        }
+    }
+}
+
+/// A socket that was opened, and the answer that opened it.
+pub(crate) struct Socket {
+    pub(crate) stream: tokio_tungstenite::WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub(crate) response: tungstenite::handshake::client::Response,
+}
+
+/// The value of a line of the lamp's page.
+pub(crate) fn said<'a>(page: &'a str, word: &str) -> &'a str {
+    let line = page.lines().find(|line| line.split_once(' ').is_some_and(|(first, _)| first == word));
+    line.and_then(|line| line.split_once(' ')).map_or_else(|| panic!("no {word} in {page}"), |(_, value)| value)
+}
+
+/// Looks again and again until there is something to see.
+pub(crate) async fn within<T, F: Future<Output = Option<T>>>(mut look: impl FnMut() -> F) -> T {
+    let looked = async {
+        loop {
+            if let Some(seen) = look().await {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(SOON, looked).await.expect("it is seen soon")
+}

@@ -1,0 +1,77 @@
+//! A node's start and end: what it refuses to start with, when it is ready, how it goes.
+
+use presence_server::Server;
+use serde_json::json;
+
+use crate::common::{ASSETS, Lamp, TestServer, config, within};
+
+async fn refused(line: &str) -> String {
+    let site = presence_server::Site { name: "demo", assets: ASSETS, place: |_| None };
+    let started = Server::new(config(line), Lamp, site).start().await;
+    started.err().expect("the node does not start").to_string()
+}
+
+#[tokio::test]
+async fn mistakes_end_the_start_with_what_to_write_instead() {
+    let lone = refused("--mesh-listen quic/127.0.0.1:0").await;
+    assert!(lone.contains("GP_SECRET"), "{lone}");
+    let deaf = refused("--mesh-peer quic/127.0.0.1:7447").await;
+    assert!(deaf.contains("--mesh-listen"), "{deaf}");
+    let slow = refused("--ping-every 7s").await;
+    assert!(slow.contains("at most 5s"), "{slow}");
+}
+
+#[tokio::test]
+async fn a_node_alone_is_ready_at_once_and_not_while_it_drains() {
+    let server = TestServer::start("--drain-over 500ms").await;
+    let ready = server.get("/readyz").await;
+    assert_eq!(ready.status(), 200);
+    assert_eq!(ready.json::<serde_json::Value>().await.unwrap(), json!({"ready": true, "degraded": []}));
+    assert_eq!(server.get("/healthz").await.status(), 200);
+    let url = server.url("/readyz");
+    let _visitor = server.socket(&[]).await.unwrap();
+    let drain = tokio::spawn(server.running.drain());
+    let busy = within(async || reqwest::get(&url).await.ok().filter(|answer| answer.status() == 503)).await;
+    assert_eq!(busy.json::<serde_json::Value>().await.unwrap()["ready"], false);
+    drain.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_nothing_is_told_and_changes_no_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a-file");
+    std::fs::write(&file, "not a folder").unwrap();
+    let server = TestServer::start(&format!("--data-dir {}", file.display())).await;
+    let ready = server.get("/readyz").await;
+    assert_eq!(ready.status(), 200);
+    let report: serde_json::Value = ready.json().await.unwrap();
+    assert!(report["degraded"][0].as_str().unwrap().contains("can't be written"), "{report}");
+    assert_eq!(server.get("/").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_node_that_starts_again_has_its_name_and_knows_its_visitors() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("--drain-over 10ms --data-dir {}", folder.path().display());
+    let name = async |server: &TestServer| {
+        let mesh = server.get_with("/api/v1/mesh", &[("authorization", "Bearer key")]).await;
+        mesh.json::<serde_json::Value>().await.unwrap()["nodes"][0].clone()
+    };
+    let start = async || {
+        let mut config = config(&line);
+        config.secrets.api_key = Some("key".to_owned());
+        TestServer::with(config).await
+    };
+    let server = start().await;
+    let before = name(&server).await;
+    let page = server.get("/").await;
+    let cookie = page.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let user = crate::common::said(&page.text().await.unwrap(), "user").to_owned();
+    server.running.drain().await.unwrap();
+    let server = start().await;
+    let after = name(&server).await;
+    assert_eq!(before["node"], after["node"]);
+    assert!(before["incarnation"].as_u64() < after["incarnation"].as_u64(), "{before} {after}");
+    let page = server.get_with("/", &[("cookie", &cookie)]).await.text().await.unwrap();
+    assert_eq!(crate::common::said(&page, "user"), user);
+}

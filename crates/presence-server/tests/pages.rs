@@ -1,0 +1,140 @@
+//! The page, its headers and cookies, and the files that it refers to.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::common::{TestServer, said};
+
+fn header<'a>(response: &'a reqwest::Response, name: &str) -> &'a str {
+    response.headers().get(name).unwrap_or_else(|| panic!("no {name}")).to_str().unwrap()
+}
+
+/// The name inside a signed one.
+fn inside(signed: &str) -> String {
+    let (encoded, _) = signed.split_once("--").unwrap();
+    serde_json::from_slice(&STANDARD.decode(encoded).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn the_page_is_never_kept_and_lets_nothing_foreign_in() {
+    let server = TestServer::start("").await;
+    let page = server.get("/").await;
+    assert_eq!(page.status(), 200);
+    assert_eq!(header(&page, "content-type"), "text/html; charset=utf-8");
+    assert_eq!(header(&page, "cache-control"), "no-store");
+    assert_eq!(header(&page, "x-content-type-options"), "nosniff");
+    let policy = header(&page, "content-security-policy").to_owned();
+    let socket = format!("connect-src 'self' ws://{}", server.address);
+    for rule in ["default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'", &socket] {
+        assert!(policy.contains(rule), "{rule} in {policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+}
+
+#[tokio::test]
+async fn a_browser_is_the_same_user_at_every_visit_and_a_guest_only_at_the_first() {
+    let server = TestServer::start("").await;
+    let first = server.get("/").await;
+    let cookie = header(&first, "set-cookie").to_owned();
+    assert!(
+        cookie.starts_with("presence=") && cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
+        "{cookie}"
+    );
+    let first = first.text().await.unwrap();
+    assert!(inside(said(&first, "room")).starts_with("guest:"), "{first}");
+    let pair = cookie.split(';').next().unwrap();
+    let second = server.get_with("/", &[("cookie", pair)]).await.text().await.unwrap();
+    assert_eq!(said(&first, "user"), said(&second, "user"));
+    assert_eq!(inside(said(&second, "room")), "room:demo");
+    assert!(inside(said(&second, "own")).starts_with("user:demo:"));
+    assert_ne!(said(&first, "chance"), said(&second, "chance"));
+    let stranger = server.get("/").await.text().await.unwrap();
+    assert_ne!(said(&first, "user"), said(&stranger, "user"));
+}
+
+#[tokio::test]
+async fn a_cookie_that_we_did_not_sign_makes_a_new_user() {
+    let server = TestServer::start("").await;
+    let forged = "presence=AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let page = server.get_with("/", &[("cookie", forged)]).await;
+    assert!(header(&page, "set-cookie").starts_with("presence="));
+    assert!(inside(said(&page.text().await.unwrap(), "room")).starts_with("guest:"));
+}
+
+#[tokio::test]
+async fn nodes_with_one_secret_know_each_others_visitors_and_over_tls_the_cookie_is_safer() {
+    let secret = || Some("a secret of at least thirty-two bytes".to_owned());
+    let start = async |line: &str| {
+        let mut config = crate::common::config(line);
+        config.secrets.secret = secret();
+        TestServer::with(config).await
+    };
+    let (one, other) = (start("").await, start("--region yyz").await);
+    let page = one.get("/").await;
+    let cookie = header(&page, "set-cookie").split(';').next().unwrap().to_owned();
+    let page = page.text().await.unwrap();
+    let there = other.get_with("/", &[("cookie", &cookie)]).await.text().await.unwrap();
+    assert_eq!(said(&page, "user"), said(&there, "user"));
+
+    let public = start("--public-url https://example.org").await;
+    let page = public.get_with("/", &[("host", "example.org")]).await;
+    let cookie = header(&page, "set-cookie");
+    assert!(
+        cookie.starts_with("__Host-presence=") && cookie.ends_with("; Secure") && cookie.contains("Path=/;"),
+        "{cookie}"
+    );
+    assert!(header(&page, "content-security-policy").contains("connect-src 'self' wss://example.org;"));
+}
+
+#[tokio::test]
+async fn a_foreign_host_is_told_what_to_write_but_may_ask_for_health() {
+    let server = TestServer::start("").await;
+    let refused = server.get_with("/", &[("host", "example.org")]).await;
+    assert_eq!(refused.status(), 421);
+    assert_eq!(header(&refused, "content-type"), "application/problem+json");
+    assert!(refused.text().await.unwrap().contains("--public-url"));
+    assert_eq!(server.get_with("/healthz", &[("host", "10.0.0.9")]).await.status(), 200);
+    assert_eq!(server.get_with("/readyz", &[("host", "10.0.0.9")]).await.status(), 200);
+    assert_eq!(server.get_with("/", &[("host", "ams.localhost")]).await.status(), 200);
+}
+
+#[tokio::test]
+async fn the_edge_is_told_to_the_page_where_its_proxy_is_trusted() {
+    let trusting = TestServer::start("--edge fly --trusted-proxy 127.0.0.1").await;
+    let page = trusting.get_with("/", &[("fly-region", "IAD")]).await.text().await.unwrap();
+    assert_eq!(said(&page, "edge"), "Some(\"iad\")");
+    let wary = TestServer::start("--edge fly").await;
+    let page = wary.get_with("/", &[("fly-region", "IAD")]).await.text().await.unwrap();
+    assert_eq!(said(&page, "edge"), "None");
+}
+
+#[tokio::test]
+async fn files_are_kept_for_ever_and_sent_in_the_smallest_form() {
+    let server = TestServer::start("").await;
+    for (accepted, encoding, body) in [
+        ("gzip, deflate, br", Some("br"), "brotli"),
+        ("gzip", Some("gzip"), "gzipped"),
+        ("br;q=0, gzip;q=0.5", Some("gzip"), "gzipped"),
+        ("identity", None, "plain"),
+    ] {
+        let file = server.get_with("/assets/app-1.js", &[("accept-encoding", accepted)]).await;
+        assert_eq!(file.status(), 200);
+        assert_eq!(header(&file, "cache-control"), "public, max-age=31536000, immutable");
+        assert_eq!(header(&file, "content-type"), "text/javascript; charset=utf-8");
+        assert_eq!(header(&file, "vary"), "accept-encoding");
+        assert_eq!(file.headers().get("content-encoding").map(|value| value.to_str().unwrap()), encoding);
+        assert_eq!(file.text().await.unwrap(), body);
+    }
+    let nothing = server.get("/assets/none.js").await;
+    assert_eq!((nothing.status().as_u16(), header(&nothing, "content-type")), (404, "application/problem+json"));
+    let posted = reqwest::Client::new().post(server.url("/")).send().await.unwrap();
+    assert_eq!((posted.status().as_u16(), header(&posted, "content-type")), (405, "application/problem+json"));
+}
+
+#[tokio::test]
+async fn an_app_that_breaks_breaks_one_answer() {
+    let server = TestServer::start("--edge fly --trusted-proxy 127.0.0.1").await;
+    let broken = server.get_with("/", &[("fly-region", "zzz")]).await;
+    assert_eq!((broken.status().as_u16(), header(&broken, "content-type")), (500, "application/problem+json"));
+    assert_eq!(server.get("/").await.status(), 200);
+}
