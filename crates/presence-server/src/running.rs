@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use presence_core::{App, Input, Node, NodeName, Place, Region, Settings};
+use presence_core::{App, Input, Node, NodeHash, NodeName, Place, Region, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::Site;
+use crate::certificate::Authority;
 use crate::config::Config;
 use crate::driver::{Clock, Driver, Ending, Inputs, Outlets, queues, wall_ms};
 use crate::hub::Hub;
 use crate::identity::{Names, Sessions, sha256};
-use crate::mesh::Mesh;
+use crate::mesh::{Mesh, MeshConfig};
 use crate::secret::{Purpose, Secret, random};
 use crate::store::{Kept, Store};
 use crate::views::Views;
@@ -60,14 +61,14 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let (inputs, waiting) = queues();
     let hub = Hub::start(config.limits.clone());
     let views = Arc::new(Views::new(region.clone(), place.clone(), wall_ms()));
-    let mesh: Option<Mesh> = None;
+    let mesh = open_mesh(&config, &secret, &name, &inputs).await?;
     let settings = Settings {
         region: region.clone(),
         place,
         name: name.clone(),
         incarnation,
         birth: u64::from_ne_bytes(random()),
-        advertised: Vec::new(),
+        advertised: mesh.as_ref().map(Mesh::advertised).unwrap_or_default(),
         meshed: mesh.is_some(),
         digest: sha256,
     };
@@ -125,6 +126,29 @@ async fn open_store(config: &Config, readiness: &Arc<Readiness>) -> anyhow::Resu
     let opening = tokio::task::spawn_blocking(move || Store::open(&folder, health));
     let (store, kept) = opening.await.context("opening the data directory panicked")??;
     Ok((Some(store), kept))
+}
+
+async fn open_mesh(config: &Config, secret: &Secret, name: &NodeName, inputs: &Inputs) -> anyhow::Result<Option<Mesh>> {
+    let Some(listen) = config.mesh_listen.clone() else { return Ok(None) };
+    let authority = match (&config.mesh_ca, &config.mesh_cert, &config.mesh_key) {
+        (Some(ca), Some(certificate), Some(key)) => {
+            Authority::Files { ca: ca.clone(), certificate: certificate.clone(), key: key.clone() }
+        }
+        _ => {
+            let (current, previous) = secret.pair(Purpose::MeshAuthority);
+            Authority::Secret { current, previous }
+        }
+    };
+    let told = MeshConfig {
+        listen: vec![listen],
+        advertise: config.mesh_advertise.clone(),
+        peers: config.mesh_peer.clone(),
+        name: name.clone(),
+        hash: NodeHash::of(name, sha256),
+        authority,
+        delays: config.mesh_delay.clone(),
+    };
+    Ok(Some(Mesh::start(told, inputs.mesh.clone()).await?))
 }
 
 fn drawn_name(region: &Region) -> NodeName {

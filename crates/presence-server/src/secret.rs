@@ -77,16 +77,22 @@ impl Secret {
 
     /// The keys of one purpose.
     pub(crate) fn keys(&self, purpose: Purpose) -> Keys {
-        let derive = |secret: &[u8]| {
-            let mut key = [0; 32];
-            Hkdf::<Sha256>::new(None, secret)
-                .expand(purpose.info(), &mut key)
-                .expect("32 bytes are less than HKDF's limit of 8,160");
-            key
-        };
-        let accepted: Vec<_> = self.previous.iter().chain([&self.current]).map(|secret| derive(secret)).collect();
+        let (current, previous) = self.pair(purpose);
+        let accepted: Vec<_> = previous.into_iter().chain([current]).collect();
         Keys { signing: accepted[0], accepted }
     }
+
+    /// The key of one purpose, and the previous secret's while a rotation is under way.
+    pub(crate) fn pair(&self, purpose: Purpose) -> ([u8; 32], Option<[u8; 32]>) {
+        (derived(&self.current, purpose), self.previous.as_ref().map(|previous| derived(previous, purpose)))
+    }
+}
+
+fn derived(secret: &[u8], purpose: Purpose) -> [u8; 32] {
+    let mut key = [0; 32];
+    let length = Hkdf::<Sha256>::new(None, secret).expand(purpose.info(), &mut key);
+    length.expect("32 bytes are less than HKDF's limit of 8,160");
+    key
 }
 
 /// Bytes that nobody can guess.

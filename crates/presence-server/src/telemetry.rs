@@ -1,12 +1,12 @@
 //! Logs; without them nobody could follow a node's life.
 
 use anyhow::Context as _;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::config::{Config, LogFormat};
-
-/// The engine tells of every link itself; what matters of that is said by the node, in its own words.
-const QUIET: &str = "zenoh=error,quinn=error,quinn_proto=error,rustls=error";
+use crate::mesh;
 
 /// Starts writing logs to standard error, for the whole process.
 ///
@@ -14,16 +14,14 @@ const QUIET: &str = "zenoh=error,quinn=error,quinn_proto=error,rustls=error";
 ///
 /// Where the filter can't be read, or logs are written already.
 pub fn log(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(format!("{QUIET},{}", config.log)).with_context(|| {
+    let filter = EnvFilter::try_new(format!("{},{}", mesh::LOG_DIRECTIVES, config.log)).with_context(|| {
         format!("--log {:?} can't be read: write for example info or info,presence_server=debug", config.log)
     })?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    let started = match config.log_format {
-        LogFormat::Text => {
-            let coloured = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            logs.with_ansi(coloured).try_init()
-        }
-        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = match config.log_format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    let started = tracing_subscriber::registry().with(mesh::layer()).with(lines.with_filter(filter)).try_init();
     started.map_err(|error| anyhow::anyhow!("logs can't be written: {error}"))
 }
