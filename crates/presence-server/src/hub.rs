@@ -1,20 +1,207 @@
-//! Which connections listen to which stream.
+//! Which connections listen to which stream; the only writer of sockets. Without it a change would reach no page.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod audience;
+mod connection;
+mod outbox;
+mod pulse;
 
-use presence_core::Output;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
+use presence_cable::{Answer, Identifier, answer, morphs};
+use presence_core::{ConnectionId, Fragment, Input, Output, Stream, SubscriptionId};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use self::audience::Audience;
+pub(crate) use self::connection::Connection;
+pub(crate) use self::outbox::Frame;
+use self::pulse::{Clock, Moment, round};
 use crate::config::Limits;
+use crate::socket::CloseReason;
 
-pub(crate) struct Hub;
+/// Connections and streams are spread over this many locks, each held for a look-up only.
+const SHARDS: usize = 16;
+/// Longer between two looks at the clock, and the node was away: nobody else is to blame for that time.
+const AWAY: Duration = Duration::from_secs(1);
+
+/// Who listens to what on this node. Shared by all sockets and the driver; it never waits for anybody.
+pub(crate) struct Hub {
+    pub(crate) limits: Limits,
+    connections: [Mutex<HashMap<ConnectionId, Arc<Connection>>>; SHARDS],
+    streams: [Mutex<HashMap<Stream, Arc<Audience>>>; SHARDS],
+    hasher: RandomState,
+    count: AtomicUsize,
+    clock: Clock,
+    /// The body that was shown last: all who join at one moment are shown the same.
+    shown: Mutex<Option<(Arc<[Fragment]>, Bytes)>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Hub {
-    pub(crate) fn start(_limits: Limits) -> Arc<Self> {
-        Arc::new(Self)
+    /// A hub without sockets. Its pulse beats until the hub is dropped; needs a runtime.
+    pub(crate) fn start(limits: Limits) -> Arc<Self> {
+        let hub = Arc::new(Self {
+            limits,
+            connections: Default::default(),
+            streams: Default::default(),
+            hasher: RandomState::new(),
+            count: AtomicUsize::new(0),
+            clock: Clock::default(),
+            shown: Mutex::default(),
+        });
+        tokio::spawn(beat(Arc::downgrade(&hub), round(&hub.limits) / SHARDS as u32));
+        hub
     }
 
-    pub(crate) fn carry_out(self: &Arc<Self>, _output: Output) {}
+    /// Carries out [`Output::Broadcast`], [`Output::Show`] and [`Output::Answer`]; others are not the hub's. Never waits.
+    pub(crate) fn carry_out(&self, output: Output) {
+        match output {
+            Output::Broadcast { stream, fragments } => {
+                let audience = lock(self.stream(&stream)).get(&stream).cloned();
+                if let Some(audience) = audience {
+                    audience.broadcast(fragments, &self.clock);
+                }
+            }
+            Output::Show { connection, subscription, fragments } => {
+                if let Some(connection) = self.connection(connection) {
+                    connection.tell(subscription, &self.show(fragments), true, self.now_ms());
+                }
+            }
+            Output::Answer { connection, subscription, echo, outcome } => {
+                if let Some(connection) = self.connection(connection) {
+                    let body = answer(Answer::from(&outcome), &echo).into();
+                    connection.tell(subscription, &body, false, self.now_ms());
+                }
+            }
+            _ => {}
+        }
+    }
 
-    pub(crate) async fn close_all(self: &Arc<Self>, _over: Duration) {}
+    /// How many sockets there are.
+    pub(crate) fn sockets(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+
+    /// Closes all sockets over this time, in random order, so that their clients don't come back all at once. Clicks on
+    /// those that are still open are taken. Returns when all are gone, or 2 s after the last was told.
+    pub(crate) async fn close_all(&self, over: Duration) {
+        let begun = Instant::now();
+        let mut open: Vec<_> =
+            self.connections.iter().flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>()).collect();
+        // The hasher's key is random, and with it this order.
+        open.sort_by_cached_key(|connection| self.hasher.hash_one(connection.id));
+        let each = over / u32::try_from(open.len().max(1)).unwrap_or(u32::MAX);
+        for (index, connection) in (1_u32..).zip(open) {
+            tokio::time::sleep_until(begun + each * index).await;
+            connection.close(CloseReason::Drained, self.now_ms());
+        }
+        // Who came meanwhile.
+        for connection in self.connections.iter().flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>()) {
+            connection.close(CloseReason::Drained, self.now_ms());
+        }
+        let end = Instant::now() + Duration::from_secs(2);
+        while self.sockets() > 0 && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Milliseconds that pass for sockets: they stand still while the whole node is away.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// Takes over a socket: from now on only the hub writes to it.
+    pub(crate) fn admit(&self, id: ConnectionId, stream: TcpStream, inputs: mpsc::Sender<Input>) -> Arc<Connection> {
+        let connection = Connection::new(id, stream, self.limits.socket_queue, inputs, self.now_ms());
+        lock(self.shard(id)).insert(id, Arc::clone(&connection));
+        self.count.fetch_add(1, Relaxed);
+        connection
+    }
+
+    /// The end of it. Its subscriptions must have been ended before.
+    pub(crate) fn dismiss(&self, connection: &Connection) {
+        connection.end();
+        if lock(self.shard(connection.id)).remove(&connection.id).is_some() {
+            self.count.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// A subscription listens to a stream.
+    pub(crate) fn listen(
+        &self,
+        stream: &Stream,
+        identifier: Identifier,
+        subscription: SubscriptionId,
+        connection: &Arc<Connection>,
+    ) {
+        let mut streams = lock(self.stream(stream));
+        streams.entry(stream.clone()).or_default().join(identifier, subscription, connection);
+    }
+
+    /// A subscription listens no more.
+    pub(crate) fn ignore(&self, stream: &Stream, identifier: &Identifier, connection: ConnectionId) {
+        let mut streams = lock(self.stream(stream));
+        if let Some(audience) = streams.get(stream) {
+            audience.leave(identifier, connection);
+            if audience.is_empty() {
+                streams.remove(stream);
+            }
+        }
+    }
+
+    fn show(&self, fragments: Arc<[Fragment]>) -> Bytes {
+        let mut shown = lock(&self.shown);
+        if let Some((_, body)) = shown.as_ref().filter(|(same, _)| Arc::ptr_eq(same, &fragments)) {
+            return body.clone();
+        }
+        let body = Bytes::from(morphs(&fragments));
+        *shown = Some((fragments, body.clone()));
+        body
+    }
+
+    fn connection(&self, id: ConnectionId) -> Option<Arc<Connection>> {
+        lock(self.shard(id)).get(&id).cloned()
+    }
+
+    fn shard(&self, id: ConnectionId) -> &Mutex<HashMap<ConnectionId, Arc<Connection>>> {
+        &self.connections[id.0 as usize % SHARDS]
+    }
+
+    fn stream(&self, stream: &Stream) -> &Mutex<HashMap<Stream, Arc<Audience>>> {
+        &self.streams[self.hasher.hash_one(stream) as usize % SHARDS]
+    }
+}
+
+/// Looks at one shard of the connections after the other, for as long as there is a hub.
+async fn beat(hub: Weak<Hub>, every: Duration) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut before, mut woken_ms) = (Instant::now(), 0);
+    let (mut second, mut ping) = (0, Frame::text(""));
+    for shard in (0..SHARDS).cycle() {
+        ticks.tick().await;
+        let Some(hub) = hub.upgrade() else { return };
+        let passed = before.elapsed();
+        before += passed;
+        let ms = hub.clock.advance(passed.min(AWAY));
+        if passed > AWAY {
+            woken_ms = ms;
+        }
+        let unix_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        if unix_seconds != second {
+            (second, ping) = (unix_seconds, Frame::text(&presence_cable::ping(unix_seconds)));
+        }
+        let connections: Vec<_> = lock(&hub.connections[shard]).values().cloned().collect();
+        let moment = Moment::new(&hub.limits, ms, woken_ms, ping.clone());
+        connections.iter().for_each(|connection| connection.beat(&moment));
+    }
 }

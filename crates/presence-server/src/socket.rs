@@ -1,30 +1,183 @@
-//! One WebSocket: frames in, frames out.
+//! One WebSocket's reading half: frames in, inputs to the driver. Without it nobody could join a room or click.
 
+mod frames;
+mod reason;
+mod session;
+
+use std::cell::RefCell;
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use presence_cable::WELCOME;
 use presence_core::{ConnectionId, Input, UserId};
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tungstenite::protocol::frame::coding::Control;
 
-use crate::config::Limits;
-use crate::hub::Hub;
+use self::frames::{Fault, Frames, HEADER_BYTES_MAX, Taken};
+pub(crate) use self::reason::CloseReason;
+use self::session::Session;
+use crate::hub::{Connection, Frame, Hub};
 use crate::identity::Names;
 
+/// How much is read at once, besides a frame that is not whole yet.
+const READ_BYTES: usize = 16 * 1_024;
+
+thread_local! {
+    /// What all sockets of one worker thread read into, one after the other: a quiet connection keeps no buffer.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Whose socket it is, as the upgrade's request said.
+#[derive(Clone, Debug)]
 pub(crate) struct Visitor {
+    /// The socket's number, never used again while the process runs.
     pub(crate) connection: ConnectionId,
+    /// The user of its cookie, if it has one.
     pub(crate) user: Option<UserId>,
 }
 
+/// Serves one WebSocket until it ends. `unread` is what the upgrade had read already. Everything else that is known of
+/// the socket is told to the driver, the end included.
 pub(crate) async fn serve(
     stream: TcpStream,
-    _unread: Bytes,
+    unread: Bytes,
     visitor: Visitor,
-    _hub: Arc<Hub>,
-    _inputs: mpsc::Sender<Input>,
-    _names: Arc<Names>,
-    _limits: Limits,
-) {
-    let _ = (visitor.connection, visitor.user);
-    while stream.readable().await.is_ok() && stream.try_read(&mut [0; 1_024]).is_ok_and(|read| read > 0) {}
+    hub: Arc<Hub>,
+    inputs: mpsc::Sender<Input>,
+    names: Arc<Names>,
+) -> CloseReason {
+    // Without these a broadcast would wait for the one before, and a browser that does not read be noticed late. Where
+    // the system refuses, the socket works all the same.
+    let _slower = stream.set_nodelay(true);
+    let _later = SockRef::from(&stream).set_send_buffer_size(hub.limits.send_buffer);
+    let connection = hub.admit(visitor.connection, stream, inputs.clone());
+    connection.send(Frame::text(WELCOME), hub.now_ms());
+    let session = Session::new(Arc::clone(&connection), Arc::clone(&hub), names, visitor.user);
+    let mut reader = Reader { connection, hub, session, frames: Frames::default(), kept: unread.into(), backlog: true };
+    let reason = reader.run(&inputs).await;
+    reader.session.end();
+    reader.hub.dismiss(&reader.connection);
+    let connection = visitor.connection;
+    // Fails only where the driver has ended, and with it the node.
+    let _ended = inputs.send(Input::Disconnected { connection, ended: reason.ended() }).await;
+    reason
+}
+
+/// What a reading task does next.
+enum Next {
+    /// Wait until there is something to read.
+    Wait,
+    /// Let this time pass before anything else is read.
+    Pause(Duration),
+    /// It is over.
+    End(CloseReason),
+}
+
+struct Reader {
+    connection: Arc<Connection>,
+    hub: Arc<Hub>,
+    session: Session,
+    frames: Frames,
+    /// Bytes that are no whole frame yet, or that wait for a pause to end.
+    kept: Vec<u8>,
+    /// What is kept may hold whole frames.
+    backlog: bool,
+}
+
+impl Reader {
+    async fn run(&mut self, inputs: &mpsc::Sender<Input>) -> CloseReason {
+        loop {
+            let next = BUFFER.with_borrow_mut(|buffer| self.step(buffer));
+            for input in self.session.take_inputs() {
+                if inputs.send(input).await.is_err() {
+                    return CloseReason::Drained;
+                }
+            }
+            match next {
+                Next::Wait => {
+                    if self.connection.stream.readable().await.is_err() {
+                        return self.connection.closing().unwrap_or(CloseReason::Lost);
+                    }
+                }
+                Next::Pause(time) => tokio::time::sleep(time).await,
+                Next::End(reason) => return reason,
+            }
+        }
+    }
+
+    /// Reads what is there and handles all of it; waits for nothing.
+    fn step(&mut self, buffer: &mut Vec<u8>) -> Next {
+        let room = self.hub.limits.frame_size + HEADER_BYTES_MAX + READ_BYTES;
+        buffer.resize(room.max(self.kept.len()), 0);
+        let mut filled = self.kept.len();
+        buffer[..filled].copy_from_slice(&self.kept);
+        if !std::mem::take(&mut self.backlog) {
+            match self.connection.stream.try_read(&mut buffer[filled..]) {
+                Ok(0) => return Next::End(self.connection.closing().unwrap_or(CloseReason::Lost)),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Next::Wait,
+                Err(_) => return Next::End(self.connection.closing().unwrap_or(CloseReason::Lost)),
+            }
+        }
+        if self.connection.closing().is_some() {
+            // Nobody listens any more; reading on lets the close frame arrive before the connection is gone.
+            self.kept = Vec::new();
+            return Next::Wait;
+        }
+        let (used, next) = self.handle(&mut buffer[..filled]);
+        // A new allocation of its size, or none: a quiet connection keeps no memory.
+        self.kept = buffer[used..filled].to_vec();
+        next
+    }
+
+    /// Handles the frames that `bytes` hold; returns how many bytes were used.
+    fn handle(&mut self, bytes: &mut [u8]) -> (usize, Next) {
+        let mut at = 0;
+        loop {
+            let (length, taken) = match self.frames.take(&mut bytes[at..], self.hub.limits.frame_size) {
+                Ok(taken) => taken,
+                Err(fault) => {
+                    self.connection.close(fault.into(), self.hub.now_ms());
+                    return (bytes.len(), Next::Wait);
+                }
+            };
+            at += length;
+            match taken {
+                Taken::Nothing => return (at, Next::Wait),
+                Taken::Part => {}
+                Taken::Text(text) => {
+                    if let Some(pause) = self.session.text(&text) {
+                        self.backlog = true;
+                        return (at, Next::Pause(pause));
+                    }
+                }
+                Taken::Ping(payload) => {
+                    self.connection.send(Frame::control(Control::Pong, payload), self.hub.now_ms());
+                }
+                Taken::Pong(payload) => {
+                    let round_trip_ms = self.connection.ponged(payload, self.hub.now_ms());
+                    self.session.ponged(round_trip_ms);
+                }
+                Taken::Close(_) => {
+                    self.connection.close(CloseReason::Closed, self.hub.now_ms());
+                    return (bytes.len(), Next::End(self.connection.closing().unwrap_or(CloseReason::Closed)));
+                }
+            }
+        }
+    }
+}
+
+impl From<Fault> for CloseReason {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Protocol => Self::Protocol,
+            Fault::Text => Self::Text,
+            Fault::Binary => Self::Binary,
+            Fault::Size => Self::Size,
+        }
+    }
 }

@@ -28,7 +28,7 @@ use self::crowd::Crowd;
 use self::listen::Peer;
 pub(crate) use self::problem::Problem;
 pub(crate) use self::readiness::Readiness;
-use crate::config::{Config, Limits};
+use crate::config::Config;
 use crate::driver::Inputs;
 use crate::hub::Hub;
 use crate::identity::{Guest, Names, Session, Sessions, sha256};
@@ -43,7 +43,6 @@ pub(crate) struct Web {
     assets: HashMap<&'static str, &'static Asset>,
     rules: Rules,
     crowd: Arc<Crowd>,
-    limits: Limits,
     pub(crate) api_key: Option<String>,
     sessions: Sessions,
     names: Arc<Names>,
@@ -72,7 +71,6 @@ impl Web {
             assets: site.assets.iter().map(|asset| (asset.path, asset)).collect(),
             rules: Rules::new(config),
             crowd: Crowd::new(config.limits.sockets_per_address),
-            limits: config.limits.clone(),
             api_key: config.secrets.api_key.clone(),
             sessions: parts.sessions,
             names: parts.names,

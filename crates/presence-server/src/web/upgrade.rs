@@ -108,8 +108,9 @@ impl Ready {
         let mut stream = parts.io.into_inner();
         if self.protocol == PROTOCOL {
             let (hub, names) = (Arc::clone(&web.hub), Arc::clone(&web.names));
-            socket::serve(stream, parts.read_buf, self.visitor, hub, web.inputs.clone(), names, web.limits.clone())
-                .await;
+            let id = self.visitor.connection.0;
+            let reason = socket::serve(stream, parts.read_buf, self.visitor, hub, web.inputs.clone(), names).await;
+            tracing::debug!(connection.id = id, reason = reason.as_str(), "a socket ended");
         } else {
             // The browser has seen by the protocol that we do not speak; whether it reads the farewell is its own affair.
             drop(stream.write_all(&CLOSE).await);
