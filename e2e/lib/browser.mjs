@@ -58,5 +58,5 @@ export function isOn(page) {
 
 /** Resolves when the bulb of this page is as said. */
 export function untilBulb(page, on, timeout = 5_000) {
-  return page.waitForFunction((wanted) => document.querySelector("#lightbulb").classList.contains("on") === wanted, on, { timeout, polling: "mutation" });
+  return page.waitForFunction((wanted) => document.querySelector("#lightbulb").classList.contains("on") === wanted, on, { timeout, polling: 10 });
 }
