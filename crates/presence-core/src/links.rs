@@ -221,7 +221,7 @@ impl Node {
     pub(crate) fn hello_asked(&mut self, sender: &Sender, hello: &Hello, now: Now) -> HelloAnswer {
         let hash = NodeHash::of(&sender.name, self.settings.digest);
         if hash == self.hash {
-            self.heard_own_name(sender, now);
+            self.heard_own_name(sender, &hello.advertised, now);
         } else if self.said_hello.len() < PEERS_MAX || self.said_hello.contains_key(&sender.name) {
             let advertised: Vec<String> = hello.advertised.iter().take(ADVERTISED_MAX).cloned().collect();
             self.answer_to_hello(hash, sender, &advertised, now.mono_ms);
@@ -284,7 +284,7 @@ impl Node {
             return;
         }
         if hash == self.hash {
-            self.heard_own_name(&sender, now);
+            self.heard_own_name(&sender, &answer.advertised, now);
             self.rise(answer.known.max(sender.incarnation));
             return;
         }
@@ -350,21 +350,18 @@ impl Node {
         }
     }
 
-    /// Somebody else uses our name: the younger of the two ends.
-    pub(crate) fn heard_own_name(&mut self, sender: &Sender, now: Now) {
+    /// Somebody else uses our name, at these addresses: the younger of the two ends.
+    pub(crate) fn heard_own_name(&mut self, sender: &Sender, there: &[String], now: Now) {
         let other = (sender.incarnation, sender.birth);
         let own = (self.settings.incarnation, self.settings.birth);
         let settled = now.mono_ms.saturating_sub(self.started_ms) >= OWN_NAME_MS;
-        if sender.birth != self.settings.birth && settled && own > other {
-            let here = self.settings.advertised.join(", ");
-            let there: Vec<&str> = self
-                .said_hello
-                .get(&sender.name)
-                .map_or_else(Vec::new, |(_, addresses)| addresses.iter().map(String::as_str).collect());
+        // What a link delivers names no address; a hello or its answer, at most ten seconds later, does.
+        if sender.birth != self.settings.birth && settled && own > other && !there.is_empty() {
             self.outputs.push(Output::Abort(format!(
-                "Another node is called {} too: ours is at {here}, it is at {}. Give one of them another --node.",
+                "Another node is called {} too: ours is at {}, it is at {}. Give one of them another --node.",
                 self.settings.name,
-                if there.is_empty() { "an address that it did not tell".to_owned() } else { there.join(", ") },
+                self.settings.advertised.join(", "),
+                there.join(", "),
             )));
         }
     }

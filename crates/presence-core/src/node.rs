@@ -331,9 +331,6 @@ impl Node {
     fn heard(&mut self, sender: &Sender, said: Said, bytes: &[u8], path: Path, now: Now) {
         let hash = NodeHash::of(&sender.name, self.settings.digest);
         if hash == self.hash {
-            if path.via.is_none() {
-                self.heard_own_name(sender, now);
-            }
             return;
         }
         match said {

@@ -222,7 +222,6 @@ impl Node {
     /// Makes a peer of somebody who speaks, or a new incarnation of one.
     fn meet(&mut self, hash: NodeHash, sender: &Sender, region: &Region, now: Now) {
         if hash == self.hash {
-            self.heard_own_name(sender, now);
             return;
         }
         let known = self.peers.get(&hash).map(|peer| (peer.incarnation, peer.state));
