@@ -31,6 +31,8 @@ pub struct Visit<'a> {
     pub user_stream: &'a str,
     /// A random number, new at every load.
     pub chance: u64,
+    /// When it asked: ms since 1970 by the node's time. The view may be of an hour ago, if nothing has changed since.
+    pub now_ms: u64,
 }
 
 /// A click as the browser sent it: untrusted input.

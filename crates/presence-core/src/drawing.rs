@@ -18,6 +18,8 @@ const GAP_MS: u64 = 20;
 const WATCHERS_PER_MS: u64 = 25;
 /// The longest gap.
 const GAP_MAX_MS: u64 = 5_000;
+/// What is drawn of a quiet room for who arrives may be this old, so that nobody sees an old event as a new one.
+const STALE_MS: u64 = 1_000;
 
 /// What is drawn from.
 pub(crate) struct Source<'a> {
@@ -200,7 +202,11 @@ impl Sheet {
 
     /// The whole room as fragments, made once per view.
     fn whole(&mut self, source: &Source<'_>) -> Arc<[Fragment]> {
-        let Some(view) = &self.view else { return Arc::default() };
+        let Some(view) = &mut self.view else { return Arc::default() };
+        if source.time_ms.saturating_sub(view.as_of_ms) >= STALE_MS {
+            *view = Arc::new(RoomView { as_of_ms: source.time_ms, ..(**view).clone() });
+            self.snapshot = None;
+        }
         let snapshot = self.snapshot.get_or_insert_with(|| fold(source.app.render(&Change::Everything, view)).into());
         Arc::clone(snapshot)
     }

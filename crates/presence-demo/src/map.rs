@@ -15,8 +15,10 @@ const RIPPLE_MS: u64 = 5_000;
 /// Whatever changes where people are redraws the dots, all of them: a lone `<circle>` would be no SVG in a morph.
 pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
-        Change::Everything | Change::Regions | Change::RegionCounts(_) => vec![fragment("dots", &DotsHtml::of(view))],
-        Change::Logged(key) if key == hi::KEY => vec![fragment("dots", &DotsHtml::of(view))],
+        Change::Everything | Change::Regions | Change::RegionCounts(_) => {
+            vec![fragment("dots", &DotsHtml::of(view, view.as_of_ms))]
+        }
+        Change::Logged(key) if key == hi::KEY => vec![fragment("dots", &DotsHtml::of(view, view.as_of_ms))],
         _ => Vec::new(),
     }
 }
@@ -44,8 +46,8 @@ struct Dot {
 }
 
 impl DotsHtml {
-    pub(crate) fn of(view: &RoomView) -> Self {
-        let mut dots: Vec<Dot> = view.regions.iter().filter_map(|region| Dot::of(region, view)).collect();
+    pub(crate) fn of(view: &RoomView, now_ms: u64) -> Self {
+        let mut dots: Vec<Dot> = view.regions.iter().filter_map(|region| Dot::of(region, view, now_ms)).collect();
         for at in 0..dots.len() {
             let (x, y) = (dots[at].x, dots[at].y);
             dots[at].left = dots.iter().any(|d| (0.0..90.0).contains(&(d.x - x)) && d.x > x && (d.y - y).abs() < 26.0);
@@ -55,7 +57,7 @@ impl DotsHtml {
 }
 
 impl Dot {
-    fn of(region: &RegionView, view: &RoomView) -> Option<Self> {
+    fn of(region: &RegionView, view: &RoomView, now_ms: u64) -> Option<Self> {
         let table = || places::place(region.region.as_str()).and_then(|place| place.location);
         let (x, y) = project(region.place.location.or_else(table)?)?;
         let name = if region.place.name.is_empty() { region.region.as_str() } else { &region.place.name };
@@ -70,7 +72,7 @@ impl Dot {
             y,
             radius: if region.users == 0 { 4.0 } else { (4.5 + 2.2 * f64::from(region.users).sqrt()).min(26.0) },
             left: false,
-            hi_at_ms: newest.filter(|at| view.as_of_ms.saturating_sub(*at) < RIPPLE_MS),
+            hi_at_ms: newest.filter(|at| now_ms.saturating_sub(*at) < RIPPLE_MS),
         })
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn page(view: &RoomView, visit: &Visit<'_>) -> String {
         label: html(&lightbulb::LabelHtml::of(view)),
         serving: html(&regions::ServingHtml::of(view)),
         regions: html(&regions::RegionsHtml::of(view)),
-        dots: html(&map::DotsHtml::of(view)),
+        dots: html(&map::DotsHtml::of(view, visit.now_ms)),
         you: html(&hello::YouHtml::of("you", visit.user)),
         you_to_others: html(&hello::YouHtml::of("you-to-others", visit.user)),
         wall: html(&hi::WallHtml::of(view)),

@@ -129,6 +129,7 @@ async fn page(State(web): State<Arc<Web>>, request: Request) -> Response {
     let guest = known.is_none().then(Guest::drawn);
     let user = web.sessions.user(&session);
     let public = user.public(&web.room, sha256);
+    let (mesh, age) = web.views.mesh_and_age();
     let visit = Visit {
         user: public,
         tabs: web.views.tabs(&web.room, &user),
@@ -136,6 +137,7 @@ async fn page(State(web): State<Arc<Web>>, request: Request) -> Response {
         room_stream: &web.names.room(&web.room, guest.as_ref()),
         user_stream: &web.names.user(&web.room, &public, guest.as_ref()),
         chance: u64::from_ne_bytes(random()),
+        now_ms: mesh.as_of_ms.saturating_add(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
     };
     let html = web.app.page(&web.views.room_or_empty(&web.room), &visit);
     if known.is_some() {

@@ -58,5 +58,6 @@ pub(crate) fn announced(name: &str) -> Place {
 
 /// A visitor with no tab open yet, who came through no edge.
 pub(crate) fn visit() -> Visit<'static> {
-    Visit { user: user(0x1a), tabs: 0, edge: None, room_stream: "cm9vbQ==--00", user_stream: "dXNlcg==--00", chance: 4 }
+    let (room_stream, user_stream) = ("cm9vbQ==--00", "dXNlcg==--00");
+    Visit { user: user(0x1a), tabs: 0, edge: None, room_stream, user_stream, chance: 4, now_ms: NOW_MS }
 }

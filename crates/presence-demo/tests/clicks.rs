@@ -1,0 +1,108 @@
+//! What clicks mean, also those that no button of ours sends.
+
+#[expect(dead_code, reason = "each test file uses a part of it")]
+mod common;
+
+use common::{entry, region, world};
+use presence_core::{App, Change, Entry, ReflexCall, Refusal, RoomView, Write};
+use presence_demo::Demo;
+
+const YEAR_MS: u64 = 365 * 24 * 60 * 60 * 1_000;
+
+fn click(target: &str, attrs: &[(&str, &str)]) -> ReflexCall {
+    let attrs = attrs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    ReflexCall { target: target.to_owned(), attrs, echo: String::new() }
+}
+
+/// The world after the click, as the fact makes it anywhere.
+fn after(view: &RoomView, call: &ReflexCall) -> RoomView {
+    let mut view = view.clone();
+    for write in Demo.reflex(call, &view).unwrap() {
+        match write {
+            Write::Set { key, value, lasts_ms } => {
+                assert_eq!(lasts_ms, Some(YEAR_MS));
+                view.registers.insert(key.to_owned(), entry(&value, 0x1a, "yyz", 0));
+            }
+            Write::Append { key, value, cap, lasts_ms } => {
+                assert_eq!((cap, lasts_ms), (9, Some(YEAR_MS)));
+                let log: &mut Vec<Entry> = view.logs.entry(key.to_owned()).or_default();
+                log.insert(0, entry(&value, 0x1a, "yyz", 0));
+            }
+        }
+    }
+    view
+}
+
+fn drawn(view: &RoomView, id: &str) -> String {
+    let fragments = Demo.render(&Change::Everything, view);
+    fragments.into_iter().find(|fragment| fragment.id == id).unwrap().html
+}
+
+fn is_lit(view: &RoomView) -> bool {
+    let bulb = drawn(view, "lightbulb");
+    let lit = bulb.contains("class=\"bulb on\"");
+    assert!(bulb.contains(&format!("aria-pressed=\"{lit}\"")), "{bulb}");
+    lit
+}
+
+#[test]
+fn a_click_means_the_opposite_of_what_its_visitor_saw() {
+    let dark = world(vec![region("yyz", 1, None)]);
+    assert!(!is_lit(&dark));
+    let lit = after(&dark, &click("Lightbulb#toggle", &[("aria-pressed", "false")]));
+    assert!(is_lit(&lit));
+    let both_at_once = after(&lit, &click("Lightbulb#toggle", &[("aria-pressed", "false")]));
+    assert!(is_lit(&both_at_once), "two who both want light have light");
+    assert!(!is_lit(&after(&lit, &click("Lightbulb#toggle", &[("aria-pressed", "true")]))));
+    assert!(!is_lit(&after(&lit, &click("Lightbulb#toggle", &[]))), "absent: of the value now");
+    assert!(is_lit(&after(&dark, &click("Lightbulb#toggle", &[("aria-pressed", "\"><script>")]))));
+}
+
+#[test]
+fn the_label_says_who_clicked_last_and_where() {
+    let dark = world(vec![region("yyz", 1, None)]);
+    assert!(drawn(&dark, "lightswitch-label").contains("Nobody has clicked it yet"));
+    let label = drawn(&after(&dark, &click("Lightbulb#toggle", &[])), "lightswitch-label");
+    assert!(label.contains("Last clicked by: <strong>User #1A1A1A1A</strong>"), "{label}");
+    assert!(label.contains("Toronto, Canada"), "{label}");
+}
+
+#[test]
+fn a_hi_has_a_colour_of_the_palette_or_none() {
+    let quiet = world(vec![region("yyz", 1, None)]);
+    assert!(drawn(&quiet, "messages-body").contains("Nobody has said hi yet"));
+    for (colour, class) in [("teal", "who teal"), ("red", "who"), ("teal\" onclick=\"", "who"), ("", "who")] {
+        let wall = drawn(&after(&quiet, &click("Hi#say_hi", &[("data-colour", colour)])), "messages-body");
+        assert!(wall.contains(&format!("<span class=\"{class}\">User #1A1A1A1A</span>")), "{wall}");
+        assert!(wall.contains("Hi from Toronto, Canada"), "{wall}");
+        assert!(wall.contains("<time datetime=\"2026-11-25T08:05:09Z\">25 Nov 2026, 08:05:09 UTC</time>"), "{wall}");
+    }
+}
+
+#[test]
+fn a_foreign_colour_in_a_fact_of_a_peer_is_no_class() {
+    let mut view = world(vec![region("yyz", 1, None)]);
+    let hostile = b"\xa1\x00\x6a\"><script>";
+    view.logs.insert("hi".to_owned(), vec![entry(hostile, 1, "yyz", 0)]);
+    let wall = drawn(&view, "messages-body");
+    assert!(!wall.contains("<script>") && wall.contains("class=\"who\""), "{wall}");
+}
+
+#[test]
+fn the_wall_keeps_nine_newest_first() {
+    let mut view = world(vec![region("yyz", 1, None)]);
+    let hellos = (0..12).map(|age| entry(&[0xa0], age, "yyz", u64::from(age) * 1_000)).collect();
+    view.logs.insert("hi".to_owned(), hellos);
+    let wall = drawn(&view, "messages-body");
+    let users: Vec<&str> = wall.match_indices("User #").map(|(at, found)| &wall[at + found.len()..][..8]).collect();
+    let newest: Vec<String> = (0..9).map(|age| format!("{age:02X}").repeat(4)).collect();
+    assert_eq!(users, newest);
+}
+
+#[test]
+fn other_clicks_are_refused() {
+    let view = world(vec![region("yyz", 1, None)]);
+    for target in ["", "Lightbulb", "Lightbulb#on", "Hi#toggle", "Object#send", "lightbulb#toggle"] {
+        assert_eq!(Demo.reflex(&click(target, &[]), &view), Err(Refusal::Unknown), "{target}");
+    }
+}

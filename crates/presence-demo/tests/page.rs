@@ -1,0 +1,125 @@
+//! The page as it is served: true, whole and harmless before any script runs.
+
+#[expect(dead_code, reason = "each test file uses a part of it")]
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{announced, entry, region, visit, world};
+use presence_core::{App, RegionState, Visit};
+use presence_demo::Demo;
+
+/// All values of an attribute.
+fn values<'a>(page: &'a str, attribute: &str) -> Vec<&'a str> {
+    let opening = format!(" {attribute}=\"");
+    page.match_indices(&opening)
+        .map(|(at, found)| page[at + found.len()..].split('"').next().expect("a value ends"))
+        .collect()
+}
+
+/// Between tags, with single spaces.
+fn words(html: &str) -> String {
+    let text: String = html.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text)).collect();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn numbers_stand_in_the_first_bytes() {
+    let mut view = world(vec![region("yyz", 3, None), region("ams", 12, Some(92)), region("maa", 0, Some(231))]);
+    view.regions[2].state = RegionState::Silent;
+    (view.regions[2].unsure, view.unsure) = (4, 4);
+    let page = words(&Demo.page(&view, &Visit { tabs: 2, ..visit() }));
+    for expected in [
+        "15 people are here right now, in 2 regions of the world. Of 4 more I am unsure",
+        "This page runs in 3 regions at once, and Toronto, Canada serves you.",
+        "Toronto Canada3 here now liveyours",
+        "Amsterdam Netherlands12 here now live92 ms away",
+        "Chennai India0 here now and 4 unsure silent since 08:04:09 UTC",
+        "2 of your tabs show this page",
+        "User #1A1A1A1AAnonymous User",
+    ] {
+        assert!(page.contains(expected), "{expected:?} is not in {page}");
+    }
+}
+
+#[test]
+fn who_is_alone_is_told_to_ping_a_friend() {
+    let alone = world(vec![region("yyz", 1, None)]);
+    let said = |view, tabs| words(&Demo.page(view, &Visit { tabs, ..visit() }));
+    assert!(said(&alone, 1).contains("You are the only one: ping a friend!"));
+    assert!(!said(&alone, 0).contains("ping a friend"), "the one who is here is somebody else");
+    assert!(said(&world(vec![region("yyz", 0, None)]), 0).contains("ping a friend"));
+    assert!(!said(&world(vec![region("yyz", 2, None)]), 1).contains("ping a friend"));
+}
+
+#[test]
+fn the_edge_is_named_in_words() {
+    let view = world(vec![region("yyz", 1, None)]);
+    let said = |edge| words(&Demo.page(&view, &Visit { edge, ..visit() }));
+    assert!(said(Some("iad")).contains("through the edge at Ashburn, Virginia (US)."));
+    assert!(said(Some("qqq")).contains("through the edge at qqq."));
+    assert!(said(None).contains("the region is all I can tell you"));
+}
+
+#[test]
+fn hostile_words_stay_words() {
+    let hostile = "<script>alert(1)</script>\"' onload=x";
+    let mut view = world(vec![region("yyz", 1, None), region("ams", 1, None)]);
+    for known in &mut view.regions {
+        known.place = announced(hostile);
+    }
+    view.regions[1].place.location = Some((f64::NAN, 1e300));
+    view.registers.insert("lightbulb".to_owned(), entry(hostile.as_bytes(), 1, "ams", 0));
+    view.logs.insert("hi".to_owned(), vec![entry(hostile.as_bytes(), 1, "ams", 0)]);
+    let visit = Visit { edge: Some(hostile), room_stream: "\"><b>", user_stream: "'><b>", ..visit() };
+    let page = Demo.page(&view, &visit);
+    assert!(!page.contains("<script>") && !page.contains("<b>") && !page.contains("\"' onload"), "{page}");
+}
+
+#[test]
+fn nothing_on_the_page_needs_an_exception_from_the_policy() {
+    let page = Demo.page(&world(vec![region("yyz", 1, None), region("ams", 1, None)]), &visit());
+    assert!(!page.contains(" style=") && !page.contains("<style") && !page.contains("javascript:"));
+    assert_eq!(page.matches("<script").count(), 1);
+    let inline = page.match_indices(" on").filter(|(at, _)| {
+        let name: String = page[at + 3..].chars().take_while(char::is_ascii_alphabetic).collect();
+        page[at + 3 + name.len()..].starts_with('=')
+    });
+    assert_eq!(inline.count(), 0);
+}
+
+#[test]
+fn what_the_page_refers_to_exists() {
+    let page = Demo.page(&world(vec![region("yyz", 1, None), region("ams", 1, Some(3))]), &visit());
+    let ids = values(&page, "id");
+    assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), "an id stands twice: {ids:?}");
+    assert!(values(&page, "aria-labelledby").iter().all(|id| ids.contains(id)));
+    assert!(values(&page, "href").iter().filter_map(|to| to.strip_prefix('#')).all(|id| ids.contains(&id)));
+    let files: BTreeSet<&str> = presence_demo::site().assets.iter().map(|asset| asset.path).collect();
+    let links: Vec<&str> = values(&page, "href").into_iter().chain(values(&page, "src")).collect();
+    let used: BTreeSet<&str> = links.into_iter().filter(|to| to.starts_with("/assets/")).collect();
+    assert_eq!(used, files);
+}
+
+#[test]
+fn every_asset_is_smaller_compressed() {
+    for asset in presence_demo::site().assets {
+        let smaller = |bytes: Option<&[u8]>| bytes.is_some_and(|bytes| bytes.len() < asset.body.len());
+        assert!(smaller(asset.gzip) && smaller(asset.brotli), "{}", asset.path);
+    }
+}
+
+#[test]
+fn the_version_that_the_client_insists_on_is_the_locked_one() {
+    let lock: serde_json::Value = serde_json::from_str(include_str!("../package-lock.json")).unwrap();
+    let locked = &lock["packages"]["node_modules/cable_ready"]["version"];
+    assert_eq!(locked, presence_cable::CABLE_READY_VERSION);
+}
+
+#[test]
+fn the_colour_is_another_at_another_load() {
+    let view = world(vec![region("yyz", 1, None)]);
+    let colour = |chance| values(&Demo.page(&view, &Visit { chance, ..visit() }), "data-colour").concat();
+    let seen: BTreeSet<String> = (0..50).map(colour).collect();
+    assert_eq!(seen.len(), 10, "{seen:?}");
+}
