@@ -54,13 +54,13 @@ mod tests {
     fn every_text_is_readable_on_both_themes() {
         for theme in ["By day", "By night"] {
             let colours = properties(theme);
-            let texts = COLOURS.iter().copied().chain(["ink", "soft", "link"]);
-            for text in texts {
-                for ground in ["paper", "card"] {
-                    let name = format!("--{text}");
-                    let found = contrast(colours[name.as_str()], colours[format!("--{ground}").as_str()]);
-                    assert!(found >= 4.5, "{theme}: {text} on {ground} has only {found:.2}");
-                }
+            let texts = COLOURS.iter().copied().chain(["ink", "soft", "link", "mine"]);
+            let on_both = texts.flat_map(|text| [(text, "paper"), (text, "card")]);
+            let alone = [("room-ink", "room"), ("lit-ink", "lit"), ("warn-ink", "warn"), ("paper", "ink")];
+            for (text, ground) in on_both.chain(alone) {
+                let colour = |name: &str| colours[format!("--{name}").as_str()];
+                let found = contrast(colour(text), colour(ground));
+                assert!(found >= 4.5, "{theme}: {text} on {ground} has only {found:.2}");
             }
         }
     }

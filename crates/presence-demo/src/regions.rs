@@ -19,6 +19,11 @@ pub(crate) fn words(view: &RoomView, region: &Region) -> String {
     }
 }
 
+/// Whether what is known of a region is of now.
+pub(crate) fn is_heard(region: &RegionView) -> bool {
+    matches!(region.state, RegionState::Live | RegionState::Draining)
+}
+
 /// Other regions, or another state of one, redraw all cards; numbers redraw themselves.
 pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
@@ -104,7 +109,8 @@ impl Card {
             mine,
             state: view.state,
             since: Utc::of(view.since_ms),
-            round_trip_ms: view.round_trip_ms,
+            // Where nothing is heard, how long it took is history.
+            round_trip_ms: view.round_trip_ms.filter(|_| is_heard(view)),
             users: view.users,
             unsure: view.unsure,
         }

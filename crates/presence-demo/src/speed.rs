@@ -42,7 +42,7 @@ impl DistancesHtml {
         let mut others: Vec<_> = view
             .regions
             .iter()
-            .filter(|region| region.region != view.here)
+            .filter(|region| region.region != view.here && regions::is_heard(region))
             .filter_map(|region| region.round_trip_ms.map(|ms| (ms, regions::words(view, &region.region))))
             .collect();
         others.sort();

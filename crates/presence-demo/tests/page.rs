@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{announced, entry, region, visit, world};
-use presence_core::{App, RegionState, Visit};
+use presence_core::{App, RegionState, RoomView, Visit};
 use presence_demo::Demo;
 
 /// All values of an attribute.
@@ -34,7 +34,7 @@ fn numbers_stand_in_the_first_bytes() {
         "This page runs in 3 regions at once, and Toronto, Canada serves you.",
         "Toronto Canada3 here now liveyours",
         "Amsterdam Netherlands12 here now live92 ms away",
-        "Chennai India0 here now and 4 unsure silent since 08:04:09 UTC",
+        "Chennai India0 here now and 4 unsuresilent since 08:04:09 UTC Hello",
         "2 of your tabs show this page",
         "User #1A1A1A1AAnonymous User",
     ] {
@@ -45,7 +45,7 @@ fn numbers_stand_in_the_first_bytes() {
 #[test]
 fn who_is_alone_is_told_to_ping_a_friend() {
     let alone = world(vec![region("yyz", 1, None)]);
-    let said = |view, tabs| words(&Demo.page(view, &Visit { tabs, ..visit() }));
+    let said = |view: &RoomView, tabs| words(&Demo.page(view, &Visit { tabs, ..visit() }));
     assert!(said(&alone, 1).contains("You are the only one: ping a friend!"));
     assert!(!said(&alone, 0).contains("ping a friend"), "the one who is here is somebody else");
     assert!(said(&world(vec![region("yyz", 0, None)]), 0).contains("ping a friend"));
