@@ -17,7 +17,7 @@ fn click(target: &str, attrs: &[(&str, &str)]) -> ReflexCall {
 /// The world after the click, as the fact makes it anywhere.
 fn after(view: &RoomView, call: &ReflexCall) -> RoomView {
     let mut view = view.clone();
-    for write in Demo.reflex(call, &view).unwrap() {
+    for write in Demo.reflex(call, &view).expect("a click of the page") {
         match write {
             Write::Set { key, value, lasts_ms } => {
                 assert_eq!(lasts_ms, Some(YEAR_MS));
@@ -35,7 +35,7 @@ fn after(view: &RoomView, call: &ReflexCall) -> RoomView {
 
 fn drawn(view: &RoomView, id: &str) -> String {
     let fragments = Demo.render(&Change::Everything, view);
-    fragments.into_iter().find(|fragment| fragment.id == id).unwrap().html
+    fragments.into_iter().find(|fragment| fragment.id == id).expect("everything is drawn").html
 }
 
 fn is_lit(view: &RoomView) -> bool {

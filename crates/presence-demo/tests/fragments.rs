@@ -83,7 +83,7 @@ proptest! {
         let page = Demo.page(&view, &present());
         for fragment in all_fragments(&view) {
             prop_assert_eq!(element(&fragment.html), fragment.html.len(), "{} has more than one root", &fragment.html);
-            let tag = &fragment.html[..fragment.html.find('>').unwrap()];
+            let tag = &fragment.html[..fragment.html.find('>').expect("a tag ends")];
             let id = format!(" id=\"{}\"", fragment.id);
             prop_assert!(tag.contains(&id), "{} has another id", tag);
             prop_assert_eq!(page.matches(&id).count(), 1, "{} stands once in the page", &fragment.id);

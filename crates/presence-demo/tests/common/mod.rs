@@ -14,7 +14,7 @@ pub(crate) fn user(number: u8) -> PublicId {
 
 /// A region that is heard, with that many people.
 pub(crate) fn region(code: &str, users: u32, round_trip_ms: Option<u32>) -> RegionView {
-    let region = Region::new(code).unwrap();
+    let region = Region::new(code).expect("a code of the tests");
     RegionView {
         place: presence_demo::place_of(&region).unwrap_or_default(),
         region,
@@ -32,7 +32,7 @@ pub(crate) fn region(code: &str, users: u32, round_trip_ms: Option<u32>) -> Regi
 /// A world of these regions, the first one being ours, in which nobody has clicked.
 pub(crate) fn world(regions: Vec<RegionView>) -> RoomView {
     RoomView {
-        room: Room::new("demo").unwrap(),
+        room: Room::new("demo").expect("not empty"),
         version: 1,
         users: regions.iter().map(|r| r.users).sum(),
         tabs: regions.iter().map(|r| r.tabs).sum(),
@@ -47,7 +47,8 @@ pub(crate) fn world(regions: Vec<RegionView>) -> RoomView {
 
 /// What somebody in that region wrote some time ago.
 pub(crate) fn entry(value: &[u8], by: u8, code: &str, ms_ago: u64) -> Entry {
-    let author = Author { user: UserId([by; 32]), public: user(by), region: Region::new(code).unwrap() };
+    let author =
+        Author { user: UserId([by; 32]), public: user(by), region: Region::new(code).expect("a code of the tests") };
     Entry { value: value.to_vec(), author, at_ms: NOW_MS - ms_ago }
 }
 
