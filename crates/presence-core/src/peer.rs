@@ -234,12 +234,14 @@ impl Node {
                 }
             }
         }
+        // Somebody else may have said already that this incarnation leaves.
+        let held = self.held.contains_key(&TableKey { node: hash, incarnation: sender.incarnation });
         let peer = Peer {
             name: sender.name.clone(),
             region: region.clone(),
             place: Place::default(),
             incarnation: sender.incarnation,
-            state: Judged::Live,
+            state: if held { Judged::Draining } else { Judged::Live },
             since_ms: now.wall_ms,
             heard_ms: now.mono_ms,
             direct_ms: None,
@@ -254,8 +256,8 @@ impl Node {
         let what = if known.is_some() { "is back as a new incarnation" } else { "is heard" };
         self.tell(false, Some(&peer), format!("Node {} {what}.", peer.name));
         self.peers.insert(hash, peer);
-        self.presence.open_table(key, region, Weight::Counted);
-        self.copies.insert(key, crate::copy::Copy::default());
+        self.presence.open_table(key, region, if held { Weight::Held } else { Weight::Counted });
+        self.copies.entry(key).or_default();
         self.regions_stale = true;
     }
 
