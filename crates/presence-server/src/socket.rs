@@ -181,3 +181,6 @@ impl From<Fault> for CloseReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

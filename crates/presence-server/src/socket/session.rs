@@ -14,8 +14,8 @@ use crate::identity::{Names, StreamKind};
 
 /// Subscriptions per room that a page needs: the room's stream, the user's stream, the reflex channel.
 const SUBSCRIPTIONS_PER_ROOM: usize = 3;
-/// Longest key of a subscription in bytes: a signed name of the longest room fits.
-const IDENTIFIER_BYTES_MAX: usize = 4_096;
+/// Longest key of a subscription in bytes: the longest signed name fits.
+const IDENTIFIER_BYTES_MAX: usize = 10_240;
 /// How long nothing is read after a click that was halted: halting is not free either.
 const HALTED_PAUSE: Duration = Duration::from_millis(10);
 
@@ -45,15 +45,17 @@ pub(super) struct Session {
     user: Option<UserId>,
     subscriptions: Vec<Subscription>,
     next: u32,
-    allowance: Allowance,
+    /// Clicks have their own, so that a page's subscriptions cost its visitor none.
+    clicks: Allowance,
+    others: Allowance,
     inputs: Vec<Input>,
 }
 
 impl Session {
     pub(super) fn new(connection: Arc<Connection>, hub: Arc<Hub>, names: Arc<Names>, user: Option<UserId>) -> Self {
-        let allowance = Allowance::new(&hub.limits);
+        let (clicks, others) = (Allowance::new(&hub.limits), Allowance::new(&hub.limits));
         let (subscriptions, inputs) = (Vec::new(), Vec::new());
-        Self { connection, hub, names, user, subscriptions, next: 0, allowance, inputs }
+        Self { connection, hub, names, user, subscriptions, next: 0, clicks, others, inputs }
     }
 
     /// What has happened since, for the driver.
@@ -63,18 +65,17 @@ impl Session {
 
     /// Handles one message. Returns how long nothing more may be read.
     pub(super) fn text(&mut self, text: &str) -> Option<Duration> {
-        let wait = self.allowance.take(Instant::now());
         match Command::parse(text) {
             Ok(Command::Subscribe { identifier }) => self.subscribe(&identifier),
             Ok(Command::Unsubscribe { identifier }) => self.unsubscribe(&Identifier::new(&identifier)),
-            Ok(Command::Message { identifier, data }) => {
-                if self.message(&Identifier::new(&identifier), &data, wait.is_some()) {
-                    return wait.and(Some(HALTED_PAUSE));
-                }
-            }
+            Ok(Command::Message { identifier, data }) => match self.click(&Identifier::new(&identifier), &data) {
+                Ok(true) => return None,
+                Ok(false) => return Some(HALTED_PAUSE),
+                Err(reason) => tracing::debug!(connection.id = self.connection.id.0, reason, "a message is ignored"),
+            },
             Err(error) => tracing::debug!(connection.id = self.connection.id.0, %error, "junk on a socket is ignored"),
         }
-        wait
+        self.others.take(Instant::now())
     }
 
     /// Our ping was answered.
@@ -177,29 +178,21 @@ impl Session {
         }
     }
 
-    /// Takes a click; one too many is halted. Anything else is ignored, and `false`.
-    fn message(&mut self, identifier: &Identifier, data: &str, halted: bool) -> bool {
+    /// Takes a click; one too many is halted, and `false`. Fails where it is no click that could be answered.
+    fn click(&mut self, identifier: &Identifier, data: &str) -> Result<bool, String> {
         let to = self.subscriptions.iter().find(|known| known.identifier == *identifier);
         let (Some(Subscription { id, kind: Kind::Reflex(room), .. }), Some(user)) = (to, self.user) else {
-            tracing::debug!(connection.id = self.connection.id.0, "a message that nobody expects is ignored");
-            return false;
+            return Err("nobody expects it".to_owned());
         };
-        let (subscription, room) = (*id, room.clone());
-        let call = match reflex_call(data) {
-            Ok(call) => call,
-            Err(error) => {
-                tracing::debug!(connection.id = self.connection.id.0, %error, "a click is ignored");
-                return false;
-            }
-        };
-        if halted {
+        let call = reflex_call(data).map_err(|error| error.to_string())?;
+        let connection = self.connection.id;
+        if self.clicks.take(Instant::now()).is_some() {
             let body = Bytes::from(answer(Answer::Halted, &call.echo));
-            self.connection.tell(subscription, &body, false, self.hub.now_ms());
-        } else {
-            let connection = self.connection.id;
-            self.inputs.push(Input::Clicked { connection, subscription, room, user, call });
+            self.connection.tell(*id, &body, false, self.hub.now_ms());
+            return Ok(false);
         }
-        true
+        self.inputs.push(Input::Clicked { connection, subscription: *id, room: room.clone(), user, call });
+        Ok(true)
     }
 
     fn send(&self, text: &str) {

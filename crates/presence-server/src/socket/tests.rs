@@ -1,0 +1,331 @@
+//! Sockets without a node behind them: what a browser says becomes inputs, what is ordered reaches it.
+
+use clap::Parser;
+use futures_util::{SinkExt as _, StreamExt as _};
+use presence_core::{Ended, Fragment, Outcome, Output, PublicId, Room, Stream, SubscriptionId};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+use super::*;
+use crate::config::Limits;
+use crate::identity::Guest;
+use crate::secret::Keys;
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    limits: Limits,
+}
+
+/// A hub, and the driver's end of its sockets' inputs.
+struct Place {
+    hub: Arc<Hub>,
+    names: Arc<Names>,
+    inputs: mpsc::Sender<Input>,
+    happened: mpsc::Receiver<Input>,
+    next: u64,
+}
+
+/// One browser's end.
+struct Browser {
+    stream: WebSocketStream<TcpStream>,
+    served: JoinHandle<CloseReason>,
+}
+
+impl Place {
+    fn new(limits: &str) -> Self {
+        let limits = Line::parse_from(["node"].into_iter().chain(limits.split_whitespace())).limits;
+        let (inputs, happened) = mpsc::channel(64);
+        let names = Names::new(Keys { signing: [1; 32], accepted: vec![[1; 32]] }, "demo");
+        Self { hub: Hub::start(limits), names: Arc::new(names), inputs, happened, next: 7 }
+    }
+
+    async fn open(&mut self, user: Option<UserId>) -> Browser {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        self.next += 1;
+        let visitor = Visitor { connection: ConnectionId(self.next), user };
+        let (hub, inputs, names) = (Arc::clone(&self.hub), self.inputs.clone(), Arc::clone(&self.names));
+        let served = tokio::spawn(serve(accepted, Bytes::new(), visitor, hub, inputs, names));
+        let stream = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+        let mut browser = Browser { stream, served };
+        assert_eq!(browser.next().await, json!({"type": "welcome"}));
+        browser
+    }
+
+    /// The next input that is not about a round trip.
+    async fn input(&mut self) -> Input {
+        loop {
+            let input = tokio::time::timeout(Duration::from_secs(10), self.happened.recv()).await;
+            match input.expect("something happens").expect("the hub is there") {
+                Input::Ponged { .. } => {}
+                input => return input,
+            }
+        }
+    }
+
+    fn room_key(&self, name: &str) -> String {
+        json!({"channel": "CableReady::Stream", "identifier": self.names.room(&room(name), None)}).to_string()
+    }
+
+    fn user_key(&self, name: &str) -> String {
+        let signed = self.names.user(&room(name), &PublicId([9; 32]), None);
+        json!({"channel": "CableReady::Stream", "identifier": signed}).to_string()
+    }
+
+    fn reflex_key(&self, name: &str) -> String {
+        json!({"channel": "StimulusReflex::Channel", "room": self.names.room(&room(name), None)}).to_string()
+    }
+}
+
+impl Browser {
+    async fn say(&mut self, text: impl Into<Utf8Bytes>) {
+        self.stream.send(Message::Text(text.into())).await.unwrap();
+    }
+
+    async fn command(&mut self, command: &str, key: &str) {
+        self.say(json!({"command": command, "identifier": key}).to_string()).await;
+    }
+
+    async fn click(&mut self, key: &str, id: &str) {
+        let data = json!({"id": id, "target": "Lamp#set"}).to_string();
+        self.say(json!({"command": "message", "identifier": key, "data": data}).to_string()).await;
+    }
+
+    /// The next frame with text, but for pings.
+    async fn next(&mut self) -> Value {
+        loop {
+            let message = tokio::time::timeout(Duration::from_secs(10), self.stream.next()).await;
+            if let Message::Text(text) = message.expect("a frame comes").expect("the socket is open").unwrap() {
+                let frame: Value = serde_json::from_str(&text).unwrap();
+                if frame["type"] != "ping" {
+                    return frame;
+                }
+            }
+        }
+    }
+
+    async fn confirmed(&mut self, key: &str) {
+        self.command("subscribe", key).await;
+        assert_eq!(self.next().await, json!({"identifier": key, "type": "confirm_subscription"}));
+    }
+}
+
+fn room(name: &str) -> Room {
+    Room::new(name).unwrap()
+}
+
+fn user(byte: u8) -> UserId {
+    UserId([byte; 32])
+}
+
+fn drawn(id: &str) -> Arc<[Fragment]> {
+    [Fragment { id: id.to_owned(), html: format!("<p id=\"{id}\"></p>"), within: None }].into()
+}
+
+fn drawing(key: &str, id: &str) -> Value {
+    let operation = json!({"operation": "morph", "selector": format!("#{id}"), "html": format!("<p id=\"{id}\"></p>")});
+    json!({"identifier": key, "message": {"cableReady": true, "version": "5.0.6", "operations": [operation]}})
+}
+
+#[tokio::test]
+async fn a_join_is_confirmed_listens_and_is_told() {
+    let mut place = Place::new("");
+    let key = place.room_key("shop");
+    let mut browser = place.open(Some(user(1))).await;
+    browser.confirmed(&key).await;
+    let joined = Input::Joined {
+        connection: ConnectionId(8),
+        subscription: SubscriptionId(0),
+        room: room("shop"),
+        user: user(1),
+        info: Vec::new(),
+    };
+    assert_eq!(place.input().await, joined);
+
+    place.hub.carry_out(Output::Broadcast { stream: Stream::Room(room("shop")), fragments: drawn("all") });
+    place.hub.carry_out(Output::Broadcast { stream: Stream::Room(room("other")), fragments: drawn("others") });
+    let (connection, subscription) = (ConnectionId(8), SubscriptionId(0));
+    place.hub.carry_out(Output::Show { connection, subscription, fragments: drawn("one") });
+    assert_eq!(browser.next().await, drawing(&key, "all"));
+    assert_eq!(browser.next().await, drawing(&key, "one"));
+
+    // Asked again, it is confirmed again and nothing else happens.
+    browser.confirmed(&key).await;
+    browser.command("unsubscribe", &key).await;
+    assert_eq!(place.input().await, Input::Unsubscribed { connection, subscription });
+    place.hub.carry_out(Output::Broadcast { stream: Stream::Room(room("shop")), fragments: drawn("late") });
+    browser.confirmed(&key).await;
+    assert!(matches!(place.input().await, Input::Joined { subscription: SubscriptionId(1), .. }));
+
+    browser.stream.close(None).await.unwrap();
+    assert_eq!(place.input().await, Input::Disconnected { connection, ended: Ended::Closed });
+    assert_eq!(browser.served.await.unwrap(), CloseReason::Closed);
+    assert_eq!(place.hub.sockets(), 0);
+}
+
+#[tokio::test]
+async fn a_users_stream_is_the_sockets_own_whoever_it_was_signed_for() {
+    let mut place = Place::new("");
+    let key = place.user_key("shop");
+    let mut browser = place.open(Some(user(2))).await;
+    browser.confirmed(&key).await;
+    assert!(matches!(place.input().await, Input::Listened { user: UserId(id), .. } if id == [2; 32]));
+    for byte in [9, 2] {
+        let stream = Stream::User(room("shop"), user(byte));
+        place.hub.carry_out(Output::Broadcast { stream, fragments: drawn(&format!("of{byte}")) });
+    }
+    assert_eq!(browser.next().await, drawing(&key, "of2"));
+}
+
+#[tokio::test]
+async fn without_a_cookie_the_pages_guest_is_the_user_or_else_a_new_one() {
+    let mut place = Place::new("");
+    let guest = Guest::drawn();
+    let signed = place.names.room(&room("shop"), Some(&guest));
+    let guests_key = json!({"channel": "CableReady::Stream", "identifier": signed}).to_string();
+    let plain_key = place.room_key("shop");
+    let mut seen = Vec::new();
+    for (cookie, key) in [(None, &guests_key), (Some(user(3)), &guests_key), (None, &plain_key), (None, &plain_key)] {
+        let mut browser = place.open(cookie).await;
+        browser.confirmed(key).await;
+        let Input::Joined { user, .. } = place.input().await else { panic!("a join") };
+        seen.push(user);
+        drop(browser);
+        assert!(matches!(place.input().await, Input::Disconnected { ended: Ended::Lost, .. }));
+    }
+    assert_eq!(seen[0], place.names.guest(&guest));
+    assert_eq!(seen[1], user(3));
+    assert!(seen[2] != seen[3] && !seen[..2].contains(&seen[2]));
+}
+
+#[tokio::test]
+async fn what_is_not_ours_or_too_much_is_rejected() {
+    let mut place = Place::new("--rooms-per-socket 2");
+    let mut browser = place.open(None).await;
+    for key in ["a", "b"] {
+        browser.confirmed(&place.room_key(key)).await;
+    }
+    let foreign = Names::new(Keys { signing: [2; 32], accepted: vec![[2; 32]] }, "demo").room(&room("a"), None);
+    let users_name = place.names.user(&room("a"), &PublicId([9; 32]), None);
+    for key in [
+        place.room_key("c"),
+        json!({"channel": "CableReady::Stream", "identifier": foreign}).to_string(),
+        json!({"channel": "StimulusReflex::Channel", "room": users_name}).to_string(),
+        json!({"channel": "StimulusReflex::Channel"}).to_string(),
+        json!({"channel": "NoSuchChannel"}).to_string(),
+        format!("{{\"channel\":\"{}\"}}", "x".repeat(12_000)),
+        "{}".to_owned(),
+        "junk".to_owned(),
+    ] {
+        browser.command("subscribe", &key).await;
+        assert_eq!(browser.next().await, json!({"identifier": key, "type": "reject_subscription"}));
+    }
+    // A room that the socket is in already is no more rooms; another one fits where one was left.
+    let again = format!(" {}", place.room_key("a"));
+    browser.confirmed(&again).await;
+    browser.command("unsubscribe", &place.room_key("b")).await;
+    browser.confirmed(&place.room_key("c")).await;
+}
+
+#[tokio::test]
+async fn a_click_is_told_with_its_room_and_answered_at_its_subscription() {
+    let mut place = Place::new("--message-burst 2 --messages-per-second 1");
+    let (key, other) = (place.reflex_key("shop"), place.room_key("shop"));
+    let mut browser = place.open(Some(user(1))).await;
+    browser.confirmed(&key).await;
+    browser.click(&other, "nobody").await;
+    for id in ["first", "second", "third"] {
+        browser.click(&key, id).await;
+    }
+    // The third is one too many: it is halted at once, and the driver never hears of it.
+    let halted = browser.next().await["message"]["operations"][0].take();
+    assert_eq!(halted["name"], "stimulus-reflex:morph-halted");
+    assert_eq!(halted["reflexId"], "third");
+    for id in ["first", "second"] {
+        let Input::Clicked { connection, subscription, room, user, call } = place.input().await else {
+            panic!("a click");
+        };
+        assert_eq!((room.as_str(), user, &*call.target), ("shop", UserId([1; 32]), "Lamp#set"));
+        place.hub.carry_out(Output::Answer { connection, subscription, echo: call.echo, outcome: Outcome::Done });
+        let done = browser.next().await["message"]["operations"][0].take();
+        assert_eq!(done["name"], "stimulus-reflex:morph-nothing");
+        assert_eq!(done["stimulusReflex"]["id"], id);
+    }
+}
+
+#[tokio::test]
+async fn junk_is_ignored_and_what_is_against_the_protocol_closes_with_its_code() {
+    let mut place = Place::new("");
+    let mut browser = place.open(None).await;
+    for junk in ["", "not json", "[]", "{\"command\":\"bogus\"}", "{\"command\":\"unsubscribe\",\"identifier\":\"{}\"}"]
+    {
+        browser.say(junk).await;
+    }
+    browser.command("message", "{}").await;
+    browser.confirmed(&place.room_key("a")).await;
+    browser.stream.send(Message::Ping(Bytes::from_static(b"there?"))).await.unwrap();
+    assert_eq!(browser.stream.next().await.unwrap().unwrap(), Message::Pong(Bytes::from_static(b"there?")));
+
+    let long = "x".repeat(place.hub.limits.frame_size);
+    browser.say(long.clone()).await;
+    browser.confirmed(&place.room_key("b")).await;
+    browser.say(format!("{long}x")).await;
+    assert_eq!(closed_with(browser, CloseReason::Size).await, 1009);
+    let mut browser = place.open(None).await;
+    browser.stream.send(Message::Binary(Bytes::from_static(b"x"))).await.unwrap();
+    assert_eq!(closed_with(browser, CloseReason::Binary).await, 1003);
+    for (bytes, reason, code) in [
+        (&[0x81, 0x01, b'x'][..], CloseReason::Protocol, 1002),
+        (&[0x81, 0x81, 0, 0, 0, 0, 0xff], CloseReason::Text, 1007),
+    ] {
+        let mut browser = place.open(None).await;
+        tokio::io::AsyncWriteExt::write_all(browser.stream.get_mut(), bytes).await.unwrap();
+        assert_eq!(closed_with(browser, reason).await, code);
+    }
+}
+
+async fn closed_with(mut browser: Browser, reason: CloseReason) -> u16 {
+    let code = loop {
+        match browser.stream.next().await.unwrap().unwrap() {
+            Message::Close(frame) => break u16::from(frame.unwrap().code),
+            _ => {}
+        }
+    };
+    // The rest of the goodbye, in which the browser ends the connection.
+    while let Some(Ok(_)) = browser.stream.next().await {}
+    drop(browser.stream);
+    assert_eq!(browser.served.await.unwrap(), reason);
+    code
+}
+
+#[tokio::test]
+async fn a_drain_closes_every_socket_without_a_disconnect_frame_and_takes_clicks_until_then() {
+    let mut place = Place::new("");
+    let key = place.reflex_key("shop");
+    let mut browsers = Vec::new();
+    for _ in 0..5 {
+        let mut browser = place.open(None).await;
+        browser.confirmed(&key).await;
+        browsers.push(browser);
+    }
+    let hub = Arc::clone(&place.hub);
+    let drain = tokio::spawn(async move { hub.close_all(Duration::from_millis(500)).await });
+    // The last of five is told after 500 ms: until then at least one can click.
+    for browser in &mut browsers {
+        let data = json!({"id": "1", "target": "Lamp#set"}).to_string();
+        let click = json!({"command": "message", "identifier": key, "data": data}).to_string();
+        let _closed = browser.stream.send(Message::Text(click.into())).await;
+    }
+    assert!(matches!(place.input().await, Input::Clicked { .. }));
+    for browser in browsers {
+        assert_eq!(closed_with(browser, CloseReason::Drained).await, 1001);
+    }
+    drain.await.unwrap();
+    assert_eq!(place.hub.sockets(), 0);
+}
