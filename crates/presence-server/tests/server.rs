@@ -6,5 +6,7 @@ mod api;
 mod common;
 mod doors;
 mod lifetime;
+mod limits;
 mod mesh;
 mod pages;
+mod transcripts;

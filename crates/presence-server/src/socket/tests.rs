@@ -1,10 +1,12 @@
 //! Sockets without a node behind them: what a browser says becomes inputs, what is ordered reaches it.
 
+mod slow;
+
 use clap::Parser;
 use futures_util::{SinkExt as _, StreamExt as _};
 use presence_core::{Ended, Fragment, Outcome, Output, PublicId, Room, Stream, SubscriptionId};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -46,7 +48,10 @@ impl Place {
 
     async fn open(&mut self, user: Option<UserId>) -> Browser {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        // A browser that stops reading is to be noticed after kilobytes, not after what a loopback connection can hold.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        let stream = socket.connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
         self.next += 1;
         let visitor = Visitor { connection: ConnectionId(self.next), user };
@@ -292,9 +297,8 @@ async fn junk_is_ignored_and_what_is_against_the_protocol_closes_with_its_code()
 
 async fn closed_with(mut browser: Browser, reason: CloseReason) -> u16 {
     let code = loop {
-        match browser.stream.next().await.unwrap().unwrap() {
-            Message::Close(frame) => break u16::from(frame.unwrap().code),
-            _ => {}
+        if let Message::Close(frame) = browser.stream.next().await.unwrap().unwrap() {
+            break u16::from(frame.unwrap().code);
         }
     };
     // The rest of the goodbye, in which the browser ends the connection.

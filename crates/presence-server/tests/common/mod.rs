@@ -105,8 +105,12 @@ impl TestServer {
     }
 
     pub(crate) async fn with(config: Config) -> Self {
+        Self::of(config, Lamp).await
+    }
+
+    pub(crate) async fn of(config: Config, app: impl App) -> Self {
         let site = Site { name: "demo", assets: ASSETS, place };
-        let running = Server::new(config, Lamp, site).start().await.expect("the node starts");
+        let running = Server::new(config, app, site).start().await.expect("the node starts");
         let address = running.address();
         Self { running, address }
     }

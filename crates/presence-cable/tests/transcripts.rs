@@ -1,0 +1,118 @@
+//! Everything that stock clients were recorded to say is understood, and every answer is the recorded one but for what
+//! it does not echo.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
+
+use presence_cable::{Answer, CABLE_READY_VERSION, Command, Identifier, answer, reflex_call};
+use serde_json::Value;
+
+/// What the stock server echoes and we don't: attributes, forms and settings are nobody's business.
+const NOT_ECHOED: &[&str] = &[
+    "attrs",
+    "dataset",
+    "selectors",
+    "suppressLogging",
+    "innerHtml",
+    "textContent",
+    "args",
+    "formData",
+    "inner_html",
+    "text_content",
+];
+
+fn recorded() -> Vec<(String, Value)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "jsonl"));
+    files.sort();
+    let lines = files.iter().flat_map(|file| {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(file).unwrap();
+        text.lines().map(|line| (name.clone(), serde_json::from_str(line).unwrap())).collect::<Vec<_>>()
+    });
+    lines.collect()
+}
+
+/// The clicks of the recordings: file, data as it was sent.
+fn clicks() -> Vec<(String, String)> {
+    let said = recorded().into_iter().filter(|(_, event)| event["dir"] == "c2s");
+    let clicks = said.filter(|(_, event)| event["frame"]["identifier"] == r#"{"channel":"StimulusReflex::Channel"}"#);
+    clicks.filter_map(|(file, event)| Some((file, event["frame"]["data"].as_str()?.to_owned()))).collect()
+}
+
+/// The recorded operation that ended a click.
+fn ending(id: &str) -> Option<Value> {
+    let heard = recorded().into_iter().filter(|(_, event)| event["dir"] == "s2c");
+    let mut operations =
+        heard.flat_map(|(_, event)| event["frame"]["message"]["operations"].as_array().cloned().unwrap_or_default());
+    operations.find(|operation| operation["reflexId"] == id && operation["stimulusReflex"].is_object())
+}
+
+#[test]
+fn every_recorded_command_is_understood() {
+    let said: Vec<_> = recorded().into_iter().filter(|(_, event)| event["dir"] == "c2s").collect();
+    assert!(said.len() > 40);
+    for (file, event) in said {
+        let frame = &event["frame"];
+        let junk = frame.is_string() || frame["command"] == "bogus";
+        assert_eq!(Command::parse(&frame.to_string()).is_err(), junk, "{file}: {frame}");
+    }
+}
+
+#[test]
+fn every_control_frame_is_as_recorded() {
+    for (file, event) in recorded().into_iter().filter(|(_, event)| event["dir"] == "s2c") {
+        let frame = event["frame"].clone();
+        let identifier = Identifier::new(frame["identifier"].as_str().unwrap_or_default());
+        let ours = match frame["type"].as_str() {
+            Some("welcome") => presence_cable::WELCOME.to_owned(),
+            Some("ping") => presence_cable::ping(frame["message"].as_u64().unwrap()),
+            Some("confirm_subscription") => identifier.confirm(),
+            Some("reject_subscription") => identifier.reject(),
+            Some("disconnect") => {
+                presence_cable::disconnect(frame["reason"].as_str().unwrap(), frame["reconnect"].as_bool().unwrap())
+            }
+            _ => {
+                let version = &frame["message"]["version"];
+                assert!(version.is_null() || version == CABLE_READY_VERSION, "{file}");
+                continue;
+            }
+        };
+        assert_eq!(serde_json::from_str::<Value>(&ours).unwrap(), frame, "{file}");
+    }
+}
+
+#[test]
+fn every_ending_of_a_click_is_as_recorded() {
+    let mut compared = 0;
+    for (file, data) in clicks() {
+        let sent: Value = serde_json::from_str(&data).unwrap();
+        let call = reflex_call(&data).unwrap();
+        assert_eq!(call.attrs["id"], sent["attrs"]["id"], "{file}");
+        let Some(mut theirs) = ending(sent["id"].as_str().unwrap()) else { continue };
+        let error = theirs["error"].as_str().unwrap_or_default().to_owned();
+        let ended = match theirs["name"].as_str().and_then(|name| name.strip_prefix("stimulus-reflex:morph-")) {
+            Some("nothing") => Answer::Nothing,
+            Some("halted") => Answer::Halted,
+            Some("forbidden") => Answer::Forbidden,
+            Some("error") => Answer::Error(&error),
+            // A morph of the page: a reflex of ours never does that.
+            _ => continue,
+        };
+        let frame = format!("{}{}", Identifier::new("{}").opening(), answer(ended, &call.echo));
+        let ours = serde_json::from_str::<Value>(&frame).unwrap()["message"]["operations"][0].take();
+        let theirs = theirs.as_object_mut().unwrap();
+        theirs.retain(|key, value| !(key == "selector" && value.is_null()));
+        theirs["payload"] = ours["payload"].clone();
+        let echo = theirs["stimulusReflex"].as_object_mut().unwrap();
+        echo.retain(|key, _| !NOT_ECHOED.contains(&key.as_str()));
+        if echo.len() == 3 {
+            // The shortest answer that the client was found to accept.
+            assert!(echo.iter().all(|(key, value)| ours["stimulusReflex"][key] == *value));
+            theirs["stimulusReflex"] = ours["stimulusReflex"].clone();
+        }
+        assert_eq!(ours, Value::Object(theirs.clone()), "{file}");
+        compared += 1;
+    }
+    assert_eq!(compared, 8);
+}

@@ -1,0 +1,390 @@
+//! What stock clients said to the stock server is said to ours: its frames are the recorded ones, but for what is
+//! listed here.
+//!
+//! 1. The recorded application's channels are streams with signed names here, and the reflex channel names its room:
+//!    [`CHANNELS`] maps them. A channel that the recorded application denied is one whose name nobody signed.
+//! 2. What is drawn is this test's own: only the shape of such messages is compared.
+//! 3. An answer to a click echoes no attributes, form or settings, but what the client needs ([`ECHOED`]).
+//! 4. A reflex never touches a page: where the recorded one morphed or sent other operations along, ours says
+//!    `morph-nothing`, with no payload, and the change is drawn on everybody's page.
+//! 5. An answer goes to the tab that asked, not to all tabs of its session.
+//! 6. An app refuses in one way, `morph-error`, also where the recorded one halted or forbade.
+//! 7. An unknown reflex is answered with `morph-error`, not with silence.
+//! 8. An unknown channel is rejected, not met with silence; a subscribe that is sent again is confirmed again.
+//! 9. A channel's own actions (`perform`) don't exist, and are ignored.
+//! 10. Who may not connect, or offers no protocol of ours, gets 403 or 400 instead of a socket that is closed.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use presence_core::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::common::{Lamp, SOON, Socket, TestServer, config, said};
+
+/// From the recorded identifiers to ours; `ROOM` and `USER` stand for signed names.
+const CHANNELS: &[(&str, &str)] = &[
+    (r#""channel":"TelegraphChannel","deny":true"#, r#""channel":"CableReady::Stream","identifier":"unsigned""#),
+    (r#""channel":"TelegraphChannel""#, r#""channel":"CableReady::Stream","identifier":"ROOM""#),
+    (r#""channel":"UserChannel""#, r#""channel":"CableReady::Stream","identifier":"USER""#),
+    (
+        r#""identifier":"InNpZ25lZDpkZW1vIg==--b3550e28df17c13763d67cf6e84a6715a8f64838dbfe18fe3215e4337f758cdd""#,
+        r#""identifier":"ROOM","of":"demo""#,
+    ),
+    (r#""channel":"StimulusReflex::Channel""#, r#""channel":"StimulusReflex::Channel","room":"ROOM""#),
+];
+
+/// What an answer hands back of the click.
+const ECHOED: &[&str] = &[
+    "id",
+    "url",
+    "tabId",
+    "target",
+    "xpathController",
+    "xpathElement",
+    "reflexController",
+    "permanentAttributeName",
+    "resolveLate",
+    "version",
+];
+
+/// Frames that the recorded server did not send and ours does (8.): file, socket, type, recorded identifier, how often.
+const MORE: &[(&str, u64, &str, &str, usize)] = &[
+    ("10", 1, "reject_subscription", r#"{"channel":"NoSuchChannel"}"#, 4),
+    ("14", 3, "confirm_subscription", r#"{"channel":"TelegraphChannel","b":1,"a":2}"#, 1),
+];
+
+/// What a page of the recorded application subscribes to; said first where a recording begins later.
+const SUBSCRIBED: &[&str] = &[
+    r#"{"channel":"TelegraphChannel"}"#,
+    r#"{"channel":"UserChannel"}"#,
+    r#"{"channel":"CableReady::Stream","identifier":"InNpZ25lZDpkZW1vIg==--b3550e28df17c13763d67cf6e84a6715a8f64838dbfe18fe3215e4337f758cdd"}"#,
+    r#"{"channel":"StimulusReflex::Channel"}"#,
+];
+const REFLEXES: &str = r#"{"channel":"StimulusReflex::Channel"}"#;
+
+/// The recorded application's reflexes, as far as they mean anything here.
+struct Lightbulb;
+
+impl App for Lightbulb {
+    fn page(&self, view: &RoomView, visit: &Visit<'_>) -> String {
+        Lamp.page(view, visit)
+    }
+
+    fn reflex(&self, call: &ReflexCall, _view: &RoomView) -> Result<Vec<Write>, Refusal> {
+        match call.target.strip_prefix("Lightbulb#").unwrap_or_default() {
+            "toggle" => Ok(vec![Write::Set { key: "lamp", value: b"on".to_vec(), lasts_ms: None }]),
+            "selector" | "selector_plain" | "page" | "nothing_plus" => Ok(Vec::new()),
+            "boom" => Err(Refusal::Because("boom ".to_owned())),
+            "with_arg" => Err(Refusal::Because(
+                "wrong number of arguments (given [], expected [[:req, :a]], optional [[:opt, :b]]) ".to_owned(),
+            )),
+            "halt" | "forbid" => Err(Refusal::Because("not now".to_owned())),
+            _ => Err(Refusal::Unknown),
+        }
+    }
+
+    fn render(&self, change: &Change, view: &RoomView) -> Vec<Fragment> {
+        Lamp.render(change, view)
+    }
+}
+
+/// A server, and the signed names that its page gave.
+struct Replay {
+    server: TestServer,
+    room: String,
+    user: String,
+}
+
+/// One socket of a replay, with all that it received but pings.
+struct Tab {
+    socket: Socket,
+    received: Vec<Value>,
+}
+
+impl Replay {
+    async fn start() -> Self {
+        let server = TestServer::of(config(""), Lightbulb).await;
+        let page = server.get("/").await.text().await.unwrap();
+        let (room, user) = (said(&page, "room").to_owned(), said(&page, "own").to_owned());
+        Self { server, room, user }
+    }
+
+    fn ours(&self, recorded: &str) -> String {
+        let mapped = CHANNELS.iter().find(|(from, _)| recorded.contains(from));
+        let mapped = mapped.map_or_else(|| recorded.to_owned(), |(from, to)| recorded.replacen(from, to, 1));
+        mapped.replace("ROOM", &self.room).replace("USER", &self.user)
+    }
+
+    async fn open(&self) -> Tab {
+        let mut tab = Tab { socket: self.server.socket(&[]).await.unwrap(), received: Vec::new() };
+        tab.until(|frame| frame["type"] == "welcome").await;
+        tab
+    }
+
+    async fn replay(&self, file: &str) {
+        let mut tabs: BTreeMap<u64, Tab> = BTreeMap::new();
+        let events = recorded(file);
+        for event in &events {
+            let number = event["sock"].as_u64().unwrap_or_default();
+            match event["dir"].as_str().unwrap() {
+                "handshake_request" if refused(&events, number) => self.is_refused(event).await,
+                "handshake_request" => drop(tabs.insert(number, self.open().await)),
+                "c2s" => {
+                    let tab = match tabs.entry(number) {
+                        Entry::Occupied(tab) => tab.into_mut(),
+                        Entry::Vacant(place) => place.insert(self.subscribed().await),
+                    };
+                    self.say(tab, &event["frame"]).await;
+                }
+                _ => {}
+            }
+        }
+        for (number, mut tab) in tabs {
+            tab.say(&json!({"command": "subscribe", "identifier": "the end"})).await;
+            tab.until(|frame| frame["identifier"] == "the end").await;
+            tab.received.pop();
+            self.compare(file, number, &events, &tab.received);
+        }
+    }
+
+    /// A tab whose beginning was not recorded.
+    async fn subscribed(&self) -> Tab {
+        let mut tab = self.open().await;
+        for key in SUBSCRIBED {
+            let key = self.ours(key);
+            tab.say(&json!({"command": "subscribe", "identifier": key})).await;
+            tab.until(|frame| frame["identifier"] == *key && frame["type"] == "confirm_subscription").await;
+        }
+        tab.received.clear();
+        tab
+    }
+
+    async fn say(&self, tab: &mut Tab, frame: &Value) {
+        let mut frame = frame.clone();
+        if let Some(key) = frame["identifier"].as_str().map(|key| self.ours(key)) {
+            frame["identifier"] = key.into();
+        }
+        tab.say(&frame).await;
+        let answered = self.ours(REFLEXES);
+        if frame["command"] == "message" && frame["identifier"] == *answered {
+            tab.until(|frame| frame["identifier"] == *answered && frame["message"].is_object()).await;
+        }
+    }
+
+    async fn is_refused(&self, event: &Value) {
+        let protocol = event["headers"]["Sec-WebSocket-Protocol"].as_str().unwrap();
+        if protocol.contains("actioncable-v1-json") {
+            assert_eq!(self.server.refused(&[("origin", "https://elsewhere.example")]).await.0, 403);
+        } else {
+            assert_eq!(self.server.refused(&[("sec-websocket-protocol", protocol)]).await.0, 400);
+        }
+    }
+
+    fn compare(&self, file: &str, number: u64, events: &[Value], received: &[Value]) {
+        let of = |dir: &str| -> Vec<&Value> {
+            events
+                .iter()
+                .filter(|event| event["dir"] == dir && event["sock"] == number)
+                .map(|event| &event["frame"])
+                .collect()
+        };
+        let (said, heard) = (of("c2s"), of("s2c"));
+        let mut expected: Vec<String> = heard.iter().filter_map(|frame| self.control(frame)).collect();
+        for (_, _, kind, key, times) in MORE.iter().filter(|(of, at, ..)| file.starts_with(of) && *at == number) {
+            expected.extend(vec![format!("{kind} {}", self.ours(key)); *times]);
+        }
+        let mut control: Vec<String> = received.iter().filter_map(described).collect();
+        expected.sort();
+        control.sort();
+        assert_eq!(control, expected, "{file}, socket {number}");
+
+        let key = self.ours(REFLEXES);
+        let answers: Vec<&Value> =
+            received.iter().filter(|frame| frame["identifier"] == *key && frame["type"].is_null()).collect();
+        let clicks: Vec<Value> = said.iter().filter_map(|frame| click(frame)).collect();
+        assert_eq!(answers.len(), clicks.len(), "{file}, socket {number}");
+        for (click, answer) in clicks.iter().zip(answers) {
+            let theirs = heard
+                .iter()
+                .flat_map(|frame| operations(frame))
+                .find(|operation| operation["stimulusReflex"].is_object() && operation["reflexId"] == click["id"]);
+            assert_eq!(*answer, json!({"identifier": key, "message": answered(click, theirs)}), "{file}");
+        }
+        for drawn in received.iter().filter(|frame| frame["type"].is_null() && frame["identifier"] != *key) {
+            is_drawn_like(drawn, &shape());
+        }
+    }
+
+    /// A frame with a type, in a word, as it should come from us.
+    fn control(&self, recorded: &Value) -> Option<String> {
+        let mut ours = recorded.clone();
+        if let Some(key) = recorded["identifier"].as_str() {
+            ours["identifier"] = self.ours(key).into();
+        }
+        described(&ours)
+    }
+}
+
+impl Tab {
+    async fn say(&mut self, frame: &Value) {
+        let text = frame.as_str().map_or_else(|| frame.to_string(), str::to_owned);
+        self.socket.stream.send(Message::Text(text.into())).await.unwrap();
+    }
+
+    /// Receives up to and with the frame that is waited for.
+    async fn until(&mut self, mut found: impl FnMut(&Value) -> bool) {
+        loop {
+            let message = tokio::time::timeout(SOON, self.socket.stream.next()).await;
+            let Message::Text(text) = message.expect("a frame comes").expect("the socket is open").unwrap() else {
+                continue;
+            };
+            let frame: Value = serde_json::from_str(&text).unwrap();
+            if frame["type"] == "ping" {
+                continue;
+            }
+            let last = found(&frame);
+            self.received.push(frame);
+            if last {
+                return;
+            }
+        }
+    }
+}
+
+fn recorded(file: &str) -> Vec<Value> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../presence-cable/tests/transcripts");
+    let text = std::fs::read_to_string(folder.join(file)).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The recorded server let this socket not speak.
+fn refused(events: &[Value], number: u64) -> bool {
+    let of = |dir: &str| events.iter().find(|event| event["dir"] == dir && event["sock"] == number);
+    of("error").is_some() || of("s2c").is_some_and(|event| event["frame"]["type"] == "disconnect")
+}
+
+/// What the client said in a click.
+fn click(frame: &Value) -> Option<Value> {
+    let data: Value = serde_json::from_str(frame["data"].as_str()?).ok()?;
+    (frame["identifier"] == REFLEXES).then_some(data)
+}
+
+fn operations(frame: &Value) -> Vec<&Value> {
+    frame["message"]["operations"].as_array().into_iter().flatten().collect()
+}
+
+/// The message that answers a click, given the recorded operation.
+fn answered(click: &Value, theirs: Option<&Value>) -> Value {
+    let name = theirs.and_then(|operation| operation["name"].as_str()).unwrap_or_default();
+    let refused = theirs.is_none() || ["error", "halted", "forbidden"].iter().any(|end| name.ends_with(end));
+    let mut echo: serde_json::Map<String, Value> =
+        ECHOED.iter().map(|key| ((*key).to_owned(), click[*key].clone())).collect();
+    if let Some(theirs) = theirs {
+        for (key, value) in &echo {
+            assert!(
+                theirs["stimulusReflex"].get(key).is_none_or(|theirs| theirs == value),
+                "{key} is echoed as it was"
+            );
+        }
+    }
+    echo.insert("morph".to_owned(), if refused { "page" } else { "nothing" }.into());
+    let mut operation = json!({
+        "operation": "dispatchEvent",
+        "name": if refused { "stimulus-reflex:morph-error" } else { "stimulus-reflex:morph-nothing" },
+        "payload": {}, "stimulusReflex": echo, "reflexId": click["id"],
+    });
+    if refused {
+        let reason = match theirs {
+            None => format!("There is no reflex {}.", click["target"].as_str().unwrap()).into(),
+            Some(theirs) if theirs["error"].is_string() => theirs["error"].clone(),
+            Some(_) => "not now".into(),
+        };
+        operation["error"] = reason;
+    }
+    json!({"cableReady": true, "version": "5.0.6", "operations": [operation]})
+}
+
+fn described(frame: &Value) -> Option<String> {
+    let kind = frame["type"].as_str().filter(|kind| *kind != "ping")?;
+    Some(format!("{kind} {}", frame["identifier"].as_str().unwrap_or_default()).trim_end().to_owned())
+}
+
+/// The first message of the recordings that draws something.
+fn shape() -> Value {
+    let drawn = recorded("08-cableready-broadcast.jsonl").into_iter().find(|event| event["dir"] == "s2c");
+    drawn.unwrap()["frame"].clone()
+}
+
+fn is_drawn_like(frame: &Value, recorded: &Value) {
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(frame), keys(recorded));
+    assert_eq!(keys(&frame["message"]), keys(&recorded["message"]));
+    for key in ["cableReady", "version"] {
+        assert_eq!(frame["message"][key], recorded["message"][key]);
+    }
+    for operation in operations(frame) {
+        assert_eq!(keys(operation), keys(operations(recorded)[0]));
+        assert_eq!(operation["operation"], "morph");
+    }
+}
+
+#[tokio::test]
+async fn the_recorded_clients_get_the_recorded_frames() {
+    let replay = Replay::start().await;
+    for file in [
+        "01-connect-subscribe.jsonl",
+        "02-reflex-morph-nothing.jsonl",
+        "03-reflex-selector-morph.jsonl",
+        "04-reflex-page-morph.jsonl",
+        "05-reflex-nothing-with-piggyback-and-payload.jsonl",
+        "06-reflex-error-halted-forbidden-missing.jsonl",
+        "07-reflex-in-form.jsonl",
+        "10-channel-perform-and-unsubscribe.jsonl",
+        "13-two-tabs-same-session-isolation.jsonl",
+        "14-rails-unauthorized.jsonl",
+        "24-minimal-reflex-reply.jsonl",
+        "25-server-killed-and-back.jsonl",
+    ] {
+        replay.replay(file).await;
+    }
+}
+
+/// 08: the client says nothing there; the server draws on three of its subscriptions.
+#[tokio::test]
+async fn a_change_is_drawn_on_every_subscription_of_the_room() {
+    let replay = Replay::start().await;
+    let (mut watching, mut clicking) = (replay.subscribed().await, replay.subscribed().await);
+    let toggle = recorded("02-reflex-morph-nothing.jsonl").into_iter().find(|event| event["dir"] == "c2s").unwrap();
+    replay.say(&mut clicking, &toggle["frame"]).await;
+    let (mut missing, recorded) = (vec![replay.ours(SUBSCRIBED[0]), replay.ours(SUBSCRIBED[2])], shape());
+    watching
+        .until(|frame| {
+            is_drawn_like(frame, &recorded);
+            if frame.to_string().contains(">on<") {
+                missing.retain(|key| frame["identifier"] != **key);
+            }
+            missing.is_empty()
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn pings_come_every_three_seconds_with_the_time() {
+    let replay = Replay::start().await;
+    let mut socket = replay.server.socket(&[]).await.unwrap();
+    let (mut times, begun) = (Vec::new(), std::time::Instant::now());
+    while times.len() < 2 {
+        let message = tokio::time::timeout(SOON, socket.stream.next()).await.unwrap().unwrap().unwrap();
+        if let Message::Text(text) = message {
+            let frame: Value = serde_json::from_str(&text).unwrap();
+            times.extend(frame["message"].as_u64());
+        }
+    }
+    assert!((2..=4).contains(&(times[1] - times[0])), "{times:?}");
+    assert!((Duration::from_secs(5)..Duration::from_secs(9)).contains(&begun.elapsed()));
+}
