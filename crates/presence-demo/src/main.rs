@@ -1,8 +1,10 @@
 //! The binary: parses the command line, builds a node around the demo, runs it.
 
+mod world;
+
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use presence_demo::Demo;
 use presence_server::{Config, Server, log, one_line};
 
@@ -11,10 +13,18 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Shows who is looking at a page right now, everywhere in the world, and lets all of them act on it together.
 #[derive(Parser)]
-#[command(name = "global-presence", version)]
+#[command(name = "global-presence", version, args_conflicts_with_subcommands = true)]
 struct Command {
     #[command(flatten)]
     node: Config,
+
+    #[command(subcommand)]
+    many: Option<Many>,
+}
+
+#[derive(Subcommand)]
+enum Many {
+    World(world::World),
 }
 
 #[tokio::main]
@@ -24,7 +34,11 @@ async fn main() -> ExitCode {
         Err(error) if error.use_stderr() => return mistake(&one_line(&error)),
         Err(help) => help.exit(),
     };
-    match run(command.node).await {
+    let ended = match command.many {
+        Some(Many::World(world)) => world.run().await,
+        None => run(command.node).await,
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => mistake(&format!("{error:#}")),
     }

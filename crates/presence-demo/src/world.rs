@@ -1,0 +1,224 @@
+//! Six regions on one machine: `global-presence world`. Without it one would need a continent to see the page at work.
+
+mod children;
+mod ocean;
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
+
+use children::Children;
+
+/// Amsterdam, Ashburn, London, Chennai, Santiago, Toronto: where the first one ran.
+pub(crate) const REGIONS: [&str; 6] = ["ams", "iad", "lhr", "maa", "scl", "yyz"];
+
+/// Usually 3 s; after this the addresses are shown all the same.
+const FORMED_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Starts six regions (Amsterdam, Ashburn, London, Chennai, Santiago, Toronto) on this machine, until Ctrl-C
+#[derive(Args, Debug)]
+pub(crate) struct World {
+    /// The first region's port; the others take the next five, for HTTP over TCP and for each other over UDP
+    #[arg(long, env = "GP_WORLD_PORT", value_name = "PORT", default_value = "4000", value_parser = clap::value_parser!(u16).range(1..=65_530))]
+    port: u16,
+
+    /// Where the regions keep what is written [default: a new folder, gone at the end]
+    #[arg(long, env = "GP_WORLD_DATA_DIR", value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+
+    /// No simulated ocean: every region is as near as it really is
+    #[arg(long)]
+    no_wan: bool,
+
+    /// What the regions log: error, warn, info, debug
+    #[arg(long, env = "GP_WORLD_LOG", value_name = "FILTER", default_value = "warn")]
+    log: String,
+}
+
+/// One region of the world.
+struct Place {
+    code: &'static str,
+    port: u16,
+    location: (f64, f64),
+    name: String,
+}
+
+impl Place {
+    fn mesh_address(&self) -> String {
+        format!("quic/127.0.0.1:{}", self.port)
+    }
+}
+
+impl World {
+    /// Runs until Ctrl-C or SIGTERM.
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let places = self.places()?;
+        free(&places)?;
+        let folder = Folder::new(self.data_dir.as_deref())?;
+        let mut stop = Stop::new()?;
+        say(&format!("Starting six regions: {}.", REGIONS.join(", ")));
+        let mut children = Children::start(&places, &folder.path, !self.no_wan, &self.log)?;
+        tokio::select! {
+            () = stop.asked() => {}
+            all_gone = children.watch() => return all_gone,
+            () = self.show(&places, &folder) => {}
+        }
+        say("\nStopping; browsers are told to look for another region. Ctrl-C again ends it at once.");
+        tokio::select! {
+            () = children.stop() => {}
+            () = stop.asked() => children.kill().await,
+        }
+        say("All regions have stopped.");
+        Ok(())
+    }
+
+    fn places(&self) -> anyhow::Result<Vec<Place>> {
+        let place = |(number, code): (u16, &&'static str)| {
+            let place = presence_demo::place(code).with_context(|| format!("{code} is in no table"))?;
+            let location = place.location.with_context(|| format!("{code} is nowhere"))?;
+            Ok(Place { code, port: self.port + number, location, name: place.name })
+        };
+        (0..).zip(&REGIONS).map(place).collect()
+    }
+
+    /// Shows how the regions find each other, then where they are; goes on for ever.
+    async fn show(&self, places: &[Place], folder: &Folder) {
+        let began = Instant::now();
+        let mut shown = String::new();
+        let mut formed = false;
+        while !formed && began.elapsed() < FORMED_WITHIN {
+            let mut line = String::from("  regions heard:");
+            formed = true;
+            for place in places {
+                let heard = heard_by(place.port).await;
+                formed &= heard == REGIONS.len() as u64;
+                line += &format!("  {} {heard}/{}", place.code, REGIONS.len());
+            }
+            if line != shown {
+                say(&format!("{:5.1} s{line}", began.elapsed().as_secs_f32()));
+                shown = line;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let outcome =
+            if formed { "Every region hears every other." } else { "Some regions don't hear each other yet." };
+        say(&format!("\n{outcome}\n{}", self.words(places, folder)));
+        std::future::pending().await
+    }
+
+    fn words(&self, places: &[Place], folder: &Folder) -> String {
+        let mut words = String::from("\n");
+        for place in places {
+            words += &format!("  http://{}.localhost:{:<6}{}\n", place.code, place.port, place.name);
+        }
+        let [a, b] = [&places[0], &places[1]];
+        words += &format!(
+            "\nOpen two of them: to your browser each host is another person, so you meet yourself. Two tabs of one\n\
+             host are one person with two tabs. One person can be in two regions, by taking the same host on\n\
+             another region's port (a cookie knows no port): http://{}.localhost:{} is in {}.\n",
+            a.code, b.port, b.name
+        );
+        words += &if self.no_wan { "\nThere is no simulated ocean.\n".to_owned() } else { ocean::words(places) };
+        words += &folder.words();
+        words + "\nCtrl-C stops them all."
+    }
+}
+
+/// A child can't be told apart from another program on its port, so that is looked at first.
+fn free(places: &[Place]) -> anyhow::Result<()> {
+    for place in places {
+        let at = (Ipv4Addr::LOCALHOST, place.port);
+        let taken = TcpListener::bind(at).map(drop).and_then(|()| UdpSocket::bind(at).map(drop)).err();
+        if let Some(error) = taken {
+            anyhow::bail!(
+                "port {} can't be used ({error}): choose six others by --port, such as --port 5000",
+                place.port
+            );
+        }
+    }
+    Ok(())
+}
+
+/// How many regions this one hears and knows completely, itself included; 0 while it does not answer.
+async fn heard_by(port: u16) -> u64 {
+    let ask = async {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()?;
+        stream.write_all(b"GET /api/v1/mesh HTTP/1.0\r\nHost: localhost\r\n\r\n").await.ok()?;
+        let mut answer = String::new();
+        stream.take(64 * 1_024).read_to_string(&mut answer).await.ok()?;
+        let body: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()?;
+        body.get("regions_heard")?.as_u64()
+    };
+    timeout(Duration::from_secs(1), ask).await.ok().flatten().unwrap_or(0)
+}
+
+/// Where the regions keep what is written.
+struct Folder {
+    path: PathBuf,
+    passing: bool,
+}
+
+impl Folder {
+    fn new(told: Option<&Path>) -> anyhow::Result<Self> {
+        let unique = format!("global-presence-world-{}-{:08x}", std::process::id(), u32::from_ne_bytes(random()?));
+        let path = told.map_or_else(|| std::env::temp_dir().join(unique), Path::to_path_buf);
+        std::fs::create_dir_all(&path).with_context(|| format!("the folder {} can't be made", path.display()))?;
+        Ok(Self { path, passing: told.is_none() })
+    }
+
+    fn words(&self) -> String {
+        if self.passing {
+            "\nWhat is written is gone at the end; --data-dir FOLDER keeps it.\n".to_owned()
+        } else {
+            format!("\nWhat is written stays in {}.\n", self.path.display())
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.passing {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Ctrl-C, and what a service manager sends.
+struct Stop {
+    interrupted: Signal,
+    terminated: Signal,
+}
+
+impl Stop {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupted: signal(SignalKind::interrupt())?, terminated: signal(SignalKind::terminate())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupted.recv() => {}
+            _ = self.terminated.recv() => {}
+        }
+    }
+}
+
+fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system has no random numbers: {error}"))?;
+    Ok(bytes)
+}
+
+/// A closed terminal is no reason to leave six processes behind.
+fn say(words: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{words}").and_then(|()| out.flush());
+}

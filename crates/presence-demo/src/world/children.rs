@@ -1,0 +1,142 @@
+//! The world's processes: started, listened to, stopped. Without it Ctrl-C would leave some behind.
+
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::{Place, ocean, random, say};
+
+/// A node takes 3 s to let its visitors go and 1 s to say goodbye.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// What all children are to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Run,
+    Stop,
+    Kill,
+}
+
+/// All of them.
+pub(super) struct Children {
+    orders: watch::Sender<Order>,
+    living: JoinSet<(&'static str, ExitStatus)>,
+}
+
+impl Children {
+    /// One process of this same program for each place.
+    pub(super) fn start(places: &[Place], folder: &Path, wan: bool, log: &str) -> anyhow::Result<Self> {
+        let secret: String = random::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+        let (orders, orders_rx) = watch::channel(Order::Run);
+        let mut living = JoinSet::new();
+        for place in places {
+            let mut command = command(place, places, folder, wan)?;
+            command.args(["--log", log]).env("GP_SECRET", &secret);
+            let mut child = command.spawn().with_context(|| format!("{} does not start", place.code))?;
+            let (code, orders) = (place.code, orders_rx.clone());
+            tokio::spawn(repeat(code, child.stderr.take()));
+            living.spawn(async move { (code, live(child, orders).await) });
+        }
+        Ok(Self { orders, living })
+    }
+
+    /// Tells of each that ends by itself; ends when none is left.
+    pub(super) async fn watch(&mut self) -> anyhow::Result<()> {
+        while let Some((code, status)) = self.next().await {
+            let left = self.living.len();
+            say(&format!("{code} has ended by itself ({status}); {left} regions go on without it."));
+        }
+        anyhow::bail!("all regions have ended by themselves")
+    }
+
+    async fn next(&mut self) -> Option<(&'static str, ExitStatus)> {
+        loop {
+            // A task that panicked has dropped its child, and with it killed it.
+            if let Ok(ended) = self.living.join_next().await? {
+                return Some(ended);
+            }
+        }
+    }
+
+    /// Asks all to leave, waits, and ends those that are late.
+    pub(super) async fn stop(&mut self) {
+        self.orders.send_replace(Order::Stop);
+        while let Some((code, status)) = self.next().await {
+            if !status.success() {
+                say(&format!("{code} did not stop cleanly ({status})."));
+            }
+        }
+    }
+
+    /// Ends all at once.
+    pub(super) async fn kill(&mut self) {
+        self.orders.send_replace(Order::Kill);
+        while self.next().await.is_some() {}
+    }
+}
+
+fn command(place: &Place, places: &[Place], folder: &Path, wan: bool) -> anyhow::Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("this program does not find itself")?);
+    // Settings of the caller's shell are for one node, not for six.
+    let inherited = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in inherited.filter(|name| name.starts_with("GP_") || name.starts_with("FLY_")) {
+        command.env_remove(name);
+    }
+    command
+        .args(["--listen", &format!("127.0.0.1:{}", place.port)])
+        .args(["--region", place.code, "--node", place.code])
+        .args(["--mesh-listen", &place.mesh_address()])
+        .arg("--data-dir")
+        .arg(folder.join(place.code));
+    for other in places.iter().filter(|other| other.code != place.code) {
+        command.args(["--mesh-peer", &other.mesh_address()]);
+        if wan {
+            let ms = ocean::one_way(other, place).as_millis();
+            command.args(["--mesh-delay", &format!("{}={ms}", other.mesh_address())]);
+        }
+    }
+    // In a group of its own, so that Ctrl-C reaches this process alone, which then asks the children to leave.
+    command.process_group(0).kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    Ok(command)
+}
+
+async fn live(mut child: Child, mut orders: watch::Receiver<Order>) -> ExitStatus {
+    tokio::select! {
+        status = child.wait() => return status.unwrap_or_default(),
+        _ = orders.wait_for(|order| *order != Order::Run) => {}
+    }
+    terminate(&child);
+    tokio::select! {
+        status = child.wait() => return status.unwrap_or_default(),
+        _ = orders.wait_for(|order| *order == Order::Kill) => {}
+        () = sleep(STOP_WITHIN) => {}
+    }
+    // An error means that it has just ended.
+    let _ = child.start_kill();
+    child.wait().await.unwrap_or_default()
+}
+
+fn terminate(child: &Child) {
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // An error means that it has just ended.
+        let _ = kill_process(pid, Signal::TERM);
+    }
+}
+
+/// What a region says, with its name before each line.
+async fn repeat(code: &str, said: Option<impl AsyncRead + Unpin>) {
+    let Some(said) = said else { return };
+    let mut lines = BufReader::new(said).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        say(&format!("{code}: {line}"));
+    }
+}
