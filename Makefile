@@ -30,7 +30,7 @@ bench: ## how long a click takes from region to region
 starts: ## twelve nodes started together, ten times each way
 	scripts/prepare.sh
 	cargo build --release --workspace --all-targets
-	STARTS=10 node --test e2e/tests/starts.test.mjs
+	STARTS=10 node --test e2e/alone/starts.test.mjs
 
 docs: ## writes docs/configuration.md from --help
 	cargo build --release --workspace --all-targets

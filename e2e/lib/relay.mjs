@@ -3,10 +3,10 @@ import dgram from "node:dgram";
 import net from "node:net";
 
 /**
- * A UDP relay to `port`: what is sent to `relay.port` goes there, answers come back. `cut` and `heal` one way
- * ("there", "back") or both.
+ * A UDP relay, `at` one address, to `port` of another: what is sent to `relay.port` goes there, answers come back.
+ * `cut` and `heal` one way ("there", "back") or both.
  */
-export async function udpRelay(t, port, { listen = 0, address = "127.0.0.1" } = {}) {
+export async function udpRelay(t, port, { listen = 0, at = "127.0.0.1", address = "127.0.0.1" } = {}) {
   const open = { there: true, back: true };
   const links = new Map();
   const front = dgram.createSocket("udp4");
@@ -23,7 +23,7 @@ export async function udpRelay(t, port, { listen = 0, address = "127.0.0.1" } = 
     }
     link.send(packet, port, address, () => {});
   });
-  await new Promise((resolve) => front.bind(listen, "127.0.0.1", resolve));
+  await new Promise((resolve) => front.bind(listen, at, resolve));
   t.after(() => {
     front.close();
     for (const link of links.values()) link.close();
@@ -31,7 +31,7 @@ export async function udpRelay(t, port, { listen = 0, address = "127.0.0.1" } = 
   const set = (value, way) => {
     for (const each of way ? [way] : ["there", "back"]) open[each] = value;
   };
-  return { port: front.address().port, address: `quic/127.0.0.1:${front.address().port}`, cut: (way) => set(false, way), heal: (way) => set(true, way) };
+  return { port: front.address().port, address: `quic/${at}:${front.address().port}`, cut: (way) => set(false, way), heal: (way) => set(true, way) };
 }
 
 /**

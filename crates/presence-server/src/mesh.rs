@@ -119,7 +119,7 @@ impl Mesh {
 
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(names.resolve_for_ever(sink.clone()));
-        tasks.spawn(reasons::tell_of_refused());
+        tasks.spawn(reasons::tell_of_strangers());
         let (orders, queue) = mpsc::channel(ORDERS_MAX);
         std::thread::Builder::new().name("mesh".to_owned()).spawn(move || carry_out_all(queue, &listener, &links))?;
         for address in &own.listen {
@@ -138,7 +138,7 @@ impl Mesh {
                     self.sink.deliver(Input::Answered { question, bytes: None });
                 }
                 Order::CarryOut(Output::Dial { address }) => {
-                    let result = Err("this node is too busy to dial".to_owned());
+                    let result = Err("this node is too busy to dial.".to_owned());
                     self.sink.deliver(Input::Dialled { address, result });
                 }
                 Order::CarryOut(_) | Order::Close(_) => {}

@@ -77,7 +77,7 @@ impl Links {
     pub(super) fn dial(self: &Arc<Self>, address: String) {
         if self.dialling.fetch_add(1, Ordering::Relaxed) >= DIALS_WAITING_MAX {
             self.dialling.fetch_sub(1, Ordering::Relaxed);
-            let result = Err("too many other dials are under way".to_owned());
+            let result = Err("too many other dials are under way.".to_owned());
             return self.sink.deliver(Input::Dialled { address, result });
         }
         let links = Arc::clone(self);
@@ -87,7 +87,7 @@ impl Links {
                 let (links, address) = (Arc::clone(&links), address.clone());
                 move || links.open(&address)
             });
-            let opened = opened.await.unwrap_or_else(|error| Err(format!("the dial failed: {error}")));
+            let opened = opened.await.unwrap_or_else(|error| Err(format!("the dial failed: {error}.")));
             drop(turn);
             links.dialling.fetch_sub(1, Ordering::Relaxed);
             links.tell(address, opened).await;
@@ -109,7 +109,7 @@ impl Links {
 
     /// Blocks.
     fn open(&self, text: &str) -> Result<(LinkId, Arc<AtomicBool>), String> {
-        let address = Address::parse(text).map_err(|error| error.to_string())?;
+        let address = Address::parse(text).map_err(|error| format!("{error}."))?;
         let session = self.connect(&address)?;
         let id = LinkId(self.next.fetch_add(1, Ordering::Relaxed));
         let one_way = self.delays.get(&address).copied();
@@ -120,11 +120,11 @@ impl Links {
             session.declare_subscriber(key).callback(move |sample| received(id, &sink, &told, &sample)).wait()
         };
         let subscribers = subscribe(SAY_ALL.to_owned()).and_then(|all| Ok([all, subscribe(say_to(self.hash))?]));
-        let subscribers = subscribers.map_err(|error| format!("{address} was lost at once: {error}"))?;
+        let subscribers = subscribers.map_err(|error| format!("the link was lost at once: {error}."))?;
         let link = Link { session, sink, told: Arc::clone(&told), _subscribers: subscribers };
         match &mut *self.open.lock().expect("nothing panics under this lock") {
             Some(open) => open.insert(id, Arc::new(link)),
-            None => return Err("this node is closing".to_owned()),
+            None => return Err("this node is closing.".to_owned()),
         };
         Ok((id, told))
     }

@@ -1,11 +1,11 @@
 //! Why there is no link: the engine says it only in its log, in words for its own developers. Without this file a wrong
 //! secret would look like a node that is down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -32,6 +32,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 static REASONS: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 /// Dials of others that ended because the secrets differ.
 static REFUSED: AtomicU64 = AtomicU64::new(0);
+/// Dials of ours that ended so.
+static STRANGERS: Mutex<BTreeSet<Address>> = Mutex::new(BTreeSet::new());
+const STRANGERS_MAX: usize = 32;
 
 /// What reads the reasons out of the engine's events; to be put beside the layer that prints, with or without which
 /// it works the same. It hides nothing from other layers: see [`LOG_DIRECTIVES`](super::LOG_DIRECTIVES).
@@ -88,27 +91,42 @@ pub(super) fn of_failed_dial(address: &Address, error: &anyhow::Error) -> String
     let reason = REASONS.lock().expect("nothing panics under this lock").remove(&address.to_string());
     let reason = reason.unwrap_or_else(|| format!("{error:#}"));
     if distrust(&reason) {
-        format!("{address} does not know our GP_SECRET: it must be the same on every node")
+        let mut strangers = STRANGERS.lock().expect("nothing panics under this lock");
+        if strangers.len() < STRANGERS_MAX {
+            strangers.insert(address.clone());
+        }
+        "it does not know our GP_SECRET, which must be the same on every node.".to_owned()
     } else if reason.contains("NotValidForName") || reason.contains("not valid for name") {
-        format!("the certificate of {address} does not hold that address: tell that node by --mesh-advertise")
+        "its certificate does not hold that address: tell that node by --mesh-advertise.".to_owned()
     } else if ["refused", "elapsed", "timed out", "Unable to connect"].iter().any(|word| reason.contains(word)) {
-        format!("nobody answers at {address}")
+        "nobody answers there.".to_owned()
     } else {
-        format!("{address} can't be reached: {reason}")
+        format!("{reason}.")
     }
 }
 
-/// Says, at most once a minute, that somebody who does not know our secret has dialled us.
-pub(super) async fn tell_of_refused() {
+/// Says, each at most once a minute, who does not know our secret: where we dialled, and that somebody dialled us.
+pub(super) async fn tell_of_strangers() {
+    let mut tell_after = Instant::now();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
+        if Instant::now() < tell_after {
+            continue;
+        }
         let refused = REFUSED.swap(0, Ordering::Relaxed);
+        let strangers = std::mem::take(&mut *STRANGERS.lock().expect("nothing panics under this lock"));
+        if refused == 0 && strangers.is_empty() {
+            continue;
+        }
+        tell_after = Instant::now() + TELL_EVERY;
         if refused > 0 {
             tracing::warn!(
                 "a node that does not know our GP_SECRET was refused at our mesh port ({refused} times); \
                  it must be the same on every node"
             );
-            tokio::time::sleep(TELL_EVERY).await;
+        }
+        for address in strangers {
+            tracing::warn!("{address} does not know our GP_SECRET; it must be the same on every node");
         }
     }
 }
