@@ -1,6 +1,5 @@
 //! The page as it is served: true, whole and harmless before any script runs.
 
-#[expect(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
 use std::collections::BTreeSet;
