@@ -45,9 +45,16 @@ pub(crate) struct Copy {
     ahead: Vec<(u64, u64)>,
     /// The greatest number that was heard of.
     target: u64,
+    /// Its node has left and this was its last number.
+    ends: Option<u64>,
     hole_ms: Option<u64>,
     fill: Option<Fill>,
+    /// When a whole table was answered last.
     asked_whole_ms: Option<u64>,
+    /// A question that came to nothing is not asked again before this.
+    not_before_ms: u64,
+    /// Questions since the last one that was answered: another node is asked each time.
+    attempts: u32,
     faulted_ms: Option<u64>,
     /// Everything is to be asked for, whatever the numbers say.
     anew: bool,
@@ -99,6 +106,7 @@ impl Copy {
 
     /// Its node changes nothing more after this number.
     pub(crate) fn ends_at(&mut self, number: u64, now_ms: u64) {
+        self.ends = self.ends.max(Some(number));
         self.target = self.target.max(number);
         self.notice_hole(now_ms);
     }
@@ -112,7 +120,7 @@ impl Copy {
     fn due(&self, jitter_ms: u64, now_ms: u64) -> bool {
         let rested = self.asked_whole_ms.is_none_or(|asked_ms| now_ms.saturating_sub(asked_ms) >= WHOLE_MS);
         let hole = self.hole_ms.is_some_and(|hole_ms| now_ms.saturating_sub(hole_ms) >= HOLE_MS + jitter_ms);
-        self.fill.is_none() && if self.known && !self.anew { hole } else { rested }
+        self.fill.is_none() && now_ms >= self.not_before_ms && if self.known && !self.anew { hole } else { rested }
     }
 }
 
@@ -200,9 +208,12 @@ impl Node {
             if !self.copies[&key].due(jitter_ms, now.mono_ms) {
                 continue;
             }
-            let Some(from) = self.who_knows(key, now.mono_ms).into_iter().find(|from| !busy.contains(from)) else {
-                continue;
-            };
+            let mut knowing = self.who_knows(key, now.mono_ms);
+            if !knowing.is_empty() {
+                let turn = usize::try_from(self.copies[&key].attempts).unwrap_or(0) % knowing.len();
+                knowing.rotate_left(turn);
+            }
+            let Some(from) = knowing.into_iter().find(|from| !busy.contains(from)) else { continue };
             busy.insert(from);
             self.begin_fill(key, from, now);
         }
@@ -229,11 +240,8 @@ impl Node {
     fn begin_fill(&mut self, key: TableKey, from: NodeHash, now: Now) {
         let Some(copy) = self.copies.get_mut(&key) else { return };
         let after = if copy.known && !copy.anew { copy.whole } else { 0 };
-        if after == 0 {
-            copy.asked_whole_ms = Some(now.mono_ms);
-            self.tables_asked += 1;
-        }
-        copy.anew = false;
+        copy.not_before_ms = now.mono_ms + HOLE_MS;
+        copy.attempts += 1;
         copy.fill = Some(Fill {
             from,
             upto: u64::MAX,
@@ -297,9 +305,15 @@ impl Node {
         if let (Some(held_ms), Some(region)) = (answer.held_ms, &answer.region) {
             self.hold(key, region, held_ms, now);
         }
-        let Some(fill) = self.copies.get_mut(&key).and_then(|copy| copy.fill.as_mut()) else { return };
+        if let (Some(ends), Some(copy)) = (answer.ends, self.copies.get_mut(&key)) {
+            copy.ends_at(ends, now.mono_ms);
+        }
+        let Some(copy) = self.copies.get_mut(&key) else { return };
+        let Some(fill) = &mut copy.fill else { return };
+        let mut whole_table = false;
         if !fill.begun {
             (fill.begun, fill.upto, fill.all) = (true, answer.upto, answer.all);
+            whole_table = answer.all;
             let mut start = if answer.all { 0 } else { after };
             let first = answer.cuts.first().copied();
             for cut in &answer.cuts {
@@ -312,6 +326,10 @@ impl Node {
             }
         }
         fill.named.extend(answer.rows.iter().map(|row| row.key));
+        if whole_table {
+            (copy.asked_whole_ms, copy.anew) = (Some(now.mono_ms), false);
+            self.tables_asked += 1;
+        }
         self.take_rows(key, answer.rows, &answer.removed, false, now);
         let Some(fill) = self.copies.get(&key).and_then(|copy| copy.fill.as_ref()) else { return };
         if fill.waiting.is_empty() && fill.in_flight.is_empty() {
@@ -333,9 +351,10 @@ impl Node {
             self.presence.raise_floor(key, fill.upto);
         }
         copy.known = true;
+        copy.attempts = 0;
         copy.advance(fill.upto);
         if self.held.contains_key(&key) {
-            copy.target = copy.whole;
+            copy.target = copy.ends.unwrap_or(copy.whole);
         }
         copy.hole_ms = None;
         copy.notice_hole(now.mono_ms);
@@ -372,6 +391,7 @@ impl Node {
             all,
             upto,
             held_ms,
+            ends: own_end.map(|_| whole).or_else(|| self.copies.get(&asked.table).and_then(|copy| copy.ends)),
             region: self.presence.region(asked.table).cloned(),
             ..RowsAnswer::default()
         };

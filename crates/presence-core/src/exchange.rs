@@ -1,6 +1,6 @@
 //! Facts between nodes: published as they are written, and compared so that every loss heals by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::bytes::ByteVec;
 
@@ -73,7 +73,10 @@ impl Node {
         for key in self.facts.expire(time_ms) {
             self.fact_gone(&key, now);
         }
-        let ahead = self.facts.own_later_than(self.hash, self.limit_ms(now));
+        let hidden = self.facts.keys_later_than(self.limit_ms(now));
+        self.redraw_hidden(hidden.iter().cloned().collect(), now);
+        let own = |key: &FactKey| self.facts.get(key).is_some_and(|kept| kept.fact.stamp.node == self.hash);
+        let ahead: Vec<FactKey> = hidden.into_iter().filter(own).collect();
         if ahead.is_empty() {
             return;
         }
@@ -83,13 +86,25 @@ impl Node {
             "Our clock ran far ahead of the other nodes': our latest facts are stamped anew.".to_owned(),
         );
         self.clock.set_back(time_ms);
-        for key in ahead {
+        let skew_ms = now.wall_ms.saturating_sub(time_ms);
+        for (order, key) in (0..).zip(ahead) {
             let Some(kept) = self.facts.get(&key) else { continue };
             let mut fact = kept.fact.clone();
             let lasts_ms = fact.expires_ms.saturating_sub(fact.stamp.time_ms);
-            fact.stamp = self.clock.stamp(time_ms);
+            // When it was made by the others' clocks, so that a click made after seeing it elsewhere stays later.
+            fact.stamp.time_ms = fact.stamp.time_ms.saturating_sub(skew_ms).min(time_ms);
+            fact.stamp.counter = fact.stamp.counter.saturating_add(order);
             fact.expires_ms = fact.stamp.time_ms.saturating_add(lasts_ms);
             self.write_fact(&fact, now);
+        }
+    }
+
+    /// What is hidden now and was not, or the other way, looks different.
+    fn redraw_hidden(&mut self, hidden: BTreeSet<FactKey>, now: Now) {
+        let before = std::mem::replace(&mut self.hidden, hidden);
+        let changed: Vec<FactKey> = before.symmetric_difference(&self.hidden).cloned().collect();
+        for key in changed {
+            self.fact_changed(&key, now);
         }
     }
 
@@ -105,7 +120,9 @@ impl Node {
     pub(crate) fn compare_facts(&mut self, hash: NodeHash, beat: &Heartbeat, now: Now) {
         let Some(peer) = self.peers.get(&hash) else { return };
         let lately = peer.exchanged_ms.is_some_and(|at_ms| now.mono_ms.saturating_sub(at_ms) < EXCHANGE_MS);
-        if lately || !peer.heard_directly(now.mono_ms) || self.facts.root(beat.cut_ms).to_be_bytes() == beat.facts_root
+        if lately
+            || !peer.heard_directly(now.mono_ms)
+            || self.facts.root(beat.cut_ms, beat.cut_ms).to_be_bytes() == beat.facts_root
         {
             return;
         }
@@ -118,7 +135,7 @@ impl Node {
     }
 
     pub(crate) fn parts_asked(&self, asked: PartsAsked) -> PartsAnswer {
-        let sums = self.facts.parts(asked.cut_ms).into_iter().flat_map(u128::to_be_bytes).collect();
+        let sums = self.facts.parts(asked.cut_ms, asked.cut_ms).into_iter().flat_map(u128::to_be_bytes).collect();
         PartsAnswer { sums }
     }
 
@@ -127,7 +144,7 @@ impl Node {
         if answer.sums.len() != PARTS * 16 {
             return;
         }
-        let own = self.facts.parts(cut_ms);
+        let own = self.facts.parts(cut_ms, cut_ms);
         let theirs = answer.sums.chunks_exact(16);
         let differ =
             (0..=u8::MAX).zip(own.iter().zip(theirs)).filter(|(_, (own, theirs))| own.to_be_bytes() != **theirs);

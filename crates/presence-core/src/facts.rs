@@ -240,12 +240,9 @@ impl Facts {
         self.by_stamp.last().map(|(stamp, _)| *stamp)
     }
 
-    /// Facts stamped later than this, as far as they are this node's own.
-    pub(crate) fn own_later_than(&self, node: NodeHash, limit_ms: u64) -> Vec<FactKey> {
-        self.later_than(limit_ms)
-            .filter(|kept| kept.fact.stamp.node == node)
-            .map(|kept| self.by_hash[&kept.hash].clone())
-            .collect()
+    /// Facts stamped later than this, by stamp.
+    pub(crate) fn keys_later_than(&self, limit_ms: u64) -> Vec<FactKey> {
+        self.later_than(limit_ms).map(|kept| self.by_hash[&kept.hash].clone()).collect()
     }
 
     fn later_than(&self, time_ms: u64) -> impl Iterator<Item = &Kept> {
@@ -253,14 +250,14 @@ impl Facts {
         self.by_stamp.range((last, [255; 16])..).map(|(_, hash)| &self.facts[&self.by_hash[hash]])
     }
 
-    /// Sums of the parts: facts stamped at or before the cut that expire more than a minute after it.
-    pub(crate) fn parts(&self, cut_ms: u64) -> Vec<u128> {
+    /// Sums of the parts: facts stamped at or before `cut_ms` that expire more than a minute after `at_ms`.
+    pub(crate) fn parts(&self, cut_ms: u64, at_ms: u64) -> Vec<u128> {
         let mut parts = self.parts.clone();
         for kept in self.later_than(cut_ms) {
             let part = &mut parts[usize::from(kept.hash[0])];
             *part = part.wrapping_sub(kept.sum);
         }
-        let soon = (cut_ms.saturating_add(EXPIRING_MS), [255; 16]);
+        let soon = (at_ms.saturating_add(EXPIRING_MS), [255; 16]);
         for (_, hash) in self.by_expiry.range(..=soon) {
             let kept = &self.facts[&self.by_hash[hash]];
             if kept.fact.stamp.time_ms <= cut_ms {
@@ -272,8 +269,8 @@ impl Facts {
     }
 
     /// The sum over all parts.
-    pub(crate) fn root(&self, cut_ms: u64) -> u128 {
-        self.parts(cut_ms).into_iter().fold(0, u128::wrapping_add)
+    pub(crate) fn root(&self, cut_ms: u64, at_ms: u64) -> u128 {
+        self.parts(cut_ms, at_ms).into_iter().fold(0, u128::wrapping_add)
     }
 
     /// Keys and stamps of one part, the future ones left out.

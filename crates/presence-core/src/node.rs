@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::app::{App, Change, Outcome, ReflexCall, Refusal, Write};
-use crate::clock::Clock;
+use crate::clock::{Clock, Stamp};
 use crate::copy::Copy;
 use crate::drawing::{Drawing, Source};
-use crate::facts::{self, EntryId, Fact, Facts};
+use crate::facts::{self, EntryId, Fact, FactKey, Facts};
 use crate::fragment::Fragment;
 use crate::id::{ConnectionId, Digest, LinkId, NodeHash, NodeName, Region, Room, SubscriptionId, UserId};
 use crate::input::{Input, Now, Output};
@@ -77,6 +77,8 @@ pub struct Node {
     pub(crate) held: BTreeMap<TableKey, u64>,
     /// Tables that have run out, and until when that is remembered.
     pub(crate) run_out: BTreeMap<TableKey, u64>,
+    /// Facts that are not shown, since they are stamped too far ahead.
+    pub(crate) hidden: BTreeSet<FactKey>,
     pub(crate) quotas: BTreeMap<NodeHash, (u64, u32)>,
 
     // How they are reached.
@@ -102,6 +104,8 @@ pub struct Node {
     mesh_ms: Option<u64>,
 
     // Time.
+    /// The median of the others' clocks, and when it was so.
+    pub(crate) median: Option<(u64, u64)>,
     pub(crate) started_ms: u64,
     pub(crate) started_wall_ms: u64,
     ticked_ms: u64,
@@ -135,6 +139,7 @@ impl Node {
             copies: BTreeMap::new(),
             held: BTreeMap::new(),
             run_out: BTreeMap::new(),
+            hidden: BTreeSet::new(),
             quotas: BTreeMap::new(),
             links: BTreeMap::new(),
             addresses: BTreeMap::new(),
@@ -153,6 +158,7 @@ impl Node {
             regions_stale: true,
             regions_ms: 0,
             mesh_ms: None,
+            median: None,
             started_ms: now.mono_ms,
             started_wall_ms: now.wall_ms,
             ticked_ms: now.mono_ms,
@@ -175,6 +181,8 @@ impl Node {
         }
         if let Some(newest) = self.facts.newest() {
             self.clock.see(newest);
+            // It was believed once. A clock that is slow must not hide it from a node that starts alone.
+            self.median = (newest.time_ms > now.wall_ms).then_some((newest.time_ms, now.mono_ms));
         }
         for room in self.facts.rooms() {
             self.drawing.open(&room, now.mono_ms);
@@ -190,7 +198,10 @@ impl Node {
                     self.away.park(input);
                 }
                 Input::Ticked => self.ticked_ms = now.mono_ms,
-                input => self.take(input, now),
+                input => {
+                    self.away.unpark_ended(&input);
+                    self.take(input, now);
+                }
             }
         } else {
             for parked in self.away.unpark() {
@@ -216,6 +227,12 @@ impl Node {
         self.presence.recounted() == self.presence.derived()
     }
 
+    /// What every node says of a user in a room, as it is known here: for tests that explain a difference.
+    #[doc(hidden)]
+    pub fn rows_of(&self, room: &Room, user: UserId) -> Vec<String> {
+        self.presence.rows_of(&row_key(room.hash(self.settings.digest), user))
+    }
+
     /// Time as this node lived it. If nothing came in for over 2 s it was itself away (frozen, paused, suspended):
     /// every deadline moves by the gap, others hear from it at once, and for a second nothing fires.
     fn awake(&mut self, now: Now) -> Now {
@@ -229,6 +246,8 @@ impl Node {
         if was_away {
             self.away.rest_until_ms = now.mono_ms + REST_MS;
             self.awake_ms = now.mono_ms;
+            // The tabs of who has left run out everywhere at the same moment, wherever somebody slept.
+            self.held.values_mut().for_each(|until_ms| *until_ms = until_ms.saturating_sub(gap_ms - TICK_MS));
             self.tell(true, None, format!("This node was away for {} s: it was frozen or starved.", gap_ms / 1_000));
             self.say_hello_everywhere(now.mono_ms);
         }
@@ -286,6 +305,7 @@ impl Node {
     fn tick(&mut self, now: Now) {
         self.ticked_ms = now.mono_ms;
         self.own.expire(&mut self.presence, now.mono_ms);
+        self.remember_median(now);
         self.tend_facts(now);
         if self.settings.meshed {
             self.speaking |= now.mono_ms.saturating_sub(self.started_ms) >= SPEAK_MS;
@@ -397,6 +417,17 @@ impl Node {
         }
     }
 
+    /// A stamp later than all that were seen, as far as they are believed.
+    fn stamp(&mut self, now: Now) -> Stamp {
+        let time_ms = self.time_ms(now);
+        let stamp = self.clock.stamp(time_ms);
+        if stamp.time_ms <= self.limit_ms(now) {
+            return stamp;
+        }
+        self.clock.set_back(time_ms);
+        self.clock.stamp(time_ms)
+    }
+
     fn clicked(
         &mut self,
         (connection, subscription): (ConnectionId, SubscriptionId),
@@ -439,7 +470,7 @@ impl Node {
             self.entries += 1;
             EntryId { node: self.hash, incarnation: self.settings.incarnation, count: self.entries }
         });
-        let stamp = self.clock.stamp(self.time_ms(now));
+        let stamp = self.stamp(now);
         let fact = Fact {
             room: room.as_str().to_owned(),
             key: key.to_owned(),
@@ -487,6 +518,21 @@ impl Away {
         if self.parked.len() < PARKED_MAX {
             self.parked.push(input);
         }
+    }
+
+    /// Who has ended before its join was handled does not join.
+    fn unpark_ended(&mut self, ended: &Input) {
+        self.parked.retain(|parked| match (parked, ended) {
+            (
+                Input::Joined { connection, .. } | Input::Listened { connection, .. },
+                Input::Disconnected { connection: gone, .. },
+            ) => connection != gone,
+            (
+                Input::Joined { connection, subscription, .. } | Input::Listened { connection, subscription, .. },
+                Input::Unsubscribed { connection: gone, subscription: ended },
+            ) => (connection, subscription) != (gone, ended),
+            _ => true,
+        });
     }
 
     fn unpark(&mut self) -> Vec<Input> {

@@ -154,7 +154,7 @@ impl Node {
             sequence: self.own.sequence(),
             rows_root: root.to_be_bytes(),
             cut_ms,
-            facts_root: self.facts.root(cut_ms).to_be_bytes(),
+            facts_root: self.facts.root(cut_ms, cut_ms).to_be_bytes(),
             hears,
             left: self.held.iter().filter(|(_, until_ms)| **until_ms > now.mono_ms).map(|(key, _)| *key).collect(),
             echoes: self.echoes(now.mono_ms),
@@ -347,12 +347,18 @@ impl Node {
         }
     }
 
-    /// The lower median of the clocks that are heard.
+    /// The lower median of the clocks that are heard; while nobody is heard, the last one, going on.
     fn median_ms(&self, now: Now) -> Option<u64> {
         let live = self.peers.values().filter(|peer| matches!(peer.state, Judged::Live | Judged::Draining));
         let mut clocks: Vec<u64> = live.map(|peer| peer.wall_ms(now.mono_ms)).collect();
         clocks.sort_unstable();
-        clocks.get(clocks.len().checked_sub(1)? / 2).copied()
+        let heard = clocks.len().checked_sub(1).map(|last| clocks[last / 2]);
+        heard.or_else(|| self.median.map(|(median_ms, at_ms)| median_ms + now.mono_ms.saturating_sub(at_ms)))
+    }
+
+    /// Keeps what the others' clocks say for when none is heard.
+    pub(crate) fn remember_median(&mut self, now: Now) {
+        self.median = self.median_ms(now).map(|median_ms| (median_ms, now.mono_ms));
     }
 
     /// The latest stamp that is believed.
@@ -424,7 +430,7 @@ impl Node {
         let view = MeshView {
             regions: self.region_views(now),
             nodes,
-            facts_root: format!("{:032x}", self.facts.root(time_ms.saturating_sub(1_000))),
+            facts_root: format!("{:032x}", self.facts.root(self.limit_ms(now), time_ms)),
             exchanged: !self.settings.meshed || self.exchanged,
             degraded: self.degraded(now),
             tables_asked: self.tables_asked,

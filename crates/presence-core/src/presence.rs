@@ -153,7 +153,12 @@ impl Presence {
         room.names += u32::from(!known);
         if room.name.is_none() {
             room.name = std::str::from_utf8(name).ok().and_then(Room::new);
-            self.dirty.entry(hash).or_default().counts = true;
+            // Nothing of it could be drawn before.
+            let dirty = self.dirty.entry(hash).or_default();
+            dirty.counts = true;
+            dirty.regions.extend(room.regions.keys().cloned());
+            let everybody = RowKey { room: hash, user: NOBODY }..=RowKey { room: hash, user: UserId([255; 32]) };
+            dirty.users.extend(self.members.range(everybody).map(|(key, _)| key.user));
         }
     }
 
@@ -365,6 +370,30 @@ impl Presence {
     /// Users of whom somebody has taken a tab and whose rows have changed since this was last called.
     pub(crate) fn take_touched(&mut self) -> BTreeSet<RowKey> {
         std::mem::take(&mut self.touched)
+    }
+
+    /// The rows of a user in words.
+    pub(crate) fn rows_of(&self, key: &RowKey) -> Vec<String> {
+        let tables = self.members.get(key).map_or(&[][..], |member| &member.tables);
+        let line = |table: &TableKey| {
+            let placed = &self.tables[table];
+            let row = placed.table.get(key)?;
+            let took: Vec<String> = row
+                .took
+                .iter()
+                .map(|t| format!("{} of {}/{}@{}", t.tabs, t.table.node, t.table.incarnation % 1_000_000, t.seen))
+                .collect();
+            Some(format!(
+                "{}/{} {:?}: {} open, {} lingering, number {}, took {took:?}",
+                table.node,
+                table.incarnation % 1_000_000,
+                placed.weight,
+                row.open,
+                row.lingering,
+                row.number
+            ))
+        };
+        tables.iter().filter_map(line).collect()
     }
 
     /// Every room's counts as they are derived, for comparison.

@@ -199,6 +199,9 @@ pub(crate) struct RowsAnswer {
     /// Its region.
     #[n(7)]
     pub(crate) region: Option<Region>,
+    /// For a node that left: its last number.
+    #[n(8)]
+    pub(crate) ends: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
