@@ -302,8 +302,12 @@ impl Node {
     }
 
     fn take_page(&mut self, key: TableKey, (after, _): (u64, u64), answer: RowsAnswer, now: Now) {
-        if let (Some(held_ms), Some(region)) = (answer.held_ms, &answer.region) {
-            self.hold(key, region, held_ms, now);
+        match (answer.held_ms, &answer.region) {
+            (Some(0), _) => {
+                self.held.insert(key, now.mono_ms);
+            }
+            (Some(held_ms), Some(region)) => self.hold(key, region, held_ms, now),
+            _ => {}
         }
         if let (Some(ends), Some(copy)) = (answer.ends, self.copies.get_mut(&key)) {
             copy.ends_at(ends, now.mono_ms);
@@ -354,7 +358,8 @@ impl Node {
         copy.attempts = 0;
         copy.advance(fill.upto);
         if self.held.contains_key(&key) {
-            copy.target = copy.ends.unwrap_or(copy.whole);
+            // Until somebody knows its last number, another one is asked.
+            copy.target = copy.ends.unwrap_or(copy.whole + 1);
         }
         copy.hole_ms = None;
         copy.notice_hole(now.mono_ms);
@@ -372,6 +377,9 @@ impl Node {
     /// Answers a question about rows, of this node or of another one.
     pub(crate) fn rows_asked(&self, asked: RowsAsked, now: Now) -> RowsAnswer {
         let unknown = RowsAnswer { unknown: true, ..RowsAnswer::default() };
+        if self.run_out.contains_key(&asked.table) {
+            return RowsAnswer { held_ms: Some(0), ..RowsAnswer::default() };
+        }
         let whole = if asked.table == self.own.key {
             self.own.sequence()
         } else {
@@ -395,15 +403,18 @@ impl Node {
             region: self.presence.region(asked.table).cloned(),
             ..RowsAnswer::default()
         };
-        let end = if asked.page {
-            upto
-        } else {
+        let mut end = upto;
+        if !asked.page {
             answer.cuts = cuts(table, after, upto, all);
-            answer.cuts.first().copied().unwrap_or(upto)
-        };
+            end = answer.cuts.first().copied().unwrap_or(upto);
+        }
+        if end == upto && held_ms.is_some() {
+            // No delta will bring what is known of a node that has left but numbered above a hole.
+            end = u64::MAX;
+        }
         answer.rows = table.changed(after, end).cloned().collect();
-        if !all {
-            answer.removed = table.removals(after, end).collect();
+        if !all || end > upto {
+            answer.removed = table.removals(if all { upto } else { after }, end).collect();
         }
         answer
     }

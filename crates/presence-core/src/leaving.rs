@@ -122,6 +122,14 @@ impl Node {
         }
     }
 
+    /// Asks anew for how long tables are still held: after having been away, what was heard may be old.
+    pub(crate) fn recheck_held(&mut self, now: Now) {
+        let keys: Vec<TableKey> = self.held.keys().copied().collect();
+        for key in keys {
+            self.copies.entry(key).or_default().ask_again(now.mono_ms);
+        }
+    }
+
     /// Forgets tables whose held time has run out, and the nodes that left them.
     pub(crate) fn end_held(&mut self, now: Now) {
         let over: Vec<TableKey> =

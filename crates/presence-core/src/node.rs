@@ -204,6 +204,9 @@ impl Node {
                 }
             }
         } else {
+            if std::mem::take(&mut self.away.rested) {
+                self.recheck_held(now);
+            }
             for parked in self.away.unpark() {
                 self.take(parked, now);
             }
@@ -244,7 +247,7 @@ impl Node {
         }
         let now = Now { mono_ms: now.mono_ms - self.away.total_ms, wall_ms: now.wall_ms };
         if was_away {
-            self.away.rest_until_ms = now.mono_ms + REST_MS;
+            (self.away.rest_until_ms, self.away.rested) = (now.mono_ms + REST_MS, true);
             self.awake_ms = now.mono_ms;
             // The tabs of who has left run out everywhere at the same moment, wherever somebody slept.
             self.held.values_mut().for_each(|until_ms| *until_ms = until_ms.saturating_sub(gap_ms - TICK_MS));
@@ -505,6 +508,8 @@ struct Away {
     /// All gaps together: the node's own time is behind the clock by this.
     total_ms: u64,
     rest_until_ms: u64,
+    /// It was away, and what follows from that is still to be done.
+    rested: bool,
     parked: Vec<Input>,
 }
 

@@ -227,7 +227,7 @@ impl Node {
         let known = self.peers.get(&hash).map(|peer| (peer.incarnation, peer.state));
         match known {
             Some((incarnation, _)) if incarnation >= sender.incarnation => return,
-            Some((incarnation, state)) => self.replaced(TableKey { node: hash, incarnation }, state),
+            Some((incarnation, _)) => self.replaced(TableKey { node: hash, incarnation }),
             None => {
                 if self.peers.len() >= PEERS_MAX && !self.forget_longest_gone() {
                     return;
@@ -262,8 +262,8 @@ impl Node {
     }
 
     /// A higher incarnation replaces the rows of a lower one, except those that are held.
-    fn replaced(&mut self, key: TableKey, state: Judged) {
-        if !matches!(state, Judged::Draining | Judged::Departed) {
+    fn replaced(&mut self, key: TableKey) {
+        if !self.held.contains_key(&key) {
             self.presence.drop_table(key);
             self.copies.remove(&key);
         }

@@ -2,7 +2,3 @@
 
 mod alone;
 mod app;
-mod chance;
-mod simulation;
-mod tabs;
-mod world;
