@@ -1,4 +1,3 @@
 //! Core's tests from outside: a node alone, and whole worlds of nodes on a bad network, by seed.
 
 mod alone;
-mod app;
