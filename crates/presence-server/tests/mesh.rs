@@ -15,17 +15,17 @@ use tracing_subscriber::{Layer, filter::LevelFilter};
 /// Longer than anything here takes on a busy machine; nothing waits for it to pass.
 const SOON: Duration = Duration::from_secs(15);
 
-struct TestNode {
-    mesh: Mesh,
-    inputs: mpsc::Receiver<Input>,
+pub(crate) struct TestNode {
+    pub(crate) mesh: Mesh,
+    pub(crate) inputs: mpsc::Receiver<Input>,
 }
 
 /// What a test may choose.
-struct Chosen {
-    authority: Authority,
-    peers: Vec<String>,
-    listen: String,
-    delays: Vec<(String, Duration)>,
+pub(crate) struct Chosen {
+    pub(crate) authority: Authority,
+    pub(crate) peers: Vec<String>,
+    pub(crate) listen: String,
+    pub(crate) delays: Vec<(String, Duration)>,
 }
 
 impl Default for Chosen {
@@ -35,12 +35,12 @@ impl Default for Chosen {
     }
 }
 
-fn secret(current: u8, previous: Option<u8>) -> Authority {
+pub(crate) fn secret(current: u8, previous: Option<u8>) -> Authority {
     Authority::Secret { current: [current; 32], previous: previous.map(|p| [p; 32]) }
 }
 
 impl TestNode {
-    async fn start(name: &str, chosen: Chosen) -> Self {
+    pub(crate) async fn start(name: &str, chosen: Chosen) -> Self {
         log();
         let (inputs_tx, inputs) = mpsc::channel(1_024);
         let config = MeshConfig {
@@ -55,7 +55,7 @@ impl TestNode {
         Self { mesh: Mesh::start(config, inputs_tx).await.unwrap(), inputs }
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.mesh.advertised().remove(0)
     }
 
@@ -70,7 +70,7 @@ impl TestNode {
         timeout(SOON, search).await.expect("it happens soon")
     }
 
-    async fn dial(&mut self, address: String) -> Result<LinkId, String> {
+    pub(crate) async fn dial(&mut self, address: String) -> Result<LinkId, String> {
         self.mesh.carry_out(Output::Dial { address: address.clone() });
         self.until(|input| match input {
             Input::Dialled { address: at, result } if at == address => Some(result),
