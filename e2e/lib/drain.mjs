@@ -90,7 +90,8 @@ export async function drainWatched(t, { leaving, others, via, afterTerm, late })
     assert.deepEqual(wrong, [], `${name}: no leave, no dip, nobody twice`);
     // Right again within two seconds of each return.
     const strange = longest(seen, (value) => value.tabs !== full.tabs && value.tabs !== rest.tabs);
-    assert.ok(strange <= 2_000, `${name}: tabs were wrong for ${strange} ms`);
+    const tabs = values.map(({ value, at }) => `${at - asked} ms: ${value.tabs}`).join(", ");
+    assert.ok(strange <= 2_000, `${name}: tabs were wrong for ${strange} ms, ${tabs}`);
     assert.equal(values.filter(({ value }) => value.unsure > 0).length, 0, `${name}: nobody was unsure`);
   }
   for (const one of watching) {

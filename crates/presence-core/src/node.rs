@@ -131,7 +131,7 @@ impl Node {
             app,
             outputs: Vec::new(),
             presence: Presence::new(digest),
-            own: Own::new(key),
+            own: Own::new(key, now.mono_ms),
             facts: Facts::new(digest),
             clock: Clock::new(hash, settings.incarnation),
             entries: 0,
@@ -370,6 +370,7 @@ impl Node {
     fn settle(&mut self, now: Now) {
         let touched = self.presence.take_touched();
         self.own.review(touched, &mut self.presence, now.mono_ms);
+        self.own.collect(&mut self.presence, now.mono_ms);
         let resting = self.away.resting(now.mono_ms);
         if self.own.has_news() && now.mono_ms >= self.delta_not_before_ms && !resting && self.leaving.is_none() {
             self.send_deltas(now);

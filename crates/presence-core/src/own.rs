@@ -22,6 +22,9 @@ const REMOVED_MAX: usize = 65_536;
 /// Longest display data of a member in bytes.
 const INFO_BYTES_MAX: usize = 1_024;
 
+/// How long after its start a node may still be told of tabs that its first visitors come back from.
+const NEWCOMER_MS: u64 = 5_000;
+
 /// Changes of the own table, numbered (after, upto].
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Numbered {
@@ -50,6 +53,10 @@ pub(crate) struct Own {
     /// Rows that no delta has named since they changed, with the number that was named last.
     changed: BTreeMap<RowKey, u64>,
     drained: bool,
+    /// Users who came before it was known what they left elsewhere, with the number of their connections.
+    owing: BTreeMap<RowKey, u32>,
+    /// Until when somebody may come so early.
+    newcomer_until_ms: u64,
 }
 
 #[derive(Debug)]
@@ -80,9 +87,11 @@ const CLOSED: u8 = 0;
 const OTHER: u8 = 1;
 
 impl Own {
-    pub(crate) fn new(key: TableKey) -> Self {
+    pub(crate) fn new(key: TableKey, now_ms: u64) -> Self {
         Self {
             key,
+            owing: BTreeMap::new(),
+            newcomer_until_ms: now_ms + NEWCOMER_MS,
             sequence: 0,
             connections: BTreeMap::new(),
             rooms: BTreeMap::new(),
@@ -169,7 +178,9 @@ impl Own {
         if info.len() <= INFO_BYTES_MAX && !info.is_empty() {
             row.info = info;
         }
-        row.take(&key, self.key, presence);
+        if !row.take(&key, self.key, presence) && now_ms < self.newcomer_until_ms {
+            *self.owing.entry(key).or_default() += 1;
+        }
         self.write(key, presence, now_ms);
         self.name_room(key.room, presence, now_ms);
     }
@@ -308,6 +319,26 @@ impl Own {
         }
     }
 
+    /// Takes what a newcomer's first visitors left elsewhere, as it becomes known here: a node that is started again at
+    /// once has visitors before it has heard of the tabs that are held for them.
+    pub(crate) fn collect(&mut self, presence: &mut Presence, now_ms: u64) {
+        if now_ms >= self.newcomer_until_ms || self.drained {
+            self.owing.clear();
+        }
+        for (key, owed) in std::mem::take(&mut self.owing) {
+            let Some(row) = self.rows.get_mut(&key).filter(|row| row.open > 0) else { continue };
+            // One at a time: what was taken counts once it is written.
+            let took = row.take_elsewhere(&key, self.key, presence);
+            let left = owed.min(row.open) - u32::from(took);
+            if took {
+                self.write(key, presence, now_ms);
+            }
+            if left > 0 {
+                self.owing.insert(key, left);
+            }
+        }
+    }
+
     /// Brings the table in line with what is known here of a row.
     fn write(&mut self, key: RowKey, presence: &mut Presence, now_ms: u64) {
         let number = presence.table(self.key).map_or(0, |table| table.number(&key));
@@ -382,19 +413,26 @@ impl Own {
 }
 
 impl OwnRow {
-    /// A new connection takes the place of one lingering or held tab of its user: here first, else elsewhere.
-    fn take(&mut self, key: &RowKey, own: TableKey, presence: &Presence) {
-        if !self.lingering.is_empty() {
-            self.lingering.remove(0);
-        } else if let Some((table, seen)) = presence.takeable(key, own) {
-            match self.took.iter_mut().find(|took| took.table == table) {
-                Some(took) => {
-                    took.tabs += 1;
-                    took.seen = took.seen.max(seen);
-                }
-                None => self.took.push(Took { table, tabs: 1, seen }),
-            }
+    /// A new connection takes the place of one lingering or held tab of its user: here first, else elsewhere. Whether
+    /// there was one.
+    fn take(&mut self, key: &RowKey, own: TableKey, presence: &Presence) -> bool {
+        if self.lingering.is_empty() {
+            return self.take_elsewhere(key, own, presence);
         }
+        self.lingering.remove(0);
+        true
+    }
+
+    fn take_elsewhere(&mut self, key: &RowKey, own: TableKey, presence: &Presence) -> bool {
+        let Some((table, seen)) = presence.takeable(key, own) else { return false };
+        match self.took.iter_mut().find(|took| took.table == table) {
+            Some(took) => {
+                took.tabs += 1;
+                took.seen = took.seen.max(seen);
+            }
+            None => self.took.push(Took { table, tabs: 1, seen }),
+        }
+        true
     }
 }
 
