@@ -1,3 +1,5 @@
+//! What the disk promises: what was kept is there again, and what could not be written is written later.
+
 use std::sync::Mutex;
 use std::sync::mpsc;
 
