@@ -1,13 +1,22 @@
 //! Every setting in one place, checked whole before anything starts; without it a mistake would be found out at night.
 
+mod parse;
+mod values;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
+use std::str::FromStr as _;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use presence_core::{NodeName, Region};
+
+use self::parse::{
+    address, at_least_one, duration, mesh_address, mesh_delay, mesh_listen, network, node_name, rate, region, size,
+    words,
+};
+pub use self::values::{Location, Origin};
 
 /// How one node runs. `--help` is the reference; every option has an environment variable.
 #[derive(Clone, Debug, Args)]
@@ -200,62 +209,6 @@ impl std::fmt::Debug for Secrets {
     }
 }
 
-/// Latitude and longitude in degrees.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Location {
-    /// North is positive.
-    pub latitude: f64,
-    /// East is positive.
-    pub longitude: f64,
-}
-
-impl FromStr for Location {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mistake = || format!("write latitude and longitude in degrees, such as 50.03,8.57, not {text:?}");
-        let (latitude, longitude) = text.split_once(',').ok_or_else(mistake)?;
-        let degrees = |text: &str| text.trim().parse::<f64>().map_err(|_| mistake());
-        let location = Self { latitude: degrees(latitude)?, longitude: degrees(longitude)? };
-        let on_earth = location.latitude.abs() <= 90.0 && location.longitude.abs() <= 180.0;
-        on_earth.then_some(location).ok_or_else(mistake)
-    }
-}
-
-/// Scheme and host with port, as a browser names them in `Origin`: no path, no default port, lower case.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Origin {
-    /// `https`, and with it `Secure` cookies.
-    pub secure: bool,
-    /// `example.org` or `example.org:8443`.
-    pub host: String,
-}
-
-impl FromStr for Origin {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mistake = || format!("write a scheme and a host, such as https://example.org, not {text:?}");
-        let lower = text.trim().to_ascii_lowercase();
-        let (secure, rest) = match lower.split_once("://") {
-            Some(("https", rest)) => (true, rest),
-            Some(("http", rest)) => (false, rest),
-            _ => return Err(mistake()),
-        };
-        let host = rest.strip_suffix('/').unwrap_or(rest);
-        let host = host.strip_suffix(if secure { ":443" } else { ":80" }).unwrap_or(host);
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-        let named = host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
-        (named && host.chars().all(allowed)).then(|| Self { secure, host: host.to_owned() }).ok_or_else(mistake)
-    }
-}
-
-impl std::fmt::Display for Origin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}://{}", if self.secure { "https" } else { "http" }, self.host)
-    }
-}
-
 impl Config {
     /// The region: as told, else Fly's, else `dev`.
     pub fn own_region(&self) -> Region {
@@ -324,87 +277,4 @@ pub fn one_line(error: &clap::Error) -> String {
     let mut lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
     let first = lines.next().unwrap_or("the command line can't be read").trim_start_matches("error: ").to_owned();
     lines.fold(first, |all, line| format!("{all} {line}"))
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "write an address and a port, such as 127.0.0.1:4000 or [::]:4000".to_owned())
-}
-
-fn region(text: &str) -> Result<Region, String> {
-    Region::new(text).ok_or_else(|| "write 1 to 16 lower-case letters, digits or -, such as yyz".to_owned())
-}
-
-fn node_name(text: &str) -> Result<NodeName, String> {
-    NodeName::new(text).ok_or_else(|| "write 1 to 64 bytes without a space".to_owned())
-}
-
-fn words(text: &str) -> Result<String, String> {
-    let fits = (1..=64).contains(&text.len()) && !text.chars().any(char::is_control);
-    fits.then(|| text.to_owned()).ok_or_else(|| "write 1 to 64 bytes, such as \"Frankfurt, Germany\"".to_owned())
-}
-
-fn mesh_address(text: &str) -> Result<String, String> {
-    let mistake = || "write quic/ (or tls/), a host and a port, such as quic/node1.example.org:7447".to_owned();
-    let rest = text.strip_prefix("quic/").or_else(|| text.strip_prefix("tls/")).ok_or_else(mistake)?;
-    let (host, port) = rest.rsplit_once(':').ok_or_else(mistake)?;
-    let fits = !host.is_empty() && host.len() <= 255 && !host.contains(char::is_whitespace);
-    (fits && port.parse::<u16>().is_ok()).then(|| text.to_owned()).ok_or_else(mistake)
-}
-
-fn mesh_listen(text: &str) -> Result<String, String> {
-    let mistake = "write quic/ (or tls/), a number and a port, such as quic/[::]:7447 or quic/0.0.0.0:7447";
-    let checked = mesh_address(text).map_err(|_| mistake.to_owned())?;
-    let (_, rest) = checked.split_once('/').ok_or(mistake)?;
-    let bare = rest.rsplit_once(':').map(|(host, port)| format!("[{host}]:{port}"));
-    let numeric = rest.parse::<SocketAddr>().is_ok() || bare.is_some_and(|bare| bare.parse::<SocketAddr>().is_ok());
-    numeric.then_some(checked).ok_or_else(|| mistake.to_owned())
-}
-
-fn mesh_delay(text: &str) -> Result<(String, Duration), String> {
-    let mistake = || "write a mesh address and milliseconds, such as quic/127.0.0.1:7448=45".to_owned();
-    let (address, ms) = text.rsplit_once('=').ok_or_else(mistake)?;
-    let ms: u64 = ms.parse().map_err(|_| mistake())?;
-    (ms <= 10_000).then(|| (address.to_owned(), Duration::from_millis(ms))).ok_or_else(mistake)
-}
-
-fn network(text: &str) -> Result<IpNet, String> {
-    text.parse::<IpNet>()
-        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
-        .map_err(|_| "write an address or a network, such as 10.0.0.0/8 or fd00::/8".to_owned())
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|count| *count >= 1).ok_or_else(|| "write a whole number of at least 1".to_owned())
-}
-
-fn rate(text: &str) -> Result<u32, String> {
-    text.parse().ok().filter(|count| *count >= 1).ok_or_else(|| "write a whole number of at least 1".to_owned())
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let mistake = || "write a time with its unit, such as 500ms, 3s or 2min".to_owned();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(mistake)?;
-    let (count, unit) = text.split_at(digits);
-    let count: u64 = count.parse().map_err(|_| mistake())?;
-    let ms = match unit {
-        "ms" => Some(count),
-        "s" => count.checked_mul(1_000),
-        "min" => count.checked_mul(60_000),
-        _ => None,
-    };
-    ms.filter(|ms| (1..=3_600_000).contains(ms)).map(Duration::from_millis).ok_or_else(mistake)
-}
-
-fn size(text: &str) -> Result<usize, String> {
-    let mistake = || "write a size with its unit, such as 16kb or 1mb".to_owned();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (count, unit) = text.split_at(digits);
-    let count: usize = count.parse().map_err(|_| mistake())?;
-    let bytes = match unit.to_ascii_lowercase().as_str() {
-        "b" => Some(count),
-        "kb" => count.checked_mul(1_024),
-        "mb" => count.checked_mul(1_024 * 1_024),
-        _ => None,
-    };
-    bytes.filter(|bytes| (1..=1 << 30).contains(bytes)).ok_or_else(mistake)
 }

@@ -20,7 +20,7 @@ use crate::mesh::{Mesh, MeshConfig};
 use crate::secret::{Purpose, Secret, random};
 use crate::store::{Kept, Store};
 use crate::views::Views;
-use crate::web::listen::{Listening, bind};
+use crate::web::listen::{self, Listening, bind};
 use crate::web::{Parts, Readiness, Web};
 
 /// After the last socket is closed, goodbye is repeated for 1 s; a node that needs much longer has failed.
@@ -77,6 +77,8 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let node = Node::new(settings, Arc::clone(&app), &records, kept.addresses, clock.now());
     let outlets = Outlets { hub: Arc::clone(&hub), views: Arc::clone(&views), store, mesh };
     let driver = tokio::spawn(Driver { node, clock, waiting, outlets }.run());
+    let connections = u32::try_from(listen::places(config.limits.connections)).unwrap_or(u32::MAX);
+    let places = Arc::new(Semaphore::new(connections as usize));
     let parts = Parts {
         sessions: Sessions::new(secret.keys(Purpose::Session), site.name),
         names: Arc::new(Names::new(secret.keys(Purpose::Names), site.name)),
@@ -84,10 +86,9 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         hub: Arc::clone(&hub),
         inputs: inputs.clone(),
         readiness: Arc::clone(&readiness),
+        places: Arc::clone(&places),
     };
     let router = Arc::new(Web::new(&config, app, &site, parts)).router();
-    let connections = u32::try_from(config.limits.connections).unwrap_or(u32::MAX);
-    let places = Arc::new(Semaphore::new(connections as usize));
     let (closing, closing_rx) = watch::channel(false);
     let header_within = config.limits.header_within;
     let listening = Listening { listener, router, header_within, places: Arc::clone(&places), closing: closing_rx };

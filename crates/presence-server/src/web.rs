@@ -19,7 +19,7 @@ use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use presence_core::{App, Input, Room, Visit};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
@@ -36,6 +36,9 @@ use crate::secret::random;
 use crate::views::Views;
 use crate::{Asset, Site, api};
 
+/// Places that sockets leave free at most.
+const RESERVE_MAX: usize = 64;
+
 /// What answers are made from. Nothing here is waited for.
 pub(crate) struct Web {
     app: Arc<dyn App>,
@@ -51,6 +54,9 @@ pub(crate) struct Web {
     inputs: mpsc::Sender<Input>,
     pub(crate) readiness: Arc<Readiness>,
     connections: AtomicU64,
+    places: Arc<Semaphore>,
+    /// So many places are kept from sockets, or a node full of them would look dead to whoever asks for its health.
+    reserve: usize,
 }
 
 /// What `Web` is built of, besides settings and site.
@@ -61,6 +67,7 @@ pub(crate) struct Parts {
     pub(crate) hub: Arc<Hub>,
     pub(crate) inputs: Inputs,
     pub(crate) readiness: Arc<Readiness>,
+    pub(crate) places: Arc<Semaphore>,
 }
 
 impl Web {
@@ -79,6 +86,8 @@ impl Web {
             inputs: parts.inputs.sockets,
             readiness: parts.readiness,
             connections: AtomicU64::new(1),
+            reserve: (parts.places.available_permits() / 10).min(RESERVE_MAX),
+            places: parts.places,
         }
     }
 

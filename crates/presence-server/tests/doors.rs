@@ -57,3 +57,16 @@ async fn an_address_holds_so_many_sockets_and_no_more() {
     drop(first);
     within(async || server.socket(&[]).await.ok()).await;
 }
+
+#[tokio::test]
+async fn a_node_full_of_sockets_still_answers_for_its_health() {
+    let server = TestServer::start("--connections 10").await;
+    let mut sockets = Vec::new();
+    while let Ok(socket) = server.socket(&[]).await {
+        sockets.push(socket);
+    }
+    assert!((8..10).contains(&sockets.len()), "{}", sockets.len());
+    let (status, body) = server.refused(&[]).await;
+    assert!(status == 503 && body.contains("full"), "{status} {body}");
+    assert_eq!(server.get("/readyz").await.status(), 200);
+}

@@ -7,6 +7,7 @@ mod common;
 mod doors;
 mod lifetime;
 mod limits;
+mod live;
 mod members;
 mod mesh;
 mod pages;

@@ -150,6 +150,10 @@ fn without_port_of(host: &str, secure: bool) -> &str {
 }
 
 fn is_loopback(host: &str) -> bool {
+    // The host goes into the page's policy: nothing that could end a rule there is a host.
+    if !host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']')) {
+        return false;
+    }
     let bracketed = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     let name = match bracketed {
         Some((inside, _)) => inside,
@@ -188,7 +192,15 @@ mod tests {
         for host in ["localhost:4000", "AMS.localhost:1", "127.0.0.1", "127.9.9.9:80", "[::1]:4000", "localhost"] {
             assert!(came(&rules, &[("host", host)], "10.0.0.1").is_some(), "{host}");
         }
-        for host in ["example.org", "localhost.example.org", "notlocalhost", "128.0.0.1", "", "[::2]:1"] {
+        for host in [
+            "example.org",
+            "a;script-src *.localhost",
+            "localhost.example.org",
+            "notlocalhost",
+            "128.0.0.1",
+            "",
+            "[::2]:1",
+        ] {
             assert!(came(&rules, &[("host", host)], "127.0.0.1").is_none(), "{host}");
         }
     }

@@ -24,6 +24,8 @@ const AGE_MAX: Duration = Duration::from_secs(300);
 const FAREWELL: Duration = Duration::from_secs(5);
 /// The address may still be held by the node that this one replaces.
 const TAKEN_FOR: Duration = Duration::from_secs(5);
+/// Disk, other nodes, whatever the runtime needs.
+const FILES_FOR_OTHERS: usize = 256;
 /// Largest head of a request.
 const HEAD_BYTES_MAX: usize = 32 * 1_024;
 
@@ -68,6 +70,21 @@ fn try_bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
+}
+
+/// How many connections there can be: as many as are wanted, but fewer than the system lets this process open files, so
+/// that the disk and other nodes are never out of reach.
+pub(crate) fn places(wanted: usize) -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let files = line.and_then(|line| line.split_whitespace().next()).and_then(|soft| soft.parse::<usize>().ok());
+    let most = files.map_or(usize::MAX, |files| files.saturating_sub(FILES_FOR_OTHERS).max(files / 2));
+    if most < wanted {
+        tracing::info!(
+            "the system lets this process open few files: it takes {most} connections instead of {wanted}; raise `ulimit -n`"
+        );
+    }
+    wanted.min(most)
 }
 
 /// What the accept loop was told.

@@ -13,6 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tungstenite::handshake::derive_accept_key;
 
+use super::came::Came;
 use super::crowd::Seat;
 use super::listen::{Peer, Place};
 use super::problem::Problem;
@@ -45,7 +46,7 @@ struct Ready {
 
 fn prepare(web: &Arc<Web>, request: &mut Request) -> Result<Ready, Problem> {
     let peer = request.extensions().get::<Peer>().cloned().expect("every connection says who it is");
-    let came = web.rules.judge(request.headers(), peer.address.ip())?;
+    let came = request.extensions().get::<Came>().cloned().expect("every request is judged first");
     let accept = accept_key(request)?;
     let headers = request.headers();
     let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
@@ -70,6 +71,9 @@ fn prepare(web: &Arc<Web>, request: &mut Request) -> Result<Ready, Problem> {
             StatusCode::SERVICE_UNAVAILABLE,
             "This node is about to stop. Connect again: another one will answer.",
         ));
+    }
+    if web.places.available_permits() < web.reserve {
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "This node is full. Try again, or somewhere else."));
     }
     let seat = web.crowd.seat(came.address).ok_or_else(|| {
         Problem::new(

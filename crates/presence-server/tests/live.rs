@@ -1,0 +1,118 @@
+//! One node, whole: who joins is counted, a click is drawn for everybody, and what was set outlives the node.
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::common::{SOON, Socket, TestServer, said, within};
+
+/// One open page: its cookie, its signed names, its socket.
+struct Tab {
+    socket: Socket,
+    user: String,
+    room: String,
+    cookie: String,
+}
+
+impl Tab {
+    /// Opens the page as a browser with this cookie does, or as a new one, and joins its room.
+    async fn open(server: &TestServer, cookie: Option<&str>) -> Self {
+        let sent: Vec<_> = cookie.iter().map(|cookie| ("cookie", *cookie)).collect();
+        let page = server.get_with("/", &sent).await;
+        let cookie = page.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let page = page.text().await.unwrap();
+        let socket = server.socket(&[("cookie", &cookie)]).await.unwrap();
+        let (room, own) = (said(&page, "room").to_owned(), said(&page, "own").to_owned());
+        let mut tab = Self { socket, user: said(&page, "user").to_owned(), room: room.clone(), cookie };
+        tab.subscribe(&json!({"channel": "CableReady::Stream", "identifier": room})).await;
+        tab.subscribe(&json!({"channel": "CableReady::Stream", "identifier": own})).await;
+        tab
+    }
+
+    async fn send(&mut self, command: &Value) {
+        self.socket.stream.send(Message::text(command.to_string())).await.unwrap();
+    }
+
+    async fn subscribe(&mut self, identifier: &Value) {
+        let identifier = identifier.to_string();
+        self.send(&json!({"command": "subscribe", "identifier": identifier})).await;
+        self.read(|frame| (frame["type"] == "confirm_subscription" && frame["identifier"] == identifier).then_some(()))
+            .await;
+    }
+
+    /// Clicks, and tells how that ended.
+    async fn click(&mut self, target: &str, value: &str) -> String {
+        let channel = json!({"channel": "StimulusReflex::Channel", "room": self.room});
+        self.subscribe(&channel).await;
+        let data = json!({"id": "1", "target": target, "attrs": {"data-value": value}, "url": "", "tabId": "1", "version": "3.5.5"});
+        self.send(&json!({"command": "message", "identifier": channel.to_string(), "data": data.to_string()})).await;
+        self.read(|frame| {
+            let name = &frame["message"]["operations"][0]["name"];
+            name.as_str().and_then(|name| name.strip_prefix("stimulus-reflex:")).map(str::to_owned)
+        })
+        .await
+    }
+
+    /// Waits until an element is drawn with this text.
+    async fn sees(&mut self, id: &str, text: &str) {
+        let html = format!("<p id=\"{id}\">{text}</p>");
+        self.read(|frame| {
+            let operations = frame["message"]["operations"].as_array()?;
+            operations.iter().any(|operation| operation["html"] == html.as_str()).then_some(())
+        })
+        .await;
+    }
+
+    async fn read<T>(&mut self, mut look: impl FnMut(&Value) -> Option<T>) -> T {
+        let reading = async {
+            loop {
+                let message = self.socket.stream.next().await.expect("the socket is open").unwrap();
+                if let Message::Text(text) = message
+                    && let Some(seen) = look(&serde_json::from_str(&text).unwrap())
+                {
+                    return seen;
+                }
+            }
+        };
+        tokio::time::timeout(SOON, reading).await.expect("it is sent soon")
+    }
+}
+
+async fn counts(server: &TestServer) -> (u64, u64) {
+    let room: Value = server.get("/api/v1/rooms/demo").await.json().await.unwrap();
+    (room["users"].as_u64().unwrap(), room["tabs"].as_u64().unwrap())
+}
+
+#[tokio::test]
+async fn a_click_is_drawn_for_everybody_and_who_is_there_is_counted() {
+    let server = TestServer::start("").await;
+    let mut first = Tab::open(&server, None).await;
+    first.sees("you", &first.user.clone()).await;
+    let mut second = Tab::open(&server, None).await;
+    first.sees("users", "2").await;
+    assert_eq!(first.click("Lamp#set", "on").await, "morph-nothing");
+    second.sees("lamp", "on").await;
+    assert_eq!(second.click("Lamp#smash", "").await, "morph-error");
+    assert_eq!(counts(&server).await, (2, 2));
+    let cookie = first.cookie.clone();
+    let _third = Tab::open(&server, Some(&cookie)).await;
+    first.sees("tabs", "2").await;
+    assert_eq!(counts(&server).await, (2, 3));
+    let page = server.get_with("/", &[("cookie", &cookie)]).await.text().await.unwrap();
+    assert_eq!((said(&page, "users"), said(&page, "tabs"), said(&page, "lamp")), ("2", "2", "Some(\"on\")"));
+    drop(second);
+    within(async || (counts(&server).await == (1, 2)).then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_was_set_is_on_the_page_of_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("--drain-over 10ms --data-dir {}", folder.path().display());
+    let server = TestServer::start(&line).await;
+    let mut tab = Tab::open(&server, None).await;
+    assert_eq!(tab.click("Lamp#set", "blue").await, "morph-nothing");
+    server.running.drain().await.unwrap();
+    let server = TestServer::start(&line).await;
+    let page = server.get("/").await.text().await.unwrap();
+    assert_eq!(said(&page, "lamp"), "Some(\"blue\")");
+}
