@@ -100,7 +100,7 @@ async fn a_click_is_drawn_for_everybody_and_who_is_there_is_counted() {
     assert_eq!(counts(&server).await, (2, 3));
     let page = server.get_with("/", &[("cookie", &cookie)]).await.text().await.unwrap();
     assert_eq!((said(&page, "users"), said(&page, "tabs"), said(&page, "lamp")), ("2", "2", "Some(\"on\")"));
-    drop(second);
+    second.socket.stream.close(None).await.unwrap();
     within(async || (counts(&server).await == (1, 2)).then_some(())).await;
 }
 
