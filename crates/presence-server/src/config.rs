@@ -25,7 +25,7 @@ pub struct Config {
     #[arg(long, env = "GP_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:4000", value_parser = address)]
     pub listen: SocketAddr,
 
-    /// The address that visitors use, https://example.org; repeatable. Without it only loopback hosts are served
+    /// The address that visitors use, scheme and host; repeatable. Without it only loopback hosts are served
     #[arg(long, env = "GP_PUBLIC_URL", value_name = "URL", value_delimiter = ',', value_parser = Origin::from_str)]
     pub public_url: Vec<Origin>,
 
@@ -45,8 +45,14 @@ pub struct Config {
     #[arg(long, env = "GP_NODE", value_name = "NAME", value_parser = node_name)]
     pub node: Option<NodeName>,
 
-    /// Where other nodes reach this one: quic/[::]:7447, or tls/... where UDP is blocked [default: a node alone]
-    #[arg(long, env = "GP_MESH_LISTEN", value_name = "ADDRESS", value_parser = mesh_listen)]
+    /// Where other nodes reach this one; none: a node alone.
+    #[arg(
+        long,
+        env = "GP_MESH_LISTEN",
+        value_name = "ADDRESS",
+        value_parser = mesh_listen,
+        help = "Where other nodes reach this one: quic/[::]:7447, or tls/... where UDP is blocked [default: a node alone]"
+    )]
     pub mesh_listen: Option<String>,
 
     /// That address as others reach it, a number or a name; repeatable [default: the listen address]
@@ -85,7 +91,7 @@ pub struct Config {
     #[arg(long, env = "GP_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
     pub trusted_proxy: Vec<IpNet>,
 
-    /// Who may open sockets besides our own origin, https://example.org; repeatable
+    /// Who may open sockets besides our own origin, scheme and host; repeatable
     #[arg(long, env = "GP_ALLOWED_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = Origin::from_str)]
     pub allowed_origin: Vec<Origin>,
 

@@ -71,7 +71,7 @@ impl Visit for Message {
     }
 }
 
-/// "Unable to connect to quic/192.0.2.7:7447! <reason>", with "configured peer" before the address at later tries.
+/// `Unable to connect to quic/192.0.2.7:7447! <reason>`, with "configured peer" before the address at later tries.
 fn remember(message: &str) {
     let rest = message.strip_prefix("Unable to connect to ").map(|r| r.strip_prefix("configured peer ").unwrap_or(r));
     let Some((address, reason)) = rest.and_then(|rest| rest.split_once("! ")) else { return };
