@@ -141,3 +141,81 @@ impl Pulse {
         (round_trip_ms <= by_hub_ms + 500).then(|| u32::try_from(round_trip_ms).unwrap_or(u32::MAX))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(ms: u64, woken_ms: u64) -> Moment {
+        Moment {
+            ms,
+            woken_ms,
+            round_ms: 250,
+            ping: Frame::text(""),
+            ping_every_ms: 3_000,
+            probe_every_ms: 10_000,
+            pong_within_ms: 25_000,
+            write_within_ms: 10_000,
+        }
+    }
+
+    /// Beats every 250 ms; what was due, and when.
+    fn beats(pulse: &mut Pulse, from_ms: u64, until_ms: u64, waits: bool) -> Vec<(u64, Due)> {
+        let times = (from_ms..until_ms).step_by(250);
+        times.map(|ms| (ms, pulse.beat(&moment(ms, 0), waits))).filter(|(_, due)| *due != Due::default()).collect()
+    }
+
+    #[test]
+    fn a_silent_browser_is_pinged_probed_and_given_up_after_25_s() {
+        let mut pulse = Pulse::new(0);
+        let due = beats(&mut pulse, 0, 26_000, false);
+        let probed: Vec<u64> = due.iter().filter(|(_, due)| due.probe.is_some()).map(|(ms, _)| *ms).collect();
+        assert_eq!(probed, [0, 10_000, 20_000]);
+        // A probe is no sign of life for the page's script: pings go on beside it.
+        assert!(due.iter().any(|(ms, due)| *ms == 2_750 && due.ping));
+        let closed: Vec<_> = due.iter().filter_map(|(ms, due)| due.close.map(|reason| (*ms, reason))).collect();
+        assert_eq!(closed.first(), Some(&(25_000, CloseReason::Unanswered)));
+    }
+
+    #[test]
+    fn any_pong_is_a_sign_of_life_and_the_right_one_tells_the_round_trip() {
+        let mut pulse = Pulse::new(0);
+        let probe = pulse.beat(&moment(0, 0), false).probe.unwrap();
+        assert_eq!(pulse.ponged(b"unasked", 24_000, Instant::now()), None);
+        assert!(beats(&mut pulse, 25_000, 48_000, false).iter().all(|(_, due)| due.close.is_none()));
+        assert_eq!(pulse.ponged(&probe, 48_000, Instant::now()), None, "an answer to an older ping");
+        let probe = pulse.beat(&moment(60_000, 0), false).probe.unwrap();
+        assert!(pulse.ponged(&probe, 60_010, Instant::now()).is_some_and(|ms| ms < 500));
+        assert_eq!(pulse.ponged(&probe, 60_010, Instant::now()), None, "answered already");
+    }
+
+    #[test]
+    fn a_browser_that_takes_nothing_for_10_s_is_closed_and_one_that_takes_a_little_is_not() {
+        let mut pulse = Pulse::new(0);
+        for begin_ms in (0..60_000).step_by(5_000) {
+            assert_eq!(beats(&mut pulse, begin_ms, begin_ms + 5_000, true), []);
+            pulse.took();
+        }
+        // Nothing waits any more: it has the time to answer a probe that a browser has that was just heard.
+        let due = beats(&mut pulse, 60_000, 65_000, false);
+        assert!(due.iter().all(|(_, due)| due.close.is_none()) && due[0].1.probe.is_some());
+        let due = beats(&mut pulse, 65_000, 75_500, true);
+        assert_eq!(due[0], (74_750, Due { close: Some(CloseReason::Stalled), ..Due::default() }));
+    }
+
+    #[test]
+    fn time_in_which_the_node_was_away_is_nobodys_fault_and_ends_with_a_ping() {
+        let clock = Clock::default();
+        clock.advance(Duration::from_secs(5));
+        let mut pulse = Pulse::new(clock.now_ms());
+        let probe = pulse.beat(&moment(clock.now_ms(), 0), false).probe.unwrap();
+        // Stopped for 40 s: the hub counts one.
+        let ms = clock.advance(Duration::from_secs(1));
+        let due = pulse.beat(&moment(ms, ms), false);
+        assert!(due.ping && due.close.is_none());
+        let late = Instant::now() + Duration::from_secs(40);
+        assert_eq!(pulse.ponged(&probe, ms, late), None, "no round trip of 40 s");
+        pulse.sent(ms);
+        assert!(!pulse.beat(&moment(ms + 250, ms), false).ping);
+    }
+}
