@@ -57,12 +57,13 @@ function links(node) {
 }
 
 async function noneTwice(nodes) {
+  // A dial that a busy machine was too slow for leaves a socket behind until QUIC's idle timeout of 30 s.
   await until("each node has one link to each other", () => {
     for (const node of nodes) {
       if (links(node) !== NODES - 1) throw new Error(`${node.name} holds ${links(node)} links`);
     }
     return true;
-  }, { within: 10_000, every: 100 });
+  }, { within: 40_000, every: 100 });
 }
 
 async function stop(nodes) {
@@ -76,7 +77,7 @@ const ways = {
 };
 
 for (const [way, peers] of Object.entries(ways)) {
-  test(`twelve nodes with ${way} hear each other in 8 s`, { timeout: STARTS * 60_000 }, async (t) => {
+  test(`twelve nodes with ${way} hear each other in 8 s`, { timeout: STARTS * 90_000 }, async (t) => {
     const hosts = Array.from({ length: NODES }, (_, place) => `127.0.0.${11 + place}`);
     const names = way === "a name for all" ? await ownNames(t, { [NAME]: hosts }) : {};
     for (let start = 1; start <= STARTS; start += 1) {
@@ -91,7 +92,7 @@ for (const [way, peers] of Object.entries(ways)) {
   });
 }
 
-test("twelve nodes with a name that grows while they start hear each other in 8 s", { timeout: STARTS * 60_000 }, async (t) => {
+test("twelve nodes with a name that grows while they start hear each other in 8 s", { timeout: STARTS * 90_000 }, async (t) => {
   for (let start = 1; start <= STARTS; start += 1) {
     const names = await ownNames(t);
     const { nodes, hosts } = await prepare(t, ways["a name for all"], names);

@@ -102,6 +102,7 @@ impl Links {
             }
             Err(reason) => {
                 Counts::count(&self.sink.counts().dials_failed);
+                tracing::debug!("no link to {address}: {reason}");
                 self.sink.send(Input::Dialled { address, result: Err(reason) }).await;
             }
         }
@@ -126,6 +127,7 @@ impl Links {
             Some(open) => open.insert(id, Arc::new(link)),
             None => return Err("this node is closing.".to_owned()),
         };
+        tracing::debug!(link.id = id.0, "reading from {address}");
         Ok((id, told))
     }
 
@@ -181,9 +183,10 @@ impl Links {
     }
 
     /// Closes one, beside everything else.
-    pub(super) fn hang_up(&self, link: LinkId) {
-        let taken = self.open.lock().expect("nothing panics under this lock").as_mut().and_then(|o| o.remove(&link));
+    pub(super) fn hang_up(&self, id: LinkId) {
+        let taken = self.open.lock().expect("nothing panics under this lock").as_mut().and_then(|o| o.remove(&id));
         if let Some(link) = taken {
+            tracing::debug!(link.id = id.0, "reading there no more");
             self.sink.runtime().spawn_blocking(move || link.close());
         }
     }
