@@ -14,6 +14,8 @@ use crate::wire::{self, Asked, Delta, Heartbeat, PAGE_BYTES, RowsAnswer, RowsAsk
 
 /// A hole that is older than this is asked for.
 const HOLE_MS: u64 = 500;
+/// The same for what a node that has left still holds.
+const HELD_AGAIN_MS: u64 = 150;
 /// Holes are asked for at slightly different moments by different nodes.
 const JITTER_MS: u64 = 200;
 /// A whole table of one node is asked for at most this often.
@@ -117,9 +119,9 @@ impl Copy {
         self.hole_ms.get_or_insert(now_ms.saturating_sub(HOLE_MS + JITTER_MS));
     }
 
-    fn due(&self, jitter_ms: u64, now_ms: u64) -> bool {
+    fn due(&self, wait_ms: u64, now_ms: u64) -> bool {
         let rested = self.asked_whole_ms.is_none_or(|asked_ms| now_ms.saturating_sub(asked_ms) >= WHOLE_MS);
-        let hole = self.hole_ms.is_some_and(|hole_ms| now_ms.saturating_sub(hole_ms) >= HOLE_MS + jitter_ms);
+        let hole = self.hole_ms.is_some_and(|hole_ms| now_ms.saturating_sub(hole_ms) >= wait_ms);
         self.fill.is_none() && now_ms >= self.not_before_ms && if self.known && !self.anew { hole } else { rested }
     }
 }
@@ -201,11 +203,15 @@ impl Node {
     pub(crate) fn fill_holes(&mut self, now: Now) {
         let busy: BTreeSet<NodeHash> =
             self.copies.values().filter_map(|copy| copy.fill.as_ref()).map(|fill| fill.from).collect();
-        let keys: Vec<TableKey> = self.copies.keys().copied().collect();
+        // Those that live come first: what is held runs out by itself.
+        let (held, living): (Vec<TableKey>, Vec<TableKey>) =
+            self.copies.keys().copied().partition(|key| self.held.contains_key(key));
+        let keys = living.into_iter().chain(held);
         let mut busy = busy;
         for key in keys {
             let jitter_ms = (key.node.0 ^ self.hash.0) % JITTER_MS;
-            if !self.copies[&key].due(jitter_ms, now.mono_ms) {
+            let wait_ms = if self.held.contains_key(&key) { 0 } else { HOLE_MS + jitter_ms };
+            if !self.copies[&key].due(wait_ms, now.mono_ms) {
                 continue;
             }
             let mut knowing = self.who_knows(key, now.mono_ms);
@@ -240,7 +246,8 @@ impl Node {
     fn begin_fill(&mut self, key: TableKey, from: NodeHash, now: Now) {
         let Some(copy) = self.copies.get_mut(&key) else { return };
         let after = if copy.known && !copy.anew { copy.whole } else { 0 };
-        copy.not_before_ms = now.mono_ms + HOLE_MS;
+        // What is held runs out soon: one after the other is asked until somebody knows all of it.
+        copy.not_before_ms = now.mono_ms + if self.held.contains_key(&key) { HELD_AGAIN_MS } else { HOLE_MS };
         copy.attempts += 1;
         copy.fill = Some(Fill {
             from,
@@ -307,6 +314,10 @@ impl Node {
                 self.held.insert(key, now.mono_ms);
             }
             (Some(held_ms), Some(region)) => self.hold(key, region, held_ms, now),
+            // It is not said there yet that this one has left.
+            (None, Some(region)) if self.held.contains_key(&key) => {
+                self.presence.open_table(key, region, Weight::Held);
+            }
             _ => {}
         }
         if let (Some(ends), Some(copy)) = (answer.ends, self.copies.get_mut(&key)) {

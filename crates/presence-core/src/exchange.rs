@@ -95,6 +95,7 @@ impl Node {
             fact.stamp.time_ms = fact.stamp.time_ms.saturating_sub(skew_ms).min(time_ms);
             fact.stamp.counter = fact.stamp.counter.saturating_add(order);
             fact.expires_ms = fact.stamp.time_ms.saturating_add(lasts_ms);
+            self.facts.take_off(&key);
             self.write_fact(&fact, now);
         }
     }

@@ -103,6 +103,7 @@ pub(crate) enum Merged {
 /// All facts.
 #[derive(Debug)]
 pub(crate) struct Facts {
+    own: NodeHash,
     digest: Digest,
     facts: BTreeMap<FactKey, Kept>,
     by_hash: BTreeMap<KeyHash, FactKey>,
@@ -116,8 +117,9 @@ pub(crate) struct Facts {
 pub(crate) const PARTS: usize = 256;
 
 impl Facts {
-    pub(crate) fn new(digest: Digest) -> Self {
+    pub(crate) fn new(own: NodeHash, digest: Digest) -> Self {
         Self {
+            own,
             digest,
             facts: BTreeMap::new(),
             by_hash: BTreeMap::new(),
@@ -136,7 +138,8 @@ impl Facts {
         }
         if let Some(known) = self.facts.get(&key)
             && known.fact.stamp >= fact.stamp
-            && known.fact.stamp.time_ms <= limit_ms
+            // What is stamped too far ahead gives way, but not what this node will stamp anew itself.
+            && (known.fact.stamp.time_ms <= limit_ms || known.fact.stamp.node == self.own)
         {
             return Merged::Known;
         }
@@ -177,7 +180,7 @@ impl Facts {
         off
     }
 
-    fn take_off(&mut self, key: &FactKey) -> Option<Kept> {
+    pub(crate) fn take_off(&mut self, key: &FactKey) -> Option<Kept> {
         let kept = self.facts.remove(key)?;
         self.by_hash.remove(&kept.hash);
         self.by_stamp.remove(&(kept.fact.stamp, kept.hash));

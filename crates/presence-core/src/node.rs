@@ -132,7 +132,7 @@ impl Node {
             outputs: Vec::new(),
             presence: Presence::new(digest),
             own: Own::new(key, now.mono_ms),
-            facts: Facts::new(digest),
+            facts: Facts::new(hash, digest),
             clock: Clock::new(hash, settings.incarnation),
             entries: 0,
             peers: BTreeMap::new(),
