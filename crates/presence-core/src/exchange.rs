@@ -45,6 +45,9 @@ impl Node {
         let Merged::Taken { key, displaced } = self.facts.merge(bytes, limit_ms, time_ms) else { return false };
         if let Some(kept) = self.facts.get(&key) {
             self.clock.see(kept.fact.stamp);
+            if kept.fact.stamp.time_ms > self.shown_limit_ms {
+                self.hidden.insert(key.clone());
+            }
             self.outputs.push(Output::Keep { key: kept.hash.to_vec(), record: Some(bytes.to_vec()) });
         }
         self.fact_changed(&key, now);
@@ -73,7 +76,8 @@ impl Node {
         for key in self.facts.expire(time_ms) {
             self.fact_gone(&key, now);
         }
-        let hidden = self.facts.keys_later_than(self.limit_ms(now));
+        self.shown_limit_ms = self.limit_ms(now);
+        let hidden = self.facts.keys_later_than(self.shown_limit_ms);
         self.redraw_hidden(hidden.iter().cloned().collect(), now);
         let own = |key: &FactKey| self.facts.get(key).is_some_and(|kept| kept.fact.stamp.node == self.hash);
         let ahead: Vec<FactKey> = hidden.into_iter().filter(own).collect();

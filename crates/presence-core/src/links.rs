@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::id::{LinkId, NodeHash, NodeName};
 use crate::input::{Now, Output, Urgency};
 use crate::node::Node;
-use crate::peer::{HEARS_MS, PEERS_MAX};
+use crate::peer::{HEARS_MS, Judged, PEERS_MAX};
 use crate::row::TableKey;
 use crate::wire::{self, Asked, Hello, HelloAnswer, Reachable, Sender};
 
 /// Configured addresses are tried again at least this often.
 const RETRY_CONFIGURED_MS: u64 = 5_000;
+/// Where a node was heard in the last minute it is tried again at least this often.
+const RETRY_LATELY_MS: u64 = 2_000;
 /// Addresses that we were told are tried again at least this often.
 const RETRY_TOLD_MS: u64 = 60_000;
 const RETRY_FIRST_MS: u64 = 250;
@@ -154,8 +156,20 @@ impl Node {
         }
     }
 
+    /// How long an address is left alone at the most: who was there lately is looked for more often.
+    fn longest_wait_ms(&self, address: &str) -> u64 {
+        let Some(entry) = self.addresses.get(address) else { return RETRY_TOLD_MS };
+        match entry.node.and_then(|node| self.peers.get(&node)).map(|peer| peer.state) {
+            Some(Judged::Live | Judged::Silent) => RETRY_LATELY_MS,
+            Some(Judged::Gone) => RETRY_CONFIGURED_MS,
+            _ if entry.configured => RETRY_CONFIGURED_MS,
+            _ => RETRY_TOLD_MS,
+        }
+    }
+
     /// A dial has ended.
     pub(crate) fn dialled(&mut self, address: String, result: Result<LinkId, String>, now: Now) {
+        let longest_ms = self.longest_wait_ms(&address);
         let id = match (self.addresses.get_mut(&address), result) {
             (Some(entry), Ok(id)) => {
                 (entry.dialling, entry.linked, entry.tries, entry.complained) = (false, true, 0, false);
@@ -167,7 +181,7 @@ impl Node {
             }
             (Some(entry), Err(reason)) => {
                 entry.dialling = false;
-                entry.back_off(now.mono_ms);
+                entry.back_off(longest_ms, now.mono_ms);
                 if entry.configured && !std::mem::replace(&mut entry.complained, true) {
                     self.tell(true, None, format!("Could not reach {address}: {reason} It is tried again."));
                 }
@@ -183,13 +197,14 @@ impl Node {
 
     fn hang_up(&mut self, id: LinkId, now_ms: u64, soon: bool) {
         let Some(link) = self.links.remove(&id) else { return };
+        let longest_ms = self.longest_wait_ms(&link.address);
         self.outputs.push(Output::HangUp { link: id });
         if let Some(address) = self.addresses.get_mut(&link.address) {
             address.linked = false;
             if soon {
                 address.due_ms = now_ms;
             } else {
-                address.back_off(now_ms);
+                address.back_off(longest_ms, now_ms);
             }
         }
     }
@@ -432,8 +447,7 @@ impl Node {
 }
 
 impl Address {
-    fn back_off(&mut self, now_ms: u64) {
-        let longest_ms = if self.configured { RETRY_CONFIGURED_MS } else { RETRY_TOLD_MS };
+    fn back_off(&mut self, longest_ms: u64, now_ms: u64) {
         let wait_ms = (RETRY_FIRST_MS << self.tries.min(10)).min(longest_ms);
         self.tries = self.tries.saturating_add(1);
         self.due_ms = now_ms + wait_ms;

@@ -14,7 +14,7 @@ use crate::input::{Input, Now, Output};
 use crate::leaving::Going;
 use crate::links::{Address, Link, Question};
 use crate::own::{Listens, Own, row_key};
-use crate::peer::{Beating, Path, Peer};
+use crate::peer::{Beating, Median, Path, Peer};
 use crate::presence::{Presence, Weight};
 use crate::room::{Place, RegionView};
 use crate::row::TableKey;
@@ -77,6 +77,8 @@ pub struct Node {
     pub(crate) held: BTreeMap<TableKey, u64>,
     /// Tables that have run out, and until when that is remembered.
     pub(crate) run_out: BTreeMap<TableKey, u64>,
+    /// The latest stamp that is shown: pages change with it only where it is renewed.
+    pub(crate) shown_limit_ms: u64,
     /// Facts that are not shown, since they are stamped too far ahead.
     pub(crate) hidden: BTreeSet<FactKey>,
     pub(crate) quotas: BTreeMap<NodeHash, (u64, u32)>,
@@ -104,8 +106,7 @@ pub struct Node {
     mesh_ms: Option<u64>,
 
     // Time.
-    /// The median of the others' clocks, and when it was so.
-    pub(crate) median: Option<(u64, u64)>,
+    pub(crate) median: Option<Median>,
     pub(crate) started_ms: u64,
     pub(crate) started_wall_ms: u64,
     ticked_ms: u64,
@@ -139,6 +140,7 @@ impl Node {
             copies: BTreeMap::new(),
             held: BTreeMap::new(),
             run_out: BTreeMap::new(),
+            shown_limit_ms: now.wall_ms.saturating_add(facts::FUTURE_MS),
             hidden: BTreeSet::new(),
             quotas: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -182,7 +184,9 @@ impl Node {
         if let Some(newest) = self.facts.newest() {
             self.clock.see(newest);
             // It was believed once. A clock that is slow must not hide it from a node that starts alone.
-            self.median = (newest.time_ms > now.wall_ms).then_some((newest.time_ms, now.mono_ms));
+            let believed = Median { wall_ms: newest.time_ms, at_ms: now.mono_ms, clocks: 1 };
+            self.median = (newest.time_ms > now.wall_ms).then_some(believed);
+            self.shown_limit_ms = self.shown_limit_ms.max(newest.time_ms);
         }
         for room in self.facts.rooms() {
             self.drawing.open(&room, now.mono_ms);
@@ -391,7 +395,7 @@ impl Node {
             here: &self.settings.region,
             digest: self.settings.digest,
             time_ms: self.time_ms(now),
-            limit_ms: self.limit_ms(now),
+            limit_ms: self.shown_limit_ms,
         };
         self.drawing.draw(&source, now.mono_ms, &mut self.outputs);
     }

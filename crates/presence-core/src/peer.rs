@@ -25,6 +25,8 @@ const HEARTBEAT_GAP_MS: u64 = 200;
 pub(crate) const PEERS_MAX: usize = 256;
 /// How many peers' heartbeats are echoed in each of ours.
 const ECHOES: usize = 8;
+/// How long it is remembered what more clocks said than are heard now.
+const MEDIAN_MS: u64 = 600_000;
 /// A clock further ahead of the others' than this is not believed.
 const CLOCK_MS: u64 = 5_000;
 
@@ -48,6 +50,15 @@ pub(crate) struct Peer {
     pub(crate) beat_bytes: Vec<u8>,
     pub(crate) round_trip_ms: Option<u32>,
     pub(crate) exchanged_ms: Option<u64>,
+}
+
+/// What most clocks said, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Median {
+    pub(crate) wall_ms: u64,
+    pub(crate) at_ms: u64,
+    /// How many were heard.
+    pub(crate) clocks: usize,
 }
 
 /// How a peer is judged.
@@ -347,18 +358,28 @@ impl Node {
         }
     }
 
-    /// The lower median of the clocks that are heard; while nobody is heard, the last one, going on.
+    /// The lower median of the clocks that are heard. While fewer are heard than lately it is the one of then, going
+    /// on: a single peer with a wrong clock must not lead astray who has lost sight of all others.
     fn median_ms(&self, now: Now) -> Option<u64> {
+        let (clocks, heard) = self.clocks(now);
+        let lately = self.median.filter(|median| median.clocks > clocks && now.mono_ms - median.at_ms < MEDIAN_MS);
+        lately.map(|median| median.wall_ms + (now.mono_ms - median.at_ms)).or(heard)
+    }
+
+    fn clocks(&self, now: Now) -> (usize, Option<u64>) {
         let live = self.peers.values().filter(|peer| matches!(peer.state, Judged::Live | Judged::Draining));
         let mut clocks: Vec<u64> = live.map(|peer| peer.wall_ms(now.mono_ms)).collect();
         clocks.sort_unstable();
-        let heard = clocks.len().checked_sub(1).map(|last| clocks[last / 2]);
-        heard.or_else(|| self.median.map(|(median_ms, at_ms)| median_ms + now.mono_ms.saturating_sub(at_ms)))
+        (clocks.len(), clocks.len().checked_sub(1).map(|last| clocks[last / 2]))
     }
 
-    /// Keeps what the others' clocks say for when none is heard.
+    /// Keeps what the others' clocks say for when fewer of them are heard.
     pub(crate) fn remember_median(&mut self, now: Now) {
-        self.median = self.median_ms(now).map(|median_ms| (median_ms, now.mono_ms));
+        let (clocks, heard) = self.clocks(now);
+        let worse = self.median.is_some_and(|median| median.clocks > clocks && now.mono_ms - median.at_ms < MEDIAN_MS);
+        if let Some(wall_ms) = heard.filter(|_| !worse) {
+            self.median = Some(Median { wall_ms, at_ms: now.mono_ms, clocks });
+        }
     }
 
     /// The latest stamp that is believed.

@@ -37,7 +37,6 @@ pub(crate) struct Click {
     pub(crate) parent: String,
     pub(crate) host: usize,
     pub(crate) life: u64,
-    pub(crate) at: u64,
 }
 
 #[derive(Default)]
@@ -142,22 +141,22 @@ impl Tabs {
         vec![(serving, served), (host, Input::Disconnected { connection, ended: Ended::Closed })]
     }
 
-    pub(crate) fn click(&mut self, id: u64, life: u64, now: u64) -> Option<(usize, Input)> {
+    pub(crate) fn click(&mut self, id: u64, life: u64) -> Option<(usize, Input)> {
         let name = format!("c{}", self.number());
         let tab = self.tabs.get(&id)?;
         let At::Host(host) = tab.at else { return None };
         let parent = tab.page.get("bulb").cloned().unwrap_or_default();
         let input = clicked(tab, "Bulb#set", &name);
-        self.clicks.insert(name, Click { parent, host, life, at: now });
+        self.clicks.insert(name, Click { parent, host, life });
         Some((host, input))
     }
 
-    pub(crate) fn say(&mut self, id: u64, life: u64, now: u64) -> Option<(usize, Input)> {
+    pub(crate) fn say(&mut self, id: u64, life: u64) -> Option<(usize, Input)> {
         let name = format!("h{}", self.number());
         let tab = self.tabs.get(&id)?;
         let At::Host(host) = tab.at else { return None };
         let input = clicked(tab, "Wall#say", &name);
-        self.said.insert(name, Click { parent: String::new(), host, life, at: now });
+        self.said.insert(name, Click { parent: String::new(), host, life });
         Some((host, input))
     }
 

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use presence_core::{
-    ConnectionId, Input, LinkId, MeshView, Node, NodeHash, NodeName, Now, Output, Place, Region, Room, RoomView,
-    Settings, UserId,
+    Input, LinkId, MeshView, Node, NodeHash, NodeName, Now, Output, Place, Region, Room, RoomView, Settings, UserId,
 };
 
 use crate::app::{Bulb, sha256};
@@ -92,6 +91,8 @@ pub(crate) struct World {
     /// (reader, publisher) pairs between which nothing arrives at the reader.
     pub(crate) cut: BTreeSet<(usize, usize)>,
     pub(crate) tabs: Tabs,
+    /// When the last node left on purpose.
+    pub(crate) drained: Option<u64>,
     pub(crate) seeds: Vec<usize>,
     pub(crate) notices: Vec<String>,
     events: BTreeMap<(u64, u64), Event>,
@@ -131,6 +132,7 @@ impl World {
             weather: CALM,
             cut: BTreeSet::new(),
             tabs: Tabs::default(),
+            drained: None,
             seeds: vec![0],
             notices: Vec::new(),
             events: BTreeMap::new(),
@@ -201,6 +203,7 @@ impl World {
     pub(crate) fn drain(&mut self, index: usize) {
         if self.up(index) && !self.hosts[index].draining {
             self.hosts[index].draining = true;
+            self.drained = Some(self.now);
             self.deliver(index, Input::Drained);
             self.tabs.drained(index, self.now, &mut self.chance);
         }
@@ -420,11 +423,6 @@ impl World {
                 None => host.disk.remove(&key),
             };
         }
-    }
-
-    pub(crate) fn new_connection(&mut self) -> ConnectionId {
-        self.numbers += 1;
-        ConnectionId(self.numbers)
     }
 }
 
