@@ -20,7 +20,7 @@ test: ## everything that CI runs; installs what the tests need first
 	node scripts/test.mjs
 
 sim: ## the simulator: many seeds, or one replayed with SEED=42
-	SEED=$(SEED) cargo test --release -p presence-demo --test simulation -- --nocapture
+	$(if $(SEED),SEED=$(SEED) )cargo test --release -p presence-core --test all worlds -- --nocapture
 
 bench: ## how long a click takes from region to region
 	scripts/prepare.sh

@@ -85,6 +85,7 @@ if (!only || only === "rust" || only === "browsers") {
 }
 if (!only || only === "rust") {
   await run("rust tests", "cargo", ["test", "--release", "--workspace", "--no-fail-fast"], { eachLine: countCargo });
+  await run("planted faults", "cargo", ["test", "--release", "-p", "presence-core", "--features", "planted", "--test", "planted", "every"], { eachLine: countCargo });
 }
 if (!only || only === "browsers") {
   // Tests that measure time have the machine to themselves; the others mostly wait.

@@ -5,6 +5,7 @@
 use minicbor::{Decode, Encode};
 
 use crate::id::NodeHash;
+use crate::planted::{Fault, planted};
 
 /// The moment of a write. Ordered by time, then counter, then author; no two writes have the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
@@ -51,6 +52,9 @@ impl Clock {
 
     /// Takes note of somebody's stamp: what is stamped here from now on is later.
     pub(crate) fn see(&mut self, stamp: Stamp) {
+        if planted(Fault::BlindClock) {
+            return;
+        }
         (self.time_ms, self.counter) = (self.time_ms, self.counter).max((stamp.time_ms, stamp.counter));
     }
 

@@ -8,6 +8,7 @@ use crate::input::{Now, Urgency};
 use crate::links::Question;
 use crate::node::Node;
 use crate::peer::{Judged, Path};
+use crate::planted::{Fault, planted};
 use crate::presence::Weight;
 use crate::row::{Removed, Row, RowKey, Table, TableKey};
 use crate::wire::{self, Asked, Delta, Heartbeat, PAGE_BYTES, RowsAnswer, RowsAsked, Said, Sender};
@@ -78,7 +79,9 @@ struct Fill {
 impl Copy {
     fn heard(&mut self, after: u64, upto: u64, now_ms: u64) {
         self.target = self.target.max(upto);
-        if after > self.whole && self.ahead.len() < AHEAD_MAX {
+        if planted(Fault::HolesSkipped) {
+            self.advance(upto);
+        } else if after > self.whole && self.ahead.len() < AHEAD_MAX {
             self.ahead.push((after, upto));
             self.ahead.sort_unstable();
         } else if after <= self.whole {
@@ -172,7 +175,7 @@ impl Node {
         }
         for removed in removed {
             let newer = self.presence.table(key).is_some_and(|table| removed.number > table.number(&removed.key));
-            if removed.number > floor && newer {
+            if removed.number > floor && newer && !planted(Fault::RemovalsIgnored) {
                 self.presence.remove(key, *removed, now.mono_ms);
             }
         }

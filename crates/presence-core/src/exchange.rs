@@ -10,6 +10,7 @@ use crate::id::NodeHash;
 use crate::input::{Now, Output, Urgency};
 use crate::links::Question;
 use crate::node::Node;
+use crate::planted::{Fault, planted};
 use crate::wire::{
     self, Asked, Bundle, Fetch, Heartbeat, PAGE_BYTES, PartsAnswer, PartsAsked, Said, Stamped, StampsAnswer,
     StampsAsked,
@@ -66,6 +67,7 @@ impl Node {
     fn fact_changed(&mut self, key: &FactKey, now: Now) {
         match key.entry {
             Some(_) => self.drawing.logged(&key.room, &key.key, now.mono_ms),
+            None if planted(Fault::UndrawnRegister) => {}
             None => self.drawing.set(&key.room, &key.key, now.mono_ms),
         }
     }
@@ -81,7 +83,7 @@ impl Node {
         self.redraw_hidden(hidden.iter().cloned().collect(), now);
         let own = |key: &FactKey| self.facts.get(key).is_some_and(|kept| kept.fact.stamp.node == self.hash);
         let ahead: Vec<FactKey> = hidden.into_iter().filter(own).collect();
-        if ahead.is_empty() {
+        if ahead.is_empty() || planted(Fault::NotStampedAnew) {
             return;
         }
         self.tell(
@@ -125,7 +127,8 @@ impl Node {
     pub(crate) fn compare_facts(&mut self, hash: NodeHash, beat: &Heartbeat, now: Now) {
         let Some(peer) = self.peers.get(&hash) else { return };
         let lately = peer.exchanged_ms.is_some_and(|at_ms| now.mono_ms.saturating_sub(at_ms) < EXCHANGE_MS);
-        if lately
+        if planted(Fault::NothingHeals)
+            || lately
             || !peer.heard_directly(now.mono_ms)
             || self.facts.root(beat.cut_ms, beat.cut_ms).to_be_bytes() == beat.facts_root
         {

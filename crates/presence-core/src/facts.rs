@@ -8,6 +8,7 @@ use minicbor::{Decode, Encode};
 
 use crate::clock::Stamp;
 use crate::id::{Digest, NodeHash, Region, Room, UserId};
+use crate::planted::{Fault, planted};
 
 /// Largest value in bytes: binds the author.
 pub(crate) const VALUE_BYTES_MAX: usize = 4 * 1024;
@@ -137,7 +138,7 @@ impl Facts {
             return Merged::Refused;
         }
         if let Some(known) = self.facts.get(&key)
-            && known.fact.stamp >= fact.stamp
+            && ((known.fact.stamp >= fact.stamp) != (planted(Fault::OldestWins) && known.fact.stamp != fact.stamp))
             // What is stamped too far ahead gives way, but not what this node will stamp anew itself.
             && (known.fact.stamp.time_ms <= limit_ms || known.fact.stamp.node == self.own)
         {

@@ -4,6 +4,7 @@ use crate::id::NodeHash;
 use crate::input::{Now, Output};
 use crate::node::Node;
 use crate::peer::{Judged, Path};
+use crate::planted::{Fault, planted};
 use crate::presence::Weight;
 use crate::row::TableKey;
 use crate::wire::{Leaving, Said, Sender};
@@ -134,7 +135,7 @@ impl Node {
     pub(crate) fn end_held(&mut self, now: Now) {
         let over: Vec<TableKey> =
             self.held.iter().filter(|(_, until_ms)| **until_ms <= now.mono_ms).map(|(key, _)| *key).collect();
-        for key in over {
+        for key in over.into_iter().filter(|_| !planted(Fault::EndlessHold)) {
             self.held.remove(&key);
             self.run_out.insert(key, now.mono_ms + RUN_OUT_MS);
             self.presence.drop_table(key);

@@ -15,6 +15,7 @@ use crate::leaving::Going;
 use crate::links::{Address, Link, Question};
 use crate::own::{Listens, Own, row_key};
 use crate::peer::{Beating, Median, Path, Peer};
+use crate::planted::{Fault, planted};
 use crate::presence::{Presence, Weight};
 use crate::room::{Place, RegionView};
 use crate::row::TableKey;
@@ -475,7 +476,7 @@ impl Node {
             return Err(format!("A room may hold {} facts at most.", facts::KEYS_MAX));
         }
         let entry = (cap > 0).then(|| {
-            self.entries += 1;
+            self.entries += u64::from(!planted(Fault::OneEntry));
             EntryId { node: self.hash, incarnation: self.settings.incarnation, count: self.entries }
         });
         let stamp = self.stamp(now);
@@ -533,6 +534,7 @@ impl Away {
     /// Who has ended before its join was handled does not join.
     fn unpark_ended(&mut self, ended: &Input) {
         self.parked.retain(|parked| match (parked, ended) {
+            _ if planted(Fault::GhostJoins) => true,
             (
                 Input::Joined { connection, .. } | Input::Listened { connection, .. },
                 Input::Disconnected { connection: gone, .. },

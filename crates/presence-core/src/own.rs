@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{ConnectionId, Room, RoomHash, SubscriptionId, UserId};
 use crate::input::Ended;
+use crate::planted::{Fault, planted};
 use crate::presence::Presence;
 use crate::row::{NOBODY, Removed, Row, RowKey, TableKey, Took};
 
@@ -294,7 +295,7 @@ impl Own {
             }
             let Some(row) = self.rows.get_mut(&key).filter(|_| !self.drained) else { continue };
             let before = row.lingering.len();
-            row.lingering.retain(|linger| linger.until_ms > now_ms);
+            row.lingering.retain(|linger| linger.until_ms > now_ms || planted(Fault::EndlessLinger));
             if row.lingering.len() != before {
                 self.write(key, presence, now_ms);
             }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::id::{NodeHash, NodeName, Region};
 use crate::input::{Notice, Now, Output, Urgency};
 use crate::node::Node;
+use crate::planted::{Fault, planted};
 use crate::presence::Weight;
 use crate::room::{MeshView, NodeView, Place, RegionState, RegionView};
 use crate::row::TableKey;
@@ -274,7 +275,7 @@ impl Node {
 
     /// A higher incarnation replaces the rows of a lower one, except those that are held.
     fn replaced(&mut self, key: TableKey) {
-        if !self.held.contains_key(&key) {
+        if !self.held.contains_key(&key) && !planted(Fault::OldIncarnationStays) {
             self.presence.drop_table(key);
             self.copies.remove(&key);
         }

@@ -23,7 +23,7 @@ struct Clocks {
     jumps: bool,
 }
 
-fn storm(seed: u64) -> World {
+pub(crate) fn storm(seed: u64) -> World {
     let mut world = World::new(seed, &REGIONS);
     world.seeds = if world.chance.one_in(2) { vec![0, 1, 2, 3, 4] } else { vec![0] };
     let clocks = Clocks {
@@ -188,7 +188,7 @@ fn view(world: &World, host: usize) -> &RoomView {
 }
 
 /// All pages agree within 5 s of calm; when all has run out they show what is true.
-fn settles(world: &mut World, seed: u64) {
+pub(crate) fn settles(world: &mut World, seed: u64) {
     for host in 0..REGIONS.len() {
         world.tabs.open(200 + u8::try_from(host).expect("small"), host, world.now);
     }

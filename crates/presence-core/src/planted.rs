@@ -1,0 +1,70 @@
+//! Faults that a test can plant, to show that the simulator finds them. No build that ships has any.
+
+/// One mistake that somebody might make.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// Of two writes the earlier one wins.
+    OldestWins,
+    /// A clock takes no notice of stamps that it sees.
+    BlindClock,
+    /// A hole in the sequence is taken for nothing missed.
+    HolesSkipped,
+    /// Removed rows of others stay.
+    RemovalsIgnored,
+    /// What has lingered long enough goes on lingering.
+    EndlessLinger,
+    /// What is held goes on being held.
+    EndlessHold,
+    /// A restarted node's old rows stay.
+    OldIncarnationStays,
+    /// Who has ended before its join was handled joins all the same.
+    GhostJoins,
+    /// All entries of a log have one id.
+    OneEntry,
+    /// Facts are never compared.
+    NothingHeals,
+    /// A register that another region has set is not drawn.
+    UndrawnRegister,
+    /// What was stamped by a clock that ran ahead is not stamped anew.
+    NotStampedAnew,
+}
+
+/// All of them.
+#[cfg(feature = "planted")]
+pub const FAULTS: [Fault; 12] = [
+    Fault::OldestWins,
+    Fault::BlindClock,
+    Fault::HolesSkipped,
+    Fault::RemovalsIgnored,
+    Fault::EndlessLinger,
+    Fault::EndlessHold,
+    Fault::OldIncarnationStays,
+    Fault::GhostJoins,
+    Fault::OneEntry,
+    Fault::NothingHeals,
+    Fault::UndrawnRegister,
+    Fault::NotStampedAnew,
+];
+
+#[cfg(feature = "planted")]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
+}
+
+/// Plants a fault in all nodes of this thread, or takes it out.
+#[cfg(feature = "planted")]
+pub fn plant(fault: Option<Fault>) {
+    PLANTED.set(fault);
+}
+
+/// Whether this fault is planted: never, in a build that ships.
+#[cfg(feature = "planted")]
+pub(crate) fn planted(fault: Fault) -> bool {
+    PLANTED.get() == Some(fault)
+}
+
+/// Whether this fault is planted: never, in a build that ships.
+#[cfg(not(feature = "planted"))]
+pub(crate) const fn planted(_: Fault) -> bool {
+    false
+}
