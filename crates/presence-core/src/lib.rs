@@ -20,7 +20,8 @@ mod links;
 mod node;
 mod own;
 mod peer;
-mod planted;
+#[doc(hidden)]
+pub mod planted;
 mod presence;
 mod room;
 mod round;
@@ -35,8 +36,3 @@ pub use id::{
 pub use input::{Ended, Input, Notice, Now, Output, Urgency};
 pub use node::{Node, Settings};
 pub use room::{Entry, MeshView, NodeView, Place, RegionState, RegionView, RoomView};
-
-/// Faults to plant, for the test of the simulator.
-#[cfg(feature = "planted")]
-#[doc(hidden)]
-pub use planted::{FAULTS, Fault, plant};

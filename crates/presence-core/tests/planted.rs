@@ -11,7 +11,7 @@ mod tabs;
 #[path = "all/world.rs"]
 mod world;
 
-use presence_core::{FAULTS, Fault, plant};
+use presence_core::planted::{FAULTS, Fault, plant};
 
 const SEEDS: u64 = 150;
 
