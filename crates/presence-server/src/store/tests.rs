@@ -136,3 +136,16 @@ impl Store {
         self.queue.is_written(key)
     }
 }
+
+#[test]
+fn what_comes_and_goes_while_the_disk_takes_nothing_leaves_nothing_behind() {
+    let queue = Queue::new(std::iter::once(b"old".to_vec()).collect());
+    queue.put(b"new".to_vec(), Some(b"1".to_vec()));
+    let failed = queue.take().unwrap();
+    queue.put(b"new".to_vec(), None);
+    queue.put(b"old".to_vec(), None);
+    queue.close();
+    assert!(queue.put_back(failed, RETRY), "nobody tries again once it is closed");
+    let waiting: Vec<_> = queue.take().unwrap().records.into_iter().collect();
+    assert_eq!(waiting, [(b"old".to_vec(), None)], "only what is on disk must be taken off");
+}
