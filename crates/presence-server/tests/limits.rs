@@ -14,23 +14,36 @@ use crate::common::{SOON, TestServer, said, within};
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-async fn next(stream: &mut Stream) -> Message {
-    let message = tokio::time::timeout(SOON, stream.next()).await;
-    message.expect("a frame comes").expect("the socket is open").expect("the frame is right")
+/// The next message with text of which that can be made.
+async fn wanted<T>(stream: &mut Stream, mut of: impl FnMut(&Value) -> Option<T>) -> T {
+    let next = async {
+        loop {
+            let message = stream.next().await.expect("the socket is open").expect("the frame is right");
+            if let Message::Text(text) = message
+                && let Some(wanted) = of(&serde_json::from_str(&text).unwrap())
+            {
+                return wanted;
+            }
+        }
+    };
+    tokio::time::timeout(SOON, next).await.expect("what is wanted comes")
 }
 
-async fn next_json(stream: &mut Stream) -> Value {
-    loop {
-        if let Message::Text(text) = next(stream).await {
-            return serde_json::from_str(&text).unwrap();
+async fn close_code(stream: &mut Stream) -> u16 {
+    let next = async {
+        loop {
+            if let Message::Close(frame) = stream.next().await.expect("the socket is open").unwrap() {
+                return frame.unwrap().code.into();
+            }
         }
-    }
+    };
+    tokio::time::timeout(SOON, next).await.expect("a close frame comes")
 }
 
 async fn subscribe(stream: &mut Stream, key: &str) {
     let command = json!({"command": "subscribe", "identifier": key});
     stream.send(Message::Text(command.to_string().into())).await.unwrap();
-    while next_json(stream).await["type"] != "confirm_subscription" {}
+    wanted(stream, |frame| (frame["type"] == "confirm_subscription").then_some(())).await;
 }
 
 /// A socket that joined the page's room, and its key for clicks.
@@ -60,14 +73,9 @@ async fn a_frame_of_16_kib_passes_and_one_byte_more_closes_with_1009() {
     let (mut stream, key) = tab(&server).await;
     stream.send(Message::Text("x".repeat(16_384).into())).await.unwrap();
     stream.send(click(&key, 1, "on")).await.unwrap();
-    while next_json(&mut stream).await["identifier"] != *key {}
+    wanted(&mut stream, |frame| (frame["identifier"] == *key).then_some(())).await;
     stream.send(Message::Text("x".repeat(16_385).into())).await.unwrap();
-    let code = loop {
-        if let Message::Close(frame) = next(&mut stream).await {
-            break u16::from(frame.unwrap().code);
-        }
-    };
-    assert_eq!(code, 1009);
+    assert_eq!(close_code(&mut stream).await, 1009);
 }
 
 #[tokio::test]
@@ -81,12 +89,15 @@ async fn the_41st_click_of_a_burst_is_halted_and_none_is_met_with_silence() {
     let mut halted = Vec::new();
     let mut done = 0;
     while done + halted.len() < 41 {
-        let frame = next_json(&mut stream).await;
-        let operation = &frame["message"]["operations"][0];
-        match operation["name"].as_str() {
-            Some("stimulus-reflex:morph-nothing") => done += 1,
-            Some("stimulus-reflex:morph-halted") => halted.push(operation["reflexId"].clone()),
-            _ => {}
+        let (name, id) = wanted(&mut stream, |frame| {
+            let operation = &frame["message"]["operations"][0];
+            Some((operation["name"].as_str()?.to_owned(), operation["reflexId"].clone()))
+        })
+        .await;
+        match name.as_str() {
+            "stimulus-reflex:morph-nothing" => done += 1,
+            "stimulus-reflex:morph-halted" => halted.push(id),
+            _ => panic!("{name}"),
         }
     }
     assert_eq!((done, halted), (40, vec![json!("41")]));
@@ -141,7 +152,7 @@ async fn a_browser_that_does_not_read_is_closed_while_all_others_get_everything(
         clicking.send(click(&key, count, &value)).await.unwrap();
         let seen = format!(">{count} x");
         for stream in watching.iter_mut().chain([&mut clicking]) {
-            while !next_json(stream).await.to_string().contains(&seen) {}
+            wanted(stream, |frame| frame.to_string().contains(&seen).then_some(())).await;
         }
         assert!(begun.elapsed() < Duration::from_secs(30), "it is closed");
     }

@@ -238,21 +238,22 @@ impl Tab {
 
     /// Receives up to and with the frame that is waited for.
     async fn until(&mut self, mut found: impl FnMut(&Value) -> bool) {
-        loop {
-            let message = tokio::time::timeout(SOON, self.socket.stream.next()).await;
-            let Message::Text(text) = message.expect("a frame comes").expect("the socket is open").unwrap() else {
-                continue;
-            };
-            let frame: Value = serde_json::from_str(&text).unwrap();
-            if frame["type"] == "ping" {
-                continue;
+        let last = async {
+            loop {
+                let message = self.socket.stream.next().await.expect("the socket is open").unwrap();
+                let Message::Text(text) = message else { continue };
+                let frame: Value = serde_json::from_str(&text).unwrap();
+                if frame["type"] == "ping" {
+                    continue;
+                }
+                let last = found(&frame);
+                self.received.push(frame);
+                if last {
+                    return;
+                }
             }
-            let last = found(&frame);
-            self.received.push(frame);
-            if last {
-                return;
-            }
-        }
+        };
+        tokio::time::timeout(SOON, last).await.expect("the frame comes");
     }
 }
 

@@ -65,13 +65,15 @@ impl Place {
 
     /// The next input that is not about a round trip.
     async fn input(&mut self) -> Input {
-        loop {
-            let input = tokio::time::timeout(Duration::from_secs(10), self.happened.recv()).await;
-            match input.expect("something happens").expect("the hub is there") {
-                Input::Ponged { .. } => {}
-                input => return input,
+        let next = async {
+            loop {
+                match self.happened.recv().await.expect("the hub is there") {
+                    Input::Ponged { .. } => {}
+                    input => return input,
+                }
             }
-        }
+        };
+        tokio::time::timeout(Duration::from_secs(10), next).await.expect("something happens")
     }
 
     fn room_key(&self, name: &str) -> String {
@@ -104,15 +106,17 @@ impl Browser {
 
     /// The next frame with text, but for pings.
     async fn next(&mut self) -> Value {
-        loop {
-            let message = tokio::time::timeout(Duration::from_secs(10), self.stream.next()).await;
-            if let Message::Text(text) = message.expect("a frame comes").expect("the socket is open").unwrap() {
-                let frame: Value = serde_json::from_str(&text).unwrap();
-                if frame["type"] != "ping" {
-                    return frame;
+        let next = async {
+            loop {
+                if let Message::Text(text) = self.stream.next().await.expect("the socket is open").unwrap() {
+                    let frame: Value = serde_json::from_str(&text).unwrap();
+                    if frame["type"] != "ping" {
+                        return frame;
+                    }
                 }
             }
-        }
+        };
+        tokio::time::timeout(Duration::from_secs(10), next).await.expect("a frame comes")
     }
 
     async fn confirmed(&mut self, key: &str) {
