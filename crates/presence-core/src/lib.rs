@@ -7,16 +7,20 @@
 //! others, is drawn by the code that reacts to a changed fact ([`App::render`]).
 
 mod app;
+mod away;
 mod clock;
 mod copy;
 mod drawing;
 mod exchange;
 mod facts;
 mod fragment;
+mod heartbeat;
 mod id;
 mod input;
 mod leaving;
 mod links;
+mod median;
+mod mesh_view;
 mod node;
 mod own;
 mod peer;

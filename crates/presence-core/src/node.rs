@@ -4,17 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::app::{App, Change, Outcome, ReflexCall, Refusal, Write};
+use crate::away::Away;
 use crate::clock::{Clock, Stamp};
 use crate::copy::Copy;
 use crate::drawing::{Drawing, Source};
 use crate::facts::{self, EntryId, Fact, FactKey, Facts};
 use crate::fragment::Fragment;
+use crate::heartbeat::Beating;
 use crate::id::{ConnectionId, Digest, LinkId, NodeHash, NodeName, Region, Room, SubscriptionId, UserId};
 use crate::input::{Input, Now, Output};
 use crate::leaving::Going;
 use crate::links::{Address, Link, Question};
+use crate::median::Median;
 use crate::own::{Listens, Own, row_key};
-use crate::peer::{Beating, Median, Path, Peer};
+use crate::peer::{Path, Peer};
 use crate::planted::{Fault, planted};
 use crate::presence::{Presence, Weight};
 use crate::room::{Place, RegionView};
@@ -25,8 +28,6 @@ use crate::wire::{Said, Sender};
 const AWAY_MS: u64 = 2_000;
 /// How long nothing fires after that.
 const REST_MS: u64 = 1_000;
-/// Most inputs that wait for the end of that.
-const PARKED_MAX: usize = 65_536;
 /// A node that nobody answers begins to publish after this.
 const SPEAK_MS: u64 = 3_000;
 /// The mesh is viewed anew this often.
@@ -165,7 +166,7 @@ impl Node {
             started_ms: now.mono_ms,
             started_wall_ms: now.wall_ms,
             ticked_ms: now.mono_ms,
-            away: Away { input_ms: now.mono_ms, ..Away::default() },
+            away: Away::since(now.mono_ms),
             awake_ms: 0,
             tables_asked: 0,
             root_faults: 0,
@@ -505,49 +506,4 @@ fn looks_different(new: &RegionView, old: &RegionView) -> bool {
         (new, old) => new != old,
     };
     far || (&new.region, &new.place, new.state, new.whole) != (&old.region, &old.place, old.state, old.whole)
-}
-
-/// Whether and for how long the node itself was away.
-#[derive(Debug, Default)]
-struct Away {
-    input_ms: u64,
-    /// All gaps together: the node's own time is behind the clock by this.
-    total_ms: u64,
-    rest_until_ms: u64,
-    /// It was away, and what follows from that is still to be done.
-    rested: bool,
-    parked: Vec<Input>,
-}
-
-impl Away {
-    fn resting(&self, now_ms: u64) -> bool {
-        now_ms < self.rest_until_ms
-    }
-
-    /// Ends are handled before joins: what was read in the first second after a gap waits for its end.
-    fn park(&mut self, input: Input) {
-        if self.parked.len() < PARKED_MAX {
-            self.parked.push(input);
-        }
-    }
-
-    /// Who has ended before its join was handled does not join.
-    fn unpark_ended(&mut self, ended: &Input) {
-        self.parked.retain(|parked| match (parked, ended) {
-            _ if planted(Fault::GhostJoins) => true,
-            (
-                Input::Joined { connection, .. } | Input::Listened { connection, .. },
-                Input::Disconnected { connection: gone, .. },
-            ) => connection != gone,
-            (
-                Input::Joined { connection, subscription, .. } | Input::Listened { connection, subscription, .. },
-                Input::Unsubscribed { connection: gone, subscription: ended },
-            ) => (connection, subscription) != (gone, ended),
-            _ => true,
-        });
-    }
-
-    fn unpark(&mut self) -> Vec<Input> {
-        std::mem::take(&mut self.parked)
-    }
 }
