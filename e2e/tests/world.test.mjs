@@ -1,54 +1,13 @@
 // Six regions on one machine, by one command: they find each other over an ocean, and all stop together.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 import { BareClient } from "../lib/client.mjs";
-import { request } from "../lib/http.mjs";
 import { folder } from "../lib/node.mjs";
 import { program } from "../lib/paths.mjs";
-import { freePort } from "../lib/ports.mjs";
 import { until } from "../lib/until.mjs";
-
-const REGIONS = ["ams", "iad", "lhr", "maa", "scl", "yyz"];
-
-/** A running world; what it says is in `said`. */
-async function world(t, args = []) {
-  const port = await freePort();
-  const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(GP|FLY)_/.test(name)));
-  // A setting for one node, as a shell may hold it, must not reach the six.
-  const child = spawn(program, ["world", "--port", String(port), ...args], { env: { ...clean, GP_LISTEN: "127.0.0.1:1" }, stdio: ["ignore", "pipe", "pipe"] });
-  const running = { port, child, said: "", pids: () => childrenOf(child.pid) };
-  for (const pipe of [child.stdout, child.stderr]) pipe.setEncoding("utf8").on("data", (text) => (running.said += text));
-  running.ended = new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal })));
-  t.after(async () => {
-    child.kill("SIGTERM");
-    await running.ended;
-  });
-  await until("it says how to stop it", () => {
-    if (child.exitCode !== null) throw new Error(`it ended: ${running.said}`);
-    return running.said.includes("Ctrl-C stops them all");
-  }, { within: 40_000 }).catch((error) => {
-    throw new Error(`${error.message}\n${running.said}`);
-  });
-  running.node = (region) => {
-    const at = port + REGIONS.indexOf(region);
-    return { host: `${region}.localhost`, port: at, get: (path) => request(at, path, { host: `${region}.localhost:${at}` }) };
-  };
-  return running;
-}
-
-/** Processes that this one started and that have not ended. */
-function childrenOf(parent) {
-  return readdirSync("/proc").filter((pid) => {
-    try {
-      const [state, from] = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ");
-      return Number(from) === parent && state !== "Z";
-    } catch {
-      return false;
-    }
-  }).map(Number);
-}
+import { REGIONS, world } from "../lib/world.mjs";
 
 test("six regions find each other, a click crosses an ocean, Ctrl-C stops them all", { timeout: 90_000 }, async (t) => {
   const running = await world(t);
