@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn both_ways_are_equally_long() {
         assert_eq!(one_way(&place("yyz"), &place("maa")), one_way(&place("maa"), &place("yyz")));
-        assert_eq!(one_way(&place("yyz"), &place("maa")).as_millis() / 10, 9);
+        assert!((95..=105).contains(&one_way(&place("yyz"), &place("maa")).as_millis()));
     }
 
     #[test]
