@@ -9,6 +9,8 @@
 mod app;
 mod away;
 mod clock;
+#[cfg(test)]
+mod convergence;
 mod copy;
 mod drawing;
 mod exchange;
