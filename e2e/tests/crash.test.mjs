@@ -50,7 +50,7 @@ test("everything stopped and started: bulb and messages are there", { timeout: 6
   const client = await BareClient.join(t, nodes[0], { draws: true });
   await client.toggle();
   await client.hi();
-  await until("it crossed", async () => read((await nodes[1].get("/")).body).messages.length === 1);
+  for (const node of nodes) await until("it is there", async () => read((await node.get("/")).body).messages.length === 1);
   const before = read((await nodes[0].get("/")).body);
   await client.close();
   await Promise.all(nodes.map((node) => node.drain()));

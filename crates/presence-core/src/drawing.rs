@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::app::{App, Author, Change};
 use crate::facts::{Facts, Kept};
 use crate::fragment::{Fragment, fold};
-use crate::id::{ConnectionId, Digest, Region, Room, RoomHash, Stream, SubscriptionId, UserId};
+use crate::id::{ConnectionId, Digest, Region, Room, Stream, SubscriptionId, UserId};
 use crate::input::Output;
 use crate::own::{Own, row_key};
 use crate::presence::{Counts, Dirty, Presence};
@@ -171,7 +171,7 @@ impl Sheet {
         self.not_before_ms = now_ms + (GAP_MS + u64::from(audience) / WATCHERS_PER_MS).min(GAP_MAX_MS);
         self.snapshot = None;
         let version = self.view.as_ref().map_or(1, |view| view.version + 1);
-        let view = Arc::new(view(room, &hash, version, source));
+        let view = Arc::new(view(room, version, source));
         self.view = Some(Arc::clone(&view));
         outputs.push(Output::View(Arc::clone(&view)));
         if audience > 0 {
@@ -238,7 +238,9 @@ impl Pending {
     }
 }
 
-fn view(room: &Room, hash: &RoomHash, version: u64, source: &Source<'_>) -> RoomView {
+/// A room as it is known now.
+pub(crate) fn view(room: &Room, version: u64, source: &Source<'_>) -> RoomView {
+    let hash = &room.hash(source.digest);
     let counts = source.presence.room(hash);
     let whole = counts.map_or_else(Counts::default, |counts| counts.whole);
     let regions = source

@@ -8,7 +8,7 @@ use crate::room::Place;
 use crate::wire::{Echo, Heartbeat, Said, Sender};
 
 const HEARTBEAT_MS: u64 = 1_000;
-/// A heartbeat that names fewer than the last one goes out at once, but not more often than this.
+/// A heartbeat that names fewer than the last one, or that follows a hello, goes out at once, but not more often than this.
 const HEARTBEAT_GAP_MS: u64 = 200;
 /// How many peers' heartbeats are echoed in each of ours.
 const ECHOES: usize = 8;
@@ -18,6 +18,8 @@ const ECHOES: usize = 8;
 pub(crate) struct Beating {
     sent_ms: Option<u64>,
     named: Vec<NodeHash>,
+    /// Somebody said hello, who may not have heard us yet: the next one need not wait.
+    pub(crate) asked_for: bool,
     echoed: usize,
 }
 
@@ -33,7 +35,9 @@ impl Node {
         let hears = self.hears(now.mono_ms);
         let lost = self.beating.named.iter().any(|named| !hears.contains(named));
         let since_ms = self.beating.sent_ms.map_or(u64::MAX, |sent_ms| now.mono_ms.saturating_sub(sent_ms));
-        if since_ms >= HEARTBEAT_MS || (lost && since_ms >= HEARTBEAT_GAP_MS) {
+        let hurried = lost || self.beating.asked_for;
+        if since_ms >= HEARTBEAT_MS || (hurried && since_ms >= HEARTBEAT_GAP_MS) {
+            self.beating.asked_for = false;
             self.send_deltas(now);
             let heartbeat = self.heartbeat(hears.clone(), now);
             self.beating.sent_ms = Some(now.mono_ms);

@@ -12,7 +12,7 @@ use crate::wire::{self, Asked, Hello, HelloAnswer, Reachable, Sender};
 /// Configured addresses are tried again at least this often.
 const RETRY_CONFIGURED_MS: u64 = 5_000;
 /// Where a node was heard in the last minute it is tried again at least this often.
-const RETRY_LATELY_MS: u64 = 2_000;
+const RETRY_LATELY_MS: u64 = 1_000;
 /// Addresses that we were told are tried again at least this often.
 const RETRY_TOLD_MS: u64 = 60_000;
 const RETRY_FIRST_MS: u64 = 250;
@@ -239,6 +239,7 @@ impl Node {
             self.heard_own_name(sender, &hello.advertised, now);
         } else if self.said_hello.len() < PEERS_MAX || self.said_hello.contains_key(&sender.name) {
             let advertised: Vec<String> = hello.advertised.iter().take(ADVERTISED_MAX).cloned().collect();
+            self.beating.asked_for = true;
             self.answer_to_hello(hash, sender, &advertised, now.mono_ms);
             self.said_hello.insert(sender.name.clone(), (now.mono_ms, advertised));
         }

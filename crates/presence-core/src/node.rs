@@ -7,7 +7,7 @@ use crate::app::{App, Change, Outcome, ReflexCall, Refusal, Write};
 use crate::away::Away;
 use crate::clock::{Clock, Stamp};
 use crate::copy::Copy;
-use crate::drawing::{Drawing, Source};
+use crate::drawing::{self, Drawing, Source};
 use crate::facts::{self, EntryId, Fact, FactKey, Facts};
 use crate::fragment::Fragment;
 use crate::heartbeat::Beating;
@@ -388,7 +388,14 @@ impl Node {
             }
         }
         self.review_regions(now);
-        let source = Source {
+        let mut drawing = std::mem::take(&mut self.drawing);
+        let mut outputs = std::mem::take(&mut self.outputs);
+        drawing.draw(&self.source(now), now.mono_ms, &mut outputs);
+        (self.drawing, self.outputs) = (drawing, outputs);
+    }
+
+    fn source(&self, now: Now) -> Source<'_> {
+        Source {
             presence: &self.presence,
             facts: &self.facts,
             own: &self.own,
@@ -398,8 +405,7 @@ impl Node {
             digest: self.settings.digest,
             time_ms: self.time_ms(now),
             limit_ms: self.shown_limit_ms,
-        };
-        self.drawing.draw(&source, now.mono_ms, &mut self.outputs);
+        }
     }
 
     /// Redraws the regions where something that a page shows of them is different.
@@ -446,13 +452,13 @@ impl Node {
         call: ReflexCall,
         now: Now,
     ) {
-        let outcome = match self.drawing.view(room) {
-            None => Outcome::Failed("Join the room before you click in it.".to_owned()),
-            Some(view) => match self.app.reflex(&call, view) {
-                Err(Refusal::Unknown) => Outcome::Failed(format!("There is no reflex {}.", call.target)),
-                Err(Refusal::Because(why)) => Outcome::Failed(why),
-                Ok(writes) => self.write_all(room, user, writes, now).map_or_else(Outcome::Failed, |()| Outcome::Done),
-            },
+        // Whoever clicked may have left already, and the room with them: the click counts all the same.
+        let view = self.drawing.view(room).cloned();
+        let view = view.unwrap_or_else(|| Arc::new(drawing::view(room, 0, &self.source(now))));
+        let outcome = match self.app.reflex(&call, &view) {
+            Err(Refusal::Unknown) => Outcome::Failed(format!("There is no reflex {}.", call.target)),
+            Err(Refusal::Because(why)) => Outcome::Failed(why),
+            Ok(writes) => self.write_all(room, user, writes, now).map_or_else(Outcome::Failed, |()| Outcome::Done),
         };
         self.outputs.push(Output::Answer { connection, subscription, echo: call.echo, outcome });
     }

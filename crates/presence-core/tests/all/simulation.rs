@@ -14,6 +14,8 @@ const REGIONS: [&str; 5] = ["ams", "iad", "iad", "maa", "yyz"];
 /// Longest that somebody who is gone can be counted: 20 s of linger, then 30 s held, and what it takes to hear of it.
 const GONE_MS: u64 = 53_000;
 const STORM_MS: u64 = 60_000;
+/// A node frozen for 20 s hears of somebody's leaving so much later, and what it holds runs out 30 s after that.
+const HELD_LATE_MS: u64 = 55_000;
 
 /// What a world is put through.
 #[derive(Clone, Copy)]
@@ -199,7 +201,7 @@ pub(crate) fn settles(world: &mut World, seed: u64) {
         world.run_until(until);
     }
     // What a node held that left amid the storm, and that nobody heard whole, may differ until it has run out.
-    if world.drained.is_none_or(|at| calm.saturating_sub(at) >= 30_000) {
+    if world.drained.is_none_or(|at| calm.saturating_sub(at) >= HELD_LATE_MS) {
         agree(world, seed, "5 s after it became calm");
     }
     let until = world.now + 75_000;
@@ -310,7 +312,12 @@ fn wall_holds(world: &World, wall: &str, seed: u64) {
     let kept =
         world.tabs.said.values().filter(|said| world.hosts[said.host].life == said.life && said.life > 0).count();
     let least = kept.min(usize::from(WALL));
-    assert!(shown.len() >= least, "seed {seed}: {kept} messages were said on nodes that live, {} stand", shown.len());
+    assert!(
+        shown.len() >= least,
+        "seed {seed}: {kept} messages were said on nodes that live, these stand: {wall}; said: {:?}\n{}",
+        world.tabs.said,
+        story(world)
+    );
 }
 
 /// What a browser shows is what its node knows, element by element.
