@@ -64,7 +64,7 @@ async function runNode(name, files, concurrency) {
   const report = join(target, `node-${name.replaceAll(" ", "-")}.tap`);
   mkdirSync(target, { recursive: true });
   await run(name, "node", [
-    "--test", `--test-concurrency=${concurrency}`,
+    "--test", `--test-concurrency=${concurrency}`, "--test-timeout=600000",
     "--test-reporter=spec", "--test-reporter-destination=stdout",
     "--test-reporter=tap", `--test-reporter-destination=${report}`,
     ...files,

@@ -10,7 +10,7 @@ import { Node, folder } from "../lib/node.mjs";
 import { read } from "../lib/page.mjs";
 import { chromium } from "../lib/paths.mjs";
 import { tcpProxy } from "../lib/relay.mjs";
-import { until, untilEqual } from "../lib/until.mjs";
+import { pause, until, untilEqual } from "../lib/until.mjs";
 
 test("without scripts the page shows true counts, bulb and messages", { timeout: 60_000 }, async (t) => {
   const node = await Node.start(t, { region: "yyz" });
@@ -33,12 +33,14 @@ test("without scripts the page shows true counts, bulb and messages", { timeout:
 
 /** A Chromium that keeps no cookie, as its user set it. */
 async function refuser(t) {
+  let context;
+  // Closed before its folder is removed; one that hangs must not hang the tests.
+  t.after(() => Promise.race([context?.close(), pause(10_000)]));
   const profile = folder(t);
   mkdirSync(join(profile, "Default"));
   const preferences = { profile: { default_content_setting_values: { cookies: 2 } } };
   writeFileSync(join(profile, "Default/Preferences"), JSON.stringify(preferences));
-  const context = await playwright.launchPersistentContext(profile, { executablePath: chromium, headless: true, args: flags });
-  t.after(() => context.close());
+  context = await playwright.launchPersistentContext(profile, { executablePath: chromium, headless: true, args: flags, timeout: 60_000 });
   return context;
 }
 
