@@ -27,7 +27,7 @@ test("a frozen node is silent, and whole again when it thaws", { timeout: 180_00
   const thawed = Date.now();
   yyz.thaw();
   for (const node of others) {
-    await until("it is live and nobody is unsure", async () => (await node.stateOf("yyz")) === "live" && (await node.counts()).unsure === 0, { within: 5_000 - (Date.now() - thawed) });
+    await untilEqual(`${node.name} says that it is live and nobody is unsure`, async () => [await node.stateOf("yyz"), (await node.counts()).unsure], ["live", 0], { within: 5_000 - (Date.now() - thawed) });
   }
   await connected(page, 30_000);
   const joined = await page.evaluate(() => Date.now());

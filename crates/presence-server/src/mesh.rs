@@ -102,6 +102,10 @@ enum Order {
     Close(oneshot::Sender<()>),
 }
 
+/// A node publishes every second at least: after a longer silence it was frozen, and its links are gone by the
+/// engine's lease of 2.5 s.
+const AWAY: Duration = Duration::from_secs(4);
+
 impl Mesh {
     /// Listens, and begins to resolve the configured names. Needs a multi-threaded tokio runtime. Fails with a
     /// sentence where an address is wrong or in use, or a certificate can't be made.
@@ -113,7 +117,13 @@ impl Mesh {
         let engine = Arc::new(Engine::new(certificate));
         let counts = Arc::new(Counts::default());
         let sink = Sink::new(inputs, Arc::clone(&counts));
-        let listener = Listener::open(&engine, &own.listen, &sink, Arc::clone(&counts)).await?;
+        let door = Door {
+            engine: Arc::clone(&engine),
+            own: Arc::clone(&own),
+            sink: sink.clone(),
+            counts: Arc::clone(&counts),
+        };
+        let listener = door.open().await?;
         let names = names::Names::new(peers, Arc::clone(&own));
         let links = Links::new(engine, config.hash, sink.clone(), names.known(), delay::table(&config.delays)?);
 
@@ -121,7 +131,11 @@ impl Mesh {
         tasks.spawn(names.resolve_for_ever(sink.clone()));
         tasks.spawn(reasons::tell_of_strangers());
         let (orders, queue) = mpsc::channel(ORDERS_MAX);
-        std::thread::Builder::new().name("mesh".to_owned()).spawn(move || carry_out_all(queue, &listener, &links))?;
+        let runtime = tokio::runtime::Handle::current();
+        let carrying = move || {
+            carry_out_all(queue, listener, &links, |listener: &Listener| runtime.block_on(door.reopen(listener)))
+        };
+        std::thread::Builder::new().name("mesh".to_owned()).spawn(carrying)?;
         for address in &own.listen {
             tracing::info!("listening for other nodes at {address}");
         }
@@ -173,9 +187,48 @@ impl Mesh {
     }
 }
 
+/// What it takes to listen, and to listen anew.
+struct Door {
+    engine: Arc<Engine>,
+    own: Arc<Own>,
+    sink: Sink,
+    counts: Arc<Counts>,
+}
+
+impl Door {
+    async fn open(&self) -> anyhow::Result<Listener> {
+        Listener::open(&self.engine, &self.own.listen, &self.sink, Arc::clone(&self.counts)).await
+    }
+
+    /// While a node is frozen the others' dials pile up at its port, and the engine takes them one after the other:
+    /// each that has been given up meanwhile would keep the living waiting. A new port buffer has none of them.
+    /// What was given up may hold the port for a while: then it is tried again at the next order.
+    async fn reopen(&self, listener: &Listener) -> Option<Listener> {
+        listener.close();
+        match self.open().await {
+            Ok(anew) => Some(anew),
+            Err(error) => {
+                tracing::warn!("this node was away and can't listen for others yet; trying again: {error:#}");
+                None
+            }
+        }
+    }
+}
+
 /// The mesh's own thread: the engine's calls block the one that makes them, if only for milliseconds.
-fn carry_out_all(mut orders: mpsc::Receiver<Order>, listener: &Listener, links: &Arc<Links>) {
+fn carry_out_all(
+    mut orders: mpsc::Receiver<Order>,
+    mut listener: Listener,
+    links: &Arc<Links>,
+    reopen: impl Fn(&Listener) -> Option<Listener>,
+) {
+    let (mut last, mut deaf) = (std::time::Instant::now(), false);
     while let Some(order) = orders.blocking_recv() {
+        deaf |= last.elapsed() > AWAY;
+        if deaf && let Some(anew) = reopen(&listener) {
+            (listener, deaf) = (anew, false);
+        }
+        last = std::time::Instant::now();
         match order {
             Order::CarryOut(Output::Publish { to, bytes, urgency }) => listener.publish(to, bytes, urgency),
             // The answer travels as urgently as its question: the engine knows no other way.
