@@ -18,6 +18,7 @@ test("a killed node's users are unsure in under five seconds, and counted once w
   await lost[1].hi();
   await untilEqual("six users", () => ams.counts(), { users: 6, tabs: 6, unsure: 0 });
   await until("the bulb crossed", () => watching.every((one) => one.bulb));
+  await until("the hi is on the page", async () => read((await yyz.get("/")).body).messages.length === 1);
   const said = read((await yyz.get("/")).body);
   await pause(50); // what was taken more than 50 ms ago survives kill -9: the promise under test
 
