@@ -1,8 +1,10 @@
 //! One WebSocket's reading half: frames in, inputs to the driver. Without it nobody could join a room or click.
 
+mod allowance;
 mod frames;
 mod reason;
 mod session;
+mod talk;
 
 use std::cell::RefCell;
 use std::io;
@@ -20,6 +22,7 @@ use tungstenite::protocol::frame::coding::Control;
 use self::frames::{Fault, Frames, HEADER_BYTES_MAX, Taken};
 pub(crate) use self::reason::CloseReason;
 use self::session::Session;
+use self::talk::Talk;
 use crate::hub::{Connection, Frame, Hub};
 use crate::identity::Names;
 
@@ -56,10 +59,10 @@ pub(crate) async fn serve(
     let _later = SockRef::from(&stream).set_send_buffer_size(hub.limits.send_buffer);
     let connection = hub.admit(visitor.connection, stream, inputs.clone());
     connection.send(Frame::text(WELCOME), hub.now_ms());
-    let session = Session::new(Arc::clone(&connection), Arc::clone(&hub), names, visitor.user);
-    let mut reader = Reader { connection, hub, session, frames: Frames::default(), kept: unread.into(), backlog: true };
+    let talk = Talk::Cable(Session::new(Arc::clone(&connection), Arc::clone(&hub), names, visitor.user));
+    let mut reader = Reader { connection, hub, talk, frames: Frames::default(), kept: unread.into(), backlog: true };
     let reason = reader.run(&inputs).await;
-    reader.session.end();
+    reader.talk.end();
     reader.hub.dismiss(&reader.connection);
     let connection = visitor.connection;
     // Fails only where the driver has ended, and with it the node.
@@ -80,7 +83,7 @@ enum Next {
 struct Reader {
     connection: Arc<Connection>,
     hub: Arc<Hub>,
-    session: Session,
+    talk: Talk,
     frames: Frames,
     /// Bytes that are no whole frame yet, or that wait for a pause to end.
     kept: Vec<u8>,
@@ -92,7 +95,7 @@ impl Reader {
     async fn run(&mut self, inputs: &mpsc::Sender<Input>) -> CloseReason {
         loop {
             let next = BUFFER.with_borrow_mut(|buffer| self.step(buffer));
-            for input in self.session.take_inputs() {
+            for input in self.talk.take_inputs() {
                 if inputs.send(input).await.is_err() {
                     return CloseReason::Drained;
                 }
@@ -150,7 +153,7 @@ impl Reader {
                 Taken::Nothing => return (at, Next::Wait),
                 Taken::Part => {}
                 Taken::Text(text) => {
-                    if let Some(pause) = self.session.text(&text) {
+                    if let Some(pause) = self.talk.text(&text) {
                         self.backlog = true;
                         return (at, Next::Pause(pause));
                     }
@@ -160,7 +163,7 @@ impl Reader {
                 }
                 Taken::Pong(payload) => {
                     let round_trip_ms = self.connection.ponged(payload, self.hub.now_ms());
-                    self.session.ponged(round_trip_ms);
+                    self.talk.ponged(round_trip_ms);
                 }
                 Taken::Close(_) => {
                     self.connection.close(CloseReason::Closed, self.hub.now_ms());

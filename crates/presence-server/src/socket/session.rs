@@ -1,4 +1,4 @@
-//! What one browser has asked for: its subscriptions, whose they are, and how fast it may ask.
+//! What one browser has asked for by Action Cable: its subscriptions, whose they are, and how fast it may ask.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use presence_cable::{Answer, Channel, Command, Identifier, answer, reflex_call};
 use presence_core::{Input, Room, Stream, SubscriptionId, UserId};
 use tokio::time::Instant;
 
-use crate::config::Limits;
+use super::allowance::Allowance;
 use crate::hub::{Connection, Frame, Hub};
 use crate::identity::{Names, StreamKind};
 
@@ -37,7 +37,7 @@ struct Subscription {
     kind: Kind,
 }
 
-/// One browser's side of the talk.
+/// One browser's side of the talk in Action Cable.
 pub(super) struct Session {
     connection: Arc<Connection>,
     hub: Arc<Hub>,
@@ -205,48 +205,5 @@ fn stream(kind: &Kind, user: UserId) -> Option<Stream> {
         Kind::Room(room) => Some(Stream::Room(room.clone())),
         Kind::User(room) => Some(Stream::User(room.clone(), user)),
         Kind::Reflex(_) => None,
-    }
-}
-
-/// So many messages a second, and a burst before that counts.
-struct Allowance {
-    each: Duration,
-    burst: u32,
-    /// Until when what was sent so far would have taken at that rate.
-    used_until: Instant,
-}
-
-impl Allowance {
-    fn new(limits: &Limits) -> Self {
-        let each = Duration::from_secs(1) / limits.messages_per_second.max(1);
-        Self { each, burst: limits.message_burst, used_until: Instant::now() }
-    }
-
-    /// Takes one message; where that is one too many, how long the next one should wait.
-    fn take(&mut self, now: Instant) -> Option<Duration> {
-        let used_until = self.used_until.max(now) + self.each;
-        if used_until > now + self.each * self.burst {
-            return Some(self.each);
-        }
-        self.used_until = used_until;
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_burst_passes_then_so_many_a_second() {
-        let begin = Instant::now();
-        let each = Duration::from_millis(100);
-        let mut allowance = Allowance { each, burst: 40, used_until: begin };
-        assert!((0..40).all(|_| allowance.take(begin).is_none()));
-        assert_eq!(allowance.take(begin), Some(each));
-        assert!(allowance.take(begin + each).is_none());
-        assert!(allowance.take(begin + each).is_some());
-        let later = begin + Duration::from_secs(60);
-        assert_eq!((0..60).filter(|_| allowance.take(later).is_none()).count(), 40);
     }
 }

@@ -1,0 +1,43 @@
+//! What is spoken on a socket: the reader drives one of these and need not know which.
+
+use std::time::Duration;
+
+use presence_core::Input;
+
+use super::session::Session;
+
+/// One browser's side, in the language that its subprotocol chose.
+pub(super) enum Talk {
+    /// Action Cable.
+    Cable(Session),
+}
+
+impl Talk {
+    /// Handles one message. Returns how long nothing more may be read.
+    pub(super) fn text(&mut self, text: &str) -> Option<Duration> {
+        match self {
+            Self::Cable(session) => session.text(text),
+        }
+    }
+
+    /// Our ping was answered.
+    pub(super) fn ponged(&mut self, round_trip_ms: Option<u32>) {
+        match self {
+            Self::Cable(session) => session.ponged(round_trip_ms),
+        }
+    }
+
+    /// What has happened since, for the driver.
+    pub(super) fn take_inputs(&mut self) -> Vec<Input> {
+        match self {
+            Self::Cable(session) => session.take_inputs(),
+        }
+    }
+
+    /// The socket is gone: nobody listens any more.
+    pub(super) fn end(&mut self) {
+        match self {
+            Self::Cable(session) => session.end(),
+        }
+    }
+}
