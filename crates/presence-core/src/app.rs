@@ -29,6 +29,8 @@ pub struct Visit<'a> {
     pub room_stream: &'a str,
     /// The signed name of the user's stream, for `<cable-ready-stream-from>`.
     pub user_stream: &'a str,
+    /// Where the stock clients are, for `<script type="module" src="…">`: what makes the page live.
+    pub script: &'a str,
     /// A random number, new at every load.
     pub chance: u64,
     /// When it asked: ms since 1970 by the node's time. The view may be of an hour ago, if nothing has changed since.

@@ -1,10 +1,13 @@
-//! The files that the page refers to, made by `build.rs` and carried in the binary.
+//! The page's own files, carried in the binary; what makes it live comes from the library.
+
+use std::sync::LazyLock;
 
 use presence_server::Asset;
 
-include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+/// How it looks.
+pub(crate) static STYLE: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("style.css", include_bytes!("../assets/style.css")));
 
-/// All of them.
-pub fn files() -> &'static [Asset] {
-    &FILES
-}
+/// What stands in the browser's tab.
+pub(crate) static ICON: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("icon.svg", include_bytes!("../assets/icon.svg")));

@@ -25,7 +25,6 @@ mod speed;
 mod tabs;
 mod utc;
 
-pub use assets::files;
 pub use places::{place, place_of};
 use presence_core::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
 use presence_server::Site;
@@ -35,7 +34,7 @@ const FACTS_LAST_MS: u64 = 365 * 24 * 60 * 60 * 1_000;
 
 /// What the server needs to know of this site.
 pub fn site() -> Site {
-    Site { name: "demo", assets: files(), place: place_of }
+    Site { name: "demo", assets: vec![assets::STYLE.clone(), assets::ICON.clone()], place: place_of }
 }
 
 /// The demo page.

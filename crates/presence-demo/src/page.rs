@@ -21,10 +21,10 @@ pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
 /// The page for this visit.
 pub(crate) fn page(view: &RoomView, visit: &Visit<'_>) -> String {
     html(&PageHtml {
-        script: assets::SCRIPT,
-        style: assets::STYLE,
-        icon: assets::ICON,
-        licences: assets::LICENCES,
+        script: visit.script,
+        style: &assets::STYLE.path,
+        icon: &assets::ICON.path,
+        licences: presence_server::LICENCES,
         source: SOURCE,
         version: env!("CARGO_PKG_VERSION"),
         room_stream: visit.room_stream,
@@ -79,7 +79,7 @@ impl HeadcountHtml {
 #[derive(Template)]
 #[template(path = "page.html")]
 struct PageHtml<'a> {
-    script: &'static str,
+    script: &'a str,
     style: &'static str,
     icon: &'static str,
     licences: &'static str,

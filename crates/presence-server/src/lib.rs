@@ -6,13 +6,16 @@
 //! | `telemetry` | nobody could follow a node's life |
 //! | `secret`, `identity` | nobody could be told from anybody else |
 //! | `web`, `api` | nothing would be served |
+//! | `asset`, `client` | pages would have neither script nor style |
 //! | `socket`, `hub` | nothing would be live |
 //! | `driver`, `views` | nobody would feed the node, nobody could read what it knows |
 //! | `mesh`, `certificate` | a node would be alone |
 //! | `store` | a restart would forget |
 
 mod api;
+mod asset;
 pub mod certificate;
+mod client;
 mod config;
 mod driver;
 mod hub;
@@ -28,6 +31,8 @@ mod web;
 
 use std::sync::Arc;
 
+pub use asset::Asset;
+pub use client::{LICENCES, SCRIPT};
 pub use config::{Config, Edge, Limits, Location, LogFormat, Origin, Secrets, one_line};
 pub use identity::sha256;
 use presence_core::{App, Place, Region};
@@ -35,30 +40,30 @@ pub use running::Running;
 pub use telemetry::log;
 
 /// What a site brings besides its app.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Site {
     /// The room of the page at `/`, and the name under which its visitors' identities are made: a constant of the site,
     /// never a host name, or one browser would be two users in two regions.
     pub name: &'static str,
-    /// Files that pages refer to.
-    pub assets: &'static [Asset],
+    /// Files that pages refer to, besides [`SCRIPT`].
+    pub assets: Vec<Asset>,
     /// The place of a region's code, for a node that was told none.
     pub place: fn(&Region) -> Option<Place>,
 }
 
-/// A file that pages refer to, kept by browsers for ever: its path changes with its content.
-#[derive(Clone, Copy, Debug)]
-pub struct Asset {
-    /// `/assets/app-1a2b3c4d.js`.
-    pub path: &'static str,
-    /// `text/javascript; charset=utf-8`.
-    pub content_type: &'static str,
-    /// As it is.
-    pub body: &'static [u8],
-    /// Compressed with gzip, where that is smaller.
-    pub gzip: Option<&'static [u8]>,
-    /// Compressed with brotli, where that is smaller.
-    pub brotli: Option<&'static [u8]>,
+impl Site {
+    /// A site without files of its own that knows no region's place. The name is at most 1,024 bytes long, not empty, and
+    /// does not begin with `_`.
+    ///
+    /// ```
+    /// use presence_server::{Asset, Site};
+    ///
+    /// let site = Site { assets: vec![Asset::new("style.css", b"body { margin: 0 }")], ..Site::new("shop") };
+    /// assert_eq!((site.name, site.assets.len()), ("shop", 1));
+    /// ```
+    pub fn new(name: &'static str) -> Self {
+        Self { name, assets: Vec::new(), place: |_| None }
+    }
 }
 
 /// One node, ready to run.

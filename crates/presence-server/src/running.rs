@@ -88,7 +88,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         readiness: Arc::clone(&readiness),
         places: Arc::clone(&places),
     };
-    let router = Arc::new(Web::new(&config, app, &site, parts)).router();
+    let router = Arc::new(Web::new(&config, app, site, parts)).router();
     let (closing, closing_rx) = watch::channel(false);
     let header_within = config.limits.header_within;
     let listening = Listening { listener, router, header_within, places: Arc::clone(&places), closing: closing_rx };

@@ -18,6 +18,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bytes::Bytes;
 use presence_core::{App, Input, Room, Visit};
 use tokio::sync::{Semaphore, mpsc};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -34,7 +35,7 @@ use crate::hub::Hub;
 use crate::identity::{Guest, Names, Session, Sessions, sha256};
 use crate::secret::random;
 use crate::views::Views;
-use crate::{Asset, Site, api};
+use crate::{Asset, Site, api, client};
 
 /// Places that sockets leave free at most.
 const RESERVE_MAX: usize = 64;
@@ -43,7 +44,7 @@ const RESERVE_MAX: usize = 64;
 pub(crate) struct Web {
     app: Arc<dyn App>,
     room: Room,
-    assets: HashMap<&'static str, &'static Asset>,
+    assets: HashMap<String, Asset>,
     rules: Rules,
     crowd: Arc<Crowd>,
     pub(crate) api_key: Option<String>,
@@ -71,11 +72,11 @@ pub(crate) struct Parts {
 }
 
 impl Web {
-    pub(crate) fn new(config: &Config, app: Arc<dyn App>, site: &Site, parts: Parts) -> Self {
+    pub(crate) fn new(config: &Config, app: Arc<dyn App>, site: Site, parts: Parts) -> Self {
         Self {
             app,
             room: Room::new(site.name).expect("a site's name is short and not empty"),
-            assets: site.assets.iter().map(|asset| (asset.path, asset)).collect(),
+            assets: files(site.assets).map(|asset| (asset.path.to_string(), asset)).collect(),
             rules: Rules::new(config),
             crowd: Crowd::new(config.limits.sockets_per_address),
             api_key: config.secrets.api_key.clone(),
@@ -114,6 +115,11 @@ impl Web {
     }
 }
 
+/// All files that are served: everybody's, and the app's own.
+fn files(own: Vec<Asset>) -> impl Iterator<Item = Asset> {
+    client::FILES.into_iter().chain(client::PRESENCE).chain(own)
+}
+
 /// The session of a request's cookie.
 fn cookie(headers: &HeaderMap, web: &Web, came: &Came) -> Option<Session> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -145,6 +151,7 @@ async fn page(State(web): State<Arc<Web>>, request: Request) -> Response {
         edge: came.edge.as_deref(),
         room_stream: &web.names.room(&web.room, guest.as_ref()),
         user_stream: &web.names.user(&web.room, &public, guest.as_ref()),
+        script: client::SCRIPT,
         chance: u64::from_ne_bytes(random()),
         now_ms: mesh.as_of_ms.saturating_add(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
     };
@@ -189,13 +196,13 @@ async fn asset(State(web): State<Arc<Web>>, request: Request) -> Response {
         return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are answered here.").into_response();
     }
     let (encoding, body) = encoded(asset, request.headers());
+    // What does not change its path when it changes is asked for again.
+    let hashed = asset.path.starts_with("/assets/");
+    let kept = if hashed { "public, max-age=31536000, immutable" } else { "public, max-age=3600" };
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
-    let fixed = [
-        (header::CONTENT_TYPE, asset.content_type),
-        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-        (header::VARY, "accept-encoding"),
-    ];
+    let fixed =
+        [(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, kept), (header::VARY, "accept-encoding")];
     headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
     if let Some(encoding) = encoding {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
@@ -204,7 +211,7 @@ async fn asset(State(web): State<Arc<Web>>, request: Request) -> Response {
 }
 
 /// The smallest form of a file that the browser takes.
-fn encoded(asset: &Asset, headers: &HeaderMap) -> (Option<&'static str>, &'static [u8]) {
+fn encoded(asset: &Asset, headers: &HeaderMap) -> (Option<&'static str>, Bytes) {
     let accepted = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let accepted: Vec<&str> = accepted.flat_map(|value| value.split(',')).map(str::trim).collect();
     let takes = |name: &str| {
@@ -215,9 +222,10 @@ fn encoded(asset: &Asset, headers: &HeaderMap) -> (Option<&'static str>, &'stati
             None => *one == name,
         })
     };
-    let forms = [("br", asset.brotli), ("gzip", asset.gzip)];
-    let form = forms.into_iter().find_map(|(name, body)| body.filter(|_| takes(name)).map(|body| (Some(name), body)));
-    form.unwrap_or((None, asset.body))
+    let forms = [("br", &asset.brotli), ("gzip", &asset.gzip)];
+    let form =
+        forms.into_iter().find_map(|(name, body)| body.clone().filter(|_| takes(name)).map(|body| (Some(name), body)));
+    form.unwrap_or_else(|| (None, asset.body.clone()))
 }
 
 async fn ready(State(web): State<Arc<Web>>) -> Response {

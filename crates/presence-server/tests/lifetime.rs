@@ -3,10 +3,10 @@
 use presence_server::Server;
 use serde_json::json;
 
-use crate::common::{ASSETS, Lamp, TestServer, config, within};
+use crate::common::{Lamp, TestServer, config, within};
 
 async fn refused(line: &str) -> String {
-    let site = presence_server::Site { name: "demo", assets: ASSETS, place: |_| None };
+    let site = presence_server::Site::new("demo");
     let started = Server::new(config(line), Lamp, site).start().await;
     started.err().expect("the node does not start").to_string()
 }

@@ -132,6 +132,34 @@ async fn files_are_kept_for_ever_and_sent_in_the_smallest_form() {
 }
 
 #[tokio::test]
+async fn the_stock_clients_come_with_the_server_where_the_page_says() {
+    let server = TestServer::start("").await;
+    let page = server.get("/").await.text().await.unwrap();
+    let script = said(&page, "script");
+    assert_eq!(script, presence_server::SCRIPT);
+    let plain = server.get_with(script, &[("accept-encoding", "identity")]).await;
+    assert_eq!(header(&plain, "content-type"), "text/javascript; charset=utf-8");
+    assert_eq!(header(&plain, "cache-control"), "public, max-age=31536000, immutable");
+    let plain = plain.bytes().await.unwrap();
+    for encoding in ["br", "gzip"] {
+        let small = server.get_with(script, &[("accept-encoding", encoding)]).await;
+        assert_eq!(header(&small, "content-encoding"), encoding);
+        assert!(small.bytes().await.unwrap().len() < plain.len() / 3);
+    }
+    let licences = server.get(presence_server::LICENCES).await.text().await.unwrap();
+    for library in ["@hotwired/stimulus", "@rails/actioncable", "cable_ready", "morphdom", "stimulus_reflex"] {
+        assert!(licences.contains(library), "{library}");
+    }
+}
+
+#[test]
+fn the_version_that_the_client_insists_on_is_the_locked_one() {
+    let lock: serde_json::Value = serde_json::from_str(include_str!("../package-lock.json")).unwrap();
+    let locked = &lock["packages"]["node_modules/cable_ready"]["version"];
+    assert_eq!(locked, presence_cable::CABLE_READY_VERSION);
+}
+
+#[tokio::test]
 async fn an_app_that_breaks_breaks_one_answer() {
     let server = TestServer::start("--edge fly --trusted-proxy 127.0.0.1").await;
     let broken = server.get_with("/", &[("fly-region", "zzz")]).await;

@@ -60,5 +60,6 @@ pub(crate) fn announced(name: &str) -> Place {
 /// A visitor with no tab open yet, who came through no edge.
 pub(crate) fn visit() -> Visit<'static> {
     let (room_stream, user_stream) = ("cm9vbQ==--00", "dXNlcg==--00");
-    Visit { user: user(0x1a), tabs: 0, edge: None, room_stream, user_stream, chance: 4, now_ms: NOW_MS }
+    let script = presence_server::SCRIPT;
+    Visit { user: user(0x1a), tabs: 0, edge: None, room_stream, user_stream, script, chance: 4, now_ms: NOW_MS }
 }

@@ -22,7 +22,7 @@ impl App for Lamp {
         assert_ne!(visit.edge, Some("zzz"), "the region at whose name this app breaks");
         let lamp = view.registers.get("lamp").map(|entry| String::from_utf8_lossy(&entry.value).into_owned());
         format!(
-            "<!doctype html>\nuser {}\ntabs {}\nusers {}\nedge {:?}\nlamp {:?}\nroom {}\nown {}\nchance {}\n",
+            "<!doctype html>\nuser {}\ntabs {}\nusers {}\nedge {:?}\nlamp {:?}\nroom {}\nown {}\nscript {}\nchance {}\n",
             visit.user.short(),
             visit.tabs,
             view.users,
@@ -30,6 +30,7 @@ impl App for Lamp {
             lamp,
             visit.room_stream,
             visit.user_stream,
+            visit.script,
             visit.chance
         )
     }
@@ -67,13 +68,16 @@ impl App for Lamp {
     }
 }
 
-pub(crate) const ASSETS: &[Asset] = &[Asset {
-    path: "/assets/app-1.js",
-    content_type: "text/javascript; charset=utf-8",
-    body: b"plain",
-    gzip: Some(b"gzipped"),
-    brotli: Some(b"brotli"),
-}];
+/// A file that stands in none of the app's pages.
+pub(crate) fn assets() -> Vec<Asset> {
+    vec![Asset {
+        path: "/assets/app-1.js".into(),
+        content_type: "text/javascript; charset=utf-8",
+        body: "plain".into(),
+        gzip: Some("gzipped".into()),
+        brotli: Some("brotli".into()),
+    }]
+}
 
 fn place(region: &Region) -> Option<Place> {
     (region.as_str() == "ams").then(|| Place { name: "Amsterdam, Netherlands".to_owned(), location: Some((52.3, 4.8)) })
@@ -109,7 +113,7 @@ impl TestServer {
     }
 
     pub(crate) async fn of(config: Config, app: impl App) -> Self {
-        let site = Site { name: "demo", assets: ASSETS, place };
+        let site = Site { name: "demo", assets: assets(), place };
         let running = Server::new(config, app, site).start().await.expect("the node starts");
         let address = running.address();
         Self { running, address }

@@ -1,4 +1,4 @@
-//! Fetches the page's client libraries by lock file and bundles them; without it the binary would carry no script.
+//! Fetches the browsers' client libraries by lock file and bundles them; without it no page of any app would be live.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,6 +6,8 @@ use std::{env, fs};
 
 const NODE_MIN: u32 = 18;
 const NPM_MIN: u32 = 8;
+/// What the scripts are made of. A file that is not there (yet) is no script.
+const CLIENT: &str = "client";
 
 fn main() {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
@@ -18,24 +20,35 @@ fn main() {
 
 fn build(here: &Path, out: &Path) -> Result<(), String> {
     let work = out.join("npm");
-    fs::create_dir_all(&work).map_err(|error| format!("Could not make {}: {error}.", work.display()))?;
-    let manifest = ["package.json", "package-lock.json", ".npmrc"];
-    let sources = ["assets/start.js", "assets/style.css", "assets/icon.svg", "assets/bundle.mjs"];
-    for file in manifest.iter().chain(&sources) {
+    // What was there before and is no more would still be bundled.
+    drop(fs::remove_dir_all(work.join(CLIENT)));
+    for file in ["package.json", "package-lock.json", ".npmrc"] {
         println!("cargo::rerun-if-changed={file}");
-        let from = here.join(file);
-        let to = work.join(Path::new(file).file_name().expect("each is a file"));
-        fs::copy(&from, to).map_err(|error| format!("Could not copy {}: {error}.", from.display()))?;
+        copy(&here.join(file), &work.join(file))?;
+    }
+    println!("cargo::rerun-if-changed={CLIENT}");
+    let client = here.join(CLIENT);
+    let entries = fs::read_dir(&client).map_err(|error| format!("Could not read {}: {error}.", client.display()))?;
+    for entry in entries {
+        let entry = entry.map_err(|error| format!("Could not read {}: {error}.", client.display()))?;
+        copy(&entry.path(), &work.join(CLIENT).join(entry.file_name()))?;
     }
     check("node", NODE_MIN)?;
     check("npm", NPM_MIN)?;
     install(&work)?;
-    run(Command::new("node").arg("bundle.mjs").arg(out).current_dir(&work), "Bundling the page's script")
+    run(Command::new("node").arg("client/bundle.mjs").arg(out).current_dir(&work), "Bundling the browsers' scripts")
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), String> {
+    let folder = to.parent().expect("every file is in a folder");
+    fs::create_dir_all(folder).map_err(|error| format!("Could not make {}: {error}.", folder.display()))?;
+    fs::copy(from, to).map(drop).map_err(|error| format!("Could not copy {}: {error}.", from.display()))
 }
 
 /// Missing or too old: one sentence that says what to do.
 fn check(program: &str, least: u32) -> Result<(), String> {
-    let wanted = format!("Building the page needs Node.js {NODE_MIN} or newer with npm {NPM_MIN} or newer");
+    let wanted =
+        format!("Building the browsers' scripts needs Node.js {NODE_MIN} or newer with npm {NPM_MIN} or newer");
     let output = Command::new(program)
         .arg("--version")
         .output()
@@ -57,7 +70,7 @@ fn install(work: &Path) -> Result<(), String> {
     }
     let mut npm = Command::new("npm");
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(work);
-    run(&mut npm, "Fetching the page's client libraries with `npm ci`")?;
+    run(&mut npm, "Fetching the browsers' client libraries with `npm ci`")?;
     fs::write(installed, lock).map_err(|error| format!("Could not note what is installed: {error}."))
 }
 

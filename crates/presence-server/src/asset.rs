@@ -1,0 +1,91 @@
+//! Files that pages refer to: named by their content, so that browsers keep them for ever.
+
+use std::borrow::Cow;
+use std::io::Write as _;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::sha256;
+
+/// A file that pages refer to, kept by browsers for ever: its path changes with its content.
+#[derive(Clone, Debug)]
+pub struct Asset {
+    /// `/assets/app-1a2b3c4d5e.js`.
+    pub path: Cow<'static, str>,
+    /// `text/javascript; charset=utf-8`.
+    pub content_type: &'static str,
+    /// As it is.
+    pub body: Bytes,
+    /// Compressed with gzip, where that is smaller.
+    pub gzip: Option<Bytes>,
+    /// Compressed with brotli, where that is smaller.
+    pub brotli: Option<Bytes>,
+}
+
+impl Asset {
+    /// A file of the app: `Asset::new("style.css", include_bytes!("style.css"))`. Its type is that of the name's end;
+    /// its path holds a hash of the content. It is compressed here, once, so keep it in a `LazyLock`.
+    ///
+    /// ```
+    /// use presence_server::Asset;
+    ///
+    /// let style = Asset::new("style.css", b"body { margin: 0 } p { margin: 0 } h1 { margin: 0 } h2 { margin: 0 }");
+    /// assert!(style.path.starts_with("/assets/style-") && style.path.ends_with(".css"));
+    /// assert_eq!(style.content_type, "text/css; charset=utf-8");
+    /// assert!(style.gzip.is_some_and(|bytes| bytes.len() < style.body.len()));
+    /// ```
+    pub fn new(name: &str, body: &'static [u8]) -> Self {
+        let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+        let hash: String = sha256(body).iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+        let dot = if extension.is_empty() { "" } else { "." };
+        Self {
+            path: Cow::Owned(format!("/assets/{stem}-{hash}{dot}{extension}")),
+            content_type: content_type(extension),
+            body: Bytes::from_static(body),
+            gzip: Some(gzip(body)).filter(|bytes| bytes.len() < body.len()),
+            brotli: None,
+        }
+    }
+}
+
+fn content_type(extension: &str) -> &'static str {
+    match extension {
+        "css" => "text/css; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "json" => "application/json",
+        "txt" => "text/plain; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "webp" => "image/webp",
+        "woff2" => "font/woff2",
+        _ => "application/octet-stream",
+    }
+}
+
+fn gzip(body: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(body).expect("a vector takes every byte");
+    encoder.finish().expect("a vector takes every byte").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_content_is_another_path() {
+        let path = |body| Asset::new("icon.svg", body).path;
+        assert_eq!(path(b"<svg/>"), path(b"<svg/>"));
+        assert_ne!(path(b"<svg/>"), path(b"<svg />"));
+        assert!(Asset::new("LICENSE", b"MIT").path.starts_with("/assets/LICENSE-"));
+    }
+
+    #[test]
+    fn what_compression_makes_larger_is_sent_as_it_is() {
+        let tiny = Asset::new("a.txt", b"a");
+        assert_eq!((tiny.gzip, tiny.brotli, &tiny.body[..]), (None, None, &b"a"[..]));
+    }
+}
