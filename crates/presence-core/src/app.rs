@@ -91,6 +91,14 @@ pub enum Write {
         /// How long it stays after its stamp, in ms; 30 days unless said.
         lasts_ms: Option<u64>,
     },
+    /// Shows something of the user who clicked for as long as they are in the room: a cursor, what they hold. Never
+    /// stored; the newest one counts; at most 20 a second of each user are shown, the last one always.
+    Share {
+        /// Under which name: 1 to 64 bytes, at most 4 of them for each user and room.
+        key: &'static str,
+        /// At most 256 bytes; empty: nothing any more.
+        value: Vec<u8>,
+    },
 }
 
 /// What became different in a room. Local or from the other side of the world, a change looks the same.
@@ -109,6 +117,8 @@ pub enum Change {
     Set(String),
     /// A log has another content.
     Logged(String),
+    /// Somebody shows something else under this key, or has gone with what they showed.
+    Shared(String),
     /// For one user: who "you" are. Sent when a tab of theirs has joined.
     You {
         /// The user as others see them.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use crate::app::{App, Author, Change};
 use crate::facts::{Facts, Kept};
 use crate::fragment::{Fragment, fold};
-use crate::id::{ConnectionId, Digest, Region, Room, Stream, SubscriptionId, UserId};
+use crate::id::{ConnectionId, Digest, PublicId, Region, Room, RoomHash, Stream, SubscriptionId, UserId};
 use crate::input::Output;
 use crate::own::{Own, row_key};
-use crate::presence::{Counts, Dirty, Presence};
+use crate::presence::{Dirty, Presence};
 use crate::room::{Entry, RegionView, RoomView};
+use crate::standing::Counts;
 
 /// A quiet room is drawn at once; the next time not before this.
 const GAP_MS: u64 = 20;
@@ -88,6 +89,7 @@ impl Drawing {
         pending.counts |= dirty.counts;
         pending.regions.extend(dirty.regions);
         pending.users.extend(dirty.users);
+        pending.shared.extend(dirty.shared);
     }
 
     /// A register was set or ran out.
@@ -166,7 +168,7 @@ impl Sheet {
     fn draw(&mut self, room: &Room, source: &Source<'_>, now_ms: u64, outputs: &mut Vec<Output>) -> bool {
         let pending = std::mem::take(&mut self.pending);
         let hash = room.hash(source.digest);
-        let audience = source.own.audience(&hash);
+        let (audience, drawn) = source.own.audience(&hash);
         self.due_ms = None;
         self.not_before_ms = now_ms + (GAP_MS + u64::from(audience) / WATCHERS_PER_MS).min(GAP_MAX_MS);
         self.snapshot = None;
@@ -174,7 +176,7 @@ impl Sheet {
         let view = Arc::new(view(room, version, source));
         self.view = Some(Arc::clone(&view));
         outputs.push(Output::View(Arc::clone(&view)));
-        if audience > 0 {
+        if drawn > 0 {
             let fragments: Vec<Fragment> =
                 pending.changes().iter().flat_map(|change| source.app.render(change, &view)).collect();
             if !fragments.is_empty() {
@@ -185,7 +187,7 @@ impl Sheet {
         for user in &pending.dirty.users {
             let tabs = source.presence.tabs(&row_key(hash, *user));
             outputs.push(Output::Tabs { room: room.clone(), user: *user, tabs });
-            if audience > 0 {
+            if drawn > 0 {
                 let change = Change::Tabs { user: user.public(room, source.digest), tabs };
                 let fragments = source.app.render(&change, &view);
                 outputs
@@ -234,6 +236,7 @@ impl Pending {
             .chain(self.dirty.regions.iter().cloned().map(Change::RegionCounts))
             .chain(self.registers.iter().cloned().map(Change::Set))
             .chain(self.logs.iter().cloned().map(Change::Logged))
+            .chain(self.dirty.shared.iter().cloned().map(Change::Shared))
             .collect()
     }
 }
@@ -268,12 +271,25 @@ pub(crate) fn view(room: &Room, version: u64, source: &Source<'_>) -> RoomView {
         users: whole.users,
         tabs: whole.tabs,
         unsure: whole.unsure,
+        looking: whole.looking,
+        unproven: whole.unproven,
         regions,
         registers,
         logs,
+        shared: shared(room, hash, source),
         here: source.here.clone(),
         as_of_ms: source.time_ms,
     }
+}
+
+fn shared(room: &Room, hash: &RoomHash, source: &Source<'_>) -> BTreeMap<String, BTreeMap<PublicId, Vec<u8>>> {
+    let shown = source.presence.shared(hash).into_iter();
+    shown
+        .map(|(key, users)| {
+            let users = users.into_iter();
+            (key, users.map(|(user, share)| (user.public(room, source.digest), share.value.clone())).collect())
+        })
+        .collect()
 }
 
 fn newest_first(mut entries: Vec<(crate::clock::Stamp, Entry)>) -> Vec<Entry> {

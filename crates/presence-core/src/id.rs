@@ -155,6 +155,31 @@ pub struct SubscriptionId(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LinkId(pub u64);
 
+/// What messages are published to: a name of 1 to 1,024 bytes. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct StreamName(Arc<str>);
+
+impl StreamName {
+    /// Longest name in bytes.
+    pub const BYTES_MAX: usize = 1_024;
+
+    /// The stream of this name, or `None` where the name is empty or too long.
+    pub fn new(name: &str) -> Option<Self> {
+        (1..=Self::BYTES_MAX).contains(&name.len()).then(|| Self(name.into()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// A named audience on this node.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Stream {
@@ -162,4 +187,6 @@ pub enum Stream {
     Room(Room),
     /// All tabs that one user has in the room.
     User(Room, UserId),
+    /// Whoever listens to what is published under that name.
+    Named(StreamName),
 }

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use crate::app::{Outcome, ReflexCall};
 use crate::fragment::Fragment;
-use crate::id::{ConnectionId, LinkId, NodeHash, Region, Room, Stream, SubscriptionId, UserId};
+use crate::id::{ConnectionId, LinkId, NodeHash, PublicId, Region, Room, Stream, SubscriptionId, UserId};
+use crate::message::Message;
+use crate::query::{Found, Query};
 use crate::room::{MeshView, RoomView};
+use crate::tab::Tab;
 
 /// The moment of an input. Deadlines use only the first clock, stamps only the second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -42,8 +45,17 @@ pub enum Input {
         room: Room,
         /// Whose socket it is.
         user: UserId,
-        /// Display data of the member, kept with the row; at most 1 KiB.
-        info: Vec<u8>,
+        /// How it takes part.
+        tab: Tab,
+    },
+    /// A page was hidden, or shown again.
+    Looked {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Its subscription to the room.
+        subscription: SubscriptionId,
+        /// Whether it is visible now.
+        visible: bool,
     },
     /// A connection's subscription to its own user's stream was confirmed; the hub already listens.
     Listened {
@@ -104,6 +116,26 @@ pub enum Input {
         connection: ConnectionId,
         /// The round trip in ms.
         round_trip_ms: u32,
+    },
+
+    /// Somebody published a message: it goes to all who listen to its stream, in every region.
+    Published {
+        /// What, and to whom.
+        message: Message,
+    },
+    /// Somebody who may asked that a user leaves a room, wherever that user is.
+    Dismissed {
+        /// Which room.
+        room: Room,
+        /// Who, as the room's visitors see them.
+        user: PublicId,
+    },
+    /// Somebody asked for what no view holds.
+    Queried {
+        /// For the answer.
+        query: u64,
+        /// What is asked.
+        what: Query,
     },
 
     /// The configured addresses of other nodes as they resolve now; our own are left out.
@@ -184,6 +216,43 @@ pub enum Output {
         echo: String,
         /// How it ended.
         outcome: Outcome,
+    },
+    /// Write this to all who listen to its stream on this node. It is never folded or left out.
+    Deliver {
+        /// What, and to whom.
+        message: Arc<Message>,
+    },
+    /// End this subscription: its user was made to leave the room.
+    Dismiss {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Which of its subscriptions.
+        subscription: SubscriptionId,
+    },
+    /// A user has come to a room: the first connection over all nodes.
+    Arrived {
+        /// Which room.
+        room: Room,
+        /// Who.
+        user: UserId,
+        /// Display data of the member.
+        info: Vec<u8>,
+    },
+    /// A user has left a room: the last connection over all nodes is gone, and no silent node vouches for another.
+    Left {
+        /// Which room.
+        room: Room,
+        /// Who.
+        user: UserId,
+        /// Display data of the member.
+        info: Vec<u8>,
+    },
+    /// The answer to a query.
+    Found {
+        /// Which query.
+        query: u64,
+        /// What was found.
+        found: Found,
     },
     /// A room has a new view: pages and the API read that from now on.
     View(Arc<RoomView>),

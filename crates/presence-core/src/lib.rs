@@ -23,22 +23,32 @@ mod leaving;
 mod links;
 mod median;
 mod mesh_view;
+mod message;
 mod node;
 mod own;
 mod peer;
 #[doc(hidden)]
 pub mod planted;
 mod presence;
+mod query;
+mod roll;
+mod rollup;
 mod room;
 mod round;
 mod row;
+mod standing;
+mod tab;
 mod wire;
 
 pub use app::{App, Author, Change, Outcome, ReflexCall, Refusal, Visit, Write};
 pub use fragment::{Fragment, fold};
 pub use id::{
-    ConnectionId, Digest, LinkId, NodeHash, NodeName, PublicId, Region, Room, RoomHash, Stream, SubscriptionId, UserId,
+    ConnectionId, Digest, LinkId, NodeHash, NodeName, PublicId, Region, Room, RoomHash, Stream, StreamName,
+    SubscriptionId, UserId,
 };
 pub use input::{Ended, Input, Notice, Now, Output, Urgency};
+pub use message::Message;
 pub use node::{Node, Settings};
+pub use query::{Below, Found, Member, Members, Query};
 pub use room::{Entry, MeshView, NodeView, Place, RegionState, RegionView, RoomView};
+pub use tab::Tab;

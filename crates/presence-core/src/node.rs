@@ -19,9 +19,10 @@ use crate::median::Median;
 use crate::own::{Listens, Own, row_key};
 use crate::peer::{Path, Peer};
 use crate::planted::{Fault, planted};
-use crate::presence::{Presence, Weight};
+use crate::presence::{Passage, Presence, Weight};
+use crate::roll::Rolls;
 use crate::room::{Place, RegionView};
-use crate::row::TableKey;
+use crate::row::{Share, TableKey};
 use crate::wire::{Said, Sender};
 
 /// If nothing came in for longer than this, the node itself was away.
@@ -34,6 +35,8 @@ const SPEAK_MS: u64 = 3_000;
 const MESH_VIEW_MS: u64 = 1_000;
 /// Round-trip times are drawn at most this often.
 const ROUND_TRIP_MS: u64 = 5_000;
+/// Longest value that a user shares.
+const SHARED_BYTES_MAX: usize = 256;
 /// Ticks come at least this often.
 const TICK_MS: u64 = 200;
 
@@ -84,6 +87,8 @@ pub struct Node {
     /// Facts that are not shown, since they are stamped too far ahead.
     pub(crate) hidden: BTreeSet<FactKey>,
     pub(crate) quotas: BTreeMap<NodeHash, (u64, u32)>,
+    /// Who is in the rooms that somebody has asked for lately.
+    pub(crate) rolls: Rolls,
 
     // How they are reached.
     pub(crate) links: BTreeMap<LinkId, Link>,
@@ -119,6 +124,7 @@ pub struct Node {
     pub(crate) tables_asked: u64,
     pub(crate) root_faults: u64,
     pub(crate) unread: u64,
+    pub(crate) published: u64,
 }
 
 impl Node {
@@ -145,6 +151,7 @@ impl Node {
             shown_limit_ms: now.wall_ms.saturating_add(facts::FUTURE_MS),
             hidden: BTreeSet::new(),
             quotas: BTreeMap::new(),
+            rolls: Rolls::default(),
             links: BTreeMap::new(),
             addresses: BTreeMap::new(),
             said_hello: BTreeMap::new(),
@@ -171,6 +178,7 @@ impl Node {
             tables_asked: 0,
             root_faults: 0,
             unread: 0,
+            published: 0,
             settings,
         };
         node.presence.open_table(key, &node.settings.region.clone(), Weight::Counted);
@@ -200,7 +208,11 @@ impl Node {
         let now = self.awake(now);
         if self.away.resting(now.mono_ms) {
             match input {
-                Input::Joined { .. } | Input::Listened { .. } | Input::Clicked { .. } | Input::Served { .. } => {
+                Input::Joined { .. }
+                | Input::Looked { .. }
+                | Input::Listened { .. }
+                | Input::Clicked { .. }
+                | Input::Served { .. } => {
                     self.away.park(input);
                 }
                 Input::Ticked => self.ticked_ms = now.mono_ms,
@@ -226,7 +238,8 @@ impl Node {
     pub fn wake_at_ms(&self) -> u64 {
         let tick_ms = self.ticked_ms + TICK_MS;
         let delta_ms = self.own.has_news().then_some(self.delta_not_before_ms);
-        let due_ms = self.drawing.due_ms().into_iter().chain(delta_ms).chain([tick_ms]).min();
+        let sooner = [self.drawing.due_ms(), delta_ms, self.own.share_due_ms()];
+        let due_ms = sooner.into_iter().flatten().chain([tick_ms]).min();
         due_ms.unwrap_or(tick_ms).max(self.ticked_ms) + self.away.total_ms
     }
 
@@ -267,11 +280,18 @@ impl Node {
         let digest = self.settings.digest;
         match input {
             Input::Ticked => self.tick(now),
-            Input::Joined { connection, subscription, room, user, info } => {
+            Input::Joined { connection, subscription, room, user, tab } => {
                 let key = row_key(room.hash(digest), user);
                 let at = (now.mono_ms, now.wall_ms);
-                self.own.joined((connection, subscription), &room, key, info, &mut self.presence, at);
-                self.drawing.arrived(&room, (connection, subscription), None, now.mono_ms);
+                if tab.draws {
+                    self.drawing.arrived(&room, (connection, subscription), None, now.mono_ms);
+                } else {
+                    self.drawing.open(&room, now.mono_ms);
+                }
+                self.own.joined((connection, subscription), &room, key, tab, &mut self.presence, at);
+            }
+            Input::Looked { connection, subscription, visible } => {
+                self.own.looked(connection, subscription, visible, &mut self.presence, now.mono_ms);
             }
             Input::Listened { connection, subscription, room, user } => {
                 let key = row_key(room.hash(digest), user);
@@ -281,7 +301,7 @@ impl Node {
             Input::Refreshed { connection, subscription } => {
                 if let Some(listens) = self.own.listens(connection, subscription) {
                     let (room, user) = match listens {
-                        Listens::Room(room, _) => (room, None),
+                        Listens::Room(room, ..) => (room, None),
                         Listens::User(room, key) => (room, Some(key.user)),
                     };
                     self.drawing.arrived(room, (connection, subscription), user, now.mono_ms);
@@ -301,6 +321,12 @@ impl Node {
                 self.clicked((connection, subscription), &room, user, call, now);
             }
             Input::Ponged { connection, round_trip_ms } => self.ponged(connection, round_trip_ms),
+            Input::Published { message } => self.publish(message),
+            Input::Dismissed { room, user } => self.dismiss(&room, user),
+            Input::Queried { query, what } => {
+                let found = self.found(what, now.mono_ms);
+                self.outputs.push(Output::Found { query, found });
+            }
             Input::Resolved { addresses } => self.resolved(addresses, now),
             Input::Dialled { address, result } => self.dialled(address, result, now),
             Input::Received { link, bytes } => self.received(link, &bytes, now),
@@ -329,6 +355,8 @@ impl Node {
             self.prune_copies(now);
         }
         self.tend_leaving(now);
+        self.rolls.prune(now.mono_ms);
+        self.presence.roll_ups.prune(now.mono_ms);
         if self.mesh_ms.is_none_or(|at_ms| now.mono_ms.saturating_sub(at_ms) >= MESH_VIEW_MS) || self.regions_stale {
             self.mesh_ms = Some(now.mono_ms);
             self.view_mesh(now);
@@ -368,6 +396,8 @@ impl Node {
             Said::Facts(bundle) => self.heard_facts(hash, &bundle, now),
             Said::Draining(leaving) => self.heard_leaving(sender, leaving, false, path, now),
             Said::Goodbye(leaving) => self.heard_leaving(sender, leaving, true, path, now),
+            Said::Published(said) => self.heard_published(sender, said, path, now),
+            Said::Dismissed(said) => self.heard_dismissed(sender, &said, path, now),
             Said::Passed(_) => {}
         }
     }
@@ -380,6 +410,12 @@ impl Node {
         let resting = self.away.resting(now.mono_ms);
         if self.own.has_news() && now.mono_ms >= self.delta_not_before_ms && !resting && self.leaving.is_none() {
             self.send_deltas(now);
+        }
+        for passage in self.presence.take_passages() {
+            self.rolls.apply(&passage, self.settings.digest);
+            let Passage { room, user, info, arrived } = passage;
+            let output = if arrived { Output::Arrived { room, user, info } } else { Output::Left { room, user, info } };
+            self.outputs.push(output);
         }
         for (hash, dirty) in self.presence.take_dirty() {
             let name = self.presence.room(&hash).and_then(|room| room.name.clone()).or_else(|| dirty.closed.clone());
@@ -472,6 +508,7 @@ impl Node {
 
     fn write(&mut self, room: &Room, user: UserId, write: Write, now: Now) -> Result<(), String> {
         let (key, value, lasts_ms, cap) = match write {
+            Write::Share { key, value } => return self.share(room, user, key, value, now),
             Write::Set { key, value, lasts_ms } => (key, value, lasts_ms, 0),
             Write::Append { key, value, cap, lasts_ms } => (key, value, lasts_ms, cap.clamp(1, facts::CAP_MAX)),
         };
@@ -502,6 +539,18 @@ impl Node {
         };
         self.write_fact(&fact, now);
         Ok(())
+    }
+}
+
+impl Node {
+    fn share(&mut self, room: &Room, user: UserId, key: &str, value: Vec<u8>, now: Now) -> Result<(), String> {
+        if value.len() > SHARED_BYTES_MAX || key.len() > 64 {
+            return Err(format!("What is shared may have {SHARED_BYTES_MAX} bytes at most, and its key 64."));
+        }
+        let share = Share { key: key.to_owned(), stamp: self.stamp(now), value };
+        let key = row_key(room.hash(self.settings.digest), user);
+        let may = self.own.share(key, share, &mut self.presence, now.mono_ms);
+        may.then_some(()).ok_or_else(|| "Only who is in the room shares something, under 4 keys at most.".to_owned())
     }
 }
 

@@ -6,7 +6,8 @@ use crate::id::{ConnectionId, Room, RoomHash, SubscriptionId, UserId};
 use crate::input::Ended;
 use crate::planted::{Fault, planted};
 use crate::presence::Presence;
-use crate::row::{NOBODY, Removed, Row, RowKey, TableKey, Took};
+use crate::row::{NOBODY, Removed, Row, RowKey, Share, TableKey, Took};
+use crate::tab::{Tab, Traits};
 
 /// How long a tab that its browser closed still counts.
 const LINGER_CLOSED_MS: u64 = 2_000;
@@ -23,6 +24,11 @@ const REMOVED_MAX: usize = 65_536;
 /// Longest display data of a member in bytes.
 const INFO_BYTES_MAX: usize = 1_024;
 
+/// What a user shows changes at most this often for the others; the last change always arrives.
+const SHARE_GAP_MS: u64 = 50;
+/// Most keys under which one user shows something in one room.
+const SHARES_MAX: usize = 4;
+
 /// How long after its start a node may still be told of tabs that its first visitors come back from.
 const NEWCOMER_MS: u64 = 5_000;
 
@@ -38,7 +44,7 @@ pub(crate) struct Numbered {
 /// What a subscription listens to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Listens {
-    Room(Room, RowKey),
+    Room(Room, RowKey, Traits),
     User(Room, RowKey),
 }
 
@@ -49,6 +55,8 @@ pub(crate) struct Own {
     connections: BTreeMap<ConnectionId, BTreeMap<SubscriptionId, Listens>>,
     rooms: BTreeMap<RoomHash, OwnRoom>,
     rows: BTreeMap<RowKey, OwnRow>,
+    /// Rows that show something newer than the others know, by when they may be told.
+    unshared: BTreeSet<(u64, RowKey)>,
     served: BTreeMap<RowKey, Vec<u64>>,
     deadlines: BTreeSet<(u64, RowKey)>,
     /// Rows that no delta has named since they changed, with the number that was named last.
@@ -65,15 +73,23 @@ struct OwnRoom {
     room: Room,
     rows: u32,
     connections: u32,
+    /// Those of them whose pages the app draws.
+    drawn: u32,
 }
 
 #[derive(Debug)]
 struct OwnRow {
     open: u32,
+    /// Those of them whose page is visible, and those that no pong proves.
+    visible: u32,
+    unproven: u32,
     lingering: Vec<Linger>,
     took: Vec<Took>,
     since_ms: u64,
     info: Vec<u8>,
+    shared: Vec<Share>,
+    /// When what it shows was last written.
+    shared_ms: u64,
 }
 
 /// A closed tab that still counts.
@@ -82,6 +98,8 @@ struct Linger {
     until_ms: u64,
     closed_ms: u64,
     ended: u8,
+    visible: bool,
+    proven: bool,
 }
 
 const CLOSED: u8 = 0;
@@ -97,6 +115,7 @@ impl Own {
             connections: BTreeMap::new(),
             rooms: BTreeMap::new(),
             rows: BTreeMap::new(),
+            unshared: BTreeSet::new(),
             served: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             changed: BTreeMap::new(),
@@ -109,9 +128,9 @@ impl Own {
         self.sequence
     }
 
-    /// How many connections of this node are in a room.
-    pub(crate) fn audience(&self, room: &RoomHash) -> u32 {
-        self.rooms.get(room).map_or(0, |room| room.connections)
+    /// How many connections of this node are in a room, and on how many of their pages the app draws.
+    pub(crate) fn audience(&self, room: &RoomHash) -> (u32, u32) {
+        self.rooms.get(room).map_or((0, 0), |room| (room.connections, room.drawn))
     }
 
     /// Whether there is something for the next delta.
@@ -125,6 +144,22 @@ impl Own {
             Listens::User(room, _) => Some((*subscription, room)),
             Listens::Room(..) => None,
         })
+    }
+
+    /// The subscriptions with which somebody of this node is in a room.
+    pub(crate) fn subscriptions_of(&self, key: &RowKey) -> Vec<(ConnectionId, SubscriptionId)> {
+        let all = self.connections.iter().flat_map(|(connection, subscriptions)| {
+            subscriptions.iter().map(|(subscription, listens)| (*connection, *subscription, listens))
+        });
+        all.filter(|(_, _, listens)| matches!(listens, Listens::Room(_, other, _) if other == key))
+            .map(|(connection, subscription, _)| (connection, subscription))
+            .collect()
+    }
+
+    /// Who of this node is in a room, lingering ones included.
+    pub(crate) fn users_of(&self, room: RoomHash) -> impl Iterator<Item = UserId> {
+        let everybody = RowKey { room, user: NOBODY }..=RowKey { room, user: UserId([255; 32]) };
+        self.rows.range(everybody).map(|(key, _)| key.user)
     }
 
     /// What a subscription listens to.
@@ -149,7 +184,7 @@ impl Own {
         (connection, subscription): (ConnectionId, SubscriptionId),
         room: &Room,
         key: RowKey,
-        info: Vec<u8>,
+        tab: Tab,
         presence: &mut Presence,
         (now_ms, wall_ms): (u64, u64),
     ) {
@@ -157,33 +192,68 @@ impl Own {
         if subscriptions.contains_key(&subscription) {
             return;
         }
-        let first = !subscriptions.values().any(|listens| matches!(listens, Listens::Room(_, other) if *other == key));
-        subscriptions.insert(subscription, Listens::Room(room.clone(), key));
-        if !first {
-            return;
+        let before = traits(subscriptions, &key);
+        subscriptions.insert(subscription, Listens::Room(room.clone(), key, Traits::of(&tab)));
+        let after = traits(subscriptions, &key).expect("inserted in the line above");
+        if let Some(before) = before {
+            return self.changed_traits(key, before, after, presence, now_ms);
         }
         if !self.drained {
             self.followed(&key, now_ms);
         }
-        let own_room =
-            self.rooms.entry(key.room).or_insert_with(|| OwnRoom { room: room.clone(), rows: 0, connections: 0 });
+        let own_room = self.rooms.entry(key.room).or_insert_with(|| OwnRoom::of(room));
         own_room.connections += 1;
+        own_room.drawn += u32::from(after.draws);
         if self.drained {
             return;
         }
         let row = self.rows.entry(key).or_insert_with(|| {
             own_room.rows += 1;
-            OwnRow { open: 0, lingering: Vec::new(), took: Vec::new(), since_ms: wall_ms, info: Vec::new() }
+            OwnRow::since(wall_ms)
         });
-        row.open += 1;
-        if info.len() <= INFO_BYTES_MAX && !info.is_empty() {
-            row.info = info;
+        row.count(after, 1);
+        if tab.info.len() <= INFO_BYTES_MAX && !tab.info.is_empty() {
+            row.info = tab.info;
         }
         if !row.take(&key, self.key, presence) && now_ms < self.newcomer_until_ms {
             *self.owing.entry(key).or_default() += 1;
         }
         self.write(key, presence, now_ms);
         self.name_room(key.room, presence, now_ms);
+    }
+
+    /// A page was hidden, or shown again.
+    pub(crate) fn looked(
+        &mut self,
+        connection: ConnectionId,
+        subscription: SubscriptionId,
+        visible: bool,
+        presence: &mut Presence,
+        now_ms: u64,
+    ) {
+        let Some(subscriptions) = self.connections.get_mut(&connection) else { return };
+        let Some(Listens::Room(_, key, _)) = subscriptions.get(&subscription) else { return };
+        let key = *key;
+        let before = traits(subscriptions, &key).expect("it was found in the line above");
+        if let Some(Listens::Room(_, _, traits)) = subscriptions.get_mut(&subscription) {
+            traits.visible = visible;
+        }
+        let after = traits(subscriptions, &key).expect("it is still there");
+        self.changed_traits(key, before, after, presence, now_ms);
+    }
+
+    /// The same connection takes part in another way.
+    fn changed_traits(&mut self, key: RowKey, before: Traits, after: Traits, presence: &mut Presence, now_ms: u64) {
+        if before == after {
+            return;
+        }
+        if let Some(room) = self.rooms.get_mut(&key.room) {
+            room.drawn = room.drawn + u32::from(after.draws) - u32::from(before.draws);
+        }
+        let Some(row) = self.rows.get_mut(&key).filter(|_| !self.drained) else { return };
+        row.count(before, -1);
+        row.count(after, 1);
+        self.write(key, presence, now_ms);
     }
 
     /// One subscription ended; the connection goes on.
@@ -195,10 +265,16 @@ impl Own {
         now_ms: u64,
     ) {
         let Some(subscriptions) = self.connections.get_mut(&connection) else { return };
-        let Some(Listens::Room(_, key)) = subscriptions.remove(&subscription) else { return };
-        let still = subscriptions.values().any(|listens| matches!(listens, Listens::Room(_, other) if *other == key));
-        if !still {
-            self.left(key, Ended::Closed, presence, now_ms);
+        let Some(Listens::Room(_, key, _)) = subscriptions.get(&subscription) else {
+            subscriptions.remove(&subscription);
+            return;
+        };
+        let key = *key;
+        let before = traits(subscriptions, &key).expect("it was found in the line above");
+        subscriptions.remove(&subscription);
+        match traits(subscriptions, &key) {
+            Some(after) => self.changed_traits(key, before, after, presence, now_ms),
+            None => self.left(key, before, Ended::Closed, presence, now_ms),
         }
     }
 
@@ -212,20 +288,22 @@ impl Own {
     ) {
         let Some(subscriptions) = self.connections.remove(&connection) else { return };
         let keys: BTreeSet<RowKey> = subscriptions
-            .into_values()
+            .values()
             .filter_map(|listens| match listens {
-                Listens::Room(_, key) => Some(key),
+                Listens::Room(_, key, _) => Some(*key),
                 Listens::User(..) => None,
             })
             .collect();
         for key in keys {
-            self.left(key, ended, presence, now_ms);
+            let was = traits(&subscriptions, &key).expect("each key was found in these");
+            self.left(key, was, ended, presence, now_ms);
         }
     }
 
-    fn left(&mut self, key: RowKey, ended: Ended, presence: &mut Presence, now_ms: u64) {
+    fn left(&mut self, key: RowKey, was: Traits, ended: Ended, presence: &mut Presence, now_ms: u64) {
         if let Some(room) = self.rooms.get_mut(&key.room) {
             room.connections -= 1;
+            room.drawn -= u32::from(was.draws);
         }
         if self.drained {
             return;
@@ -238,9 +316,14 @@ impl Own {
             Ended::Lost => LINGER_LOST_MS,
         };
         let short = ended == Ended::Closed && !served;
-        let linger =
-            Linger { until_ms: now_ms + stays_ms, closed_ms: now_ms, ended: if short { CLOSED } else { OTHER } };
-        row.open -= 1;
+        let linger = Linger {
+            until_ms: now_ms + stays_ms,
+            closed_ms: now_ms,
+            ended: if short { CLOSED } else { OTHER },
+            visible: was.visible,
+            proven: was.proven,
+        };
+        row.count(was, -1);
         row.lingering.push(linger);
         row.lingering.sort_unstable();
         self.deadlines.insert((linger.until_ms, key));
@@ -280,8 +363,40 @@ impl Own {
         followed
     }
 
+    /// A user shows the others something else under this key; empty: nothing. Whether they may.
+    pub(crate) fn share(&mut self, key: RowKey, share: Share, presence: &mut Presence, now_ms: u64) -> bool {
+        let Some(row) = self.rows.get_mut(&key).filter(|_| !self.drained) else { return false };
+        let known = row.shared.iter().position(|known| known.key == share.key);
+        match known {
+            Some(at) if share.value.is_empty() => drop(row.shared.remove(at)),
+            Some(at) => row.shared[at] = share,
+            None if share.value.is_empty() => return true,
+            None if row.shared.len() < SHARES_MAX => row.shared.push(share),
+            None => return false,
+        }
+        self.unshared.insert((row.shared_ms + SHARE_GAP_MS, key));
+        self.say_shared(presence, now_ms);
+        true
+    }
+
+    /// When somebody may next be told what is shown now.
+    pub(crate) fn share_due_ms(&self) -> Option<u64> {
+        self.unshared.first().map(|(due_ms, _)| *due_ms)
+    }
+
+    fn say_shared(&mut self, presence: &mut Presence, now_ms: u64) {
+        while let Some(&(due_ms, key)) = self.unshared.first().filter(|(due_ms, _)| *due_ms <= now_ms) {
+            self.unshared.remove(&(due_ms, key));
+            if let Some(row) = self.rows.get_mut(&key).filter(|_| !self.drained) {
+                row.shared_ms = now_ms;
+                self.write(key, presence, now_ms);
+            }
+        }
+    }
+
     /// Ends what has lingered long enough.
     pub(crate) fn expire(&mut self, presence: &mut Presence, now_ms: u64) {
+        self.say_shared(presence, now_ms);
         while let Some(&(deadline_ms, key)) = self.deadlines.first() {
             if deadline_ms > now_ms {
                 break;
@@ -356,9 +471,13 @@ impl Own {
         }
         let mut written = Row::new(key, row.info.clone(), row.since_ms);
         written.number = number;
+        let lingering = |counts: fn(&Linger) -> bool| row.lingering.iter().filter(|linger| counts(linger)).count();
+        let all = |open: u32, lingering: usize| open.saturating_add(u32::try_from(lingering).unwrap_or(u32::MAX));
         written.open = row.open;
-        written.visible = row.open;
-        written.lingering = u32::try_from(row.lingering.len()).unwrap_or(u32::MAX);
+        written.visible = all(row.visible, lingering(|linger| linger.visible));
+        written.unproven = all(row.unproven, lingering(|linger| !linger.proven));
+        written.lingering = all(0, row.lingering.len());
+        written.shared.clone_from(&row.shared);
         written.took.clone_from(&row.took);
         presence.set(self.key, written);
     }
@@ -413,7 +532,44 @@ impl Own {
     }
 }
 
+/// How a connection takes part in a room: all its subscriptions to it together.
+fn traits(subscriptions: &BTreeMap<SubscriptionId, Listens>, key: &RowKey) -> Option<Traits> {
+    let of_key = subscriptions.values().filter_map(|listens| match listens {
+        Listens::Room(_, other, traits) if other == key => Some(*traits),
+        Listens::Room(..) | Listens::User(..) => None,
+    });
+    of_key.reduce(Traits::or)
+}
+
+impl OwnRoom {
+    fn of(room: &Room) -> Self {
+        Self { room: room.clone(), rows: 0, connections: 0, drawn: 0 }
+    }
+}
+
 impl OwnRow {
+    fn since(since_ms: u64) -> Self {
+        Self {
+            open: 0,
+            visible: 0,
+            unproven: 0,
+            lingering: Vec::new(),
+            took: Vec::new(),
+            since_ms,
+            info: Vec::new(),
+            shared: Vec::new(),
+            shared_ms: 0,
+        }
+    }
+
+    /// Counts a tab in, or out.
+    fn count(&mut self, tab: Traits, by: i32) {
+        let counted = |count: u32, applies: bool| count.saturating_add_signed(if applies { by } else { 0 });
+        self.open = counted(self.open, true);
+        self.visible = counted(self.visible, tab.visible);
+        self.unproven = counted(self.unproven, !tab.proven);
+    }
+
     /// A new connection takes the place of one lingering or held tab of its user: here first, else elsewhere. Whether
     /// there was one.
     fn take(&mut self, key: &RowKey, own: TableKey, presence: &Presence) -> bool {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::id::{NodeHash, NodeName, Region};
 use crate::input::{Notice, Now, Output, Urgency};
+use crate::message::Recent;
 use crate::node::Node;
 use crate::planted::{Fault, planted};
 use crate::presence::Weight;
@@ -41,6 +42,7 @@ pub(crate) struct Peer {
     pub(crate) beat_bytes: Vec<u8>,
     pub(crate) round_trip_ms: Option<u32>,
     pub(crate) exchanged_ms: Option<u64>,
+    pub(crate) messages: Recent,
 }
 
 /// How a peer is judged.
@@ -136,6 +138,7 @@ impl Node {
             beat_bytes: Vec::new(),
             round_trip_ms: None,
             exchanged_ms: None,
+            messages: Recent::default(),
         };
         let key = peer.key(hash);
         let what = if known.is_some() { "is back as a new incarnation" } else { "is heard" };

@@ -3,7 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{Digest, Region, Room, RoomHash, UserId};
-use crate::row::{NOBODY, Removed, Row, RowKey, Table, TableKey};
+use crate::rollup::RollUps;
+use crate::row::{NOBODY, Removed, Row, RowKey, Share, Table, TableKey};
+use crate::standing::{Counts, Standing};
+
+/// Of so many users at most a room shows what they share.
+const SHARING_MAX: usize = 1_000;
 
 /// How the rows of a node count.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -20,56 +25,38 @@ pub(crate) enum Weight {
 #[derive(Debug)]
 pub(crate) struct Presence {
     digest: Digest,
-    tables: BTreeMap<TableKey, Placed>,
+    pub(crate) tables: BTreeMap<TableKey, Placed>,
     /// Which tables have a row of this user in this room, and how that was last counted.
-    members: BTreeMap<RowKey, Member>,
-    rooms: BTreeMap<RoomHash, RoomCounts>,
+    pub(crate) members: BTreeMap<RowKey, Member>,
+    pub(crate) rooms: BTreeMap<RoomHash, RoomCounts>,
+    pub(crate) roll_ups: RollUps,
+    passages: Vec<Passage>,
     dirty: BTreeMap<RoomHash, Dirty>,
     /// Users of whom somebody has taken a tab: their `took` may be over.
     touched: BTreeSet<RowKey>,
 }
 
 #[derive(Debug)]
-struct Placed {
-    region: Region,
-    weight: Weight,
-    table: Table,
+pub(crate) struct Placed {
+    pub(crate) region: Region,
+    pub(crate) weight: Weight,
+    pub(crate) table: Table,
 }
 
 #[derive(Debug, Default)]
-struct Member {
-    tables: Vec<TableKey>,
+pub(crate) struct Member {
+    pub(crate) tables: Vec<TableKey>,
     in_room: bool,
-    counted: Standing,
+    pub(crate) counted: Standing,
 }
 
-/// How one user of one room counts.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-struct Standing {
-    whole: Counts,
-    regions: Vec<(Region, Counts)>,
-}
-
-/// Users, their tabs, and users whom only silent nodes vouch for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) users: u32,
-    pub(crate) tabs: u32,
-    pub(crate) unsure: u32,
-}
-
-impl Counts {
-    fn add(&mut self, other: Self) {
-        self.users += other.users;
-        self.tabs += other.tabs;
-        self.unsure += other.unsure;
-    }
-
-    fn subtract(&mut self, other: Self) {
-        self.users -= other.users;
-        self.tabs -= other.tabs;
-        self.unsure -= other.unsure;
-    }
+/// Somebody has come to a room, or left it: the first and the last of their connections, wherever.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Passage {
+    pub(crate) room: Room,
+    pub(crate) user: UserId,
+    pub(crate) info: Vec<u8>,
+    pub(crate) arrived: bool,
 }
 
 /// What is derived of one room.
@@ -77,9 +64,11 @@ impl Counts {
 pub(crate) struct RoomCounts {
     pub(crate) name: Option<Room>,
     names: u32,
-    members: u32,
+    pub(crate) members: u32,
     pub(crate) whole: Counts,
     pub(crate) regions: BTreeMap<Region, Counts>,
+    /// Who shows something.
+    pub(crate) sharing: BTreeSet<UserId>,
 }
 
 /// What became different in a room since it was last asked for.
@@ -90,6 +79,8 @@ pub(crate) struct Dirty {
     pub(crate) counts: bool,
     pub(crate) regions: BTreeSet<Region>,
     pub(crate) users: BTreeSet<UserId>,
+    /// Keys under which somebody shows something else.
+    pub(crate) shared: BTreeSet<String>,
 }
 
 impl Presence {
@@ -99,6 +90,8 @@ impl Presence {
             tables: BTreeMap::new(),
             members: BTreeMap::new(),
             rooms: BTreeMap::new(),
+            roll_ups: RollUps::default(),
+            passages: Vec::new(),
             dirty: BTreeMap::new(),
             touched: BTreeSet::new(),
         }
@@ -133,7 +126,8 @@ impl Presence {
     pub(crate) fn set(&mut self, table: TableKey, row: Row) {
         let (key, digest) = (row.key, self.digest);
         let Some(placed) = self.tables.get_mut(&table) else { return };
-        let known = placed.table.get(&key).is_some();
+        let before = placed.table.get(&key).cloned();
+        let known = before.is_some();
         let name = (key.user == NOBODY).then(|| row.info.clone());
         placed.table.set(row, digest);
         match name {
@@ -143,7 +137,8 @@ impl Presence {
                 if !known {
                     member.tables.push(table);
                 }
-                self.recount(key);
+                self.note_shared(key, before.as_ref());
+                self.recount(key, before.as_ref());
             }
         }
     }
@@ -158,7 +153,50 @@ impl Presence {
             dirty.counts = true;
             dirty.regions.extend(room.regions.keys().cloned());
             let everybody = RowKey { room: hash, user: NOBODY }..=RowKey { room: hash, user: UserId([255; 32]) };
-            dirty.users.extend(self.members.range(everybody).map(|(key, _)| key.user));
+            dirty.users.extend(self.members.range(everybody.clone()).map(|(key, _)| key.user));
+            let keys: Vec<RowKey> = self.members.range(everybody).map(|(key, _)| *key).collect();
+            for key in keys {
+                let counted = self.members[&key].counted.clone();
+                self.passed(key, &Standing::default(), &counted, None);
+            }
+        }
+    }
+
+    /// What follows from a user's counting in another way, in a room whose name is known.
+    fn passed(&mut self, key: RowKey, before: &Standing, after: &Standing, gone: Option<&Row>) {
+        let Some(room) = self.rooms.get(&key.room).and_then(|room| room.name.clone()) else { return };
+        self.roll_ups.apply(&room, key.user, before, after);
+        if before.present() == after.present() {
+            return;
+        }
+        let rows = self.members[&key].tables.iter().filter_map(|table| self.tables[table].table.get(&key));
+        let info = rows.chain(gone).map(|row| &row.info).find(|info| !info.is_empty()).cloned().unwrap_or_default();
+        self.passages.push(Passage { room, user: key.user, info, arrived: after.present() });
+    }
+
+    /// Marks what of a user's shares is different from the row before.
+    fn note_shared(&mut self, key: RowKey, before: Option<&Row>) {
+        let member = &self.members[&key];
+        let now: Vec<&Share> = member
+            .tables
+            .iter()
+            .filter_map(|table| self.tables[table].table.get(&key))
+            .flat_map(|row| &row.shared)
+            .collect();
+        let was = before.map_or(&[][..], |row| &row.shared);
+        if now.is_empty() && was.is_empty() {
+            return;
+        }
+        let fresh = now.iter().filter(|share| !was.contains(share)).map(|share| share.key.clone());
+        let stale = was.iter().filter(|share| !now.contains(share)).map(|share| share.key.clone());
+        let keys: BTreeSet<String> = fresh.chain(stale).collect();
+        let sharing = !now.is_empty();
+        self.dirty.entry(key.room).or_default().shared.extend(keys);
+        let room = self.rooms.entry(key.room).or_default();
+        if sharing {
+            room.sharing.insert(key.user);
+        } else {
+            room.sharing.remove(&key.user);
         }
     }
 
@@ -174,14 +212,15 @@ impl Presence {
     pub(crate) fn remove(&mut self, table: TableKey, removed: Removed, at_ms: u64) {
         let (key, digest) = (removed.key, self.digest);
         let Some(placed) = self.tables.get_mut(&table) else { return };
-        let known = placed.table.get(&key).is_some();
+        let gone = placed.table.get(&key).cloned();
         placed.table.remove(removed, at_ms, digest);
-        if known {
-            self.row_gone(table, key);
+        if let Some(gone) = gone {
+            self.row_gone(table, &gone);
         }
     }
 
-    fn row_gone(&mut self, table: TableKey, key: RowKey) {
+    fn row_gone(&mut self, table: TableKey, gone: &Row) {
+        let key = gone.key;
         if key.user == NOBODY {
             if let Some(room) = self.rooms.get_mut(&key.room) {
                 room.names -= 1;
@@ -189,7 +228,8 @@ impl Presence {
             self.close_room_if_empty(key.room);
         } else if let Some(member) = self.members.get_mut(&key) {
             member.tables.retain(|other| *other != table);
-            self.recount(key);
+            self.note_shared(key, Some(gone));
+            self.recount(key, Some(gone));
         }
     }
 
@@ -199,7 +239,7 @@ impl Presence {
         if std::mem::replace(&mut placed.weight, weight) != weight {
             let keys: Vec<RowKey> = placed.table.keys().copied().collect();
             for key in keys {
-                self.recount(key);
+                self.recount(key, None);
             }
         }
     }
@@ -207,8 +247,8 @@ impl Presence {
     /// Forgets a table and all its rows.
     pub(crate) fn drop_table(&mut self, table: TableKey) {
         let Some(placed) = self.tables.remove(&table) else { return };
-        for key in placed.table.keys() {
-            self.row_gone(table, *key);
+        for gone in placed.table.rows() {
+            self.row_gone(table, gone);
         }
     }
 
@@ -224,8 +264,9 @@ impl Presence {
         }
     }
 
-    /// Counts one user of one room anew and corrects the room's counts by the difference.
-    fn recount(&mut self, key: RowKey) {
+    /// Counts one user of one room anew and corrects the room's counts by the difference; `gone` is the row that was
+    /// there before, if one was replaced or removed.
+    fn recount(&mut self, key: RowKey, gone: Option<&Row>) {
         let Some(member) = self.members.get(&key) else { return };
         let after = self.standing(&key, &member.tables);
         if member.tables.iter().any(|table| self.tables[table].table.get(&key).is_some_and(|row| !row.took.is_empty()))
@@ -246,57 +287,17 @@ impl Presence {
             if before.whole.tabs != after.whole.tabs {
                 dirty.users.insert(key.user);
             }
+            if before.whole.users != after.whole.users {
+                self.note_hidden(key);
+            }
+            self.passed(key, &before, &after, gone);
         }
-        if member.tables.is_empty() {
+        if self.members[&key].tables.is_empty() {
+            let room = self.rooms.get_mut(&key.room).expect("it was there some lines before");
             room.members -= 1;
             self.members.remove(&key);
             self.close_room_if_empty(key.room);
         }
-    }
-
-    fn standing(&self, key: &RowKey, tables: &[TableKey]) -> Standing {
-        let mut standing = Standing::default();
-        let mut unsure: Vec<&Region> = Vec::new();
-        for table in tables {
-            let Some(tabs) = self.tabs_left(key, *table, tables).filter(|tabs| *tabs > 0) else { continue };
-            let placed = &self.tables[table];
-            if placed.weight == Weight::Unsure {
-                unsure.push(&placed.region);
-                continue;
-            }
-            standing.whole.users = 1;
-            standing.whole.tabs += tabs;
-            match standing.regions.iter_mut().find(|(region, _)| *region == placed.region) {
-                Some((_, counts)) => counts.tabs += tabs,
-                None => standing.regions.push((placed.region.clone(), Counts { users: 1, tabs, unsure: 0 })),
-            }
-        }
-        if standing.whole.users == 0 && !unsure.is_empty() {
-            standing.whole.unsure = 1;
-            unsure.sort_unstable();
-            unsure.dedup();
-            standing.regions =
-                unsure.into_iter().map(|r| (r.clone(), Counts { unsure: 1, ..Counts::default() })).collect();
-        }
-        standing
-    }
-
-    /// The tabs that a table still vouches for, less those that connections elsewhere have taken the place of.
-    fn tabs_left(&self, key: &RowKey, table: TableKey, tables: &[TableKey]) -> Option<u32> {
-        let placed = &self.tables[&table];
-        let row = placed.table.get(key)?;
-        let (mut firm, mut loose) = match placed.weight {
-            Weight::Held => (0, row.open + row.lingering),
-            Weight::Counted | Weight::Unsure => (row.open, row.lingering),
-        };
-        for (tabs, seen) in self.taken(key, table, tables) {
-            let of_loose = tabs.min(loose);
-            loose -= of_loose;
-            if row.number < seen {
-                firm = firm.saturating_sub(tabs - of_loose);
-            }
-        }
-        Some(firm + loose)
     }
 
     fn close_room_if_empty(&mut self, hash: RoomHash) {
@@ -336,22 +337,6 @@ impl Presence {
         })
     }
 
-    /// What others say that they took of this table: how many tabs, and the number of the row that they had seen.
-    fn taken<'a>(
-        &'a self,
-        key: &'a RowKey,
-        table: TableKey,
-        tables: &'a [TableKey],
-    ) -> impl Iterator<Item = (u32, u64)> + 'a {
-        tables
-            .iter()
-            .filter(move |other| **other != table)
-            .filter_map(|other| self.tables[other].table.get(key))
-            .flat_map(|row| &row.took)
-            .filter(move |took| took.table == table)
-            .map(|took| (took.tabs, took.seen))
-    }
-
     /// What is left to take of a table, whoever took it: a `took` is over when this is 0.
     pub(crate) fn loose(&self, key: &RowKey, table: TableKey) -> u32 {
         let Some(placed) = self.tables.get(&table) else { return 0 };
@@ -365,6 +350,39 @@ impl Presence {
     /// Rooms in which something became different since this was last called.
     pub(crate) fn take_dirty(&mut self) -> BTreeMap<RoomHash, Dirty> {
         std::mem::take(&mut self.dirty)
+    }
+
+    /// Who has come and gone since this was last called, in order.
+    pub(crate) fn take_passages(&mut self) -> Vec<Passage> {
+        std::mem::take(&mut self.passages)
+    }
+
+    /// What is shown in a room, by key and user, of a thousand users at most: of one user the newest.
+    pub(crate) fn shared(&self, hash: &RoomHash) -> BTreeMap<String, BTreeMap<UserId, &Share>> {
+        let mut shared: BTreeMap<String, BTreeMap<UserId, &Share>> = BTreeMap::new();
+        let sharing = self.rooms.get(hash).into_iter().flat_map(|room| &room.sharing).take(SHARING_MAX);
+        for user in sharing {
+            let key = RowKey { room: *hash, user: *user };
+            let tables = self.members.get(&key).filter(|member| member.counted.whole.users > 0).map(|m| &m.tables);
+            let rows = tables.into_iter().flatten().filter_map(|table| self.tables[table].table.get(&key));
+            for share in rows.flat_map(|row| &row.shared) {
+                let known = shared.entry(share.key.clone()).or_default().entry(*user).or_insert(share);
+                if known.stamp < share.stamp {
+                    *known = share;
+                }
+            }
+        }
+        shared
+    }
+
+    /// What a user shows appears and disappears with them.
+    fn note_hidden(&mut self, key: RowKey) {
+        if !self.rooms.get(&key.room).is_some_and(|room| room.sharing.contains(&key.user)) {
+            return;
+        }
+        let rows = self.members[&key].tables.iter().filter_map(|table| self.tables[table].table.get(&key));
+        let keys: Vec<String> = rows.flat_map(|row| &row.shared).map(|share| share.key.clone()).collect();
+        self.dirty.entry(key.room).or_default().shared.extend(keys);
     }
 
     /// Users of whom somebody has taken a tab and whose rows have changed since this was last called.
@@ -394,47 +412,5 @@ impl Presence {
             ))
         };
         tables.iter().filter_map(line).collect()
-    }
-
-    /// Every room's counts as they are derived, for comparison.
-    pub(crate) fn derived(&self) -> BTreeMap<RoomHash, (Counts, BTreeMap<Region, Counts>)> {
-        let rooms = self.rooms.iter().filter(|(_, room)| room.members > 0);
-        rooms.map(|(hash, room)| (*hash, (room.whole, room.regions.clone()))).collect()
-    }
-
-    /// Every room's counts, made by counting all rows anew: what the derived ones must equal.
-    pub(crate) fn recounted(&self) -> BTreeMap<RoomHash, (Counts, BTreeMap<Region, Counts>)> {
-        let mut rooms: BTreeMap<RoomHash, (Counts, BTreeMap<Region, Counts>)> = BTreeMap::new();
-        let keys: BTreeSet<RowKey> = self.tables.values().flat_map(|placed| placed.table.keys().copied()).collect();
-        for key in keys.into_iter().filter(|key| key.user != NOBODY) {
-            let tables: Vec<TableKey> = self
-                .tables
-                .iter()
-                .filter(|(_, placed)| placed.table.get(&key).is_some())
-                .map(|(key, _)| *key)
-                .collect();
-            let standing = self.standing(&key, &tables);
-            let room = rooms.entry(key.room).or_default();
-            room.0.add(standing.whole);
-            for (region, counts) in standing.regions {
-                room.1.entry(region).or_default().add(counts);
-            }
-        }
-        rooms.values_mut().for_each(|room| room.1.retain(|_, counts| *counts != Counts::default()));
-        rooms
-    }
-}
-
-impl RoomCounts {
-    fn move_counts(&mut self, before: &Standing, after: &Standing) {
-        self.whole.subtract(before.whole);
-        self.whole.add(after.whole);
-        for (region, counts) in &before.regions {
-            self.regions.entry(region.clone()).or_default().subtract(*counts);
-        }
-        for (region, counts) in &after.regions {
-            self.regions.entry(region.clone()).or_default().add(*counts);
-        }
-        self.regions.retain(|_, counts| *counts != Counts::default());
     }
 }

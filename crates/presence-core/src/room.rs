@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::app::Author;
-use crate::id::{NodeName, Region, Room};
+use crate::id::{NodeName, PublicId, Region, Room};
 
 /// A room at one moment, as this node knows it.
 #[derive(Clone, PartialEq, Debug)]
@@ -18,12 +18,18 @@ pub struct RoomView {
     pub tabs: u32,
     /// Users whom only a silent node vouches for; never part of `users`.
     pub unsure: u32,
+    /// Those of `users` who have a visible page.
+    pub looking: u32,
+    /// Those of `users` whom no pong proves to be there: all their connections are event streams or frames.
+    pub unproven: u32,
     /// All known regions, also those where nobody is, by code.
     pub regions: Vec<RegionView>,
     /// Registers that hold a value.
     pub registers: BTreeMap<String, Entry>,
     /// Logs, newest entry first.
     pub logs: BTreeMap<String, Vec<Entry>>,
+    /// What users show for as long as they are here, by key; of a thousand of them at most.
+    pub shared: BTreeMap<String, BTreeMap<PublicId, Vec<u8>>>,
     /// This node's region.
     pub here: Region,
     /// When this was true: ms since 1970 by the node's time.

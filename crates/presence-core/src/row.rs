@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use minicbor::{Decode, Encode};
 
+use crate::clock::Stamp;
 use crate::id::{Digest, NodeHash, RoomHash, UserId};
 
 /// One start of one node: whose table it is.
@@ -43,6 +44,18 @@ pub(crate) struct Took {
     pub(crate) seen: u64,
 }
 
+/// Something that a user shows the others for as long as they are there.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct Share {
+    #[n(0)]
+    pub(crate) key: String,
+    /// A user who is on two nodes shows what is newer.
+    #[n(1)]
+    pub(crate) stamp: Stamp,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) value: Vec<u8>,
+}
+
 /// Absolute values: taking a row twice changes nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub(crate) struct Row {
@@ -59,7 +72,7 @@ pub(crate) struct Row {
     pub(crate) lingering: u32,
     #[n(4)]
     pub(crate) took: Vec<Took>,
-    /// Open connections whose page is visible.
+    /// Connections, lingering ones included, whose page is visible.
     #[n(5)]
     pub(crate) visible: u32,
     /// When the user joined: ms since 1970 by the node's clock.
@@ -72,6 +85,11 @@ pub(crate) struct Row {
     #[cfg(feature = "later-version")]
     #[n(8)]
     pub(crate) later: Option<u64>,
+    /// Connections, lingering ones included, that no pong proves to be alive.
+    #[cbor(n(9), default)]
+    pub(crate) unproven: u32,
+    #[cbor(n(10), default)]
+    pub(crate) shared: Vec<Share>,
 }
 
 impl Row {
@@ -88,12 +106,15 @@ impl Row {
             info,
             #[cfg(feature = "later-version")]
             later: Some(7),
+            unproven: 0,
+            shared: Vec::new(),
         }
     }
 
     /// About how many bytes it takes on the wire.
     pub(crate) fn size(&self) -> usize {
-        80 + self.info.len() + 32 * self.took.len()
+        let shared: usize = self.shared.iter().map(|share| 48 + share.key.len() + share.value.len()).sum();
+        84 + self.info.len() + 32 * self.took.len() + shared
     }
 }
 

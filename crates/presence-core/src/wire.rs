@@ -35,6 +35,8 @@ pub(crate) enum Said {
     Draining(Leaving),
     Goodbye(Leaving),
     Passed(Passed),
+    Published(Published),
+    Dismissed(Dismissed),
 }
 
 /// What a node asks.
@@ -133,6 +135,30 @@ pub(crate) struct Passed {
     pub(crate) age_ms: u64,
     #[cbor(n(1), with = "minicbor::bytes")]
     pub(crate) message: Vec<u8>,
+}
+
+/// A message for all who listen to a stream.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct Published {
+    /// Rising, for one incarnation of the sender.
+    #[n(0)]
+    pub(crate) number: u64,
+    #[n(1)]
+    pub(crate) stream: String,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) body: Vec<u8>,
+    #[n(3)]
+    pub(crate) kept: bool,
+}
+
+/// A user is to leave a room.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct Dismissed {
+    #[n(0)]
+    pub(crate) room: String,
+    /// As the room's visitors see them.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) user: [u8; 32],
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
@@ -257,6 +283,8 @@ impl Said {
             Self::Draining(body) => write(4, sender, body),
             Self::Goodbye(body) => write(5, sender, body),
             Self::Passed(body) => write(6, sender, body),
+            Self::Published(body) => write(7, sender, body),
+            Self::Dismissed(body) => write(8, sender, body),
         }
     }
 
@@ -270,6 +298,8 @@ impl Said {
             4 => Self::Draining(minicbor::decode(body).ok()?),
             5 => Self::Goodbye(minicbor::decode(body).ok()?),
             6 => Self::Passed(minicbor::decode(body).ok()?),
+            7 => Self::Published(minicbor::decode(body).ok()?),
+            8 => Self::Dismissed(minicbor::decode(body).ok()?),
             _ => return None,
         };
         Some((sender, said))

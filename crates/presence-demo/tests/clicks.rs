@@ -28,6 +28,7 @@ fn after(view: &RoomView, call: &ReflexCall) -> RoomView {
                 let log: &mut Vec<Entry> = view.logs.entry(key.to_owned()).or_default();
                 log.insert(0, entry(&value, 0x1a, "yyz", 0));
             }
+            Write::Share { key, .. } => panic!("nothing of this page is shared under {key}"),
         }
     }
     view

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::hub::Hub;
 use crate::mesh::Mesh;
+use crate::queries;
 use crate::store::Store;
 use crate::views::Views;
 
@@ -83,6 +84,7 @@ fn millis(duration: Duration) -> u64 {
 pub(crate) struct Outlets {
     pub(crate) hub: Arc<Hub>,
     pub(crate) views: Arc<Views>,
+    pub(crate) queries: Arc<queries::Waiting>,
     pub(crate) store: Option<Store>,
     pub(crate) mesh: Option<Mesh>,
 }
@@ -154,7 +156,14 @@ impl Driver {
 impl Outlets {
     fn carry_out(&self, output: Output) -> Option<Ending> {
         match output {
-            Output::Broadcast { .. } | Output::Show { .. } | Output::Answer { .. } => self.hub.carry_out(output),
+            Output::Broadcast { .. }
+            | Output::Show { .. }
+            | Output::Answer { .. }
+            | Output::Deliver { .. }
+            | Output::Dismiss { .. }
+            | Output::Arrived { .. }
+            | Output::Left { .. } => self.hub.carry_out(output),
+            Output::Found { query, found } => self.queries.answer(query, found),
             Output::View(view) => self.views.set_room(view),
             Output::Forget(room) => self.views.forget_room(&room),
             Output::Tabs { room, user, tabs } => self.views.set_tabs(room, user, tabs),

@@ -8,7 +8,7 @@
 //! | `web`, `api` | nothing would be served |
 //! | `asset`, `client` | pages would have neither script nor style |
 //! | `socket`, `hub` | nothing would be live |
-//! | `driver`, `views` | nobody would feed the node, nobody could read what it knows |
+//! | `driver`, `views`, `queries` | nobody would feed the node, nobody could read what it knows |
 //! | `mesh`, `certificate` | a node would be alone |
 //! | `store` | a restart would forget |
 
@@ -21,6 +21,7 @@ mod driver;
 mod hub;
 mod identity;
 pub mod mesh;
+mod queries;
 mod running;
 mod secret;
 mod socket;

@@ -17,6 +17,7 @@ use crate::driver::{Clock, Driver, Ending, Inputs, Outlets, queues, wall_ms};
 use crate::hub::Hub;
 use crate::identity::{Names, Sessions, sha256};
 use crate::mesh::{Mesh, MeshConfig};
+use crate::queries::Queries;
 use crate::secret::{Purpose, Secret, random};
 use crate::store::{Kept, Store};
 use crate::views::Views;
@@ -75,7 +76,8 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let clock = Clock::started();
     let records: Vec<Vec<u8>> = kept.records.into_values().collect();
     let node = Node::new(settings, Arc::clone(&app), &records, kept.addresses, clock.now());
-    let outlets = Outlets { hub: Arc::clone(&hub), views: Arc::clone(&views), store, mesh };
+    let queries = Queries::new(inputs.sockets.clone());
+    let outlets = Outlets { hub: Arc::clone(&hub), views: Arc::clone(&views), queries: queries.waiting(), store, mesh };
     let driver = tokio::spawn(Driver { node, clock, waiting, outlets }.run());
     let connections = u32::try_from(listen::places(config.limits.connections)).unwrap_or(u32::MAX);
     let places = Arc::new(Semaphore::new(connections as usize));
@@ -83,6 +85,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         sessions: Sessions::new(secret.keys(Purpose::Session), site.name),
         names: Arc::new(Names::new(secret.keys(Purpose::Names), site.name)),
         views,
+        queries,
         hub: Arc::clone(&hub),
         inputs: inputs.clone(),
         readiness: Arc::clone(&readiness),

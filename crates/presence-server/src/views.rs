@@ -1,15 +1,17 @@
 //! What the node knows, published for pages and the API; without it they would have to ask the driver and wait for it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use presence_core::{MeshView, Place, Region, RegionState, RegionView, Room, RoomView, UserId};
+use tokio::sync::watch;
 
 /// The newest view of everything. Locks are held for a look-up and never across an await.
 pub(crate) struct Views {
     here: Region,
     rooms: RwLock<HashMap<Room, Arc<RoomView>>>,
+    watched: Mutex<HashMap<Room, watch::Sender<()>>>,
     tabs: RwLock<HashMap<(Room, UserId), u32>>,
     mesh: RwLock<(Arc<MeshView>, Instant)>,
 }
@@ -42,6 +44,7 @@ impl Views {
         Self {
             here,
             rooms: RwLock::default(),
+            watched: Mutex::default(),
             tabs: RwLock::default(),
             mesh: RwLock::new((Arc::new(mesh), Instant::now())),
         }
@@ -67,13 +70,30 @@ impl Views {
                 users: 0,
                 tabs: 0,
                 unsure: 0,
+                looking: 0,
+                unproven: 0,
                 regions: mesh.regions.clone(),
                 registers: std::collections::BTreeMap::new(),
                 logs: std::collections::BTreeMap::new(),
+                shared: std::collections::BTreeMap::new(),
                 here: self.here.clone(),
                 as_of_ms: mesh.as_of_ms,
             })
         })
+    }
+
+    /// Wakes whenever the room has a new view from now on; what has changed several times meanwhile wakes once.
+    pub(crate) fn watch(&self, room: &Room) -> watch::Receiver<()> {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.entry(room.clone()).or_insert_with(|| watch::channel(()).0).subscribe()
+    }
+
+    /// Wakes who watches the room; forgets it where nobody does any more.
+    fn wake(&self, room: &Room) {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if watched.get(room).is_some_and(|sender| sender.send(()).is_err()) {
+            watched.remove(room);
+        }
     }
 
     /// How many tabs a user has in a room, over all nodes.
@@ -93,11 +113,14 @@ impl Views {
     }
 
     pub(crate) fn set_room(&self, view: Arc<RoomView>) {
-        write(&self.rooms).insert(view.room.clone(), view);
+        let room = view.room.clone();
+        write(&self.rooms).insert(room.clone(), view);
+        self.wake(&room);
     }
 
     pub(crate) fn forget_room(&self, room: &Room) {
         write(&self.rooms).remove(room);
+        self.wake(room);
     }
 
     pub(crate) fn set_tabs(&self, room: Room, user: UserId, tabs: u32) {

@@ -33,6 +33,7 @@ use crate::config::Config;
 use crate::driver::Inputs;
 use crate::hub::Hub;
 use crate::identity::{Guest, Names, Session, Sessions, sha256};
+use crate::queries::Queries;
 use crate::secret::random;
 use crate::views::Views;
 use crate::{Asset, Site, api, client};
@@ -51,8 +52,9 @@ pub(crate) struct Web {
     sessions: Sessions,
     names: Arc<Names>,
     pub(crate) views: Arc<Views>,
+    pub(crate) queries: Queries,
     hub: Arc<Hub>,
-    inputs: mpsc::Sender<Input>,
+    pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) readiness: Arc<Readiness>,
     connections: AtomicU64,
     places: Arc<Semaphore>,
@@ -65,6 +67,7 @@ pub(crate) struct Parts {
     pub(crate) sessions: Sessions,
     pub(crate) names: Arc<Names>,
     pub(crate) views: Arc<Views>,
+    pub(crate) queries: Queries,
     pub(crate) hub: Arc<Hub>,
     pub(crate) inputs: Inputs,
     pub(crate) readiness: Arc<Readiness>,
@@ -83,6 +86,7 @@ impl Web {
             sessions: parts.sessions,
             names: parts.names,
             views: parts.views,
+            queries: parts.queries,
             hub: parts.hub,
             inputs: parts.inputs.sockets,
             readiness: parts.readiness,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use presence_core::{
     App, Change, ConnectionId, Ended, Fragment, Input, Node, NodeName, Now, Outcome, Output, Place, ReflexCall,
-    Refusal, Region, Room, RoomView, Settings, Stream, SubscriptionId, UserId, Visit, Write,
+    Refusal, Region, Room, RoomView, Settings, Stream, SubscriptionId, Tab, UserId, Visit, Write,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -85,7 +85,7 @@ impl Alone {
             subscription,
             room: room(),
             user: UserId([user; 32]),
-            info: vec![],
+            tab: Tab::page(),
         });
         outputs.extend(self.pass(30));
         outputs

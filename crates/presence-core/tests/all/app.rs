@@ -39,6 +39,7 @@ impl App for Bulb {
             Change::Set(_) => vec![bulb(view)],
             Change::Logged(_) => vec![wall(view)],
             Change::Tabs { tabs, .. } => vec![element("tabs", tabs.to_string())],
+            Change::Shared(key) => vec![shared(view, key)],
             Change::You { .. } | Change::RoundTrip { .. } => Vec::new(),
         }
     }
@@ -77,6 +78,12 @@ fn bulb(view: &RoomView) -> Fragment {
 fn wall(view: &RoomView) -> Fragment {
     let entries = view.logs.get("wall").map_or(&[][..], Vec::as_slice);
     element("wall", entries.iter().map(|entry| text(&entry.value)).collect::<Vec<_>>().join(" "))
+}
+
+fn shared(view: &RoomView, key: &str) -> Fragment {
+    let values = view.shared.get(key).into_iter().flatten();
+    let shown: Vec<String> = values.map(|(user, value)| format!("{}: {}", user.short(), text(value))).collect();
+    element(key, shown.join(" "))
 }
 
 fn text(value: &[u8]) -> String {

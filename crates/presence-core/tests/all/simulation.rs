@@ -280,6 +280,8 @@ fn true_at_last(world: &World, seed: u64) {
     for host in 0..REGIONS.len() {
         let view = view(world, host);
         assert_eq!((view.users, view.tabs, view.unsure), (users, tabs, 0), "seed {seed}: host {host} miscounts");
+        assert_eq!((view.looking, view.unproven), (users, 0), "seed {seed}: host {host} miscounts who looks");
+        assert!(world.hosts[host].members.iter().eq(present.keys()), "seed {seed}: host {host} announced others");
         assert_eq!(world.hosts[host].tabs, present, "seed {seed}: host {host} miscounts tabs\n{}", story(world));
         let node = world.hosts[host].node.as_ref().expect("up");
         assert!(node.counts_are_right(), "seed {seed}: host {host} derives other counts than its rows say");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use presence_core::{ConnectionId, Ended, Input, Output, ReflexCall, Stream, SubscriptionId, UserId};
+use presence_core::{ConnectionId, Ended, Input, Output, ReflexCall, Stream, SubscriptionId, Tab as Kind, UserId};
 
 use crate::app::{Page, draw};
 use crate::chance::Chance;
@@ -92,7 +92,7 @@ impl Tabs {
             (tab.at, tab.connection, tab.tries) = (At::Host(host), connection, 0);
             tab.page.clear();
             let (room, user) = (World::room(), tab.user);
-            let joined = Input::Joined { connection, subscription: ROOM, room: room.clone(), user, info: Vec::new() };
+            let joined = Input::Joined { connection, subscription: ROOM, room: room.clone(), user, tab: Kind::page() };
             inputs.push((host, joined));
             inputs.push((host, Input::Listened { connection, subscription: USER, room, user }));
         }
@@ -179,6 +179,7 @@ impl Tabs {
                 let listens = |tab: &&Tab| match stream {
                     Stream::Room(_) => true,
                     Stream::User(_, user) => tab.user == *user,
+                    Stream::Named(_) => false,
                 };
                 (fragments, self.on(host).filter(|(_, tab)| listens(tab)).map(|(id, _)| *id).collect())
             }

@@ -48,6 +48,8 @@ pub(crate) struct Host {
     pub(crate) view: Option<Arc<RoomView>>,
     pub(crate) mesh: Option<Arc<MeshView>>,
     pub(crate) tabs: BTreeMap<UserId, u32>,
+    /// Who was announced to have come, and not to have left.
+    pub(crate) members: BTreeSet<UserId>,
 }
 
 enum Event {
@@ -124,6 +126,7 @@ impl World {
             view: None,
             mesh: None,
             tabs: BTreeMap::new(),
+            members: BTreeSet::new(),
         };
         Self {
             now: 0,
@@ -182,6 +185,7 @@ impl World {
         (host.started, host.frozen_until) = (self.now, 0);
         (host.view, host.mesh) = (None, None);
         host.tabs.clear();
+        host.members.clear();
         let addresses = self.seeds.iter().filter(|seed| **seed != index).map(|seed| address(*seed)).collect();
         let life = host.life;
         self.deliver(index, Input::Resolved { addresses });
@@ -340,6 +344,9 @@ impl World {
             Output::Tell(notice) => {
                 self.notices.push(format!("{:>7} {}: {}", self.now, self.hosts[index].name, notice.message));
             }
+            Output::Arrived { user, .. } => assert!(self.hosts[index].members.insert(user), "who is here comes"),
+            Output::Left { user, .. } => assert!(self.hosts[index].members.remove(&user), "who is not here leaves"),
+            Output::Deliver { .. } | Output::Dismiss { .. } | Output::Found { .. } => {}
             shown @ (Output::Broadcast { .. } | Output::Show { .. } | Output::Answer { .. }) => {
                 self.tabs.draw(index, &shown);
             }

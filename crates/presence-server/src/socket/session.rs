@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use presence_cable::{Answer, Channel, Command, Identifier, answer, reflex_call};
-use presence_core::{Input, Room, Stream, SubscriptionId, UserId};
+use presence_core::{Input, Room, Stream, SubscriptionId, Tab, UserId};
 use tokio::time::Instant;
 
 use super::allowance::Allowance;
@@ -154,7 +154,7 @@ impl Session {
             Kind::Room(room) | Kind::User(room) | Kind::Reflex(room) => room.clone(),
         };
         self.inputs.extend(match kind {
-            Kind::Room(_) => Some(Input::Joined { connection, subscription, room, user, info: Vec::new() }),
+            Kind::Room(_) => Some(Input::Joined { connection, subscription, room, user, tab: Tab::page() }),
             Kind::User(_) => Some(Input::Listened { connection, subscription, room, user }),
             Kind::Reflex(_) => None,
         });

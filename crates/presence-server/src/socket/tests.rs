@@ -4,7 +4,7 @@ mod slow;
 
 use clap::Parser;
 use futures_util::{SinkExt as _, StreamExt as _};
-use presence_core::{Ended, Fragment, Outcome, Output, PublicId, Room, Stream, SubscriptionId};
+use presence_core::{Ended, Fragment, Outcome, Output, PublicId, Room, Stream, SubscriptionId, Tab};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
@@ -153,7 +153,7 @@ async fn a_join_is_confirmed_listens_and_is_told() {
         subscription: SubscriptionId(0),
         room: room("shop"),
         user: user(1),
-        info: Vec::new(),
+        tab: Tab::page(),
     };
     assert_eq!(place.input().await, joined);
 

@@ -1,0 +1,129 @@
+//! Published messages: what anybody who may sends to all who listen to a stream, in every region. They pass once and
+//! are not kept here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::id::{ConnectionId, NodeHash, PublicId, Room, StreamName};
+use crate::input::{Now, Output};
+use crate::node::Node;
+use crate::own::row_key;
+use crate::peer::Path;
+use crate::wire::{Dismissed, Published, Said, Sender};
+
+/// Longest body in bytes.
+const BODY_BYTES_MAX: usize = 64 * 1_024;
+/// So many numbers of an author's messages are remembered, to know what comes twice: directly and passed on.
+const RECENT_MAX: usize = 4_096;
+
+/// A message for all who listen to a stream.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// Who it is for.
+    pub stream: StreamName,
+    /// JSON text, at most 64 KiB; longer ones are not sent.
+    pub body: Vec<u8>,
+    /// Whether it is for the stream's history, too.
+    pub kept: bool,
+    /// The connection of this node that it is not for: the one that sent it.
+    pub from: Option<ConnectionId>,
+}
+
+impl Message {
+    /// Longest body in bytes.
+    pub const BODY_BYTES_MAX: usize = BODY_BYTES_MAX;
+}
+
+/// The numbers of messages that were taken lately.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Recent(BTreeSet<u64>);
+
+impl Recent {
+    /// Whether this one is new. One older than all that are remembered is not.
+    fn take(&mut self, number: u64) -> bool {
+        let full = self.0.len() >= RECENT_MAX;
+        if full && self.0.first().is_some_and(|oldest| number < *oldest) {
+            return false;
+        }
+        let fresh = self.0.insert(number);
+        if self.0.len() > RECENT_MAX {
+            self.0.pop_first();
+        }
+        fresh
+    }
+}
+
+impl Node {
+    /// Delivers here at once, and sends to all others.
+    pub(crate) fn publish(&mut self, message: Message) {
+        if message.body.len() > BODY_BYTES_MAX {
+            return;
+        }
+        self.published += 1;
+        let said = Published {
+            number: self.published,
+            stream: message.stream.as_str().to_owned(),
+            body: message.body.clone(),
+            kept: message.kept,
+        };
+        self.outputs.push(Output::Deliver { message: Arc::new(message) });
+        self.say(&Said::Published(said));
+    }
+
+    /// A message of another node, directly or passed on.
+    pub(crate) fn heard_published(&mut self, sender: &Sender, said: Published, path: Path, now: Now) {
+        let hash = NodeHash::of(&sender.name, self.settings.digest);
+        let known = self.peers.get_mut(&hash).filter(|peer| peer.incarnation == sender.incarnation);
+        let Some(peer) = known.filter(|_| said.body.len() <= BODY_BYTES_MAX) else { return };
+        let fresh = peer.messages.take(said.number);
+        self.hear(hash, path, now);
+        if let Some(stream) = StreamName::new(&said.stream).filter(|_| fresh) {
+            let message = Message { stream, body: said.body, kept: said.kept, from: None };
+            self.outputs.push(Output::Deliver { message: Arc::new(message) });
+        }
+    }
+
+    /// Makes a user leave a room here, and asks all others to do the same.
+    pub(crate) fn dismiss(&mut self, room: &Room, user: PublicId) {
+        self.dismiss_here(room, user);
+        self.say(&Said::Dismissed(Dismissed { room: room.as_str().to_owned(), user: user.0 }));
+    }
+
+    /// Another node was asked to make a user leave.
+    pub(crate) fn heard_dismissed(&mut self, sender: &Sender, said: &Dismissed, path: Path, now: Now) {
+        let hash = NodeHash::of(&sender.name, self.settings.digest);
+        let known = self.peers.get(&hash).is_some_and(|peer| peer.incarnation == sender.incarnation);
+        if let Some(room) = Room::new(&said.room).filter(|_| known) {
+            self.hear(hash, path, now);
+            self.dismiss_here(&room, PublicId(said.user));
+        }
+    }
+
+    fn dismiss_here(&mut self, room: &Room, public: PublicId) {
+        let digest = self.settings.digest;
+        let hash = room.hash(digest);
+        let known = self.rolls.user(&hash, &public);
+        let user = known.or_else(|| self.own.users_of(hash).find(|user| user.public(room, digest) == public));
+        let Some(user) = user else { return };
+        for (connection, subscription) in self.own.subscriptions_of(&row_key(hash, user)) {
+            self.outputs.push(Output::Dismiss { connection, subscription });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_twice_is_taken_once() {
+        let mut recent = Recent::default();
+        assert!(recent.take(2));
+        assert!(recent.take(1));
+        assert!(!recent.take(2));
+        assert!((3..=4_096).all(|number| recent.take(number)));
+        assert!(recent.take(4_097));
+        assert!(!recent.take(1), "forgotten, and older than all that are remembered");
+        assert!(!recent.take(4_097));
+    }
+}

@@ -1,0 +1,199 @@
+//! Questions that no view answers: who is in a room, which rooms are busiest, how many are below a path.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+
+use crate::id::{PublicId, Region, Room, RoomHash, UserId};
+use crate::node::Node;
+use crate::presence::Presence;
+use crate::row::{NOBODY, RowKey};
+
+/// Most members, or rooms, in one answer.
+const MOST: usize = 1_000;
+/// So many members are looked at for one answer at most: where few are of the region asked for, an answer is short.
+const SCANNED_MAX: usize = 10_000;
+
+/// What is asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Query {
+    /// Who is in a room, in the order of the ids that others see.
+    Members {
+        /// Which room.
+        room: Room,
+        /// Only those after this one: [`Members::next`] of the answer before.
+        after: Option<PublicId>,
+        /// How many at most; never more than 1,000.
+        most: usize,
+        /// Only those with a connection in this region.
+        region: Option<Region>,
+    },
+    /// The rooms with the most users.
+    Busiest {
+        /// Only rooms whose name begins so.
+        prefix: String,
+        /// How many at most; never more than 1,000.
+        most: usize,
+    },
+    /// The distinct users of all rooms whose name begins with a path.
+    Below {
+        /// The path, with the slash at its end.
+        path: String,
+    },
+}
+
+/// What was found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// For [`Query::Members`].
+    Members(Members),
+    /// For [`Query::Busiest`]: rooms and their users, the busiest first.
+    Busiest(Vec<(Room, u32)>),
+    /// For [`Query::Below`].
+    Below(Below),
+}
+
+/// Some of a room's members.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Members {
+    /// How many are in the room, of all regions, unsure ones included.
+    pub total: usize,
+    /// Those asked for.
+    pub members: Vec<Member>,
+    /// Where to go on; `None`: there is no more.
+    pub next: Option<PublicId>,
+}
+
+/// Somebody in a room.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// As the room's visitors see them.
+    pub public: PublicId,
+    /// Never shown.
+    pub user: UserId,
+    /// Display data.
+    pub info: Vec<u8>,
+    /// When they came: ms since 1970 by their node's clock.
+    pub since_ms: u64,
+    /// Their connections; 0 where only a silent node vouches for them.
+    pub tabs: u32,
+    /// Where those are, by code.
+    pub regions: Vec<Region>,
+}
+
+/// All rooms below a path together.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Below {
+    /// Distinct users with a connection to any of them.
+    pub users: u32,
+    /// Their connections.
+    pub tabs: u32,
+    /// Users whom only silent nodes vouch for.
+    pub unsure: u32,
+    /// Those of the users who have a visible page.
+    pub looking: u32,
+    /// Those of the users whom no pong proves to be there.
+    pub unproven: u32,
+    /// Distinct users of each region that has any.
+    pub regions: Vec<(Region, u32)>,
+}
+
+impl Node {
+    /// Answers a query.
+    pub(crate) fn found(&mut self, what: Query, now_ms: u64) -> Found {
+        match what {
+            Query::Members { room, after, most, region } => {
+                Found::Members(self.members(&room, after, most.min(MOST), region.as_ref(), now_ms))
+            }
+            Query::Busiest { prefix, most } => Found::Busiest(self.presence.busiest(&prefix, most.min(MOST))),
+            Query::Below { path } => {
+                if !self.presence.roll_ups.has(&path) {
+                    self.presence.begin_roll_up(&path);
+                }
+                Found::Below(self.presence.roll_ups.below(&path, now_ms))
+            }
+        }
+    }
+
+    fn members(
+        &mut self,
+        room: &Room,
+        after: Option<PublicId>,
+        most: usize,
+        region: Option<&Region>,
+        now_ms: u64,
+    ) -> Members {
+        let digest = self.settings.digest;
+        let hash = room.hash(digest);
+        if self.presence.room(&hash).is_none() {
+            return Members::default();
+        }
+        if !self.rolls.has(&hash) {
+            self.rolls.begin(room, hash, self.presence.present(hash), digest);
+        }
+        let mut answer = Members { total: self.rolls.total(&hash), ..Members::default() };
+        let mut last = None;
+        for (index, (public, user)) in self.rolls.after(&hash, after, now_ms).enumerate() {
+            if answer.members.len() == most || index == SCANNED_MAX {
+                answer.next = last;
+                break;
+            }
+            last = Some(public);
+            let member = self.presence.member(public, RowKey { room: hash, user });
+            if region.is_none_or(|region| member.regions.contains(region)) {
+                answer.members.push(member);
+            }
+        }
+        answer
+    }
+}
+
+impl Presence {
+    /// Who is in a room, also those whom only a silent node vouches for.
+    pub(crate) fn present(&self, room: RoomHash) -> impl Iterator<Item = UserId> {
+        let everybody = RowKey { room, user: NOBODY }..=RowKey { room, user: UserId([255; 32]) };
+        let members = self.members.range(everybody).filter(|(_, member)| member.counted.present());
+        members.map(|(key, _)| key.user)
+    }
+
+    fn member(&self, public: PublicId, key: RowKey) -> Member {
+        let tables = self.members.get(&key).map_or(&[][..], |member| &member.tables);
+        let rows: Vec<_> = tables.iter().filter_map(|table| self.tables[table].table.get(&key)).collect();
+        let regions: BTreeSet<Region> = tables.iter().map(|table| self.tables[table].region.clone()).collect();
+        Member {
+            public,
+            user: key.user,
+            info: rows.iter().map(|row| &row.info).find(|info| !info.is_empty()).cloned().unwrap_or_default(),
+            since_ms: rows.iter().map(|row| row.since_ms).min().unwrap_or(0),
+            tabs: self.tabs(&key),
+            regions: regions.into_iter().collect(),
+        }
+    }
+
+    fn busiest(&self, prefix: &str, most: usize) -> Vec<(Room, u32)> {
+        // The least busy of those kept is on top, to make room for a busier one.
+        let mut kept = BinaryHeap::with_capacity(most + 1);
+        for room in self.rooms.values() {
+            let Some(name) = room.name.as_ref().filter(|name| name.as_str().starts_with(prefix)) else { continue };
+            if room.whole.users > 0 {
+                kept.push(Reverse((room.whole.users, Reverse(name.clone()))));
+                if kept.len() > most {
+                    kept.pop();
+                }
+            }
+        }
+        kept.into_sorted_vec().into_iter().map(|Reverse((users, Reverse(name)))| (name, users)).collect()
+    }
+
+    fn begin_roll_up(&mut self, path: &str) {
+        self.roll_ups.begin(path);
+        for (hash, room) in &self.rooms {
+            if !room.name.as_ref().is_some_and(|name| name.as_str().starts_with(path)) {
+                continue;
+            }
+            let everybody = RowKey { room: *hash, user: NOBODY }..=RowKey { room: *hash, user: UserId([255; 32]) };
+            for (key, member) in self.members.range(everybody) {
+                self.roll_ups.tell(path, key.user, &member.counted);
+            }
+        }
+    }
+}

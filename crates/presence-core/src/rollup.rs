@@ -1,0 +1,146 @@
+//! Roll-ups: how many distinct users are in all rooms below a path. Kept up to date for as long as somebody asks.
+
+use std::collections::BTreeMap;
+
+use crate::id::{Region, Room, UserId};
+use crate::query::Below;
+use crate::standing::Standing;
+
+/// Most paths that are kept at a time.
+const PATHS_MAX: usize = 64;
+/// A path that nobody has asked for this long is forgotten.
+const FORGOTTEN_MS: u64 = 600_000;
+
+/// All paths that somebody has asked for lately.
+#[derive(Debug, Default)]
+pub(crate) struct RollUps {
+    by_path: BTreeMap<String, RollUp>,
+}
+
+#[derive(Debug, Default)]
+struct RollUp {
+    asked_ms: u64,
+    users: BTreeMap<UserId, Tally>,
+    below: Totals,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Totals {
+    users: u32,
+    tabs: u32,
+    unsure: u32,
+    looking: u32,
+    unproven: u32,
+    regions: BTreeMap<Region, u32>,
+}
+
+/// One user, over all rooms of the path.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Rooms in which they count, are unsure, look, and are proven.
+    counted: u32,
+    unsure: u32,
+    looking: u32,
+    proven: u32,
+    regions: BTreeMap<Region, u32>,
+}
+
+impl RollUps {
+    /// A user counts in another way in one room.
+    pub(crate) fn apply(&mut self, room: &Room, user: UserId, before: &Standing, after: &Standing) {
+        for (path, roll_up) in &mut self.by_path {
+            if room.as_str().starts_with(path.as_str()) {
+                roll_up.apply(user, before, after);
+            }
+        }
+    }
+
+    /// Whether this path is kept already.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.by_path.contains_key(path)
+    }
+
+    /// Begins to keep a path: its users are to be told next. The one that was asked for longest ago makes room.
+    pub(crate) fn begin(&mut self, path: &str) {
+        if self.by_path.len() >= PATHS_MAX {
+            let oldest = self.by_path.iter().min_by_key(|(_, roll_up)| roll_up.asked_ms).map(|(path, _)| path.clone());
+            oldest.map(|oldest| self.by_path.remove(&oldest));
+        }
+        self.by_path.insert(path.to_owned(), RollUp::default());
+    }
+
+    /// Somebody who is in a room of a path that was just begun.
+    pub(crate) fn tell(&mut self, path: &str, user: UserId, standing: &Standing) {
+        if let Some(roll_up) = self.by_path.get_mut(path) {
+            roll_up.apply(user, &Standing::default(), standing);
+        }
+    }
+
+    /// The numbers of a path that is kept.
+    pub(crate) fn below(&mut self, path: &str, now_ms: u64) -> Below {
+        let Some(roll_up) = self.by_path.get_mut(path) else { return Below::default() };
+        roll_up.asked_ms = now_ms;
+        let totals = roll_up.below.clone();
+        Below {
+            users: totals.users,
+            tabs: totals.tabs,
+            unsure: totals.unsure,
+            looking: totals.looking,
+            unproven: totals.unproven,
+            regions: totals.regions.into_iter().collect(),
+        }
+    }
+
+    /// Forgets what nobody asks for.
+    pub(crate) fn prune(&mut self, now_ms: u64) {
+        self.by_path.retain(|_, roll_up| now_ms.saturating_sub(roll_up.asked_ms) < FORGOTTEN_MS);
+    }
+}
+
+impl RollUp {
+    fn apply(&mut self, user: UserId, before: &Standing, after: &Standing) {
+        let tally = self.users.entry(user).or_default();
+        self.below.count(tally, false);
+        tally.move_room(before, after);
+        self.below.count(tally, true);
+        self.below.tabs = self.below.tabs - before.whole.tabs + after.whole.tabs;
+        if tally.counted == 0 && tally.unsure == 0 {
+            self.users.remove(&user);
+        }
+    }
+}
+
+impl Totals {
+    fn count(&mut self, tally: &Tally, more: bool) {
+        let step = |total: &mut u32, counts: bool| {
+            if counts {
+                *total = if more { *total + 1 } else { *total - 1 };
+            }
+        };
+        step(&mut self.users, tally.counted > 0);
+        step(&mut self.unsure, tally.counted == 0 && tally.unsure > 0);
+        step(&mut self.looking, tally.looking > 0);
+        step(&mut self.unproven, tally.counted > 0 && tally.proven == 0);
+        for region in tally.regions.keys() {
+            step(self.regions.entry(region.clone()).or_default(), true);
+        }
+        self.regions.retain(|_, users| *users > 0);
+    }
+}
+
+impl Tally {
+    fn move_room(&mut self, before: &Standing, after: &Standing) {
+        self.counted = self.counted - before.whole.users + after.whole.users;
+        self.unsure = self.unsure - before.whole.unsure + after.whole.unsure;
+        self.looking = self.looking - before.whole.looking + after.whole.looking;
+        let proven = |standing: &Standing| standing.whole.users - standing.whole.unproven;
+        self.proven = self.proven - proven(before) + proven(after);
+        for (region, _) in before.regions.iter().filter(|(_, counts)| counts.users > 0) {
+            *self.regions.entry(region.clone()).or_default() -= 1;
+        }
+        for (region, _) in after.regions.iter().filter(|(_, counts)| counts.users > 0) {
+            *self.regions.entry(region.clone()).or_default() += 1;
+        }
+        self.regions.retain(|_, rooms| *rooms > 0);
+    }
+}

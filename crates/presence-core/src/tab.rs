@@ -1,0 +1,44 @@
+//! How a connection takes part in a room; without it an image in a frame would count like a page that somebody reads.
+
+/// One connection's membership of a room, as its subscription says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tab {
+    /// Display data of the member, kept with the row; at most 1 KiB, else left out.
+    pub info: Vec<u8>,
+    /// Its page is visible.
+    pub visible: bool,
+    /// Pongs prove that somebody is there.
+    pub proven: bool,
+    /// The app draws its page. Where it does not, counts are read from views.
+    pub draws: bool,
+}
+
+impl Tab {
+    /// A page that the app draws, over a WebSocket.
+    pub const fn page() -> Self {
+        Self { info: Vec::new(), visible: true, proven: true, draws: true }
+    }
+}
+
+/// What of a tab is kept for as long as it is open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Traits {
+    pub(crate) visible: bool,
+    pub(crate) proven: bool,
+    pub(crate) draws: bool,
+}
+
+impl Traits {
+    pub(crate) fn of(tab: &Tab) -> Self {
+        Self { visible: tab.visible, proven: tab.proven, draws: tab.draws }
+    }
+
+    /// Of two subscriptions of one connection to one room.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            visible: self.visible || other.visible,
+            proven: self.proven || other.proven,
+            draws: self.draws || other.draws,
+        }
+    }
+}
