@@ -63,7 +63,11 @@ impl App for Lamp {
             }
             Change::Tabs { tabs, .. } => vec![fragment("tabs", tabs.to_string())],
             Change::You { user } => vec![fragment("you", user.short())],
-            Change::Regions | Change::RegionCounts(_) | Change::Logged(_) | Change::RoundTrip { .. } => Vec::new(),
+            Change::Regions
+            | Change::RegionCounts(_)
+            | Change::Logged(_)
+            | Change::Shared(_)
+            | Change::RoundTrip { .. } => Vec::new(),
         }
     }
 }
