@@ -1,12 +1,14 @@
 //! Which connections listen to which stream; the only writer of sockets. Without it a change would reach no page.
 
 mod audience;
+mod audiences;
 mod connection;
+mod fragments;
 mod outbox;
 mod pulse;
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,14 +20,15 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use self::audience::Audience;
+use self::audiences::Audiences;
 pub(crate) use self::connection::Connection;
+use self::fragments::Fragments;
 pub(crate) use self::outbox::Frame;
 use self::pulse::{Clock, Moment, round};
 use crate::config::Limits;
 use crate::socket::CloseReason;
 
-/// Connections and streams are spread over this many locks, each held for a look-up only.
+/// Connections and audiences are spread over this many locks, each held for a look-up only.
 const SHARDS: usize = 16;
 /// Longer between two looks at the clock, and the node was away: nobody else is to blame for that time.
 const AWAY: Duration = Duration::from_secs(1);
@@ -34,8 +37,7 @@ const AWAY: Duration = Duration::from_secs(1);
 pub(crate) struct Hub {
     pub(crate) limits: Limits,
     connections: [Mutex<HashMap<ConnectionId, Arc<Connection>>>; SHARDS],
-    streams: [Mutex<HashMap<Stream, Arc<Audience>>>; SHARDS],
-    hasher: RandomState,
+    streams: Audiences<Stream, Fragments>,
     count: AtomicUsize,
     clock: Clock,
     /// The body that was shown last: all who join at one moment are shown the same.
@@ -52,8 +54,7 @@ impl Hub {
         let hub = Arc::new(Self {
             limits,
             connections: Default::default(),
-            streams: Default::default(),
-            hasher: RandomState::new(),
+            streams: Audiences::default(),
             count: AtomicUsize::new(0),
             clock: Clock::default(),
             shown: Mutex::default(),
@@ -66,8 +67,7 @@ impl Hub {
     pub(crate) fn carry_out(&self, output: Output) {
         match output {
             Output::Broadcast { stream, fragments } => {
-                let audience = lock(self.stream(&stream)).get(&stream).cloned();
-                if let Some(audience) = audience {
+                if let Some(audience) = self.streams.find(&stream) {
                     audience.broadcast(fragments, &self.clock);
                 }
             }
@@ -98,7 +98,8 @@ impl Hub {
         let mut open: Vec<_> =
             self.connections.iter().flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>()).collect();
         // The hasher's key is random, and with it this order.
-        open.sort_by_cached_key(|connection| self.hasher.hash_one(connection.id));
+        let hasher = RandomState::new();
+        open.sort_by_cached_key(|connection| hasher.hash_one(connection.id));
         let each = over / u32::try_from(open.len().max(1)).unwrap_or(u32::MAX);
         for (index, connection) in (1_u32..).zip(open) {
             tokio::time::sleep_until(begun + each * index).await;
@@ -143,19 +144,12 @@ impl Hub {
         subscription: SubscriptionId,
         connection: &Arc<Connection>,
     ) {
-        let mut streams = lock(self.stream(stream));
-        streams.entry(stream.clone()).or_default().join(identifier, subscription, connection);
+        self.streams.join(stream, identifier, subscription, connection);
     }
 
     /// A subscription listens no more.
     pub(crate) fn ignore(&self, stream: &Stream, identifier: &Identifier, connection: ConnectionId) {
-        let mut streams = lock(self.stream(stream));
-        if let Some(audience) = streams.get(stream) {
-            audience.leave(identifier, connection);
-            if audience.is_empty() {
-                streams.remove(stream);
-            }
-        }
+        self.streams.leave(stream, identifier, connection);
     }
 
     fn show(&self, fragments: Arc<[Fragment]>) -> Bytes {
@@ -174,10 +168,6 @@ impl Hub {
 
     fn shard(&self, id: ConnectionId) -> &Mutex<HashMap<ConnectionId, Arc<Connection>>> {
         &self.connections[id.0 as usize % SHARDS]
-    }
-
-    fn stream(&self, stream: &Stream) -> &Mutex<HashMap<Stream, Arc<Audience>>> {
-        &self.streams[self.hasher.hash_one(stream) as usize % SHARDS]
     }
 }
 

@@ -1,12 +1,13 @@
-//! Everybody on this node who listens to one stream, and the fragments that wait to be drawn there.
+//! Everybody on this node who listens to one thing, and what waits to be written to all of them.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use presence_cable::{Identifier, morphs};
-use presence_core::{ConnectionId, Fragment, SubscriptionId, fold};
+use presence_cable::Identifier;
+use presence_core::{ConnectionId, SubscriptionId};
 
 use super::connection::Connection;
 use super::outbox::Frame;
@@ -16,8 +17,23 @@ use super::pulse::Clock;
 const PART: usize = 256;
 /// Audiences up to this size are written to at once, without a task of their own.
 const SMALL: usize = 8;
-/// How many flushes may wait behind the one that is being written before they are folded into one.
-const PENDING_MAX: usize = 8;
+
+/// What waits in an audience while an earlier flush is being written.
+pub(super) trait Waiting: Default + Debug + Send + 'static {
+    /// What comes in.
+    type New;
+    /// What goes out in one flush.
+    type Batch;
+
+    /// Adds to what waits; bounded, however often it is called.
+    fn add(&mut self, new: Self::New);
+
+    /// All that waits and fits into one flush; `None` where nothing does.
+    fn take(&mut self) -> Option<Self::Batch>;
+
+    /// The body of the frames, which follows an identifier's opening. Called outside the audience's lock.
+    fn encode(batch: &Self::Batch) -> Bytes;
+}
 
 /// One subscription that listens.
 #[derive(Clone, Debug)]
@@ -30,21 +46,21 @@ struct Listener {
 type Key = (Identifier, ConnectionId);
 
 #[derive(Debug, Default)]
-pub(crate) struct Audience(Mutex<Inner>);
+pub(super) struct Audience<W>(Mutex<Inner<W>>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct Inner<W> {
     listeners: BTreeMap<Key, Listener>,
-    pending: Vec<Arc<[Fragment]>>,
+    waiting: W,
     flushing: bool,
 }
 
-impl Audience {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+impl<W: Waiting> Audience<W> {
+    fn lock(&self) -> MutexGuard<'_, Inner<W>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn join(&self, identifier: Identifier, subscription: SubscriptionId, connection: &Arc<Connection>) {
+    pub(super) fn join(&self, identifier: Identifier, subscription: SubscriptionId, connection: &Arc<Connection>) {
         let mut inner = self.lock();
         // One allocation for all that have this key: it is found equal without being read, and kept once.
         let from = (identifier, ConnectionId(0));
@@ -54,26 +70,21 @@ impl Audience {
         inner.listeners.insert((identifier, connection.id), listener);
     }
 
-    pub(crate) fn leave(&self, identifier: &Identifier, connection: ConnectionId) {
+    pub(super) fn leave(&self, identifier: &Identifier, connection: ConnectionId) {
         self.lock().listeners.remove(&(identifier.clone(), connection));
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.lock().listeners.is_empty()
     }
 
-    /// Draws the fragments on every listener's page. While an earlier flush is being written these wait, and are folded
-    /// with what else waits.
-    pub(crate) fn broadcast(self: &Arc<Self>, fragments: Arc<[Fragment]>, clock: &Clock) {
+    /// Writes to every listener. While an earlier flush is being written this waits, together with what else does.
+    pub(super) fn broadcast(self: &Arc<Self>, new: W::New, clock: &Clock) {
         let mut inner = self.lock();
         if inner.listeners.is_empty() {
             return;
         }
-        if inner.pending.len() == PENDING_MAX {
-            let folded = folded(&std::mem::take(&mut inner.pending));
-            inner.pending.push(folded);
-        }
-        inner.pending.push(fragments);
+        inner.waiting.add(new);
         if inner.flushing {
             return;
         }
@@ -105,17 +116,13 @@ impl Audience {
 
     /// The body of what waits, encoded once; `None` ends the flush.
     fn take(&self) -> Option<Bytes> {
-        let pending = {
+        let batch = {
             let mut inner = self.lock();
-            let pending = std::mem::take(&mut inner.pending);
-            inner.flushing = !pending.is_empty();
-            pending
+            let batch = inner.waiting.take();
+            inner.flushing = batch.is_some();
+            batch
         };
-        match &*pending {
-            [] => None,
-            [fragments] => Some(morphs(fragments).into()),
-            several => Some(morphs(&folded(several)).into()),
-        }
+        batch.map(|batch| W::encode(&batch))
     }
 
     /// Writes to some listeners, those after `after`; returns the last one where there may be more.
@@ -140,8 +147,4 @@ impl Audience {
         }
         if part.len() < PART { None } else { part.into_iter().next_back().map(|(key, _)| key) }
     }
-}
-
-fn folded(several: &[Arc<[Fragment]>]) -> Arc<[Fragment]> {
-    fold(several.iter().flat_map(|fragments| fragments.iter().cloned()).collect()).into()
 }
