@@ -26,6 +26,7 @@ impl App for Bulb {
         match call.target.as_str() {
             "Bulb#set" => Ok(vec![Write::Set { key: "bulb", value, lasts_ms: None }]),
             "Wall#say" => Ok(vec![Write::Append { key: "wall", value, cap: WALL, lasts_ms: None }]),
+            "Cursor#move" => Ok(vec![Write::Share { key: "cursor", value }]),
             _ => Err(Refusal::Unknown),
         }
     }

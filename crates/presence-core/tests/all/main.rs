@@ -2,7 +2,10 @@
 
 mod alone;
 mod app;
+mod asked;
 mod chance;
+mod passing;
+mod shared;
 mod simulation;
 mod tabs;
 mod world;

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use presence_core::{
-    Input, LinkId, MeshView, Node, NodeHash, NodeName, Now, Output, Place, Region, Room, RoomView, Settings, UserId,
+    ConnectionId, Found, Input, LinkId, MeshView, Node, NodeHash, NodeName, Now, Output, Place, Region, Room, RoomView,
+    Settings, SubscriptionId, UserId,
 };
 
 use crate::app::{Bulb, sha256};
@@ -50,6 +51,25 @@ pub(crate) struct Host {
     pub(crate) tabs: BTreeMap<UserId, u32>,
     /// Who was announced to have come, and not to have left.
     pub(crate) members: BTreeSet<UserId>,
+    /// Arrivals and leaves in order: room, user, display data, whether they came.
+    pub(crate) passages: Vec<(String, u8, String, bool)>,
+    /// Bodies of delivered messages, in order.
+    pub(crate) delivered: Vec<String>,
+    pub(crate) dismissed: Vec<(ConnectionId, SubscriptionId)>,
+    pub(crate) found: Option<Found>,
+    /// What other rooms look like.
+    pub(crate) views: BTreeMap<Room, Arc<RoomView>>,
+}
+
+impl Host {
+    /// Who comes was not there, and who leaves was.
+    fn passed(&mut self, room: &Room, user: UserId, info: &[u8], arrived: bool) {
+        if *room == World::room() {
+            let right = if arrived { self.members.insert(user) } else { self.members.remove(&user) };
+            assert!(right, "{user:?} came twice, or left twice");
+        }
+        self.passages.push((room.to_string(), user.0[0], String::from_utf8_lossy(info).into_owned(), arrived));
+    }
 }
 
 enum Event {
@@ -127,6 +147,11 @@ impl World {
             mesh: None,
             tabs: BTreeMap::new(),
             members: BTreeSet::new(),
+            passages: Vec::new(),
+            delivered: Vec::new(),
+            dismissed: Vec::new(),
+            found: None,
+            views: BTreeMap::new(),
         };
         Self {
             now: 0,
@@ -330,9 +355,11 @@ impl World {
                 self.hosts[index].addresses = addresses;
                 self.hosts[index].incarnation = incarnation;
             }
-            Output::View(view) => self.hosts[index].view = Some(view),
+            Output::View(view) if view.room == Self::room() => self.hosts[index].view = Some(view),
+            Output::View(view) => drop(self.hosts[index].views.insert(view.room.clone(), view)),
             Output::Mesh(mesh) => self.hosts[index].mesh = Some(mesh),
-            Output::Forget(_) => self.hosts[index].view = None,
+            Output::Forget(room) if room == Self::room() => self.hosts[index].view = None,
+            Output::Forget(room) => drop(self.hosts[index].views.remove(&room)),
             Output::Tabs { user, tabs: 0, .. } => {
                 self.hosts[index].tabs.remove(&user);
             }
@@ -344,9 +371,16 @@ impl World {
             Output::Tell(notice) => {
                 self.notices.push(format!("{:>7} {}: {}", self.now, self.hosts[index].name, notice.message));
             }
-            Output::Arrived { user, .. } => assert!(self.hosts[index].members.insert(user), "who is here comes"),
-            Output::Left { user, .. } => assert!(self.hosts[index].members.remove(&user), "who is not here leaves"),
-            Output::Deliver { .. } | Output::Dismiss { .. } | Output::Found { .. } => {}
+            Output::Arrived { room, user, info } => self.hosts[index].passed(&room, user, &info, true),
+            Output::Left { room, user, info } => self.hosts[index].passed(&room, user, &info, false),
+            Output::Deliver { message } => {
+                let body = String::from_utf8_lossy(&message.body).into_owned();
+                self.hosts[index].delivered.push(format!("{} {body}", message.stream));
+            }
+            Output::Dismiss { connection, subscription } => {
+                self.hosts[index].dismissed.push((connection, subscription));
+            }
+            Output::Found { found, .. } => self.hosts[index].found = Some(found),
             shown @ (Output::Broadcast { .. } | Output::Show { .. } | Output::Answer { .. }) => {
                 self.tabs.draw(index, &shown);
             }
