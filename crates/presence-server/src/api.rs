@@ -1,99 +1,52 @@
-//! The HTTP API: counts of rooms and the state of the mesh, for anything that speaks HTTP.
+//! The HTTP API: counts, members, publishing and the state of the mesh, for anything that speaks HTTP, and the document
+//! that describes it. Without it only pages of our own could use what a node knows.
 
-mod moment;
+mod asked;
+mod busiest;
+mod counts;
+mod dismiss;
+mod document;
+mod events;
+mod given;
+mod key;
+mod members;
+mod mesh;
+mod publish;
+mod rollups;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use presence_core::{MeshView, NodeView, RegionState, RegionView, Room};
+use presence_core::{MeshView, RegionState, RegionView, Room};
 use serde::Serialize;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use self::moment::written;
-use crate::identity::sha256;
+pub(crate) use self::rollups::RollUps;
+use crate::moment::written;
 use crate::web::{Problem, Web};
 
-/// Rooms that one request may ask for.
-const ROOMS_MAX: usize = 100;
-
+/// Everything below `/api`.
 pub(crate) fn routes() -> Router<Arc<Web>> {
-    Router::new()
-        .route("/api/v1/rooms", get(rooms))
-        .route("/api/v1/rooms/{room}", get(room))
-        .route("/api/v1/mesh", get(mesh))
+    parts().0
 }
 
-#[derive(Serialize)]
-struct RoomAnswer {
-    room: String,
-    users: u32,
-    tabs: u32,
-    unsure: u32,
-    regions: Vec<RegionCounts>,
-    regions_heard: usize,
-    regions_known: usize,
-    as_of: String,
-}
-
-#[derive(Serialize)]
-struct RegionCounts {
-    region: String,
-    users: u32,
-    tabs: u32,
-    unsure: u32,
-    state: &'static str,
-    heard_ms_ago: u64,
-}
-
-#[derive(Serialize)]
-struct RoomAnswers {
-    rooms: Vec<RoomAnswer>,
-}
-
-#[derive(Serialize)]
-struct MeshAnswer {
-    regions: Vec<RegionAnswer>,
-    regions_heard: usize,
-    regions_known: usize,
-    facts_root: String,
-    as_of: String,
-    #[serde(flatten)]
-    inside: Option<Inside>,
-}
-
-#[derive(Serialize)]
-struct RegionAnswer {
-    region: String,
-    name: String,
-    state: &'static str,
-    whole: bool,
-    round_trip_ms: Option<u32>,
-    heard_ms_ago: u64,
-}
-
-/// What only operators may know.
-#[derive(Serialize)]
-struct Inside {
-    nodes: Vec<NodeAnswer>,
-    tables_asked: u64,
-    root_faults: u64,
-}
-
-#[derive(Serialize)]
-struct NodeAnswer {
-    node: String,
-    region: String,
-    incarnation: u64,
-    sequence: u64,
-    whole: u64,
-    state: &'static str,
-    via: Option<String>,
-    heard_ms_ago: u64,
-    round_trip_ms: Option<u32>,
+/// What is served, and what is said of it: one list, so that neither can lack what the other has.
+fn parts() -> (Router<Arc<Web>>, OpenApi) {
+    OpenApiRouter::with_openapi(document::opening())
+        .routes(routes!(counts::rooms))
+        .routes(routes!(counts::room))
+        .routes(routes!(events::events))
+        .routes(routes!(members::members))
+        .routes(routes!(busiest::busiest))
+        .routes(routes!(dismiss::dismiss))
+        .routes(routes!(mesh::mesh))
+        .routes(routes!(publish::publish))
+        .routes(routes!(document::document))
+        .split_for_parts()
 }
 
 /// The mesh now, and how much older than this moment its figures are.
@@ -121,118 +74,28 @@ impl Known {
     }
 }
 
-async fn room(State(web): State<Arc<Web>>, name: Result<Path<String>, PathRejection>) -> Response {
-    let named = name.map_err(|_| bad_name()).and_then(|Path(name)| parse(&name));
-    named.map_or_else(IntoResponse::into_response, |room| json(&counts(&web, &Known::of(&web), &room)))
-}
-
-async fn rooms(State(web): State<Arc<Web>>, query: Result<Query<Vec<(String, String)>>, QueryRejection>) -> Response {
-    let Ok(Query(pairs)) = query else { return bad_query().into_response() };
-    if pairs.is_empty() || pairs.len() > ROOMS_MAX || pairs.iter().any(|(key, _)| key != "room") {
-        return bad_query().into_response();
-    }
-    let rooms: Result<Vec<Room>, Problem> = pairs.iter().map(|(_, name)| parse(name)).collect();
-    let known = Known::of(&web);
-    rooms.map_or_else(IntoResponse::into_response, |rooms| {
-        json(&RoomAnswers { rooms: rooms.iter().map(|room| counts(&web, &known, room)).collect() })
+fn room_named(name: &str) -> Result<Room, Problem> {
+    Room::new(name).ok_or_else(|| {
+        let detail = format!("A room's name has 1 to {} bytes of UTF-8.", Room::NAME_BYTES_MAX);
+        Problem::new(StatusCode::BAD_REQUEST, detail)
     })
 }
 
-async fn mesh(State(web): State<Arc<Web>>, headers: HeaderMap) -> Response {
-    let inside = match headers.get(header::AUTHORIZATION) {
-        None => false,
-        Some(given) if is_key(given.as_bytes(), web.api_key.as_deref()) => true,
-        Some(_) => {
-            let detail = "This is not the API key. Send \"Authorization: Bearer\" and the node's GP_API_KEY, or no Authorization.";
-            return Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
-        }
-    };
-    let known = Known::of(&web);
-    let own = web.views.here();
-    let regions = known.mesh.regions.iter().map(|region| RegionAnswer {
-        region: region.region.to_string(),
-        name: region.place.name.clone(),
-        state: region.state.as_str(),
-        whole: region.whole,
-        round_trip_ms: region.round_trip_ms,
-        heard_ms_ago: known.heard_ms_ago(region, region.region == *own),
-    });
-    json(&MeshAnswer {
-        regions: regions.collect(),
-        regions_heard: known.heard(),
-        regions_known: known.mesh.regions.len(),
-        facts_root: known.mesh.facts_root.clone(),
-        as_of: known.as_of(),
-        inside: inside.then(|| Inside {
-            nodes: known.mesh.nodes.iter().map(node).collect(),
-            tables_asked: known.mesh.tables_asked,
-            root_faults: known.mesh.root_faults,
-        }),
-    })
+/// Who may keep an answer, and for how long.
+#[derive(Clone, Copy)]
+enum Kept {
+    /// Caches of all kinds, for a second: a whole shop's visitors cost a node one answer.
+    ByAllForASecond,
+    /// Nobody: it tells what only the holder of a key may know, or what must be new.
+    ByNobody,
 }
 
-fn node(view: &NodeView) -> NodeAnswer {
-    NodeAnswer {
-        node: view.name.to_string(),
-        region: view.region.to_string(),
-        incarnation: view.incarnation,
-        sequence: view.sequence,
-        whole: view.whole,
-        state: view.state,
-        via: view.via.as_ref().map(ToString::to_string),
-        heard_ms_ago: view.heard_ms_ago,
-        round_trip_ms: view.round_trip_ms,
-    }
-}
-
-/// Counts are the room's newest; how far they can be trusted is the mesh's newest, since a quiet room is drawn seldom.
-fn counts(web: &Web, known: &Known, room: &Room) -> RoomAnswer {
-    let view = web.views.room_or_empty(room);
-    let counted = |region: &RegionView| view.regions.iter().find(|counted| counted.region == region.region).cloned();
-    let regions = known.mesh.regions.iter().map(|region| {
-        let (users, tabs, unsure) =
-            counted(region).map_or((0, 0, 0), |counted| (counted.users, counted.tabs, counted.unsure));
-        RegionCounts {
-            region: region.region.to_string(),
-            users,
-            tabs,
-            unsure,
-            state: region.state.as_str(),
-            heard_ms_ago: known.heard_ms_ago(region, region.region == view.here),
-        }
-    });
-    RoomAnswer {
-        room: room.to_string(),
-        users: view.users,
-        tabs: view.tabs,
-        unsure: view.unsure,
-        regions: regions.collect(),
-        regions_heard: known.heard(),
-        regions_known: known.mesh.regions.len(),
-        as_of: known.as_of(),
-    }
-}
-
-fn parse(name: &str) -> Result<Room, Problem> {
-    Room::new(name).ok_or_else(bad_name)
-}
-
-fn bad_name() -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, format!("A room's name has 1 to {} bytes of UTF-8.", Room::NAME_BYTES_MAX))
-}
-
-fn bad_query() -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, format!("Ask for 1 to {ROOMS_MAX} rooms: /api/v1/rooms?room=one&room=two."))
-}
-
-/// Hashes are compared, so that the time it takes tells nothing of the key.
-fn is_key(given: &[u8], key: Option<&str>) -> bool {
-    let given = given.strip_prefix(b"Bearer ").unwrap_or_default();
-    key.is_some_and(|key| sha256(key.as_bytes()) == sha256(given))
-}
-
-fn json(answer: &impl Serialize) -> Response {
+fn json(status: StatusCode, kept: Kept, answer: &impl Serialize) -> Response {
     let body = serde_json::to_string(answer).expect("texts and numbers are always JSON");
-    let fixed = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    (StatusCode::OK, fixed, body).into_response()
+    let kept = match kept {
+        Kept::ByAllForASecond => "public, max-age=1",
+        Kept::ByNobody => "no-store",
+    };
+    let fixed = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, kept)];
+    (status, fixed.map(|(name, value)| (name, HeaderValue::from_static(value))), body).into_response()
 }

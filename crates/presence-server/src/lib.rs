@@ -21,6 +21,7 @@ mod driver;
 mod hub;
 mod identity;
 pub mod mesh;
+mod moment;
 mod queries;
 mod running;
 mod secret;

@@ -24,10 +24,12 @@ use tokio::sync::{Semaphore, mpsc};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
-use self::came::{Came, Rules};
+pub(crate) use self::came::Came;
+use self::came::Rules;
 use self::crowd::Crowd;
+pub(crate) use self::crowd::Seat;
 use self::listen::Peer;
-pub(crate) use self::problem::Problem;
+pub(crate) use self::problem::{Problem, ProblemAnswer};
 pub(crate) use self::readiness::Readiness;
 use crate::config::Config;
 use crate::driver::Inputs;
@@ -53,6 +55,7 @@ pub(crate) struct Web {
     names: Arc<Names>,
     pub(crate) views: Arc<Views>,
     pub(crate) queries: Queries,
+    pub(crate) roll_ups: api::RollUps,
     hub: Arc<Hub>,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) readiness: Arc<Readiness>,
@@ -87,6 +90,7 @@ impl Web {
             names: parts.names,
             views: parts.views,
             queries: parts.queries,
+            roll_ups: api::RollUps::default(),
             hub: parts.hub,
             inputs: parts.inputs.sockets,
             readiness: parts.readiness,
@@ -112,7 +116,7 @@ impl Web {
             .with_state(Arc::clone(self));
         ours.merge(health)
             .method_not_allowed_fallback(|| async {
-                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are answered here.")
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This address is not asked so. The Allow header says how.")
             })
             .layer(CatchPanicLayer::custom(panicked))
             .layer(map_response(with_plain_headers))

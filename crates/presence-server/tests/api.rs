@@ -1,24 +1,34 @@
 //! The HTTP API.
 
+mod publishing;
+
 use serde_json::{Value, json};
 
 use crate::common::TestServer;
 
-async fn read(response: reqwest::Response) -> Value {
+pub(crate) async fn read(response: reqwest::Response) -> Value {
     response.json().await.unwrap()
+}
+
+/// A node with a key, and what a request says to show that it holds it.
+pub(crate) async fn keyed(line: &str) -> (TestServer, [(&'static str, &'static str); 1]) {
+    let mut config = crate::common::config(line);
+    config.secrets.api_key = Some("the key".to_owned());
+    (TestServer::with(config).await, [("authorization", "Bearer the key")])
 }
 
 #[tokio::test]
 async fn a_room_that_nobody_is_in_answers_zeros() {
     let server = TestServer::start("").await;
     let answer = server.get("/api/v1/rooms/shop%20window").await;
-    assert_eq!(answer.headers()["cache-control"], "no-store");
+    assert_eq!(answer.headers()["cache-control"], "public, max-age=1");
     let mut room = read(answer).await;
     let as_of = room.as_object_mut().unwrap().remove("as_of").unwrap();
     assert!(as_of.as_str().is_some_and(|text| text.len() == 24 && text.ends_with('Z')), "{as_of}");
     let region = json!({"region": "ams", "users": 0, "tabs": 0, "unsure": 0, "state": "live", "heard_ms_ago": 0});
     let expected = json!({
-        "room": "shop window", "users": 0, "tabs": 0, "unsure": 0, "regions": [region], "regions_heard": 1, "regions_known": 1
+        "room": "shop window", "users": 0, "looking": 0, "tabs": 0, "unsure": 0, "unproven": 0, "regions": [region],
+        "regions_heard": 1, "regions_known": 1
     });
     assert_eq!(room, expected);
 }
@@ -58,14 +68,12 @@ async fn bad_questions_get_a_sentence() {
 
 #[tokio::test]
 async fn the_mesh_is_for_everybody_and_its_inside_for_who_has_the_key() {
-    let mut config = crate::common::config("--node ams-1");
-    config.secrets.api_key = Some("the key".to_owned());
-    let server = TestServer::with(config).await;
+    let (server, key) = keyed("--node ams-1").await;
     let open = read(server.get("/api/v1/mesh").await).await;
     assert_eq!(open["regions"][0]["name"], "Amsterdam, Netherlands");
     assert_eq!((&open["regions_heard"], &open["nodes"]), (&json!(1), &Value::Null));
     assert!(open["facts_root"].as_str().is_some_and(|root| root.len() == 32), "{open}");
-    let inside = read(server.get_with("/api/v1/mesh", &[("authorization", "Bearer the key")]).await).await;
+    let inside = read(server.get_with("/api/v1/mesh", &key).await).await;
     assert_eq!(inside["nodes"][0]["node"], "ams-1", "{inside}");
     for wrong in ["Bearer another", "Bearer ", "the key"] {
         assert_eq!(server.get_with("/api/v1/mesh", &[("authorization", wrong)]).await.status(), 401);

@@ -4,7 +4,11 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::came::shared;
+use axum::http::StatusCode;
+
+use super::Web;
+use super::came::{Came, shared};
+use super::problem::Problem;
 
 /// Counts sockets by address. An address that holds none takes no memory.
 pub(crate) struct Crowd {
@@ -33,6 +37,24 @@ impl Crowd {
         }
         *count += 1;
         Some(Seat { crowd: Arc::clone(self), address })
+    }
+}
+
+impl Web {
+    /// A place for a socket, or a stream, of this visitor.
+    pub(crate) fn seat(&self, came: &Came) -> Result<Seat, Problem> {
+        if self.readiness.is_draining() {
+            let detail = "This node is about to stop. Connect again: another one will answer.";
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+        }
+        if self.places.available_permits() < self.reserve {
+            let detail = "This node is full. Try again, or somewhere else.";
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+        }
+        self.crowd.seat(came.address).ok_or_else(|| {
+            let detail = "Too many sockets are open from your network. Close some pages and try again.";
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
+        })
     }
 }
 

@@ -16,17 +16,23 @@ impl Problem {
     }
 }
 
-#[derive(serde::Serialize)]
-struct Body<'a> {
-    title: &'a str,
+/// Why a request can't be served.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemAnswer {
+    /// The status in words.
+    title: &'static str,
+    /// The status.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    detail: &'a str,
+    /// What is wrong, and what to do about it.
+    detail: String,
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
-        let body = Body { title, status: self.status.as_u16(), detail: &self.detail };
+        let body = ProblemAnswer { title, status: self.status.as_u16(), detail: self.detail };
         let json = serde_json::to_string(&body).expect("two texts and a number are always JSON");
         let mut response = (self.status, json).into_response();
         let headers = response.headers_mut();

@@ -1,10 +1,10 @@
 //! Whether visitors should be sent here; without it a proxy would send them to a node that knows nothing yet, or is going.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use presence_core::MeshView;
+use tokio::sync::watch;
 
 /// After this long a node serves, whatever its peers do: a region that is cut off must go on.
 const PEERS_WAITED_FOR: Duration = Duration::from_secs(3);
@@ -13,7 +13,7 @@ const PEERS_WAITED_FOR: Duration = Duration::from_secs(3);
 pub(crate) struct Readiness {
     started: Instant,
     meshed: bool,
-    draining: AtomicBool,
+    draining: watch::Sender<bool>,
     /// What is wrong with the disk, a sentence.
     disk: Mutex<Option<String>>,
 }
@@ -26,7 +26,7 @@ struct Report<'a> {
 
 impl Readiness {
     pub(crate) fn new(meshed: bool) -> Self {
-        Self { started: Instant::now(), meshed, draining: AtomicBool::new(false), disk: Mutex::default() }
+        Self { started: Instant::now(), meshed, draining: watch::Sender::new(false), disk: Mutex::default() }
     }
 
     /// What is wrong with the disk from now on; `None`: nothing.
@@ -35,11 +35,16 @@ impl Readiness {
     }
 
     pub(crate) fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.draining.send_replace(true);
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        *self.draining.borrow()
+    }
+
+    /// True once the node drains, for whoever must end then.
+    pub(crate) fn draining(&self) -> watch::Receiver<bool> {
+        self.draining.subscribe()
     }
 
     /// Whether the node is ready, and the body that says so and what is wrong all the same.

@@ -66,21 +66,7 @@ fn prepare(web: &Arc<Web>, request: &mut Request) -> Result<Ready, Problem> {
         Some(_) => {}
     }
     let protocol = protocol(headers)?;
-    if web.readiness.is_draining() {
-        return Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "This node is about to stop. Connect again: another one will answer.",
-        ));
-    }
-    if web.places.available_permits() < web.reserve {
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "This node is full. Try again, or somewhere else."));
-    }
-    let seat = web.crowd.seat(came.address).ok_or_else(|| {
-        Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "Too many sockets are open from your network. Close some pages and try again.",
-        )
-    })?;
+    let seat = web.seat(&came)?;
     let user = cookie(headers, web, &came).map(|session| web.sessions.user(&session));
     let upgrade = request.extensions_mut().remove::<OnUpgrade>();
     let upgrade =

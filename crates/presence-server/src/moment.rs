@@ -1,7 +1,7 @@
 //! Moments in words that every machine reads: `2026-11-24T08:00:00.123Z`.
 
 /// RFC 3339 in UTC with milliseconds.
-pub(super) fn written(since_1970_ms: u64) -> String {
+pub(crate) fn written(since_1970_ms: u64) -> String {
     let (seconds, ms) = (since_1970_ms / 1_000, since_1970_ms % 1_000);
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = date(days);
