@@ -15,7 +15,8 @@ use crate::standing::Counts;
 
 /// A quiet room is drawn at once; the next time not before this.
 const GAP_MS: u64 = 20;
-/// The gap grows by a millisecond for so many watchers, so that a large room costs a bounded stream of bytes.
+/// The gap grows by a millisecond for so many watchers: of this node for what users do, so that a change costs a bounded
+/// stream of bytes here; of the whole world for counts, so that each watcher of a large room is told them seldom.
 const WATCHERS_PER_MS: u64 = 25;
 /// The longest gap.
 const GAP_MAX_MS: u64 = 5_000;
@@ -57,63 +58,94 @@ pub(crate) struct Drawing {
 #[derive(Debug, Default)]
 struct Sheet {
     view: Option<Arc<RoomView>>,
-    pending: Pending,
+    deeds: Deeds,
+    counting: Counting,
     due_ms: Option<u64>,
-    not_before_ms: u64,
     snapshot: Option<Arc<[Fragment]>>,
 }
 
+/// What somebody did, and what is seldom: drawn soon.
 #[derive(Debug, Default)]
-struct Pending {
+struct Deeds {
+    waiting: bool,
+    not_before_ms: u64,
     all: bool,
     regions: bool,
-    dirty: Dirty,
+    users: BTreeSet<UserId>,
+    shared: BTreeSet<String>,
     registers: BTreeSet<String>,
     logs: BTreeSet<String>,
 }
 
+/// How many there are: drawn more seldom the more there are.
+#[derive(Debug, Default)]
+struct Counting {
+    waiting: bool,
+    not_before_ms: u64,
+    whole: bool,
+    regions: BTreeSet<Region>,
+}
+
 impl Drawing {
-    fn touch(&mut self, room: &Room, now_ms: u64) -> &mut Pending {
-        let sheet = self.sheets.entry(room.clone()).or_default();
-        if sheet.due_ms.is_none() {
-            let due_ms = sheet.not_before_ms.max(now_ms);
-            sheet.due_ms = Some(due_ms);
+    fn sheet(&mut self, room: &Room) -> &mut Sheet {
+        self.sheets.entry(room.clone()).or_default()
+    }
+
+    /// Puts a room among those that are to be drawn.
+    fn schedule(&mut self, room: &Room, now_ms: u64) {
+        let sheet = self.sheet(room);
+        let Some(due_ms) = sheet.next_ms().map(|due_ms| due_ms.max(now_ms)) else { return };
+        let before = sheet.due_ms.replace(due_ms);
+        if before != Some(due_ms) {
+            before.map(|before| self.due.remove(&(before, room.clone())));
             self.due.insert((due_ms, room.clone()));
         }
-        &mut sheet.pending
+    }
+
+    fn did(&mut self, room: &Room, now_ms: u64, what: impl FnOnce(&mut Deeds)) {
+        let deeds = &mut self.sheet(room).deeds;
+        deeds.waiting = true;
+        what(deeds);
+        self.schedule(room, now_ms);
     }
 
     /// Rows of a room have changed.
     pub(crate) fn counted(&mut self, room: &Room, dirty: Dirty, now_ms: u64) {
-        let pending = &mut self.touch(room, now_ms).dirty;
-        pending.counts |= dirty.counts;
-        pending.regions.extend(dirty.regions);
-        pending.users.extend(dirty.users);
-        pending.shared.extend(dirty.shared);
+        let counting = &mut self.sheet(room).counting;
+        counting.waiting |= dirty.counts || !dirty.regions.is_empty();
+        counting.whole |= dirty.counts;
+        counting.regions.extend(dirty.regions);
+        if !dirty.users.is_empty() || !dirty.shared.is_empty() {
+            self.did(room, now_ms, |deeds| {
+                deeds.users.extend(dirty.users);
+                deeds.shared.extend(dirty.shared);
+            });
+        }
+        self.schedule(room, now_ms);
     }
 
     /// A register was set or ran out.
     pub(crate) fn set(&mut self, room: &Room, key: &str, now_ms: u64) {
-        self.touch(room, now_ms).registers.insert(key.to_owned());
+        self.did(room, now_ms, |deeds| deeds.registers.extend([key.to_owned()]));
     }
 
     /// A log has another content.
     pub(crate) fn logged(&mut self, room: &Room, key: &str, now_ms: u64) {
-        self.touch(room, now_ms).logs.insert(key.to_owned());
+        self.did(room, now_ms, |deeds| deeds.logs.extend([key.to_owned()]));
     }
 
     /// Which regions there are, or the state of one, is different: on every page.
     pub(crate) fn regions_changed(&mut self, now_ms: u64) {
         let rooms: Vec<Room> = self.sheets.keys().cloned().collect();
         for room in rooms {
-            self.touch(&room, now_ms).regions = true;
+            self.did(&room, now_ms, |deeds| deeds.regions = true);
         }
     }
 
     /// Makes sure that a room has a view.
     pub(crate) fn open(&mut self, room: &Room, now_ms: u64) {
         if self.sheets.get(room).is_none_or(|sheet| sheet.view.is_none()) {
-            self.touch(room, now_ms).all = true;
+            self.did(room, now_ms, |deeds| deeds.all = true);
         }
     }
 
@@ -149,6 +181,8 @@ impl Drawing {
             let sheet = self.sheets.get_mut(&room).expect("what is due has a sheet");
             if sheet.draw(&room, source, now_ms, outputs) {
                 self.sheets.remove(&room);
+            } else {
+                self.schedule(&room, now_ms);
             }
         }
         for (room, arrival) in std::mem::take(&mut self.arrivals) {
@@ -164,27 +198,39 @@ impl Drawing {
 }
 
 impl Sheet {
-    /// Draws what waits; whether the room may be forgotten.
+    /// When something of what waits may be drawn.
+    fn next_ms(&self) -> Option<u64> {
+        let deeds_ms = self.deeds.waiting.then_some(self.deeds.not_before_ms);
+        let counts_ms = self.counting.waiting.then_some(self.counting.not_before_ms);
+        deeds_ms.into_iter().chain(counts_ms).min()
+    }
+
+    /// Draws what waits and may be drawn; whether the room may be forgotten.
     fn draw(&mut self, room: &Room, source: &Source<'_>, now_ms: u64, outputs: &mut Vec<Output>) -> bool {
-        let pending = std::mem::take(&mut self.pending);
         let hash = room.hash(source.digest);
         let (audience, drawn) = source.own.audience(&hash);
+        let everywhere = source.presence.room(&hash).map_or(0, |room| room.whole.tabs);
         self.due_ms = None;
-        self.not_before_ms = now_ms + (GAP_MS + u64::from(audience) / WATCHERS_PER_MS).min(GAP_MAX_MS);
+        let deeds = self.deeds.take(now_ms, audience);
+        // Who sees everything sees the counts, too.
+        let counting = self.counting.take(now_ms, everywhere.max(audience), deeds.all || deeds.regions);
         self.snapshot = None;
         let version = self.view.as_ref().map_or(1, |view| view.version + 1);
         let view = Arc::new(view(room, version, source));
         self.view = Some(Arc::clone(&view));
         outputs.push(Output::View(Arc::clone(&view)));
+        if counting.waiting {
+            outputs.push(Output::Counts(Arc::clone(&view)));
+        }
         if drawn > 0 {
-            let fragments: Vec<Fragment> =
-                pending.changes().iter().flat_map(|change| source.app.render(change, &view)).collect();
+            let changes = changes(&deeds, &counting);
+            let fragments: Vec<Fragment> = changes.iter().flat_map(|change| source.app.render(change, &view)).collect();
             if !fragments.is_empty() {
                 outputs
                     .push(Output::Broadcast { stream: Stream::Room(room.clone()), fragments: fold(fragments).into() });
             }
         }
-        for user in &pending.dirty.users {
+        for user in &deeds.users {
             let tabs = source.presence.tabs(&row_key(hash, *user));
             outputs.push(Output::Tabs { room: room.clone(), user: *user, tabs });
             if drawn > 0 {
@@ -223,22 +269,44 @@ impl Sheet {
     }
 }
 
-impl Pending {
-    fn changes(&self) -> Vec<Change> {
-        if self.all {
-            return vec![Change::Everything];
+impl Deeds {
+    fn take(&mut self, now_ms: u64, audience: u32) -> Self {
+        if !self.waiting || self.not_before_ms > now_ms {
+            return Self::default();
         }
-        let regions = self.regions.then_some(Change::Regions);
-        let counts = (self.regions || self.dirty.counts).then_some(Change::Counts);
-        regions
-            .into_iter()
-            .chain(counts)
-            .chain(self.dirty.regions.iter().cloned().map(Change::RegionCounts))
-            .chain(self.registers.iter().cloned().map(Change::Set))
-            .chain(self.logs.iter().cloned().map(Change::Logged))
-            .chain(self.dirty.shared.iter().cloned().map(Change::Shared))
-            .collect()
+        let next = Self { not_before_ms: now_ms + gap_ms(audience), ..Self::default() };
+        std::mem::replace(self, next)
     }
+}
+
+impl Counting {
+    fn take(&mut self, now_ms: u64, watchers: u32, at_once: bool) -> Self {
+        if !at_once && (!self.waiting || self.not_before_ms > now_ms) {
+            return Self::default();
+        }
+        let next = Self { not_before_ms: now_ms + gap_ms(watchers), ..Self::default() };
+        Self { waiting: true, ..std::mem::replace(self, next) }
+    }
+}
+
+fn gap_ms(watchers: u32) -> u64 {
+    (GAP_MS + u64::from(watchers) / WATCHERS_PER_MS).min(GAP_MAX_MS)
+}
+
+fn changes(deeds: &Deeds, counting: &Counting) -> Vec<Change> {
+    if deeds.all {
+        return vec![Change::Everything];
+    }
+    let regions = deeds.regions.then_some(Change::Regions);
+    let counts = (deeds.regions || counting.whole).then_some(Change::Counts);
+    regions
+        .into_iter()
+        .chain(counts)
+        .chain(counting.regions.iter().cloned().map(Change::RegionCounts))
+        .chain(deeds.registers.iter().cloned().map(Change::Set))
+        .chain(deeds.logs.iter().cloned().map(Change::Logged))
+        .chain(deeds.shared.iter().cloned().map(Change::Shared))
+        .collect()
 }
 
 /// A room as it is known now.

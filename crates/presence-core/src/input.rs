@@ -256,6 +256,8 @@ pub enum Output {
     },
     /// A room has a new view: pages and the API read that from now on.
     View(Arc<RoomView>),
+    /// The room's counts are due for whoever watches only those: more seldom than views, the larger the room.
+    Counts(Arc<RoomView>),
     /// The last connection anywhere has left a room that holds no fact: its view may be forgotten.
     Forget(Room),
     /// How many tabs a user has in a room now, over all nodes; 0: forget it. For the next page's first byte.

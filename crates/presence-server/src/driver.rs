@@ -159,6 +159,7 @@ impl Outlets {
             Output::Broadcast { .. }
             | Output::Show { .. }
             | Output::Answer { .. }
+            | Output::Counts(_)
             | Output::Deliver { .. }
             | Output::Dismiss { .. }
             | Output::Arrived { .. }

@@ -4,6 +4,7 @@ mod alone;
 mod app;
 mod asked;
 mod chance;
+mod large;
 mod passing;
 mod shared;
 mod simulation;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use presence_core::{
     ConnectionId, Found, Input, LinkId, MeshView, Node, NodeHash, NodeName, Now, Output, Place, Region, Room, RoomView,
-    Settings, SubscriptionId, UserId,
+    Settings, Stream, SubscriptionId, UserId,
 };
 
 use crate::app::{Bulb, sha256};
@@ -57,6 +57,8 @@ pub(crate) struct Host {
     pub(crate) delivered: Vec<String>,
     pub(crate) dismissed: Vec<(ConnectionId, SubscriptionId)>,
     pub(crate) found: Option<Found>,
+    /// What was drawn for the demo room, and how often its counts were due, since somebody watches.
+    watched: Option<(Vec<String>, usize)>,
     /// What other rooms look like.
     pub(crate) views: BTreeMap<Room, Arc<RoomView>>,
 }
@@ -151,6 +153,7 @@ impl World {
             delivered: Vec::new(),
             dismissed: Vec::new(),
             found: None,
+            watched: None,
             views: BTreeMap::new(),
         };
         Self {
@@ -367,6 +370,11 @@ impl World {
                 self.hosts[index].tabs.insert(user, tabs);
             }
             Output::Finish => self.crash(index),
+            Output::Counts(_) => {
+                if let Some((_, counted)) = &mut self.hosts[index].watched {
+                    *counted += 1;
+                }
+            }
             Output::Abort(why) => panic!("{} aborts: {why}", self.hosts[index].name),
             Output::Tell(notice) => {
                 self.notices.push(format!("{:>7} {}: {}", self.now, self.hosts[index].name, notice.message));
@@ -381,10 +389,25 @@ impl World {
                 self.hosts[index].dismissed.push((connection, subscription));
             }
             Output::Found { found, .. } => self.hosts[index].found = Some(found),
+            Output::Broadcast { stream: Stream::Room(_), fragments } if self.hosts[index].watched.is_some() => {
+                if let Some((drawn, _)) = &mut self.hosts[index].watched {
+                    drawn.extend(fragments.iter().map(|fragment| fragment.html.clone()));
+                }
+            }
             shown @ (Output::Broadcast { .. } | Output::Show { .. } | Output::Answer { .. }) => {
                 self.tabs.draw(index, &shown);
             }
         }
+    }
+
+    /// Begins to note what is drawn on a host.
+    pub(crate) fn watch(&mut self, host: usize) {
+        self.hosts[host].watched = Some(Default::default());
+    }
+
+    /// What was drawn on the host that is watched, and how often its counts were due.
+    pub(crate) fn watched(&mut self) -> (Vec<String>, usize) {
+        self.hosts.iter_mut().find_map(|host| host.watched.take()).expect("a host is watched")
     }
 
     fn lost(&mut self) -> bool {
