@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need and the machine lacks: a C compiler, Chromium, Node.js, the npm packages of e2e/.
+# Installs what the tests need and the machine lacks: a C compiler, Chromium, Node.js, Ruby, PHP, the npm packages of e2e/.
 # Without it `make test` would only run on machines that somebody set up by hand.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,6 +11,10 @@ need chromium chromium
 need node nodejs
 need npm npm
 need unshare util-linux
+# Two of the languages whose signers docs/signing.md shows; the others are Node.js and Python.
+need ruby ruby
+need php php-cli
+need python3 python3
 
 if [ ${#packages[@]} -gt 0 ]; then
     as_root=()

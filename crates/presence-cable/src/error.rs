@@ -27,4 +27,7 @@ pub enum CableError {
     /// The click's `id` is longer than an id needs to be: it could not be answered within bounds.
     #[error("the reflex has too long an id")]
     IdTooLong,
+    /// The frame is no message of `presence-v1`.
+    #[error("not a message of presence-v1: {0}")]
+    BadMessage(#[source] serde_json::Error),
 }

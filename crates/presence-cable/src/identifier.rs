@@ -21,6 +21,11 @@ impl Identifier {
         Self(format!("{{\"identifier\":{quoted}").into())
     }
 
+    /// Of another language, in which frames to a subscription begin with this text.
+    pub(crate) fn of_opening(opening: String) -> Self {
+        Self(opening.into())
+    }
+
     /// The opening of a frame to this subscription.
     pub fn opening(&self) -> &str {
         &self.0

@@ -1,4 +1,4 @@
-//! Translates: Action Cable, StimulusReflex and CableReady JSON to and from core's words.
+//! Translates: Action Cable, StimulusReflex, CableReady and `presence-v1` JSON to and from core's words.
 //!
 //! Nothing here decides or carries. A browser's frame becomes a [`Command`]; what a subscription asks for becomes a
 //! [`Channel`]; a click becomes core's `ReflexCall`. Core's fragments and outcomes become *bodies*, the second half of
@@ -6,12 +6,17 @@
 //! once for everybody.
 
 mod command;
+mod embed;
 mod error;
 mod identifier;
 mod message;
 mod reflex;
 
 pub use command::Command;
+pub use embed::{
+    EMBED_PING, EmbedIdentity, EmbedSaid, PROTOCOL_EMBED, embed_counts, embed_error, embed_left, embed_room,
+    embed_welcome, same_counts,
+};
 pub use error::CableError;
 pub use identifier::{Channel, Identifier};
 pub use message::{CABLE_READY_VERSION, PROTOCOL, PROTOCOL_UNSUPPORTED, WELCOME, disconnect, morphs, ping};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use presence_demo::Demo;
-use presence_server::{Config, Server, log, one_line};
+use presence_server::{Config, Server, SignRoom, SiteKey, log, one_line};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -19,12 +19,15 @@ struct Command {
     node: Config,
 
     #[command(subcommand)]
-    many: Option<Many>,
+    other: Option<Other>,
 }
 
+/// What it does besides running one node.
 #[derive(Subcommand)]
-enum Many {
+enum Other {
     World(world::World),
+    Sign(SignRoom),
+    Key(SiteKey),
 }
 
 #[tokio::main]
@@ -34,8 +37,13 @@ async fn main() -> ExitCode {
         Err(error) if error.use_stderr() => return mistake(&one_line(&error)),
         Err(help) => help.exit(),
     };
-    let ended = match command.many {
-        Some(Many::World(world)) => world.run().await,
+    let ended = match command.other {
+        Some(Other::World(world)) => world.run().await,
+        Some(Other::Sign(room)) => room.token().map(|token| println!("{token}")),
+        Some(Other::Key(site)) => site.key().map(|(key, said)| {
+            said.into_iter().for_each(|said| eprintln!("global-presence: {said}"));
+            println!("{key}");
+        }),
         None => run(command.node).await,
     };
     match ended {

@@ -12,11 +12,13 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use presence_core::{NodeName, Region};
 
+pub(crate) use self::parse::lasting;
 use self::parse::{
     address, at_least_one, duration, mesh_address, mesh_delay, mesh_listen, network, node_name, rate, region, size,
     words,
 };
 pub use self::values::{Location, Origin};
+use crate::sites::SitePattern;
 
 /// How one node runs. `--help` is the reference; every option has an environment variable.
 #[derive(Clone, Debug, Args)]
@@ -95,6 +97,11 @@ pub struct Config {
     #[arg(long, env = "GP_ALLOWED_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = Origin::from_str)]
     pub allowed_origin: Vec<Origin>,
 
+    /// Whose pages may embed this server's numbers, each in rooms of its own: https://shop.example, https://*.shop.example
+    /// for its sub-domains, or * for everybody; repeatable
+    #[arg(long, env = "GP_SITE", value_name = "ORIGIN", value_delimiter = ',', value_parser = SitePattern::from_str)]
+    pub site: Vec<SitePattern>,
+
     /// What is logged: error, warn, info, debug, or by part: info,presence_server=debug
     #[arg(long, env = "GP_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
@@ -128,6 +135,18 @@ pub struct Limits {
     #[arg(long, env = "GP_ROOMS_PER_SOCKET", value_name = "COUNT", default_value = "100", value_parser = at_least_one)]
     pub rooms_per_socket: usize,
 
+    /// Rooms that the pages of one site may be in on this node; more: the join is refused
+    #[arg(long, env = "GP_ROOMS_PER_SITE", value_name = "COUNT", default_value = "100000", value_parser = at_least_one)]
+    pub rooms_per_site: usize,
+
+    /// Users that a site's room counts; who comes then is shown the numbers without being counted
+    #[arg(long, env = "GP_USERS_PER_ROOM", value_name = "COUNT", default_value = "1000000", value_parser = at_least_one)]
+    pub users_per_room: usize,
+
+    /// Joins a second from pages of one site on this node; more wait for their turn, up to 10 s
+    #[arg(long, env = "GP_JOINS_PER_SECOND", value_name = "COUNT", default_value = "5000", value_parser = rate)]
+    pub joins_per_second: u32,
+
     /// Largest frame from a browser; larger: closed with 1009
     #[arg(long, env = "GP_FRAME_SIZE", value_name = "SIZE", default_value = "16kb", value_parser = size)]
     pub frame_size: usize,
@@ -144,7 +163,7 @@ pub struct Limits {
     #[arg(long, env = "GP_PING_EVERY", value_name = "TIME", default_value = "3s", value_parser = duration)]
     pub ping_every: Duration,
 
-    /// How often the WebSocket's own ping is sent
+    /// How often the WebSocket's own ping is sent, and presence-v1's where nothing else was
     #[arg(long, env = "GP_PROBE_EVERY", value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub probe_every: Duration,
 
@@ -203,9 +222,30 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    fn from_environment() -> Self {
+    pub(crate) fn from_environment() -> Self {
         let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self { secret: read("GP_SECRET"), previous: read("GP_SECRET_PREVIOUS"), api_key: read("GP_API_KEY") }
+    }
+}
+
+impl Secrets {
+    /// That they are long enough, and none is missing.
+    ///
+    /// # Errors
+    ///
+    /// One sentence that says what to write instead.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        for (name, value) in [("GP_SECRET", &self.secret), ("GP_SECRET_PREVIOUS", &self.previous)] {
+            if let Some(length) = value.as_ref().map(String::len).filter(|length| *length < 32) {
+                return Err(format!(
+                    "{name} has {length} bytes; write at least 32, for example what `openssl rand -hex 32` prints"
+                ));
+            }
+        }
+        if self.previous.is_some() && self.secret.is_none() {
+            return Err("GP_SECRET_PREVIOUS is set without GP_SECRET; set GP_SECRET to the new secret".to_owned());
+        }
+        Ok(())
     }
 }
 
@@ -237,20 +277,8 @@ impl Config {
         let limits = &self.limits;
         let own_authority =
             [&self.mesh_ca, &self.mesh_cert, &self.mesh_key].iter().filter(|file| file.is_some()).count();
-        let secret = |name: &str, value: &Option<String>| match value {
-            Some(value) if value.len() < 32 => Err(format!(
-                "{name} has {} bytes; write at least 32, for example what `openssl rand -hex 32` prints",
-                value.len()
-            )),
-            _ => Ok(()),
-        };
-        secret("GP_SECRET", &self.secrets.secret)?;
-        secret("GP_SECRET_PREVIOUS", &self.secrets.previous)?;
+        self.secrets.check()?;
         let rules = [
-            (
-                self.secrets.previous.is_none() || self.secrets.secret.is_some(),
-                "GP_SECRET_PREVIOUS is set without GP_SECRET; set GP_SECRET to the new secret",
-            ),
             (
                 self.mesh_listen.is_none() || self.secrets.secret.is_some(),
                 "a node with --mesh-listen needs GP_SECRET, the same on every node: set it to what `openssl rand -hex 32` prints",
@@ -270,6 +298,10 @@ impl Config {
             (
                 limits.pong_within > limits.probe_every,
                 "--pong-within must be longer than --probe-every, or every socket would be closed: write for example 25s and 10s",
+            ),
+            (
+                limits.probe_every <= Duration::from_secs(20),
+                "--probe-every must be at most 20s: presence.js gives a connection up after 25 s without a word",
             ),
             (limits.frame_size <= limits.socket_queue, "--socket-queue must be at least as large as --frame-size"),
         ];

@@ -165,7 +165,11 @@ impl Outlets {
             | Output::Arrived { .. }
             | Output::Left { .. } => self.hub.carry_out(output),
             Output::Found { query, found } => self.queries.answer(query, found),
-            Output::View(view) => self.views.set_room(view),
+            Output::View(view) => {
+                // Readable first: who begins to listen between the two reads the new one.
+                self.views.set_room(Arc::clone(&view));
+                self.hub.counted(&view);
+            }
             Output::Forget(room) => self.views.forget_room(&room),
             Output::Tabs { room, user, tabs } => self.views.set_tabs(room, user, tabs),
             Output::Mesh(view) => self.views.set_mesh(view),

@@ -3,6 +3,7 @@
 mod audience;
 mod audiences;
 mod connection;
+mod counts;
 mod fragments;
 mod outbox;
 mod pulse;
@@ -14,14 +15,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use presence_cable::{Answer, Identifier, answer, morphs};
-use presence_core::{ConnectionId, Fragment, Input, Output, Stream, SubscriptionId};
+use presence_cable::{Answer, EMBED_PING, Identifier, answer, morphs};
+use presence_core::{ConnectionId, Fragment, Input, Output, Room, Stream, SubscriptionId};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use self::audiences::Audiences;
-pub(crate) use self::connection::Connection;
+pub(crate) use self::connection::{Connection, Speaks};
+use self::counts::Counts;
 use self::fragments::Fragments;
 pub(crate) use self::outbox::Frame;
 use self::pulse::{Clock, Moment, round};
@@ -38,6 +40,7 @@ pub(crate) struct Hub {
     pub(crate) limits: Limits,
     connections: [Mutex<HashMap<ConnectionId, Arc<Connection>>>; SHARDS],
     streams: Audiences<Stream, Fragments>,
+    counts: Audiences<Room, Counts>,
     count: AtomicUsize,
     clock: Clock,
     /// The body that was shown last: all who join at one moment are shown the same.
@@ -55,6 +58,7 @@ impl Hub {
             limits,
             connections: Default::default(),
             streams: Audiences::default(),
+            counts: Audiences::default(),
             count: AtomicUsize::new(0),
             clock: Clock::default(),
             shown: Mutex::default(),
@@ -63,7 +67,8 @@ impl Hub {
         hub
     }
 
-    /// Carries out [`Output::Broadcast`], [`Output::Show`] and [`Output::Answer`]; others are not the hub's. Never waits.
+    /// Carries out [`Output::Broadcast`], [`Output::Show`], [`Output::Answer`] and [`Output::Dismiss`]; others are not the
+    /// hub's. Never waits.
     pub(crate) fn carry_out(&self, output: Output) {
         match output {
             Output::Broadcast { stream, fragments } => {
@@ -80,6 +85,11 @@ impl Hub {
                 if let Some(connection) = self.connection(connection) {
                     let body = answer(Answer::from(&outcome), &echo).into();
                     connection.tell(subscription, &body, false, self.now_ms());
+                }
+            }
+            Output::Dismiss { connection, subscription } => {
+                if let Some(connection) = self.connection(connection) {
+                    connection.dismiss(subscription, self.now_ms());
                 }
             }
             _ => {}
@@ -121,8 +131,14 @@ impl Hub {
     }
 
     /// Takes over a socket: from now on only the hub writes to it.
-    pub(crate) fn admit(&self, id: ConnectionId, stream: TcpStream, inputs: mpsc::Sender<Input>) -> Arc<Connection> {
-        let connection = Connection::new(id, stream, self.limits.socket_queue, inputs, self.now_ms());
+    pub(crate) fn admit(
+        &self,
+        id: ConnectionId,
+        speaks: Speaks,
+        stream: TcpStream,
+        inputs: mpsc::Sender<Input>,
+    ) -> Arc<Connection> {
+        let connection = Connection::new(id, speaks, stream, self.limits.socket_queue, inputs, self.now_ms());
         lock(self.shard(id)).insert(id, Arc::clone(&connection));
         self.count.fetch_add(1, Relaxed);
         connection
@@ -176,7 +192,7 @@ async fn beat(hub: Weak<Hub>, every: Duration) {
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut before, mut woken_ms) = (Instant::now(), 0);
-    let (mut second, mut ping) = (0, Frame::text(""));
+    let (mut second, mut ping, embed_ping) = (0, Frame::text(""), Frame::text(EMBED_PING));
     for shard in (0..SHARDS).cycle() {
         ticks.tick().await;
         let Some(hub) = hub.upgrade() else { return };
@@ -191,7 +207,7 @@ async fn beat(hub: Weak<Hub>, every: Duration) {
             (second, ping) = (unix_seconds, Frame::text(&presence_cable::ping(unix_seconds)));
         }
         let connections: Vec<_> = lock(&hub.connections[shard]).values().cloned().collect();
-        let moment = Moment::new(&hub.limits, ms, woken_ms, ping.clone());
+        let moment = Moment::new(&hub.limits, ms, woken_ms, [ping.clone(), embed_ping.clone()]);
         connections.iter().for_each(|connection| connection.beat(&moment));
     }
 }

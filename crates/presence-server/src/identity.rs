@@ -1,12 +1,18 @@
 //! Who somebody is: cookies, guests, and stream names that nobody else could have written.
 
+mod embed;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use presence_core::{PublicId, Room, UserId};
 use sha2::{Digest as _, Sha256};
 
+pub(crate) use self::embed::{EmbedId, Embeds};
 use crate::secret::{Keys, random};
+
+/// Chromium keeps no cookie longer than 400 days.
+const AGE_S: u32 = 400 * 24 * 3_600;
 
 /// SHA-256, as core wants it handed in.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -18,6 +24,7 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 enum Kind {
     Cookie,
     Guest,
+    Embed,
 }
 
 impl Kind {
@@ -25,6 +32,7 @@ impl Kind {
         let kind = match self {
             Self::Cookie => "cookie",
             Self::Guest => "guest",
+            Self::Embed => "embed",
         };
         let mut hash = Sha256::new();
         for part in [kind.as_bytes(), b"\0", site.as_bytes(), b"\0", id] {
@@ -32,6 +40,12 @@ impl Kind {
         }
         UserId(hash.finalize().into())
     }
+}
+
+/// The user whom a site knows by this id: one on all devices. Ids that others choose can be guessed, so they are mixed with
+/// a key of the site, or anybody could find out by trying who is behind what a page shows.
+pub(crate) fn signed_user(site_keys: &Keys, site: &str, id: &str) -> UserId {
+    UserId(signed(&site_keys.signing, &[b"signed\0", site.as_bytes(), b"\0", id.as_bytes()].concat()))
 }
 
 /// One browser, by its cookie: a random id that is a bearer secret and never leaves in any other way.
@@ -55,9 +69,6 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// Chromium keeps no cookie longer than 400 days.
-    const AGE_S: u32 = 400 * 24 * 3_600;
-
     pub(crate) fn new(keys: Keys, site: &'static str) -> Self {
         Self { keys, site }
     }
@@ -85,23 +96,14 @@ impl Sessions {
     }
 
     fn open(&self, value: &str) -> Option<Session> {
-        let (id, tag) = value.split_once('.')?;
-        let id: [u8; 16] = URL_SAFE_NO_PAD.decode(id).ok()?.try_into().ok()?;
-        let tag = URL_SAFE_NO_PAD.decode(tag).ok()?;
-        verified(&self.keys, &id, &tag).then_some(Session(id))
+        unsealed(&self.keys, value).map(Session)
     }
 
     /// The `Set-Cookie` header for a session.
     pub(crate) fn written(&self, session: &Session, secure: bool) -> String {
-        let tag = signed(&self.keys.signing, &session.0);
-        format!(
-            "{}={}.{}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax{}",
-            Self::cookie_name(secure),
-            URL_SAFE_NO_PAD.encode(session.0),
-            URL_SAFE_NO_PAD.encode(tag),
-            Self::AGE_S,
-            if secure { "; Secure" } else { "" }
-        )
+        let (name, value) = (Self::cookie_name(secure), sealed(&self.keys, &session.0));
+        let secure = if secure { "; Secure" } else { "" };
+        format!("{name}={value}; Path=/; Max-Age={AGE_S}; HttpOnly; SameSite=Lax{secure}")
     }
 }
 
@@ -191,6 +193,20 @@ fn mark(guest: Option<&Guest>) -> String {
     guest.map(|guest| format!("guest:{}:", hex(&guest.0))).unwrap_or_default()
 }
 
+/// An id and its signature, for a cookie.
+fn sealed(keys: &Keys, id: &[u8; 16]) -> String {
+    let tag = signed(&keys.signing, id);
+    format!("{}.{}", URL_SAFE_NO_PAD.encode(id), URL_SAFE_NO_PAD.encode(tag))
+}
+
+/// The id, where we signed it.
+fn unsealed(keys: &Keys, text: &str) -> Option<[u8; 16]> {
+    let (id, tag) = text.split_once('.')?;
+    let id: [u8; 16] = URL_SAFE_NO_PAD.decode(id).ok()?.try_into().ok()?;
+    let tag = URL_SAFE_NO_PAD.decode(tag).ok()?;
+    verified(keys, &id, &tag).then_some(id)
+}
+
 fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
@@ -203,11 +219,11 @@ fn verified(keys: &Keys, bytes: &[u8], tag: &[u8]) -> bool {
     keys.accepted.iter().any(|key| keyed(key).chain_update(bytes).verify_slice(tag).is_ok())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
     text.len()
         .is_multiple_of(2)
@@ -281,5 +297,9 @@ mod tests {
         let id = [3; 16];
         assert_ne!(Kind::Cookie.user("demo", &id), Kind::Guest.user("demo", &id));
         assert_ne!(Kind::Cookie.user("demo", &id), Kind::Cookie.user("shop", &id));
+        let signed = signed_user(&keys(1), "demo", "ada");
+        assert_eq!(signed, signed_user(&keys(1), "demo", "ada"));
+        let others = [("demo", "bob", 1), ("shop", "ada", 1), ("demo", "ada", 2)];
+        assert!(others.into_iter().all(|(site, id, key)| signed_user(&keys(key), site, id) != signed));
     }
 }

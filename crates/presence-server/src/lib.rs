@@ -5,6 +5,7 @@
 //! | `config` | no setting could be given, or a wrong one would be found out at night |
 //! | `telemetry` | nobody could follow a node's life |
 //! | `secret`, `identity` | nobody could be told from anybody else |
+//! | `sites` | no other page could show who is there |
 //! | `web`, `api` | nothing would be served |
 //! | `asset`, `client` | pages would have neither script nor style |
 //! | `socket`, `hub` | nothing would be live |
@@ -25,6 +26,7 @@ mod moment;
 mod queries;
 mod running;
 mod secret;
+mod sites;
 mod socket;
 mod store;
 mod telemetry;
@@ -39,6 +41,7 @@ pub use config::{Config, Edge, Limits, Location, LogFormat, Origin, Secrets, one
 pub use identity::sha256;
 use presence_core::{App, Place, Region};
 pub use running::Running;
+pub use sites::{SignRoom, SiteKey, SitePattern};
 pub use telemetry::log;
 
 /// What a site brings besides its app.

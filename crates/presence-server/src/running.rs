@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use presence_core::{App, Input, Node, NodeHash, NodeName, Place, Region, Settings};
+use presence_core::{App, Input, Node, NodeHash, NodeName, Place, Region, Room, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -15,10 +15,12 @@ use crate::certificate::Authority;
 use crate::config::Config;
 use crate::driver::{Clock, Driver, Ending, Inputs, Outlets, queues, wall_ms};
 use crate::hub::Hub;
-use crate::identity::{Names, Sessions, sha256};
+use crate::identity::{Embeds, Names, Sessions, sha256};
 use crate::mesh::{Mesh, MeshConfig};
 use crate::queries::Queries;
 use crate::secret::{Purpose, Secret, random};
+use crate::sites::Sites;
+use crate::socket::EmbedShared;
 use crate::store::{Kept, Store};
 use crate::views::Views;
 use crate::web::listen::{self, Listening, bind};
@@ -84,6 +86,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let parts = Parts {
         sessions: Sessions::new(secret.keys(Purpose::Session), site.name),
         names: Arc::new(Names::new(secret.keys(Purpose::Names), site.name)),
+        embed: embed(&config, &secret, &site, &views),
         views,
         queries,
         hub: Arc::clone(&hub),
@@ -108,6 +111,15 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         connections,
         closing,
     })
+}
+
+fn embed(config: &Config, secret: &Secret, site: &Site, views: &Arc<Views>) -> EmbedShared {
+    let reserved = Room::new(site.name).expect("a site's name is short and not empty");
+    EmbedShared {
+        sites: Arc::new(Sites::new(config, secret.clone(), reserved)),
+        embeds: Arc::new(Embeds::new(secret.keys(Purpose::Embed))),
+        views: Arc::clone(views),
+    }
 }
 
 fn place(config: &Config, site: &Site, region: &Region) -> Place {

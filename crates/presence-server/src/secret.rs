@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use anyhow::Context as _;
 use hkdf::Hkdf;
 use sha2::Sha256;
 
@@ -17,6 +18,8 @@ pub(crate) enum Purpose {
     Session,
     /// Signed stream names.
     Names,
+    /// Ids of visitors of other sites' pages.
+    Embed,
     /// The certificate authority of the links between nodes.
     MeshAuthority,
 }
@@ -26,6 +29,7 @@ impl Purpose {
         match self {
             Self::Session => b"global-presence 1 session",
             Self::Names => b"global-presence 1 names",
+            Self::Embed => b"global-presence 1 embed",
             Self::MeshAuthority => b"global-presence 1 mesh authority",
         }
     }
@@ -71,26 +75,62 @@ impl Secret {
         }
     }
 
+    /// The secret that nodes have already: as configured, or the one that a node made in its data directory.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, with what to set.
+    pub(crate) fn known(secrets: &Secrets, data_dir: Option<&Path>) -> anyhow::Result<Self> {
+        if secrets.secret.is_some() {
+            secrets.check().map_err(|mistake| anyhow::anyhow!(mistake))?;
+            return Ok(Self::find(secrets, None).0);
+        }
+        let folder =
+            data_dir.context("set GP_SECRET to the nodes' secret, or --data-dir to where a node keeps its own")?;
+        let file = folder.join("secret");
+        let current = fs::read(&file).with_context(|| format!("no node keeps a secret in {}", file.display()))?;
+        Ok(Self { current, previous: None })
+    }
+
     fn drawn() -> Self {
         Self { current: random::<32>().to_vec(), previous: None }
     }
 
     /// The keys of one purpose.
     pub(crate) fn keys(&self, purpose: Purpose) -> Keys {
-        let (current, previous) = self.pair(purpose);
-        let accepted: Vec<_> = previous.into_iter().chain([current]).collect();
-        Keys { signing: accepted[0], accepted }
+        Keys::of(self.pair(purpose))
+    }
+
+    /// The keys of one site: who has them speaks for that site alone.
+    pub(crate) fn site_keys(&self, site: &str) -> Keys {
+        Keys::of(self.derived(format!("global-presence 1 site {site}").as_bytes()))
     }
 
     /// The key of one purpose, and the previous secret's while a rotation is under way.
     pub(crate) fn pair(&self, purpose: Purpose) -> ([u8; 32], Option<[u8; 32]>) {
-        (derived(&self.current, purpose), self.previous.as_ref().map(|previous| derived(previous, purpose)))
+        self.derived(purpose.info())
+    }
+
+    /// Whether a rotation is under way.
+    pub(crate) fn is_changing(&self) -> bool {
+        self.previous.is_some()
+    }
+
+    fn derived(&self, info: &[u8]) -> ([u8; 32], Option<[u8; 32]>) {
+        (derived(&self.current, info), self.previous.as_ref().map(|previous| derived(previous, info)))
     }
 }
 
-fn derived(secret: &[u8], purpose: Purpose) -> [u8; 32] {
+impl Keys {
+    fn of((current, previous): ([u8; 32], Option<[u8; 32]>)) -> Self {
+        let accepted: Vec<_> = previous.into_iter().chain([current]).collect();
+        Self { signing: accepted[0], accepted }
+    }
+}
+
+fn derived(secret: &[u8], info: &[u8]) -> [u8; 32] {
     let mut key = [0; 32];
-    let length = Hkdf::<Sha256>::new(None, secret).expand(purpose.info(), &mut key);
+    let length = Hkdf::<Sha256>::new(None, secret).expand(info, &mut key);
     length.expect("32 bytes are less than HKDF's limit of 8,160");
     key
 }
@@ -133,6 +173,9 @@ mod tests {
         let (secret, _) = Secret::find(&secrets("a secret of at least thirty-two bytes", None), None);
         assert_ne!(secret.keys(Purpose::Session).signing, secret.keys(Purpose::Names).signing);
         assert_ne!(secret.keys(Purpose::Session).signing, secret.keys(Purpose::MeshAuthority).signing);
+        let site = |name| secret.site_keys(name).signing;
+        assert_eq!(site("https://a.example"), site("https://a.example"));
+        assert_ne!(site("https://a.example"), site("https://b.example"));
     }
 
     #[test]

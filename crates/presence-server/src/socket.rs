@@ -1,6 +1,7 @@
 //! One WebSocket's reading half: frames in, inputs to the driver. Without it nobody could join a room or click.
 
 mod allowance;
+mod embed;
 mod frames;
 mod reason;
 mod session;
@@ -19,11 +20,13 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tungstenite::protocol::frame::coding::Control;
 
+use self::embed::Embed;
+pub(crate) use self::embed::{EmbedShared, EmbedVisitor};
 use self::frames::{Fault, Frames, HEADER_BYTES_MAX, Taken};
 pub(crate) use self::reason::CloseReason;
 use self::session::Session;
 use self::talk::Talk;
-use crate::hub::{Connection, Frame, Hub};
+use crate::hub::{Connection, Frame, Hub, Speaks};
 use crate::identity::Names;
 
 /// How much is read at once, besides a frame that is not whole yet.
@@ -37,37 +40,71 @@ thread_local! {
 /// Whose socket it is, as the upgrade's request said.
 #[derive(Clone, Debug)]
 pub(crate) struct Visitor {
-    /// The socket's number, never used again while the process runs.
-    pub(crate) connection: ConnectionId,
     /// The user of its cookie, if it has one.
     pub(crate) user: Option<UserId>,
 }
 
-/// Serves one WebSocket until it ends. `unread` is what the upgrade had read already. Everything else that is known of
-/// the socket is told to the driver, the end included.
+/// What is going to be spoken, and what is needed for it.
+pub(crate) enum Language {
+    /// Action Cable.
+    Cable {
+        /// Opens the names of streams.
+        names: Arc<Names>,
+        /// Whose socket it is.
+        visitor: Visitor,
+    },
+    /// `presence-v1`.
+    Embed {
+        /// Whose page it is.
+        visitor: EmbedVisitor,
+        /// What all embeds share.
+        shared: EmbedShared,
+    },
+}
+
+/// Serves one WebSocket until it ends. `id` is the socket's number, never used again while the process runs; `unread` is
+/// what the upgrade had read already. Everything else that is known of the socket is told to the driver, the end included.
 pub(crate) async fn serve(
     stream: TcpStream,
     unread: Bytes,
-    visitor: Visitor,
+    id: ConnectionId,
+    language: Language,
     hub: Arc<Hub>,
     inputs: mpsc::Sender<Input>,
-    names: Arc<Names>,
 ) -> CloseReason {
     // Without these a broadcast would wait for the one before, and a browser that does not read be noticed late. Where
     // the system refuses, the socket works all the same.
     let _slower = stream.set_nodelay(true);
     let _later = SockRef::from(&stream).set_send_buffer_size(hub.limits.send_buffer);
-    let connection = hub.admit(visitor.connection, stream, inputs.clone());
-    connection.send(Frame::text(WELCOME), hub.now_ms());
-    let talk = Talk::Cable(Session::new(Arc::clone(&connection), Arc::clone(&hub), names, visitor.user));
+    let connection = hub.admit(id, language.speaks(), stream, inputs.clone());
+    let talk = language.begin(&connection, &hub);
     let mut reader = Reader { connection, hub, talk, frames: Frames::default(), kept: unread.into(), backlog: true };
     let reason = reader.run(&inputs).await;
     reader.talk.end();
     reader.hub.dismiss(&reader.connection);
-    let connection = visitor.connection;
     // Fails only where the driver has ended, and with it the node.
-    let _ended = inputs.send(Input::Disconnected { connection, ended: reason.ended() }).await;
+    let _ended = inputs.send(Input::Disconnected { connection: id, ended: reason.ended() }).await;
     reason
+}
+
+impl Language {
+    fn speaks(&self) -> Speaks {
+        match self {
+            Self::Cable { .. } => Speaks::Cable,
+            Self::Embed { .. } => Speaks::Embed,
+        }
+    }
+
+    fn begin(self, connection: &Arc<Connection>, hub: &Arc<Hub>) -> Talk {
+        let (connection, hub) = (Arc::clone(connection), Arc::clone(hub));
+        match self {
+            Self::Cable { names, visitor } => {
+                connection.send(Frame::text(WELCOME), hub.now_ms());
+                Talk::Cable(Session::new(connection, hub, names, visitor.user))
+            }
+            Self::Embed { visitor, shared } => Talk::Embed(Box::new(Embed::new(connection, hub, shared, visitor))),
+        }
+    }
 }
 
 /// What a reading task does next.
@@ -140,6 +177,10 @@ impl Reader {
     /// Handles the frames that `bytes` hold; returns how many bytes were used.
     fn handle(&mut self, bytes: &mut [u8]) -> (usize, Next) {
         let mut at = 0;
+        if let Some(pause) = self.talk.resume() {
+            self.backlog = true;
+            return (at, Next::Pause(pause));
+        }
         loop {
             let (length, taken) = match self.frames.take(&mut bytes[at..], self.hub.limits.frame_size) {
                 Ok(taken) => taken,

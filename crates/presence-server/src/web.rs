@@ -1,6 +1,7 @@
 //! Routes: the page, its files, the socket's door, health. Without it nothing would be served.
 
 mod came;
+mod cors;
 mod crowd;
 pub(crate) mod listen;
 mod problem;
@@ -37,6 +38,7 @@ use crate::hub::Hub;
 use crate::identity::{Guest, Names, Session, Sessions, sha256};
 use crate::queries::Queries;
 use crate::secret::random;
+use crate::socket::EmbedShared;
 use crate::views::Views;
 use crate::{Asset, Site, api, client};
 
@@ -53,6 +55,7 @@ pub(crate) struct Web {
     pub(crate) api_key: Option<String>,
     sessions: Sessions,
     names: Arc<Names>,
+    pub(crate) embed: EmbedShared,
     pub(crate) views: Arc<Views>,
     pub(crate) queries: Queries,
     pub(crate) roll_ups: api::RollUps,
@@ -69,6 +72,7 @@ pub(crate) struct Web {
 pub(crate) struct Parts {
     pub(crate) sessions: Sessions,
     pub(crate) names: Arc<Names>,
+    pub(crate) embed: EmbedShared,
     pub(crate) views: Arc<Views>,
     pub(crate) queries: Queries,
     pub(crate) hub: Arc<Hub>,
@@ -88,6 +92,7 @@ impl Web {
             api_key: config.secrets.api_key.clone(),
             sessions: parts.sessions,
             names: parts.names,
+            embed: parts.embed,
             views: parts.views,
             queries: parts.queries,
             roll_ups: api::RollUps::default(),
@@ -107,7 +112,9 @@ impl Web {
             .merge(api::routes())
             .layer(CompressionLayer::new().gzip(true))
             .route("/cable", get(upgrade::cable))
+            .route("/presence", get(upgrade::presence))
             .fallback(asset)
+            .layer(from_fn_with_state(Arc::clone(self), cors::share))
             .layer(from_fn_with_state(Arc::clone(self), own_host_only))
             .with_state(Arc::clone(self));
         let health = Router::new()
@@ -247,10 +254,11 @@ async fn with_plain_headers(mut response: Response) -> Response {
     let plain = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ];
-    response.headers_mut().extend(plain.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    let headers = response.headers_mut();
+    headers.extend(plain.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    headers.entry(cors::CROSS_ORIGIN_RESOURCE_POLICY).or_insert(HeaderValue::from_static("same-origin"));
     response
 }
 

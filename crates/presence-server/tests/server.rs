@@ -5,10 +5,13 @@
 mod api;
 mod common;
 mod doors;
+mod embed;
+mod embed_limits;
 mod lifetime;
 mod limits;
 mod live;
 mod members;
 mod mesh;
 mod pages;
+mod signing;
 mod transcripts;

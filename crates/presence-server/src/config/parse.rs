@@ -75,6 +75,22 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     ms.filter(|ms| (1..=3_600_000).contains(ms)).map(Duration::from_millis).ok_or_else(mistake)
 }
 
+/// How long something that is handed out can be used.
+pub(crate) fn lasting(text: &str) -> Result<Duration, String> {
+    let mistake = || "write a time with its unit, such as 90s, 30min, 1h or 7d".to_owned();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(mistake)?;
+    let (count, unit) = text.split_at(digits);
+    let each = match unit {
+        "s" => 1,
+        "min" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(mistake()),
+    };
+    let seconds = count.parse::<u64>().ok().and_then(|count| count.checked_mul(each));
+    seconds.filter(|seconds| (1..=400 * 86_400).contains(seconds)).map(Duration::from_secs).ok_or_else(mistake)
+}
+
 pub(super) fn size(text: &str) -> Result<usize, String> {
     let mistake = || "write a size with its unit, such as 16kb or 1mb".to_owned();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -101,6 +117,10 @@ mod tests {
         assert_eq!((size("16kb"), size("1MB"), size("7b")), (Ok(16_384), Ok(1_048_576), Ok(7)));
         for wrong in ["", "3", "s", "3h", "-1s", "0s", "99999999999999999999s", "2min3s"] {
             assert!(duration(wrong).is_err_and(|mistake| mistake.contains("500ms")), "{wrong}");
+        }
+        assert_eq!((lasting("90s"), lasting("7d")), (Ok(Duration::from_secs(90)), Ok(Duration::from_secs(604_800))));
+        for wrong in ["", "1", "0s", "500ms", "401d", "-1h", "99999999999999999999d"] {
+            assert!(lasting(wrong).is_err_and(|mistake| mistake.contains("7d")), "{wrong}");
         }
         for wrong in ["", "16", "kb", "0kb", "9999gb", "99999999999999999999mb"] {
             assert!(size(wrong).is_err_and(|mistake| mistake.contains("16kb")), "{wrong}");

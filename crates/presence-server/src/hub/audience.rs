@@ -74,6 +74,11 @@ impl<W: Waiting> Audience<W> {
         self.lock().listeners.remove(&(identifier.clone(), connection));
     }
 
+    /// Looks at what waits, and at what is kept beside it.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&W) -> T) -> T {
+        look(&self.lock().waiting)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.lock().listeners.is_empty()
     }

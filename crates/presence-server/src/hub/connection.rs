@@ -4,7 +4,7 @@ use std::net::Shutdown;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use presence_cable::Identifier;
+use presence_cable::{Identifier, embed_left};
 use presence_core::{ConnectionId, Input, SubscriptionId};
 use socket2::SockRef;
 use tokio::net::TcpStream;
@@ -12,6 +12,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tungstenite::protocol::frame::coding::Control;
 
+use super::audience::Audience;
+use super::counts::Counts;
 use super::outbox::{Frame, Outbox, Sent};
 use super::pulse::{Moment, Pulse};
 use crate::socket::CloseReason;
@@ -19,14 +21,35 @@ use crate::socket::CloseReason;
 /// How long a browser has to end the connection after a close frame.
 const GOODBYE_MS: u64 = 2_000;
 
+/// The language of a socket: it decides what a sign of life looks like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Speaks {
+    /// Action Cable.
+    Cable,
+    /// `presence-v1`.
+    Embed,
+}
+
+/// One subscription, for what is written to it alone.
+#[derive(Debug)]
+struct Subscribed {
+    id: SubscriptionId,
+    identifier: Identifier,
+    /// Where it is told counts.
+    counts: Option<Arc<Audience<Counts>>>,
+}
+
 /// One WebSocket as the hub knows it. The reading task owns nothing of it but the right to read.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) stream: TcpStream,
+    speaks: Speaks,
     queue_bytes: usize,
     inputs: mpsc::Sender<Input>,
-    subscriptions: Mutex<Vec<(SubscriptionId, Identifier)>>,
+    subscriptions: Mutex<Vec<Subscribed>>,
+    /// Subscriptions whose users were made to leave, until the reading task has heard of it.
+    dismissed: Mutex<Vec<SubscriptionId>>,
     state: Mutex<State>,
 }
 
@@ -45,27 +68,62 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Connection {
     pub(crate) fn new(
         id: ConnectionId,
+        speaks: Speaks,
         stream: TcpStream,
         queue_bytes: usize,
         inputs: mpsc::Sender<Input>,
         now_ms: u64,
     ) -> Arc<Self> {
-        let state = State { outbox: Outbox::default(), pulse: Pulse::new(now_ms), closing: None };
-        let (subscriptions, state) = (Mutex::default(), Mutex::new(state));
-        Arc::new(Self { id, stream, queue_bytes, inputs, subscriptions, state })
+        let state = State { outbox: Outbox::default(), pulse: Pulse::new(speaks, now_ms), closing: None };
+        let (subscriptions, dismissed, state) = (Mutex::default(), Mutex::default(), Mutex::new(state));
+        Arc::new(Self { id, stream, speaks, queue_bytes, inputs, subscriptions, dismissed, state })
     }
 
     /// From now on messages to this subscription find their way.
-    pub(crate) fn subscribe(&self, subscription: SubscriptionId, identifier: Identifier) {
-        lock(&self.subscriptions).push((subscription, identifier));
+    pub(crate) fn subscribe(&self, id: SubscriptionId, identifier: Identifier) {
+        lock(&self.subscriptions).push(Subscribed { id, identifier, counts: None });
+    }
+
+    /// The same for one that is told the counts of a room.
+    pub(super) fn subscribe_counts(&self, id: SubscriptionId, identifier: Identifier, counts: Arc<Audience<Counts>>) {
+        lock(&self.subscriptions).push(Subscribed { id, identifier, counts: Some(counts) });
     }
 
     pub(crate) fn unsubscribe(&self, subscription: SubscriptionId) {
-        lock(&self.subscriptions).retain(|(id, _)| *id != subscription);
+        lock(&self.subscriptions).retain(|subscribed| subscribed.id != subscription);
     }
 
     pub(crate) fn identifier(&self, subscription: SubscriptionId) -> Option<Identifier> {
-        lock(&self.subscriptions).iter().find(|(id, _)| *id == subscription).map(|(_, identifier)| identifier.clone())
+        self.subscribed(subscription).map(|(identifier, _)| identifier)
+    }
+
+    fn subscribed(&self, subscription: SubscriptionId) -> Option<(Identifier, Option<Arc<Audience<Counts>>>)> {
+        let subscriptions = lock(&self.subscriptions);
+        let found = subscriptions.iter().find(|subscribed| subscribed.id == subscription);
+        found.map(|subscribed| (subscribed.identifier.clone(), subscribed.counts.clone()))
+    }
+
+    /// Ends a subscription whose user was made to leave: its page is told, and does not come back by itself.
+    pub(super) fn dismiss(self: &Arc<Self>, subscription: SubscriptionId, now_ms: u64) {
+        let Some((identifier, counts)) = self.subscribed(subscription) else { return };
+        if let Some(counts) = counts {
+            counts.leave(&identifier, self.id);
+        }
+        self.unsubscribe(subscription);
+        lock(&self.dismissed).push(subscription);
+        let farewell = match self.speaks {
+            Speaks::Cable => identifier.reject(),
+            Speaks::Embed => embed_left(&identifier),
+        };
+        self.send(Frame::text(&farewell), now_ms);
+        let (inputs, connection) = (self.inputs.clone(), self.id);
+        // The driver, which ordered this, must not wait for room in its own queue.
+        tokio::spawn(async move { inputs.send(Input::Unsubscribed { connection, subscription }).await });
+    }
+
+    /// The subscriptions that were ended so, once.
+    pub(crate) fn take_dismissed(&self) -> Vec<SubscriptionId> {
+        std::mem::take(&mut lock(&self.dismissed))
     }
 
     /// Sends a frame now, or when the socket can take it. Never waits.
@@ -112,6 +170,10 @@ impl Connection {
                 state.outbox.take_stale()
             };
             for subscription in stale {
+                if let Some(body) = self.subscribed(subscription).and_then(|(_, counts)| counts?.newest()) {
+                    self.tell(subscription, &body, true, 0);
+                    continue;
+                }
                 // The driver's queue may be full; the socket waits for its room then, nobody else does.
                 let _ended = self.inputs.send(Input::Refreshed { connection: self.id, subscription }).await;
             }
@@ -172,7 +234,7 @@ impl Connection {
             self.send_locked(&mut state, Frame::control(Control::Ping, &payload), moment.ms);
         }
         if due.ping && state.closing.is_none() {
-            self.send_locked(&mut state, moment.ping.clone(), moment.ms);
+            self.send_locked(&mut state, moment.ping(self.speaks), moment.ms);
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Speaks;
 use super::outbox::Frame;
 use crate::config::Limits;
 use crate::socket::CloseReason;
@@ -35,8 +36,8 @@ pub(crate) struct Moment {
     pub(crate) woken_ms: u64,
     /// How long until the next beat, at most.
     pub(crate) round_ms: u64,
-    /// Action Cable's ping.
-    pub(crate) ping: Frame,
+    /// Action Cable's ping, and presence-v1's.
+    pub(crate) pings: [Frame; 2],
     pub(crate) ping_every_ms: u64,
     pub(crate) probe_every_ms: u64,
     pub(crate) pong_within_ms: u64,
@@ -44,17 +45,36 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
-    pub(crate) fn new(limits: &Limits, ms: u64, woken_ms: u64, ping: Frame) -> Self {
+    pub(crate) fn new(limits: &Limits, ms: u64, woken_ms: u64, pings: [Frame; 2]) -> Self {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Self {
             ms,
             woken_ms,
             round_ms: millis(round(limits)),
-            ping,
+            pings,
             ping_every_ms: millis(limits.ping_every),
             probe_every_ms: millis(limits.probe_every),
             pong_within_ms: millis(limits.pong_within),
             write_within_ms: millis(limits.write_within),
+        }
+    }
+}
+
+impl Moment {
+    /// The sign of life of a language.
+    pub(crate) fn ping(&self, speaks: Speaks) -> Frame {
+        let [cable, embed] = &self.pings;
+        match speaks {
+            Speaks::Cable => cable.clone(),
+            Speaks::Embed => embed.clone(),
+        }
+    }
+
+    /// How long it may be quiet before one is due.
+    fn quiet_ms(&self, speaks: Speaks) -> u64 {
+        match speaks {
+            Speaks::Cable => self.ping_every_ms,
+            Speaks::Embed => self.probe_every_ms,
         }
     }
 }
@@ -74,6 +94,7 @@ pub(crate) struct Due {
 
 #[derive(Debug)]
 pub(crate) struct Pulse {
+    speaks: Speaks,
     sent_ms: u64,
     /// The last moment at which nothing waited, or some of it was taken.
     took_ms: u64,
@@ -84,13 +105,13 @@ pub(crate) struct Pulse {
 }
 
 impl Pulse {
-    pub(crate) fn new(now_ms: u64) -> Self {
-        Self { sent_ms: now_ms, took_ms: now_ms, took: false, probed_ms: None, probe: None, alive_ms: now_ms }
+    pub(crate) fn new(speaks: Speaks, now_ms: u64) -> Self {
+        Self { speaks, sent_ms: now_ms, took_ms: now_ms, took: false, probed_ms: None, probe: None, alive_ms: now_ms }
     }
 
     /// Something went out.
     pub(crate) fn sent(&mut self, now_ms: u64) {
-        self.sent_ms = now_ms;
+        self.sent_ms = self.sent_ms.max(now_ms);
     }
 
     /// Something of what waited went out.
@@ -117,7 +138,7 @@ impl Pulse {
         }
         let probe = self.probed_ms.is_none_or(|at| now_ms.saturating_sub(at) >= moment.probe_every_ms);
         let idle_ms = now_ms.saturating_sub(self.sent_ms) + moment.round_ms;
-        let ping = idle_ms >= moment.ping_every_ms || (moment.woken_ms > self.sent_ms && moment.woken_ms > 0);
+        let ping = idle_ms >= moment.quiet_ms(self.speaks) || (moment.woken_ms > self.sent_ms && moment.woken_ms > 0);
         Due { close: None, probe: probe.then(|| self.probe(now_ms)), ping }
     }
 
@@ -151,7 +172,7 @@ mod tests {
             ms,
             woken_ms,
             round_ms: 250,
-            ping: Frame::text(""),
+            pings: [Frame::text(""), Frame::text("")],
             ping_every_ms: 3_000,
             probe_every_ms: 10_000,
             pong_within_ms: 25_000,
@@ -167,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_silent_browser_is_pinged_probed_and_given_up_after_25_s() {
-        let mut pulse = Pulse::new(0);
+        let mut pulse = Pulse::new(Speaks::Cable, 0);
         let due = beats(&mut pulse, 0, 26_000, false);
         let probed: Vec<u64> = due.iter().filter(|(_, due)| due.probe.is_some()).map(|(ms, _)| *ms).collect();
         assert_eq!(probed, [0, 10_000, 20_000]);
@@ -178,8 +199,19 @@ mod tests {
     }
 
     #[test]
+    fn an_embed_is_sent_a_ping_where_nothing_else_was_for_10_s() {
+        let mut pulse = Pulse::new(Speaks::Embed, 0);
+        let due = beats(&mut pulse, 0, 20_000, false);
+        let first = due.iter().find(|(_, due)| due.ping).map(|(ms, _)| *ms);
+        assert_eq!(first, Some(9_750));
+        pulse.sent(9_750);
+        assert!(beats(&mut pulse, 10_000, 19_500, false).iter().all(|(_, due)| !due.ping));
+        assert!(pulse.beat(&moment(19_500, 0), false).ping);
+    }
+
+    #[test]
     fn any_pong_is_a_sign_of_life_and_the_right_one_tells_the_round_trip() {
-        let mut pulse = Pulse::new(0);
+        let mut pulse = Pulse::new(Speaks::Cable, 0);
         let probe = pulse.beat(&moment(0, 0), false).probe.unwrap();
         assert_eq!(pulse.ponged(b"unasked", 24_000, Instant::now()), None);
         assert!(beats(&mut pulse, 25_000, 48_000, false).iter().all(|(_, due)| due.close.is_none()));
@@ -191,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_browser_that_takes_nothing_for_10_s_is_closed_and_one_that_takes_a_little_is_not() {
-        let mut pulse = Pulse::new(0);
+        let mut pulse = Pulse::new(Speaks::Cable, 0);
         for begin_ms in (0..60_000).step_by(5_000) {
             assert_eq!(beats(&mut pulse, begin_ms, begin_ms + 5_000, true), []);
             pulse.took();
@@ -207,7 +239,7 @@ mod tests {
     fn time_in_which_the_node_was_away_is_nobodys_fault_and_ends_with_a_ping() {
         let clock = Clock::default();
         clock.advance(Duration::from_secs(5));
-        let mut pulse = Pulse::new(clock.now_ms());
+        let mut pulse = Pulse::new(Speaks::Cable, clock.now_ms());
         let probe = pulse.beat(&moment(clock.now_ms(), 0), false).probe.unwrap();
         // Stopped for 40 s: the hub counts one.
         let ms = clock.advance(Duration::from_secs(1));

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use presence_core::Input;
 
+use super::embed::Embed;
 use super::session::Session;
 
 /// One browser's side, in the language that its subprotocol chose.
 pub(super) enum Talk {
     /// Action Cable.
     Cable(Session),
+    /// `presence-v1`.
+    Embed(Box<Embed>),
 }
 
 impl Talk {
@@ -17,6 +20,15 @@ impl Talk {
     pub(super) fn text(&mut self, text: &str) -> Option<Duration> {
         match self {
             Self::Cable(session) => session.text(text),
+            Self::Embed(embed) => embed.text(text),
+        }
+    }
+
+    /// Goes on with what had to wait. Returns how long it still has to, and nothing may be read meanwhile.
+    pub(super) fn resume(&mut self) -> Option<Duration> {
+        match self {
+            Self::Cable(_) => None,
+            Self::Embed(embed) => embed.resume(),
         }
     }
 
@@ -24,6 +36,8 @@ impl Talk {
     pub(super) fn ponged(&mut self, round_trip_ms: Option<u32>) {
         match self {
             Self::Cable(session) => session.ponged(round_trip_ms),
+            // The page shows no round trip.
+            Self::Embed(_) => {}
         }
     }
 
@@ -31,6 +45,7 @@ impl Talk {
     pub(super) fn take_inputs(&mut self) -> Vec<Input> {
         match self {
             Self::Cable(session) => session.take_inputs(),
+            Self::Embed(embed) => embed.take_inputs(),
         }
     }
 
@@ -38,6 +53,7 @@ impl Talk {
     pub(super) fn end(&mut self) {
         match self {
             Self::Cable(session) => session.end(),
+            Self::Embed(embed) => embed.end(),
         }
     }
 }

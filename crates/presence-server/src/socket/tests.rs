@@ -54,9 +54,9 @@ impl Place {
         let stream = socket.connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
         self.next += 1;
-        let visitor = Visitor { connection: ConnectionId(self.next), user };
         let (hub, inputs, names) = (Arc::clone(&self.hub), self.inputs.clone(), Arc::clone(&self.names));
-        let served = tokio::spawn(serve(accepted, Bytes::new(), visitor, hub, inputs, names));
+        let language = Language::Cable { names, visitor: Visitor { user } };
+        let served = tokio::spawn(serve(accepted, Bytes::new(), ConnectionId(self.next), language, hub, inputs));
         let stream = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
         let mut browser = Browser { stream, served };
         assert_eq!(browser.next().await, json!({"type": "welcome"}));

@@ -65,12 +65,16 @@ impl Rules {
     /// Whether a page of this origin may open sockets here.
     pub(crate) fn may_open(&self, origin: &str, came: &Came) -> bool {
         let Ok(origin) = origin.parse::<Origin>() else { return false };
-        let own = if self.public.is_empty() {
+        self.is_own(&origin, came) || self.allowed.contains(&origin)
+    }
+
+    /// Whether that is the origin of our own pages.
+    pub(crate) fn is_own(&self, origin: &Origin, came: &Came) -> bool {
+        if self.public.is_empty() {
             origin.host == without_port_of(&came.host, origin.secure)
         } else {
-            self.public.contains(&origin)
-        };
-        own || self.allowed.contains(&origin)
+            self.public.contains(origin)
+        }
     }
 
     fn trusts(&self, address: IpAddr) -> bool {

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use presence_cable::PROTOCOL_EMBED;
 use presence_core::ConnectionId;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -18,7 +19,10 @@ use super::crowd::Seat;
 use super::listen::{Peer, Place};
 use super::problem::Problem;
 use super::{Web, cookie};
-use crate::socket::{self, Visitor};
+use crate::config::Origin;
+use crate::identity::EmbedId;
+use crate::sites::Site;
+use crate::socket::{self, EmbedVisitor, Language, Visitor};
 
 const PROTOCOL: &str = "actioncable-v1-json";
 /// Chosen where the client offers it and nothing that we speak: it then stops for good instead of trying for ever.
@@ -28,8 +32,19 @@ const CLOSE: [u8; 4] = [0x88, 2, 0x03, 0xea];
 
 /// `GET /cable`.
 pub(crate) async fn cable(State(web): State<Arc<Web>>, mut request: Request) -> Response {
-    match prepare(&web, &mut request) {
-        Ok(ready) => ready.answer(web),
+    match open(&web, &mut request, cable_language) {
+        Ok(ready) => ready.answer(web, None),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// `GET /presence`.
+pub(crate) async fn presence(State(web): State<Arc<Web>>, mut request: Request) -> Response {
+    match open(&web, &mut request, embed_language) {
+        Ok(ready) => {
+            let cookie = ready.cookie(&web);
+            ready.answer(web, cookie)
+        }
         Err(problem) => problem.into_response(),
     }
 }
@@ -39,45 +54,87 @@ struct Ready {
     upgrade: OnUpgrade,
     accept: String,
     protocol: &'static str,
-    visitor: Visitor,
+    connection: ConnectionId,
+    /// `None`: nothing that we speak was offered.
+    language: Option<Language>,
+    secure: bool,
     seat: Seat,
     place: Place,
 }
 
-fn prepare(web: &Arc<Web>, request: &mut Request) -> Result<Ready, Problem> {
+/// What a request's page may speak, if it may speak at all.
+type Spoken = Result<(&'static str, Option<Language>), Problem>;
+
+fn open(
+    web: &Arc<Web>,
+    request: &mut Request,
+    language: fn(&Web, &HeaderMap, &str, &Came) -> Spoken,
+) -> Result<Ready, Problem> {
     let peer = request.extensions().get::<Peer>().cloned().expect("every connection says who it is");
     let came = request.extensions().get::<Came>().cloned().expect("every request is judged first");
     let accept = accept_key(request)?;
     let headers = request.headers();
     let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
-    match origin {
-        None => {
-            return Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "A socket needs an Origin header, as every browser sends it.",
-            ));
-        }
-        Some(origin) if !web.rules.may_open(origin, &came) => {
-            let detail = format!(
-                "Pages of {origin} may not open sockets here. Start the node with --allowed-origin {origin} if they should."
-            );
-            return Err(Problem::new(StatusCode::FORBIDDEN, detail));
-        }
-        Some(_) => {}
-    }
-    let protocol = protocol(headers)?;
+    let origin = origin.ok_or_else(|| forbidden("A socket needs an Origin header, as every browser sends it."))?;
+    let (protocol, language) = language(web, headers, origin, &came)?;
     let seat = web.seat(&came)?;
-    let user = cookie(headers, web, &came).map(|session| web.sessions.user(&session));
     let upgrade = request.extensions_mut().remove::<OnUpgrade>();
     let upgrade =
         upgrade.ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "This connection can't become a socket."))?;
     let connection = ConnectionId(web.connections.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-    Ok(Ready { upgrade, accept, protocol, visitor: Visitor { connection, user }, seat, place: peer.place })
+    let (secure, place) = (came.secure, peer.place);
+    Ok(Ready { upgrade, accept, protocol, connection, language, secure, seat, place })
+}
+
+fn cable_language(web: &Web, headers: &HeaderMap, origin: &str, came: &Came) -> Spoken {
+    if !web.rules.may_open(origin, came) {
+        return Err(forbidden(format!(
+            "Pages of {origin} may not open sockets here. Start the node with --allowed-origin {origin} if they should."
+        )));
+    }
+    let protocol = offered(headers, &[PROTOCOL, UNSUPPORTED])?;
+    let user = cookie(headers, web, came).map(|session| web.sessions.user(&session));
+    let language = Language::Cable { names: Arc::clone(&web.names), visitor: Visitor { user } };
+    Ok((protocol, (protocol == PROTOCOL).then_some(language)))
+}
+
+fn embed_language(web: &Web, headers: &HeaderMap, origin: &str, came: &Came) -> Spoken {
+    let (site, host) = web.site(origin, came).ok_or_else(|| {
+        forbidden(format!("Pages of {origin} may not embed this server. Start it with --site {origin} if they should."))
+    })?;
+    let protocol = offered(headers, &[PROTOCOL_EMBED])?;
+    let known = web.embed_cookie(headers, came);
+    let visitor = EmbedVisitor { site, host, known, kept: known.unwrap_or_else(EmbedId::drawn) };
+    Ok((protocol, Some(Language::Embed { visitor, shared: web.embed.clone() })))
+}
+
+impl Web {
+    /// The site of a page, and its host: one that may embed us, or our own origin.
+    pub(crate) fn site(&self, origin: &str, came: &Came) -> Option<(Site, String)> {
+        let own = || {
+            let origin = origin.parse::<Origin>().ok().filter(|origin| self.rules.is_own(origin, came))?;
+            let host = origin.host.clone();
+            Some((Site::of(origin), host))
+        };
+        self.embed.sites.allows(origin).or_else(own)
+    }
+
+    /// The id of a request's embed cookie.
+    pub(crate) fn embed_cookie(&self, headers: &HeaderMap, came: &Came) -> Option<EmbedId> {
+        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        cookies.filter_map(|cookies| self.embed.embeds.cookie(cookies, came.secure)).next()
+    }
 }
 
 impl Ready {
-    fn answer(self, web: Arc<Web>) -> Response {
-        let response = Response::builder()
+    /// Set at every answer, so that it lasts for as long as somebody comes back.
+    fn cookie(&self, web: &Web) -> Option<HeaderValue> {
+        let Some(Language::Embed { visitor, .. }) = &self.language else { return None };
+        HeaderValue::try_from(web.embed.embeds.cookie_written(&visitor.kept, self.secure)).ok()
+    }
+
+    fn answer(self, web: Arc<Web>, cookie: Option<HeaderValue>) -> Response {
+        let mut response = Response::builder()
             .status(StatusCode::SWITCHING_PROTOCOLS)
             .header(header::CONNECTION, "Upgrade")
             .header(header::UPGRADE, "websocket")
@@ -85,6 +142,7 @@ impl Ready {
             .header(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(self.protocol))
             .body(Body::empty())
             .expect("every header is right");
+        response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
         tokio::spawn(self.serve(web));
         response
     }
@@ -96,11 +154,10 @@ impl Ready {
             return;
         };
         let mut stream = parts.io.into_inner();
-        if self.protocol == PROTOCOL {
-            let (hub, names) = (Arc::clone(&web.hub), Arc::clone(&web.names));
-            let id = self.visitor.connection.0;
-            let reason = socket::serve(stream, parts.read_buf, self.visitor, hub, web.inputs.clone(), names).await;
-            tracing::debug!(connection.id = id, reason = reason.as_str(), "a socket ended");
+        if let Some(language) = self.language {
+            let (hub, inputs) = (Arc::clone(&web.hub), web.inputs.clone());
+            let reason = socket::serve(stream, parts.read_buf, self.connection, language, hub, inputs).await;
+            tracing::debug!(connection.id = self.connection.0, reason = reason.as_str(), "a socket ended");
         } else {
             // The browser has seen by the protocol that we do not speak; whether it reads the farewell is its own affair.
             drop(stream.write_all(&CLOSE).await);
@@ -125,11 +182,15 @@ fn accept_key(request: &Request) -> Result<String, Problem> {
     Ok(derive_accept_key(key.as_bytes()))
 }
 
-fn protocol(headers: &HeaderMap) -> Result<&'static str, Problem> {
-    [PROTOCOL, UNSUPPORTED]
-        .into_iter()
-        .find(|name| lists(headers, header::SEC_WEBSOCKET_PROTOCOL.as_str(), name))
-        .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, format!("Offer the subprotocol {PROTOCOL}.")))
+/// The first of these subprotocols that the client offers.
+fn offered(headers: &HeaderMap, spoken: &[&'static str]) -> Result<&'static str, Problem> {
+    let found = spoken.iter().find(|name| lists(headers, header::SEC_WEBSOCKET_PROTOCOL.as_str(), name));
+    let first = spoken.first().expect("something is spoken");
+    found.copied().ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, format!("Offer the subprotocol {first}.")))
+}
+
+fn forbidden(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, detail)
 }
 
 fn lists(headers: &HeaderMap, name: &str, wanted: &str) -> bool {

@@ -1,5 +1,7 @@
 //! A node on a free port, a tiny app, and a browser's way of opening sockets.
 
+pub(crate) mod embed;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -142,7 +144,12 @@ impl TestServer {
     /// A socket as a page of this node opens it, with more or other headers where a test wants that: an empty value
     /// leaves the header out.
     pub(crate) async fn socket(&self, headers: &[(&str, &str)]) -> Result<Socket, tungstenite::Error> {
-        let mut request = format!("ws://{}/cable", self.address).into_client_request()?;
+        self.socket_at("/cable", headers).await
+    }
+
+    /// The same at another address.
+    pub(crate) async fn socket_at(&self, path: &str, headers: &[(&str, &str)]) -> Result<Socket, tungstenite::Error> {
+        let mut request = format!("ws://{}{path}", self.address).into_client_request()?;
         let origin = format!("http://{}", self.address);
         let usual =
             [("origin", origin.as_str()), ("sec-websocket-protocol", "actioncable-v1-json, actioncable-unsupported")];
@@ -159,7 +166,12 @@ impl TestServer {
 
     /// The status and the problem's sentence with which a socket is refused.
     pub(crate) async fn refused(&self, headers: &[(&str, &str)]) -> (u16, String) {
-        match self.socket(headers).await {
+        self.refused_at("/cable", headers).await
+    }
+
+    /// The same at another address.
+    pub(crate) async fn refused_at(&self, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+        match self.socket_at(path, headers).await {
             Err(tungstenite::Error::Http(response)) => {
                 let body = response.body().clone().unwrap_or_default();
                 (response.status().as_u16(), String::from_utf8(body).unwrap())

@@ -1,0 +1,209 @@
+//! Which site a page is of, which room it means, and what opens a private one.
+
+use std::time::Duration;
+
+use clap::Parser as _;
+use tokio::time::Instant;
+
+use super::token::User;
+use super::*;
+use crate::config::Secrets;
+
+const NOW_S: u64 = 1_800_000_000;
+
+#[derive(clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    config: Config,
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::find(&Secrets { secret: Some(text.repeat(32)), ..Secrets::default() }, None).0
+}
+
+fn sites(line: &str) -> Arc<Sites> {
+    let config = Line::parse_from(["node"].into_iter().chain(line.split_whitespace())).config;
+    Arc::new(Sites::new(&config, secret("a"), room("demo")))
+}
+
+fn room(name: &str) -> Room {
+    Room::new(name).unwrap()
+}
+
+/// Enters from a page of an origin.
+fn enter(sites: &Sites, origin: &str, name: &str, token: Option<&str>) -> Result<Entry, (u16, String)> {
+    let (site, host) = sites.allows(origin).unwrap();
+    sites.enter(&site, &host, name, token, NOW_S).map_err(|problem| (problem.status(), problem.detail().to_owned()))
+}
+
+fn entered(sites: &Sites, origin: &str, name: &str) -> String {
+    enter(sites, origin, name, None).unwrap().room.to_string()
+}
+
+fn token(sites: &Sites, site: &str, room: &str, user: Option<&str>) -> String {
+    let user = user.map(|user| User::Text(user.to_owned()));
+    let keys = SiteKeys::of(&sites.secret.site_keys(site));
+    Token { room: room.to_owned(), exp: NOW_S + 60, user, info: None }.signed(&keys)
+}
+
+#[test]
+fn a_page_is_of_the_narrowest_site_that_fits() {
+    let sites =
+        sites("--site * --site https://*.shop.example --site https://eu.shop.example,https://*.eu.shop.example");
+    let name = |origin| sites.allows(origin).map(|(site, _)| site.name().to_owned()).unwrap();
+    assert_eq!(name("https://eu.shop.example"), "https://eu.shop.example");
+    assert_eq!(name("https://a.eu.shop.example"), "https://*.eu.shop.example");
+    assert_eq!(name("https://us.shop.example"), "https://*.shop.example");
+    assert_eq!(name("http://elsewhere.example:81"), "http://elsewhere.example:81");
+    for nobody in ["null", "", "file://", "shop.example"] {
+        assert!(sites.allows(nobody).is_none(), "{nobody}");
+    }
+    let one = self::sites("--site https://shop.example");
+    assert!(one.allows("https://shop.example").is_some() && one.allows("https://evil.example").is_none());
+    assert!(self::sites("").allows("https://shop.example").is_none());
+}
+
+#[test]
+fn a_room_is_under_the_pages_host_unless_it_names_one_of_the_same_site() {
+    let one = sites("--site https://shop.example --site https://*.wide.example");
+    let shop = |name| entered(&one, "https://shop.example", name);
+    assert_eq!(shop("lamp"), "shop.example/lamp");
+    assert_eq!(shop("/lamp/7/"), "shop.example/lamp/7");
+    assert_eq!(shop("shop.example/lamp"), "shop.example/lamp");
+    assert_eq!(shop("Shop.Example//lamp/"), "shop.example/lamp");
+    assert_eq!(
+        (shop(""), shop("/"), shop("shop.example/")),
+        ("shop.example".to_owned(), "shop.example".to_owned(), "shop.example".to_owned())
+    );
+    assert_eq!(shop("other.example/lamp"), "shop.example/other.example/lamp");
+    assert_eq!(shop("a.wide.example/lamp"), "shop.example/a.wide.example/lamp");
+    assert_eq!(shop("shop.example.evil/x"), "shop.example/shop.example.evil/x");
+    let wide = |name| entered(&one, "https://a.wide.example", name);
+    assert_eq!((wide("x"), wide("b.wide.example/x")), ("a.wide.example/x".to_owned(), "b.wide.example/x".to_owned()));
+    assert_eq!(wide("wide.example/x"), "a.wide.example/wide.example/x");
+    let open = sites("--site *");
+    assert_eq!(entered(&open, "https://a.example", "b.example/x"), "a.example/b.example/x");
+    let long = "x".repeat(Room::NAME_BYTES_MAX);
+    assert_eq!(enter(&open, "https://a.example", &long, None).unwrap_err().0, 400);
+}
+
+#[test]
+fn the_own_pages_room_is_nobody_elses() {
+    let sites = sites("--site *");
+    for name in ["", "/", "demo"] {
+        assert_eq!(enter(&sites, "http://demo", name, None).unwrap_err().0, 403, "{name:?}");
+    }
+    assert_eq!(entered(&sites, "https://a.example", "demo"), "a.example/demo");
+}
+
+#[test]
+fn a_whole_name_tells_whose_room_it_is() {
+    let sites = sites("--site https://shop.example --site http://localhost:3000");
+    let whose = |name| sites.whose(name).map(|(site, _)| site.name().to_owned());
+    assert_eq!(whose("shop.example/lamp").as_deref(), Some("https://shop.example"));
+    assert_eq!(whose("/shop.example").as_deref(), Some("https://shop.example"));
+    assert_eq!(whose("localhost:3000/x").as_deref(), Some("http://localhost:3000"));
+    assert_eq!((whose("lamp"), whose(""), whose("evil.example/lamp")), (None, None, None));
+    assert_eq!(sites.ancestors(), "https://shop.example http://localhost:3000");
+    assert_eq!(self::sites("").ancestors(), "'none'");
+}
+
+#[test]
+fn a_private_room_opens_with_the_sites_token_for_it_alone() {
+    let sites = sites("--site https://shop.example --site https://*.wide.example --site https://other.example");
+    let (shop, name) = ("https://shop.example", "private/orders/7");
+    for locked in [name, "/private/x", "shop.example/private/orders/7", "Shop.Example/private/"] {
+        let entered = enter(&sites, shop, locked, None);
+        assert!(locked.ends_with("private/") == entered.is_ok(), "{locked}");
+        assert!(entered.is_ok() || entered.is_err_and(|(status, detail)| status == 403 && detail.contains("private")));
+    }
+    for signed in [name, "shop.example/private/orders/7", "/private/orders/7/"] {
+        let entry = enter(&sites, shop, name, Some(&token(&sites, shop, signed, None))).unwrap();
+        assert_eq!((entry.room.as_str(), entry.user), ("shop.example/private/orders/7", None));
+    }
+    let refused = |token: &str| enter(&sites, shop, name, Some(token)).unwrap_err();
+    for wrong in ["private/orders/8", "orders/7", "other.example/private/orders/7", ""] {
+        let (status, detail) = refused(&token(&sites, shop, wrong, None));
+        assert!(status == 403 && detail.contains("for the room"), "{wrong} {detail}");
+    }
+    assert!(refused(&token(&sites, "https://other.example", name, None)).1.contains("not signed"));
+    let run_out = Token { room: name.to_owned(), exp: NOW_S, user: None, info: None };
+    let keys = SiteKeys::of(&sites.secret.site_keys(shop));
+    assert!(refused(&run_out.signed(&keys)).1.contains("run out"));
+    // A token that is wrong is refused for a public room too: its page believes to be somebody.
+    assert_eq!(enter(&sites, shop, "lamp", Some("x.y")).unwrap_err().0, 403);
+}
+
+#[test]
+fn a_site_with_many_hosts_has_to_name_the_host_in_its_tokens() {
+    let sites = sites("--site https://*.wide.example");
+    let (page, site) = ("https://a.wide.example", "https://*.wide.example");
+    let whole = token(&sites, site, "a.wide.example/private/x", None);
+    assert!(enter(&sites, page, "private/x", Some(&whole)).is_ok());
+    assert!(enter(&sites, "https://b.wide.example", "a.wide.example/private/x", Some(&whole)).is_ok());
+    assert!(enter(&sites, "https://b.wide.example", "private/x", Some(&whole)).is_err());
+    assert!(enter(&sites, page, "private/x", Some(&token(&sites, site, "private/x", None))).is_err());
+}
+
+#[test]
+fn a_signed_user_is_one_in_every_room_of_a_site_and_nobody_else() {
+    let sites = sites("--site https://a.example --site https://b.example");
+    let user = |site: &str, room: &str, user| {
+        enter(&sites, site, room, Some(&token(&sites, site, room, Some(user)))).unwrap().user.unwrap()
+    };
+    let ada = user("https://a.example", "x", "ada");
+    assert_eq!(ada, user("https://a.example", "private/y", "ada"));
+    assert_ne!(ada, user("https://a.example", "x", "bob"));
+    assert_ne!(ada, user("https://b.example", "x", "ada"));
+}
+
+#[test]
+fn while_the_secret_changes_tokens_of_both_are_taken() {
+    let config = Line::parse_from(["node", "--site", "https://a.example"]).config;
+    let texts = |byte: &str| byte.repeat(32);
+    let both = Secrets { secret: Some(texts("b")), previous: Some(texts("a")), ..Secrets::default() };
+    let changing = Sites::new(&config, Secret::find(&both, None).0, room("demo"));
+    let keys = |secret: &Secret| SiteKeys::of(&secret.site_keys("https://a.example"));
+    for old_or_new in ["a", "b"] {
+        let made = Token { room: "private/x".to_owned(), exp: NOW_S + 1, user: None, info: None };
+        let text = made.signed(&keys(&secret(old_or_new)));
+        assert!(enter(&changing, "https://a.example", "private/x", Some(&text)).is_ok(), "{old_or_new}");
+    }
+    assert_eq!(keys(&changing.secret).newest(), keys(&secret("b")).newest());
+}
+
+#[test]
+fn a_site_has_so_many_rooms_and_others_have_theirs() {
+    let sites = sites("--site * --rooms-per-site 2");
+    let site = |origin| sites.allows(origin).unwrap().0;
+    let (a, b) = (site("https://a.example"), site("https://b.example"));
+    let first = sites.seat(&a, &room("a.example/1")).unwrap_or_else(|_| panic!("a seat"));
+    let again = sites.seat(&a, &room("a.example/1"));
+    let second = sites.seat(&a, &room("a.example/2"));
+    assert!(again.is_ok() && second.is_ok());
+    assert_eq!(sites.seat(&a, &room("a.example/3")).err().map(|problem| problem.status()), Some(429));
+    assert!(sites.seat(&b, &room("b.example/3")).is_ok());
+    drop(first);
+    assert!(sites.seat(&a, &room("a.example/3")).is_err(), "the first room is still sat in");
+    drop(again);
+    assert!(sites.seat(&a, &room("a.example/3")).is_ok());
+    drop(second);
+    assert_eq!(sites.open.len(), 0);
+}
+
+#[test]
+fn joins_come_at_the_rate_that_is_allowed_and_wait_no_longer_than_10_s() {
+    let sites = sites("--site * --joins-per-second 10");
+    let (site, _) = sites.allows("https://a.example").unwrap();
+    let seat = sites.seat(&site, &room("a.example/1"));
+    let begin = Instant::now() + Duration::from_secs(1);
+    let turn = |at| sites.turn_at(&site, at).map_err(|problem| problem.status());
+    let waits: Vec<_> = (0..120).map(|_| turn(begin)).collect();
+    assert!(waits[..10].iter().all(|wait| *wait == Ok(Duration::ZERO)));
+    assert_eq!(waits[10], Ok(Duration::from_millis(100)));
+    assert_eq!(waits[109], Ok(Duration::from_secs(10)));
+    assert_eq!(waits[110..], [Err(429); 10]);
+    assert_eq!(turn(begin + Duration::from_secs(2)), Ok(Duration::from_millis(8_100)));
+    drop(seat);
+    assert_eq!(sites.open.len(), 1, "a site whose pages are gone still has to wait");
+}

@@ -1,0 +1,177 @@
+//! Private rooms, tokens, and what one site and one page may use.
+
+use std::path::Path;
+
+use clap::Parser as _;
+use presence_server::SignRoom;
+use serde_json::{Value, json};
+
+use crate::common::embed::{Embed, SHOP, users};
+use crate::common::{TestServer, within};
+
+#[derive(clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    sign: SignRoom,
+}
+
+/// What `global-presence sign` prints with these words, for the node that keeps its secret in this folder.
+pub(crate) fn signed(folder: &Path, words: &[&str]) -> String {
+    let folder = ["--data-dir", folder.to_str().unwrap()];
+    let line = ["sign"].iter().chain(words).chain(&folder);
+    Line::try_parse_from(line).unwrap().sign.token().unwrap()
+}
+
+/// A node for `SHOP` and another site, and the folder of its secret.
+async fn server(more: &str) -> (TestServer, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("--site {SHOP} --site https://other.example --data-dir {} {more}", folder.path().display());
+    (TestServer::start(&line).await, folder)
+}
+
+async fn members(server: &TestServer, room: &str) -> Value {
+    let path = format!("/api/v1/rooms/members?room={room}");
+    let asked = reqwest::Client::new().get(server.url(&path)).bearer_auth("the key").send().await.unwrap();
+    asked.json().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_private_room_needs_the_sites_token_for_it() {
+    let (server, folder) = server("").await;
+    let sign = |room, site| signed(folder.path(), &[room, "--site", site]);
+    let mut page = Embed::begin(&server, SHOP).await;
+    let right = sign("private/7", SHOP);
+    let wrong = [
+        None,
+        Some(String::new()),
+        Some("x.y".to_owned()),
+        Some(format!("{right}0")),
+        Some(right.replace('.', "A.")),
+        Some(sign("private/8", SHOP)),
+        Some(sign("other.example/private/7", "https://other.example")),
+        Some(sign("private/7", "https://other.example")),
+        Some(signed(tempfile_secret().path(), &["private/7", "--site", SHOP])),
+    ];
+    for token in &wrong {
+        page.join("private/7", token.as_deref()).await;
+        let (room, status, detail) = page.error().await;
+        assert!(room == "private/7" && status == 403, "{token:?}: {status} {detail}");
+    }
+    assert_eq!(users(&server, "shop.example/private/7").await, 0);
+    page.join("private/7", Some(&right)).await;
+    page.users("private/7", 1).await;
+    let mut short = Embed::begin(&server, SHOP).await;
+    let brief = signed(folder.path(), &["private/7", "--site", SHOP, "--expires", "1s"]);
+    // It runs out while somebody waits for it: until then it opens the room.
+    let refused = within(async || {
+        short.join("private/7", Some(&brief)).await;
+        let answer = short.wanted(|message| Some(message.clone())).await;
+        (answer["type"] == "error").then(|| answer["detail"].to_string())
+    });
+    assert!(refused.await.contains("run out"));
+}
+
+/// A folder in which another node's secret is kept.
+fn tempfile_secret() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), [7; 32]).unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn a_signed_user_is_one_on_all_devices_and_nobody_can_take_that_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("--site {SHOP} --data-dir {}", folder.path().display());
+    let mut settings = crate::common::config(&line);
+    settings.secrets.api_key = Some("the key".to_owned());
+    let server = TestServer::with(settings).await;
+    let ada = signed(folder.path(), &["lamp", "--site", SHOP, "--user", "ada", "--info", r#"{"name":"Ada"}"#]);
+    let mut phone = Embed::begin(&server, SHOP).await;
+    phone.join("lamp", Some(&ada)).await;
+    phone.users("lamp", 1).await;
+    let mut desk = Embed::begin(&server, SHOP).await;
+    desk.join("lamp", Some(&ada)).await;
+    let both = desk.wanted(|message| (message["tabs"] == 2).then(|| message.clone())).await;
+    assert_eq!(both["users"], 1);
+    // Without a token everybody is somebody else, whatever id they give; and so is another user of the site.
+    let mut stranger = Embed::open(&server, SHOP, "").await;
+    stranger.hello(Some("ada")).await;
+    stranger.join("lamp", None).await;
+    desk.users("lamp", 2).await;
+    let mut bob = Embed::begin(&server, SHOP).await;
+    bob.join("lamp", Some(&signed(folder.path(), &["lamp", "--site", SHOP, "--user", "bob"]))).await;
+    desk.users("lamp", 3).await;
+    let members = members(&server, "shop.example/lamp").await;
+    let infos: Vec<&Value> = members["members"].as_array().unwrap().iter().map(|member| &member["info"]).collect();
+    assert_eq!(infos.iter().filter(|info| ***info == json!({"name": "Ada"})).count(), 1, "{members}");
+    // The same browser with and without a token is two: a token changes who somebody is, not what a browser is.
+    phone.say(json!({"type": "leave", "room": "lamp"})).await;
+    phone.join("lamp", None).await;
+    desk.users("lamp", 4).await;
+}
+
+#[tokio::test]
+async fn a_page_shows_a_hundred_rooms_and_the_next_one_is_refused() {
+    let (server, _folder) = server("").await;
+    let mut page = Embed::begin(&server, SHOP).await;
+    for number in 0..101 {
+        page.join(&format!("product/{number}"), None).await;
+    }
+    let (room, status, detail) = page.error().await;
+    assert!(room == "product/100" && status == 429 && detail.contains("100 rooms"), "{room} {status} {detail}");
+    assert_eq!(users(&server, "shop.example/product/100").await, 0);
+    within(async || (users(&server, "shop.example/product/99").await == 1).then_some(())).await;
+    // Where one is left, another one has room.
+    page.say(json!({"type": "leave", "room": "product/7"})).await;
+    page.join("product/100", None).await;
+    page.users("product/100", 1).await;
+}
+
+#[tokio::test]
+async fn a_site_that_has_all_its_rooms_gets_no_more_and_another_site_does() {
+    let (server, _folder) = server("--rooms-per-site 2").await;
+    let mut page = Embed::joined(&server, SHOP, "1").await;
+    page.join("2", None).await;
+    page.join("3", None).await;
+    let (room, status, _) = page.error().await;
+    assert_eq!((room.as_str(), status), (Some("3"), 429));
+    Embed::joined(&server, "https://other.example", "3").await.users("3", 1).await;
+    // Of a page that is gone nothing is kept.
+    drop(page);
+    let mut next = Embed::begin(&server, SHOP).await;
+    within(async || {
+        next.join("3", None).await;
+        next.wanted(|message| Some(message["type"] == "counts")).await.then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_comes_to_a_full_room_is_shown_the_numbers_and_told_that_they_are_coarse() {
+    let (server, _folder) = server("--users-per-room 2").await;
+    let mut first = Embed::joined(&server, SHOP, "lamp").await;
+    let mut second = Embed::joined(&server, SHOP, "lamp").await;
+    first.users("lamp", 2).await;
+    let mut third = Embed::joined(&server, SHOP, "lamp").await;
+    assert_eq!(third.counts("lamp").await["users"], 2);
+    let (room, status, detail) = third.error().await;
+    assert!(room == "lamp" && status == 429 && detail.contains("not in them"), "{status} {detail}");
+    second.say(json!({"type": "leave", "room": "lamp"})).await;
+    third.users("lamp", 1).await;
+    // Asked again, it finds room.
+    third.join("lamp", None).await;
+    third.users("lamp", 2).await;
+}
+
+#[tokio::test]
+async fn joins_beyond_the_rate_wait_for_their_turn_and_are_counted_then() {
+    let (server, _folder) = server("--joins-per-second 4").await;
+    let mut page = Embed::begin(&server, SHOP).await;
+    for number in 0..8 {
+        page.join(&number.to_string(), None).await;
+    }
+    let begun = std::time::Instant::now();
+    page.users("0", 1).await;
+    page.users("7", 1).await;
+    assert!(begun.elapsed().as_millis() > 700, "four a second after the first four");
+}
