@@ -1,10 +1,10 @@
 // Makes the scripts that every app serves, for build.rs: the stock clients in one file, the script of other people's
-// pages where there is one, and the libraries' licences. Each is compressed twice and listed in client.rs.
+// pages, and the libraries' licences. Each is compressed twice and listed in client.rs.
 //
 // Called as `node client/bundle.mjs OUT`, in a folder where package.json's libraries are installed.
 
 import { createHash } from "node:crypto"
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { brotliCompressSync, constants, gzipSync } from "node:zlib"
 import { build } from "esbuild"
@@ -12,7 +12,7 @@ import { build } from "esbuild"
 const out = process.argv[2]
 
 async function bundle(entry) {
-  const options = { bundle: true, minify: true, format: "esm", target: "es2022", legalComments: "none", write: false }
+  const options = { bundle: true, minify: true, format: "esm", target: "es2022", charset: "utf8", legalComments: "none", write: false }
   const result = await build({ ...options, entryPoints: [entry], logLevel: "warning" })
   return Buffer.from(result.outputFiles[0].contents)
 }
@@ -56,7 +56,7 @@ const page = await bundle("client/start.js")
 const script = hashed("page", "js", page)
 const texts = licences()
 const licencesPath = hashed("licences", "txt", texts)
-const element = existsSync("client/presence.js") ? await bundle("client/presence.js") : undefined
+const element = await bundle("client/presence.js")
 
 writeFileSync(join(out, "client.rs"), `/// Where pages find the stock clients.
 pub const SCRIPT: &str = ${JSON.stringify(script)};
@@ -64,5 +64,5 @@ pub const SCRIPT: &str = ${JSON.stringify(script)};
 pub const LICENCES: &str = ${JSON.stringify(licencesPath)};
 pub(crate) const FILES: [Asset; 2] = [${asset(script, javascript, page)}, ${asset(licencesPath, "text/plain; charset=utf-8", texts)}];
 /// The script of \`<live-presence>\`, for other people's pages: always at the same path.
-pub(crate) const PRESENCE: Option<Asset> = ${element ? `Some(${asset("/presence.js", javascript, element)})` : "None"};
+pub(crate) const PRESENCE: Asset = ${asset("/presence.js", javascript, element)};
 `)

@@ -7,3 +7,14 @@ use bytes::Bytes;
 use crate::Asset;
 
 include!(concat!(env!("OUT_DIR"), "/client.rs"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_of_other_peoples_pages_stays_small() {
+        let bytes = PRESENCE.gzip.expect("it is smaller when compressed").len();
+        assert!(bytes <= 4_096, "presence.js has {bytes} bytes compressed, at most 4,096 are promised");
+    }
+}

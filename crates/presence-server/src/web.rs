@@ -3,6 +3,7 @@
 mod came;
 mod cors;
 mod crowd;
+mod files;
 pub(crate) mod listen;
 mod problem;
 mod readiness;
@@ -19,7 +20,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use bytes::Bytes;
 use presence_core::{App, Input, Room, Visit};
 use tokio::sync::{Semaphore, mpsc};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -86,7 +86,7 @@ impl Web {
         Self {
             app,
             room: Room::new(site.name).expect("a site's name is short and not empty"),
-            assets: files(site.assets).map(|asset| (asset.path.to_string(), asset)).collect(),
+            assets: files::all(site.assets),
             rules: Rules::new(config),
             crowd: Crowd::new(config.limits.sockets_per_address),
             api_key: config.secrets.api_key.clone(),
@@ -113,7 +113,7 @@ impl Web {
             .layer(CompressionLayer::new().gzip(true))
             .route("/cable", get(upgrade::cable))
             .route("/presence", get(upgrade::presence))
-            .fallback(asset)
+            .fallback(files::file)
             .layer(from_fn_with_state(Arc::clone(self), cors::share))
             .layer(from_fn_with_state(Arc::clone(self), own_host_only))
             .with_state(Arc::clone(self));
@@ -128,11 +128,6 @@ impl Web {
             .layer(CatchPanicLayer::custom(panicked))
             .layer(map_response(with_plain_headers))
     }
-}
-
-/// All files that are served: everybody's, and the app's own.
-fn files(own: Vec<Asset>) -> impl Iterator<Item = Asset> {
-    client::FILES.into_iter().chain(client::PRESENCE).chain(own)
 }
 
 /// The session of a request's cookie.
@@ -203,46 +198,6 @@ fn policy(came: &Came) -> String {
     )
 }
 
-async fn asset(State(web): State<Arc<Web>>, request: Request) -> Response {
-    let Some(asset) = web.assets.get(request.uri().path()) else {
-        return Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.").into_response();
-    };
-    if !matches!(request.method().as_str(), "GET" | "HEAD") {
-        return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are answered here.").into_response();
-    }
-    let (encoding, body) = encoded(asset, request.headers());
-    // What does not change its path when it changes is asked for again.
-    let hashed = asset.path.starts_with("/assets/");
-    let kept = if hashed { "public, max-age=31536000, immutable" } else { "public, max-age=3600" };
-    let mut response = Response::new(Body::from(body));
-    let headers = response.headers_mut();
-    let fixed =
-        [(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, kept), (header::VARY, "accept-encoding")];
-    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
-    if let Some(encoding) = encoding {
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
-    }
-    response
-}
-
-/// The smallest form of a file that the browser takes.
-fn encoded(asset: &Asset, headers: &HeaderMap) -> (Option<&'static str>, Bytes) {
-    let accepted = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let accepted: Vec<&str> = accepted.flat_map(|value| value.split(',')).map(str::trim).collect();
-    let takes = |name: &str| {
-        accepted.iter().any(|one| match one.split_once(';') {
-            Some((coding, weight)) => {
-                coding.trim() == name && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
-            }
-            None => *one == name,
-        })
-    };
-    let forms = [("br", &asset.brotli), ("gzip", &asset.gzip)];
-    let form =
-        forms.into_iter().find_map(|(name, body)| body.clone().filter(|_| takes(name)).map(|body| (Some(name), body)));
-    form.unwrap_or_else(|| (None, asset.body.clone()))
-}
-
 async fn ready(State(web): State<Arc<Web>>) -> Response {
     let (ready, body) = web.readiness.report(&web.views.mesh());
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -254,11 +209,15 @@ async fn with_plain_headers(mut response: Response) -> Response {
     let plain = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
+        (cors::CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        // Nothing but a page may do anything where it is opened as one.
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ];
-    let headers = response.headers_mut();
-    headers.extend(plain.map(|(name, value)| (name, HeaderValue::from_static(value))));
-    headers.entry(cors::CROSS_ORIGIN_RESOURCE_POLICY).or_insert(HeaderValue::from_static("same-origin"));
+    for (name, value) in plain {
+        // What an answer says itself it means.
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
     response
 }
 

@@ -166,3 +166,34 @@ async fn an_app_that_breaks_breaks_one_answer() {
     assert_eq!((broken.status().as_u16(), header(&broken, "content-type")), (500, "application/problem+json"));
     assert_eq!(server.get("/").await.status(), 200);
 }
+
+#[tokio::test]
+async fn the_script_of_other_peoples_pages_is_for_all_of_them_and_asked_for_again() {
+    let server = TestServer::start("").await;
+    let script = server.get_with("/presence.js", &[("accept-encoding", "gzip")]).await;
+    assert_eq!(script.status(), 200);
+    assert_eq!(header(&script, "content-type"), "text/javascript; charset=utf-8");
+    assert_eq!(header(&script, "content-encoding"), "gzip");
+    assert_eq!(header(&script, "cache-control"), "public, max-age=300");
+    assert_eq!(header(&script, "access-control-allow-origin"), "*");
+    let policies = script.headers().get_all("cross-origin-resource-policy");
+    assert_eq!(policies.iter().collect::<Vec<_>>(), ["cross-origin"]);
+    let tag = header(&script, "etag").to_owned();
+    let plain = server.get("/presence.js").await;
+    assert_ne!(header(&plain, "etag"), tag, "another form is another answer");
+    let text = plain.text().await.unwrap();
+    assert!(text.contains("customElements") && text.contains("ist") && !text.contains("\\u"), "{text}");
+    let again = server.get_with("/presence.js", &[("accept-encoding", "gzip"), ("if-none-match", &format!("W/{tag}"))]);
+    let again = again.await;
+    assert_eq!((again.status().as_u16(), header(&again, "etag")), (304, tag.as_str()));
+    assert_eq!(again.text().await.unwrap(), "");
+}
+
+#[tokio::test]
+async fn nobody_may_frame_what_is_not_made_for_it() {
+    let server = TestServer::start("").await;
+    for path in ["/", "/presence.js", "/api/v1/rooms/demo", "/nothing"] {
+        let answer = server.get(path).await;
+        assert!(header(&answer, "content-security-policy").ends_with("frame-ancestors 'none'"), "{path}");
+    }
+}

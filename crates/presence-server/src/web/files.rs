@@ -1,0 +1,87 @@
+//! Files: those that pages refer to, and the script of other people's pages. Without it nothing would be live or styled.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+use super::Web;
+use super::problem::Problem;
+use crate::identity::sha256;
+use crate::{Asset, client};
+
+/// By path: everybody's files, and the app's own.
+pub(super) fn all(own: Vec<Asset>) -> HashMap<String, Asset> {
+    let all = client::FILES.into_iter().chain([client::PRESENCE]).chain(own);
+    all.map(|asset| (asset.path.to_string(), asset)).collect()
+}
+
+/// Whatever no other route answers.
+pub(super) async fn file(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let Some(asset) = web.assets.get(request.uri().path()) else {
+        return Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.").into_response();
+    };
+    if !matches!(request.method().as_str(), "GET" | "HEAD") {
+        return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are answered here.").into_response();
+    }
+    let (encoding, body) = encoded(asset, request.headers());
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    if asset.path.starts_with("/assets/") {
+        headers.extend(fixed(&[(header::CACHE_CONTROL, "public, max-age=31536000, immutable")]));
+    } else {
+        headers.extend(fixed(&[
+            (header::CACHE_CONTROL, "public, max-age=300"),
+            (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+            (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
+        ]));
+        let tag = tag(&body);
+        let kept = request.headers().get_all(header::IF_NONE_MATCH).iter().any(|kept| lists(kept, &tag));
+        headers.insert(header::ETAG, HeaderValue::try_from(tag).expect("a hash in quotes is visible ASCII"));
+        if kept {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            return response;
+        }
+    }
+    headers.extend(fixed(&[(header::CONTENT_TYPE, asset.content_type), (header::VARY, "accept-encoding")]));
+    headers.extend(encoding.map(|name| (header::CONTENT_ENCODING, HeaderValue::from_static(name))));
+    *response.body_mut() = Body::from(body);
+    response
+}
+
+fn fixed(headers: &[(HeaderName, &'static str)]) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+}
+
+/// Another content, another tag; each compressed form has its own.
+fn tag(body: &[u8]) -> String {
+    let hash: String = sha256(body).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{hash}\"")
+}
+
+fn lists(kept: &HeaderValue, tag: &str) -> bool {
+    let kept = kept.to_str().unwrap_or_default();
+    kept.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == tag || one == "*")
+}
+
+/// The smallest form of a file that the browser takes.
+fn encoded(asset: &Asset, headers: &HeaderMap) -> (Option<&'static str>, Bytes) {
+    let accepted = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let accepted: Vec<&str> = accepted.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let takes = |name: &str| {
+        accepted.iter().any(|one| match one.split_once(';') {
+            Some((coding, weight)) => {
+                coding.trim() == name && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+            }
+            None => *one == name,
+        })
+    };
+    let forms = [("br", &asset.brotli), ("gzip", &asset.gzip)];
+    let form =
+        forms.into_iter().find_map(|(name, body)| body.clone().filter(|_| takes(name)).map(|body| (Some(name), body)));
+    form.unwrap_or_else(|| (None, asset.body.clone()))
+}
