@@ -40,6 +40,18 @@ ${help()}
 \`\`\`text
 ${help("world")}
 \`\`\`
+
+## Tokens of a site
+
+What they are for, and how a site makes them itself: [signing](signing.md).
+
+\`\`\`text
+${help("sign")}
+\`\`\`
+
+\`\`\`text
+${help("key")}
+\`\`\`
 `;
 }
 

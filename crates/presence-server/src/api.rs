@@ -12,6 +12,7 @@ mod key;
 mod members;
 mod mesh;
 mod publish;
+mod readable;
 mod rollups;
 
 use std::sync::Arc;
@@ -82,7 +83,7 @@ fn room_named(name: &str) -> Result<Room, Problem> {
 }
 
 /// Who may keep an answer, and for how long.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kept {
     /// Caches of all kinds, for a second: a whole shop's visitors cost a node one answer.
     ByAllForASecond,

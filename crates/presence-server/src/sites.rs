@@ -144,6 +144,11 @@ impl Sites {
         room.as_str().split_once('/').is_some_and(|(_, path)| path.starts_with(PRIVATE))
     }
 
+    /// Whether that is a private room of a site, or all of a site's private rooms together.
+    pub(crate) fn guards(&self, room: &Room) -> bool {
+        Self::is_private(room) && self.whose(room.as_str()).is_some()
+    }
+
     /// Lets somebody enter a room, with the site's token or without one. Nothing is kept of it.
     ///
     /// # Errors

@@ -57,8 +57,8 @@ async fn a_private_room_needs_the_sites_token_for_it() {
         let (room, status, detail) = page.error().await;
         assert!(room == "private/7" && status == 403, "{token:?}: {status} {detail}");
     }
-    assert_eq!(users(&server, "shop.example/private/7").await, 0);
     page.join("private/7", Some(&right)).await;
+    assert_eq!(page.counts("private/7").await["users"], 0, "who was refused has left nothing behind");
     page.users("private/7", 1).await;
     let mut short = Embed::begin(&server, SHOP).await;
     let brief = signed(folder.path(), &["private/7", "--site", SHOP, "--expires", "1s"]);
@@ -72,6 +72,25 @@ async fn a_private_room_needs_the_sites_token_for_it() {
         short.say(json!({"type": "leave", "room": "private/7"})).await;
     };
     assert!(refused["status"] == 403 && refused["detail"].to_string().contains("run out"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_private_rooms_numbers_are_read_with_the_key_alone() {
+    let mut settings = crate::common::config(&format!("--site {SHOP}"));
+    settings.secrets.api_key = Some("the key".to_owned());
+    let server = TestServer::with(settings).await;
+    for path in [
+        "/api/v1/rooms?room=lamp&room=shop.example/private/7",
+        "/api/v1/rooms/shop.example%2Fprivate%2F7",
+        "/api/v1/rooms?room=shop.example/private/",
+        "/api/v1/rooms/events?room=shop.example/private/7&seconds=1",
+    ] {
+        assert_eq!(server.get(path).await.status(), 403, "{path}");
+        let read = server.get_with(path, &[("authorization", "Bearer the key")]).await;
+        assert_eq!((read.status().as_u16(), read.headers()["cache-control"].to_str().unwrap()), (200, "no-store"));
+    }
+    assert_eq!(server.get("/api/v1/rooms?room=shop.example/lamp").await.status(), 200);
+    assert_eq!(server.get("/api/v1/rooms?room=elsewhere.example/private/7").await.status(), 200);
 }
 
 /// A folder in which another node's secret is kept.

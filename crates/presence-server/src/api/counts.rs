@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use presence_core::{Below, Region, RegionState, RegionView, Room, RoomView};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::asked::Asked;
+use super::readable::readable;
 use super::rollups::RollUps;
-use super::{Kept, Known, json, room_named};
+use super::{Kept, Known, json};
 use crate::web::{Problem, ProblemAnswer, Web};
 
 /// Rooms that one request may ask for.
@@ -116,17 +117,22 @@ pub(super) struct RoomName(String);
     params(("room" = RoomName, Path, description = "The room's name")),
     responses(
         (status = 200, body = Counts, description = "How many are in the room"),
+        (status = 403, body = ProblemAnswer, content_type = "application/problem+json",
+            description = "A private room, and no API key"),
         (status = 429, body = ProblemAnswer, content_type = "application/problem+json", description = "Too many paths"),
         (status = 503, body = ProblemAnswer, content_type = "application/problem+json", description = "Try again"),
     ),
+    security((), ("key" = [])),
 )]
 pub(super) async fn room(
     State(web): State<Arc<Web>>,
+    headers: HeaderMap,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let name = name.map(|Path(name)| name).unwrap_or_default();
-    let counts = Counts::of(&web, &Known::of(&web), &room_named(&name)?).await?;
-    Ok(json(StatusCode::OK, Kept::ByAllForASecond, &counts))
+    let (room, kept) = readable(&web, &headers, &name)?;
+    let counts = Counts::of(&web, &Known::of(&web), &room).await?;
+    Ok(json(StatusCode::OK, kept, &counts))
 }
 
 /// Counts of rooms
@@ -138,25 +144,31 @@ pub(super) async fn room(
     params(RoomsAsked),
     responses(
         (status = 200, body = RoomsCounts, description = "How many are in the rooms"),
+        (status = 403, body = ProblemAnswer, content_type = "application/problem+json",
+            description = "A private room, and no API key"),
         (status = 429, body = ProblemAnswer, content_type = "application/problem+json", description = "Too many paths"),
         (status = 503, body = ProblemAnswer, content_type = "application/problem+json", description = "Try again"),
     ),
+    security((), ("key" = [])),
 )]
 pub(super) async fn rooms(
     State(web): State<Arc<Web>>,
+    headers: HeaderMap,
     Asked(pairs): Asked<Vec<(String, String)>>,
 ) -> Result<Response, Problem> {
     if pairs.is_empty() || pairs.len() > ROOMS_MAX || pairs.iter().any(|(key, _)| key != "room") {
         let detail = format!("Ask for 1 to {ROOMS_MAX} rooms: /api/v1/rooms?room=one&room=two.");
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
-    let named = pairs.iter().map(|(_, name)| room_named(name)).collect::<Result<Vec<Room>, Problem>>()?;
+    let named = pairs.iter().map(|(_, name)| readable(&web, &headers, name)).collect::<Result<Vec<_>, Problem>>()?;
     let known = Known::of(&web);
     let mut rooms = Vec::with_capacity(named.len());
-    for room in &named {
+    for (room, _) in &named {
         rooms.push(Counts::of(&web, &known, room).await?);
     }
-    Ok(json(StatusCode::OK, Kept::ByAllForASecond, &RoomsCounts { rooms }))
+    let private = named.iter().any(|(_, kept)| *kept == Kept::ByNobody);
+    let kept = if private { Kept::ByNobody } else { Kept::ByAllForASecond };
+    Ok(json(StatusCode::OK, kept, &RoomsCounts { rooms }))
 }
 
 impl Counts {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use presence_core::Room;
@@ -17,10 +17,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use utoipa::IntoParams;
 
+use super::Known;
 use super::asked::Asked;
 use super::counts::{Counts, RoomName};
+use super::readable::readable;
 use super::rollups::RollUps;
-use super::{Known, room_named};
 use crate::secret::random;
 use crate::web::{Came, Problem, ProblemAnswer, Seat, Web};
 
@@ -60,18 +61,22 @@ fn longest() -> u64 {
     params(EventsAsked),
     responses(
         (status = 200, body = String, content_type = "text/event-stream", description = "`data:` lines with Counts"),
+        (status = 403, body = ProblemAnswer, content_type = "application/problem+json",
+            description = "A private room, and no API key"),
         (status = 429, body = ProblemAnswer, content_type = "application/problem+json",
             description = "Too many streams and sockets from one address, or too many paths"),
         (status = 503, body = ProblemAnswer, content_type = "application/problem+json",
             description = "The node is full or about to stop"),
     ),
+    security((), ("key" = [])),
 )]
 pub(super) async fn events(
     State(web): State<Arc<Web>>,
     Extension(came): Extension<Came>,
+    headers: HeaderMap,
     Asked(asked): Asked<EventsAsked>,
 ) -> Result<Response, Problem> {
-    let room = room_named(&asked.room)?;
+    let (room, _) = readable(&web, &headers, &asked.room)?;
     if !(1..=LASTS_MAX).contains(&asked.seconds) {
         return Err(Problem::new(StatusCode::BAD_REQUEST, format!("A stream lasts 1 to {LASTS_MAX} seconds.")));
     }

@@ -74,9 +74,9 @@ impl<W: Waiting> Audience<W> {
         self.lock().listeners.remove(&(identifier.clone(), connection));
     }
 
-    /// Looks at what waits, and at what is kept beside it.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&W) -> T) -> T {
-        look(&self.lock().waiting)
+    /// Reads or changes what waits, and what is kept beside it.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut W) -> T) -> T {
+        change(&mut self.lock().waiting)
     }
 
     pub(super) fn is_empty(&self) -> bool {

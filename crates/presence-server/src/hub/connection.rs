@@ -170,8 +170,8 @@ impl Connection {
                 state.outbox.take_stale()
             };
             for subscription in stale {
-                if let Some(body) = self.subscribed(subscription).and_then(|(_, counts)| counts?.newest()) {
-                    self.tell(subscription, &body, true, 0);
+                if let Some((_, Some(counts))) = self.subscribed(subscription) {
+                    counts.newest().iter().for_each(|body| self.tell(subscription, body, true, 0));
                     continue;
                 }
                 // The driver's queue may be full; the socket waits for its room then, nobody else does.

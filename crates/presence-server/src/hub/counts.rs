@@ -45,7 +45,7 @@ impl Waiting for Counts {
 impl Audience<Counts> {
     /// What was told last, for a socket that was too slow for it.
     pub(super) fn newest(&self) -> Option<Bytes> {
-        self.look(|counts| counts.newest.clone()).map(|view| Counts::body(&view))
+        self.change(|counts| counts.newest.clone()).map(|view| Counts::body(&view))
     }
 }
 
@@ -67,6 +67,9 @@ impl Hub {
         views: &Views,
     ) {
         let audience = self.counts.join(room, identifier.clone(), subscription, connection);
+        audience.change(|counts| {
+            counts.newest.get_or_insert_with(|| views.room_or_empty(room));
+        });
         connection.subscribe_counts(subscription, identifier.clone(), Arc::clone(&audience));
         self.tell_counts(room, subscription, connection, views);
     }

@@ -1,5 +1,6 @@
 //! Who a visitor of another site's page is: a random id that we signed, kept by a cookie of its own or by the page.
 
+use presence_cable::EmbedIdentity;
 use presence_core::UserId;
 
 use super::{AGE_S, Kind, sealed, unsealed};
@@ -38,6 +39,15 @@ impl Embeds {
     /// An id that a page kept; `None` where we did not sign it.
     pub(crate) fn read(&self, text: &str) -> Option<EmbedId> {
         unsealed(&self.keys, text).map(EmbedId)
+    }
+
+    /// Who a visitor is: the one of the request's cookie, else the one whose id the page gave, else a new one, `fresh`.
+    pub(crate) fn who(&self, known: Option<EmbedId>, given: Option<&str>, fresh: EmbedId) -> (EmbedId, EmbedIdentity) {
+        match (known, given.and_then(|text| self.read(text))) {
+            (Some(known), _) => (known, EmbedIdentity::Cookie),
+            (None, Some(given)) => (given, EmbedIdentity::Given),
+            (None, None) => (fresh, EmbedIdentity::New),
+        }
     }
 
     /// A cookie with this prefix is only taken from TLS, whole hosts and no other path.
@@ -84,6 +94,17 @@ mod tests {
         let other = URL_SAFE_NO_PAD.encode([0; 16]);
         for forged in ["", ".", drawn, &format!("{drawn}."), &format!("{other}.{tag}"), &text[1..]] {
             assert_eq!(embeds(1).read(forged), None, "{forged}");
+        }
+    }
+
+    #[test]
+    fn the_cookie_counts_then_what_the_page_kept_then_a_new_id() {
+        let (embeds, [known, given, fresh]) = (embeds(1), [(); 3].map(|()| EmbedId::drawn()));
+        let text = embeds.written(&given);
+        assert_eq!(embeds.who(Some(known), Some(&text), fresh), (known, EmbedIdentity::Cookie));
+        assert_eq!(embeds.who(None, Some(&text), fresh), (given, EmbedIdentity::Given));
+        for none in [None, Some(""), Some("forged.id")] {
+            assert_eq!(embeds.who(None, none, fresh), (fresh, EmbedIdentity::New));
         }
     }
 

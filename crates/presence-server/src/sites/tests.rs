@@ -104,6 +104,9 @@ fn a_whole_name_tells_whose_room_it_is() {
     assert_eq!(whose("/shop.example").as_deref(), Some("https://shop.example"));
     assert_eq!(whose("localhost:3000/x").as_deref(), Some("http://localhost:3000"));
     assert_eq!((whose("lamp"), whose(""), whose("evil.example/lamp")), (None, None, None));
+    let guards = |name| sites.guards(&room(name));
+    assert!(guards("shop.example/private/7") && guards("localhost:3000/private/"));
+    assert!(!guards("shop.example/lamp") && !guards("elsewhere.example/private/7") && !guards("private/7"));
     assert_eq!(sites.ancestors(), "https://shop.example http://localhost:3000");
     assert_eq!(self::sites("").ancestors(), "'none'");
 }

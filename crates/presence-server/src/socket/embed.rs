@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use presence_cable::{EmbedIdentity, EmbedSaid, Identifier, embed_error, embed_room, embed_welcome};
+use presence_cable::{EmbedSaid, Identifier, embed_error, embed_room, embed_welcome};
 use presence_core::{Input, Room, SubscriptionId, Tab, UserId};
 use tokio::time::Instant;
 
@@ -147,12 +147,7 @@ impl Embed {
     /// Who the visitor is. Said again, it is answered with the same.
     fn hello(&mut self, given: Option<&str>, visible: bool) {
         let embeds = &self.shared.embeds;
-        let given = given.and_then(|text| embeds.read(text));
-        let (id, identity) = match (self.visitor.known, given) {
-            (Some(known), _) => (known, EmbedIdentity::Cookie),
-            (None, Some(given)) => (given, EmbedIdentity::Given),
-            (None, None) => (self.visitor.kept, EmbedIdentity::New),
-        };
+        let (id, identity) = embeds.who(self.visitor.known, given, self.visitor.kept);
         let welcome = embed_welcome(&embeds.written(&id), identity);
         let user = id.user(self.visitor.site.name());
         if *self.user.get_or_insert(user) != user {

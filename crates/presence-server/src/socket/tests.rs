@@ -1,5 +1,6 @@
 //! Sockets without a node behind them: what a browser says becomes inputs, what is ordered reaches it.
 
+mod embed;
 mod slow;
 
 use clap::Parser;
@@ -47,6 +48,13 @@ impl Place {
     }
 
     async fn open(&mut self, user: Option<UserId>) -> Browser {
+        let language = Language::Cable { names: Arc::clone(&self.names), visitor: Visitor { user } };
+        let mut browser = self.connect(language).await;
+        assert_eq!(browser.next().await, json!({"type": "welcome"}));
+        browser
+    }
+
+    async fn connect(&mut self, language: Language) -> Browser {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         // A browser that stops reading is to be noticed after kilobytes, not after what a loopback connection can hold.
         let socket = TcpSocket::new_v4().unwrap();
@@ -54,13 +62,10 @@ impl Place {
         let stream = socket.connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
         self.next += 1;
-        let (hub, inputs, names) = (Arc::clone(&self.hub), self.inputs.clone(), Arc::clone(&self.names));
-        let language = Language::Cable { names, visitor: Visitor { user } };
+        let (hub, inputs) = (Arc::clone(&self.hub), self.inputs.clone());
         let served = tokio::spawn(serve(accepted, Bytes::new(), ConnectionId(self.next), language, hub, inputs));
         let stream = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
-        let mut browser = Browser { stream, served };
-        assert_eq!(browser.next().await, json!({"type": "welcome"}));
-        browser
+        Browser { stream, served }
     }
 
     /// The next input that is not about a round trip.
