@@ -183,8 +183,8 @@ async fn the_script_of_other_peoples_pages_is_for_all_of_them_and_asked_for_agai
     assert_ne!(header(&plain, "etag"), tag, "another form is another answer");
     let text = plain.text().await.unwrap();
     assert!(text.contains("customElements") && text.contains("ist") && !text.contains("\\u"), "{text}");
-    let again = server.get_with("/presence.js", &[("accept-encoding", "gzip"), ("if-none-match", &format!("W/{tag}"))]);
-    let again = again.await;
+    let weak = format!("W/{tag}");
+    let again = server.get_with("/presence.js", &[("accept-encoding", "gzip"), ("if-none-match", &weak)]).await;
     assert_eq!((again.status().as_u16(), header(&again, "etag")), (304, tag.as_str()));
     assert_eq!(again.text().await.unwrap(), "");
 }
