@@ -1,7 +1,7 @@
 # Every command there is. `make` alone lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help world dev check test sim bench starts docs
+.PHONY: help world dev shop poll cursors check test sim bench starts docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -11,6 +11,12 @@ world: ## six regions on this machine; Ctrl-C stops them all
 
 dev: ## one node on http://localhost:4000
 	cargo run --release -- --region dev
+
+shop: ## an example on the library, on http://localhost:4000; so are make poll and make cursors
+	cargo run --release -p shop
+
+poll cursors:
+	cargo run --release -p $@
 
 check: ## format, clippy, docs, tidy rules: quick
 	node scripts/test.mjs check

@@ -8,7 +8,7 @@ import { root } from "../lib/paths.mjs";
 const tracked = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: root, encoding: "utf8" })
   .split("\0").filter(Boolean);
 const read = (file) => readFileSync(`${root}/${file}`, "utf8");
-const sources = tracked.filter((file) => /^crates\/[^/]+\/src\/.*\.rs$/.test(file));
+const sources = tracked.filter((file) => /^(crates|examples)\/[^/]+\/src\/.*\.rs$/.test(file));
 
 /** Without comments, and without the unit tests at a file's end. */
 function code(file) {
@@ -56,6 +56,37 @@ test("no lint is switched off without a reason", () => {
 test("no test is switched off", () => {
   const files = tracked.filter((file) => /\.(rs|mjs)$/.test(file) && !file.startsWith("e2e/tidy/"));
   assert.deepEqual(files.filter((file) => /#\[ignore|\b(test|it|describe)\.(skip|todo)\(/.test(read(file))), []);
+});
+
+test("a new feature is one file and one line", () => {
+  const folder = "crates/presence-demo/src";
+  const list = read(`${folder}/lib.rs`).match(/^features! \{\n((?: {4}\w+,\n)+)\}$/m)[1].match(/\w+/g);
+  const features = sources.filter((file) => file.startsWith(folder) && /\bFEATURE: Feature\b/.test(code(file)));
+  assert.deepEqual(features.map((file) => file.slice(folder.length + 1, -".rs".length)), [...list].sort());
+  for (const name of list) {
+    // Besides the list, and what stands in a comment, lib.rs names none of them.
+    assert.equal(code(`${folder}/lib.rs`).match(new RegExp(`\\b${name}\\b(?!\\()`, "g")).length, name === "page" ? 2 : 1, name);
+  }
+  const worked = "crates/presence-demo/tests/worked/applause.rs";
+  assert.match(read(worked), /\bFEATURE: Feature\b/);
+  assert.ok(read("CONTRIBUTING.md").includes(`](${worked})`));
+});
+
+test("everything that the library offers has an example in its documentation", () => {
+  const library = read("crates/presence-server/src/lib.rs");
+  const offered = [...library.matchAll(/^pub use [^;]+;/gm)].flatMap(([use]) => use.replace(/^pub use [\w:]*::/, "").match(/\w+/g));
+  const own = [...library.matchAll(/^pub (?:struct|enum) (\w+)/gm)].map(([, name]) => name);
+  assert.ok(offered.length > 25 && own.length > 1);
+  const all = [...sources, "crates/presence-server/client/bundle.mjs"].filter((file) => /presence-(core|server)/.test(file)).map((file) => read(file));
+  for (const name of [...offered, ...own]) {
+    const item = new RegExp(`((?:^ *(?:///|#\\[).*\\n)+)pub (?:struct|enum|trait|fn|const) ${name}\\b`, "m");
+    const documented = all.map((text) => text.match(item)?.[1]).find((found) => found) ?? assert.fail(`${name} is documented nowhere`);
+    assert.match(documented.replaceAll("\\`", "`"), /```|example is at/, name);
+  }
+});
+
+test("every source file is formatted, those in the list of features, too", () => {
+  execFileSync("rustfmt", ["--edition", "2024", "--check", ...sources], { cwd: root, encoding: "utf8" });
 });
 
 test("lock files name no registry host", () => {

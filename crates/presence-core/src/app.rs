@@ -1,11 +1,61 @@
 //! What is built on presence: an app is three functions, `page`, `reflex` and `render`.
 
 use crate::fragment::Fragment;
-use crate::id::{PublicId, Region, UserId};
+use crate::id::{PublicId, Region, Room, UserId};
 use crate::room::RoomView;
 
 /// A live feature. Everything that it decides is decided from its arguments; it keeps nothing.
+///
+/// ```
+/// use presence_core::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
+///
+/// struct Lamp;
+///
+/// impl App for Lamp {
+///     fn page(&self, view: &RoomView, visit: &Visit<'_>) -> String {
+///         let streams = [visit.room_stream, visit.user_stream]
+///             .map(|name| format!(r#"<cable-ready-stream-from identifier="{name}"></cable-ready-stream-from>"#))
+///             .concat();
+///         format!(
+///             r#"<!doctype html><title>Lamp</title><meta name="presence-room" content="{}">
+///             <script type="module" src="{}"></script>{streams}{}"#,
+///             visit.room_stream, visit.script, lamp(view)
+///         )
+///     }
+///
+///     fn reflex(&self, call: &ReflexCall, view: &RoomView) -> Result<Vec<Write>, Refusal> {
+///         match call.target.as_str() {
+///             // A value, never "flip": two who switch at once both get what they wanted.
+///             "Lamp#on" => Ok(vec![Write::Set { key: "lamp", value: b"on".to_vec(), lasts_ms: None }]),
+///             "Lamp#off" => Ok(vec![Write::Set { key: "lamp", value: b"off".to_vec(), lasts_ms: None }]),
+///             _ => Err(Refusal::Unknown),
+///         }
+///     }
+///
+///     fn render(&self, change: &Change, view: &RoomView) -> Vec<Fragment> {
+///         match change {
+///             Change::Everything | Change::Set(_) => vec![Fragment::new("lamp", lamp(view))],
+///             _ => Vec::new(),
+///         }
+///     }
+/// }
+///
+/// fn lamp(view: &RoomView) -> String {
+///     let on = view.registers.get("lamp").is_some_and(|entry| entry.value == b"on");
+///     let next = if on { "off" } else { "on" };
+///     format!(r#"<button id="lamp" data-reflex="click->Lamp#{next}">Switch it {next}</button>"#)
+/// }
+/// # use presence_core::{Region, Room};
+/// # let view = RoomView::empty(Room::new("lamp").unwrap(), Region::new("ams").unwrap());
+/// assert!(Lamp.page(&view, &Visit::first("/")).contains("Switch it on"));
+/// ```
 pub trait App: Send + Sync + 'static {
+    /// Which room the page at this path is of; `None`: there is no such page. An app of one page leaves it as it is: the
+    /// page at `/` is of the room that has the site's name. The path is as it was asked for, percent signs and all.
+    fn room(&self, site: &Room, path: &str) -> Option<Room> {
+        (path == "/").then(|| site.clone())
+    }
+
     /// A whole page, right before any script runs.
     fn page(&self, view: &RoomView, visit: &Visit<'_>) -> String;
 
@@ -17,8 +67,17 @@ pub trait App: Send + Sync + 'static {
 }
 
 /// One request for a page.
+///
+/// ```
+/// use presence_core::{PublicId, Visit};
+///
+/// let visit = Visit { user: PublicId([0x1a; 32]), tabs: 2, ..Visit::first("/teapot") };
+/// assert_eq!(format!("{}: tab {} of {}", visit.path, visit.tabs + 1, visit.user.short()), "/teapot: tab 3 of 1A1A1A1A");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Visit<'a> {
+    /// The path that was asked for, such as `/`.
+    pub path: &'a str,
     /// Who asked, as others see them.
     pub user: PublicId,
     /// How many tabs that user has open in the room already.
@@ -37,7 +96,34 @@ pub struct Visit<'a> {
     pub now_ms: u64,
 }
 
+impl<'a> Visit<'a> {
+    /// Somebody's first visit to this path, with names that nobody has signed: for tests of an app's `page`.
+    pub fn first(path: &'a str) -> Self {
+        let (room_stream, user_stream, script) = ("room", "user", "/assets/page.js");
+        let user = PublicId([0; 32]);
+        Self { path, user, tabs: 0, edge: None, room_stream, user_stream, script, chance: 0, now_ms: 0 }
+    }
+}
+
 /// A click as the browser sent it: untrusted input.
+///
+/// ```
+/// use presence_core::{ReflexCall, Refusal};
+///
+/// /// The choice that was clicked, where there is such a one.
+/// fn choice(call: &ReflexCall) -> Result<&'static str, Refusal> {
+///     let said = call.attrs.get("data-choice").map(String::as_str);
+///     ["tea", "coffee"].into_iter().find(|choice| Some(*choice) == said).ok_or(Refusal::Unknown)
+/// }
+///
+/// let call = |said: &str| ReflexCall {
+///     target: "Poll#vote".to_owned(),
+///     attrs: [("data-choice".to_owned(), said.to_owned())].into(),
+///     ..ReflexCall::default()
+/// };
+/// assert_eq!(choice(&call("tea")), Ok("tea"));
+/// assert_eq!(choice(&call("<script>")), Err(Refusal::Unknown));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ReflexCall {
     /// `Lightbulb#toggle`, without the optional `Reflex` of `LightbulbReflex#toggle`.
@@ -60,6 +146,12 @@ pub enum Outcome {
 }
 
 /// Why a reflex writes nothing.
+///
+/// ```
+/// # use presence_core::Refusal;
+/// let refusal = Refusal::Because("The poll has ended.".to_owned());
+/// # assert_ne!(refusal, Refusal::Unknown);
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Refusal {
     /// No reflex has that name.
@@ -69,6 +161,15 @@ pub enum Refusal {
 }
 
 /// A fact that somebody wants. It carries a value, never "flip".
+///
+/// ```
+/// use presence_core::Write;
+///
+/// const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+/// let one_for_all = Write::Set { key: "lamp", value: b"on".to_vec(), lasts_ms: Some(DAY_MS) };
+/// let newest_nine = Write::Append { key: "wall", value: b"hi".to_vec(), cap: 9, lasts_ms: None };
+/// let of_this_user_while_here = Write::Share { key: "cursor", value: b"120 80".to_vec() };
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Write {
     /// Sets a register.
@@ -102,6 +203,24 @@ pub enum Write {
 }
 
 /// What became different in a room. Local or from the other side of the world, a change looks the same.
+///
+/// ```
+/// use presence_core::{Change, Fragment, RoomView};
+///
+/// /// A number that is drawn when it changes, and for who arrives. What a fragment does not depend on is left alone.
+/// fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
+///     match change {
+///         Change::Everything | Change::Counts => {
+///             vec![Fragment::new("here", format!("<p id=\"here\">{} here</p>", view.users))]
+///         }
+///         _ => Vec::new(),
+///     }
+/// }
+/// # use presence_core::{Region, Room};
+/// # let view = RoomView::empty(Room::new("lamp").unwrap(), Region::new("ams").unwrap());
+/// assert_eq!(render(&Change::Counts, &view).len(), 1);
+/// assert_eq!(render(&Change::Set("lamp".to_owned()), &view), []);
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Change {
     /// Somebody has just arrived, or missed something: every fragment of the room that is the same for all, also those
@@ -119,7 +238,8 @@ pub enum Change {
     Logged(String),
     /// Somebody shows something else under this key, or has gone with what they showed.
     Shared(String),
-    /// For one user: who "you" are. Sent when a tab of theirs has joined.
+    /// For one user: who "you" are, and what is yours. Sent when a tab of theirs has joined, and to all their tabs when
+    /// something that they wrote is there.
     You {
         /// The user as others see them.
         user: PublicId,
@@ -139,6 +259,12 @@ pub enum Change {
 }
 
 /// Who did something: kept with every fact.
+///
+/// ```
+/// # use presence_core::{Author, PublicId, Region, UserId};
+/// # let author = Author { user: UserId([1; 32]), public: PublicId([0x1a; 32]), region: Region::new("yyz").unwrap() };
+/// assert_eq!(format!("#{} from {}", author.public.short(), author.region), "#1A1A1A1A from yyz");
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Author {
     /// The user, never shown.

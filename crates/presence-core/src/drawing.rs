@@ -75,6 +75,8 @@ struct Deeds {
     shared: BTreeSet<String>,
     registers: BTreeSet<String>,
     logs: BTreeSet<String>,
+    /// Who wrote what is new.
+    authors: BTreeSet<UserId>,
 }
 
 /// How many there are: drawn more seldom the more there are.
@@ -132,6 +134,11 @@ impl Drawing {
     /// A log has another content.
     pub(crate) fn logged(&mut self, room: &Room, key: &str, now_ms: u64) {
         self.did(room, now_ms, |deeds| deeds.logs.extend([key.to_owned()]));
+    }
+
+    /// Something that this user wrote is there.
+    pub(crate) fn written(&mut self, room: &Room, user: UserId, now_ms: u64) {
+        self.did(room, now_ms, |deeds| deeds.authors.extend([user]));
     }
 
     /// Which regions there are, or the state of one, is different: on every page.
@@ -239,6 +246,12 @@ impl Sheet {
                 outputs
                     .push(Output::Broadcast { stream: Stream::User(room.clone(), *user), fragments: fragments.into() });
             }
+        }
+        for user in deeds.authors.iter().filter(|user| source.own.is_in(&row_key(hash, **user))) {
+            let change = Change::You { user: user.public(room, source.digest) };
+            let fragments = source.app.render(&change, &view);
+            let stream = Stream::User(room.clone(), *user);
+            outputs.push(Output::Broadcast { stream, fragments: fragments.into() });
         }
         let over = source.presence.room(&hash).is_none() && audience == 0;
         let over = over && view.registers.is_empty() && view.logs.is_empty();

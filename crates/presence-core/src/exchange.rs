@@ -70,6 +70,9 @@ impl Node {
             None if planted(Fault::UndrawnRegister) => {}
             None => self.drawing.set(&key.room, &key.key, now.mono_ms),
         }
+        if let Some(kept) = self.facts.get(key) {
+            self.drawing.written(&key.room, kept.fact.user, now.mono_ms);
+        }
     }
 
     /// Takes off what has run out, and stamps anew what this node stamped with a clock that ran far ahead.

@@ -1,6 +1,13 @@
 //! An element of a page that a change redraws, and how those that wait are folded.
 
 /// An element with an id, whole, as it looks now. Drawing it twice changes nothing; a newer one replaces an older one.
+///
+/// ```
+/// use presence_core::Fragment;
+///
+/// let here = Fragment::new("here", format!("<p id=\"here\">{} people</p>", 14));
+/// assert_eq!((here.id.as_str(), here.html.as_str()), ("here", "<p id=\"here\">14 people</p>"));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fragment {
     /// The element's `id`, without `#`.
@@ -9,6 +16,13 @@ pub struct Fragment {
     pub html: String,
     /// The fragment that this one stands in, if any: drawing that one draws this one too.
     pub within: Option<&'static str>,
+}
+
+impl Fragment {
+    /// The element of this id, as it looks now: text, or a template that prints itself.
+    pub fn new(id: impl Into<String>, html: impl std::fmt::Display) -> Self {
+        Self { id: id.into(), html: html.to_string(), within: None }
+    }
 }
 
 /// Leaves out what need not be sent: of several with one id the last stays; what stands in another of them goes.

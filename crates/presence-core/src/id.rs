@@ -9,6 +9,13 @@ use minicbor::{Decode, Encode};
 pub type Digest = fn(&[u8]) -> [u8; 32];
 
 /// A region's short code, such as `yyz`: 1 to 16 bytes of lower-case letters, digits and `-`.
+///
+/// ```
+/// use presence_core::Region;
+///
+/// assert_eq!(Region::new("yyz").unwrap().as_str(), "yyz");
+/// assert_eq!(Region::new("Toronto, Canada"), None);
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
 #[cbor(transparent)]
 pub struct Region(#[n(0)] String);
@@ -77,6 +84,14 @@ impl fmt::Display for NodeHash {
 }
 
 /// What a page joins: a name of 1 to 1,024 bytes. Cheap to clone.
+///
+/// ```
+/// use presence_core::Room;
+///
+/// let site = Room::new("shop").unwrap();
+/// assert_eq!(Room::new(&format!("{site}/teapot")).unwrap().as_str(), "shop/teapot");
+/// assert_eq!(Room::new(""), None);
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Room(Arc<str>);
 
@@ -113,6 +128,14 @@ impl fmt::Display for Room {
 pub struct RoomHash(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 16]);
 
 /// A person as we know them: all their connections share it. Made by the server (design: identity), never shown.
+///
+/// ```
+/// # use presence_core::{Room, UserId};
+/// # fn sha256(bytes: &[u8]) -> [u8; 32] { let mut hash = [0; 32]; hash[..8].copy_from_slice(&bytes[..8]); hash }
+/// let user = UserId([7; 32]);
+/// let seen_in = |room| user.public(&Room::new(room).unwrap(), sha256);
+/// assert_ne!(seen_in("shop/teapot"), seen_in("poll/lunch"), "nobody can be followed from room to room");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
 #[cbor(transparent)]
 pub struct UserId(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 32]);
@@ -128,6 +151,10 @@ impl UserId {
 }
 
 /// A user as one room's other visitors see them.
+///
+/// ```
+/// assert_eq!(presence_core::PublicId([0x1a; 32]).short(), "1A1A1A1A");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PublicId(pub [u8; 32]);
 

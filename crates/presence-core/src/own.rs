@@ -156,6 +156,11 @@ impl Own {
             .collect()
     }
 
+    /// Whether somebody of this node is in a room, or lingers there.
+    pub(crate) fn is_in(&self, key: &RowKey) -> bool {
+        self.rows.contains_key(key)
+    }
+
     /// Who of this node is in a room, lingering ones included.
     pub(crate) fn users_of(&self, room: RoomHash) -> impl Iterator<Item = UserId> {
         let everybody = RowKey { room, user: NOBODY }..=RowKey { room, user: UserId([255; 32]) };

@@ -6,6 +6,14 @@ use crate::app::Author;
 use crate::id::{NodeName, PublicId, Region, Room};
 
 /// A room at one moment, as this node knows it.
+///
+/// ```
+/// use presence_core::{Region, Room, RoomView};
+///
+/// let nobody = RoomView::empty(Room::new("shop").unwrap(), Region::new("ams").unwrap());
+/// let view = RoomView { users: 3, ..nobody };
+/// assert_eq!(format!("{} people are here", view.users), "3 people are here");
+/// ```
 #[derive(Clone, PartialEq, Debug)]
 pub struct RoomView {
     /// Which room.
@@ -37,6 +45,58 @@ pub struct RoomView {
 }
 
 impl RoomView {
+    /// A room that nobody is in, seen from a region that hears no other: what tests of an app begin with.
+    pub fn empty(room: Room, here: Region) -> Self {
+        let own = RegionView {
+            region: here.clone(),
+            place: Place { name: here.to_string(), location: None },
+            state: RegionState::Live,
+            since_ms: 0,
+            whole: true,
+            heard_ms_ago: 0,
+            round_trip_ms: None,
+            users: 0,
+            tabs: 0,
+            unsure: 0,
+        };
+        Self {
+            room,
+            version: 0,
+            users: 0,
+            tabs: 0,
+            unsure: 0,
+            looking: 0,
+            unproven: 0,
+            regions: vec![own],
+            registers: BTreeMap::new(),
+            logs: BTreeMap::new(),
+            shared: BTreeMap::new(),
+            here,
+            as_of_ms: 0,
+        }
+    }
+
+    /// The newest entry of each user in a log: a vote each, however often somebody changes their mind.
+    ///
+    /// ```
+    /// # use presence_core::{Author, Entry, PublicId, Region, Room, RoomView, UserId};
+    /// # let here = Region::new("ams").unwrap();
+    /// # let mut view = RoomView::empty(Room::new("poll").unwrap(), here.clone());
+    /// # let entry = |user: u8, value: &str| Entry {
+    /// #     value: value.into(),
+    /// #     author: Author { user: UserId([user; 32]), public: PublicId([user; 32]), region: here.clone() },
+    /// #     at_ms: 0,
+    /// # };
+    /// // The newest first, as a view holds them: one user has changed from coffee to tea.
+    /// view.logs.insert("votes".to_owned(), vec![entry(1, "tea"), entry(2, "tea"), entry(1, "coffee")]);
+    /// let votes = view.newest_of_each("votes");
+    /// assert_eq!(votes.values().filter(|entry| entry.value == b"tea").count(), 2);
+    /// ```
+    pub fn newest_of_each(&self, log: &str) -> BTreeMap<PublicId, &Entry> {
+        let oldest_first = self.logs.get(log).into_iter().flatten().rev();
+        oldest_first.map(|entry| (entry.author.public, entry)).collect()
+    }
+
     /// How many known regions are live and fully known here.
     pub fn regions_heard(&self) -> usize {
         self.regions.iter().filter(|r| r.state == RegionState::Live && r.whole).count()
@@ -49,6 +109,15 @@ impl RoomView {
 }
 
 /// One value, or one message of a log.
+///
+/// ```
+/// # use presence_core::{Entry, RoomView};
+/// /// Whether the room's lamp is on, and who has switched it.
+/// fn lamp(view: &RoomView) -> Option<(bool, String)> {
+///     let entry: &Entry = view.registers.get("lamp")?;
+///     Some((entry.value == b"on", entry.author.public.short()))
+/// }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
     /// The bytes that the app wrote.
@@ -60,6 +129,15 @@ pub struct Entry {
 }
 
 /// A region as this node knows it, with one room's numbers.
+///
+/// ```
+/// # use presence_core::{Region, RegionState, RegionView, Room, RoomView};
+/// # let view = RoomView::empty(Room::new("shop").unwrap(), Region::new("ams").unwrap());
+/// let heard = |region: &RegionView| region.state == RegionState::Live;
+/// let line = |region: &RegionView| format!("{}: {} here, {} unsure", region.place.name, region.users, region.unsure);
+/// let lines: Vec<String> = view.regions.iter().filter(|region| heard(region)).map(line).collect();
+/// assert_eq!(lines, ["ams: 0 here, 0 unsure"]);
+/// ```
 #[derive(Clone, PartialEq, Debug)]
 pub struct RegionView {
     /// Its code.
@@ -85,6 +163,11 @@ pub struct RegionView {
 }
 
 /// A place in words and on the map.
+///
+/// ```
+/// let toronto = presence_core::Place { name: "Toronto, Canada".to_owned(), location: Some((43.68, -79.63)) };
+/// assert_eq!(toronto.name.split(", ").next(), Some("Toronto"));
+/// ```
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Place {
     /// "Toronto, Canada"; the code where nobody knows better.
@@ -94,6 +177,10 @@ pub struct Place {
 }
 
 /// How a region is judged.
+///
+/// ```
+/// assert_eq!(presence_core::RegionState::Silent.as_str(), "silent");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum RegionState {
     /// Heard within the lease.

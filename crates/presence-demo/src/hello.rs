@@ -1,12 +1,15 @@
 //! Who "you" are: the name under which others see you.
 
 use askama::Template;
-use presence_core::{Change, Fragment, PublicId};
+use presence_core::{Change, Fragment, PublicId, RoomView};
 
-use crate::draw::fragment;
+use crate::feature::{Feature, fragment};
+
+/// What the list of features needs of this one.
+pub(crate) const FEATURE: Feature = Feature { render, ..Feature::NONE };
 
 /// The socket knows best whose it is: the page may have been made for an older cookie.
-pub(crate) fn render(change: &Change) -> Vec<Fragment> {
+fn render(change: &Change, _: &RoomView) -> Vec<Fragment> {
     match change {
         Change::You { user } => ["you", "you-to-others"].map(|id| fragment(id, &YouHtml::of(id, *user))).into(),
         _ => Vec::new(),

@@ -4,12 +4,15 @@ use askama::Template;
 use minicbor::{Decode, Encode};
 use presence_core::{Change, Entry, Fragment, ReflexCall, Refusal, Region, RoomView, Write};
 
-use crate::draw::fragment;
+use crate::feature::{Feature, fragment};
 use crate::utc::Utc;
 use crate::{palette, regions};
 
+/// What the list of features needs of this one.
+pub(crate) const FEATURE: Feature = Feature { reflex, render, ..Feature::NONE };
+
 /// The click's name.
-pub(crate) const SAY_HI: &str = "Hi#say_hi";
+const SAY_HI: &str = "Hi#say_hi";
 
 /// The log's.
 pub(crate) const KEY: &str = "hi";
@@ -26,7 +29,10 @@ struct Hi {
 }
 
 /// A hi in the visitor's colour. The colour comes from the browser: what is not in the palette is no colour.
-pub(crate) fn reflex(call: &ReflexCall) -> Result<Vec<Write>, Refusal> {
+fn reflex(call: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+    if call.target != SAY_HI {
+        return Err(Refusal::Unknown);
+    }
     let colour = call.attrs.get("data-colour").and_then(|name| palette::known(name)).map(str::to_owned);
     let value = minicbor::to_vec(Hi { colour }).expect("a vector takes every byte");
     Ok(vec![Write::Append { key: KEY, value, cap: CAP, lasts_ms: Some(crate::FACTS_LAST_MS) }])
@@ -38,7 +44,7 @@ pub(crate) fn newest_of(view: &RoomView, region: &Region) -> Option<u64> {
 }
 
 /// A changed wall is redrawn whole, so that it stands in the same order everywhere.
-pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
+fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
         Change::Everything => vec![fragment("messages-body", &WallHtml::of(view))],
         Change::Logged(key) if key == KEY => vec![fragment("messages-body", &WallHtml::of(view))],

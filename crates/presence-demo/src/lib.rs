@@ -11,18 +11,31 @@
 //!
 //! A click never touches a page: it becomes a fact, and a changed fact is drawn, here as on the other side of the world.
 
+/// Each name is a file beside this one with a `FEATURE` in it: a new feature is that file and one line here.
+macro_rules! features {
+    ($($name:ident,)+) => {
+        $(mod $name;)+
+
+        /// All of them, in the order of their sections.
+        const FEATURES: &[feature::Feature] = &[$($name::FEATURE),+];
+    };
+}
+
+features! {
+    page,
+    lightbulb,
+    regions,
+    map,
+    hello,
+    hi,
+    tabs,
+    speed,
+}
+
 mod assets;
-mod draw;
-mod hello;
-mod hi;
-mod lightbulb;
-mod map;
-mod page;
+pub mod feature;
 mod palette;
 mod places;
-mod regions;
-mod speed;
-mod tabs;
 mod utc;
 
 pub use places::{place, place_of};
@@ -47,22 +60,10 @@ impl App for Demo {
     }
 
     fn reflex(&self, call: &ReflexCall, view: &RoomView) -> Result<Vec<Write>, Refusal> {
-        match call.target.as_str() {
-            lightbulb::TOGGLE => lightbulb::reflex(call, view),
-            hi::SAY_HI => hi::reflex(call),
-            _ => Err(Refusal::Unknown),
-        }
+        feature::reflex(FEATURES, call, view)
     }
 
     fn render(&self, change: &Change, view: &RoomView) -> Vec<Fragment> {
-        let mut fragments = page::render(change, view);
-        fragments.extend(lightbulb::render(change, view));
-        fragments.extend(regions::render(change, view));
-        fragments.extend(map::render(change, view));
-        fragments.extend(hello::render(change));
-        fragments.extend(hi::render(change, view));
-        fragments.extend(tabs::render(change));
-        fragments.extend(speed::render(change, view));
-        fragments
+        feature::render(FEATURES, change, view)
     }
 }

@@ -4,12 +4,15 @@ use askama::Template;
 use minicbor::{Decode, Encode};
 use presence_core::{Change, Fragment, ReflexCall, Refusal, RoomView, Write};
 
-use crate::draw::fragment;
+use crate::feature::{Feature, fragment};
 use crate::regions;
 use crate::utc::Utc;
 
+/// What the list of features needs of this one.
+pub(crate) const FEATURE: Feature = Feature { reflex, render, ..Feature::NONE };
+
 /// The click's name.
-pub(crate) const TOGGLE: &str = "Lightbulb#toggle";
+const TOGGLE: &str = "Lightbulb#toggle";
 
 const KEY: &str = "lightbulb";
 
@@ -28,7 +31,10 @@ pub(crate) fn is_on(view: &RoomView) -> bool {
 }
 
 /// A click means the opposite of what its visitor saw, so that two who click at once get what both wanted.
-pub(crate) fn reflex(call: &ReflexCall, view: &RoomView) -> Result<Vec<Write>, Refusal> {
+fn reflex(call: &ReflexCall, view: &RoomView) -> Result<Vec<Write>, Refusal> {
+    if call.target != TOGGLE {
+        return Err(Refusal::Unknown);
+    }
     let seen = match call.attrs.get("aria-pressed").map(String::as_str) {
         Some("true") => true,
         Some("false") => false,
@@ -39,7 +45,7 @@ pub(crate) fn reflex(call: &ReflexCall, view: &RoomView) -> Result<Vec<Write>, R
 }
 
 /// A changed fact, from wherever, redraws the bulb and who clicked it last.
-pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
+fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     if !matches!(change, Change::Everything) && *change != Change::Set(KEY.to_owned()) {
         return Vec::new();
     }

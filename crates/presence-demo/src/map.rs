@@ -3,8 +3,11 @@
 use askama::Template;
 use presence_core::{Change, Fragment, RegionView, RoomView};
 
-use crate::draw::fragment;
+use crate::feature::{Feature, fragment};
 use crate::{hi, places};
+
+/// What the list of features needs of this one.
+pub(crate) const FEATURE: Feature = Feature { render, ..Feature::NONE };
 
 /// The land, written by `data/map.mjs` from Natural Earth.
 pub(crate) const LAND: &str = include_str!("../data/land.svgpath");
@@ -13,7 +16,7 @@ pub(crate) const LAND: &str = include_str!("../data/land.svgpath");
 const RIPPLE_MS: u64 = 5_000;
 
 /// Whatever changes where people are redraws the dots, all of them: a lone `<circle>` would be no SVG in a morph.
-pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
+fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
         Change::Everything | Change::Regions | Change::RegionCounts(_) => {
             vec![fragment("dots", &DotsHtml::of(view, view.as_of_ms))]

@@ -3,14 +3,17 @@
 use askama::Template;
 use presence_core::{Change, Fragment, RoomView, Visit};
 
-use crate::draw::{fragment, html};
-use crate::{assets, hello, hi, lightbulb, map, palette, places, regions, speed, tabs};
+use crate::feature::{Feature, fragment, html};
+use crate::{FEATURES, assets, feature, hello, hi, lightbulb, map, palette, places, regions, speed, tabs};
+
+/// What the list of features needs of this one.
+pub(crate) const FEATURE: Feature = Feature { render, ..Feature::NONE };
 
 /// Where the source is; empty where the build was not told.
 const SOURCE: &str = env!("CARGO_PKG_REPOSITORY");
 
 /// More or fewer people than before.
-pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
+fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
         // Who is sent this is in the room: one user is the reader.
         Change::Counts | Change::Everything => vec![fragment("headcount", &HeadcountHtml::of(view, true))],
@@ -45,6 +48,7 @@ pub(crate) fn page(view: &RoomView, visit: &Visit<'_>) -> String {
         tabcount: html(&tabs::TabCountHtml { tabs: visit.tabs }),
         round_trip: html(&speed::RoundTripHtml { ms: None }),
         distances: html(&speed::DistancesHtml::of(view)),
+        sections: feature::sections(FEATURES, view, visit),
     })
 }
 
@@ -103,4 +107,6 @@ struct PageHtml<'a> {
     tabcount: String,
     round_trip: String,
     distances: String,
+    /// Of features that have no place of their own.
+    sections: String,
 }

@@ -3,9 +3,12 @@
 use askama::Template;
 use presence_core::{Change, Fragment, Region, RegionState, RegionView, RoomView};
 
-use crate::draw::{fragment, inner};
+use crate::feature::{Feature, fragment, inner};
 use crate::places;
 use crate::utc::Utc;
+
+/// What the list of features needs of this one.
+pub(crate) const FEATURE: Feature = Feature { render, ..Feature::NONE };
 
 /// The fragment that holds the cards.
 const CARDS: &str = "regions";
@@ -25,7 +28,7 @@ pub(crate) fn is_heard(region: &RegionView) -> bool {
 }
 
 /// Other regions, or another state of one, redraw all cards; numbers redraw themselves.
-pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
+fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
         Change::Regions | Change::Everything => {
             vec![fragment("serving", &ServingHtml::of(view)), fragment(CARDS, &RegionsHtml::of(view))]

@@ -3,11 +3,14 @@
 use askama::Template;
 use presence_core::{Change, Fragment, RoomView};
 
-use crate::draw::fragment;
+use crate::feature::{Feature, fragment};
 use crate::regions;
 
+/// What the list of features needs of this one.
+pub(crate) const FEATURE: Feature = Feature { render, ..Feature::NONE };
+
 /// The socket's own ping is answered, or a region is nearer or farther than it was.
-pub(crate) fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
+fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
         Change::RoundTrip { ms } => vec![fragment("round-trip", &RoundTripHtml { ms: Some(*ms) })],
         Change::Regions | Change::Everything => vec![fragment("distances", &DistancesHtml::of(view))],

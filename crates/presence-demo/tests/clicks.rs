@@ -1,11 +1,15 @@
 //! What clicks mean, also those that no button of ours sends.
 
+#[path = "worked/applause.rs"]
+mod applause;
 #[expect(dead_code, reason = "each test file uses a part of it")]
 mod common;
+#[path = "common/sheet.rs"]
+mod sheet;
 
-use common::{entry, region, world};
+use common::{entry, region, visit, world};
 use presence_core::{App, Change, Entry, ReflexCall, Refusal, RoomView, Write};
-use presence_demo::Demo;
+use presence_demo::{Demo, feature};
 
 const YEAR_MS: u64 = 365 * 24 * 60 * 60 * 1_000;
 
@@ -106,4 +110,37 @@ fn other_clicks_are_refused() {
     for target in ["", "Lightbulb", "Lightbulb#on", "Hi#toggle", "Object#send", "lightbulb#toggle"] {
         assert_eq!(Demo.reflex(&click(target, &[]), &view), Err(Refusal::Unknown), "{target}");
     }
+}
+
+/// CONTRIBUTING's worked example, as it would stand beside the other features: the list with one more line.
+const FEATURES: &[feature::Feature] = &[applause::FEATURE];
+
+/// Three claps of two people, in two regions.
+fn applauded() -> RoomView {
+    let mut view = world(vec![region("yyz", 1, None), region("ams", 1, Some(92))]);
+    view.logs
+        .insert("applause".to_owned(), vec![entry(b"", 1, "yyz", 0), entry(b"", 2, "ams", 5), entry(b"", 1, "yyz", 9)]);
+    view
+}
+
+#[test]
+fn the_worked_example_of_contributing_brings_its_section_its_click_and_its_changes() {
+    let (before, after) = (world(vec![region("yyz", 1, None)]), applauded());
+    let section = feature::sections(FEATURES, &before, &visit());
+    assert!(section.contains("0 have clapped"), "{section}");
+    let fragments = feature::render(FEATURES, &Change::Logged("applause".to_owned()), &after);
+    let drawn = sheet::draw_all(&section, &fragments);
+    assert_eq!(drawn, feature::sections(FEATURES, &after, &visit()), "drawn and served are the same");
+    assert!(drawn.contains("2 have clapped"), "{drawn}");
+    assert_eq!(feature::render(FEATURES, &Change::Everything, &after), fragments);
+    assert_eq!(feature::render(FEATURES, &Change::Logged("hi".to_owned()), &after), []);
+    let target = drawn.split_once("click->").and_then(|(_, rest)| rest.split_once('"')).expect("a click").0;
+    assert_eq!(feature::reflex(FEATURES, &click(target, &[]), &before).map(|writes| writes.len()), Ok(1));
+    assert_eq!(feature::reflex(FEATURES, &click("Hi#say_hi", &[]), &before), Err(Refusal::Unknown));
+}
+
+#[test]
+fn what_is_not_in_the_list_is_not_on_the_page() {
+    assert_eq!(Demo.reflex(&click("Applause#clap", &[]), &applauded()), Err(Refusal::Unknown));
+    assert!(!Demo.page(&applauded(), &visit()).contains("applause"));
 }

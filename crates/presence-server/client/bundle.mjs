@@ -58,9 +58,18 @@ const texts = licences()
 const licencesPath = hashed("licences", "txt", texts)
 const element = await bundle("client/presence.js")
 
-writeFileSync(join(out, "client.rs"), `/// Where pages find the stock clients.
+writeFileSync(join(out, "client.rs"), `/// Where pages find the stock clients; a page is told by \`Visit::script\`.
+///
+/// \`\`\`
+/// assert!(presence_server::SCRIPT.starts_with("/assets/page-") && presence_server::SCRIPT.ends_with(".js"));
+/// \`\`\`
 pub const SCRIPT: &str = ${JSON.stringify(script)};
 /// Where the licences of the libraries in it are.
+///
+/// \`\`\`
+/// let foot = format!(r#"<a href="{}">Licences</a>"#, presence_server::LICENCES);
+/// assert!(foot.contains("/assets/licences-"));
+/// \`\`\`
 pub const LICENCES: &str = ${JSON.stringify(licencesPath)};
 pub(crate) const FILES: [Asset; 2] = [${asset(script, javascript, page)}, ${asset(licencesPath, "text/plain; charset=utf-8", texts)}];
 /// The script of \`<live-presence>\`, for other people's pages: always at the same path.

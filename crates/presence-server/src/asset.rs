@@ -10,6 +10,18 @@ use flate2::write::GzEncoder;
 use crate::sha256;
 
 /// A file that pages refer to, kept by browsers for ever: its path changes with its content.
+///
+/// ```
+/// use std::sync::LazyLock;
+///
+/// use presence_server::{Asset, Site};
+///
+/// static STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("lamp.css", b"body { margin: 0 }"));
+///
+/// let site = Site { assets: vec![STYLE.clone()], ..Site::new("lamp") };
+/// let link = format!(r#"<link rel="stylesheet" href="{}">"#, STYLE.path);
+/// assert!(link.contains("/assets/lamp-") && site.assets[0].path == STYLE.path);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Asset {
     /// `/assets/app-1a2b3c4d5e.js`.

@@ -20,7 +20,27 @@ use self::parse::{
 pub use self::values::{Location, Origin};
 use crate::sites::SitePattern;
 
-/// How one node runs. `--help` is the reference; every option has an environment variable.
+/// How one node runs. `--help` is the reference; every option has an environment variable. A program with a command line
+/// of its own flattens it into that:
+///
+/// ```
+/// use clap::Parser;
+/// use presence_server::Config;
+///
+/// #[derive(Parser)]
+/// struct Line {
+///     /// What the shop is called
+///     #[arg(long, default_value = "Three Things")]
+///     title: String,
+///
+///     #[command(flatten)]
+///     node: Config,
+/// }
+///
+/// let line = Line::parse_from(["shop", "--title", "Four Things", "--region", "ams"]);
+/// assert_eq!((line.title.as_str(), line.node.own_region().as_str()), ("Four Things", "ams"));
+/// assert_eq!(line.node.check(), Ok(()));
+/// ```
 #[derive(Clone, Debug, Args)]
 pub struct Config {
     /// HTTP address
@@ -120,6 +140,13 @@ pub struct Config {
 }
 
 /// What no visitor and no socket may exceed.
+///
+/// ```
+/// let mut config = presence_server::Config::of([]).unwrap();
+/// assert_eq!((config.limits.messages_per_second, config.limits.rooms_per_socket), (10, 100));
+/// // Cursors that move often.
+/// config.limits.messages_per_second = 30;
+/// ```
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
@@ -193,6 +220,12 @@ pub struct Limits {
 }
 
 /// Whose header names the edge region that a request entered by.
+///
+/// ```
+/// use presence_server::{Config, Edge};
+///
+/// assert_eq!(Config::of(["--edge", "fly"]).unwrap().edge, Edge::Fly);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Edge {
     /// Fly.io: `Fly-Region`, from Fly's own proxies.
@@ -202,6 +235,12 @@ pub enum Edge {
 }
 
 /// How the log is written.
+///
+/// ```
+/// use presence_server::{Config, LogFormat};
+///
+/// assert_eq!(Config::of(["--log-format", "json"]).unwrap().log_format, LogFormat::Json);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum LogFormat {
     /// For people.
@@ -211,6 +250,16 @@ pub enum LogFormat {
 }
 
 /// What is never given on a command line, where every user of the machine could read it.
+///
+/// ```
+/// use presence_server::{Config, Secrets};
+///
+/// let mut config = Config::of(["--mesh-listen", "quic/127.0.0.1:7447"]).unwrap();
+/// config.secrets = Secrets { secret: Some("0123456789abcdef0123456789abcdef".to_owned()), ..Secrets::default() };
+/// assert_eq!(config.check(), Ok(()));
+/// config.secrets = Secrets::default();
+/// assert!(config.check().unwrap_err().contains("GP_SECRET"));
+/// ```
 #[derive(Clone, Default)]
 pub struct Secrets {
     /// `GP_SECRET`: at least 32 bytes, the same on every node.
@@ -310,6 +359,13 @@ impl Config {
 }
 
 /// What clap has to say about a mistake, in one line.
+///
+/// ```
+/// use clap::Command;
+///
+/// let mistake = Command::new("shop").try_get_matches_from(["shop", "--colour"]).unwrap_err();
+/// assert_eq!(presence_server::one_line(&mistake), "unexpected argument '--colour' found");
+/// ```
 pub fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let mut lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());

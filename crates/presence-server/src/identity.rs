@@ -15,6 +15,10 @@ use crate::secret::{Keys, random};
 const AGE_S: u32 = 400 * 24 * 3_600;
 
 /// SHA-256, as core wants it handed in.
+///
+/// ```
+/// assert_eq!(presence_server::sha256(b"abc")[..4], [0xba, 0x78, 0x16, 0xbf]);
+/// ```
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }

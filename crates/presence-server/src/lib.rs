@@ -1,7 +1,54 @@
 //! Carries: HTTP, WebSockets, the mesh, the disk. It knows nothing of what is drawn and decides nothing about presence.
 //!
+//! An app is three functions: `page` draws a whole page, `reflex` says what a click means, `render` draws what has
+//! changed. Everything else is here. This is one, complete; the folder `examples/` has larger ones:
+//!
+//! ```no_run
+//! use presence_server::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Site, Visit, Write};
+//!
+//! /// One number and one lamp, the same for everybody who looks, in every region.
+//! struct Lamp;
+//!
+//! impl App for Lamp {
+//!     fn page(&self, view: &RoomView, visit: &Visit<'_>) -> String {
+//!         let Visit { room_stream, script, .. } = visit;
+//!         let (here, lamp) = (here(view), lamp(view));
+//!         format!(
+//!             r#"<!doctype html><title>Lamp</title>
+//!             <meta name="presence-room" content="{room_stream}"><script type="module" src="{script}"></script>
+//!             <cable-ready-stream-from identifier="{room_stream}"></cable-ready-stream-from>{here}{lamp}"#
+//!         )
+//!     }
+//!
+//!     fn reflex(&self, call: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+//!         let value = call.target.strip_prefix("Lamp#").filter(|value| ["on", "off"].contains(value));
+//!         let value = value.ok_or(Refusal::Unknown)?.into();
+//!         Ok(vec![Write::Set { key: "lamp", value, lasts_ms: None }])
+//!     }
+//!
+//!     fn render(&self, _: &Change, view: &RoomView) -> Vec<Fragment> {
+//!         vec![Fragment::new("here", here(view)), Fragment::new("lamp", lamp(view))]
+//!     }
+//! }
+//!
+//! fn here(view: &RoomView) -> String {
+//!     format!(r#"<p id="here">{} here</p>"#, view.users)
+//! }
+//!
+//! fn lamp(view: &RoomView) -> String {
+//!     let on = view.registers.get("lamp").is_some_and(|entry| entry.value == b"on");
+//!     let next = if on { "off" } else { "on" };
+//!     format!(r#"<button id="lamp" data-reflex="click->Lamp#{next}">Switch it {next}</button>"#)
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     presence_server::run(Lamp, Site::new("lamp"))
+//! }
+//! ```
+//!
 //! | File | Without it |
 //! |---|---|
+//! | `command_line` | every app would write the same `main` |
 //! | `config` | no setting could be given, or a wrong one would be found out at night |
 //! | `telemetry` | nobody could follow a node's life |
 //! | `secret`, `identity` | nobody could be told from anybody else |
@@ -15,12 +62,15 @@
 
 mod api;
 mod asset;
+#[doc(hidden)]
 pub mod certificate;
 mod client;
+mod command_line;
 mod config;
 mod driver;
 mod hub;
 mod identity;
+#[doc(hidden)]
 pub mod mesh;
 mod moment;
 mod queries;
@@ -37,14 +87,32 @@ use std::sync::Arc;
 
 pub use asset::Asset;
 pub use client::{LICENCES, SCRIPT};
+pub use command_line::run;
 pub use config::{Config, Edge, Limits, Location, LogFormat, Origin, Secrets, one_line};
 pub use identity::sha256;
-use presence_core::{App, Place, Region};
+pub use presence_core::{
+    App, Author, Change, Entry, Fragment, Place, PublicId, ReflexCall, Refusal, Region, RegionState, RegionView, Room,
+    RoomView, UserId, Visit, Write,
+};
 pub use running::Running;
 pub use sites::{SignRoom, SiteKey, SitePattern};
 pub use telemetry::log;
 
 /// What a site brings besides its app.
+///
+/// ```
+/// use presence_server::{Asset, Place, Site};
+///
+/// let site = Site {
+///     assets: vec![Asset::new("style.css", b"body { margin: 0 }")],
+///     place: |region| match region.as_str() {
+///         "yyz" => Some(Place { name: "Toronto, Canada".to_owned(), location: Some((43.68, -79.63)) }),
+///         _ => None,
+///     },
+///     ..Site::new("shop")
+/// };
+/// assert_eq!((site.name, site.assets.len()), ("shop", 1));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Site {
     /// The room of the page at `/`, and the name under which its visitors' identities are made: a constant of the site,
@@ -59,19 +127,31 @@ pub struct Site {
 impl Site {
     /// A site without files of its own that knows no region's place. The name is at most 1,024 bytes long, not empty, and
     /// does not begin with `_`.
-    ///
-    /// ```
-    /// use presence_server::{Asset, Site};
-    ///
-    /// let site = Site { assets: vec![Asset::new("style.css", b"body { margin: 0 }")], ..Site::new("shop") };
-    /// assert_eq!((site.name, site.assets.len()), ("shop", 1));
-    /// ```
     pub fn new(name: &'static str) -> Self {
         Self { name, assets: Vec::new(), place: |_| None }
     }
 }
 
-/// One node, ready to run.
+/// One node, ready to run. [`run`] is the usual way to one; this is for a program that has its own `main`, or a test:
+///
+/// ```
+/// # use presence_server::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
+/// # struct Lamp;
+/// # impl App for Lamp {
+/// #     fn page(&self, _: &RoomView, _: &Visit<'_>) -> String { "A lamp.".to_owned() }
+/// #     fn reflex(&self, _: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> { Err(Refusal::Unknown) }
+/// #     fn render(&self, _: &Change, _: &RoomView) -> Vec<Fragment> { Vec::new() }
+/// # }
+/// use presence_server::{Config, Server, Site};
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let config = Config::of(["--listen", "127.0.0.1:0"]).map_err(anyhow::Error::msg)?;
+/// let running = Server::new(config, Lamp, Site::new("lamp")).start().await?;
+/// println!("http://{}", running.address());
+/// running.drain().await?;
+/// # Ok::<(), anyhow::Error>(()) })?;
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 pub struct Server {
     config: Config,
     app: Arc<dyn App>,

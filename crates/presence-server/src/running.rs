@@ -31,7 +31,7 @@ const GOODBYE_WITHIN: Duration = Duration::from_secs(5);
 /// Answers under way are finished, within this time.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
-/// A node that serves.
+/// A node that serves, as [`Server::start`](crate::Server::start) leaves it; an example is at [`Server`](crate::Server).
 pub struct Running {
     address: SocketAddr,
     drain_over: Duration,

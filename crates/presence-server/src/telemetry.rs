@@ -8,7 +8,13 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 use crate::config::{Config, LogFormat};
 use crate::mesh;
 
-/// Starts writing logs to standard error, for the whole process.
+/// Starts writing logs to standard error, for the whole process. [`run`](crate::run) does it by itself.
+///
+/// ```
+/// let config = presence_server::Config::of(["--log", "warn", "--log-format", "json"]).unwrap();
+/// presence_server::log(&config).unwrap();
+/// assert!(presence_server::log(&config).is_err(), "once for each process");
+/// ```
 ///
 /// # Errors
 ///

@@ -1,10 +1,11 @@
-//! Routes: the page, its files, the socket's door, health. Without it nothing would be served.
+//! Routes: pages, their files, the socket's door, health. Without it nothing would be served.
 
 mod came;
 mod cors;
 mod crowd;
 mod files;
 pub(crate) mod listen;
+mod page;
 mod problem;
 mod readiness;
 mod upgrade;
@@ -14,13 +15,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use presence_core::{App, Input, Room, Visit};
+use presence_core::{App, Input, Room};
 use tokio::sync::{Semaphore, mpsc};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -35,12 +35,11 @@ pub(crate) use self::readiness::Readiness;
 use crate::config::Config;
 use crate::driver::Inputs;
 use crate::hub::Hub;
-use crate::identity::{Guest, Names, Session, Sessions, sha256};
+use crate::identity::{Names, Session, Sessions};
 use crate::queries::Queries;
-use crate::secret::random;
 use crate::socket::EmbedShared;
 use crate::views::Views;
-use crate::{Asset, Site, api, client};
+use crate::{Asset, Site, api};
 
 /// Places that sockets leave free at most.
 const RESERVE_MAX: usize = 64;
@@ -108,12 +107,11 @@ impl Web {
     /// All routes. Health is answered under every host, since those who ask know only an address.
     pub(crate) fn router(self: &Arc<Self>) -> Router {
         let ours = Router::new()
-            .route("/", get(page))
             .merge(api::routes())
+            .fallback(other)
             .layer(CompressionLayer::new().gzip(true))
             .route("/cable", get(upgrade::cable))
             .route("/presence", get(upgrade::presence))
-            .fallback(files::file)
             .layer(from_fn_with_state(Arc::clone(self), cors::share))
             .layer(from_fn_with_state(Arc::clone(self), own_host_only))
             .with_state(Arc::clone(self));
@@ -147,55 +145,20 @@ async fn own_host_only(State(web): State<Arc<Web>>, mut request: Request, next: 
     }
 }
 
-async fn page(State(web): State<Arc<Web>>, request: Request) -> Response {
-    let came = request.extensions().get::<Came>().expect("every request is judged first");
-    let known = cookie(request.headers(), &web, came);
-    let session = known.unwrap_or_else(Sessions::drawn);
-    let guest = known.is_none().then(Guest::drawn);
-    let user = web.sessions.user(&session);
-    let public = user.public(&web.room, sha256);
-    let (mesh, age) = web.views.mesh_and_age();
-    let visit = Visit {
-        user: public,
-        tabs: web.views.tabs(&web.room, &user),
-        edge: came.edge.as_deref(),
-        room_stream: &web.names.room(&web.room, guest.as_ref()),
-        user_stream: &web.names.user(&web.room, &public, guest.as_ref()),
-        script: client::SCRIPT,
-        chance: u64::from_ne_bytes(random()),
-        now_ms: mesh.as_of_ms.saturating_add(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-    };
-    let html = web.app.page(&web.views.room_or_empty(&web.room), &visit);
-    if known.is_some() {
-        // A driver that is behind by thousands of inputs need not learn of this one; the page does not wait for it.
-        drop(web.inputs.try_send(Input::Served { room: web.room.clone(), user }));
+/// What no route names: a file, a page of the app, or nothing.
+async fn other(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let path = request.uri().path();
+    let file = web.assets.get(path);
+    let room = if file.is_none() { web.app.room(&web.room, path) } else { None };
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    match (file, room) {
+        (None, None) => Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.").into_response(),
+        _ if !reads => {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are answered here.").into_response()
+        }
+        (Some(file), _) => files::answer(file, request.headers()),
+        (None, Some(room)) => page::answer(&web, &room, &request),
     }
-    let mut response = Response::new(Body::from(html));
-    let headers = response.headers_mut();
-    let fixed = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        // A browser keeps the socket of a page in its back/forward cache open: its visitor would stay counted.
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
-    let written = [
-        (header::CONTENT_SECURITY_POLICY, policy(came)),
-        (header::SET_COOKIE, web.sessions.written(&session, came.secure)),
-    ];
-    headers.extend(
-        written.map(|(name, value)| (name, HeaderValue::try_from(value).expect("host and cookie are visible ASCII"))),
-    );
-    response
-}
-
-/// Scripts, styles and images of our own, sockets to the host of the page, and no frame around it.
-fn policy(came: &Came) -> String {
-    let socket = if came.secure { "wss" } else { "ws" };
-    format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
-         connect-src 'self' {socket}://{}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-        came.host
-    )
 }
 
 async fn ready(State(web): State<Arc<Web>>) -> Response {

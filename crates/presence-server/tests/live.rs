@@ -17,8 +17,13 @@ struct Tab {
 impl Tab {
     /// Opens the page as a browser with this cookie does, or as a new one, and joins its room.
     async fn open(server: &TestServer, cookie: Option<&str>) -> Self {
+        Self::at(server, "/", cookie).await
+    }
+
+    /// The same for the page at this path.
+    async fn at(server: &TestServer, path: &str, cookie: Option<&str>) -> Self {
         let sent: Vec<_> = cookie.iter().map(|cookie| ("cookie", *cookie)).collect();
-        let page = server.get_with("/", &sent).await;
+        let page = server.get_with(path, &sent).await;
         let cookie = page.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
         let page = page.text().await.unwrap();
         let socket = server.socket(&[("cookie", &cookie)]).await.unwrap();
@@ -115,4 +120,20 @@ async fn what_was_set_is_on_the_page_of_the_next_start() {
     let server = TestServer::start(&line).await;
     let page = server.get("/").await.text().await.unwrap();
     assert_eq!(said(&page, "lamp"), "Some(\"blue\")");
+}
+
+#[tokio::test]
+async fn each_page_is_a_room_of_its_own_with_its_own_facts() {
+    let server = TestServer::start("").await;
+    let mut blue = Tab::at(&server, "/rooms/blue", None).await;
+    let mut red = Tab::at(&server, "/rooms/red", Some(&blue.cookie.clone())).await;
+    blue.sees("users", "1").await;
+    red.sees("users", "1").await;
+    let mut watching = Tab::at(&server, "/rooms/red", None).await;
+    watching.sees("users", "2").await;
+    assert_eq!(red.click("Lamp#set", "on").await, "morph-nothing");
+    watching.sees("lamp", "on").await;
+    let said_of = async |path| said(&server.get(path).await.text().await.unwrap(), "lamp").to_owned();
+    assert_eq!(said_of("/rooms/red").await, "Some(\"on\")");
+    assert_eq!((said_of("/rooms/blue").await, said_of("/").await), ("None".to_owned(), "None".to_owned()));
 }

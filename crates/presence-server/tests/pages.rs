@@ -109,6 +109,22 @@ async fn the_edge_is_told_to_the_page_where_its_proxy_is_trusted() {
 }
 
 #[tokio::test]
+async fn an_app_has_as_many_pages_as_it_has_rooms_for() {
+    let server = TestServer::start("").await;
+    let first = server.get_with("/rooms/blue", &[("accept-encoding", "gzip")]).await;
+    assert_eq!((first.status().as_u16(), header(&first, "content-encoding")), (200, "gzip"));
+    let cookie = header(&first, "set-cookie").split(';').next().unwrap().to_owned();
+    let page = async |path| server.get_with(path, &[("cookie", &cookie)]).await.text().await.unwrap();
+    let (blue, red) = (page("/rooms/blue?query=is-no-part").await, page("/rooms/red").await);
+    assert_eq!(inside(said(&blue, "room")), "room:demo/blue");
+    assert_eq!(inside(said(&red, "room")), "room:demo/red");
+    assert_ne!(said(&blue, "user"), said(&red, "user"), "nobody can be followed from room to room");
+    assert_eq!(server.get("/rooms").await.status(), 404);
+    let posted = reqwest::Client::new().post(server.url("/rooms/blue")).send().await.unwrap();
+    assert_eq!((posted.status().as_u16(), header(&posted, "content-type")), (405, "application/problem+json"));
+}
+
+#[tokio::test]
 async fn files_are_kept_for_ever_and_sent_in_the_smallest_form() {
     let server = TestServer::start("").await;
     for (accepted, encoding, body) in [

@@ -35,6 +35,10 @@ impl App for Bulb {
             Change::Set(key) => draw(key, format!("{:?}", view.registers.get(key).map(|entry| &entry.value))),
             Change::Logged(key) => draw(key, view.logs.get(key).map_or(0, Vec::len).to_string()),
             Change::Tabs { tabs, .. } => draw("tabs", tabs.to_string()),
+            Change::You { user } => {
+                let said = view.logs.get("wall").into_iter().flatten().filter(|entry| entry.author.public == *user);
+                draw("yours", said.count().to_string())
+            }
             _ => Vec::new(),
         }
     }
@@ -207,4 +211,22 @@ fn a_tab_count_goes_to_its_user_only() {
         })
         .collect();
     assert_eq!(streams, vec![&Stream::User(room(), UserId([2; 32]))]);
+}
+
+#[test]
+fn who_wrote_something_sees_what_is_theirs_in_all_tabs_and_nobody_else_does() {
+    let mut alone = Alone::new();
+    alone.join(1, 1);
+    alone.join(2, 2);
+    alone.pass(100);
+    let mut outputs = alone.click("Bulb#say");
+    outputs.extend(alone.pass(100));
+    let yours = outputs.iter().filter_map(|output| match output {
+        Output::Broadcast { stream, fragments } if fragments.iter().any(|fragment| fragment.id == "yours") => {
+            Some((stream.clone(), fragments[0].html.clone()))
+        }
+        _ => None,
+    });
+    let own = Stream::User(room(), UserId([1; 32]));
+    assert_eq!(yours.collect::<Vec<_>>(), [(own, "1".to_owned())]);
 }

@@ -64,5 +64,15 @@ pub(crate) fn announced(name: &str) -> Place {
 pub(crate) fn visit() -> Visit<'static> {
     let (room_stream, user_stream) = ("cm9vbQ==--00", "dXNlcg==--00");
     let script = presence_server::SCRIPT;
-    Visit { user: user(0x1a), tabs: 0, edge: None, room_stream, user_stream, script, chance: 4, now_ms: NOW_MS }
+    Visit {
+        path: "/",
+        user: user(0x1a),
+        tabs: 0,
+        edge: None,
+        room_stream,
+        user_stream,
+        script,
+        chance: 4,
+        now_ms: NOW_MS,
+    }
 }

@@ -3,6 +3,14 @@
 use std::str::FromStr;
 
 /// Latitude and longitude in degrees.
+///
+/// ```
+/// use presence_server::Location;
+///
+/// let frankfurt: Location = "50.03,8.57".parse().unwrap();
+/// assert_eq!((frankfurt.latitude, frankfurt.longitude), (50.03, 8.57));
+/// assert!("91,0".parse::<Location>().is_err());
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Location {
     /// North is positive.
@@ -25,6 +33,13 @@ impl FromStr for Location {
 }
 
 /// Scheme and host with port, as a browser names them in `Origin`: no path, no default port, lower case.
+///
+/// ```
+/// use presence_server::Origin;
+///
+/// let origin: Origin = "https://Example.org:443/".parse().unwrap();
+/// assert_eq!((origin.secure, origin.host.as_str()), (true, "example.org"));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Origin {
     /// `https`, and with it `Secure` cookies.

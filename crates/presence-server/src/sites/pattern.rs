@@ -5,6 +5,14 @@ use std::str::FromStr;
 use crate::config::Origin;
 
 /// Who may embed: what one `--site` says.
+///
+/// ```
+/// use presence_server::SitePattern;
+///
+/// let below: SitePattern = "https://*.shop.example".parse().unwrap();
+/// assert_eq!(below.to_string(), "https://*.shop.example");
+/// assert!("shop.example".parse::<SitePattern>().is_err());
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SitePattern {
     /// `https://shop.example`: this origin.

@@ -14,8 +14,26 @@ use crate::config::{Secrets, lasting};
 use crate::driver::wall_ms;
 use crate::secret::Secret;
 
-/// Prints a token that lets somebody into a room
+/// Prints a token that lets somebody into a room.
+///
+/// ```no_run
+/// # fn main() -> anyhow::Result<()> {
+/// use clap::Parser;
+/// use presence_server::SignRoom;
+///
+/// #[derive(Parser)]
+/// struct Line {
+///     #[command(flatten)]
+///     room: SignRoom,
+/// }
+///
+/// // With GP_SECRET in the environment.
+/// let line = Line::parse_from(["sign", "private/orders/7", "--site", "https://shop.example"]);
+/// println!("{}", line.room.token()?);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Args)]
+#[command(about = "Prints a token that lets somebody into a room", long_about = None)]
 pub struct SignRoom {
     /// The room: shop.example/private/orders/7, or private/orders/7 where the site is one host
     #[arg(value_name = "ROOM")]
@@ -75,8 +93,26 @@ impl SignRoom {
     }
 }
 
-/// Prints the key with which a site signs tokens itself
+/// Prints the key with which a site signs tokens itself.
+///
+/// ```no_run
+/// # fn main() -> anyhow::Result<()> {
+/// use clap::Parser;
+/// use presence_server::SiteKey;
+///
+/// #[derive(Parser)]
+/// struct Line {
+///     #[command(flatten)]
+///     site: SiteKey,
+/// }
+///
+/// // With GP_SECRET in the environment.
+/// let line = Line::parse_from(["key", "--site", "https://shop.example"]);
+/// println!("{}", line.site.key()?.0);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Args)]
+#[command(about = "Prints the key with which a site signs tokens itself", long_about = None)]
 pub struct SiteKey {
     /// The site as the node was told it with --site; where that is *, the origin of the page
     #[arg(long, value_name = "ORIGIN")]

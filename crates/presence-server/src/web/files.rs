@@ -1,16 +1,12 @@
 //! Files: those that pages refer to, and the script of other people's pages. Without it nothing would be live or styled.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 
-use super::Web;
-use super::problem::Problem;
 use crate::identity::sha256;
 use crate::{Asset, client};
 
@@ -20,15 +16,9 @@ pub(super) fn all(own: Vec<Asset>) -> HashMap<String, Asset> {
     all.map(|asset| (asset.path.to_string(), asset)).collect()
 }
 
-/// Whatever no other route answers.
-pub(super) async fn file(State(web): State<Arc<Web>>, request: Request) -> Response {
-    let Some(asset) = web.assets.get(request.uri().path()) else {
-        return Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.").into_response();
-    };
-    if !matches!(request.method().as_str(), "GET" | "HEAD") {
-        return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are answered here.").into_response();
-    }
-    let (encoding, body) = encoded(asset, request.headers());
+/// One of them, for who asks with these headers.
+pub(super) fn answer(asset: &Asset, asked: &HeaderMap) -> Response {
+    let (encoding, body) = encoded(asset, asked);
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
     if asset.path.starts_with("/assets/") {
@@ -40,7 +30,7 @@ pub(super) async fn file(State(web): State<Arc<Web>>, request: Request) -> Respo
             (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
         ]));
         let tag = tag(&body);
-        let kept = request.headers().get_all(header::IF_NONE_MATCH).iter().any(|kept| lists(kept, &tag));
+        let kept = asked.get_all(header::IF_NONE_MATCH).iter().any(|kept| lists(kept, &tag));
         headers.insert(header::ETAG, HeaderValue::try_from(tag).expect("a hash in quotes is visible ASCII"));
         if kept {
             *response.status_mut() = StatusCode::NOT_MODIFIED;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Parser as _;
-use presence_core::{App, Change, Fragment, Place, ReflexCall, Refusal, Region, RoomView, Visit, Write};
+use presence_core::{App, Change, Fragment, Place, ReflexCall, Refusal, Region, Room, RoomView, Visit, Write};
 use presence_server::{Asset, Config, Running, Server, Site};
 use tokio::net::TcpStream;
 use tokio_tungstenite::MaybeTlsStream;
@@ -20,6 +20,14 @@ pub(crate) const SOON: Duration = Duration::from_secs(15);
 pub(crate) struct Lamp;
 
 impl App for Lamp {
+    /// A page for each word below `/rooms/`, besides the one at `/`.
+    fn room(&self, site: &Room, path: &str) -> Option<Room> {
+        match path.strip_prefix("/rooms/") {
+            Some(name) => Room::new(&format!("{site}/{name}")),
+            None => (path == "/").then(|| site.clone()),
+        }
+    }
+
     fn page(&self, view: &RoomView, visit: &Visit<'_>) -> String {
         assert_ne!(visit.edge, Some("zzz"), "the region at whose name this app breaks");
         let lamp = view.registers.get("lamp").map(|entry| String::from_utf8_lossy(&entry.value).into_owned());
