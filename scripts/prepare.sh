@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and the machine lacks: a C compiler, Chromium, Node.js, Ruby, PHP, the npm packages of e2e/.
+# Installs what the tests need and the machine lacks: a C compiler, Chromium, Node.js, Ruby, PHP, the npm packages of e2e/,
+# Python and the packages that the API is fuzzed with.
 # Without it `make test` would only run on machines that somebody set up by hand.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,7 +15,10 @@ need unshare util-linux
 # Two of the languages whose signers docs/signing.md shows; the others are Node.js and Python.
 need ruby ruby
 need php php-cli
-need python3 python3
+need curl curl
+need openssl openssl
+need python3 python3 python3-venv
+python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 
 if [ ${#packages[@]} -gt 0 ]; then
     as_root=()
@@ -42,4 +46,13 @@ fi
 if [ ! -d e2e/node_modules ] || [ e2e/package-lock.json -nt e2e/node_modules/.package-lock.json ]; then
     (cd e2e && npm ci --ignore-scripts)
     touch e2e/node_modules/.package-lock.json
+fi
+
+# The same for Python: the copy in the environment's folder says what it holds.
+fuzz="${CARGO_TARGET_DIR:-target}/fuzz"
+if ! cmp -s e2e/fuzz/requirements.txt "$fuzz/requirements.txt"; then
+    rm -rf "$fuzz"
+    python3 -m venv "$fuzz"
+    "$fuzz/bin/pip" install --quiet --disable-pip-version-check --requirement e2e/fuzz/requirements.txt
+    cp e2e/fuzz/requirements.txt "$fuzz/requirements.txt"
 fi

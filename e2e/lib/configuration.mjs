@@ -26,6 +26,7 @@ the machine:
 | \`GP_SECRET\` | at least 32 bytes, the same on every node. A node alone may do without: one is made at the first start and kept in the data directory, or is random for this run. A node with a mesh refuses to start without it |
 | \`GP_SECRET_PREVIOUS\` | while it is set, it still signs, and both are accepted: the first round of a change of secrets. Dropping it, node after node, is the second |
 | \`GP_API_KEY\` | who sends it as \`Authorization: Bearer\` may do everything in \`/api/v1\`: list members, publish, make users leave, see nodes. Without it nobody may |
+| \`GP_WEBHOOK_SECRET\` | what webhooks are signed with: \`whsec_\` and 24 to 64 bytes in Base64, the same on every node. Two with a space in between while it is being changed, the new one first |
 
 SIGTERM and SIGINT drain; a clean drain ends with 0.
 

@@ -237,6 +237,8 @@ pub enum Output {
         user: UserId,
         /// Display data of the member.
         info: Vec<u8>,
+        /// When this stay began: ms since 1970 by the clock of the node where it did, the same on every node.
+        since_ms: u64,
     },
     /// A user has left a room: the last connection over all nodes is gone, and no silent node vouches for another.
     Left {
@@ -246,6 +248,8 @@ pub enum Output {
         user: UserId,
         /// Display data of the member.
         info: Vec<u8>,
+        /// When this stay began: ms since 1970 by the clock of the node where it did, the same on every node.
+        since_ms: u64,
     },
     /// The answer to a query.
     Found {

@@ -413,9 +413,12 @@ impl Node {
         }
         for passage in self.presence.take_passages() {
             self.rolls.apply(&passage, self.settings.digest);
-            let Passage { room, user, info, arrived } = passage;
-            let output = if arrived { Output::Arrived { room, user, info } } else { Output::Left { room, user, info } };
-            self.outputs.push(output);
+            let Passage { room, user, info, since_ms, arrived } = passage;
+            self.outputs.push(if arrived {
+                Output::Arrived { room, user, info, since_ms }
+            } else {
+                Output::Left { room, user, info, since_ms }
+            });
         }
         for (hash, dirty) in self.presence.take_dirty() {
             let name = self.presence.room(&hash).and_then(|room| room.name.clone()).or_else(|| dirty.closed.clone());

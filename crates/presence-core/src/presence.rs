@@ -56,6 +56,7 @@ pub(crate) struct Passage {
     pub(crate) room: Room,
     pub(crate) user: UserId,
     pub(crate) info: Vec<u8>,
+    pub(crate) since_ms: u64,
     pub(crate) arrived: bool,
 }
 
@@ -170,8 +171,10 @@ impl Presence {
             return;
         }
         let rows = self.members[&key].tables.iter().filter_map(|table| self.tables[table].table.get(&key));
-        let info = rows.chain(gone).map(|row| &row.info).find(|info| !info.is_empty()).cloned().unwrap_or_default();
-        self.passages.push(Passage { room, user: key.user, info, arrived: after.present() });
+        let rows: Vec<&Row> = rows.chain(gone).collect();
+        let info = rows.iter().map(|row| &row.info).find(|info| !info.is_empty()).cloned().unwrap_or_default();
+        let since_ms = rows.iter().map(|row| row.since_ms).min().unwrap_or_default();
+        self.passages.push(Passage { room, user: key.user, info, since_ms, arrived: after.present() });
     }
 
     /// Marks what of a user's shares is different from the row before.

@@ -19,6 +19,7 @@ use self::parse::{
 };
 pub use self::values::{Location, Origin};
 use crate::sites::SitePattern;
+use crate::webhooks::WebhookOptions;
 
 /// How one node runs. `--help` is the reference; every option has an environment variable. A program with a command line
 /// of its own flattens it into that:
@@ -130,11 +131,15 @@ pub struct Config {
     #[arg(long, env = "GP_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
 
+    /// Who is told what.
+    #[command(flatten)]
+    pub webhooks: WebhookOptions,
+
     /// What no visitor and no socket may exceed.
     #[command(flatten)]
     pub limits: Limits,
 
-    /// `GP_SECRET`, `GP_SECRET_PREVIOUS` and `GP_API_KEY`: from the environment only, never shown.
+    /// `GP_SECRET`, `GP_SECRET_PREVIOUS`, `GP_API_KEY` and `GP_WEBHOOK_SECRET`: from the environment only, never shown.
     #[arg(skip = Secrets::from_environment())]
     pub secrets: Secrets,
 }
@@ -266,14 +271,21 @@ pub struct Secrets {
     pub secret: Option<String>,
     /// `GP_SECRET_PREVIOUS`: while it is set it still signs, and both are accepted.
     pub previous: Option<String>,
-    /// `GP_API_KEY`: who knows it reads nodes, incarnations and sequences.
+    /// `GP_API_KEY`: who knows it may do everything in the API.
     pub api_key: Option<String>,
+    /// `GP_WEBHOOK_SECRET`: what webhooks are signed with, `whsec_` and Base64; two during a change.
+    pub webhook: Option<String>,
 }
 
 impl Secrets {
     pub(crate) fn from_environment() -> Self {
         let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self { secret: read("GP_SECRET"), previous: read("GP_SECRET_PREVIOUS"), api_key: read("GP_API_KEY") }
+        Self {
+            secret: read("GP_SECRET"),
+            previous: read("GP_SECRET_PREVIOUS"),
+            api_key: read("GP_API_KEY"),
+            webhook: read("GP_WEBHOOK_SECRET"),
+        }
     }
 }
 
@@ -327,6 +339,7 @@ impl Config {
         let own_authority =
             [&self.mesh_ca, &self.mesh_cert, &self.mesh_key].iter().filter(|file| file.is_some()).count();
         self.secrets.check()?;
+        self.webhooks.check(self.secrets.webhook.as_deref())?;
         let rules = [
             (
                 self.mesh_listen.is_none() || self.secrets.secret.is_some(),

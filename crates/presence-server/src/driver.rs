@@ -11,6 +11,7 @@ use crate::mesh::Mesh;
 use crate::queries;
 use crate::store::Store;
 use crate::views::Views;
+use crate::webhooks::Webhooks;
 
 /// What waits from sockets; one that floods waits for room itself.
 const SOCKET_INPUTS_MAX: usize = 4_096;
@@ -87,6 +88,7 @@ pub(crate) struct Outlets {
     pub(crate) queries: Arc<queries::Waiting>,
     pub(crate) store: Option<Store>,
     pub(crate) mesh: Option<Mesh>,
+    pub(crate) webhooks: Option<Webhooks>,
 }
 
 /// The node and everything that it is connected to.
@@ -155,6 +157,9 @@ impl Driver {
 
 impl Outlets {
     fn carry_out(&self, output: Output) -> Option<Ending> {
+        if let Some(webhooks) = &self.webhooks {
+            webhooks.tell(&output);
+        }
         match output {
             Output::Broadcast { .. }
             | Output::Show { .. }

@@ -58,6 +58,7 @@
 //! | `socket`, `hub` | nothing would be live |
 //! | `driver`, `views`, `queries` | nobody would feed the node, nobody could read what it knows |
 //! | `mesh`, `certificate` | a node would be alone |
+//! | `webhooks` | other servers would have to ask again and again |
 //! | `store` | a restart would forget |
 
 mod api;
@@ -82,6 +83,7 @@ mod store;
 mod telemetry;
 mod views;
 mod web;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -97,6 +99,7 @@ pub use presence_core::{
 pub use running::Running;
 pub use sites::{SignRoom, SiteKey, SitePattern};
 pub use telemetry::log;
+pub use webhooks::{Threshold, WebhookOptions, WebhookUrl};
 
 /// What a site brings besides its app.
 ///

@@ -25,6 +25,7 @@ use crate::store::{Kept, Store};
 use crate::views::Views;
 use crate::web::listen::{self, Listening, bind};
 use crate::web::{Parts, Readiness, Web};
+use crate::webhooks::Webhooks;
 
 /// After the last socket is closed, goodbye is repeated for 1 s; a node that needs much longer has failed.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(5);
@@ -77,9 +78,11 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     };
     let clock = Clock::started();
     let records: Vec<Vec<u8>> = kept.records.into_values().collect();
+    let webhooks = Webhooks::start(&config, name.clone(), incarnation, clock, &views)?;
     let node = Node::new(settings, Arc::clone(&app), &records, kept.addresses, clock.now());
     let queries = Queries::new(inputs.sockets.clone());
-    let outlets = Outlets { hub: Arc::clone(&hub), views: Arc::clone(&views), queries: queries.waiting(), store, mesh };
+    let outlets =
+        Outlets { hub: Arc::clone(&hub), views: Arc::clone(&views), queries: queries.waiting(), store, mesh, webhooks };
     let driver = tokio::spawn(Driver { node, clock, waiting, outlets }.run());
     let connections = u32::try_from(listen::places(config.limits.connections)).unwrap_or(u32::MAX);
     let places = Arc::new(Semaphore::new(connections as usize));

@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     fn secrets(secret: &str, previous: Option<&str>) -> Secrets {
-        Secrets { secret: Some(secret.to_owned()), previous: previous.map(str::to_owned), api_key: None }
+        Secrets { secret: Some(secret.to_owned()), previous: previous.map(str::to_owned), ..Secrets::default() }
     }
 
     #[test]

@@ -82,6 +82,11 @@ impl Views {
         })
     }
 
+    /// All rooms that are known.
+    pub(crate) fn rooms(&self) -> Vec<Arc<RoomView>> {
+        read(&self.rooms).values().cloned().collect()
+    }
+
     /// Wakes whenever the room has a new view from now on; what has changed several times meanwhile wakes once.
     pub(crate) fn watch(&self, room: &Room) -> watch::Receiver<()> {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);

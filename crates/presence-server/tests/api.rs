@@ -1,10 +1,13 @@
 //! The HTTP API.
 
+mod document;
+mod events;
 mod publishing;
+mod reading;
 
 use serde_json::{Value, json};
 
-use crate::common::TestServer;
+use crate::common::{Lamp, TestServer};
 
 pub(crate) async fn read(response: reqwest::Response) -> Value {
     response.json().await.unwrap()
@@ -12,9 +15,14 @@ pub(crate) async fn read(response: reqwest::Response) -> Value {
 
 /// A node with a key, and what a request says to show that it holds it.
 pub(crate) async fn keyed(line: &str) -> (TestServer, [(&'static str, &'static str); 1]) {
+    keyed_of("demo", line).await
+}
+
+/// The same with a page of this room.
+pub(crate) async fn keyed_of(room: &'static str, line: &str) -> (TestServer, [(&'static str, &'static str); 1]) {
     let mut config = crate::common::config(line);
     config.secrets.api_key = Some("the key".to_owned());
-    (TestServer::with(config).await, [("authorization", "Bearer the key")])
+    (TestServer::named(config, Lamp, room).await, [("authorization", "Bearer the key")])
 }
 
 #[tokio::test]

@@ -7,16 +7,16 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::common::{SOON, Socket, TestServer, said, within};
 
 /// One open page: its cookie, its signed names, its socket.
-struct Tab {
-    socket: Socket,
+pub(crate) struct Tab {
+    pub(crate) socket: Socket,
     user: String,
     room: String,
-    cookie: String,
+    pub(crate) cookie: String,
 }
 
 impl Tab {
     /// Opens the page as a browser with this cookie does, or as a new one, and joins its room.
-    async fn open(server: &TestServer, cookie: Option<&str>) -> Self {
+    pub(crate) async fn open(server: &TestServer, cookie: Option<&str>) -> Self {
         Self::at(server, "/", cookie).await
     }
 

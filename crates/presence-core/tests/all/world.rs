@@ -379,8 +379,8 @@ impl World {
             Output::Tell(notice) => {
                 self.notices.push(format!("{:>7} {}: {}", self.now, self.hosts[index].name, notice.message));
             }
-            Output::Arrived { room, user, info } => self.hosts[index].passed(&room, user, &info, true),
-            Output::Left { room, user, info } => self.hosts[index].passed(&room, user, &info, false),
+            Output::Arrived { room, user, info, .. } => self.hosts[index].passed(&room, user, &info, true),
+            Output::Left { room, user, info, .. } => self.hosts[index].passed(&room, user, &info, false),
             Output::Deliver { message } => {
                 let body = String::from_utf8_lossy(&message.body).into_owned();
                 self.hosts[index].delivered.push(format!("{} {body}", message.stream));

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::asked::{Asked, found};
 use super::key::Keyed;
 use super::{Kept, json};
-use crate::web::{Problem, Web};
+use crate::web::{Problem, ProblemAnswer, Web};
 
 /// Most rooms in one answer.
 const MOST: usize = 1_000;
@@ -55,7 +55,10 @@ struct BusyRoom {
 #[utoipa::path(
     get, path = "/api/v1/rooms/busiest", tag = "rooms",
     params(BusiestAsked),
-    responses((status = 200, body = Busiest, description = "Rooms, the busiest first")),
+    responses(
+        (status = 200, body = Busiest, description = "Rooms, the busiest first"),
+        (status = 503, body = ProblemAnswer, content_type = "application/problem+json", description = "Try again"),
+    ),
     security(("key" = [])),
 )]
 pub(super) async fn busiest(

@@ -14,7 +14,7 @@ use super::key::Keyed;
 use super::members::member_named;
 use super::publish::tell;
 use super::{Kept, json, room_named};
-use crate::web::{Problem, Web};
+use crate::web::{Problem, ProblemAnswer, Web};
 
 /// Who is to leave which room.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -35,7 +35,10 @@ pub(super) struct Dismissal {
 #[utoipa::path(
     post, path = "/api/v1/rooms/dismiss", tag = "rooms",
     request_body(content = Dismissal, description = "The room and the member"),
-    responses((status = 202, body = Dismissal, description = "It is on its way")),
+    responses(
+        (status = 202, body = Dismissal, description = "It is on its way"),
+        (status = 503, body = ProblemAnswer, content_type = "application/problem+json", description = "Try again"),
+    ),
     security(("key" = [])),
 )]
 pub(super) async fn dismiss(

@@ -11,6 +11,7 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema as _, ToSchema as _};
 
+use super::counts::RoomName;
 use crate::web::ProblemAnswer;
 
 /// What a node may answer besides, wherever it was asked: `(status, when)`.
@@ -52,6 +53,8 @@ pub(super) fn opening() -> OpenApi {
     let components = ComponentsBuilder::new()
         .security_scheme("key", SecurityScheme::Http(key))
         .schema(ProblemAnswer::name(), ProblemAnswer::schema())
+        // What only parameters refer to is not found by itself.
+        .schema(RoomName::name(), RoomName::schema())
         .build();
     let info = InfoBuilder::new()
         .title("Global Presence")

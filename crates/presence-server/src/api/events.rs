@@ -15,7 +15,7 @@ use presence_core::Room;
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Known;
 use super::asked::Asked;
@@ -51,6 +51,17 @@ fn longest() -> u64 {
     LASTS_MAX
 }
 
+/// One event of the stream.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is written as text")]
+struct CountsEvent {
+    /// `Counts` as JSON, in one line.
+    data: String,
+    /// After how many ms to come back when the stream has ended.
+    #[schema(required = false)]
+    retry: u32,
+}
+
 /// Counts of a room as they change
 ///
 /// Server-sent events: each one's data is what `/api/v1/rooms/{room}` answers. The present counts come at once and after
@@ -60,7 +71,7 @@ fn longest() -> u64 {
     get, path = "/api/v1/rooms/events", tag = "rooms",
     params(EventsAsked),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream", description = "`data:` lines with Counts"),
+        (status = 200, body = CountsEvent, content_type = "text/event-stream", description = "One event for each change"),
         (status = 403, body = ProblemAnswer, content_type = "application/problem+json",
             description = "A private room, and no API key"),
         (status = 429, body = ProblemAnswer, content_type = "application/problem+json",

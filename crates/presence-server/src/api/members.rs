@@ -16,7 +16,7 @@ use super::key::Keyed;
 
 use super::{Kept, json, room_named};
 use crate::moment::written;
-use crate::web::{Problem, Web};
+use crate::web::{Problem, ProblemAnswer, Web};
 
 /// Most members in one answer.
 const MOST: usize = 1_000;
@@ -82,7 +82,10 @@ struct RoomMember {
 #[utoipa::path(
     get, path = "/api/v1/rooms/members", tag = "rooms",
     params(MembersAsked),
-    responses((status = 200, body = Members, description = "A page of members")),
+    responses(
+        (status = 200, body = Members, description = "A page of members"),
+        (status = 503, body = ProblemAnswer, content_type = "application/problem+json", description = "Try again"),
+    ),
     security(("key" = [])),
 )]
 pub(super) async fn members(

@@ -29,8 +29,18 @@ pub(super) struct Mesh {
     /// When this was true.
     #[schema(format = DateTime)]
     as_of: String,
-    #[serde(flatten)]
-    inside: Option<Inside>,
+    /// Every known node, by name: for who sends the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<MeshNode>, required = false)]
+    nodes: Option<Vec<MeshNode>>,
+    /// Whole tables that this node has asked for since its start: for who sends the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    tables_asked: Option<u64>,
+    /// Differences that should not have been, since its start: for who sends the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    root_faults: Option<u64>,
 }
 
 /// One region.
@@ -47,17 +57,6 @@ struct MeshRegion {
     round_trip_ms: Option<u32>,
     /// How long ago it was heard.
     heard_ms_ago: u64,
-}
-
-/// What is answered to who holds the key, besides.
-#[derive(Serialize, ToSchema)]
-struct Inside {
-    /// Every known node, by name.
-    nodes: Vec<MeshNode>,
-    /// Whole tables that this node has asked for since its start.
-    tables_asked: u64,
-    /// Differences that should not have been, since its start.
-    root_faults: u64,
 }
 
 /// One node.
@@ -106,11 +105,9 @@ pub(super) async fn mesh(State(web): State<Arc<Web>>, headers: HeaderMap) -> Res
         regions_known: known.mesh.regions.len(),
         facts_root: known.mesh.facts_root.clone(),
         as_of: known.as_of(),
-        inside: inside.then(|| Inside {
-            nodes: known.mesh.nodes.iter().map(node).collect(),
-            tables_asked: known.mesh.tables_asked,
-            root_faults: known.mesh.root_faults,
-        }),
+        nodes: inside.then(|| known.mesh.nodes.iter().map(node).collect()),
+        tables_asked: inside.then_some(known.mesh.tables_asked),
+        root_faults: inside.then_some(known.mesh.root_faults),
     };
     Ok(json(StatusCode::OK, Kept::ByNobody, &answer))
 }

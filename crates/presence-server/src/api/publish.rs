@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::given::Given;
 use super::key::Keyed;
 use super::{Kept, Known, json};
-use crate::web::{Problem, Web};
+use crate::web::{Problem, ProblemAnswer, Web};
 
 /// How long a driver that is behind is waited for.
 const TAKEN_WITHIN: Duration = Duration::from_secs(1);
@@ -57,7 +57,10 @@ pub(super) struct Published {
 #[utoipa::path(
     post, path = "/api/v1/publish", tag = "publish",
     request_body(content = Publishing, description = "The stream and the message"),
-    responses((status = 202, body = Published, description = "It is on its way")),
+    responses(
+        (status = 202, body = Published, description = "It is on its way"),
+        (status = 503, body = ProblemAnswer, content_type = "application/problem+json", description = "Try again"),
+    ),
     security(("key" = [])),
 )]
 pub(super) async fn publish(

@@ -127,7 +127,12 @@ impl TestServer {
     }
 
     pub(crate) async fn of(config: Config, app: impl App) -> Self {
-        let site = Site { name: "demo", assets: assets(), place };
+        Self::named(config, app, "demo").await
+    }
+
+    /// A node whose page is of this room.
+    pub(crate) async fn named(config: Config, app: impl App, name: &'static str) -> Self {
+        let site = Site { name, assets: assets(), place };
         let running = Server::new(config, app, site).start().await.expect("the node starts");
         let address = running.address();
         Self { running, address }
