@@ -11,7 +11,7 @@ use crate::wire::{self, Asked, Hello, HelloAnswer, Reachable, Sender};
 
 /// Configured addresses are tried again at least this often.
 const RETRY_CONFIGURED_MS: u64 = 5_000;
-/// Where a node was heard in the last minute it is tried again at least this often.
+/// Where a node was heard in the last minute, or where nobody is heard at all, it is tried again at least this often.
 const RETRY_LATELY_MS: u64 = 1_000;
 /// Addresses that we were told are tried again at least this often.
 const RETRY_TOLD_MS: u64 = 60_000;
@@ -161,6 +161,7 @@ impl Node {
         let Some(entry) = self.addresses.get(address) else { return RETRY_TOLD_MS };
         match entry.node.and_then(|node| self.peers.get(&node)).map(|peer| peer.state) {
             Some(Judged::Live | Judged::Silent) => RETRY_LATELY_MS,
+            _ if entry.configured && self.live().is_empty() => RETRY_LATELY_MS,
             Some(Judged::Gone) => RETRY_CONFIGURED_MS,
             _ if entry.configured => RETRY_CONFIGURED_MS,
             _ => RETRY_TOLD_MS,
