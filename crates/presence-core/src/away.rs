@@ -13,8 +13,6 @@ pub(crate) struct Away {
     /// All gaps together: the node's own time is behind the clock by this.
     pub(crate) total_ms: u64,
     pub(crate) rest_until_ms: u64,
-    /// It was away, and what follows from that is still to be done.
-    pub(crate) rested: bool,
     parked: Vec<Input>,
 }
 

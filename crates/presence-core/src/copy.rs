@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::id::{NodeHash, Region};
+use crate::id::NodeHash;
 use crate::input::{Now, Urgency};
 use crate::links::Question;
 use crate::node::Node;
@@ -15,8 +15,6 @@ use crate::wire::{self, Asked, Delta, Heartbeat, PAGE_BYTES, RowsAnswer, RowsAsk
 
 /// A hole that is older than this is asked for.
 const HOLE_MS: u64 = 500;
-/// The same for what a node that has left still holds.
-const HELD_AGAIN_MS: u64 = 150;
 /// Holes are asked for at slightly different moments by different nodes.
 const JITTER_MS: u64 = 200;
 /// A whole table of one node is asked for at most this often.
@@ -56,11 +54,9 @@ pub(crate) struct Copy {
     asked_whole_ms: Option<u64>,
     /// A question that came to nothing is not asked again before this.
     not_before_ms: u64,
-    /// Questions since the last one that was answered: another node is asked each time.
-    attempts: u32,
     faulted_ms: Option<u64>,
-    /// Everything is to be asked for, whatever the numbers say.
-    anew: bool,
+    /// Who has shown that they hold other rows of it, since it was last asked of them.
+    pub(crate) differs: BTreeSet<NodeHash>,
 }
 
 /// A question under way.
@@ -116,23 +112,24 @@ impl Copy {
         self.notice_hole(now_ms);
     }
 
-    /// Somebody may know more of it, or for how long it is held.
-    pub(crate) fn ask_again(&mut self, now_ms: u64) {
-        self.target = self.target.max(self.whole + 1);
-        self.hole_ms.get_or_insert(now_ms.saturating_sub(HOLE_MS + JITTER_MS));
+    /// Its node has left, and nothing of what it said is missing.
+    pub(crate) fn complete(&self) -> bool {
+        self.ends.is_some_and(|ends| self.whole >= ends)
     }
 
     fn due(&self, wait_ms: u64, now_ms: u64) -> bool {
         let rested = self.asked_whole_ms.is_none_or(|asked_ms| now_ms.saturating_sub(asked_ms) >= WHOLE_MS);
         let hole = self.hole_ms.is_some_and(|hole_ms| now_ms.saturating_sub(hole_ms) >= wait_ms);
-        self.fill.is_none() && now_ms >= self.not_before_ms && if self.known && !self.anew { hole } else { rested }
+        if self.known { hole } else { rested }
     }
 }
 
 impl Node {
     /// Whether a table is known completely, but for what is on its way.
     pub(crate) fn is_whole(&self, key: TableKey) -> bool {
-        self.copies.get(&key).is_some_and(|copy| copy.known && copy.hole_ms.is_none())
+        let held = self.held.contains_key(&key);
+        let whole = |copy: &Copy| if held { copy.complete() } else { copy.known && copy.hole_ms.is_none() };
+        self.copies.get(&key).is_some_and(whole)
     }
 
     /// Numbers what has changed here and publishes it: at once, or gathered for a few ms under load.
@@ -157,16 +154,16 @@ impl Node {
             return;
         }
         self.hear(hash, path, now);
-        self.take_rows(key, delta.rows, &delta.removed, true, now);
+        self.take_rows(key, delta.rows, &delta.removed, now);
         if let Some(copy) = self.copies.get_mut(&key) {
             copy.heard(delta.after, delta.upto, now.mono_ms);
         }
     }
 
-    /// Takes rows and removals that are newer than what is known of their keys. A delta says nothing about what is
-    /// numbered at or below the number up to which this copy is whole.
-    fn take_rows(&mut self, key: TableKey, rows: Vec<Row>, removed: &[Removed], delta: bool, now: Now) {
-        let floor = self.copies.get(&key).filter(|_| delta).map_or(0, |copy| copy.whole);
+    /// Takes rows and removals that are newer than what is known of their keys. What is numbered at or below the number
+    /// up to which this copy is whole is no news: its removal may be forgotten already.
+    fn take_rows(&mut self, key: TableKey, rows: Vec<Row>, removed: &[Removed], now: Now) {
+        let floor = self.copies.get(&key).map_or(0, |copy| copy.whole);
         for row in rows {
             let Some(table) = self.presence.table(key) else { return };
             if row.number > floor && row.number > table.number(&row.key) && table.len() < ROWS_MAX {
@@ -188,10 +185,12 @@ impl Node {
         if let Some(copy) = self.copies.get_mut(&key) {
             copy.target = copy.target.max(beat.sequence);
             copy.notice_hole(now.mono_ms);
-            let comparable = copy.known && copy.fill.is_none() && copy.whole == beat.sequence && copy.ahead.is_empty();
+            let only = copy.ahead.is_empty() && !self.held.contains_key(&key);
+            let comparable = copy.known && copy.fill.is_none() && copy.whole == beat.sequence && only;
             let faulted = copy.faulted_ms.is_some_and(|at_ms| now.mono_ms.saturating_sub(at_ms) < FAULT_MS);
             if comparable && !faulted && root.map(u128::to_be_bytes) != Some(beat.rows_root) {
-                (copy.faulted_ms, copy.anew) = (Some(now.mono_ms), true);
+                let asked_whole_ms = copy.asked_whole_ms;
+                *copy = Copy { faulted_ms: Some(now.mono_ms), asked_whole_ms, ..Copy::default() };
                 self.root_faults += 1;
                 let peer = self.peers[&hash].clone();
                 let message =
@@ -204,54 +203,44 @@ impl Node {
 
     /// Asks for what is missing.
     pub(crate) fn fill_holes(&mut self, now: Now) {
-        let busy: BTreeSet<NodeHash> =
+        let mut busy: BTreeSet<NodeHash> =
             self.copies.values().filter_map(|copy| copy.fill.as_ref()).map(|fill| fill.from).collect();
         // Those that live come first: what is held runs out by itself.
         let (held, living): (Vec<TableKey>, Vec<TableKey>) =
             self.copies.keys().copied().partition(|key| self.held.contains_key(key));
-        let keys = living.into_iter().chain(held);
-        let mut busy = busy;
-        for key in keys {
-            let jitter_ms = (key.node.0 ^ self.hash.0) % JITTER_MS;
-            let wait_ms = if self.held.contains_key(&key) { 0 } else { HOLE_MS + jitter_ms };
-            if !self.copies[&key].due(wait_ms, now.mono_ms) {
+        for key in living.into_iter().chain(held) {
+            let mut knowing = self.whom_to_ask(key, now.mono_ms).into_iter();
+            let Some(from) = knowing.find(|from| !busy.contains(from) && self.link_to(*from).is_some()) else {
                 continue;
-            }
-            let mut knowing = self.who_knows(key, now.mono_ms);
-            if !knowing.is_empty() {
-                let turn = usize::try_from(self.copies[&key].attempts).unwrap_or(0) % knowing.len();
-                knowing.rotate_left(turn);
-            }
-            let Some(from) = knowing.into_iter().find(|from| !busy.contains(from)) else { continue };
+            };
             busy.insert(from);
             self.begin_fill(key, from, now);
         }
     }
 
-    /// Whom to ask for a table, best first: its node, who passes it on, and for one that has left anybody.
-    fn who_knows(&self, key: TableKey, now_ms: u64) -> Vec<NodeHash> {
-        let peer = self.peers.get(&key.node).filter(|peer| peer.incarnation == key.incarnation);
-        match peer {
-            Some(peer) if peer.state == Judged::Live || peer.state == Judged::Draining => {
-                let direct = (peer.heard_directly(now_ms) && self.link_to(key.node).is_some()).then_some(key.node);
-                let others =
-                    self.live().into_iter().filter(|hash| Some(*hash) == peer.via || peer.state == Judged::Draining);
-                direct.into_iter().chain(others).filter(|hash| self.link_to(*hash).is_some()).collect()
-            }
-            Some(peer) if peer.state != Judged::Departed => Vec::new(),
-            _ if self.held.contains_key(&key) => {
-                self.live().into_iter().filter(|hash| self.link_to(*hash).is_some()).collect()
-            }
-            _ => Vec::new(),
+    /// Whom to ask for a table now, best first: its node, who passes it on, and for one that has left whoever shows
+    /// other rows.
+    fn whom_to_ask(&self, key: TableKey, now_ms: u64) -> Vec<NodeHash> {
+        let copy = &self.copies[&key];
+        if copy.fill.is_some() || now_ms < copy.not_before_ms {
+            return Vec::new();
         }
+        let peer = self.peers.get(&key.node).filter(|peer| peer.incarnation == key.incarnation);
+        let speaks = peer.filter(|peer| matches!(peer.state, Judged::Live | Judged::Draining));
+        let direct = speaks.filter(|peer| peer.heard_directly(now_ms)).map(|_| key.node);
+        if self.held.contains_key(&key) {
+            return direct.into_iter().chain(copy.differs.iter().copied()).filter(|_| !copy.complete()).collect();
+        }
+        let jitter_ms = (key.node.0 ^ self.hash.0) % JITTER_MS;
+        let via = speaks.and_then(|peer| peer.via);
+        direct.into_iter().chain(via).filter(|_| copy.due(HOLE_MS + jitter_ms, now_ms)).collect()
     }
 
     fn begin_fill(&mut self, key: TableKey, from: NodeHash, now: Now) {
         let Some(copy) = self.copies.get_mut(&key) else { return };
-        let after = if copy.known && !copy.anew { copy.whole } else { 0 };
-        // What is held runs out soon: one after the other is asked until somebody knows all of it.
-        copy.not_before_ms = now.mono_ms + if self.held.contains_key(&key) { HELD_AGAIN_MS } else { HOLE_MS };
-        copy.attempts += 1;
+        let after = if copy.known { copy.whole } else { 0 };
+        copy.not_before_ms = now.mono_ms + HOLE_MS;
+        copy.differs.remove(&from);
         copy.fill = Some(Fill {
             from,
             upto: u64::MAX,
@@ -345,10 +334,10 @@ impl Node {
         }
         fill.named.extend(answer.rows.iter().map(|row| row.key));
         if whole_table {
-            (copy.asked_whole_ms, copy.anew) = (Some(now.mono_ms), false);
+            copy.asked_whole_ms = Some(now.mono_ms);
             self.tables_asked += 1;
         }
-        self.take_rows(key, answer.rows, &answer.removed, false, now);
+        self.take_rows(key, answer.rows, &answer.removed, now);
         let Some(fill) = self.copies.get(&key).and_then(|copy| copy.fill.as_ref()) else { return };
         if fill.waiting.is_empty() && fill.in_flight.is_empty() {
             self.filled(key, now);
@@ -369,12 +358,7 @@ impl Node {
             self.presence.raise_floor(key, fill.upto);
         }
         copy.known = true;
-        copy.attempts = 0;
         copy.advance(fill.upto);
-        if self.held.contains_key(&key) {
-            // Until somebody knows its last number, another one is asked.
-            copy.target = copy.ends.unwrap_or(copy.whole + 1);
-        }
         copy.hole_ms = None;
         copy.notice_hole(now.mono_ms);
         self.regions_stale = true;
@@ -398,7 +382,7 @@ impl Node {
             self.own.sequence()
         } else {
             match self.copies.get(&asked.table) {
-                Some(copy) if copy.known => copy.whole,
+                Some(copy) if copy.known || self.held.contains_key(&asked.table) => copy.whole,
                 _ => return unknown,
             }
         };
@@ -431,18 +415,6 @@ impl Node {
             answer.removed = table.removals(if all { upto } else { after }, end).collect();
         }
         answer
-    }
-
-    /// A node has left: its tabs are held. The lesser time counts, and what has run out is not taken again.
-    pub(crate) fn hold(&mut self, key: TableKey, region: &Region, left_ms: u64, now: Now) {
-        let until_ms = now.mono_ms + left_ms.min(crate::leaving::HELD_MS);
-        if self.run_out.contains_key(&key) {
-            return;
-        }
-        let known = self.held.entry(key).or_insert(until_ms);
-        *known = (*known).min(until_ms);
-        self.presence.open_table(key, region, Weight::Held);
-        self.presence.weigh(key, Weight::Held);
     }
 }
 

@@ -51,6 +51,8 @@ struct Arrival {
 #[derive(Debug, Default)]
 pub(crate) struct Drawing {
     sheets: BTreeMap<Room, Sheet>,
+    /// The rooms that were drawn: rows may come and go before the row that holds their room's name.
+    names: BTreeMap<RoomHash, Room>,
     due: BTreeSet<(u64, Room)>,
     arrivals: Vec<(Room, Arrival)>,
 }
@@ -173,6 +175,11 @@ impl Drawing {
         self.due.first().map(|(due_ms, _)| *due_ms)
     }
 
+    /// The name of a room that was drawn.
+    pub(crate) fn name(&self, hash: &RoomHash) -> Option<&Room> {
+        self.names.get(hash)
+    }
+
     /// The view of a room as it was published last.
     pub(crate) fn view(&self, room: &Room) -> Option<&Arc<RoomView>> {
         self.sheets.get(room).and_then(|sheet| sheet.view.as_ref())
@@ -186,10 +193,15 @@ impl Drawing {
             }
             self.due.pop_first();
             let sheet = self.sheets.get_mut(&room).expect("what is due has a sheet");
+            let first = sheet.view.is_none();
             if sheet.draw(&room, source, now_ms, outputs) {
                 self.sheets.remove(&room);
+                self.names.remove(&room.hash(source.digest));
             } else {
                 self.schedule(&room, now_ms);
+                if first {
+                    self.names.insert(room.hash(source.digest), room);
+                }
             }
         }
         for (room, arrival) in std::mem::take(&mut self.arrivals) {

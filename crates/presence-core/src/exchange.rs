@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use minicbor::bytes::ByteVec;
 
 use crate::clock::Stamp;
-use crate::facts::{self, FactKey, KeyHash, Merged, PARTS};
+use crate::facts::{self, FactKey, Kept, KeyHash, Merged, PARTS};
 use crate::id::NodeHash;
 use crate::input::{Now, Output, Urgency};
 use crate::links::Question;
@@ -84,8 +84,14 @@ impl Node {
         self.shown_limit_ms = self.limit_ms(now);
         let hidden = self.facts.keys_later_than(self.shown_limit_ms);
         self.redraw_hidden(hidden.iter().cloned().collect(), now);
+        self.stamp_anew(now);
+    }
+
+    /// Stamps anew what this node stamped too far ahead.
+    pub(crate) fn stamp_anew(&mut self, now: Now) {
+        let (time_ms, limit_ms) = (self.time_ms(now), self.limit_ms(now));
         let own = |key: &FactKey| self.facts.get(key).is_some_and(|kept| kept.fact.stamp.node == self.hash);
-        let ahead: Vec<FactKey> = hidden.into_iter().filter(own).collect();
+        let ahead: Vec<FactKey> = self.facts.keys_later_than(limit_ms).into_iter().filter(own).collect();
         if ahead.is_empty() || planted(Fault::NotStampedAnew) {
             return;
         }
@@ -94,18 +100,24 @@ impl Node {
             None,
             "Our clock ran far ahead of the other nodes': our latest facts are stamped anew.".to_owned(),
         );
-        self.clock.set_back(time_ms);
+        self.set_clock_back(now);
         let skew_ms = now.wall_ms.saturating_sub(time_ms);
         for (order, key) in (0..).zip(ahead) {
-            let Some(kept) = self.facts.get(&key) else { continue };
-            let mut fact = kept.fact.clone();
+            let Some(Kept { mut fact, .. }) = self.facts.take_off(&key) else { continue };
             let lasts_ms = fact.expires_ms.saturating_sub(fact.stamp.time_ms);
             // When it was made by the others' clocks, so that a click made after seeing it elsewhere stays later.
-            fact.stamp.time_ms = fact.stamp.time_ms.saturating_sub(skew_ms).min(time_ms);
+            fact.stamp.time_ms = fact.stamp.time_ms.saturating_sub(skew_ms).min(limit_ms - facts::FUTURE_MS);
             fact.stamp.counter = fact.stamp.counter.saturating_add(order);
             fact.expires_ms = fact.stamp.time_ms.saturating_add(lasts_ms);
-            self.facts.take_off(&key);
             self.write_fact(&fact, now);
+        }
+    }
+
+    /// The hybrid clock ran far ahead: it forgets what is not believed, and stays later than all that is.
+    pub(crate) fn set_clock_back(&mut self, now: Now) {
+        self.clock.set_back(self.time_ms(now));
+        if let Some(stamp) = self.facts.latest(self.limit_ms(now)) {
+            self.clock.see(stamp);
         }
     }
 
@@ -184,10 +196,13 @@ impl Node {
     pub(crate) fn stamps_answered(&mut self, hash: NodeHash, parts: &[u8], bytes: &[u8], now: Now) {
         let Some((_, answer)) = wire::read_answer::<StampsAnswer>(bytes) else { return };
         let theirs: BTreeMap<KeyHash, Stamp> = answer.stamps.iter().map(|item| (item.key, item.stamp)).collect();
-        let newer = |key: &KeyHash, stamp: &Stamp| self.facts.by_hash(key).is_none_or(|kept| kept.fact.stamp < *stamp);
+        let limit_ms = self.limit_ms(now);
+        let newer = |key: &KeyHash, stamp: &Stamp| {
+            let known = self.facts.by_hash(key).map(|kept| kept.fact.stamp);
+            known.is_none_or(|known| known < *stamp || self.facts.gives_way(known, limit_ms))
+        };
         let wanted: Vec<u8> =
             theirs.iter().filter(|(key, stamp)| newer(key, stamp)).take(KEYS_MAX).flat_map(|(key, _)| *key).collect();
-        let limit_ms = self.limit_ms(now);
         let covered = usize::try_from(answer.parts).unwrap_or(0).min(parts.len());
         let mut offer = Bundle::default();
         let mut size = 0;

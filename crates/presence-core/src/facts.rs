@@ -139,12 +139,16 @@ impl Facts {
         }
         if let Some(known) = self.facts.get(&key)
             && ((known.fact.stamp >= fact.stamp) != (planted(Fault::OldestWins) && known.fact.stamp != fact.stamp))
-            // What is stamped too far ahead gives way, but not what this node will stamp anew itself.
-            && (known.fact.stamp.time_ms <= limit_ms || known.fact.stamp.node == self.own)
+            && !self.gives_way(known.fact.stamp, limit_ms)
         {
             return Merged::Known;
         }
         self.put(key, fact, bytes)
+    }
+
+    /// What is stamped too far ahead gives way to any other, but not what this node will stamp anew itself.
+    pub(crate) fn gives_way(&self, stamp: Stamp, limit_ms: u64) -> bool {
+        stamp.time_ms > limit_ms && stamp.node != self.own
     }
 
     fn put(&mut self, key: FactKey, fact: Fact, bytes: &[u8]) -> Merged {
@@ -242,6 +246,12 @@ impl Facts {
     /// The greatest stamp that is known.
     pub(crate) fn newest(&self) -> Option<Stamp> {
         self.by_stamp.last().map(|(stamp, _)| *stamp)
+    }
+
+    /// The greatest stamp that is believed.
+    pub(crate) fn latest(&self, limit_ms: u64) -> Option<Stamp> {
+        let first = Stamp { time_ms: limit_ms.saturating_add(1), counter: 0, node: NodeHash(0), incarnation: 0 };
+        self.by_stamp.range(..(first, [0; 16])).next_back().map(|(stamp, _)| *stamp)
     }
 
     /// Facts stamped later than this, by stamp.

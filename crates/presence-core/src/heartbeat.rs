@@ -21,6 +21,16 @@ pub(crate) struct Beating {
     /// Somebody said hello, who may not have heard us yet: the next one need not wait.
     pub(crate) asked_for: bool,
     echoed: usize,
+    pub(crate) left: usize,
+    /// The latest stamp that was believed when the last one went out.
+    stamped_ms: u64,
+}
+
+/// A bounded number of items, beginning behind those of last time.
+pub(crate) fn in_turn<T: Copy>(all: &[T], turn: &mut usize, most: usize) -> Vec<T> {
+    let from = *turn % all.len().max(1);
+    *turn = from + most;
+    all.iter().cycle().skip(from).take(most.min(all.len())).copied().collect()
 }
 
 impl Node {
@@ -47,9 +57,9 @@ impl Node {
     }
 
     fn heartbeat(&mut self, hears: Vec<NodeHash>, now: Now) -> Heartbeat {
-        let time_ms = self.time_ms(now);
-        let cut_ms = time_ms.saturating_sub(1_000);
+        let cut_ms = self.cut_ms(now);
         let root = self.presence.table(self.own.key).map_or(0, crate::row::Table::root);
+        let (left, held) = self.name_left(now.mono_ms);
         Heartbeat {
             region: self.settings.region.clone(),
             place: self.settings.place.name.clone(),
@@ -63,26 +73,28 @@ impl Node {
             cut_ms,
             facts_root: self.facts.root(cut_ms, cut_ms).to_be_bytes(),
             hears,
-            left: self.held.iter().filter(|(_, until_ms)| **until_ms > now.mono_ms).map(|(key, _)| *key).collect(),
+            left,
             echoes: self.echoes(now.mono_ms),
+            held,
         }
     }
 
+    /// Facts stamped later may still be on their way. What was known a heartbeat ago is not, whatever clock stamped it.
+    fn cut_ms(&mut self, now: Now) -> u64 {
+        let stamped_ms = self.facts.latest(self.limit_ms(now)).map_or(0, |stamp| stamp.time_ms);
+        let known_ms = std::mem::replace(&mut self.beating.stamped_ms, stamped_ms).min(stamped_ms);
+        known_ms.max(self.time_ms(now).saturating_sub(1_000))
+    }
+
     fn echoes(&mut self, now_ms: u64) -> Vec<Echo> {
-        let live: Vec<(NodeHash, Echo)> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| peer.heard_directly(now_ms))
+        let heard = self.peers.iter().filter(|(_, peer)| peer.heard_directly(now_ms));
+        let echoes: Vec<Echo> = heard
             .map(|(hash, peer)| {
                 let held_ms = now_ms.saturating_sub(peer.beat_ms);
-                (*hash, Echo { to: *hash, mono_ms: peer.beat.mono_ms, held_ms })
+                Echo { to: *hash, mono_ms: peer.beat.mono_ms, held_ms }
             })
             .collect();
-        if live.is_empty() {
-            return Vec::new();
-        }
-        self.beating.echoed = (self.beating.echoed + ECHOES) % live.len().max(1);
-        live.iter().cycle().skip(self.beating.echoed).take(ECHOES.min(live.len())).map(|(_, echo)| *echo).collect()
+        in_turn(&echoes, &mut self.beating.echoed, ECHOES)
     }
 
     /// A heartbeat of another node, directly or passed on.
@@ -111,8 +123,8 @@ impl Node {
         }
         self.hear(hash, path, now);
         self.compare(hash, &beat, now);
-        for key in beat.left {
-            self.heard_of_leaving(key, now);
+        for (index, key) in beat.left.into_iter().enumerate() {
+            self.heard_of_left(hash, key, beat.held.get(index).copied(), path, now);
         }
     }
 
@@ -145,6 +157,62 @@ impl Heartbeat {
             hears: Vec::new(),
             left: Vec::new(),
             echoes: Vec::new(),
+            held: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::NodeName;
+    use crate::row::TableKey;
+    use crate::wire::Held;
+
+    const WALL_MS: u64 = 1_800_000_000_000;
+
+    /// 32 nodes, all of which have just been replaced.
+    fn full() -> Heartbeat {
+        let hash = |number: u64| NodeHash(u64::MAX - number);
+        let days_ms = 30 * 86_400_000;
+        Heartbeat {
+            region: Region::new("iad").expect("a short code"),
+            place: "Ashburn, Virginia (United States)".to_owned(),
+            location: Some((39.043_757, -77.487_442)),
+            wall_ms: WALL_MS,
+            mono_ms: days_ms,
+            sequence: 1_000_000,
+            cut_ms: WALL_MS,
+            hears: (0..31).map(hash).collect(),
+            left: (0..8).map(|number| TableKey { node: hash(number), incarnation: WALL_MS }).collect(),
+            echoes: vec![Echo { to: hash(0), mono_ms: days_ms, held_ms: 1_000 }; ECHOES],
+            held: vec![Held { left_ms: 30_000, whole: 1_000_000, complete: true, root: u64::MAX }; 8],
+            ..Heartbeat::nothing()
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_of_the_largest_mesh_amid_a_deploy_fits_into_a_kibibyte() {
+        let sender = Sender { name: NodeName::new("d8904e9b3e2d78").expect("a name"), incarnation: WALL_MS, birth: 7 };
+        let bytes = Said::Heartbeat(full()).write(&sender);
+        assert!(bytes.len() <= 1_024, "{} bytes", bytes.len());
+    }
+
+    #[test]
+    fn a_heartbeat_that_does_not_say_what_is_held_is_read() {
+        let beat = Heartbeat { held: Vec::new(), ..full() };
+        let mut bytes = minicbor::to_vec(&beat).expect("writing to memory can't fail");
+        assert_eq!((bytes[0], bytes.pop()), (0x8f, Some(0x80)), "15 fields, the last one empty");
+        bytes[0] = 0x8e;
+        assert_eq!(minicbor::decode::<Heartbeat>(&bytes).expect("a heartbeat of before"), beat);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_in_turn() {
+        let (all, mut turn) = ([1, 2, 3, 4, 5], 0);
+        let said: Vec<Vec<i32>> = (0..3).map(|_| in_turn(&all, &mut turn, 2)).collect();
+        assert_eq!(said, [vec![1, 2], vec![3, 4], vec![5, 1]]);
+        assert_eq!(in_turn(&all[..1], &mut turn, 2), [1]);
+        assert_eq!(in_turn::<i32>(&[], &mut turn, 2), []);
     }
 }

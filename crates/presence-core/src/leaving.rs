@@ -1,10 +1,9 @@
-//! Leaving on purpose: *draining*, then *goodbye*, and how others hold the tabs of who has left.
+//! Leaving on purpose: *draining*, then *goodbye*. Without them every deploy would look like a crash.
 
 use crate::id::NodeHash;
 use crate::input::{Now, Output};
 use crate::node::Node;
 use crate::peer::{Judged, Path};
-use crate::planted::{Fault, planted};
 use crate::presence::Weight;
 use crate::row::TableKey;
 use crate::wire::{Leaving, Said, Sender};
@@ -15,8 +14,6 @@ pub(crate) const HELD_MS: u64 = 30_000;
 const REPEAT_MS: u64 = 200;
 /// Questions are answered for so long after *goodbye*.
 const GOODBYE_MS: u64 = 1_000;
-/// How long it is remembered that a table has run out.
-const RUN_OUT_MS: u64 = 120_000;
 
 /// This node's own leaving.
 #[derive(Clone, Copy, Debug)]
@@ -108,43 +105,5 @@ impl Node {
             self.judge(hash, Judged::Draining, now);
         }
         self.hold(key, &region, left_ms, now);
-    }
-
-    /// A heartbeat names somebody who has left: what it held is asked for where it is not known.
-    pub(crate) fn heard_of_leaving(&mut self, key: TableKey, now: Now) {
-        if key == self.own.key || self.held.contains_key(&key) || self.run_out.contains_key(&key) {
-            return;
-        }
-        self.copies.entry(key).or_default().ask_again(now.mono_ms);
-        self.presence.weigh(key, Weight::Held);
-        self.held.insert(key, now.mono_ms + HELD_MS);
-        if self.peers.get(&key.node).is_some_and(|peer| peer.incarnation == key.incarnation && !peer.left()) {
-            self.judge(key.node, Judged::Draining, now);
-        }
-    }
-
-    /// Asks anew for how long tables are still held: after having been away, what was heard may be old.
-    pub(crate) fn recheck_held(&mut self, now: Now) {
-        let keys: Vec<TableKey> = self.held.keys().copied().collect();
-        for key in keys {
-            self.copies.entry(key).or_default().ask_again(now.mono_ms);
-        }
-    }
-
-    /// Forgets tables whose held time has run out, and the nodes that left them.
-    pub(crate) fn end_held(&mut self, now: Now) {
-        let over: Vec<TableKey> =
-            self.held.iter().filter(|(_, until_ms)| **until_ms <= now.mono_ms).map(|(key, _)| *key).collect();
-        for key in over.into_iter().filter(|_| !planted(Fault::EndlessHold)) {
-            self.held.remove(&key);
-            self.run_out.insert(key, now.mono_ms + RUN_OUT_MS);
-            self.presence.drop_table(key);
-            self.copies.remove(&key);
-            if self.peers.get(&key.node).is_some_and(|peer| peer.incarnation == key.incarnation && peer.left()) {
-                self.peers.remove(&key.node);
-                self.regions_stale = true;
-            }
-        }
-        self.run_out.retain(|_, until_ms| *until_ms > now.mono_ms);
     }
 }

@@ -17,6 +17,7 @@ mod exchange;
 mod facts;
 mod fragment;
 mod heartbeat;
+mod held;
 mod id;
 mod input;
 mod leaving;

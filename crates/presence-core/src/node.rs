@@ -15,7 +15,7 @@ use crate::id::{ConnectionId, Digest, LinkId, NodeHash, NodeName, Region, Room, 
 use crate::input::{Input, Now, Output};
 use crate::leaving::Going;
 use crate::links::{Address, Link, Question};
-use crate::median::Median;
+use crate::median::Clocks;
 use crate::own::{Listens, Own, row_key};
 use crate::peer::{Path, Peer};
 use crate::planted::{Fault, planted};
@@ -113,7 +113,7 @@ pub struct Node {
     mesh_ms: Option<u64>,
 
     // Time.
-    pub(crate) median: Option<Median>,
+    pub(crate) clocks: Clocks,
     pub(crate) started_ms: u64,
     pub(crate) started_wall_ms: u64,
     ticked_ms: u64,
@@ -169,7 +169,7 @@ impl Node {
             regions_stale: true,
             regions_ms: 0,
             mesh_ms: None,
-            median: None,
+            clocks: Clocks::default(),
             started_ms: now.mono_ms,
             started_wall_ms: now.wall_ms,
             ticked_ms: now.mono_ms,
@@ -194,8 +194,9 @@ impl Node {
         if let Some(newest) = self.facts.newest() {
             self.clock.see(newest);
             // It was believed once. A clock that is slow must not hide it from a node that starts alone.
-            let believed = Median { wall_ms: newest.time_ms, at_ms: now.mono_ms, clocks: 1 };
-            self.median = (newest.time_ms > now.wall_ms).then_some(believed);
+            if newest.time_ms > now.wall_ms {
+                self.clocks = Clocks { wall_ms: vec![newest.time_ms], at_ms: now.mono_ms };
+            }
             self.shown_limit_ms = self.shown_limit_ms.max(newest.time_ms);
         }
         for room in self.facts.rooms() {
@@ -222,9 +223,6 @@ impl Node {
                 }
             }
         } else {
-            if std::mem::take(&mut self.away.rested) {
-                self.recheck_held(now);
-            }
             for parked in self.away.unpark() {
                 self.take(parked, now);
             }
@@ -266,7 +264,7 @@ impl Node {
         }
         let now = Now { mono_ms: now.mono_ms - self.away.total_ms, wall_ms: now.wall_ms };
         if was_away {
-            (self.away.rest_until_ms, self.away.rested) = (now.mono_ms + REST_MS, true);
+            self.away.rest_until_ms = now.mono_ms + REST_MS;
             self.awake_ms = now.mono_ms;
             // The tabs of who has left run out everywhere at the same moment, wherever somebody slept.
             self.held.values_mut().for_each(|until_ms| *until_ms = until_ms.saturating_sub(gap_ms - TICK_MS));
@@ -340,7 +338,7 @@ impl Node {
     fn tick(&mut self, now: Now) {
         self.ticked_ms = now.mono_ms;
         self.own.expire(&mut self.presence, now.mono_ms);
-        self.remember_median(now);
+        self.remember_clocks(now);
         self.tend_facts(now);
         if self.settings.meshed {
             self.speaking |= now.mono_ms.saturating_sub(self.started_ms) >= SPEAK_MS;
@@ -421,8 +419,8 @@ impl Node {
             });
         }
         for (hash, dirty) in self.presence.take_dirty() {
-            let name = self.presence.room(&hash).and_then(|room| room.name.clone()).or_else(|| dirty.closed.clone());
-            if let Some(room) = name {
+            let named = self.presence.room(&hash).and_then(|room| room.name.as_ref()).or(dirty.closed.as_ref());
+            if let Some(room) = named.or(self.drawing.name(&hash)).cloned() {
                 self.drawing.counted(&room, dirty, now.mono_ms);
             }
         }
@@ -479,7 +477,9 @@ impl Node {
         if stamp.time_ms <= self.limit_ms(now) {
             return stamp;
         }
-        self.clock.set_back(time_ms);
+        // What this one is later than must not stand above it.
+        self.stamp_anew(now);
+        self.set_clock_back(now);
         self.clock.stamp(time_ms)
     }
 

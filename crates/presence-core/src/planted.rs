@@ -27,11 +27,13 @@ pub enum Fault {
     UndrawnRegister,
     /// What was stamped by a clock that ran ahead is not stamped anew.
     NotStampedAnew,
+    /// What is held of a node that left is not compared with what others hold.
+    HeldForItself,
 }
 
 /// All of them.
 #[cfg(feature = "planted")]
-pub const FAULTS: [Fault; 12] = [
+pub const FAULTS: [Fault; 13] = [
     Fault::OldestWins,
     Fault::BlindClock,
     Fault::HolesSkipped,
@@ -44,6 +46,7 @@ pub const FAULTS: [Fault; 12] = [
     Fault::NothingHeals,
     Fault::UndrawnRegister,
     Fault::NotStampedAnew,
+    Fault::HeldForItself,
 ];
 
 #[cfg(feature = "planted")]

@@ -216,6 +216,11 @@ impl Table {
         self.root
     }
 
+    /// Its lower half, where many roots go into one message.
+    pub(crate) fn short_root(&self) -> u64 {
+        u64::try_from(self.root & u128::from(u64::MAX)).expect("64 bits")
+    }
+
     /// What changed in (after, upto], if the removals of that range are all kept here.
     pub(crate) fn knows_removals_after(&self, after: u64) -> bool {
         after >= self.floor

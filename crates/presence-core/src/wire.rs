@@ -80,11 +80,31 @@ pub(crate) struct Heartbeat {
     /// Whom the sender heard directly in the last 1.5 s.
     #[n(11)]
     pub(crate) hears: Vec<NodeHash>,
-    /// Who left in the last 30 s.
+    /// Who left lately, some of them in turn.
     #[n(12)]
     pub(crate) left: Vec<TableKey>,
     #[n(13)]
     pub(crate) echoes: Vec<Echo>,
+    /// What the sender holds of those in `left`, in the same order.
+    #[cbor(n(14), default)]
+    pub(crate) held: Vec<Held>,
+}
+
+/// What a node holds of one that left, for comparison.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct Held {
+    /// How long its tabs still count; 0: they have run out.
+    #[n(0)]
+    pub(crate) left_ms: u64,
+    /// The number up to which nothing is missed.
+    #[n(1)]
+    pub(crate) whole: u64,
+    /// Its rows changed no more after that number.
+    #[n(2)]
+    pub(crate) complete: bool,
+    /// The lower half of the root of its rows, as far as they are known.
+    #[n(3)]
+    pub(crate) root: u64,
 }
 
 /// Gives a heartbeat's moment back to who sent it.

@@ -115,8 +115,6 @@ pub(crate) struct World {
     /// (reader, publisher) pairs between which nothing arrives at the reader.
     pub(crate) cut: BTreeSet<(usize, usize)>,
     pub(crate) tabs: Tabs,
-    /// When the last node left on purpose.
-    pub(crate) drained: Option<u64>,
     pub(crate) seeds: Vec<usize>,
     pub(crate) notices: Vec<String>,
     events: BTreeMap<(u64, u64), Event>,
@@ -163,7 +161,6 @@ impl World {
             weather: CALM,
             cut: BTreeSet::new(),
             tabs: Tabs::default(),
-            drained: None,
             seeds: vec![0],
             notices: Vec::new(),
             events: BTreeMap::new(),
@@ -235,7 +232,6 @@ impl World {
     pub(crate) fn drain(&mut self, index: usize) {
         if self.up(index) && !self.hosts[index].draining {
             self.hosts[index].draining = true;
-            self.drained = Some(self.now);
             self.deliver(index, Input::Drained);
             self.tabs.drained(index, self.now, &mut self.chance);
         }
