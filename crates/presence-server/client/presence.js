@@ -261,6 +261,13 @@ const open = streamed => {
   }
 }
 
+/** What was refused since too much was going on may be allowed later. */
+const again = room => {
+  rooms.delete(room)
+  link?.send({ type: "leave", room })
+  soon()
+}
+
 const take = ({ type, room, ...message }) => {
   const known = rooms.get(room)
   if (type == "welcome") {
@@ -273,7 +280,8 @@ const take = ({ type, room, ...message }) => {
     identity = message.identity == "cookie" ? "cookie" : kept ? "storage" : "page"
   }
   if (!known) return
-  if (type == "counts") {
+  // Who is there is one of them: nobody is there only until this page has been counted, too.
+  if (type == "counts" && message.users !== 0) {
     tries = 0
     known.counts = message
     for (const element of elements) if (element.room == room) element.draw()
@@ -281,7 +289,7 @@ const take = ({ type, room, ...message }) => {
   if (type == "left" || type == "error") {
     known.refused = true
     doubt(message, room)
-    if (message.status == 429 || message.status >= 500) setTimeout(() => rooms.delete(room) && soon(), 5_000 + 10_000 * Math.random())
+    if (message.status == 429 || message.status >= 500) setTimeout(again, 30_000 * (1 + Math.random()), room)
   }
 }
 

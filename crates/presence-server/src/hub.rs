@@ -7,6 +7,7 @@ mod counts;
 mod fragments;
 mod outbox;
 mod pulse;
+mod stays;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -27,6 +28,7 @@ use self::counts::Counts;
 use self::fragments::Fragments;
 pub(crate) use self::outbox::Frame;
 use self::pulse::{Clock, Moment, round};
+pub(crate) use self::stays::{Dismissed, Stays};
 use crate::config::Limits;
 use crate::socket::CloseReason;
 
@@ -41,6 +43,7 @@ pub(crate) struct Hub {
     connections: [Mutex<HashMap<ConnectionId, Arc<Connection>>>; SHARDS],
     streams: Audiences<Stream, Fragments>,
     counts: Audiences<Room, Counts>,
+    pub(crate) stays: Stays,
     count: AtomicUsize,
     clock: Clock,
     /// The body that was shown last: all who join at one moment are shown the same.
@@ -59,6 +62,7 @@ impl Hub {
             connections: Default::default(),
             streams: Audiences::default(),
             counts: Audiences::default(),
+            stays: Stays::default(),
             count: AtomicUsize::new(0),
             clock: Clock::default(),
             shown: Mutex::default(),
@@ -87,11 +91,10 @@ impl Hub {
                     connection.tell(subscription, &body, false, self.now_ms());
                 }
             }
-            Output::Dismiss { connection, subscription } => {
-                if let Some(connection) = self.connection(connection) {
-                    connection.dismiss(subscription, self.now_ms());
-                }
-            }
+            Output::Dismiss { connection, subscription } => match self.connection(connection) {
+                Some(socket) => socket.dismiss(subscription, self.now_ms()),
+                None => self.stays.dismiss(connection, subscription),
+            },
             _ => {}
         }
     }

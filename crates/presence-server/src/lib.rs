@@ -54,6 +54,7 @@
 //! | `secret`, `identity` | nobody could be told from anybody else |
 //! | `sites` | no other page could show who is there |
 //! | `web`, `api` | nothing would be served |
+//! | `words` | frames and images would speak English alone |
 //! | `asset`, `client` | pages would have neither script nor style |
 //! | `socket`, `hub` | nothing would be live |
 //! | `driver`, `views`, `queries` | nobody would feed the node, nobody could read what it knows |
@@ -84,6 +85,7 @@ mod telemetry;
 mod views;
 mod web;
 mod webhooks;
+mod words;
 
 use std::sync::Arc;
 

@@ -117,12 +117,6 @@ impl Sites {
         self.allows(&format!("https://{host}")).or_else(|| self.allows(&format!("http://{host}")))
     }
 
-    /// The sites as the policy of a page names who may frame it: `https://*.shop.example`, or `'none'`.
-    pub(crate) fn ancestors(&self) -> String {
-        let named: Vec<String> = self.patterns.iter().map(ToString::to_string).collect();
-        if named.is_empty() { "'none'".to_owned() } else { named.join(" ") }
-    }
-
     /// The room that a page of a site on this host means.
     ///
     /// # Errors

@@ -1,13 +1,17 @@
 //! Routes: pages, their files, the socket's door, health. Without it nothing would be served.
 
+mod badge;
 mod came;
 mod cors;
 mod crowd;
+mod event_stream;
 mod files;
+mod frame;
 pub(crate) mod listen;
 mod page;
 mod problem;
 mod readiness;
+mod stay;
 mod upgrade;
 
 use std::collections::HashMap;
@@ -112,6 +116,9 @@ impl Web {
             .layer(CompressionLayer::new().gzip(true))
             .route("/cable", get(upgrade::cable))
             .route("/presence", get(upgrade::presence))
+            .route("/presence/events", get(event_stream::events))
+            .route("/embed", get(frame::embed))
+            .route("/badge.svg", get(badge::badge))
             .layer(from_fn_with_state(Arc::clone(self), cors::share))
             .layer(from_fn_with_state(Arc::clone(self), own_host_only))
             .with_state(Arc::clone(self));

@@ -107,8 +107,6 @@ fn a_whole_name_tells_whose_room_it_is() {
     let guards = |name| sites.guards(&room(name));
     assert!(guards("shop.example/private/7") && guards("localhost:3000/private/"));
     assert!(!guards("shop.example/lamp") && !guards("elsewhere.example/private/7") && !guards("private/7"));
-    assert_eq!(sites.ancestors(), "https://shop.example http://localhost:3000");
-    assert_eq!(self::sites("").ancestors(), "'none'");
 }
 
 #[test]

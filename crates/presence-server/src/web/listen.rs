@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt as _;
@@ -20,6 +22,10 @@ use tower::ServiceExt as _;
 const BACKLOG: u32 = 4_096;
 /// A connection that has not become a socket ends after this long.
 const AGE_MAX: Duration = Duration::from_secs(300);
+/// An answer that stays open may go on for so long after that.
+const STAY_MAX: Duration = Duration::from_secs(900);
+/// What was sent and is not taken for so long never will be: whoever was there is gone without a word.
+const TAKEN_WITHIN: Duration = Duration::from_secs(20);
 /// What an ended connection may still take to finish its last answer.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// The address may still be held by the node that this one replaces.
@@ -30,7 +36,20 @@ const FILES_FOR_OTHERS: usize = 256;
 const HEAD_BYTES_MAX: usize = 32 * 1_024;
 
 /// One connection's share of all that the node holds; sockets keep it to their end.
-pub(crate) type Place = Arc<OwnedSemaphorePermit>;
+pub(crate) type Place = Arc<Held>;
+
+/// What a place is made of.
+pub(crate) struct Held {
+    _permit: OwnedSemaphorePermit,
+    stays: AtomicBool,
+}
+
+impl Held {
+    /// From now on an answer on this connection stays open, or no more.
+    pub(crate) fn stays(&self, stays: bool) {
+        self.stays.store(stays, Relaxed);
+    }
+}
 
 /// Who is at the other end, told with every request.
 #[derive(Clone)]
@@ -110,7 +129,10 @@ impl Listening {
                 _ = self.closing.wait_for(|closing| *closing) => return,
             };
             match accepted {
-                Ok((stream, address)) => self.take(stream, Peer { address, place: Arc::new(place) }),
+                Ok((stream, address)) => {
+                    let place = Arc::new(Held { _permit: place, stays: AtomicBool::new(false) });
+                    self.take(stream, Peer { address, place });
+                }
                 Err(error) => {
                     // Most often too many open files: others must end first, and asking at once would only burn time.
                     tracing::warn!("a connection could not be taken: {error}");
@@ -125,6 +147,8 @@ impl Listening {
         tokio::spawn(async move {
             // Clicks and broadcasts are small; a stream that refuses is about to end anyway.
             drop(stream.set_nodelay(true));
+            drop(SockRef::from(&stream).set_tcp_user_timeout(Some(TAKEN_WITHIN)));
+            let place = Arc::clone(&peer.place);
             let service = service_fn(move |request: Request<Incoming>| {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(peer.clone());
@@ -138,13 +162,25 @@ impl Listening {
                 .with_upgrades();
             let mut connection = std::pin::pin!(connection);
             // How it ends is the peer's affair: resets and half requests are daily bread.
-            tokio::select! {
+            let farewell = tokio::select! {
                 _ = connection.as_mut() => return,
-                _ = closing.wait_for(|closing| *closing) => {}
-                () = tokio::time::sleep(AGE_MAX) => {}
-            }
+                _ = closing.wait_for(|closing| *closing) => FAREWELL,
+                () = tokio::time::sleep(AGE_MAX) => {
+                    if place.stays.load(Relaxed) { STAY_MAX } else { FAREWELL }
+                }
+            };
             connection.as_mut().graceful_shutdown();
-            drop(tokio::time::timeout(FAREWELL, connection).await);
+            tokio::select! {
+                _ = connection => {}
+                () = tokio::time::sleep(farewell) => {}
+                () = closed(closing), if farewell > FAREWELL => {}
+            }
         });
     }
+}
+
+/// The node has stopped, and what still goes on has had its time.
+async fn closed(mut closing: watch::Receiver<bool>) {
+    drop(closing.wait_for(|closing| *closing).await);
+    tokio::time::sleep(FAREWELL).await;
 }

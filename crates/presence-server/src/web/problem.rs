@@ -15,6 +15,13 @@ impl Problem {
         Self { status, detail: detail.into() }
     }
 
+    /// For a page that may not embed us.
+    pub(crate) fn foreign(origin: &str) -> Self {
+        let detail =
+            format!("Pages of {origin} may not embed this server. Start it with --site {origin} if they should.");
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
     /// As a number.
     pub(crate) fn status(&self) -> u16 {
         self.status.as_u16()

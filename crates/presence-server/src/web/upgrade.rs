@@ -10,6 +10,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use presence_cable::PROTOCOL_EMBED;
 use presence_core::ConnectionId;
+use socket2::SockRef;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tungstenite::handshake::derive_accept_key;
@@ -99,9 +100,7 @@ fn cable_language(web: &Web, headers: &HeaderMap, origin: &str, came: &Came) -> 
 }
 
 fn embed_language(web: &Web, headers: &HeaderMap, origin: &str, came: &Came) -> Spoken {
-    let (site, host) = web.site(origin, came).ok_or_else(|| {
-        forbidden(format!("Pages of {origin} may not embed this server. Start it with --site {origin} if they should."))
-    })?;
+    let (site, host) = web.site(origin, came).ok_or_else(|| Problem::foreign(origin))?;
     let protocol = offered(headers, &[PROTOCOL_EMBED])?;
     let known = web.embed_cookie(headers, came);
     let visitor = EmbedVisitor { site, host, known, kept: known.unwrap_or_else(EmbedId::drawn) };
@@ -154,6 +153,8 @@ impl Ready {
             return;
         };
         let mut stream = parts.io.into_inner();
+        // Whether a socket is still there is told by its pongs.
+        drop(SockRef::from(&stream).set_tcp_user_timeout(None));
         if let Some(language) = self.language {
             let (hub, inputs) = (Arc::clone(&web.hub), web.inputs.clone());
             let reason = socket::serve(stream, parts.read_buf, self.connection, language, hub, inputs).await;

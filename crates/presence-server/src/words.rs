@@ -1,0 +1,180 @@
+//! Numbers in words, in the languages that `<live-presence>` knows; without it frames and badges would speak English alone.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use presence_core::RoomView;
+
+/// What the element says, too: "one|others" or "one|few|others", for people and for tabs.
+static WORDS: LazyLock<BTreeMap<String, [String; 2]>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../client/words.json")).expect("a test reads it"));
+
+/// Which number is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Show {
+    /// Of people.
+    #[default]
+    Users,
+    /// Of people whose page is visible.
+    Looking,
+    /// Of open pages.
+    Tabs,
+    /// Of people, by region.
+    Regions,
+}
+
+impl Show {
+    /// As the attribute of that name says it; anything else is people.
+    pub(crate) fn parse(text: &str) -> Self {
+        match text {
+            "looking" => Self::Looking,
+            "tabs" => Self::Tabs,
+            "regions" => Self::Regions,
+            _ => Self::Users,
+        }
+    }
+
+    /// The number of this kind; that of people where they are shown by region.
+    pub(crate) fn of(self, view: &RoomView) -> u32 {
+        match self {
+            Self::Users | Self::Regions => view.users,
+            Self::Looking => view.looking,
+            Self::Tabs => view.tabs,
+        }
+    }
+}
+
+/// One of the languages that we have words in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Language {
+    code: &'static str,
+    words: &'static [String; 2],
+}
+
+/// A number among its words.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Sentence {
+    pub(crate) before: &'static str,
+    pub(crate) number: String,
+    pub(crate) after: &'static str,
+}
+
+impl Language {
+    /// The first of these tags (`de-AT`; weights as in `Accept-Language` are passed over) that we have words in, else
+    /// English.
+    pub(crate) fn of(tags: &str) -> Self {
+        let wanted = tags.split(',').map(|tag| tag.trim().split(['-', '_', ';']).next().unwrap_or_default());
+        let mut known = wanted.filter_map(|code| WORDS.get_key_value(&code.to_ascii_lowercase()));
+        let (code, words) = known.next().or_else(|| WORDS.get_key_value("en")).expect("there is English");
+        Self { code, words }
+    }
+
+    /// `de`.
+    pub(crate) fn code(self) -> &'static str {
+        self.code
+    }
+
+    /// So many people, or tabs, in a sentence.
+    pub(crate) fn sentence(self, show: Show, number: u32) -> Sentence {
+        let mut forms = self.words[usize::from(show == Show::Tabs)].split('|');
+        let last = forms.next_back().unwrap_or_default();
+        let form = match self.plural(number) {
+            Plural::One => forms.next().unwrap_or(last),
+            Plural::Few => forms.nth(1).unwrap_or(last),
+            Plural::Other => last,
+        };
+        let (before, after) = form.split_once('#').expect("a test reads them");
+        Sentence { before, number: self.number(number), after }
+    }
+
+    /// The number with its thousands apart.
+    pub(crate) fn number(self, number: u32) -> String {
+        let apart = match self.code {
+            "de" | "es" | "it" | "pt" | "nl" | "da" | "tr" => '.',
+            "fr" => '\u{202f}',
+            "sv" | "nb" | "no" | "fi" | "pl" | "cs" | "ru" | "uk" => '\u{a0}',
+            _ => ',',
+        };
+        let digits = number.to_string();
+        // Spanish and Polish leave four digits together.
+        if digits.len() < 5 && matches!(self.code, "es" | "pl") {
+            return digits;
+        }
+        let mut text = String::new();
+        for (place, digit) in digits.char_indices() {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
+                text.push(apart);
+            }
+            text.push(digit);
+        }
+        text
+    }
+
+    /// The rules of Unicode's CLDR for whole numbers, where they differ in these languages.
+    fn plural(self, number: u32) -> Plural {
+        let few = (2..=4).contains(&(number % 10)) && !(12..=14).contains(&(number % 100));
+        match (self.code, number) {
+            ("ru" | "uk", _) if number % 10 == 1 && number % 100 != 11 => Plural::One,
+            ("ru" | "uk", _) if few => Plural::Few,
+            ("ru" | "uk", _) => Plural::Other,
+            ("fr" | "pt", 0) | (_, 1) => Plural::One,
+            ("pl", _) if few => Plural::Few,
+            ("cs", 2..=4) => Plural::Few,
+            _ => Plural::Other,
+        }
+    }
+}
+
+enum Plural {
+    One,
+    Few,
+    Other,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(tags: &str, show: Show, number: u32) -> String {
+        let Sentence { before, number, after } = Language::of(tags).sentence(show, number);
+        format!("{before}{number}{after}")
+    }
+
+    #[test]
+    fn every_language_has_words_for_every_number() {
+        for code in WORDS.keys() {
+            for number in 0..200 {
+                assert!(said(code, Show::Users, number).contains(&number.to_string()), "{code}");
+                assert!(said(code, Show::Tabs, number).contains(&number.to_string()), "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn plural_forms_are_those_of_the_language() {
+        assert_eq!(said("en", Show::Users, 1), "1 person is looking at this");
+        assert_eq!(said("en", Show::Users, 0), "0 people are looking at this");
+        assert_eq!(said("fr", Show::Users, 0), "0 personne regarde cette page");
+        assert_eq!(said("pl", Show::Tabs, 22), "22 otwarte karty");
+        assert_eq!(said("pl", Show::Tabs, 21), "21 otwartych kart");
+        assert_eq!(said("ru", Show::Tabs, 21), "21 открытая вкладка");
+        assert_eq!(said("uk", Show::Tabs, 12), "12 відкритих вкладок");
+        assert_eq!(said("cs", Show::Users, 22), "22 lidí si to prohlíží");
+        assert_eq!(said("ja", Show::Users, 1), "1人が見ています");
+    }
+
+    #[test]
+    fn a_browsers_list_of_languages_is_read_and_what_is_none_is_english() {
+        assert_eq!(Language::of("gsw, de-AT;q=0.9, en;q=0.5").code(), "de");
+        assert_eq!(Language::of("").code(), "en");
+        assert_eq!(Language::of("<b>").code(), "en");
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!(Language::of("en").number(1_234_567), "1,234,567");
+        assert_eq!(Language::of("de").number(999), "999");
+        assert_eq!(Language::of("es").number(1_234), "1234");
+        assert_eq!(Language::of("es").number(12_345), "12.345");
+    }
+}
