@@ -8,9 +8,10 @@ export const flags = [
   "--disable-default-apps", "--metrics-recording-only", "--mute-audio",
 ];
 
-/** One Chromium, ended with the test. */
-export async function browser(t) {
-  const server = await playwright.launchServer({ executablePath: chromium, headless: true, args: flags, timeout: 60_000 });
+/** One Chromium, ended with the test. `keepsPages`: with the back/forward cache that people have, and tests usually not. */
+export async function browser(t, { keepsPages = false } = {}) {
+  const ignoreDefaultArgs = keepsPages ? ["--disable-back-forward-cache"] : [];
+  const server = await playwright.launchServer({ executablePath: chromium, headless: true, args: flags, timeout: 60_000, ignoreDefaultArgs });
   // A Chromium that hangs must not hang the tests.
   t.after(() => server.kill());
   return playwright.connect(server.wsEndpoint());

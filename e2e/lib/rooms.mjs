@@ -5,8 +5,8 @@ import { BareClient, watch } from "./client.mjs";
 export const fastClicks = ["--messages-per-second", "10000", "--message-burst", "10000"];
 
 /** The counts of a node's API, every 25 ms. */
-export function watchCounts(t, node) {
-  return watch(t, () => node.counts());
+export function watchCounts(t, node, room) {
+  return watch(t, () => node.counts(room));
 }
 
 /**

@@ -1,0 +1,135 @@
+// <live-presence> where little is allowed: strict policies, no storage, no sockets, sites that nobody configured.
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import http from "node:http";
+import { join } from "node:path";
+import { test } from "node:test";
+import { chromium as playwright } from "playwright-core";
+import { browser, flags, visitor } from "../lib/browser.mjs";
+import { Node, folder } from "../lib/node.mjs";
+import { chromium as executablePath } from "../lib/paths.mjs";
+import { freePort } from "../lib/ports.mjs";
+import { watchCounts } from "../lib/rooms.mjs";
+import { embedding, open, people, shop, shown, untilShown } from "../lib/shop.mjs";
+import { behindTls, tlsProxy } from "../lib/tls.mjs";
+import { always, until, untilEqual } from "../lib/until.mjs";
+
+async function siteAndNode(t, options = {}) {
+  const site = await shop(t);
+  const node = await Node.start(t, { args: [...site.site, ...(options.args ?? [])], host: "presence.localhost" });
+  return { site, node, room: `${site.host}/lamp` };
+}
+
+test("a policy that allows the script's origin and nothing else is enough", { timeout: 90_000 }, async (t) => {
+  const { site, node, room } = await siteAndNode(t);
+  const url = site.put("/lamp", embedding(node), {
+    "content-security-policy": `default-src 'none'; script-src ${node.url}; connect-src ${node.url}; require-trusted-types-for 'script'; trusted-types 'none'`,
+  });
+  const page = await open(await visitor(await browser(t)), url);
+  await untilShown(page, people(1));
+  assert.equal((await node.room(room)).users, 1);
+  const style = await page.evaluate(() => getComputedStyle(document.querySelector("live-presence").shadowRoot.querySelector("[part=dot]")).borderRadius);
+  assert.equal(style, "50%", "its style is there without the page's permission");
+});
+
+test("with site data blocked each page is a user, and the element says so", { timeout: 90_000 }, async (t) => {
+  const { site, node, room } = await siteAndNode(t);
+  const url = site.put("/lamp", embedding(node));
+  const profile = folder(t);
+  mkdirSync(join(profile, "Default"));
+  // As chrome://settings writes it where somebody blocks all site data.
+  writeFileSync(join(profile, "Default/Preferences"), JSON.stringify({ profile: { default_content_setting_values: { cookies: 2 } } }));
+  const context = await playwright.launchPersistentContext(profile, { executablePath, args: flags, headless: true });
+  t.after(() => context.close());
+  const first = await open(context, url);
+  assert.match(await first.evaluate(() => {
+    try {
+      return String(localStorage.length);
+    } catch (error) {
+      return error.name;
+    }
+  }), /SecurityError/);
+  await untilShown(first, people(1));
+  const second = await open(context, url);
+  for (const page of [first, second]) {
+    await untilShown(page, people(2));
+    assert.equal(await page.locator("live-presence").getAttribute("data-identity"), "page");
+  }
+  assert.deepEqual(await node.counts(room), { users: 2, tabs: 2, unsure: 0 });
+});
+
+test("over TLS the partitioned cookie tells who it is, and neither site sees the other's", { timeout: 90_000 }, async (t) => {
+  const one = await shop(t);
+  const other = await shop(t, { host: "other.localhost" });
+  const node = await Node.start(t, { args: [...one.site, ...other.site, ...behindTls], host: "presence.localhost" });
+  const front = await tlsProxy(t, node);
+  const context = await visitor(await browser(t), { ignoreHTTPSErrors: true });
+  const page = await open(context, one.put("/lamp", embedding({ url: front })));
+  await untilShown(page, people(1));
+  assert.equal(await page.locator("live-presence").getAttribute("data-identity"), "storage", "nobody knows yet whether it is kept");
+  await page.evaluate(() => localStorage.clear());
+  await page.reload();
+  await untilShown(page, people(1));
+  assert.equal(await page.locator("live-presence").getAttribute("data-identity"), "cookie");
+  const [cookie] = (await context.cookies(front)).filter(({ name }) => name === "__Host-presence-embed");
+  assert.deepEqual({ secure: cookie.secure, httpOnly: cookie.httpOnly, sameSite: cookie.sameSite }, { secure: true, httpOnly: true, sameSite: "None" });
+  assert.match(cookie.partitionKey ?? "", /shop\.localhost/);
+  const elsewhere = await open(context, other.put("/lamp", embedding({ url: front })));
+  await untilShown(elsewhere, people(1));
+  assert.equal(await elsewhere.locator("live-presence").getAttribute("data-identity"), "storage", "a stranger on the other site");
+});
+
+/** A way to a node on which no socket is opened: requests pass, upgrades end. */
+async function withoutSockets(t, node) {
+  const port = await freePort();
+  const host = `presence.localhost:${port}`;
+  const server = http.createServer((request, answer) => {
+    const back = http.request({ port: node.port, path: request.url, method: request.method, headers: { ...request.headers, host } }, (got) => {
+      answer.writeHead(got.statusCode, got.headers);
+      got.pipe(answer);
+    });
+    back.on("error", () => answer.destroy());
+    answer.on("close", () => back.destroy());
+    request.pipe(back);
+  });
+  server.on("upgrade", (_request, socket) => socket.destroy());
+  await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://${host}` };
+}
+
+test("where sockets fail an event stream counts the page, unproven, and nobody leaves between two of them", { timeout: 150_000 }, async (t) => {
+  const { site, node, room } = await siteAndNode(t);
+  const front = await withoutSockets(t, node);
+  const chromium = await browser(t);
+  const page = await open(await visitor(chromium), site.put("/lamp", embedding(front)));
+  await untilShown(page, people(1));
+  await untilEqual("it is unproven", () => node.room(room).then(({ users, unproven }) => [users, unproven]), [1, 1]);
+  await open(await visitor(chromium), site.put("/lamp", embedding(node)));
+  await untilShown(page, people(2));
+  await page.evaluate(() => document.body.append(document.createElement("live-presence")));
+  await untilShown(page, [people(2), people(2)]);
+  const counts = watchCounts(t, node, room);
+  const streams = [];
+  page.on("request", (request) => request.url().includes("/presence/events") && streams.push(Date.now()));
+  await until("a second stream was opened", () => streams.length > 0, { within: 75_000 });
+  await always("nobody is seen to leave", () => counts.values().every(({ users }) => users === 2), 4_000);
+  assert.deepEqual(await shown(page), [people(2), people(2)]);
+  await page.close();
+  await untilEqual("who closes the page leaves", () => node.counts(room).then(({ users }) => users), 1, { within: 8_000 });
+});
+
+test("a site that nobody configured is shown nothing and counted nowhere", { timeout: 90_000 }, async (t) => {
+  const { node } = await siteAndNode(t);
+  const stranger = await shop(t, { host: "stranger.localhost" });
+  const context = await visitor(await browser(t));
+  const tried = context.waitForEvent("request", (request) => request.url().includes("/presence/events"));
+  const page = await open(context, stranger.put("/lamp", embedding(node)));
+  await tried;
+  await page.waitForSelector("live-presence[data-stale]", { state: "attached" });
+  assert.deepEqual(await shown(page), [""]);
+  assert.equal((await node.counts(`${stranger.host}/lamp`)).users, 0);
+});
