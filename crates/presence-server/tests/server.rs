@@ -14,4 +14,5 @@ mod members;
 mod mesh;
 mod pages;
 mod signing;
+mod streams;
 mod transcripts;

@@ -1,0 +1,204 @@
+//! Visitors without a socket: event streams, frames, and the image that counts nobody.
+
+use serde_json::{Value, json};
+
+use crate::common::embed::{Embed, SHOP, users};
+use crate::common::{SOON, TestServer, within};
+
+const SITE: &str = "--site https://shop.example";
+
+/// An answer that stays open, read piece by piece.
+struct Open {
+    response: reqwest::Response,
+    read: String,
+}
+
+impl Open {
+    async fn get(server: &TestServer, path: &str, headers: &[(&str, &str)]) -> Self {
+        let mut request = reqwest::Client::new().get(server.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = tokio::time::timeout(SOON, request.send()).await.expect("the node answers").unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        Self { response, read: String::new() }
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.response.headers().get(name).unwrap_or_else(|| panic!("no {name}")).to_str().unwrap()
+    }
+
+    /// Reads on until there is something of which that can be made.
+    async fn wanted<T>(&mut self, of: impl Fn(&str) -> Option<T>) -> T {
+        let reading = async {
+            loop {
+                if let Some(wanted) = of(&self.read) {
+                    return wanted;
+                }
+                let piece = self.response.chunk().await.unwrap().unwrap_or_else(|| panic!("it ended: {}", self.read));
+                self.read.push_str(std::str::from_utf8(&piece).unwrap());
+            }
+        };
+        tokio::time::timeout(SOON, reading).await.expect("what is wanted comes")
+    }
+
+    /// The first message so far that is right.
+    async fn message(&mut self, right: impl Fn(&Value) -> bool) -> Value {
+        self.wanted(|read| {
+            let data = read.lines().filter_map(|line| line.strip_prefix("data: "));
+            data.filter_map(|data| serde_json::from_str::<Value>(data).ok()).find(|message| right(message))
+        })
+        .await
+    }
+
+    async fn rest(mut self) -> String {
+        let reading = async {
+            while let Some(piece) = self.response.chunk().await.unwrap() {
+                self.read.push_str(std::str::from_utf8(&piece).unwrap());
+            }
+        };
+        tokio::time::timeout(SOON, reading).await.expect("it ends");
+        self.read
+    }
+}
+
+fn counts(room: &str, users: u64) -> impl Fn(&Value) -> bool {
+    move |message| message["type"] == "counts" && message["room"] == room && message["users"] == users
+}
+
+#[tokio::test]
+async fn a_stream_counts_its_visitor_unproven_and_says_what_a_socket_says() {
+    let server = TestServer::start(SITE).await;
+    let path = "/presence/events?room=lamp&room=/chair/&visible=false";
+    let mut stream = Open::get(&server, path, &[("origin", SHOP)]).await;
+    assert_eq!(stream.header("content-type"), "text/event-stream");
+    assert_eq!(stream.header("access-control-allow-origin"), SHOP);
+    assert_eq!(stream.header("access-control-allow-credentials"), "true");
+    let cookie = stream.header("set-cookie").split(';').next().unwrap().to_owned();
+    let welcome = stream.message(|message| message["type"] == "welcome").await;
+    assert_eq!(welcome["identity"], "new");
+    let one = stream.message(counts("lamp", 1)).await;
+    assert_eq!((&one["looking"], &one["unproven"], &one["tabs"]), (&json!(0), &json!(1), &json!(1)));
+    stream.message(counts("/chair/", 1)).await;
+
+    // The same visitor, by the cookie and by the id: one user.
+    let id = welcome["id"].as_str().unwrap();
+    let mut again = Open::get(&server, "/presence/events?room=lamp", &[("origin", SHOP), ("cookie", &cookie)]).await;
+    assert_eq!(again.message(|message| message["type"] == "welcome").await["identity"], "cookie");
+    let given = format!("/presence/events?room=lamp&id={id}");
+    let mut third = Open::get(&server, &given, &[("origin", SHOP)]).await;
+    assert_eq!(third.message(|message| message["type"] == "welcome").await["identity"], "given");
+    third.message(|message| message["tabs"] == 3 && message["users"] == 1).await;
+
+    let mut page = Embed::joined(&server, SHOP, "lamp").await;
+    page.users("lamp", 2).await;
+    stream.message(counts("lamp", 2)).await;
+    drop((stream, again, third));
+    page.users("lamp", 1).await;
+    within(async || (users(&server, "shop.example/chair").await == 0).then_some(())).await;
+}
+
+#[tokio::test]
+async fn who_may_not_have_a_stream_is_told_why_and_counted_nowhere() {
+    let server = TestServer::start(SITE).await;
+    for (path, origin, status) in [
+        ("/presence/events?room=lamp", "https://evil.example", 403),
+        ("/presence/events?room=lamp", "null", 403),
+        ("/presence/events", SHOP, 400),
+        ("/presence/events?token=x", SHOP, 400),
+        ("/presence/events?room=lamp&more=x", SHOP, 400),
+    ] {
+        let answer = server.get_with(path, &[("origin", origin)]).await;
+        assert_eq!(answer.status(), status, "{path} {origin}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    }
+    assert_eq!(server.get("/presence/events?room=lamp").await.status(), 403, "without an origin");
+    let mut stream = Open::get(&server, "/presence/events?room=private/x&room=y", &[("origin", SHOP)]).await;
+    let error = stream.message(|message| message["type"] == "error").await;
+    assert_eq!((&error["room"], &error["status"]), (&json!("private/x"), &json!(403)));
+    stream.message(counts("y", 1)).await;
+    assert_eq!(users(&server, "shop.example/lamp").await + users(&server, "shop.example/private/x").await, 0);
+}
+
+#[tokio::test]
+async fn streams_and_frames_take_seats_and_give_them_back() {
+    let server = TestServer::start(&format!("{SITE} --sockets-per-address 1")).await;
+    let stream = Open::get(&server, "/presence/events?room=lamp", &[("origin", SHOP)]).await;
+    let frame = [("referer", "https://shop.example/")];
+    let full = server.get_with("/embed?room=lamp", &frame).await;
+    assert_eq!(full.status(), 429);
+    assert_eq!(full.headers()["refresh"], "15", "a frame has no script that could try again");
+    drop(stream);
+    let answer = within(async || {
+        let request =
+            reqwest::Client::new().get(server.url("/embed?room=lamp")).header("referer", "https://shop.example/");
+        Some(request.send().await.unwrap()).filter(|answer| answer.status() == 200)
+    });
+    drop(answer.await);
+}
+
+#[tokio::test]
+async fn a_frame_shows_its_newest_number_to_its_own_site() {
+    let server = TestServer::start(SITE).await;
+    let headers = [("referer", "https://shop.example/lamps?x"), ("accept-language", "de-AT,en;q=0.5")];
+    let mut frame = Open::get(&server, "/embed?room=lamp&theme=dark", &headers).await;
+    assert_eq!(frame.header("content-type"), "text/html; charset=utf-8");
+    assert!(frame.header("content-security-policy").ends_with("frame-ancestors https://shop.example"));
+    assert!(frame.header("set-cookie").contains("presence-embed="));
+    let first = frame.wanted(|read| read.contains("</p>").then(|| read.to_owned())).await;
+    assert!(first.contains("<html lang=\"de\">") && first.contains("content=\"dark\""), "{first}");
+    assert!(first.contains("<b>1</b> Person sieht sich das gerade an</p>"), "{first}");
+    let refresh = first.split("http-equiv=\"refresh\" content=\"").nth(1).unwrap();
+    let refresh = refresh.split('"').next().unwrap().split_once(";url=").unwrap().1.replace("&amp;", "&");
+    let mut page = Embed::joined(&server, SHOP, "lamp").await;
+    assert_eq!(page.users("lamp", 2).await["unproven"], 1);
+    frame.wanted(|read| read.ends_with("<b>2</b> Personen sehen sich das gerade an</p>\n").then_some(())).await;
+    drop(frame);
+    page.users("lamp", 1).await;
+    // The refresh comes from ourselves, and means the same room.
+    let again = Open::get(&server, &refresh, &[("sec-fetch-site", "same-origin")]).await;
+    page.users("lamp", 2).await;
+    drop(again);
+    for headers in [
+        vec![],
+        vec![("referer", "https://evil.example/")],
+        vec![("sec-fetch-site", "cross-site")],
+        vec![("sec-fetch-site", "none")],
+    ] {
+        let answer = server.get_with(&refresh, &headers).await;
+        assert_eq!(answer.status(), 403, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn when_the_node_drains_open_answers_end_and_say_so() {
+    let server = TestServer::start(&format!("{SITE} --drain-over 0.2s")).await;
+    let mut stream = Open::get(&server, "/presence/events?room=lamp", &[("origin", SHOP)]).await;
+    let mut frame = Open::get(&server, "/embed?room=lamp", &[("referer", "https://shop.example/")]).await;
+    stream.message(counts("lamp", 2)).await;
+    frame.wanted(|read| read.contains("</p>").then_some(())).await;
+    let (ended, stream, frame) = tokio::join!(server.running.drain(), stream.rest(), frame.rest());
+    ended.unwrap();
+    assert!(stream.ends_with("event: again\ndata: {}\n\n"), "{stream}");
+    assert!(frame.contains("</p>"));
+}
+
+#[tokio::test]
+async fn an_image_shows_the_number_and_counts_nobody() {
+    let server = TestServer::start(SITE).await;
+    let _page = Embed::joined(&server, SHOP, "lamp").await;
+    within(async || (users(&server, "shop.example/lamp").await == 1).then_some(())).await;
+    let badge = server.get("/badge.svg?room=shop.example/lamp&lang=fr").await;
+    assert_eq!(badge.headers()["content-type"], "image/svg+xml");
+    assert_eq!(badge.headers()["cache-control"], "public, max-age=5");
+    assert_eq!(badge.headers()["cross-origin-resource-policy"], "cross-origin");
+    let text = badge.text().await.unwrap();
+    assert!(text.contains("<title>1 personne regarde cette page</title>"), "{text}");
+    assert!(text.contains("prefers-color-scheme:dark"));
+    assert_eq!(users(&server, "shop.example/lamp").await, 1);
+    assert_eq!(server.get("/badge.svg").await.status(), 400);
+    assert_eq!(server.get("/badge.svg?room=shop.example/private/x").await.status(), 403);
+    let hostile = server.get("/badge.svg?room=%3Cscript%3E&lang=%3Cb%3E&theme=%22%3E&show=%3C").await;
+    let text = hostile.text().await.unwrap();
+    assert!(!text.contains("script") && !text.contains("<b>"), "{text}");
+}
