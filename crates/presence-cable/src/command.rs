@@ -1,18 +1,24 @@
 //! Browser to server: without this a frame's text would mean nothing.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::error::CableError;
 
 /// What a browser asks for. The identifier is the decoded text, byte for byte as the browser made it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub enum Command<'a> {
     /// Listen to a channel with these parameters.
     Subscribe {
         /// The parameters as JSON text: the subscription's key.
         identifier: Cow<'a, str>,
+        /// What was missed is wanted, too (extended protocol).
+        history: Option<HistoryRequest>,
+        /// To be present there at once, as with [`Command::Join`] (extended protocol).
+        presence: Option<Present<'a>>,
     },
     /// Stop listening.
     Unsubscribe {
@@ -26,6 +32,75 @@ pub enum Command<'a> {
         /// JSON text.
         data: Cow<'a, str>,
     },
+    /// Something for all others who listen to the same stream.
+    Whisper {
+        /// The subscription's key.
+        identifier: Cow<'a, str>,
+        /// JSON text, as it came.
+        data: &'a str,
+    },
+    /// What was missed is wanted (extended protocol).
+    History {
+        /// The subscription's key.
+        identifier: Cow<'a, str>,
+        /// Since when.
+        history: HistoryRequest,
+    },
+    /// Be present there (extended protocol).
+    Join {
+        /// The subscription's key.
+        identifier: Cow<'a, str>,
+        /// As whom.
+        presence: Present<'a>,
+    },
+    /// Be present there no more; the subscription stays (extended protocol).
+    Leave {
+        /// The subscription's key.
+        identifier: Cow<'a, str>,
+    },
+    /// Who is present there? (extended protocol)
+    Presence {
+        /// The subscription's key.
+        identifier: Cow<'a, str>,
+    },
+    /// The page's script is alive (extended protocol).
+    Pong,
+}
+
+/// Since when messages are wanted.
+#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct HistoryRequest {
+    /// Seconds since 1970 by the browser's clock; for streams of which it knows no position.
+    pub since: Option<f64>,
+    /// The last position that the browser knows, by the name of the stream.
+    pub streams: BTreeMap<String, Position>,
+}
+
+/// A place in the order in which one store took a stream's messages.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct Position {
+    /// Which store.
+    pub epoch: String,
+    /// The message's number there.
+    pub offset: u64,
+}
+
+/// Who somebody is present as.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Present<'a> {
+    /// Chosen by the browser: several sessions with one id are one.
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+    #[serde(borrow)]
+    info: Option<&'a RawValue>,
+}
+
+impl Present<'_> {
+    /// Display data as JSON text; `null` where none was given.
+    pub fn info(&self) -> &str {
+        self.info.map_or("null", RawValue::get)
+    }
 }
 
 #[derive(Deserialize)]
@@ -33,10 +108,18 @@ struct Raw<'a> {
     #[serde(borrow)]
     command: Cow<'a, str>,
     #[serde(borrow)]
-    identifier: Cow<'a, str>,
+    identifier: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    data: Option<Cow<'a, str>>,
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    history: Option<&'a RawValue>,
+    #[serde(borrow)]
+    presence: Option<&'a RawValue>,
 }
+
+/// Text that is borrowed where nothing in it is escaped.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Command<'a> {
     /// The command in the text of one frame.
@@ -44,14 +127,37 @@ impl<'a> Command<'a> {
     /// # Errors
     /// Where the text is no command that we know. The connection stays: the stock server only logs this, too.
     pub fn parse(text: &'a str) -> Result<Self, CableError> {
-        let Raw { command, identifier, data } = serde_json::from_str(text).map_err(CableError::NotACommand)?;
+        let Raw { command, identifier, data, history, presence } = read(text)?;
+        if command == "pong" {
+            return Ok(Self::Pong);
+        }
+        let identifier = identifier.ok_or(CableError::NoIdentifier)?;
+        let part = |raw: Option<&'a RawValue>| raw.map(RawValue::get);
         match &*command {
-            "subscribe" => Ok(Self::Subscribe { identifier }),
+            "subscribe" => Ok(Self::Subscribe {
+                identifier,
+                history: part(history).map(read).transpose()?,
+                presence: part(presence).map(read).transpose()?,
+            }),
             "unsubscribe" => Ok(Self::Unsubscribe { identifier }),
-            "message" => Ok(Self::Message { identifier, data: data.ok_or(CableError::NoData)? }),
+            "message" => {
+                let Text(data) = read(part(data).ok_or(CableError::NoData)?)?;
+                Ok(Self::Message { identifier, data })
+            }
+            "whisper" => Ok(Self::Whisper { identifier, data: part(data).ok_or(CableError::NoData)? }),
+            "history" => {
+                Ok(Self::History { identifier, history: part(history).map(read).transpose()?.unwrap_or_default() })
+            }
+            "join" => Ok(Self::Join { identifier, presence: read(part(presence).ok_or(CableError::NoData)?)? }),
+            "leave" => Ok(Self::Leave { identifier }),
+            "presence" => Ok(Self::Presence { identifier }),
             _ => Err(CableError::UnknownCommand),
         }
     }
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, CableError> {
+    serde_json::from_str(text).map_err(CableError::NotACommand)
 }
 
 #[cfg(test)]
@@ -61,7 +167,7 @@ mod tests {
     #[test]
     fn an_identifier_is_decoded_and_not_touched() {
         let text = r#"{"command":"subscribe","identifier":"{ \"b\":1,\"channel\":\"Caf\u00e9\",  \"a\":2}"}"#;
-        let Command::Subscribe { identifier } = Command::parse(text).unwrap() else { panic!("a subscribe") };
+        let Command::Subscribe { identifier, .. } = Command::parse(text).unwrap() else { panic!("a subscribe") };
         assert_eq!(identifier, "{ \"b\":1,\"channel\":\"Café\",  \"a\":2}");
     }
 
@@ -75,11 +181,43 @@ mod tests {
             r#"{"command":"bogus"}"#,
             r#"{"command":"bogus","identifier":"{}"}"#,
             r#"{"command":"message","identifier":"{}"}"#,
+            r#"{"command":"message","identifier":"{}","data":{}}"#,
+            r#"{"command":"subscribe"}"#,
+            r#"{"command":"whisper","identifier":"{}"}"#,
+            r#"{"command":"join","identifier":"{}"}"#,
+            r#"{"command":"join","identifier":"{}","presence":{"id":7}}"#,
+            r#"{"command":"history","identifier":"{}","history":{"streams":{"a":{"epoch":"e"}}}}"#,
             r#"{"command":1,"identifier":"{}"}"#,
             r#"{"command":"subscribe","identifier":{"channel":"A"}}"#,
             r#"{"command":"subscribe","identifier":"\ud800"}"#,
         ] {
             assert!(Command::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_extended_commands_are_understood() {
+        let text = r#"{"command":"subscribe","identifier":"i","history":{"since":1795496780,"streams":{"a/b":{"epoch":"e1","offset":2}}},"presence":{"id":"u1","info":{"b":1,"a":"\u00e9"}}}"#;
+        let Command::Subscribe { history: Some(history), presence: Some(present), .. } = Command::parse(text).unwrap()
+        else {
+            panic!("a subscribe with history and presence");
+        };
+        let position = Position { epoch: "e1".to_owned(), offset: 2 };
+        assert_eq!(history.since, Some(1_795_496_780.0));
+        assert_eq!(history.streams.into_iter().collect::<Vec<_>>(), [("a/b".to_owned(), position)]);
+        assert_eq!((&*present.id, present.info()), ("u1", r#"{"b":1,"a":"\u00e9"}"#), "as it came");
+
+        let Command::Join { presence, .. } =
+            Command::parse(r#"{"command":"join","identifier":"i","presence":{"id":"u1"}}"#).unwrap()
+        else {
+            panic!("a join");
+        };
+        assert_eq!(presence.info(), "null");
+        let text = r#"{"command":"whisper","identifier":"i","data": {"typing" : true} }"#;
+        assert!(matches!(Command::parse(text), Ok(Command::Whisper { data: r#"{"typing" : true}"#, .. })));
+        assert!(matches!(Command::parse(r#"{"command":"pong"}"#), Ok(Command::Pong)));
+        for command in ["leave", "presence", "history", "unsubscribe"] {
+            assert!(Command::parse(&format!(r#"{{"command":"{command}","identifier":"i"}}"#)).is_ok(), "{command}");
         }
     }
 }

@@ -3,14 +3,18 @@
 /// What is wrong with a frame, a subscription's parameters or a click.
 #[derive(Debug, thiserror::Error)]
 pub enum CableError {
-    /// The frame is not a JSON object with a `command` and an `identifier`, both strings.
+    /// The frame is not a JSON object with a `command` and an `identifier`, both strings, or its parts are not what the
+    /// command needs.
     #[error("not an Action Cable command: {0}")]
     NotACommand(#[source] serde_json::Error),
-    /// The command is none of `subscribe`, `unsubscribe` and `message`.
+    /// The command is none that we know.
     #[error("unknown command")]
     UnknownCommand,
-    /// A `message` without `data`.
-    #[error("a message without data")]
+    /// A command without an `identifier`.
+    #[error("a command without an identifier")]
+    NoIdentifier,
+    /// A command without what it is about.
+    #[error("a command without data")]
     NoData,
     /// The identifier is not JSON with a `channel`, or a parameter that must be text is none.
     #[error("not a channel's parameters: {0}")]

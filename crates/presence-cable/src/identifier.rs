@@ -41,6 +41,16 @@ impl Identifier {
         format!("{},\"type\":\"reject_subscription\"}}", self.0)
     }
 
+    /// The frame that says that what was missed has been sent.
+    pub fn confirm_history(&self) -> String {
+        format!("{},\"type\":\"confirm_history\"}}", self.0)
+    }
+
+    /// The frame that says that what was missed is no longer known: the page is to be built anew.
+    pub fn reject_history(&self) -> String {
+        format!("{},\"type\":\"reject_history\"}}", self.0)
+    }
+
     /// Both are one allocation: told apart without reading.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -84,6 +94,21 @@ pub enum Channel {
         /// The signed name of the room's stream.
         room: String,
     },
+    /// `$pubsub` with `stream_name`: a stream that anybody may listen to, or one that a token opens.
+    Public {
+        /// The stream's name.
+        name: String,
+    },
+    /// `$pubsub` with `signed_stream_name`.
+    Signed {
+        /// The stream's signed name.
+        name: String,
+    },
+    /// `Turbo::StreamsChannel`, as `<turbo-cable-stream-source>` subscribes: messages are HTML that the page performs.
+    Turbo {
+        /// The stream's signed name.
+        name: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -94,6 +119,10 @@ struct Parameters<'a> {
     identifier: Option<Cow<'a, str>>,
     #[serde(borrow)]
     room: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    stream_name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    signed_stream_name: Option<Cow<'a, str>>,
 }
 
 impl Channel {
@@ -105,9 +134,13 @@ impl Channel {
         let parameters: Parameters<'_> = serde_json::from_str(decoded).map_err(CableError::BadParameters)?;
         let need =
             |value: Option<Cow<'_, str>>, name| value.map(Cow::into_owned).ok_or(CableError::MissingParameter(name));
+        let signed = parameters.signed_stream_name;
         match &*parameters.channel {
             "CableReady::Stream" => Ok(Self::Stream { name: need(parameters.identifier, "identifier")? }),
             "StimulusReflex::Channel" => Ok(Self::Reflex { room: need(parameters.room, "room")? }),
+            "$pubsub" if signed.is_some() => Ok(Self::Signed { name: need(signed, "signed_stream_name")? }),
+            "$pubsub" => Ok(Self::Public { name: need(parameters.stream_name, "stream_name")? }),
+            "Turbo::StreamsChannel" => Ok(Self::Turbo { name: need(signed, "signed_stream_name")? }),
             _ => Err(CableError::UnknownChannel),
         }
     }
@@ -139,10 +172,23 @@ mod tests {
         assert_eq!(stream, Channel::Stream { name: "x--y".to_owned() });
         let reflex = Channel::parse(r#"{"room":"x--y","channel":"StimulusReflex::Channel"}"#).unwrap();
         assert_eq!(reflex, Channel::Reflex { room: "x--y".to_owned() });
+        for (key, channel) in [
+            (r#"{"channel":"$pubsub","stream_name":"bench"}"#, Channel::Public { name: "bench".to_owned() }),
+            (r#"{"channel":"$pubsub","signed_stream_name":"x--y"}"#, Channel::Signed { name: "x--y".to_owned() }),
+            (
+                r#"{"channel":"Turbo::StreamsChannel","signed_stream_name":"x--y","room_id":"7"}"#,
+                Channel::Turbo { name: "x--y".to_owned() },
+            ),
+        ] {
+            assert_eq!(Channel::parse(key).unwrap(), channel);
+        }
         for refused in [
             r#"{"channel":"CableReady::Stream"}"#,
             r#"{"channel":"StimulusReflex::Channel"}"#,
             r#"{"channel":"StimulusReflex::Channel","room":7}"#,
+            r#"{"channel":"$pubsub"}"#,
+            r#"{"channel":"$pubsub","stream_name":["bench"]}"#,
+            r#"{"channel":"Turbo::StreamsChannel","stream_name":"bench"}"#,
             r#"{"channel":"NoSuchChannel"}"#,
             r#"{"channel":null}"#,
             "{}",

@@ -3,7 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 
-use presence_cable::{Answer, CABLE_READY_VERSION, Command, Identifier, answer, reflex_call};
+use presence_cable::{
+    Answer, CABLE_READY_VERSION, Command, Identifier, Record, answer, arrived, left, positioned, present, published,
+    reflex_call,
+};
 use serde_json::Value;
 
 /// What the stock server echoes and we don't: attributes, forms and settings are nobody's business.
@@ -59,18 +62,57 @@ fn every_recorded_command_is_understood() {
     }
 }
 
+/// Our words for a presence event.
+fn presence(event: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let record = |of: &Value| (text(&of["id"]), of["info"].to_string());
+    match event["type"].as_str().unwrap() {
+        "join" => {
+            let (id, info) = record(event);
+            arrived(Record { id: &id, info: &info })
+        }
+        "leave" => left(&text(&event["id"])),
+        "info" => {
+            let records: Vec<_> = event["records"].as_array().unwrap().iter().map(record).collect();
+            let records: Vec<_> = records.iter().map(|(id, info)| Record { id, info }).collect();
+            present(event["total"].as_u64().unwrap(), &records)
+        }
+        other => panic!("{other}"),
+    }
+}
+
 #[test]
 fn every_control_frame_is_as_recorded() {
     for (file, event) in recorded().into_iter().filter(|(_, event)| event["dir"] == "s2c") {
         let frame = event["frame"].clone();
         let identifier = Identifier::new(frame["identifier"].as_str().unwrap_or_default());
         let ours = match frame["type"].as_str() {
-            Some("welcome") => presence_cable::WELCOME.to_owned(),
+            Some("welcome") if frame["restored"] == true => {
+                let ids: Vec<&str> =
+                    frame["restored_ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+                presence_cable::restored(frame["sid"].as_str().unwrap(), &ids)
+            }
+            Some("welcome") => {
+                frame["sid"].as_str().map_or_else(|| presence_cable::WELCOME.to_owned(), presence_cable::welcome)
+            }
+            Some("confirm_history") => identifier.confirm_history(),
+            Some("presence") => format!("{}{}", identifier.opening(), presence(&frame["message"])),
             Some("ping") => presence_cable::ping(frame["message"].as_u64().unwrap()),
             Some("confirm_subscription") => identifier.confirm(),
             Some("reject_subscription") => identifier.reject(),
             Some("disconnect") => {
                 presence_cable::disconnect(frame["reason"].as_str().unwrap(), frame["reconnect"].as_bool().unwrap())
+            }
+            None if frame["message"]["cableReady"].is_null() && !frame["message"].is_null() => {
+                let (json, offset) = (frame["message"].to_string(), frame["offset"].as_u64());
+                let body = offset.map_or_else(
+                    || published(&json),
+                    |offset| {
+                        let text = |name: &str| frame[name].as_str().unwrap();
+                        positioned(&json, text("stream_id"), text("epoch"), offset)
+                    },
+                );
+                format!("{}{body}", identifier.opening())
             }
             _ => {
                 let version = &frame["message"]["version"];
