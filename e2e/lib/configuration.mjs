@@ -53,6 +53,14 @@ ${help("sign")}
 \`\`\`text
 ${help("key")}
 \`\`\`
+
+## Names of streams
+
+What they are for, and how a site signs them itself: [stock clients](clients.md).
+
+\`\`\`text
+${help("sign-stream")}
+\`\`\`
 `;
 }
 

@@ -42,7 +42,8 @@ impl Away {
             ) => connection != gone,
             (
                 Input::Joined { connection, subscription, .. } | Input::Listened { connection, subscription, .. },
-                Input::Unsubscribed { connection: gone, subscription: ended },
+                Input::Unsubscribed { connection: gone, subscription: ended }
+                | Input::Resigned { connection: gone, subscription: ended },
             ) => (connection, subscription) != (gone, ended),
             _ => true,
         });

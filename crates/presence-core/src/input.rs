@@ -28,6 +28,8 @@ pub enum Ended {
     Lost,
     /// A pong was missing, or the browser took nothing.
     Unanswered,
+    /// By its own word: nobody is waited for.
+    Resigned,
 }
 
 /// Something that happened.
@@ -78,6 +80,13 @@ pub enum Input {
     },
     /// One subscription (to a room or to a user's stream) ended, the socket goes on.
     Unsubscribed {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Which of its subscriptions.
+        subscription: SubscriptionId,
+    },
+    /// A member of a room said that it is there no more: nothing lingers.
+    Resigned {
         /// Which socket.
         connection: ConnectionId,
         /// Which of its subscriptions.

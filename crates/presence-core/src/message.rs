@@ -25,6 +25,8 @@ pub struct Message {
     pub body: Vec<u8>,
     /// Whether it is for the stream's history, too.
     pub kept: bool,
+    /// A browser said it, no server: a page must not perform it.
+    pub whispered: bool,
     /// The connection of this node that it is not for: the one that sent it.
     pub from: Option<ConnectionId>,
 }
@@ -65,6 +67,7 @@ impl Node {
             stream: message.stream.as_str().to_owned(),
             body: message.body.clone(),
             kept: message.kept,
+            whispered: message.whispered,
         };
         self.outputs.push(Output::Deliver { message: Arc::new(message) });
         self.say(&Said::Published(said));
@@ -78,7 +81,8 @@ impl Node {
         let fresh = peer.messages.take(said.number);
         self.hear(hash, path, now);
         if let Some(stream) = StreamName::new(&said.stream).filter(|_| fresh) {
-            let message = Message { stream, body: said.body, kept: said.kept, from: None };
+            let Published { body, kept, whispered, .. } = said;
+            let message = Message { stream, body, kept, whispered, from: None };
             self.outputs.push(Output::Deliver { message: Arc::new(message) });
         }
     }

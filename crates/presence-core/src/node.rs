@@ -12,7 +12,7 @@ use crate::facts::{self, EntryId, Fact, FactKey, Facts};
 use crate::fragment::Fragment;
 use crate::heartbeat::Beating;
 use crate::id::{ConnectionId, Digest, LinkId, NodeHash, NodeName, Region, Room, SubscriptionId, UserId};
-use crate::input::{Input, Now, Output};
+use crate::input::{Ended, Input, Now, Output};
 use crate::leaving::Going;
 use crate::links::{Address, Link, Question};
 use crate::median::Clocks;
@@ -306,7 +306,10 @@ impl Node {
                 }
             }
             Input::Unsubscribed { connection, subscription } => {
-                self.own.unsubscribed(connection, subscription, &mut self.presence, now.mono_ms);
+                self.own.unsubscribed(connection, subscription, Ended::Closed, &mut self.presence, now.mono_ms);
+            }
+            Input::Resigned { connection, subscription } => {
+                self.own.unsubscribed(connection, subscription, Ended::Resigned, &mut self.presence, now.mono_ms);
             }
             Input::Disconnected { connection, ended } => {
                 self.own.disconnected(connection, ended, &mut self.presence, now.mono_ms);

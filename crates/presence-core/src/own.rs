@@ -266,6 +266,7 @@ impl Own {
         &mut self,
         connection: ConnectionId,
         subscription: SubscriptionId,
+        ended: Ended,
         presence: &mut Presence,
         now_ms: u64,
     ) {
@@ -279,7 +280,7 @@ impl Own {
         subscriptions.remove(&subscription);
         match traits(subscriptions, &key) {
             Some(after) => self.changed_traits(key, before, after, presence, now_ms),
-            None => self.left(key, before, Ended::Closed, presence, now_ms),
+            None => self.left(key, before, ended, presence, now_ms),
         }
     }
 
@@ -319,6 +320,10 @@ impl Own {
             Ended::Closed if served => LINGER_SERVED_MS,
             Ended::Closed | Ended::Unanswered => LINGER_CLOSED_MS,
             Ended::Lost => LINGER_LOST_MS,
+            Ended::Resigned => {
+                row.count(was, -1);
+                return self.write(key, presence, now_ms);
+            }
         };
         let short = ended == Ended::Closed && !served;
         let linger = Linger {

@@ -169,6 +169,8 @@ pub(crate) struct Published {
     pub(crate) body: Vec<u8>,
     #[n(3)]
     pub(crate) kept: bool,
+    #[n(4)]
+    pub(crate) whispered: bool,
 }
 
 /// A user is to leave a room.

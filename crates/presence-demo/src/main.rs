@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use presence_demo::Demo;
-use presence_server::{Config, Server, SignRoom, SiteKey, log, one_line};
+use presence_server::{Config, Server, SignRoom, SignStream, SiteKey, log, one_line};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,6 +28,7 @@ enum Other {
     World(world::World),
     Sign(SignRoom),
     Key(SiteKey),
+    SignStream(SignStream),
 }
 
 #[tokio::main]
@@ -40,6 +41,7 @@ async fn main() -> ExitCode {
     let ended = match command.other {
         Some(Other::World(world)) => world.run().await,
         Some(Other::Sign(room)) => room.token().map(|token| println!("{token}")),
+        Some(Other::SignStream(stream)) => stream.text().map(|text| println!("{text}")),
         Some(Other::Key(site)) => site.key().map(|(key, said)| {
             said.into_iter().for_each(|said| eprintln!("global-presence: {said}"));
             println!("{key}");

@@ -19,6 +19,7 @@ use self::parse::{
 };
 pub use self::values::{Location, Origin};
 use crate::sites::SitePattern;
+use crate::streams::StreamPattern;
 use crate::webhooks::WebhookOptions;
 
 /// How one node runs. `--help` is the reference; every option has an environment variable. A program with a command line
@@ -122,6 +123,10 @@ pub struct Config {
     /// for its sub-domains, or * for everybody; repeatable
     #[arg(long, env = "GP_SITE", value_name = "ORIGIN", value_delimiter = ',', value_parser = SitePattern::from_str)]
     pub site: Vec<SitePattern>,
+
+    /// A stream that every page may listen to, such as bench, or how names of such streams begin: chat/*; repeatable
+    #[arg(long, env = "GP_PUBLIC_STREAMS", value_name = "PATTERN", value_delimiter = ',', value_parser = StreamPattern::from_str)]
+    pub public_streams: Vec<StreamPattern>,
 
     /// What is logged: error, warn, info, debug, or by part: info,presence_server=debug
     #[arg(long, env = "GP_LOG", value_name = "FILTER", default_value = "info")]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use presence_core::{Input, Node, Notice, Now, Output};
 use tokio::sync::mpsc;
 
+use crate::arrivals::{Arrivals, Event};
 use crate::hub::Hub;
 use crate::mesh::Mesh;
 use crate::queries;
@@ -85,6 +86,7 @@ fn millis(duration: Duration) -> u64 {
 pub(crate) struct Outlets {
     pub(crate) hub: Arc<Hub>,
     pub(crate) views: Arc<Views>,
+    pub(crate) arrivals: Arrivals,
     pub(crate) queries: Arc<queries::Waiting>,
     pub(crate) store: Option<Store>,
     pub(crate) mesh: Option<Mesh>,
@@ -166,9 +168,9 @@ impl Outlets {
             | Output::Answer { .. }
             | Output::Counts(_)
             | Output::Deliver { .. }
-            | Output::Dismiss { .. }
-            | Output::Arrived { .. }
-            | Output::Left { .. } => self.hub.carry_out(output),
+            | Output::Dismiss { .. } => self.hub.carry_out(output),
+            Output::Arrived { room, user, info } => self.arrivals.tell(Event::Arrived, &room, &user, &info),
+            Output::Left { room, user, info } => self.arrivals.tell(Event::Left, &room, &user, &info),
             Output::Found { query, found } => self.queries.answer(query, found),
             Output::View(view) => {
                 // Readable first: who begins to listen between the two reads the new one.

@@ -5,6 +5,8 @@ mod audiences;
 mod connection;
 mod counts;
 mod fragments;
+mod messages;
+mod named;
 mod outbox;
 mod pulse;
 mod stays;
@@ -17,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use presence_cable::{Answer, EMBED_PING, Identifier, answer, morphs};
-use presence_core::{ConnectionId, Fragment, Input, Output, Room, Stream, SubscriptionId};
+use presence_core::{ConnectionId, Fragment, Input, Output, Room, Stream, StreamName, SubscriptionId};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -26,10 +28,13 @@ use self::audiences::Audiences;
 pub(crate) use self::connection::{Connection, Speaks};
 use self::counts::Counts;
 use self::fragments::Fragments;
+use self::messages::Messages;
+pub(crate) use self::named::Ear;
 pub(crate) use self::outbox::Frame;
 use self::pulse::{Clock, Moment, round};
 pub(crate) use self::stays::{Dismissed, Stays};
 use crate::config::Limits;
+use crate::history::History;
 use crate::socket::CloseReason;
 
 /// Connections and audiences are spread over this many locks, each held for a look-up only.
@@ -44,6 +49,9 @@ pub(crate) struct Hub {
     streams: Audiences<Stream, Fragments>,
     counts: Audiences<Room, Counts>,
     pub(crate) stays: Stays,
+    /// By what their listeners can make of a message.
+    named: Audiences<(StreamName, Ear), Messages>,
+    pub(crate) history: History,
     count: AtomicUsize,
     clock: Clock,
     /// The body that was shown last: all who join at one moment are shown the same.
@@ -55,14 +63,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hub {
-    /// A hub without sockets. Its pulse beats until the hub is dropped; needs a runtime.
-    pub(crate) fn start(limits: Limits) -> Arc<Self> {
+    /// A hub without sockets. The epoch names the order in which messages arrive here. Its pulse beats until the hub is dropped; needs a runtime.
+    pub(crate) fn start(limits: Limits, epoch: u64) -> Arc<Self> {
         let hub = Arc::new(Self {
             limits,
             connections: Default::default(),
             streams: Audiences::default(),
             counts: Audiences::default(),
             stays: Stays::default(),
+            named: Audiences::default(),
+            history: History::new(epoch),
             count: AtomicUsize::new(0),
             clock: Clock::default(),
             shown: Mutex::default(),
@@ -71,7 +81,8 @@ impl Hub {
         hub
     }
 
-    /// Carries out [`Output::Broadcast`], [`Output::Show`], [`Output::Answer`] and [`Output::Dismiss`]; others are not the
+    /// Carries out [`Output::Broadcast`], [`Output::Show`], [`Output::Answer`], [`Output::Deliver`] and
+    /// [`Output::Dismiss`]; others are not the
     /// hub's. Never waits.
     pub(crate) fn carry_out(&self, output: Output) {
         match output {
@@ -95,6 +106,7 @@ impl Hub {
                 Some(socket) => socket.dismiss(subscription, self.now_ms()),
                 None => self.stays.dismiss(connection, subscription),
             },
+            Output::Deliver { message } => self.deliver(&message),
             _ => {}
         }
     }

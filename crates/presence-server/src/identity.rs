@@ -193,6 +193,28 @@ impl Names {
     }
 }
 
+/// Makes users of the ids by which stock clients join; nobody can take the place of a user of another kind.
+pub(crate) struct Members {
+    key: [u8; 32],
+}
+
+impl Members {
+    pub(crate) fn new(keys: &Keys) -> Self {
+        Self { key: keys.signing }
+    }
+
+    /// Of an id that the site vouches for.
+    pub(crate) fn named(&self, id: &str) -> UserId {
+        UserId(signed(&self.key, format!("anycable\0{id}").as_bytes()))
+    }
+
+    /// Of an id that anybody may have chosen: it is one only together with who chose it.
+    pub(crate) fn of_guest(&self, guest: &UserId, id: &str) -> UserId {
+        let parts = [b"anycable guest\0", &guest.0[..], id.as_bytes()];
+        UserId(signed(&self.key, &parts.concat()))
+    }
+}
+
 fn mark(guest: Option<&Guest>) -> String {
     guest.map(|guest| format!("guest:{}:", hex(&guest.0))).unwrap_or_default()
 }
@@ -305,5 +327,16 @@ mod tests {
         assert_eq!(signed, signed_user(&keys(1), "demo", "ada"));
         let others = [("demo", "bob", 1), ("shop", "ada", 1), ("demo", "ada", 2)];
         assert!(others.into_iter().all(|(site, id, key)| signed_user(&keys(key), site, id) != signed));
+    }
+
+    #[test]
+    fn an_id_is_one_member_and_a_guests_only_its_own() {
+        let members = Members::new(&keys(1));
+        let (ann, bob) = (UserId([1; 32]), UserId([2; 32]));
+        assert_eq!(members.named("u1"), members.named("u1"));
+        assert_eq!(members.of_guest(&ann, "u1"), members.of_guest(&ann, "u1"));
+        let different = [members.named("u1"), members.of_guest(&ann, "u1"), members.of_guest(&bob, "u1")];
+        assert!(different[0] != different[1] && different[1] != different[2] && different[0] != different[2]);
+        assert_ne!(Members::new(&keys(2)).named("u1"), members.named("u1"));
     }
 }

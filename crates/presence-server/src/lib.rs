@@ -63,6 +63,7 @@
 //! | `store` | a restart would forget |
 
 mod api;
+mod arrivals;
 mod asset;
 #[doc(hidden)]
 pub mod certificate;
@@ -70,6 +71,7 @@ mod client;
 mod command_line;
 mod config;
 mod driver;
+mod history;
 mod hub;
 mod identity;
 #[doc(hidden)]
@@ -81,6 +83,7 @@ mod secret;
 mod sites;
 mod socket;
 mod store;
+mod streams;
 mod telemetry;
 mod views;
 mod web;
@@ -100,6 +103,7 @@ pub use presence_core::{
 };
 pub use running::Running;
 pub use sites::{SignRoom, SiteKey, SitePattern};
+pub use streams::{SignStream, StreamPattern};
 pub use telemetry::log;
 pub use webhooks::{Threshold, WebhookOptions, WebhookUrl};
 

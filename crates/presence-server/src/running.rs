@@ -11,17 +11,19 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::Site;
+use crate::arrivals::Arrivals;
 use crate::certificate::Authority;
 use crate::config::Config;
 use crate::driver::{Clock, Driver, Ending, Inputs, Outlets, queues, wall_ms};
 use crate::hub::Hub;
-use crate::identity::{Embeds, Names, Sessions, sha256};
+use crate::identity::{Embeds, Members, Names, Sessions, sha256};
 use crate::mesh::{Mesh, MeshConfig};
 use crate::queries::Queries;
 use crate::secret::{Purpose, Secret, random};
 use crate::sites::Sites;
-use crate::socket::EmbedShared;
+use crate::socket::{Cable, EmbedShared, Resumes};
 use crate::store::{Kept, Store};
+use crate::streams::Streams;
 use crate::views::Views;
 use crate::web::listen::{self, Listening, bind};
 use crate::web::{Parts, Readiness, Web};
@@ -63,7 +65,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let listener = bind(config.listen).await?;
     let address = listener.local_addr().context("the listener has no address")?;
     let (inputs, waiting) = queues();
-    let hub = Hub::start(config.limits.clone());
+    let hub = Hub::start(config.limits.clone(), incarnation);
     let views = Arc::new(Views::new(region.clone(), place.clone(), wall_ms()));
     let mesh = open_mesh(&config, &secret, &name, &inputs).await?;
     let settings = Settings {
@@ -81,14 +83,29 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let webhooks = Webhooks::start(&config, name.clone(), incarnation, clock, &views)?;
     let node = Node::new(settings, Arc::clone(&app), &records, kept.addresses, clock.now());
     let queries = Queries::new(inputs.sockets.clone());
-    let outlets =
-        Outlets { hub: Arc::clone(&hub), views: Arc::clone(&views), queries: queries.waiting(), store, mesh, webhooks };
+    let cable = Cable {
+        names: Arc::new(Names::new(secret.keys(Purpose::Names), site.name)),
+        members: Members::new(&secret.keys(Purpose::Members)),
+        streams: Streams::new(config.public_streams.clone(), &secret),
+        queries: queries.clone(),
+        resumes: Resumes::default(),
+    };
+    let arrivals = Arrivals::new(Arc::clone(&hub), Arc::clone(&views), queries.clone());
+    let outlets = Outlets {
+        hub: Arc::clone(&hub),
+        views: Arc::clone(&views),
+        arrivals,
+        queries: queries.waiting(),
+        store,
+        mesh,
+        webhooks,
+    };
     let driver = tokio::spawn(Driver { node, clock, waiting, outlets }.run());
     let connections = u32::try_from(listen::places(config.limits.connections)).unwrap_or(u32::MAX);
     let places = Arc::new(Semaphore::new(connections as usize));
     let parts = Parts {
         sessions: Sessions::new(secret.keys(Purpose::Session), site.name),
-        names: Arc::new(Names::new(secret.keys(Purpose::Names), site.name)),
+        cable: Arc::new(cable),
         embed: embed(&config, &secret, &site, &views),
         views,
         queries,

@@ -16,10 +16,14 @@ use crate::config::Secrets;
 pub(crate) enum Purpose {
     /// Session cookies.
     Session,
-    /// Signed stream names.
+    /// Signed names of the streams that our own pages listen to.
     Names,
     /// Ids of visitors of other sites' pages.
     Embed,
+    /// Signed names of streams that others publish to.
+    Streams,
+    /// Ids of members that others choose.
+    Members,
     /// The certificate authority of the links between nodes.
     MeshAuthority,
 }
@@ -30,6 +34,8 @@ impl Purpose {
             Self::Session => b"global-presence 1 session",
             Self::Names => b"global-presence 1 names",
             Self::Embed => b"global-presence 1 embed",
+            Self::Streams => b"global-presence 1 streams",
+            Self::Members => b"global-presence 1 members",
             Self::MeshAuthority => b"global-presence 1 mesh authority",
         }
     }

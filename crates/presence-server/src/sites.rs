@@ -1,6 +1,7 @@
 //! Whose pages may embed us, what their rooms are called, and who may enter them. Without it two sites could meet in one
 //! room by accident, and anybody could be anybody.
 
+mod grant;
 mod key;
 mod limits;
 mod pattern;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use presence_core::{Room, UserId};
 
+pub(crate) use self::grant::Grant;
 use self::key::SiteKeys;
 use self::limits::Open;
 pub(crate) use self::limits::RoomSeat;

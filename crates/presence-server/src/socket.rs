@@ -1,9 +1,13 @@
 //! One WebSocket's reading half: frames in, inputs to the driver. Without it nobody could join a room or click.
 
 mod allowance;
+mod cable;
 mod embed;
 mod frames;
+mod presence_channel;
+mod pubsub;
 mod reason;
+mod resume;
 mod session;
 mod talk;
 
@@ -13,21 +17,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use presence_cable::WELCOME;
 use presence_core::{ConnectionId, Input, UserId};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tungstenite::protocol::frame::coding::Control;
 
+pub(crate) use self::cable::Cable;
 use self::embed::Embed;
 pub(crate) use self::embed::{EmbedShared, EmbedVisitor};
 use self::frames::{Fault, Frames, HEADER_BYTES_MAX, Taken};
+pub(crate) use self::presence_channel::{Known, who};
 pub(crate) use self::reason::CloseReason;
+pub(crate) use self::resume::Resumes;
 use self::session::Session;
 use self::talk::Talk;
 use crate::hub::{Connection, Frame, Hub, Speaks};
-use crate::identity::Names;
+use crate::sites::Grant;
 
 /// How much is read at once, besides a frame that is not whole yet.
 const READ_BYTES: usize = 16 * 1_024;
@@ -42,14 +48,20 @@ thread_local! {
 pub(crate) struct Visitor {
     /// The user of its cookie, if it has one.
     pub(crate) user: Option<UserId>,
+    /// It speaks the extended protocol.
+    pub(crate) extended: bool,
+    /// The session that it wants to go on with.
+    pub(crate) sid: Option<String>,
+    /// What its token opens, if it brought one.
+    pub(crate) grant: Option<Grant>,
 }
 
 /// What is going to be spoken, and what is needed for it.
 pub(crate) enum Language {
     /// Action Cable.
     Cable {
-        /// Opens the names of streams.
-        names: Arc<Names>,
+        /// What all sockets share that speak it.
+        cable: Arc<Cable>,
         /// Whose socket it is.
         visitor: Visitor,
     },
@@ -98,10 +110,7 @@ impl Language {
     fn begin(self, connection: &Arc<Connection>, hub: &Arc<Hub>) -> Talk {
         let (connection, hub) = (Arc::clone(connection), Arc::clone(hub));
         match self {
-            Self::Cable { names, visitor } => {
-                connection.send(Frame::text(WELCOME), hub.now_ms());
-                Talk::Cable(Session::new(connection, hub, names, visitor.user))
-            }
+            Self::Cable { cable, visitor } => Talk::Cable(Box::new(Session::begin(connection, hub, cable, visitor))),
             Self::Embed { visitor, shared } => Talk::Embed(Box::new(Embed::new(connection, hub, shared, visitor))),
         }
     }

@@ -41,7 +41,7 @@ use crate::driver::Inputs;
 use crate::hub::Hub;
 use crate::identity::{Names, Session, Sessions};
 use crate::queries::Queries;
-use crate::socket::EmbedShared;
+use crate::socket::{Cable, EmbedShared};
 use crate::views::Views;
 use crate::{Asset, Site, api};
 
@@ -58,6 +58,7 @@ pub(crate) struct Web {
     pub(crate) api_key: Option<String>,
     sessions: Sessions,
     names: Arc<Names>,
+    cable: Arc<Cable>,
     pub(crate) embed: EmbedShared,
     pub(crate) views: Arc<Views>,
     pub(crate) queries: Queries,
@@ -74,7 +75,7 @@ pub(crate) struct Web {
 /// What `Web` is built of, besides settings and site.
 pub(crate) struct Parts {
     pub(crate) sessions: Sessions,
-    pub(crate) names: Arc<Names>,
+    pub(crate) cable: Arc<Cable>,
     pub(crate) embed: EmbedShared,
     pub(crate) views: Arc<Views>,
     pub(crate) queries: Queries,
@@ -94,7 +95,8 @@ impl Web {
             crowd: Crowd::new(config.limits.sockets_per_address),
             api_key: config.secrets.api_key.clone(),
             sessions: parts.sessions,
-            names: parts.names,
+            names: Arc::clone(&parts.cable.names),
+            cable: parts.cable,
             embed: parts.embed,
             views: parts.views,
             queries: parts.queries,

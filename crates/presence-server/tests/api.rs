@@ -2,7 +2,7 @@
 
 mod document;
 mod events;
-mod publishing;
+pub(crate) mod publishing;
 mod reading;
 
 use serde_json::{Value, json};

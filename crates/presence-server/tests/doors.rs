@@ -7,6 +7,12 @@ async fn a_page_of_ours_opens_a_socket_with_our_protocol() {
     let server = TestServer::start("").await;
     let socket = server.socket(&[]).await.unwrap();
     assert_eq!(socket.response.headers()["sec-websocket-protocol"], "actioncable-v1-json");
+    let both = [("sec-websocket-protocol", "actioncable-v1-json, anycable-token.x, actioncable-v1-ext-json")];
+    let (status, body) = server.refused(&both).await;
+    assert!(status == 403 && body.contains("token"), "{status} {body}");
+    let both = [("sec-websocket-protocol", "actioncable-v1-json, actioncable-v1-ext-json")];
+    let socket = server.socket(&both).await.unwrap();
+    assert_eq!(socket.response.headers()["sec-websocket-protocol"], "actioncable-v1-ext-json");
 }
 
 #[tokio::test]
@@ -27,7 +33,7 @@ async fn who_speaks_no_protocol_of_ours_is_told_so_in_its_own_way() {
     let server = TestServer::start("").await;
     let socket = server.socket(&[("sec-websocket-protocol", "other, actioncable-unsupported")]).await.unwrap();
     assert_eq!(socket.response.headers()["sec-websocket-protocol"], "actioncable-unsupported");
-    for offered in ["actioncable-v1-ext-json", ""] {
+    for offered in ["actioncable-v2-json", ""] {
         let (status, body) = server.refused(&[("sec-websocket-protocol", offered)]).await;
         assert!(status == 400 && body.contains("actioncable-v1-json"), "{status} {body}");
     }

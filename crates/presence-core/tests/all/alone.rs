@@ -152,6 +152,19 @@ fn two_tabs_of_one_user_are_one_user_and_a_closed_one_counts_for_two_seconds() {
 }
 
 #[test]
+fn who_says_goodbye_is_not_waited_for_and_the_other_tab_counts_on() {
+    let mut alone = Alone::new();
+    alone.join(1, 1);
+    alone.join(2, 1);
+    let gone = |connection| Input::Resigned { connection: ConnectionId(connection), subscription: SubscriptionId(0) };
+    let first = alone.handle(gone(1));
+    assert!(!first.iter().any(|output| matches!(output, Output::Left { .. })), "{first:?}");
+    let second = [alone.handle(gone(2)), alone.pass(200)].concat();
+    assert!(second.iter().any(|output| matches!(output, Output::Left { .. })), "{second:?}");
+    assert_eq!(users(&second).last(), Some(&0));
+}
+
+#[test]
 fn a_reload_is_no_leave_and_join_even_when_the_socket_comes_late() {
     let mut alone = Alone::new();
     alone.join(1, 1);

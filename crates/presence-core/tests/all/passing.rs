@@ -86,7 +86,9 @@ fn a_message_reaches_every_region_once_and_in_its_order_also_where_it_goes_round
             let stream = StreamName::new("bench").expect("a name");
             world.deliver(
                 0,
-                Input::Published { message: Message { stream, body: body.into(), kept: true, from: None } },
+                Input::Published {
+                    message: Message { stream, body: body.into(), kept: true, whispered: false, from: None },
+                },
             );
             wait(world, every_ms);
         }
@@ -108,7 +110,7 @@ fn a_message_that_is_too_long_is_not_sent() {
     let mut world = world(&["ams"]);
     let stream = StreamName::new("bench").expect("a name");
     let body = vec![b'1'; Message::BODY_BYTES_MAX + 1];
-    world.deliver(0, Input::Published { message: Message { stream, body, kept: false, from: None } });
+    world.deliver(0, Input::Published { message: Message { stream, body, kept: false, whispered: false, from: None } });
     wait(&mut world, 100);
     assert!(world.hosts[0].delivered.is_empty());
 }

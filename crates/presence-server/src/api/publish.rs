@@ -91,7 +91,7 @@ fn message(publishing: &Publishing) -> Result<Message, Problem> {
     serde_json::from_str::<serde_json::Value>(text).map_err(|wrong| {
         Problem::new(StatusCode::BAD_REQUEST, format!("The message is JSON that readers can't open: {wrong}."))
     })?;
-    Ok(Message { stream, body: text.as_bytes().to_vec(), kept: publishing.history, from: None })
+    Ok(Message { stream, body: text.as_bytes().to_vec(), kept: publishing.history, whispered: false, from: None })
 }
 
 /// Hands something to the driver, which is behind by thousands of inputs where this answers 503.

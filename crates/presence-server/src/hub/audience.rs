@@ -12,6 +12,7 @@ use presence_core::{ConnectionId, SubscriptionId};
 use super::connection::Connection;
 use super::outbox::Frame;
 use super::pulse::Clock;
+use crate::socket::CloseReason;
 
 /// How many listeners are written to before other tasks have their turn: about 2 ms.
 const PART: usize = 256;
@@ -31,8 +32,36 @@ pub(super) trait Waiting: Default + Debug + Send + 'static {
     /// All that waits and fits into one flush; `None` where nothing does.
     fn take(&mut self) -> Option<Self::Batch>;
 
-    /// The body of the frames, which follows an identifier's opening. Called outside the audience's lock.
-    fn encode(batch: &Self::Batch) -> Bytes;
+    /// What is written. Called outside the audience's lock.
+    fn seal(batch: Self::Batch) -> Letter;
+}
+
+/// What goes to every listener.
+#[derive(Clone, Debug)]
+pub(super) struct Letter {
+    /// The body of the frames, which follows an identifier's opening.
+    pub(super) body: Bytes,
+    /// Not to this one.
+    pub(super) except: Option<ConnectionId>,
+    pub(super) how: How,
+}
+
+impl Letter {
+    /// One for everybody that may be dropped.
+    pub(super) fn drawing(body: Bytes) -> Self {
+        Self { body, except: None, how: How::Drawing }
+    }
+}
+
+/// How it goes there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum How {
+    /// It draws, and may be dropped: what it is about is shown whole later.
+    Drawing,
+    /// It is never dropped.
+    Always,
+    /// Something was lost: the socket is closed, and its client asks for what it missed.
+    Close,
 }
 
 /// One subscription that listens.
@@ -74,13 +103,13 @@ impl<W: Waiting> Audience<W> {
         self.lock().listeners.remove(&(identifier.clone(), connection));
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().listeners.is_empty()
+    }
+
     /// Reads or changes what waits, and what is kept beside it.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut W) -> T) -> T {
         change(&mut self.lock().waiting)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.lock().listeners.is_empty()
     }
 
     /// Writes to every listener. While an earlier flush is being written this waits, together with what else does.
@@ -97,8 +126,8 @@ impl<W: Waiting> Audience<W> {
         let small = inner.listeners.len() <= SMALL;
         drop(inner);
         if small {
-            while let Some(body) = self.take() {
-                self.write_part(&body, None, clock.now_ms());
+            while let Some(letter) = self.take() {
+                self.write_part(&letter, None, clock.now_ms());
             }
         } else {
             let (audience, clock) = (Arc::clone(self), clock.clone());
@@ -107,10 +136,10 @@ impl<W: Waiting> Audience<W> {
     }
 
     async fn flush(&self, clock: &Clock) {
-        while let Some(body) = self.take() {
+        while let Some(letter) = self.take() {
             let mut after = None;
             loop {
-                after = self.write_part(&body, after, clock.now_ms());
+                after = self.write_part(&letter, after, clock.now_ms());
                 if after.is_none() {
                     break;
                 }
@@ -120,18 +149,18 @@ impl<W: Waiting> Audience<W> {
     }
 
     /// The body of what waits, encoded once; `None` ends the flush.
-    fn take(&self) -> Option<Bytes> {
+    fn take(&self) -> Option<Letter> {
         let batch = {
             let mut inner = self.lock();
             let batch = inner.waiting.take();
             inner.flushing = batch.is_some();
             batch
         };
-        batch.map(|batch| W::encode(&batch))
+        batch.map(W::seal)
     }
 
     /// Writes to some listeners, those after `after`; returns the last one where there may be more.
-    fn write_part(&self, body: &Bytes, after: Option<Key>, now_ms: u64) -> Option<Key> {
+    fn write_part(&self, letter: &Letter, after: Option<Key>, now_ms: u64) -> Option<Key> {
         let part: Vec<(Key, Listener)> = {
             let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
             let inner = self.lock();
@@ -145,10 +174,15 @@ impl<W: Waiting> Audience<W> {
                 _ => {
                     let shared = part.get(index + 1).is_some_and(|((next, _), _)| next.is(identifier));
                     let make = if shared { Frame::whole_message } else { Frame::message };
-                    last.insert((identifier, make(identifier.opening(), body))).1.clone()
+                    last.insert((identifier, make(identifier.opening(), &letter.body))).1.clone()
                 }
             };
-            listener.connection.send(frame.drawing(listener.subscription), now_ms);
+            match letter.how {
+                _ if letter.except == Some(listener.connection.id) => {}
+                How::Drawing => listener.connection.send(frame.drawing(listener.subscription), now_ms),
+                How::Always => listener.connection.send(frame, now_ms),
+                How::Close => listener.connection.close(CloseReason::Overflowed, now_ms),
+            }
         }
         if part.len() < PART { None } else { part.into_iter().next_back().map(|(key, _)| key) }
     }

@@ -243,6 +243,11 @@ impl Connection {
         lock(&self.state).pulse.ponged(payload, now_ms, Instant::now())
     }
 
+    /// The page's script said that it is there.
+    pub(crate) fn alive(&self, now_ms: u64) {
+        lock(&self.state).pulse.alive(now_ms);
+    }
+
     /// The reading task is done: whoever still waits to write ends, too.
     pub(crate) fn end(&self) {
         self.shut(Shutdown::Both);

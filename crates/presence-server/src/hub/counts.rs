@@ -7,7 +7,7 @@ use bytes::Bytes;
 use presence_cable::{Identifier, embed_counts, same_counts};
 use presence_core::{Room, RoomView, SubscriptionId};
 
-use super::audience::{Audience, Waiting};
+use super::audience::{Audience, Letter, Waiting};
 use super::{Connection, Hub};
 use crate::views::Views;
 
@@ -37,8 +37,8 @@ impl Waiting for Counts {
         std::mem::take(&mut self.waiting).then(|| self.newest.clone()).flatten()
     }
 
-    fn encode(batch: &Self::Batch) -> Bytes {
-        Self::body(batch)
+    fn seal(batch: Self::Batch) -> Letter {
+        Letter::drawing(Self::body(&batch))
     }
 }
 

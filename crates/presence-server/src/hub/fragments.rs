@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use presence_cable::morphs;
 use presence_core::{Fragment, fold};
 
-use super::audience::Waiting;
+use super::audience::{Letter, Waiting};
 
 /// How many flushes may wait behind the one that is being written before they are folded into one.
 const WAITING_MAX: usize = 8;
@@ -31,11 +30,12 @@ impl Waiting for Fragments {
         (!self.0.is_empty()).then(|| std::mem::take(&mut self.0))
     }
 
-    fn encode(batch: &Self::Batch) -> Bytes {
-        match &**batch {
-            [fragments] => morphs(fragments).into(),
-            several => morphs(&folded(several)).into(),
-        }
+    fn seal(batch: Self::Batch) -> Letter {
+        let body = match &*batch {
+            [fragments] => morphs(fragments),
+            several => morphs(&folded(several)),
+        };
+        Letter::drawing(body.into())
     }
 }
 

@@ -149,6 +149,11 @@ impl Pulse {
         number.to_be_bytes()
     }
 
+    /// There is a sign of life besides pongs.
+    pub(crate) fn alive(&mut self, now_ms: u64) {
+        self.alive_ms = now_ms;
+    }
+
     /// A pong came: the round trip in ms, where it answers our last ping and the node was not away meanwhile.
     pub(crate) fn ponged(&mut self, payload: &[u8], now_ms: u64, now: Instant) -> Option<u32> {
         self.alive_ms = now_ms;

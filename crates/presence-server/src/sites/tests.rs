@@ -208,3 +208,38 @@ fn joins_come_at_the_rate_that_is_allowed_and_wait_no_longer_than_10_s() {
     drop(seat);
     assert_eq!(sites.open.len(), 1, "a site whose pages are gone still has to wait");
 }
+
+#[test]
+fn a_token_lets_in_whoever_brings_it_to_the_one_room_of_its_site() {
+    let all = sites("--site https://shop.example --site https://*.wide.example");
+    let own = || Some((Site::of("http://localhost:4000".parse().unwrap()), "localhost:4000".to_owned()));
+    let opened = |text: &str, now_s: u64| {
+        let grant = all.grant(text, own(), now_s).map_err(|problem| (problem.status(), problem.detail().to_owned()))?;
+        Ok::<_, (u16, String)>((grant.site.name().to_owned(), grant.room.to_string(), grant.user))
+    };
+    for (site, named, whole) in [
+        ("https://shop.example", "shop.example/private/7", "shop.example/private/7"),
+        ("https://shop.example", "private/7", "shop.example/private/7"),
+        ("https://*.wide.example", "a.wide.example/private/7", "a.wide.example/private/7"),
+        ("http://localhost:4000", "private/7", "localhost:4000/private/7"),
+    ] {
+        let granted = opened(&token(&all, site, named, Some("ann")), NOW_S);
+        assert_eq!(granted, Ok((site.to_owned(), whole.to_owned(), Some("ann".to_owned()))));
+    }
+    let good = token(&all, "https://shop.example", "private/7", None);
+    assert!(opened(&good, NOW_S + 60).is_err_and(|(status, detail)| status == 403 && detail.contains("run out")));
+    for forged in [
+        token(&all, "https://elsewhere.example", "private/7", None),
+        token(&all, "https://*.wide.example", "shop.example/private/7", None),
+        token(&sites("--site *"), "https://other.example", "other.example/private/7", None),
+        good[..good.len() - 1].to_owned(),
+        String::new(),
+        "a.b".to_owned(),
+        "x".repeat(20_000),
+    ] {
+        assert!(opened(&forged, NOW_S).is_err_and(|(status, _)| status == 403), "{forged}");
+    }
+    let anybody = sites("--site *");
+    let text = token(&anybody, "https://other.example", "other.example/private/7", None);
+    assert_eq!(anybody.grant(&text, None, NOW_S).map(|grant| grant.room).ok(), Some(room("other.example/private/7")));
+}

@@ -23,6 +23,8 @@ pub(crate) enum CloseReason {
     Binary,
     /// A message that is too long.
     Size,
+    /// The browser goes on with its session on another socket: it noticed before us that this one was cut.
+    Resumed,
     /// This node drains.
     Drained,
 }
@@ -40,6 +42,7 @@ impl CloseReason {
             Self::Text => "text",
             Self::Binary => "binary",
             Self::Size => "size",
+            Self::Resumed => "resumed",
             Self::Drained => "drained",
         }
     }
@@ -53,14 +56,14 @@ impl CloseReason {
             Self::Binary => Some(1003),
             Self::Text => Some(1007),
             Self::Size => Some(1009),
-            Self::Lost | Self::Unanswered | Self::Stalled | Self::Overflowed => None,
+            Self::Lost | Self::Unanswered | Self::Stalled | Self::Overflowed | Self::Resumed => None,
         }
     }
 
     /// How long the tab still counts. The client of a socket that we closed comes back, as after a loss.
     pub(crate) fn ended(self) -> Ended {
         match self {
-            Self::Closed => Ended::Closed,
+            Self::Closed | Self::Resumed => Ended::Closed,
             Self::Unanswered | Self::Stalled => Ended::Unanswered,
             Self::Lost | Self::Overflowed | Self::Protocol | Self::Text | Self::Binary | Self::Size | Self::Drained => {
                 Ended::Lost

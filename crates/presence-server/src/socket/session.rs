@@ -8,9 +8,14 @@ use presence_cable::{Answer, Channel, Command, Identifier, answer, reflex_call};
 use presence_core::{Input, Room, Stream, SubscriptionId, Tab, UserId};
 use tokio::time::Instant;
 
+use super::Visitor;
 use super::allowance::Allowance;
+use super::cable::Cable;
+use super::pubsub::{Named, Wanted};
+use super::resume::Sid;
 use crate::hub::{Connection, Frame, Hub};
-use crate::identity::{Names, StreamKind};
+use crate::identity::StreamKind;
+use crate::sites::Grant;
 
 /// Subscriptions per room that a page needs: the room's stream, the user's stream, the reflex channel.
 const SUBSCRIPTIONS_PER_ROOM: usize = 3;
@@ -21,41 +26,52 @@ const HALTED_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a subscription is to.
 #[derive(Clone, Debug)]
-enum Kind {
+pub(super) enum Kind {
     /// The room's stream: the socket is in the room.
     Room(Room),
     /// The stream of the socket's user there.
     User(Room),
     /// Clicks on the room's page.
     Reflex(Room),
+    /// What is published under a name.
+    Named(Named),
 }
 
 #[derive(Debug)]
-struct Subscription {
-    id: SubscriptionId,
-    identifier: Identifier,
-    kind: Kind,
+pub(super) struct Subscription {
+    pub(super) id: SubscriptionId,
+    pub(super) identifier: Identifier,
+    pub(super) kind: Kind,
 }
 
 /// One browser's side of the talk in Action Cable.
 pub(super) struct Session {
-    connection: Arc<Connection>,
-    hub: Arc<Hub>,
-    names: Arc<Names>,
-    user: Option<UserId>,
-    subscriptions: Vec<Subscription>,
+    pub(super) connection: Arc<Connection>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) cable: Arc<Cable>,
+    /// It speaks the extended protocol, and can be gone on with by this name.
+    pub(super) sid: Option<Sid>,
+    pub(super) user: Option<UserId>,
+    /// What its token opens.
+    pub(super) grant: Option<Grant>,
+    pub(super) subscriptions: Vec<Subscription>,
     next: u32,
     /// Clicks have their own, so that a page's subscriptions cost its visitor none.
     clicks: Allowance,
     others: Allowance,
-    inputs: Vec<Input>,
+    pub(super) inputs: Vec<Input>,
 }
 
 impl Session {
-    pub(super) fn new(connection: Arc<Connection>, hub: Arc<Hub>, names: Arc<Names>, user: Option<UserId>) -> Self {
+    /// Welcomes a browser.
+    pub(super) fn begin(connection: Arc<Connection>, hub: Arc<Hub>, cable: Arc<Cable>, visitor: Visitor) -> Self {
         let (clicks, others) = (Allowance::new(&hub.limits), Allowance::new(&hub.limits));
+        let Visitor { user, extended, sid, grant } = visitor;
         let (subscriptions, inputs) = (Vec::new(), Vec::new());
-        Self { connection, hub, names, user, subscriptions, next: 0, clicks, others, inputs }
+        let mut session =
+            Self { connection, hub, cable, sid: None, user, grant, subscriptions, next: 0, clicks, others, inputs };
+        session.welcome(extended, sid.as_deref());
+        session
     }
 
     /// What has happened since, for the driver.
@@ -65,15 +81,26 @@ impl Session {
 
     /// Handles one message. Returns how long nothing more may be read.
     pub(super) fn text(&mut self, text: &str) -> Option<Duration> {
-        match Command::parse(text) {
-            Ok(Command::Subscribe { identifier }) => self.subscribe(&identifier),
-            Ok(Command::Unsubscribe { identifier }) => self.unsubscribe(&Identifier::new(&identifier)),
+        self.forget_dismissed();
+        let done = match Command::parse(text) {
+            Ok(Command::Subscribe { identifier, history, presence }) => {
+                self.subscribe(&identifier, &Wanted { history, presence });
+                Ok(())
+            }
+            Ok(Command::Unsubscribe { identifier }) => {
+                self.unsubscribe(&identifier);
+                Ok(())
+            }
             Ok(Command::Message { identifier, data }) => match self.click(&Identifier::new(&identifier), &data) {
                 Ok(true) => return None,
                 Ok(false) => return Some(HALTED_PAUSE),
-                Err(reason) => tracing::debug!(connection.id = self.connection.id.0, reason, "a message is ignored"),
+                Err(reason) => Err(reason),
             },
-            Err(error) => tracing::debug!(connection.id = self.connection.id.0, %error, "junk on a socket is ignored"),
+            Ok(command) => self.follow(&command),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(reason) = done {
+            tracing::debug!(connection.id = self.connection.id.0, reason, "a message is ignored");
         }
         self.others.take(Instant::now())
     }
@@ -82,6 +109,7 @@ impl Session {
     pub(super) fn ponged(&mut self, round_trip_ms: Option<u32>) {
         let connection = self.connection.id;
         self.inputs.extend(round_trip_ms.map(|round_trip_ms| Input::Ponged { connection, round_trip_ms }));
+        self.wait_no_longer();
     }
 
     /// The socket is gone: nobody listens any more.
@@ -89,16 +117,23 @@ impl Session {
         for subscription in std::mem::take(&mut self.subscriptions) {
             self.ignore(&subscription);
         }
+        if let Some(sid) = self.sid {
+            self.cable.resumes.end(sid, Instant::now());
+        }
     }
 
-    fn subscribe(&mut self, decoded: &str) {
-        let identifier = Identifier::new(decoded);
+    fn subscribe(&mut self, key: &str, wanted: &Wanted<'_>) {
+        let identifier = Identifier::new(key);
         if self.subscriptions.iter().any(|known| known.identifier == identifier) {
             // The client asks again when the first confirm is late.
             return self.send(&identifier.confirm());
         }
-        match self.allowed(decoded) {
-            Ok(kind) => self.accept(identifier, kind),
+        match self.allowed(key) {
+            Ok(kind) => {
+                self.send(&identifier.confirm());
+                self.accept(key, kind);
+                self.begin_with(&identifier, wanted);
+            }
             Err(reason) => {
                 tracing::debug!(connection.id = self.connection.id.0, reason, "a subscription is rejected");
                 self.send(&identifier.reject());
@@ -106,75 +141,114 @@ impl Session {
         }
     }
 
-    fn allowed(&mut self, decoded: &str) -> Result<Kind, String> {
+    /// What a subscription with this key would be to, or why it may not be.
+    pub(super) fn allowed(&mut self, key: &str) -> Result<Kind, String> {
         let limits = &self.hub.limits;
-        if decoded.len() > IDENTIFIER_BYTES_MAX {
+        if key.len() > IDENTIFIER_BYTES_MAX {
             return Err("its key is too long".to_owned());
         }
         if self.subscriptions.len() >= limits.rooms_per_socket.saturating_mul(SUBSCRIPTIONS_PER_ROOM) {
             return Err("the socket has too many".to_owned());
         }
-        let channel = Channel::parse(decoded).map_err(|error| error.to_string())?;
-        let (Channel::Stream { name: signed } | Channel::Reflex { room: signed }) = &channel;
-        let name = self.names.open_name(signed).ok_or("its name is not signed by us")?;
-        let kind = match (channel, name.stream) {
-            (Channel::Stream { .. }, StreamKind::Room(room)) if self.is_full_for(&room) => {
+        let (signed, clicks) = match Channel::parse(key).map_err(|error| error.to_string())? {
+            Channel::Stream { name } => (name, false),
+            Channel::Reflex { room } => (room, true),
+            channel @ (Channel::Public { .. } | Channel::Signed { .. } | Channel::Turbo { .. }) => {
+                return self.named(&channel).map(Kind::Named);
+            }
+        };
+        let name = self.cable.names.open_name(&signed).ok_or("its name is not signed by us")?;
+        let kind = match name.stream {
+            StreamKind::User(_) if clicks => return Err("clicks need a room".to_owned()),
+            StreamKind::Room(room) if clicks => Kind::Reflex(room),
+            StreamKind::Room(room) if self.is_full_for(&room) => {
                 return Err(format!("the socket is in {} rooms already", limits.rooms_per_socket));
             }
-            (Channel::Stream { .. }, StreamKind::Room(room)) => Kind::Room(room),
-            (Channel::Stream { .. }, StreamKind::User(room)) => Kind::User(room),
-            (Channel::Reflex { .. }, StreamKind::Room(room)) => Kind::Reflex(room),
-            (Channel::Reflex { .. }, StreamKind::User(_)) => return Err("clicks need a room".to_owned()),
+            StreamKind::Room(room) => Kind::Room(room),
+            StreamKind::User(room) => Kind::User(room),
         };
         self.user = self.user.or(name.guest);
         Ok(kind)
     }
 
-    fn is_full_for(&self, room: &Room) -> bool {
+    /// Whether the socket is in so many rooms that it can't be in this one, too.
+    pub(super) fn is_full_for(&self, room: &Room) -> bool {
         let rooms = self.subscriptions.iter().filter_map(|known| match &known.kind {
-            Kind::Room(known) => Some(known),
+            Kind::Room(known) => Some(known.as_str()),
+            Kind::Named(named) => named.member.as_ref().map(|_| named.stream.as_str()),
             Kind::User(_) | Kind::Reflex(_) => None,
         });
         let rooms: std::collections::BTreeSet<_> = rooms.collect();
-        rooms.len() >= self.hub.limits.rooms_per_socket && !rooms.contains(room)
+        rooms.len() >= self.hub.limits.rooms_per_socket && !rooms.contains(room.as_str())
     }
 
-    /// Confirmed first, then listening, then told to the driver, whose answer shows all: nothing is lost between, and
-    /// nothing arrives at a subscription that its client does not know to be live.
-    fn accept(&mut self, identifier: Identifier, kind: Kind) {
-        let user = *self.user.get_or_insert_with(|| self.names.new_guest());
-        let (connection, subscription) = (self.connection.id, SubscriptionId(self.next));
-        self.next += 1;
+    /// It listens, then the driver is told, whose answer shows all: nothing is lost between. Its client was told before
+    /// that the subscription is live, so that nothing arrives at one that it does not know.
+    pub(super) fn accept(&mut self, key: &str, kind: Kind) {
+        let user = *self.user.get_or_insert_with(|| self.cable.names.new_guest());
+        let (connection, subscription, identifier) = (self.connection.id, self.number(), Identifier::new(key));
         self.connection.subscribe(subscription, identifier.clone());
-        self.send(&identifier.confirm());
         if let Some(stream) = stream(&kind, user) {
             self.hub.listen(&stream, identifier.clone(), subscription, &self.connection);
         }
-        let room = match &kind {
-            Kind::Room(room) | Kind::User(room) | Kind::Reflex(room) => room.clone(),
-        };
-        self.inputs.extend(match kind {
-            Kind::Room(_) => Some(Input::Joined { connection, subscription, room, user, tab: Tab::page() }),
-            Kind::User(_) => Some(Input::Listened { connection, subscription, room, user }),
-            Kind::Reflex(_) => None,
+        self.inputs.extend(match &kind {
+            Kind::Room(room) => {
+                Some(Input::Joined { connection, subscription, room: room.clone(), user, tab: Tab::page() })
+            }
+            Kind::User(room) => Some(Input::Listened { connection, subscription, room: room.clone(), user }),
+            Kind::Reflex(_) | Kind::Named(_) => None,
         });
         self.subscriptions.push(Subscription { id: subscription, identifier, kind });
-    }
-
-    fn unsubscribe(&mut self, identifier: &Identifier) {
-        let Some(index) = self.subscriptions.iter().position(|known| known.identifier == *identifier) else { return };
-        let ended = self.subscriptions.swap_remove(index);
-        self.ignore(&ended);
-        self.connection.unsubscribe(ended.id);
-        if !matches!(ended.kind, Kind::Reflex(_)) {
-            self.inputs.push(Input::Unsubscribed { connection: self.connection.id, subscription: ended.id });
+        if let Some(sid) = self.sid {
+            self.cable.resumes.subscribed(sid, key, user);
         }
     }
 
-    fn ignore(&self, subscription: &Subscription) {
+    /// A number for a subscription, or for what core takes for one.
+    pub(super) fn number(&mut self) -> SubscriptionId {
+        self.next += 1;
+        SubscriptionId(self.next - 1)
+    }
+
+    fn unsubscribe(&mut self, key: &str) {
+        let identifier = Identifier::new(key);
+        let Some(index) = self.subscriptions.iter().position(|known| known.identifier == identifier) else { return };
+        let mut ended = self.subscriptions.swap_remove(index);
+        self.ignore(&ended);
+        self.connection.unsubscribe(ended.id);
+        let (connection, subscription) = (self.connection.id, ended.id);
+        match &mut ended.kind {
+            Kind::Room(_) | Kind::User(_) => self.inputs.push(Input::Unsubscribed { connection, subscription }),
+            Kind::Named(named) => self.inputs.extend(named.leave(&self.connection)),
+            Kind::Reflex(_) => {}
+        }
+        if let Some(sid) = self.sid {
+            self.cable.resumes.unsubscribed(sid, key);
+        }
+    }
+
+    /// Whoever was made to leave is in that room no more; the browser was told.
+    fn forget_dismissed(&mut self) {
+        for dismissed in self.connection.take_dismissed() {
+            if let Some(index) = self.subscriptions.iter().position(|known| known.id == dismissed) {
+                let ended = self.subscriptions.swap_remove(index);
+                self.ignore(&ended);
+            }
+            for known in &mut self.subscriptions {
+                if let Kind::Named(named) = &mut known.kind {
+                    named.member.take_if(|member| member.subscription == dismissed);
+                }
+            }
+        }
+    }
+
+    fn ignore(&self, Subscription { identifier, kind, .. }: &Subscription) {
+        if let Kind::Named(named) = kind {
+            return self.hub.ignore_named(&named.stream, named.ear, identifier, self.connection.id);
+        }
         // Whoever has a subscription has a user.
-        if let Some(stream) = self.user.and_then(|user| stream(&subscription.kind, user)) {
-            self.hub.ignore(&stream, &subscription.identifier, self.connection.id);
+        if let Some(stream) = self.user.and_then(|user| stream(kind, user)) {
+            self.hub.ignore(&stream, identifier, self.connection.id);
         }
     }
 
@@ -195,7 +269,7 @@ impl Session {
         Ok(true)
     }
 
-    fn send(&self, text: &str) {
+    pub(super) fn send(&self, text: &str) {
         self.connection.send(Frame::text(text), self.hub.now_ms());
     }
 }
@@ -204,6 +278,6 @@ fn stream(kind: &Kind, user: UserId) -> Option<Stream> {
     match kind {
         Kind::Room(room) => Some(Stream::Room(room.clone())),
         Kind::User(room) => Some(Stream::User(room.clone(), user)),
-        Kind::Reflex(_) => None,
+        Kind::Reflex(_) | Kind::Named(_) => None,
     }
 }

@@ -10,7 +10,7 @@ use super::session::Session;
 /// One browser's side, in the language that its subprotocol chose.
 pub(super) enum Talk {
     /// Action Cable.
-    Cable(Session),
+    Cable(Box<Session>),
     /// `presence-v1`.
     Embed(Box<Embed>),
 }

@@ -1,6 +1,7 @@
 //! Sockets without a node behind them: what a browser says becomes inputs, what is ordered reaches it.
 
 mod embed;
+mod pubsub;
 mod slow;
 
 use clap::Parser;
@@ -14,9 +15,11 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::*;
-use crate::config::Limits;
-use crate::identity::Guest;
-use crate::secret::Keys;
+use crate::config::{Limits, Secrets};
+use crate::identity::{Guest, Members, Names};
+use crate::queries::Queries;
+use crate::secret::{Keys, Secret};
+use crate::streams::Streams;
 
 #[derive(Parser)]
 struct Line {
@@ -28,6 +31,7 @@ struct Line {
 struct Place {
     hub: Arc<Hub>,
     names: Arc<Names>,
+    cable: Arc<Cable>,
     inputs: mpsc::Sender<Input>,
     happened: mpsc::Receiver<Input>,
     next: u64,
@@ -43,15 +47,30 @@ impl Place {
     fn new(limits: &str) -> Self {
         let limits = Line::parse_from(["node"].into_iter().chain(limits.split_whitespace())).limits;
         let (inputs, happened) = mpsc::channel(64);
-        let names = Names::new(Keys { signing: [1; 32], accepted: vec![[1; 32]] }, "demo");
-        Self { hub: Hub::start(limits), names: Arc::new(names), inputs, happened, next: 7 }
+        let keys = Keys { signing: [1; 32], accepted: vec![[1; 32]] };
+        let names = Arc::new(Names::new(keys.clone(), "demo"));
+        let secrets =
+            Secrets { secret: Some("a secret of at least thirty-two bytes".to_owned()), ..Secrets::default() };
+        let public = ["bench", "chat/*"].map(|pattern| pattern.parse().unwrap()).to_vec();
+        let cable = Cable {
+            names: Arc::clone(&names),
+            members: Members::new(&keys),
+            streams: Streams::new(public, &Secret::find(&secrets, None).0),
+            queries: Queries::new(inputs.clone()),
+            resumes: Resumes::default(),
+        };
+        Self { hub: Hub::start(limits, 7), names, cable: Arc::new(cable), inputs, happened, next: 7 }
     }
 
     async fn open(&mut self, user: Option<UserId>) -> Browser {
-        let language = Language::Cable { names: Arc::clone(&self.names), visitor: Visitor { user } };
-        let mut browser = self.connect(language).await;
+        let mut browser = self.connect_as(Visitor { user, extended: false, sid: None, grant: None }).await;
         assert_eq!(browser.next().await, json!({"type": "welcome"}));
         browser
+    }
+
+    async fn connect_as(&mut self, visitor: Visitor) -> Browser {
+        let language = Language::Cable { cable: Arc::clone(&self.cable), visitor };
+        self.connect(language).await
     }
 
     async fn connect(&mut self, language: Language) -> Browser {
@@ -122,6 +141,10 @@ impl Browser {
             }
         };
         tokio::time::timeout(Duration::from_secs(10), next).await.expect("a frame comes")
+    }
+
+    async fn next_is(&mut self, frame: &Value) {
+        assert_eq!(self.next().await, *frame);
     }
 
     async fn confirmed(&mut self, key: &str) {

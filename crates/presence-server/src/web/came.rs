@@ -34,6 +34,13 @@ pub(crate) struct Came {
     pub(crate) edge: Option<String>,
 }
 
+impl Came {
+    /// The origin of our own pages, as this visitor's browser names it.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin { secure: self.secure, host: without_port_of(&self.host, self.secure).to_owned() }
+    }
+}
+
 impl Rules {
     pub(crate) fn new(config: &Config) -> Self {
         let mut trusted = config.trusted_proxy.clone();

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use presence_cable::PROTOCOL_EMBED;
+use presence_cable::{PROTOCOL, PROTOCOL_EMBED, PROTOCOL_EXTENDED, PROTOCOL_UNSUPPORTED};
 use presence_core::ConnectionId;
+use serde::Deserialize;
 use socket2::SockRef;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -21,15 +22,16 @@ use super::listen::{Peer, Place};
 use super::problem::Problem;
 use super::{Web, cookie};
 use crate::config::Origin;
+use crate::driver::wall_ms;
 use crate::identity::EmbedId;
 use crate::sites::Site;
 use crate::socket::{self, EmbedVisitor, Language, Visitor};
 
-const PROTOCOL: &str = "actioncable-v1-json";
-/// Chosen where the client offers it and nothing that we speak: it then stops for good instead of trying for ever.
-const UNSUPPORTED: &str = "actioncable-unsupported";
 /// A close frame with code 1002, protocol error.
 const CLOSE: [u8; 4] = [0x88, 2, 0x03, 0xea];
+
+/// What the stock client puts before a token among its subprotocols.
+const TOKEN: &str = "anycable-token.";
 
 /// `GET /cable`.
 pub(crate) async fn cable(State(web): State<Arc<Web>>, mut request: Request) -> Response {
@@ -48,6 +50,15 @@ pub(crate) async fn presence(State(web): State<Arc<Web>>, mut request: Request) 
         }
         Err(problem) => problem.into_response(),
     }
+}
+
+/// What a socket's address may say.
+#[derive(Deserialize, Default)]
+struct Asked {
+    /// The session that is to be gone on with.
+    sid: Option<String>,
+    /// A site's token.
+    jid: Option<String>,
 }
 
 /// Everything that a socket needs, once its request is found to be right.
@@ -69,15 +80,13 @@ type Spoken = Result<(&'static str, Option<Language>), Problem>;
 fn open(
     web: &Arc<Web>,
     request: &mut Request,
-    language: fn(&Web, &HeaderMap, &str, &Came) -> Spoken,
+    language: fn(&Web, &Request, Option<&str>, &Came) -> Spoken,
 ) -> Result<Ready, Problem> {
     let peer = request.extensions().get::<Peer>().cloned().expect("every connection says who it is");
     let came = request.extensions().get::<Came>().cloned().expect("every request is judged first");
     let accept = accept_key(request)?;
-    let headers = request.headers();
-    let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
-    let origin = origin.ok_or_else(|| forbidden("A socket needs an Origin header, as every browser sends it."))?;
-    let (protocol, language) = language(web, headers, origin, &came)?;
+    let origin = request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok());
+    let (protocol, language) = language(web, request, origin, &came)?;
     let seat = web.seat(&came)?;
     let upgrade = request.extensions_mut().remove::<OnUpgrade>();
     let upgrade =
@@ -87,19 +96,42 @@ fn open(
     Ok(Ready { upgrade, accept, protocol, connection, language, secure, seat, place })
 }
 
-fn cable_language(web: &Web, headers: &HeaderMap, origin: &str, came: &Came) -> Spoken {
-    if !web.rules.may_open(origin, came) {
-        return Err(forbidden(format!(
-            "Pages of {origin} may not open sockets here. Start the node with --allowed-origin {origin} if they should."
-        )));
+/// Pages of our own and of allowed origins; with a site's token that site's pages, and whoever is no page.
+fn cable_language(web: &Web, request: &Request, origin: Option<&str>, came: &Came) -> Spoken {
+    let headers = request.headers();
+    let Query(Asked { sid, jid }) = Query::try_from_uri(request.uri()).unwrap_or_default();
+    let token = jid.or_else(|| token_offered(headers));
+    let own = came.origin();
+    let own = Some((Site::of(own.clone()), own.host));
+    let grant = token.map(|token| web.embed.sites.grant(&token, own.clone(), wall_ms() / 1_000)).transpose()?;
+    match (origin, &grant) {
+        (None, None) => {
+            let detail =
+                "A socket needs an Origin header, as every browser sends it, or a site's token: /cable?jid=...";
+            return Err(forbidden(detail));
+        }
+        (Some(origin), grant) if !web.rules.may_open(origin, came) => {
+            let site = web.embed.sites.allows(origin).map(|(site, _)| site);
+            if site.is_none() || site.as_ref() != grant.as_ref().map(|grant| &grant.site) {
+                return Err(forbidden(format!(
+                    "Pages of {origin} may not open sockets here. Start the node with --allowed-origin {origin} if they \
+                     should."
+                )));
+            }
+        }
+        _ => {}
     }
-    let protocol = offered(headers, &[PROTOCOL, UNSUPPORTED])?;
+    // A client that offers what nobody speaks, and is answered by it, stops for good.
+    let protocol = offered(headers, &[PROTOCOL_EXTENDED, PROTOCOL, PROTOCOL_UNSUPPORTED])?;
     let user = cookie(headers, web, came).map(|session| web.sessions.user(&session));
-    let language = Language::Cable { names: Arc::clone(&web.names), visitor: Visitor { user } };
-    Ok((protocol, (protocol == PROTOCOL).then_some(language)))
+    let visitor = Visitor { user, extended: protocol == PROTOCOL_EXTENDED, sid, grant };
+    let language = Language::Cable { cable: Arc::clone(&web.cable), visitor };
+    Ok((protocol, (protocol != PROTOCOL_UNSUPPORTED).then_some(language)))
 }
 
-fn embed_language(web: &Web, headers: &HeaderMap, origin: &str, came: &Came) -> Spoken {
+fn embed_language(web: &Web, request: &Request, origin: Option<&str>, came: &Came) -> Spoken {
+    let headers = request.headers();
+    let origin = origin.ok_or_else(|| forbidden("A socket needs an Origin header, as every browser sends it."))?;
     let (site, host) = web.site(origin, came).ok_or_else(|| Problem::foreign(origin))?;
     let protocol = offered(headers, &[PROTOCOL_EMBED])?;
     let known = web.embed_cookie(headers, came);
@@ -186,8 +218,16 @@ fn accept_key(request: &Request) -> Result<String, Problem> {
 /// The first of these subprotocols that the client offers.
 fn offered(headers: &HeaderMap, spoken: &[&'static str]) -> Result<&'static str, Problem> {
     let found = spoken.iter().find(|name| lists(headers, header::SEC_WEBSOCKET_PROTOCOL.as_str(), name));
-    let first = spoken.first().expect("something is spoken");
-    found.copied().ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, format!("Offer the subprotocol {first}.")))
+    found.copied().ok_or_else(|| {
+        let ours: Vec<&str> = spoken.iter().copied().filter(|name| *name != PROTOCOL_UNSUPPORTED).collect();
+        Problem::new(StatusCode::BAD_REQUEST, format!("Offer the subprotocol {}.", ours.join(" or ")))
+    })
+}
+
+/// The token that is offered as if it were a subprotocol.
+fn token_offered(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).find_map(|one| one.trim().strip_prefix(TOKEN)).map(str::to_owned)
 }
 
 fn forbidden(detail: impl Into<String>) -> Problem {

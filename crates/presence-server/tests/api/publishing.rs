@@ -8,7 +8,7 @@ use crate::common::{SOON, TestServer};
 const PUBLISH: &str = "/api/v1/publish";
 
 /// One POST; status and body.
-pub(super) async fn post(
+pub(crate) async fn post(
     server: &TestServer,
     path: &str,
     headers: &[(&str, &str)],

@@ -1,0 +1,127 @@
+//! Published messages that wait for a stream's listeners: never folded, since each says something of its own.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use presence_core::ConnectionId;
+
+use super::audience::{How, Letter, Waiting};
+
+/// What may wait in one audience in bytes, and how many: far more than a moment's worth.
+const BYTES_MAX: usize = 8 * 1_024 * 1_024;
+const WAITING_MAX: usize = 4_096;
+/// Whispers find room only while fewer wait: they are the first to be left out.
+const WHISPERS_MAX: usize = 256;
+
+/// A message for an audience, encoded.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) body: Bytes,
+    /// Not to this one, who sent it.
+    pub(super) except: Option<ConnectionId>,
+    pub(super) kind: Kind,
+}
+
+/// What a message is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// A server said it.
+    Published,
+    /// A browser said it: it may be left out where too much waits.
+    Whispered,
+    /// Somebody has come or gone.
+    Presence,
+}
+
+/// Messages, in order.
+#[derive(Debug, Default)]
+pub(super) struct Messages {
+    waiting: VecDeque<Told>,
+    bytes: usize,
+    /// Some found no room.
+    lost: bool,
+    /// How many comings and goings there were.
+    pub(super) arrivals: u64,
+}
+
+impl Waiting for Messages {
+    type New = Told;
+    type Batch = Option<Told>;
+
+    fn add(&mut self, told: Told) {
+        let full = self.waiting.len() >= WAITING_MAX || self.bytes + told.body.len() > BYTES_MAX;
+        self.arrivals += u64::from(told.kind == Kind::Presence);
+        if told.kind == Kind::Whispered && (full || self.waiting.len() >= WHISPERS_MAX) {
+            return;
+        }
+        if full {
+            *self = Self { lost: true, arrivals: self.arrivals, ..Self::default() };
+            return;
+        }
+        self.bytes += told.body.len();
+        self.waiting.push_back(told);
+    }
+
+    fn take(&mut self) -> Option<Self::Batch> {
+        if std::mem::take(&mut self.lost) {
+            return Some(None);
+        }
+        let told = self.waiting.pop_front()?;
+        self.bytes -= told.body.len();
+        Some(Some(told))
+    }
+
+    /// Where some were lost, everybody who should have had them is closed: clients come back and ask for what they
+    /// missed.
+    fn seal(batch: Self::Batch) -> Letter {
+        match batch {
+            Some(Told { body, except, .. }) => Letter { body, except, how: How::Always },
+            None => Letter { body: Bytes::new(), except: None, how: How::Close },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(body: &str, whispered: bool) -> Told {
+        let kind = if whispered { Kind::Whispered } else { Kind::Published };
+        Told { body: Bytes::copy_from_slice(body.as_bytes()), except: None, kind }
+    }
+
+    fn taken(messages: &mut Messages) -> Vec<String> {
+        std::iter::from_fn(|| messages.take())
+            .map(|batch| {
+                batch.map_or_else(|| "lost".to_owned(), |told| String::from_utf8_lossy(&told.body).into_owned())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn messages_keep_their_order_and_whispers_are_the_first_to_go() {
+        let mut messages = Messages::default();
+        for n in 0..WHISPERS_MAX + 2 {
+            messages.add(told(&n.to_string(), n % 2 == 0));
+        }
+        let all = taken(&mut messages);
+        assert_eq!(all.len(), WHISPERS_MAX + 1, "the last whisper found no room");
+        assert_eq!(all.first().zip(all.last()), Some((&"0".to_owned(), &(WHISPERS_MAX + 1).to_string())));
+        assert!(all.is_sorted_by_key(|body| body.parse::<u64>().unwrap()));
+    }
+
+    #[test]
+    fn what_finds_no_room_is_not_lost_in_silence() {
+        let mut messages = Messages::default();
+        let large = "x".repeat(1_024 * 1_024);
+        (0..8).for_each(|_| messages.add(told(&large, false)));
+        messages.add(told("one too many", true));
+        assert!(!messages.lost);
+        messages.add(told("one too many", false));
+        messages.add(told("after", false));
+        assert_eq!(taken(&mut messages), ["lost", "after"]);
+        assert_eq!(messages.bytes, 0);
+        (0..=WAITING_MAX).for_each(|_| messages.add(told("", false)));
+        assert_eq!(taken(&mut messages), ["lost"]);
+    }
+}
