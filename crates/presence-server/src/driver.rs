@@ -169,8 +169,8 @@ impl Outlets {
             | Output::Counts(_)
             | Output::Deliver { .. }
             | Output::Dismiss { .. } => self.hub.carry_out(output),
-            Output::Arrived { room, user, info } => self.arrivals.tell(Event::Arrived, &room, &user, &info),
-            Output::Left { room, user, info } => self.arrivals.tell(Event::Left, &room, &user, &info),
+            Output::Arrived { room, user, info, .. } => self.arrivals.tell(Event::Arrived, &room, &user, &info),
+            Output::Left { room, user, info, .. } => self.arrivals.tell(Event::Left, &room, &user, &info),
             Output::Found { query, found } => self.queries.answer(query, found),
             Output::View(view) => {
                 // Readable first: who begins to listen between the two reads the new one.

@@ -149,7 +149,7 @@ mod tests {
 
     fn streams(secret: &str, previous: Option<&str>, public: &[&str]) -> Streams {
         let secrets =
-            Secrets { secret: Some(secret.repeat(4)), previous: previous.map(|text| text.repeat(4)), api_key: None };
+            Secrets { secret: Some(secret.repeat(4)), previous: previous.map(|text| text.repeat(4)), api_key: None, webhook: None };
         let (secret, _) = Secret::find(&secrets, None);
         Streams::new(public.iter().map(|pattern| pattern.parse().unwrap()).collect(), &secret)
     }
