@@ -166,17 +166,14 @@ impl Outlets {
             Output::Broadcast { .. }
             | Output::Show { .. }
             | Output::Answer { .. }
-            | Output::Counts(_)
             | Output::Deliver { .. }
             | Output::Dismiss { .. } => self.hub.carry_out(output),
             Output::Arrived { room, user, info, .. } => self.arrivals.tell(Event::Arrived, &room, &user, &info),
             Output::Left { room, user, info, .. } => self.arrivals.tell(Event::Left, &room, &user, &info),
             Output::Found { query, found } => self.queries.answer(query, found),
-            Output::View(view) => {
-                // Readable first: who begins to listen between the two reads the new one.
-                self.views.set_room(Arc::clone(&view));
-                self.hub.counted(&view);
-            }
+            // Readable before it is told: who begins to listen between the two reads the new one.
+            Output::View(view) => self.views.set_room(view),
+            Output::Counts(view) => self.hub.counted(&view),
             Output::Forget(room) => self.views.forget_room(&room),
             Output::Tabs { room, user, tabs } => self.views.set_tabs(room, user, tabs),
             Output::Mesh(view) => self.views.set_mesh(view),
