@@ -54,14 +54,8 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let readiness = Arc::new(Readiness::new(config.mesh_listen.is_some()));
     let (store, kept) = open_store(&config, &readiness).await?;
     let (secret, said) = Secret::find(&config.secrets, config.data_dir.as_deref());
-    if let Some(words) = said {
-        tracing::warn!("{words}");
-    }
-    let name = config.own_name().or_else(|| kept.node.clone()).unwrap_or_else(|| drawn_name(&region));
-    let incarnation = wall_ms().max(kept.incarnation.saturating_add(1));
-    if let Some(store) = &store {
-        store.remember_name(&name, incarnation);
-    }
+    said.inspect(|words| tracing::warn!("{words}"));
+    let (name, incarnation) = named(&config, store.as_ref(), &kept);
     let listener = bind(config.listen).await?;
     let address = listener.local_addr().context("the listener has no address")?;
     let (inputs, waiting) = queues();
@@ -83,13 +77,6 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let webhooks = Webhooks::start(&config, name.clone(), incarnation, clock, &views)?;
     let node = Node::new(settings, Arc::clone(&app), &records, kept.addresses, clock.now());
     let queries = Queries::new(inputs.sockets.clone());
-    let cable = Cable {
-        names: Arc::new(Names::new(secret.keys(Purpose::Names), site.name)),
-        members: Members::new(&secret.keys(Purpose::Members)),
-        streams: Streams::new(config.public_streams.clone(), &secret),
-        queries: queries.clone(),
-        resumes: Resumes::default(),
-    };
     let arrivals = Arrivals::new(Arc::clone(&hub), Arc::clone(&views), queries.clone());
     let outlets = Outlets {
         hub: Arc::clone(&hub),
@@ -101,11 +88,10 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         webhooks,
     };
     let driver = tokio::spawn(Driver { node, clock, waiting, outlets }.run());
-    let connections = u32::try_from(listen::places(config.limits.connections)).unwrap_or(u32::MAX);
-    let places = Arc::new(Semaphore::new(connections as usize));
+    let (connections, places) = seats(&config);
     let parts = Parts {
         sessions: Sessions::new(secret.keys(Purpose::Session), site.name),
-        cable: Arc::new(cable),
+        cable: Arc::new(cable(&config, &secret, &site, &queries)),
         embed: embed(&config, &secret, &site, &views),
         views,
         queries,
@@ -115,10 +101,9 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         places: Arc::clone(&places),
     };
     let router = Arc::new(Web::new(&config, app, site, parts)).router();
-    let (closing, closing_rx) = watch::channel(false);
-    let header_within = config.limits.header_within;
-    let listening = Listening { listener, router, header_within, places: Arc::clone(&places), closing: closing_rx };
-    tokio::spawn(listening.run());
+    let (closing, closed) = watch::channel(false);
+    let (header_within, open) = (config.limits.header_within, Arc::clone(&places));
+    tokio::spawn(Listening { listener, router, header_within, places: open, closing: closed }.run());
     tracing::info!(node.region = %region, node.name = %name, node.incarnation = incarnation, "serving on http://{address}");
     Ok(Running {
         address,
@@ -131,6 +116,32 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         connections,
         closing,
     })
+}
+
+/// How many connections there may be, and their places.
+fn seats(config: &Config) -> (u32, Arc<Semaphore>) {
+    let connections = u32::try_from(listen::places(config.limits.connections)).unwrap_or(u32::MAX);
+    (connections, Arc::new(Semaphore::new(connections as usize)))
+}
+
+/// As told, as kept, or drawn; kept for the next start.
+fn named(config: &Config, store: Option<&Store>, kept: &Kept) -> (NodeName, u64) {
+    let name = config.own_name().or_else(|| kept.node.clone()).unwrap_or_else(|| drawn_name(&config.own_region()));
+    let incarnation = wall_ms().max(kept.incarnation.saturating_add(1));
+    if let Some(store) = store {
+        store.remember_name(&name, incarnation);
+    }
+    (name, incarnation)
+}
+
+fn cable(config: &Config, secret: &Secret, site: &Site, queries: &Queries) -> Cable {
+    Cable {
+        names: Arc::new(Names::new(secret.keys(Purpose::Names), site.name)),
+        members: Members::new(&secret.keys(Purpose::Members)),
+        streams: Streams::new(config.public_streams.clone(), secret),
+        queries: queries.clone(),
+        resumes: Resumes::default(),
+    }
 }
 
 fn embed(config: &Config, secret: &Secret, site: &Site, views: &Arc<Views>) -> EmbedShared {

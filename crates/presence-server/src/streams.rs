@@ -20,6 +20,14 @@ use crate::secret::{Purpose, Secret};
 const SIGNED_BYTES_MAX: usize = 9_216;
 
 /// Names of streams: one name, or with `*` at its end all that begin so.
+///
+/// ```
+/// use presence_server::StreamPattern;
+///
+/// assert!("bench".parse::<StreamPattern>().is_ok());
+/// assert!("chat/*".parse::<StreamPattern>().is_ok());
+/// assert!("chat/*/all".parse::<StreamPattern>().is_err());
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StreamPattern {
     begins: String,
@@ -105,8 +113,26 @@ impl Streams {
     }
 }
 
-/// Prints the name of a stream as a page may listen to it, or the key that signs such names
+/// Prints the name of a stream as a page may listen to it, or the key that signs such names.
+///
+/// ```no_run
+/// # fn main() -> anyhow::Result<()> {
+/// use clap::Parser;
+/// use presence_server::SignStream;
+///
+/// #[derive(Parser)]
+/// struct Line {
+///     #[command(flatten)]
+///     stream: SignStream,
+/// }
+///
+/// // With GP_SECRET in the environment.
+/// let line = Line::parse_from(["sign-stream", "orders/7"]);
+/// println!("{}", line.stream.text()?);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Args)]
+#[command(about = "Prints the name of a stream as a page may listen to it, or the key that signs such names", long_about = None)]
 pub struct SignStream {
     /// The stream's name
     #[arg(value_name = "NAME", required_unless_present = "key")]
@@ -148,8 +174,12 @@ mod tests {
     use super::*;
 
     fn streams(secret: &str, previous: Option<&str>, public: &[&str]) -> Streams {
-        let secrets =
-            Secrets { secret: Some(secret.repeat(4)), previous: previous.map(|text| text.repeat(4)), api_key: None, webhook: None };
+        let secrets = Secrets {
+            secret: Some(secret.repeat(4)),
+            previous: previous.map(|text| text.repeat(4)),
+            api_key: None,
+            webhook: None,
+        };
         let (secret, _) = Secret::find(&secrets, None);
         Streams::new(public.iter().map(|pattern| pattern.parse().unwrap()).collect(), &secret)
     }
