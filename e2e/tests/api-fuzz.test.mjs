@@ -2,7 +2,7 @@
 // as the document says.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { BareClient } from "../lib/client.mjs";
@@ -14,10 +14,12 @@ const schemathesis = join(target, "fuzz/bin/schemathesis");
 /** Runs it; `{ code, output, report }`. A seed that failed is replayed with SEED. */
 async function fuzz(t, node, { key = apiKey, ...options }) {
   assert.ok(existsSync(schemathesis), "scripts/prepare.sh installs schemathesis");
-  const report = join(folder(t), "report.ndjson");
+  const [report, document] = ["report.ndjson", "openapi.json"].map((name) => join(folder(t), name));
+  // As a file: the address that a document is read from would itself be left out.
+  writeFileSync(document, JSON.stringify(await node.json("/api/openapi.json")));
   const seed = process.env.SEED ?? String(Math.floor(Math.random() * 2 ** 31));
   const args = [
-    "--config-file", join(root, "e2e/fuzz/schemathesis.toml"), "run", `${node.url}/api/openapi.json`, "--seed", seed,
+    "--config-file", join(root, "e2e/fuzz/schemathesis.toml"), "run", document, "--url", node.url, "--seed", seed,
 "--report-ndjson-path", report, ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]),
   ];
   const env = { ...process.env, GP_API_KEY: key, COLUMNS: "160" };
@@ -45,7 +47,7 @@ test("whatever is asked is answered as the document says", async (t) => {
   const node = await Node.start(t, { args: ["--log", "warn"] });
   // Somebody is there, so that members and the busiest rooms are not only empty lists.
   await BareClient.join(t, node);
-  const { code, output, report } = await fuzz(t, node, { "max-examples": "40" });
+  const { code, output, report } = await fuzz(t, node, { "max-examples": "300" });
   assert.equal(code, 0, output.slice(-20_000));
   const answered = answers(report);
   const document = await node.json("/api/openapi.json");
@@ -65,7 +67,12 @@ test("whatever is asked is answered as the document says", async (t) => {
 
 test("a node without a key answers as the document says, too", async (t) => {
   const node = await Node.start(t, { env: { GP_API_KEY: "" } });
-  const { code, output, report } = await fuzz(t, node, { "max-examples": "5" });
+  const { code, output, report } = await fuzz(t, node, {
+    key: "no key of this node", "max-examples": "10",
+    // It wants a 401 for a missing key, whatever the document says; where there is none to be sent that would mislead.
+    "exclude-checks": "missing_required_header",
+  });
   assert.equal(code, 0, output.slice(-20_000));
-  assert.deepEqual(Object.keys(answers(report)["POST /api/v1/publish"]).filter((status) => status < 400), []);
+  const { 202: taken, 403: refused } = answers(report)["POST /api/v1/publish"];
+  assert.ok(!taken && refused > 0, `${taken} ${refused}`);
 });

@@ -5,11 +5,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
+import WebSocket from "ws";
 import { BareClient } from "../lib/client.mjs";
 import { Jar } from "../lib/http.mjs";
-import { Node, apiKey, mesh } from "../lib/node.mjs";
-import { root } from "../lib/paths.mjs";
-import { until } from "../lib/until.mjs";
+import { Node, apiKey, mesh, secret } from "../lib/node.mjs";
+import { program, root } from "../lib/paths.mjs";
+import { until, untilEqual } from "../lib/until.mjs";
 
 const authorization = `Bearer ${apiKey}`;
 
@@ -49,11 +50,66 @@ test("what is asked in one region is true of all", async (t) => {
     return list.length === 2 && list.some(({ tabs, regions }) => tabs === 2 && regions.join() === "ams,yyz");
   });
   for (const node of [ams, yyz]) {
-    const { rooms } = await node.json("/api/v1/rooms/busiest", { headers: { authorization } });
-    assert.deepEqual(rooms, [{ room: "demo", users: 2 }]);
-    const { users, looking, tabs, unproven } = await node.room();
-    assert.deepEqual({ users, looking, tabs, unproven }, { users: 2, looking: 2, tabs: 3, unproven: 0 });
+    await untilEqual(`the busiest rooms, from ${node.name}`, async () => (await node.json("/api/v1/rooms/busiest", { headers: { authorization } })).rooms, [{ room: "demo", users: 2 }]);
+    await untilEqual(`the counts, from ${node.name}`, async () => {
+      const { users, looking, tabs, unproven } = await node.room();
+      return { users, looking, tabs, unproven };
+    }, { users: 2, looking: 2, tabs: 3, unproven: 0 });
   }
   const { body } = await post(ams, "/api/v1/publish", { stream: "bench", data: 1 });
   assert.deepEqual(body, { stream: "bench", regions_heard: 2, regions_known: 2 });
+});
+
+const shop = "https://shop.example";
+
+/** A page of the shop, in a room; `told` is all that it was told. */
+async function page(t, node, room, token) {
+  const socket = new WebSocket(`ws://127.0.0.1:${node.port}/presence`, "presence-v1", { origin: shop });
+  t.after(() => socket.terminate());
+  const told = [];
+  socket.on("message", (text) => told.push(JSON.parse(text)));
+  await new Promise((resolve, reject) => socket.on("open", resolve).on("error", reject));
+  for (const said of [{ type: "hello" }, { type: "join", room, token }]) socket.send(JSON.stringify(said));
+  await until("the page has joined", () => told.some(({ type }) => type === "counts"));
+  return told;
+}
+
+test("a signed user is listed with what the site says of them, and leaves everywhere when made to", async (t) => {
+  const [ams, yyz] = await mesh(t, ["ams", "yyz"], { args: ["--site", shop] });
+  const { stdout } = await promisify(execFile)(program, ["sign", "p/7", "--site", shop, "--user", "42", "--info", '{"name":"Ada"}'], { env: { GP_SECRET: secret } });
+  const pages = [await page(t, ams, "p/7", stdout.trim()), await page(t, yyz, "p/7", stdout.trim())];
+  const bystander = await page(t, yyz, "p/7");
+  const members = () => ams.json("/api/v1/rooms/members?room=shop.example/p/7", { headers: { authorization } }).then((answer) => answer.members);
+  const ada = await until("the signed user is listed once", async () => (await members()).find(({ info, tabs }) => info?.name === "Ada" && tabs === 2));
+  assert.deepEqual(ada.regions, ["ams", "yyz"]);
+  await untilEqual("both users are below the shop's path", async () => (await yyz.room("shop.example/")).users, 2);
+
+  assert.equal((await post(ams, "/api/v1/rooms/dismiss", { room: "shop.example/p/7", member: ada.id })).status, 202);
+  for (const told of pages) await until("the page is told that it has left", () => told.some(({ type }) => type === "left"));
+  await until("nobody else has", async () => (await members()).every(({ id }) => id !== ada.id), { within: 10_000 });
+  assert.equal((await members()).length, 1);
+  assert.ok(!bystander.some(({ type }) => type === "left"));
+});
+
+test("counts arrive as events in another region than the visitor's", async (t) => {
+  const [ams, yyz] = await mesh(t, ["ams", "yyz"]);
+  const stream = await fetch(`http://127.0.0.1:${yyz.port}/api/v1/rooms/events?room=demo`);
+  const counts = [];
+  (async () => {
+    let rest = "";
+    for await (const chunk of stream.body.pipeThrough(new TextDecoderStream())) {
+      const blocks = (rest + chunk).split("\n\n");
+      rest = blocks.pop();
+      for (const block of blocks) {
+        const data = block.match(/^data: (.*)$/m);
+        if (data) counts.push(JSON.parse(data[1]));
+      }
+    }
+  })().catch(() => {});
+  await until("the present comes at once", () => counts[0]?.users === 0);
+  await BareClient.join(t, ams);
+  await until("and then who comes", () => counts.at(-1).users === 1);
+  await ams.kill();
+  await until("and that nobody is sure of them any more", () => counts.at(-1).users === 0 && counts.at(-1).unsure === 1, { within: 15_000 });
+  assert.equal(counts.at(-1).regions.find(({ region }) => region === "ams").state, "silent");
 });

@@ -25,6 +25,8 @@ for (const name of ["shop", "poll", "cursors"]) {
     const source = readFileSync(join(root, "examples", name, "src/main.rs"), "utf8");
     const lines = source.trimEnd().split("\n");
     assert.ok(lines.length <= LINES_MAX, `${lines.length} lines`);
+    const building = readFileSync(join(root, "docs/building.md"), "utf8");
+    assert.ok(building.split("\n").some((line) => line.startsWith(`| [\`${name}\`]`) && line.endsWith(`| ${lines.length} lines |`)), "docs/building.md says so");
     assert.doesNotMatch(source, /<\w+[ >][^'"]*<\//, "its HTML is in templates");
   });
 }

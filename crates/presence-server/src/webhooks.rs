@@ -36,7 +36,14 @@ const WAITING_MAX: usize = 16_384;
 /// How often thresholds, and who is to tell, are looked at.
 const LOOKED_AT_EVERY: Duration = Duration::from_millis(250);
 
-/// Who is told what.
+/// Who is told what. Needs [`Secrets::webhook`](crate::Secrets).
+///
+/// ```
+/// let mut config = presence_server::Config::of([]).unwrap();
+/// config.webhooks.webhook_url = vec!["https://shop.example/presence-events".parse().unwrap()];
+/// config.webhooks.webhook_threshold = vec!["more than 50 for 30s".parse().unwrap()];
+/// assert!(config.check().is_err_and(|mistake| mistake.contains("GP_WEBHOOK_SECRET")));
+/// ```
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Webhooks")]
 pub struct WebhookOptions {

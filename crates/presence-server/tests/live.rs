@@ -1,5 +1,7 @@
 //! One node, whole: who joins is counted, a click is drawn for everybody, and what was set outlives the node.
 
+use std::collections::VecDeque;
+
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -12,6 +14,8 @@ pub(crate) struct Tab {
     user: String,
     room: String,
     pub(crate) cookie: String,
+    /// What came before a subscription was confirmed: a room may be shown before the next one is.
+    unread: VecDeque<Value>,
 }
 
 impl Tab {
@@ -28,7 +32,8 @@ impl Tab {
         let page = page.text().await.unwrap();
         let socket = server.socket(&[("cookie", &cookie)]).await.unwrap();
         let (room, own) = (said(&page, "room").to_owned(), said(&page, "own").to_owned());
-        let mut tab = Self { socket, user: said(&page, "user").to_owned(), room: room.clone(), cookie };
+        let mut tab =
+            Self { socket, user: said(&page, "user").to_owned(), room: room.clone(), cookie, unread: VecDeque::new() };
         tab.subscribe(&json!({"channel": "CableReady::Stream", "identifier": room})).await;
         tab.subscribe(&json!({"channel": "CableReady::Stream", "identifier": own})).await;
         tab
@@ -41,8 +46,16 @@ impl Tab {
     async fn subscribe(&mut self, identifier: &Value) {
         let identifier = identifier.to_string();
         self.send(&json!({"command": "subscribe", "identifier": identifier})).await;
-        self.read(|frame| (frame["type"] == "confirm_subscription" && frame["identifier"] == identifier).then_some(()))
-            .await;
+        let confirming = async {
+            loop {
+                let frame = self.next().await;
+                if frame["type"] == "confirm_subscription" && frame["identifier"] == identifier {
+                    return;
+                }
+                self.unread.push_back(frame);
+            }
+        };
+        tokio::time::timeout(SOON, confirming).await.expect("it is confirmed soon");
     }
 
     /// Clicks, and tells how that ended.
@@ -71,15 +84,24 @@ impl Tab {
     async fn read<T>(&mut self, mut look: impl FnMut(&Value) -> Option<T>) -> T {
         let reading = async {
             loop {
-                let message = self.socket.stream.next().await.expect("the socket is open").unwrap();
-                if let Message::Text(text) = message
-                    && let Some(seen) = look(&serde_json::from_str(&text).unwrap())
-                {
+                let frame = match self.unread.pop_front() {
+                    Some(frame) => frame,
+                    None => self.next().await,
+                };
+                if let Some(seen) = look(&frame) {
                     return seen;
                 }
             }
         };
         tokio::time::timeout(SOON, reading).await.expect("it is sent soon")
+    }
+
+    async fn next(&mut self) -> Value {
+        loop {
+            if let Message::Text(text) = self.socket.stream.next().await.expect("the socket is open").unwrap() {
+                return serde_json::from_str(&text).unwrap();
+            }
+        }
     }
 }
 

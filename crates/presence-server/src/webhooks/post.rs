@@ -21,7 +21,15 @@ const IDLE_MAX: Duration = Duration::from_secs(30);
 /// A receiver that asks for more time than this gets this.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
-/// Where events are sent: `http://` or `https://`, a host, a path.
+/// Where events are sent: `http://` or `https://`, a host, a path. Shown without its path, which may be a secret.
+///
+/// ```
+/// use presence_server::WebhookUrl;
+///
+/// let url: WebhookUrl = "https://shop.example/hooks/7f3a".parse().unwrap();
+/// assert_eq!(url.to_string(), "https://shop.example");
+/// assert!("shop.example".parse::<WebhookUrl>().is_err());
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WebhookUrl(Uri);
 

@@ -8,7 +8,15 @@ use presence_core::Room;
 /// Longest while, in seconds: a day.
 const FOR_S_MAX: u64 = 86_400;
 
-/// A rule such as `more than 50 for 30s`.
+/// A rule such as `more than 50 for 30s`: what receivers are told of when a room is crowded.
+///
+/// ```
+/// use presence_server::Threshold;
+///
+/// assert!("more than 50 for 30s".parse::<Threshold>().is_ok());
+/// assert!("shop.example/: more than 50 for 2min until 40".parse::<Threshold>().is_ok());
+/// assert!("more than 50".parse::<Threshold>().is_err_and(|mistake| mistake.contains("for 30s")));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Threshold {
     /// As it was written: it stands in what is told.
