@@ -172,7 +172,7 @@ async fn a_frame_shows_its_newest_number_to_its_own_site() {
 
 #[tokio::test]
 async fn when_the_node_drains_open_answers_end_and_say_so() {
-    let server = TestServer::start(&format!("{SITE} --drain-over 0.2s")).await;
+    let server = TestServer::start(&format!("{SITE} --drain-over 200ms")).await;
     let mut stream = Open::get(&server, "/presence/events?room=lamp", &[("origin", SHOP)]).await;
     let mut frame = Open::get(&server, "/embed?room=lamp", &[("referer", "https://shop.example/")]).await;
     stream.message(counts("lamp", 2)).await;

@@ -156,7 +156,7 @@ fn who_says_goodbye_is_not_waited_for_and_the_other_tab_counts_on() {
     let mut alone = Alone::new();
     alone.join(1, 1);
     alone.join(2, 1);
-    let gone = |connection| Input::Resigned { connection: ConnectionId(connection), subscription: SubscriptionId(0) };
+    let gone = |connection| Input::Resigned { connection: ConnectionId(connection), subscription: SubscriptionId(1) };
     let first = alone.handle(gone(1));
     assert!(!first.iter().any(|output| matches!(output, Output::Left { .. })), "{first:?}");
     let second = [alone.handle(gone(2)), alone.pass(200)].concat();
