@@ -111,7 +111,7 @@ test("the policy names the site alone, and a badge is an image for everybody", {
   const context = await visitor(await browser(t));
   const page = await context.newPage();
   const answered = page.waitForResponse((answer) => answer.url().includes("/embed"));
-  await page.goto(site.put("/lamp", frame(node, "/lamp")));
+  await page.goto(site.put("/lamp", frame(node, "/lamp")), { waitUntil: loaded });
   const policy = (await (await answered).allHeaders())["content-security-policy"];
   assert.match(policy, new RegExp(`default-src 'none'; style-src 'sha256-[^']+';.* frame-ancestors ${site.origin}$`));
   await untilFramed(page, people(1));
