@@ -55,7 +55,7 @@ test("a frame and an element of one site are in one room", { timeout: 90_000 }, 
   const node = await Node.start(t, { args: site.site, host: "presence.localhost" });
   const chromium = await browser(t);
   const element = await open(await visitor(chromium), site.put("/lamp", embedding(node)));
-  const page = await open(await visitor(chromium), site.put("/framed", frame(node, `${site.host}/lamp`, "&lang=de&show=users&theme=dark")));
+  const page = await open(await visitor(chromium), site.put("/framed", frame(node, `${site.host}/lamp`, "&lang=de&show=users&theme=dark")), loaded);
   await untilFramed(page, "2 Personen sehen sich das gerade an");
   await untilShown(element, people(2));
 });
@@ -95,9 +95,9 @@ test("only the room's own site may have the frame, and who hides the page's name
   const page = await context.newPage();
   const statuses = [];
   page.on("response", (answer) => answer.url().includes("/embed") && statuses.push(answer.status()));
-  await page.goto(stranger.put("/", frame(node, room)));
+  await page.goto(stranger.put("/", frame(node, room)), { waitUntil: loaded });
   await until("the stranger is refused", () => statuses.includes(403));
-  await page.goto(stranger.put("/hidden", frame(node, room), { "referrer-policy": "no-referrer" }));
+  await page.goto(stranger.put("/hidden", frame(node, room), { "referrer-policy": "no-referrer" }), { waitUntil: loaded });
   await until("so is one who says nothing", () => statuses.length > 1);
   assert.ok(statuses.every((status) => status === 403), statuses.join());
   assert.equal((await node.counts(room)).users, 0);
