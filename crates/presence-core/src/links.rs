@@ -12,7 +12,7 @@ use crate::wire::{self, Asked, Hello, HelloAnswer, Reachable, Sender};
 /// Configured addresses are tried again at least this often.
 const RETRY_CONFIGURED_MS: u64 = 5_000;
 /// Where a node was heard in the last minute, or where nobody is heard at all, it is tried again at least this often.
-const RETRY_LATELY_MS: u64 = 1_000;
+const RETRY_LATELY_MS: u64 = 500;
 /// Addresses that we were told are tried again at least this often.
 const RETRY_TOLD_MS: u64 = 60_000;
 const RETRY_FIRST_MS: u64 = 250;
