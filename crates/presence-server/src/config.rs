@@ -119,8 +119,8 @@ pub struct Config {
     #[arg(long, env = "GP_ALLOWED_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = Origin::from_str)]
     pub allowed_origin: Vec<Origin>,
 
-    /// Whose pages may embed this server's numbers, each in rooms of its own: https://shop.example, https://*.shop.example
-    /// for its sub-domains, or * for everybody; repeatable
+    /// Whose pages may embed this server's numbers, each in rooms of its own: an origin, one with *. before its host for
+    /// all its sub-domains, or * for everybody; repeatable
     #[arg(long, env = "GP_SITE", value_name = "ORIGIN", value_delimiter = ',', value_parser = SitePattern::from_str)]
     pub site: Vec<SitePattern>,
 
