@@ -1,4 +1,4 @@
-// A load balancer that speaks TLS to browsers: some cookies are taken from nothing else.
+// TLS for browsers: certificates, and a load balancer that shows one. Some cookies are taken from nothing else.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import http from "node:http";
@@ -11,12 +11,18 @@ import { freePort } from "./ports.mjs";
 /** What a node needs to be told to believe that proxy. */
 export const behindTls = ["--trusted-proxy", "127.0.0.1/32"];
 
-/** The URL of an address over TLS for a node, as a load balancer gives it one. */
-export async function tlsProxy(t, node) {
+/** Files with a certificate that nobody knows, and its key. */
+export function selfSigned(t, name) {
   const path = folder(t);
   const [key, certificate] = [join(path, "key.pem"), join(path, "certificate.pem")];
   execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
-    "-subj", `/CN=${node.host}`, "-keyout", key, "-out", certificate], { stdio: "ignore" });
+    "-subj", `/CN=${name}`, "-keyout", key, "-out", certificate], { stdio: "ignore" });
+  return { key, certificate };
+}
+
+/** The URL of an address over TLS for a node, as a load balancer gives it one. */
+export async function tlsProxy(t, node) {
+  const { key, certificate } = selfSigned(t, node.host);
   const port = await freePort();
   const host = `${node.host}:${port}`;
   const headers = (request) => ({ ...request.headers, host, "x-forwarded-proto": "https", "x-forwarded-for": "192.0.2.7" });

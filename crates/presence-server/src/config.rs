@@ -107,6 +107,14 @@ pub struct Config {
     #[arg(long, env = "GP_DATA_DIR", value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
 
+    /// A certificate for browsers, PEM, followed by those between it and an authority: TLS ends here [default: it ends in a proxy]
+    #[arg(long, env = "GP_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key, PEM; both files are read anew when they change
+    #[arg(long, env = "GP_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
     /// Whose header names the edge that a request entered by
     #[arg(long, env = "GP_EDGE", value_enum, default_value = "none")]
     pub edge: Edge,
@@ -357,6 +365,10 @@ impl Config {
             (
                 own_authority == 0 || own_authority == 3,
                 "--mesh-ca, --mesh-cert and --mesh-key belong together: give all three, or none for an authority made from GP_SECRET",
+            ),
+            (
+                self.tls_cert.is_some() == self.tls_key.is_some(),
+                "--tls-cert and --tls-key belong together: give both, or none",
             ),
             (
                 limits.ping_every <= Duration::from_secs(5),

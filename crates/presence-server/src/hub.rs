@@ -5,11 +5,14 @@ mod audiences;
 mod connection;
 mod counts;
 mod fragments;
+mod interned;
+mod listeners;
 mod messages;
 mod named;
 mod outbox;
 mod pulse;
 mod stays;
+mod wheel;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -20,25 +23,30 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use presence_cable::{Answer, EMBED_PING, Identifier, answer, morphs};
 use presence_core::{ConnectionId, Fragment, Input, Output, Room, Stream, StreamName, SubscriptionId};
-use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use self::audiences::Audiences;
+use self::connection::Shared;
 pub(crate) use self::connection::{Connection, Speaks};
 use self::counts::Counts;
 use self::fragments::Fragments;
+use self::interned::Interned;
 use self::messages::Messages;
 pub(crate) use self::named::Ear;
 pub(crate) use self::outbox::Frame;
-use self::pulse::{Clock, Moment, round};
+use self::pulse::{Clock, Moment, millis, slot};
 pub(crate) use self::stays::{Dismissed, Stays};
+use self::wheel::Wheel;
 use crate::config::Limits;
 use crate::history::History;
 use crate::socket::CloseReason;
+use crate::transport::Transport;
 
 /// Connections and audiences are spread over this many locks, each held for a look-up only.
 const SHARDS: usize = 16;
+/// How many sockets are looked at before other tasks have their turn.
+const PART: usize = 256;
 /// Longer between two looks at the clock, and the node was away: nobody else is to blame for that time.
 const AWAY: Duration = Duration::from_secs(1);
 
@@ -52,7 +60,11 @@ pub(crate) struct Hub {
     /// By what their listeners can make of a message.
     named: Audiences<(StreamName, Ear), Messages>,
     pub(crate) history: History,
+    interned: Interned,
     count: AtomicUsize,
+    /// Told when the last socket has gone.
+    empty: Notify,
+    shared: Arc<Shared>,
     clock: Clock,
     /// The body that was shown last: all who join at one moment are shown the same.
     shown: Mutex<Option<(Arc<[Fragment]>, Bytes)>>,
@@ -63,8 +75,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hub {
-    /// A hub without sockets. The epoch names the order in which messages arrive here. Its pulse beats until the hub is dropped; needs a runtime.
+    /// A hub without sockets. The epoch names the order in which messages arrive here. Its wheel turns until the hub is dropped; needs a runtime.
     pub(crate) fn start(limits: Limits, epoch: u64) -> Arc<Self> {
+        let slot = slot(&limits);
+        let shared = Shared { queue_bytes: limits.socket_queue, wheel: Wheel::new(millis(slot)) };
         let hub = Arc::new(Self {
             limits,
             connections: Default::default(),
@@ -73,11 +87,14 @@ impl Hub {
             stays: Stays::default(),
             named: Audiences::default(),
             history: History::new(epoch),
+            interned: Interned::default(),
             count: AtomicUsize::new(0),
+            empty: Notify::new(),
+            shared: Arc::new(shared),
             clock: Clock::default(),
             shown: Mutex::default(),
         });
-        tokio::spawn(beat(Arc::downgrade(&hub), round(&hub.limits) / SHARDS as u32));
+        tokio::spawn(turn(Arc::downgrade(&hub), slot));
         hub
     }
 
@@ -120,8 +137,7 @@ impl Hub {
     /// those that are still open are taken. Returns when all are gone, or 2 s after the last was told.
     pub(crate) async fn close_all(&self, over: Duration) {
         let begun = Instant::now();
-        let mut open: Vec<_> =
-            self.connections.iter().flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>()).collect();
+        let mut open = self.all();
         // The hasher's key is random, and with it this order.
         let hasher = RandomState::new();
         open.sort_by_cached_key(|connection| hasher.hash_one(connection.id));
@@ -131,13 +147,18 @@ impl Hub {
             connection.close(CloseReason::Drained, self.now_ms());
         }
         // Who came meanwhile.
-        for connection in self.connections.iter().flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>()) {
-            connection.close(CloseReason::Drained, self.now_ms());
-        }
-        let end = Instant::now() + Duration::from_secs(2);
-        while self.sockets() > 0 && Instant::now() < end {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        self.all().iter().for_each(|connection| connection.close(CloseReason::Drained, self.now_ms()));
+        let gone = async {
+            loop {
+                let empty = self.empty.notified();
+                if self.sockets() == 0 {
+                    return;
+                }
+                empty.await;
+            }
+        };
+        // Who has not gone by then never will.
+        drop(tokio::time::timeout(Duration::from_secs(2), gone).await);
     }
 
     /// Milliseconds that pass for sockets: they stand still while the whole node is away.
@@ -150,10 +171,10 @@ impl Hub {
         &self,
         id: ConnectionId,
         speaks: Speaks,
-        stream: TcpStream,
+        stream: Transport,
         inputs: mpsc::Sender<Input>,
     ) -> Arc<Connection> {
-        let connection = Connection::new(id, speaks, stream, self.limits.socket_queue, inputs, self.now_ms());
+        let connection = Connection::new(id, speaks, stream, Arc::clone(&self.shared), inputs, self.now_ms());
         lock(self.shard(id)).insert(id, Arc::clone(&connection));
         self.count.fetch_add(1, Relaxed);
         connection
@@ -163,8 +184,15 @@ impl Hub {
     pub(crate) fn dismiss(&self, connection: &Connection) {
         connection.end();
         if lock(self.shard(connection.id)).remove(&connection.id).is_some() {
-            self.count.fetch_sub(1, Relaxed);
+            if self.count.fetch_sub(1, Relaxed) == 1 {
+                self.empty.notify_waiters();
+            }
         }
+    }
+
+    /// The key of a subscription: one allocation for all that have the same.
+    pub(crate) fn identifier(&self, key: &str) -> Identifier {
+        self.interned.intern(Identifier::new(key))
     }
 
     /// A subscription listens to a stream.
@@ -193,6 +221,10 @@ impl Hub {
         body
     }
 
+    fn all(&self) -> Vec<Arc<Connection>> {
+        self.connections.iter().flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>()).collect()
+    }
+
     fn connection(&self, id: ConnectionId) -> Option<Arc<Connection>> {
         lock(self.shard(id)).get(&id).cloned()
     }
@@ -202,27 +234,38 @@ impl Hub {
     }
 }
 
-/// Looks at one shard of the connections after the other, for as long as there is a hub.
-async fn beat(hub: Weak<Hub>, every: Duration) {
+/// Turns the wheel for as long as there is a hub, and looks at the sockets that are due.
+async fn turn(hub: Weak<Hub>, every: Duration) {
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut before, mut woken_ms) = (Instant::now(), 0);
     let (mut second, mut ping, embed_ping) = (0, Frame::text(""), Frame::text(EMBED_PING));
-    for shard in (0..SHARDS).cycle() {
+    loop {
         ticks.tick().await;
         let Some(hub) = hub.upgrade() else { return };
         let passed = before.elapsed();
         before += passed;
         let ms = hub.clock.advance(passed.min(AWAY));
-        if passed > AWAY {
-            woken_ms = ms;
-        }
         let unix_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         if unix_seconds != second {
             (second, ping) = (unix_seconds, Frame::text(&presence_cable::ping(unix_seconds)));
         }
-        let connections: Vec<_> = lock(&hub.connections[shard]).values().cloned().collect();
+        if passed > AWAY {
+            woken_ms = ms;
+        }
         let moment = Moment::new(&hub.limits, ms, woken_ms, [ping.clone(), embed_ping.clone()]);
-        connections.iter().for_each(|connection| connection.beat(&moment));
+        for part in hub.shared.wheel.turn(ms).chunks(PART) {
+            for connection in part.iter().filter_map(|id| hub.connection(*id)) {
+                let next_ms = connection.look(&moment);
+                next_ms.into_iter().for_each(|next_ms| hub.shared.wheel.at(connection.id, next_ms));
+            }
+            tokio::task::yield_now().await;
+        }
+        if woken_ms == ms {
+            // Nobody was told anything meanwhile.
+            for connection in hub.all() {
+                let _on_the_wheel = connection.look(&moment);
+            }
+        }
     }
 }

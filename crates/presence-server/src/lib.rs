@@ -85,6 +85,7 @@ mod socket;
 mod store;
 mod streams;
 mod telemetry;
+mod transport;
 mod views;
 mod web;
 mod webhooks;

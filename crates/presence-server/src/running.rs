@@ -26,6 +26,7 @@ use crate::store::{Kept, Store};
 use crate::streams::Streams;
 use crate::views::Views;
 use crate::web::listen::{self, Listening, bind};
+use crate::web::tls::{Files, acceptor};
 use crate::web::{Parts, Readiness, Web};
 use crate::webhooks::Webhooks;
 
@@ -56,6 +57,8 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let (secret, said) = Secret::find(&config.secrets, config.data_dir.as_deref());
     said.inspect(|words| tracing::warn!("{words}"));
     let (name, incarnation) = named(&config, store.as_ref(), &kept);
+    let tls = config.tls_cert.clone().zip(config.tls_key.clone());
+    let tls = tls.map(|(certificate, key)| acceptor(Files { certificate, key })).transpose()?;
     let listener = bind(config.listen).await?;
     let address = listener.local_addr().context("the listener has no address")?;
     let (inputs, waiting) = queues();
@@ -103,8 +106,9 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let router = Arc::new(Web::new(&config, app, site, parts)).router();
     let (closing, closed) = watch::channel(false);
     let (header_within, open) = (config.limits.header_within, Arc::clone(&places));
-    tokio::spawn(Listening { listener, router, header_within, places: open, closing: closed }.run());
-    tracing::info!(node.region = %region, node.name = %name, node.incarnation = incarnation, "serving on http://{address}");
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    tokio::spawn(Listening { listener, tls, router, header_within, places: open, closing: closed }.run());
+    tracing::info!(node.region = %region, node.name = %name, node.incarnation = incarnation, "serving on {scheme}://{address}");
     Ok(Running {
         address,
         drain_over: config.limits.drain_over,

@@ -19,7 +19,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use presence_core::{ConnectionId, Input, UserId};
 use socket2::SockRef;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tungstenite::protocol::frame::coding::Control;
 
@@ -34,6 +33,7 @@ use self::session::Session;
 use self::talk::Talk;
 use crate::hub::{Connection, Frame, Hub, Speaks};
 use crate::sites::Grant;
+use crate::transport::Transport;
 
 /// How much is read at once, besides a frame that is not whole yet.
 const READ_BYTES: usize = 16 * 1_024;
@@ -77,7 +77,7 @@ pub(crate) enum Language {
 /// Serves one WebSocket until it ends. `id` is the socket's number, never used again while the process runs; `unread` is
 /// what the upgrade had read already. Everything else that is known of the socket is told to the driver, the end included.
 pub(crate) async fn serve(
-    stream: TcpStream,
+    stream: Transport,
     unread: Bytes,
     id: ConnectionId,
     language: Language,
@@ -86,8 +86,8 @@ pub(crate) async fn serve(
 ) -> CloseReason {
     // Without these a broadcast would wait for the one before, and a browser that does not read be noticed late. Where
     // the system refuses, the socket works all the same.
-    let _slower = stream.set_nodelay(true);
-    let _later = SockRef::from(&stream).set_send_buffer_size(hub.limits.send_buffer);
+    let _slower = stream.stream().set_nodelay(true);
+    let _later = SockRef::from(stream.stream()).set_send_buffer_size(hub.limits.send_buffer);
     let connection = hub.admit(id, language.speaks(), stream, inputs.clone());
     let talk = language.begin(&connection, &hub);
     let mut reader = Reader { connection, hub, talk, frames: Frames::default(), kept: unread.into(), backlog: true };
@@ -209,7 +209,7 @@ impl Reader {
                     }
                 }
                 Taken::Ping(payload) => {
-                    self.connection.send(Frame::control(Control::Pong, payload), self.hub.now_ms());
+                    self.connection.send(&Frame::control(Control::Pong, payload), self.hub.now_ms());
                 }
                 Taken::Pong(payload) => {
                     let round_trip_ms = self.connection.ponged(payload, self.hub.now_ms());

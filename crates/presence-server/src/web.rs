@@ -12,6 +12,7 @@ mod page;
 mod problem;
 mod readiness;
 mod stay;
+pub(crate) mod tls;
 mod upgrade;
 
 use std::collections::HashMap;
@@ -144,8 +145,8 @@ fn cookie(headers: &HeaderMap, web: &Web, came: &Came) -> Option<Session> {
 }
 
 async fn own_host_only(State(web): State<Arc<Web>>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<Peer>().expect("every connection says who it is").address.ip();
-    match web.rules.judge(request.headers(), peer) {
+    let peer = request.extensions().get::<Peer>().expect("every connection says who it is");
+    match web.rules.judge(request.headers(), peer.address.ip(), peer.secure) {
         Ok(came) => {
             request.extensions_mut().insert(came);
             next.run(request).await

@@ -1,8 +1,6 @@
 //! Everybody on this node who listens to one thing, and what waits to be written to all of them.
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -10,6 +8,7 @@ use presence_cable::Identifier;
 use presence_core::{ConnectionId, SubscriptionId};
 
 use super::connection::Connection;
+use super::listeners::{Listener, Listeners, Place, Run};
 use super::outbox::Frame;
 use super::pulse::Clock;
 use crate::socket::CloseReason;
@@ -18,6 +17,8 @@ use crate::socket::CloseReason;
 const PART: usize = 256;
 /// Audiences up to this size are written to at once, without a task of their own.
 const SMALL: usize = 8;
+/// Each writer beyond the first has at least so many listeners to write to.
+const PER_WRITER: usize = 4 * PART;
 
 /// What waits in an audience while an earlier flush is being written.
 pub(super) trait Waiting: Default + Debug + Send + 'static {
@@ -37,10 +38,10 @@ pub(super) trait Waiting: Default + Debug + Send + 'static {
 }
 
 /// What goes to every listener.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Letter {
-    /// The body of the frames, which follows an identifier's opening.
-    pub(super) body: Bytes,
+    /// Bodies of frames, each of which follows an identifier's opening. All leave in one write.
+    pub(super) bodies: Vec<Bytes>,
     /// Not to this one.
     pub(super) except: Option<ConnectionId>,
     pub(super) how: How,
@@ -49,7 +50,19 @@ pub(super) struct Letter {
 impl Letter {
     /// One for everybody that may be dropped.
     pub(super) fn drawing(body: Bytes) -> Self {
-        Self { body, except: None, how: How::Drawing }
+        Self { bodies: vec![body], except: None, how: How::Drawing }
+    }
+
+    fn write(&self, run: &Run, now_ms: u64) {
+        let frame = Frame::messages(run.identifier.opening(), &self.bodies, run.listeners.len() > 1);
+        for Listener { connection, subscription } in &run.listeners {
+            match self.how {
+                _ if self.except == Some(connection.id) => {}
+                How::Drawing => connection.draw(&frame, *subscription, now_ms),
+                How::Always => connection.send(&frame, now_ms),
+                How::Close => connection.close(CloseReason::Overflowed, now_ms),
+            }
+        }
     }
 }
 
@@ -64,47 +77,49 @@ pub(super) enum How {
     Close,
 }
 
-/// One subscription that listens.
-#[derive(Clone, Debug)]
-struct Listener {
-    connection: Arc<Connection>,
-    subscription: SubscriptionId,
+/// A letter on its way. Several tasks write it side by side: each takes the next listeners until none are left.
+struct Round {
+    letter: Letter,
+    reached: Mutex<Reached>,
 }
 
-/// Sorted by key, so that subscriptions with one key, to which the very same bytes go, stand together.
-type Key = (Identifier, ConnectionId);
+enum Reached {
+    Nobody,
+    UpTo(Place),
+    All,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Audience<W>(Mutex<Inner<W>>);
 
 #[derive(Debug, Default)]
 struct Inner<W> {
-    listeners: BTreeMap<Key, Listener>,
+    listeners: Listeners,
     waiting: W,
     flushing: bool,
 }
 
+/// What a panic elsewhere leaves behind is still whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl<W: Waiting> Audience<W> {
     fn lock(&self) -> MutexGuard<'_, Inner<W>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     pub(super) fn join(&self, identifier: Identifier, subscription: SubscriptionId, connection: &Arc<Connection>) {
-        let mut inner = self.lock();
-        // One allocation for all that have this key: it is found equal without being read, and kept once.
-        let from = (identifier, ConnectionId(0));
-        let known = inner.listeners.range(&from..).next().map(|((known, _), _)| known);
-        let identifier = known.filter(|known| **known == from.0).unwrap_or(&from.0).clone();
         let listener = Listener { connection: Arc::clone(connection), subscription };
-        inner.listeners.insert((identifier, connection.id), listener);
+        self.lock().listeners.insert(identifier, listener);
     }
 
     pub(super) fn leave(&self, identifier: &Identifier, connection: ConnectionId) {
-        self.lock().listeners.remove(&(identifier.clone(), connection));
+        self.lock().listeners.remove(identifier, connection);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().listeners.is_empty()
+        self.lock().listeners.len() == 0
     }
 
     /// Reads or changes what waits, and what is kept beside it.
@@ -115,7 +130,8 @@ impl<W: Waiting> Audience<W> {
     /// Writes to every listener. While an earlier flush is being written this waits, together with what else does.
     pub(super) fn broadcast(self: &Arc<Self>, new: W::New, clock: &Clock) {
         let mut inner = self.lock();
-        if inner.listeners.is_empty() {
+        let count = inner.listeners.len();
+        if count == 0 {
             return;
         }
         inner.waiting.add(new);
@@ -123,32 +139,42 @@ impl<W: Waiting> Audience<W> {
             return;
         }
         inner.flushing = true;
-        let small = inner.listeners.len() <= SMALL;
         drop(inner);
-        if small {
+        if count <= SMALL {
             while let Some(letter) = self.take() {
-                self.write_part(&letter, None, clock.now_ms());
+                let round = Round::new(letter);
+                while self.write_part(&round, clock) {}
             }
         } else {
-            let (audience, clock) = (Arc::clone(self), clock.clone());
-            tokio::spawn(async move { audience.flush(&clock).await });
+            tokio::spawn(Arc::clone(self).flush(clock.clone()));
         }
     }
 
-    async fn flush(&self, clock: &Clock) {
+    async fn flush(self: Arc<Self>, clock: Clock) {
         while let Some(letter) = self.take() {
-            let mut after = None;
-            loop {
-                after = self.write_part(&letter, after, clock.now_ms());
-                if after.is_none() {
-                    break;
-                }
-                tokio::task::yield_now().await;
+            let round = Arc::new(Round::new(letter));
+            let write = || Arc::clone(&self).write(Arc::clone(&round), clock.clone());
+            let others: Vec<_> = (1..self.writers()).map(|_| tokio::spawn(write())).collect();
+            write().await;
+            for other in others {
+                // A writer that panicked has left what it had taken unwritten; the others reach the rest.
+                drop(other.await);
             }
         }
     }
 
-    /// The body of what waits, encoded once; `None` ends the flush.
+    /// How many tasks share a flush: what one core would need long for is spread over all.
+    fn writers(&self) -> usize {
+        (self.lock().listeners.len() / PER_WRITER).clamp(1, tokio::runtime::Handle::current().metrics().num_workers())
+    }
+
+    async fn write(self: Arc<Self>, round: Arc<Round>, clock: Clock) {
+        while self.write_part(&round, &clock) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// What waits, encoded once; `None` ends the flush.
     fn take(&self) -> Option<Letter> {
         let batch = {
             let mut inner = self.lock();
@@ -159,31 +185,29 @@ impl<W: Waiting> Audience<W> {
         batch.map(W::seal)
     }
 
-    /// Writes to some listeners, those after `after`; returns the last one where there may be more.
-    fn write_part(&self, letter: &Letter, after: Option<Key>, now_ms: u64) -> Option<Key> {
-        let part: Vec<(Key, Listener)> = {
-            let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
-            let inner = self.lock();
-            let listeners = inner.listeners.range((begin, Bound::Unbounded)).take(PART);
-            listeners.map(|(key, listener)| (key.clone(), listener.clone())).collect()
+    /// Writes to the next listeners; returns whether there may be more.
+    fn write_part(&self, round: &Round, clock: &Clock) -> bool {
+        let part = round.next(&self.0);
+        part.iter().for_each(|run| round.letter.write(run, clock.now_ms()));
+        !part.is_empty()
+    }
+}
+
+impl Round {
+    fn new(letter: Letter) -> Self {
+        Self { letter, reached: Mutex::new(Reached::Nobody) }
+    }
+
+    /// The next listeners, for whoever asks; none where all were taken.
+    fn next<W>(&self, audience: &Mutex<Inner<W>>) -> Vec<Run> {
+        let mut reached = lock(&self.reached);
+        let after = match &*reached {
+            Reached::Nobody => None,
+            Reached::UpTo(place) => Some(place),
+            Reached::All => return Vec::new(),
         };
-        let mut last: Option<(&Identifier, Frame)> = None;
-        for (index, ((identifier, _), listener)) in part.iter().enumerate() {
-            let frame = match &last {
-                Some((same, frame)) if same.is(identifier) => frame.clone(),
-                _ => {
-                    let shared = part.get(index + 1).is_some_and(|((next, _), _)| next.is(identifier));
-                    let make = if shared { Frame::whole_message } else { Frame::message };
-                    last.insert((identifier, make(identifier.opening(), &letter.body))).1.clone()
-                }
-            };
-            match letter.how {
-                _ if letter.except == Some(listener.connection.id) => {}
-                How::Drawing => listener.connection.send(frame.drawing(listener.subscription), now_ms),
-                How::Always => listener.connection.send(frame, now_ms),
-                How::Close => listener.connection.close(CloseReason::Overflowed, now_ms),
-            }
-        }
-        if part.len() < PART { None } else { part.into_iter().next_back().map(|(key, _)| key) }
+        let (part, last) = lock(audience).listeners.part(after, PART);
+        *reached = last.map_or(Reached::All, Reached::UpTo);
+        part
     }
 }

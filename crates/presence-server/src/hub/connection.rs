@@ -6,8 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use presence_cable::{Identifier, embed_left};
 use presence_core::{ConnectionId, Input, SubscriptionId};
-use socket2::SockRef;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tungstenite::protocol::frame::coding::Control;
@@ -15,8 +13,10 @@ use tungstenite::protocol::frame::coding::Control;
 use super::audience::Audience;
 use super::counts::Counts;
 use super::outbox::{Frame, Outbox, Sent};
-use super::pulse::{Moment, Pulse};
+use super::pulse::{Due, Moment, Pulse};
+use super::wheel::Wheel;
 use crate::socket::CloseReason;
+use crate::transport::Transport;
 
 /// How long a browser has to end the connection after a close frame.
 const GOODBYE_MS: u64 = 2_000;
@@ -39,13 +39,22 @@ struct Subscribed {
     counts: Option<Arc<Audience<Counts>>>,
 }
 
+/// What all sockets of a hub have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// What may wait for one socket.
+    pub(super) queue_bytes: usize,
+    /// When each is looked at.
+    pub(super) wheel: Wheel,
+}
+
 /// One WebSocket as the hub knows it. The reading task owns nothing of it but the right to read.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Transport,
     speaks: Speaks,
-    queue_bytes: usize,
+    shared: Arc<Shared>,
     inputs: mpsc::Sender<Input>,
     subscriptions: Mutex<Vec<Subscribed>>,
     /// Subscriptions whose users were made to leave, until the reading task has heard of it.
@@ -66,17 +75,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Connection {
-    pub(crate) fn new(
+    pub(super) fn new(
         id: ConnectionId,
         speaks: Speaks,
-        stream: TcpStream,
-        queue_bytes: usize,
+        stream: Transport,
+        shared: Arc<Shared>,
         inputs: mpsc::Sender<Input>,
         now_ms: u64,
     ) -> Arc<Self> {
+        shared.wheel.at(id, now_ms);
         let state = State { outbox: Outbox::default(), pulse: Pulse::new(speaks, now_ms), closing: None };
         let (subscriptions, dismissed, state) = (Mutex::default(), Mutex::default(), Mutex::new(state));
-        Arc::new(Self { id, stream, speaks, queue_bytes, inputs, subscriptions, dismissed, state })
+        Arc::new(Self { id, stream, speaks, shared, inputs, subscriptions, dismissed, state })
     }
 
     /// From now on messages to this subscription find their way.
@@ -115,7 +125,7 @@ impl Connection {
             Speaks::Cable => identifier.reject(),
             Speaks::Embed => embed_left(&identifier),
         };
-        self.send(Frame::text(&farewell), now_ms);
+        self.send(&Frame::text(&farewell), now_ms);
         let (inputs, connection) = (self.inputs.clone(), self.id);
         // The driver, which ordered this, must not wait for room in its own queue.
         tokio::spawn(async move { inputs.send(Input::Unsubscribed { connection, subscription }).await });
@@ -127,19 +137,29 @@ impl Connection {
     }
 
     /// Sends a frame now, or when the socket can take it. Never waits.
-    pub(crate) fn send(self: &Arc<Self>, frame: Frame, now_ms: u64) {
+    pub(crate) fn send(self: &Arc<Self>, frame: &Frame, now_ms: u64) {
+        self.write(frame, None, now_ms);
+    }
+
+    /// The same for one that draws fragments for this subscription: it is dropped where the socket is too slow for it, and
+    /// the room is shown whole later.
+    pub(super) fn draw(self: &Arc<Self>, frame: &Frame, subscription: SubscriptionId, now_ms: u64) {
+        self.write(frame, Some(subscription), now_ms);
+    }
+
+    fn write(self: &Arc<Self>, frame: &Frame, drawing: Option<SubscriptionId>, now_ms: u64) {
         let mut state = lock(&self.state);
         if state.closing.is_none() {
-            self.send_locked(&mut state, frame, now_ms);
+            self.write_locked(&mut state, frame, drawing, now_ms);
         }
     }
 
-    fn send_locked(self: &Arc<Self>, state: &mut State, frame: Frame, now_ms: u64) {
+    fn write_locked(self: &Arc<Self>, state: &mut State, frame: &Frame, drawing: Option<SubscriptionId>, now_ms: u64) {
         let waited = !state.outbox.is_empty();
-        let control = frame.is_control();
-        match state.outbox.send(frame, &self.stream, self.queue_bytes) {
-            Sent::Whole if !control => state.pulse.sent(now_ms),
+        match state.outbox.send(frame, drawing, &self.stream, self.shared.queue_bytes) {
+            Sent::Whole if !frame.is_control() => state.pulse.sent(now_ms),
             Sent::Waits if !waited => {
+                state.pulse.waits(now_ms);
                 tokio::spawn(Arc::clone(self).write_when_writable());
             }
             Sent::Whole | Sent::Waits | Sent::Dropped => {}
@@ -165,7 +185,7 @@ impl Connection {
                     continue;
                 }
                 if state.closing.is_some() {
-                    return self.shut(Shutdown::Write);
+                    return self.stream.shut(Shutdown::Write);
                 }
                 state.outbox.take_stale()
             };
@@ -191,24 +211,20 @@ impl Connection {
         if state.closing.is_some() {
             return;
         }
+        self.shared.wheel.at(self.id, now_ms + GOODBYE_MS);
         let Some(code) = reason.code() else {
             state.closing = Some((reason, now_ms));
-            return self.shut(Shutdown::Both);
+            return self.stream.shut(Shutdown::Both);
         };
         state.outbox.drop_drawings();
-        self.send_locked(state, Frame::control(Control::Close, &code.to_be_bytes()), now_ms);
+        self.write_locked(state, &Frame::control(Control::Close, &code.to_be_bytes()), None, now_ms);
         // The frame itself may have found no room.
         if state.closing.is_none() {
             state.closing = Some((reason, now_ms));
             if state.outbox.is_empty() {
-                self.shut(Shutdown::Write);
+                self.stream.shut(Shutdown::Write);
             }
         }
-    }
-
-    fn shut(&self, how: Shutdown) {
-        // Fails where the connection is already gone, which is what we want.
-        let _gone = SockRef::from(&self.stream).shutdown(how);
     }
 
     /// Why it ends, where it is ending.
@@ -216,26 +232,30 @@ impl Connection {
         lock(&self.state).closing.map(|(reason, _)| reason)
     }
 
-    /// Several times a second: sends what is due, ends what is over.
-    pub(crate) fn beat(self: &Arc<Self>, moment: &Moment) {
+    /// Sends what is due, ends what is over. Returns when to look again, if at all.
+    pub(super) fn look(self: &Arc<Self>, moment: &Moment) -> Option<u64> {
         let mut state = lock(&self.state);
         if let Some((_, since_ms)) = state.closing {
             if moment.ms.saturating_sub(since_ms) >= GOODBYE_MS {
-                self.shut(Shutdown::Both);
+                self.stream.shut(Shutdown::Both);
             }
-            return;
+            return None;
         }
         let waits = !state.outbox.is_empty();
-        let due = state.pulse.beat(moment, waits);
-        if let Some(reason) = due.close {
-            return self.close_locked(&mut state, reason, moment.ms);
+        match state.pulse.look(moment, waits) {
+            Due::Close(reason) => self.close_locked(&mut state, reason, moment.ms),
+            Due::Signs { probe, ping } => {
+                let ping = ping.then(|| moment.ping(self.speaks));
+                let signs = match (probe, ping) {
+                    (Some(probe), Some(ping)) => Some(&Frame::signs_of_life(probe, ping)),
+                    (Some(probe), None) => Some(&Frame::control(Control::Ping, &probe)),
+                    (None, ping) => ping,
+                };
+                signs.into_iter().for_each(|signs| self.write_locked(&mut state, signs, None, moment.ms));
+            }
         }
-        if let Some(payload) = due.probe {
-            self.send_locked(&mut state, Frame::control(Control::Ping, &payload), moment.ms);
-        }
-        if due.ping && state.closing.is_none() {
-            self.send_locked(&mut state, moment.ping(self.speaks), moment.ms);
-        }
+        let waits = !state.outbox.is_empty();
+        state.closing.is_none().then(|| state.pulse.next_ms(moment, waits))
     }
 
     /// A pong came: the round trip in ms, where it answers our last ping and neither end slept meanwhile.
@@ -250,14 +270,14 @@ impl Connection {
 
     /// The reading task is done: whoever still waits to write ends, too.
     pub(crate) fn end(&self) {
-        self.shut(Shutdown::Both);
+        self.stream.shut(Shutdown::Both);
     }
 
     /// A message to one subscription; dropped in silence where it is gone.
     pub(crate) fn tell(self: &Arc<Self>, subscription: SubscriptionId, body: &Bytes, drawing: bool, now_ms: u64) {
         if let Some(identifier) = self.identifier(subscription) {
             let frame = Frame::message(identifier.opening(), body);
-            self.send(if drawing { frame.drawing(subscription) } else { frame }, now_ms);
+            self.write(&frame, drawing.then_some(subscription), now_ms);
         }
     }
 }

@@ -10,6 +10,8 @@ use super::audience::{How, Letter, Waiting};
 /// What may wait in one audience in bytes, and how many: far more than a moment's worth.
 const BYTES_MAX: usize = 8 * 1_024 * 1_024;
 const WAITING_MAX: usize = 4_096;
+/// What leaves in one write at most: as much as a socket takes at once, and little beside what may wait for it.
+const FLUSH_BYTES_MAX: usize = 16 * 1_024;
 /// Whispers find room only while fewer wait: they are the first to be left out.
 const WHISPERS_MAX: usize = 256;
 
@@ -46,7 +48,8 @@ pub(super) struct Messages {
 
 impl Waiting for Messages {
     type New = Told;
-    type Batch = Option<Told>;
+    /// Those that leave in one write; none where some were lost.
+    type Batch = Vec<Told>;
 
     fn add(&mut self, told: Told) {
         let full = self.waiting.len() >= WAITING_MAX || self.bytes + told.body.len() > BYTES_MAX;
@@ -64,20 +67,33 @@ impl Waiting for Messages {
 
     fn take(&mut self) -> Option<Self::Batch> {
         if std::mem::take(&mut self.lost) {
-            return Some(None);
+            return Some(Vec::new());
         }
-        let told = self.waiting.pop_front()?;
-        self.bytes -= told.body.len();
-        Some(Some(told))
+        let mut batch = vec![self.pop()?];
+        let mut bytes = batch[0].body.len();
+        // Under load what waits leaves together. What goes to some only leaves alone.
+        while let Some(next) = self.waiting.front().filter(|next| next.except.is_none() && batch[0].except.is_none())
+            && bytes + next.body.len() <= FLUSH_BYTES_MAX
+        {
+            bytes += next.body.len();
+            batch.extend(self.pop());
+        }
+        Some(batch)
     }
 
     /// Where some were lost, everybody who should have had them is closed: clients come back and ask for what they
     /// missed.
     fn seal(batch: Self::Batch) -> Letter {
-        match batch {
-            Some(Told { body, except, .. }) => Letter { body, except, how: How::Always },
-            None => Letter { body: Bytes::new(), except: None, how: How::Close },
-        }
+        let (except, how) = batch.first().map_or((None, How::Close), |told| (told.except, How::Always));
+        Letter { bodies: batch.into_iter().map(|told| told.body).collect(), except, how }
+    }
+}
+
+impl Messages {
+    fn pop(&mut self) -> Option<Told> {
+        let told = self.waiting.pop_front()?;
+        self.bytes -= told.body.len();
+        Some(told)
     }
 }
 
@@ -90,12 +106,10 @@ mod tests {
         Told { body: Bytes::copy_from_slice(body.as_bytes()), except: None, kind }
     }
 
-    fn taken(messages: &mut Messages) -> Vec<String> {
-        std::iter::from_fn(|| messages.take())
-            .map(|batch| {
-                batch.map_or_else(|| "lost".to_owned(), |told| String::from_utf8_lossy(&told.body).into_owned())
-            })
-            .collect()
+    /// What was taken, flush by flush.
+    fn flushes(messages: &mut Messages) -> Vec<Vec<String>> {
+        let body = |told: Told| String::from_utf8_lossy(&told.body).into_owned();
+        std::iter::from_fn(|| messages.take()).map(|batch| batch.into_iter().map(body).collect()).collect()
     }
 
     #[test]
@@ -104,7 +118,7 @@ mod tests {
         for n in 0..WHISPERS_MAX + 2 {
             messages.add(told(&n.to_string(), n % 2 == 0));
         }
-        let all = taken(&mut messages);
+        let all = flushes(&mut messages).concat();
         assert_eq!(all.len(), WHISPERS_MAX + 1, "the last whisper found no room");
         assert_eq!(all.first().zip(all.last()), Some((&"0".to_owned(), &(WHISPERS_MAX + 1).to_string())));
         assert!(all.is_sorted_by_key(|body| body.parse::<u64>().unwrap()));
@@ -119,9 +133,22 @@ mod tests {
         assert!(!messages.lost);
         messages.add(told("one too many", false));
         messages.add(told("after", false));
-        assert_eq!(taken(&mut messages), ["lost", "after"]);
+        assert_eq!(flushes(&mut messages), [vec![], vec!["after".to_owned()]]);
         assert_eq!(messages.bytes, 0);
         (0..=WAITING_MAX).for_each(|_| messages.add(told("", false)));
-        assert_eq!(taken(&mut messages), ["lost"]);
+        assert_eq!(flushes(&mut messages), [Vec::<String>::new()]);
+    }
+
+    #[test]
+    fn what_waits_leaves_together_as_far_as_it_goes_to_everybody_and_fits() {
+        let mut messages = Messages::default();
+        let large = "x".repeat(FLUSH_BYTES_MAX);
+        let except = Told { except: Some(ConnectionId(1)), ..told("not to one", true) };
+        for told in [told("a", false), told("b", false), except, told("c", false), told(&large, false)] {
+            messages.add(told);
+        }
+        let flushes = flushes(&mut messages);
+        assert_eq!(flushes.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 1, 1]);
+        assert_eq!(flushes[..3].concat(), ["a", "b", "not to one", "c"]);
     }
 }

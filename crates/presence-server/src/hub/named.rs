@@ -86,7 +86,7 @@ impl Hub {
         audience.change(|told| {
             let same = unless_more_than.is_none_or(|arrivals| told.arrivals == arrivals);
             if same {
-                connection.send(frame, self.now_ms());
+                connection.send(&frame, self.now_ms());
             }
             same
         })
@@ -145,7 +145,7 @@ impl Hub {
         let frames = missed.filter(|frames| frames.iter().map(Frame::len).sum::<usize>() <= room);
         let end = if frames.is_some() { identifier.confirm_history() } else { identifier.reject_history() };
         for frame in frames.into_iter().flatten().chain([Frame::text(&end)]) {
-            connection.send(frame, self.now_ms());
+            connection.send(&frame, self.now_ms());
         }
     }
 

@@ -5,12 +5,15 @@ use std::io::{self, IoSlice};
 
 use bytes::{Buf, Bytes};
 use presence_core::SubscriptionId;
-use tokio::net::TcpStream;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
+use crate::transport::Transport;
+
 /// A shared body up to this size is copied behind its opening: one plain write costs less than two pieces do.
 const COPIED_BYTES_MAX: usize = 4_096;
+/// Longest header of a frame that is not masked.
+const HEADER_BYTES: usize = 10;
 /// How many pieces leave in one write.
 const PIECES_MAX: usize = 64;
 
@@ -19,15 +22,13 @@ const PIECES_MAX: usize = 64;
 pub(crate) struct Frame {
     own: Bytes,
     shared: Bytes,
-    /// The subscription that it draws fragments for: such a frame may be dropped, since the room is shown whole later.
-    drawing: Option<SubscriptionId>,
     /// The page's script never sees it.
     control: bool,
 }
 
 impl Frame {
     fn new(own: Bytes, shared: Bytes) -> Self {
-        Self { own, shared, drawing: None, control: false }
+        Self { own, shared, control: false }
     }
 
     /// Text that is never dropped.
@@ -37,15 +38,24 @@ impl Frame {
 
     /// A message to one subscription; `body` is shared with others where it is large.
     pub(crate) fn message(opening: &str, body: &Bytes) -> Self {
-        if body.len() <= COPIED_BYTES_MAX {
-            return Self::whole_message(opening, body);
-        }
-        Self::new(framed(OpCode::Data(Data::Text), &[opening.as_bytes()], body.len()), body.clone())
+        Self::messages(opening, std::slice::from_ref(body), false)
     }
 
-    /// The same in one piece, for many subscriptions that have one key.
-    pub(crate) fn whole_message(opening: &str, body: &Bytes) -> Self {
-        Self::new(framed(OpCode::Data(Data::Text), &[opening.as_bytes(), body], 0), Bytes::new())
+    /// Messages to one subscription, or to several with one key, that leave in one write.
+    pub(crate) fn messages(opening: &str, bodies: &[Bytes], shared: bool) -> Self {
+        match bodies {
+            [body] if body.len() > COPIED_BYTES_MAX && !shared => {
+                Self::new(framed(OpCode::Data(Data::Text), &[opening.as_bytes()], body.len()), body.clone())
+            }
+            _ => {
+                let length: usize = bodies.iter().map(|body| opening.len() + body.len() + HEADER_BYTES).sum();
+                let mut bytes = Vec::with_capacity(length);
+                for body in bodies {
+                    frame(&mut bytes, OpCode::Data(Data::Text), &[opening.as_bytes(), body], 0);
+                }
+                Self::new(bytes.into(), Bytes::new())
+            }
+        }
     }
 
     /// A ping, a pong or a close frame; never dropped.
@@ -53,9 +63,12 @@ impl Frame {
         Self { control: true, ..Self::new(framed(OpCode::Control(control), &[payload], 0), Bytes::new()) }
     }
 
-    /// It draws fragments for that subscription, and may be dropped.
-    pub(crate) fn drawing(self, subscription: SubscriptionId) -> Self {
-        Self { drawing: Some(subscription), ..self }
+    /// Both in one write: what a browser's protocol and a page's script are told that somebody is there.
+    pub(crate) fn signs_of_life(probe: [u8; 8], ping: &Self) -> Self {
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + probe.len() + ping.own.len());
+        frame(&mut bytes, OpCode::Control(Control::Ping), &[&probe], 0);
+        bytes.extend_from_slice(&ping.own);
+        Self::new(bytes.into(), Bytes::new())
     }
 
     pub(crate) fn is_control(&self) -> bool {
@@ -67,7 +80,7 @@ impl Frame {
     }
 
     /// Writes what the socket takes of it at once.
-    fn write(&self, stream: &TcpStream) -> io::Result<usize> {
+    fn write(&self, stream: &Transport) -> io::Result<usize> {
         if self.shared.is_empty() {
             stream.try_write(&self.own)
         } else {
@@ -87,12 +100,16 @@ impl Frame {
 
 /// A frame's header and these pieces; `more` payload bytes are written after it.
 fn framed(opcode: OpCode, pieces: &[&[u8]], more: usize) -> Bytes {
-    let length = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-    let mut bytes = Vec::with_capacity(length + 10);
-    let header = FrameHeader { is_final: true, rsv1: false, rsv2: false, rsv3: false, opcode, mask: None };
-    header.format((length + more) as u64, &mut bytes).expect("writing to memory can't fail");
-    pieces.iter().for_each(|piece| bytes.extend_from_slice(piece));
+    let mut bytes = Vec::with_capacity(pieces.iter().map(|piece| piece.len()).sum::<usize>() + HEADER_BYTES);
+    frame(&mut bytes, opcode, pieces, more);
     bytes.into()
+}
+
+fn frame(bytes: &mut Vec<u8>, opcode: OpCode, pieces: &[&[u8]], more: usize) {
+    let length = pieces.iter().map(|piece| piece.len()).sum::<usize>() + more;
+    let header = FrameHeader { is_final: true, rsv1: false, rsv2: false, rsv3: false, opcode, mask: None };
+    header.format(length as u64, bytes).expect("writing to memory can't fail");
+    pieces.iter().for_each(|piece| bytes.extend_from_slice(piece));
 }
 
 /// What became of a frame.
@@ -113,37 +130,51 @@ pub(crate) enum Sent {
 /// The queue of one socket.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    waiting: VecDeque<Frame>,
+    /// With the subscription that a frame draws fragments for: such a one may be dropped, since the room is shown whole
+    /// later.
+    waiting: VecDeque<(Frame, Option<SubscriptionId>)>,
     bytes: usize,
     /// The first frame was begun: its rest must follow.
     begun: bool,
+    /// The transport took something that the kernel has not.
+    held: bool,
     stale: Vec<SubscriptionId>,
 }
 
 impl Outbox {
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && !self.held
     }
 
     /// Sends a frame, or keeps what the socket does not take, `limit` bytes in all. A frame that finds nothing waiting
     /// is taken whatever its size.
-    pub(crate) fn send(&mut self, mut frame: Frame, stream: &TcpStream, limit: usize) -> Sent {
-        if frame.drawing.is_some_and(|subscription| self.stale.contains(&subscription)) {
+    pub(crate) fn send(
+        &mut self,
+        frame: &Frame,
+        drawing: Option<SubscriptionId>,
+        stream: &Transport,
+        limit: usize,
+    ) -> Sent {
+        if drawing.is_some_and(|subscription| self.stale.contains(&subscription)) {
             return Sent::Dropped;
         }
-        if self.waiting.is_empty() {
+        let mut taken = 0;
+        if self.is_empty() {
             match frame.write(stream) {
-                Ok(count) if count == frame.len() => return Sent::Whole,
+                Ok(count) if count == frame.len() => {
+                    self.held = stream.try_flush().is_err();
+                    return if self.held { Sent::Waits } else { Sent::Whole };
+                }
                 Ok(count) => {
                     self.begun = count > 0;
-                    frame.advance(count);
+                    taken = count;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.begun = false,
                 Err(_) => return Sent::Broken,
             }
         } else if self.bytes + frame.len() > limit {
             self.drop_drawings();
-            if let Some(subscription) = frame.drawing {
+            if let Some(subscription) = drawing {
                 self.expect_whole(subscription);
                 return Sent::Dropped;
             }
@@ -151,22 +182,24 @@ impl Outbox {
                 return Sent::Full;
             }
         }
-        self.bytes += frame.len();
-        self.waiting.push_back(frame);
+        let mut rest = frame.clone();
+        rest.advance(taken);
+        self.bytes += rest.len();
+        self.waiting.push_back((rest, drawing));
         Sent::Waits
     }
 
     /// Drops fragments that wait, but for the rest of a frame begun. Their subscriptions are shown whole later.
     pub(crate) fn drop_drawings(&mut self) {
         let first = usize::from(self.begun);
-        let dropped: Vec<_> = self.waiting.iter().skip(first).filter_map(|frame| frame.drawing).collect();
+        let dropped: Vec<_> = self.waiting.iter().skip(first).filter_map(|(_, drawing)| *drawing).collect();
         dropped.into_iter().for_each(|subscription| self.expect_whole(subscription));
         let mut index = 0;
-        self.waiting.retain(|frame| {
+        self.waiting.retain(|(_, drawing)| {
             index += 1;
-            index <= first || frame.drawing.is_none()
+            index <= first || drawing.is_none()
         });
-        self.bytes = self.waiting.iter().map(Frame::len).sum();
+        self.bytes = self.waiting.iter().map(|(frame, _)| frame.len()).sum();
     }
 
     fn expect_whole(&mut self, subscription: SubscriptionId) {
@@ -181,12 +214,12 @@ impl Outbox {
     }
 
     /// Writes what waits, many frames in one write. Returns how many bytes the socket took.
-    pub(crate) fn write(&mut self, stream: &TcpStream) -> io::Result<usize> {
+    pub(crate) fn write(&mut self, stream: &Transport) -> io::Result<usize> {
         let mut taken = 0;
         while !self.waiting.is_empty() {
             let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
             let mut used = 0;
-            for frame in self.waiting.iter().take(PIECES_MAX / 2) {
+            for (frame, _) in self.waiting.iter().take(PIECES_MAX / 2) {
                 for piece in [&frame.own, &frame.shared].into_iter().filter(|piece| !piece.is_empty()) {
                     pieces[used] = IoSlice::new(piece);
                     used += 1;
@@ -203,12 +236,18 @@ impl Outbox {
             }
         }
         self.waiting.shrink_to_fit();
-        Ok(taken)
+        let held = match stream.try_flush() {
+            Ok(()) => false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
+            Err(error) => return Err(error),
+        };
+        let gone = std::mem::replace(&mut self.held, held) && !held;
+        Ok(taken + usize::from(gone))
     }
 
     fn advance(&mut self, mut count: usize) {
         self.bytes -= count;
-        while let Some(first) = self.waiting.front_mut() {
+        while let Some((first, _)) = self.waiting.front_mut() {
             let before = count;
             count = first.advance(count);
             if first.len() > 0 {

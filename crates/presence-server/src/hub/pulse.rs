@@ -28,14 +28,15 @@ impl Clock {
     }
 }
 
-/// The moment of a beat. The milliseconds are the hub's own: they stand still while the node itself is away.
+/// The moment at which sockets are looked at. The milliseconds are the hub's own: they stand still while the node itself
+/// is away.
 #[derive(Debug)]
 pub(crate) struct Moment {
     pub(crate) ms: u64,
     /// When the node was last found to have been away.
     pub(crate) woken_ms: u64,
-    /// How long until the next beat, at most.
-    pub(crate) round_ms: u64,
+    /// How late a look may come: what must not be late is done so much earlier.
+    pub(crate) slack_ms: u64,
     /// Action Cable's ping, and presence-v1's.
     pub(crate) pings: [Frame; 2],
     pub(crate) ping_every_ms: u64,
@@ -46,11 +47,10 @@ pub(crate) struct Moment {
 
 impl Moment {
     pub(crate) fn new(limits: &Limits, ms: u64, woken_ms: u64, pings: [Frame; 2]) -> Self {
-        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Self {
             ms,
             woken_ms,
-            round_ms: millis(round(limits)),
+            slack_ms: millis(slot(limits)),
             pings,
             ping_every_ms: millis(limits.ping_every),
             probe_every_ms: millis(limits.probe_every),
@@ -58,15 +58,13 @@ impl Moment {
             write_within_ms: millis(limits.write_within),
         }
     }
-}
 
-impl Moment {
     /// The sign of life of a language.
-    pub(crate) fn ping(&self, speaks: Speaks) -> Frame {
+    pub(crate) fn ping(&self, speaks: Speaks) -> &Frame {
         let [cable, embed] = &self.pings;
         match speaks {
-            Speaks::Cable => cable.clone(),
-            Speaks::Embed => embed.clone(),
+            Speaks::Cable => cable,
+            Speaks::Embed => embed,
         }
     }
 
@@ -79,17 +77,22 @@ impl Moment {
     }
 }
 
-/// How often each socket is looked at: often enough that no ping is late.
-pub(crate) fn round(limits: &Limits) -> Duration {
-    (limits.ping_every / 12).clamp(Duration::from_millis(16), Duration::from_millis(250))
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How exactly sockets are looked at: no ping is noticeably early.
+pub(crate) fn slot(limits: &Limits) -> Duration {
+    (limits.ping_every / 60).clamp(Duration::from_millis(5), Duration::from_millis(50))
 }
 
 /// What is due for one socket.
-#[derive(PartialEq, Eq, Debug, Default)]
-pub(crate) struct Due {
-    pub(crate) close: Option<CloseReason>,
-    pub(crate) probe: Option<[u8; 8]>,
-    pub(crate) ping: bool,
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) enum Due {
+    /// It is over.
+    Close(CloseReason),
+    /// A ping of the protocol, one for the page's script, or both.
+    Signs { probe: Option<[u8; 8]>, ping: bool },
 }
 
 #[derive(Debug)]
@@ -114,13 +117,18 @@ impl Pulse {
         self.sent_ms = self.sent_ms.max(now_ms);
     }
 
+    /// From now on something waits.
+    pub(crate) fn waits(&mut self, now_ms: u64) {
+        self.took_ms = self.took_ms.max(now_ms);
+    }
+
     /// Something of what waited went out.
     pub(crate) fn took(&mut self) {
         self.took = true;
     }
 
     /// What is due now; `waits`: the socket can't take anything at present.
-    pub(crate) fn beat(&mut self, moment: &Moment, waits: bool) -> Due {
+    pub(crate) fn look(&mut self, moment: &Moment, waits: bool) -> Due {
         let now_ms = moment.ms;
         if std::mem::take(&mut self.took) {
             self.took_ms = now_ms;
@@ -130,16 +138,30 @@ impl Pulse {
             // More pings would only wait, too, and pongs can't be expected: taking bytes is the sign of life.
             let stalled = now_ms.saturating_sub(self.took_ms) >= moment.write_within_ms;
             self.alive_ms = self.alive_ms.max(self.took_ms.saturating_sub(moment.probe_every_ms));
-            return Due { close: stalled.then_some(CloseReason::Stalled), ..Due::default() };
+            return if stalled { Due::Close(CloseReason::Stalled) } else { Due::Signs { probe: None, ping: false } };
         }
         self.took_ms = now_ms;
         if now_ms.saturating_sub(self.alive_ms) >= moment.pong_within_ms {
-            return Due { close: Some(CloseReason::Unanswered), ..Due::default() };
+            return Due::Close(CloseReason::Unanswered);
         }
-        let probe = self.probed_ms.is_none_or(|at| now_ms.saturating_sub(at) >= moment.probe_every_ms);
-        let idle_ms = now_ms.saturating_sub(self.sent_ms) + moment.round_ms;
-        let ping = idle_ms >= moment.quiet_ms(self.speaks) || (moment.woken_ms > self.sent_ms && moment.woken_ms > 0);
-        Due { close: None, probe: probe.then(|| self.probe(now_ms)), ping }
+        let quiet_ms = moment.quiet_ms(self.speaks);
+        let idle_ms = now_ms.saturating_sub(self.sent_ms) + moment.slack_ms;
+        let ping = idle_ms >= quiet_ms || (moment.woken_ms > self.sent_ms && moment.woken_ms > 0);
+        // A probe that would be due before the next ping goes with this one: two frames, one write.
+        let early_ms = if ping { quiet_ms } else { 0 };
+        let due = |at_ms| now_ms.saturating_sub(at_ms) + early_ms >= moment.probe_every_ms;
+        let probe = self.probed_ms.is_none_or(due).then(|| self.probe(now_ms));
+        Due::Signs { probe, ping }
+    }
+
+    /// When to look again, after what was due is done.
+    pub(crate) fn next_ms(&self, moment: &Moment, waits: bool) -> u64 {
+        let quiet_ms = moment.quiet_ms(self.speaks).saturating_sub(moment.slack_ms);
+        if waits {
+            return (self.took_ms + moment.write_within_ms).min(moment.ms + quiet_ms);
+        }
+        let probe_ms = self.probed_ms.map_or(moment.ms, |at_ms| at_ms + moment.probe_every_ms);
+        (self.sent_ms + quiet_ms).min(probe_ms).min(self.alive_ms + moment.pong_within_ms)
     }
 
     fn probe(&mut self, now_ms: u64) -> [u8; 8] {
@@ -172,11 +194,13 @@ impl Pulse {
 mod tests {
     use super::*;
 
+    const SLACK_MS: u64 = 50;
+
     fn moment(ms: u64, woken_ms: u64) -> Moment {
         Moment {
             ms,
             woken_ms,
-            round_ms: 250,
+            slack_ms: SLACK_MS,
             pings: [Frame::text(""), Frame::text("")],
             ping_every_ms: 3_000,
             probe_every_ms: 10_000,
@@ -185,59 +209,104 @@ mod tests {
         }
     }
 
-    /// Beats every 250 ms; what was due, and when.
-    fn beats(pulse: &mut Pulse, from_ms: u64, until_ms: u64, waits: bool) -> Vec<(u64, Due)> {
-        let times = (from_ms..until_ms).step_by(250);
-        times.map(|ms| (ms, pulse.beat(&moment(ms, 0), waits))).filter(|(_, due)| *due != Due::default()).collect()
+    /// What happened to one socket in a stretch of time.
+    #[derive(Default)]
+    struct Seen {
+        looks: usize,
+        probed: Vec<u64>,
+        pinged: Vec<u64>,
+        closed: Option<(u64, CloseReason)>,
+    }
+
+    /// Looks as often as the pulse asks for it, as late as the wheel may, and sends what is due.
+    fn watch(pulse: &mut Pulse, from_ms: u64, until_ms: u64, waits: bool) -> Seen {
+        let (mut seen, mut ms) = (Seen::default(), from_ms);
+        while ms < until_ms {
+            seen.looks += 1;
+            match pulse.look(&moment(ms, 0), waits) {
+                Due::Close(reason) => {
+                    seen.closed = Some((ms, reason));
+                    break;
+                }
+                Due::Signs { probe, ping } => {
+                    seen.probed.extend(probe.map(|_| ms));
+                    if ping {
+                        seen.pinged.push(ms);
+                        pulse.sent(ms);
+                    }
+                }
+            }
+            let next_ms = pulse.next_ms(&moment(ms, 0), waits);
+            assert!(next_ms > ms, "nothing is looked at twice in one moment");
+            ms = next_ms.next_multiple_of(SLACK_MS);
+        }
+        seen
     }
 
     #[test]
     fn a_silent_browser_is_pinged_probed_and_given_up_after_25_s() {
         let mut pulse = Pulse::new(Speaks::Cable, 0);
-        let due = beats(&mut pulse, 0, 26_000, false);
-        let probed: Vec<u64> = due.iter().filter(|(_, due)| due.probe.is_some()).map(|(ms, _)| *ms).collect();
+        let seen = watch(&mut pulse, 0, 60_000, false);
+        assert_eq!(seen.closed, Some((25_000, CloseReason::Unanswered)));
+        assert_eq!(seen.pinged[..2], [2_950, 5_900]);
+        // Every third ping is joined by a probe, and costs no write of its own.
+        assert_eq!(seen.probed, [0, 8_850, 17_700]);
+        assert!(seen.probed[1..].iter().all(|at| seen.pinged.contains(at)));
+        assert_eq!(seen.looks, 1 + seen.pinged.len() + 1);
+    }
+
+    #[test]
+    fn where_much_is_sent_there_are_no_pings_but_probes() {
+        let mut pulse = Pulse::new(Speaks::Cable, 0);
+        let mut probed = Vec::new();
+        for ms in (0..24_000).step_by(500) {
+            pulse.sent(ms);
+            let Due::Signs { probe, ping } = pulse.look(&moment(ms, 0), false) else { panic!("closed") };
+            assert!(!ping);
+            probed.extend(probe.map(|_| ms));
+        }
         assert_eq!(probed, [0, 10_000, 20_000]);
-        // A probe is no sign of life for the page's script: pings go on beside it.
-        assert!(due.iter().any(|(ms, due)| *ms == 2_750 && due.ping));
-        let closed: Vec<_> = due.iter().filter_map(|(ms, due)| due.close.map(|reason| (*ms, reason))).collect();
-        assert_eq!(closed.first(), Some(&(25_000, CloseReason::Unanswered)));
     }
 
     #[test]
     fn an_embed_is_sent_a_ping_where_nothing_else_was_for_10_s() {
         let mut pulse = Pulse::new(Speaks::Embed, 0);
-        let due = beats(&mut pulse, 0, 20_000, false);
-        let first = due.iter().find(|(_, due)| due.ping).map(|(ms, _)| *ms);
-        assert_eq!(first, Some(9_750));
-        pulse.sent(9_750);
-        assert!(beats(&mut pulse, 10_000, 19_500, false).iter().all(|(_, due)| !due.ping));
-        assert!(pulse.beat(&moment(19_500, 0), false).ping);
+        let seen = watch(&mut pulse, 0, 21_000, false);
+        assert_eq!(seen.pinged, [9_950, 19_900]);
+        assert_eq!(seen.probed, [0, 9_950, 19_900]);
     }
 
     #[test]
     fn any_pong_is_a_sign_of_life_and_the_right_one_tells_the_round_trip() {
+        let probe = |pulse: &mut Pulse, ms| match pulse.look(&moment(ms, 0), false) {
+            Due::Signs { probe: Some(probe), .. } => probe,
+            other => panic!("{other:?}"),
+        };
         let mut pulse = Pulse::new(Speaks::Cable, 0);
-        let probe = pulse.beat(&moment(0, 0), false).probe.unwrap();
+        let first = probe(&mut pulse, 0);
         assert_eq!(pulse.ponged(b"unasked", 24_000, Instant::now()), None);
-        assert!(beats(&mut pulse, 25_000, 48_000, false).iter().all(|(_, due)| due.close.is_none()));
-        assert_eq!(pulse.ponged(&probe, 48_000, Instant::now()), None, "an answer to an older ping");
-        let probe = pulse.beat(&moment(60_000, 0), false).probe.unwrap();
-        assert!(pulse.ponged(&probe, 60_010, Instant::now()).is_some_and(|ms| ms < 500));
-        assert_eq!(pulse.ponged(&probe, 60_010, Instant::now()), None, "answered already");
+        assert_eq!(watch(&mut pulse, 25_000, 48_000, false).closed, None);
+        assert_eq!(pulse.ponged(&first, 48_000, Instant::now()), None, "an answer to an older ping");
+        let second = probe(&mut pulse, 60_000);
+        assert!(pulse.ponged(&second, 60_010, Instant::now()).is_some_and(|ms| ms < 500));
+        assert_eq!(pulse.ponged(&second, 60_010, Instant::now()), None, "answered already");
     }
 
     #[test]
     fn a_browser_that_takes_nothing_for_10_s_is_closed_and_one_that_takes_a_little_is_not() {
         let mut pulse = Pulse::new(Speaks::Cable, 0);
+        pulse.waits(0);
         for begin_ms in (0..60_000).step_by(5_000) {
-            assert_eq!(beats(&mut pulse, begin_ms, begin_ms + 5_000, true), []);
+            let seen = watch(&mut pulse, begin_ms, begin_ms + 5_000, true);
+            assert!(seen.closed.is_none() && seen.pinged.is_empty() && seen.probed.is_empty());
             pulse.took();
         }
         // Nothing waits any more: it has the time to answer a probe that a browser has that was just heard.
-        let due = beats(&mut pulse, 60_000, 65_000, false);
-        assert!(due.iter().all(|(_, due)| due.close.is_none()) && due[0].1.probe.is_some());
-        let due = beats(&mut pulse, 65_000, 75_500, true);
-        assert_eq!(due[0], (74_750, Due { close: Some(CloseReason::Stalled), ..Due::default() }));
+        let seen = watch(&mut pulse, 60_000, 65_000, false);
+        assert!(seen.closed.is_none() && seen.probed == [60_000]);
+        pulse.waits(64_000);
+        let seen = watch(&mut pulse, 65_000, 80_000, true);
+        assert_eq!(seen.closed, Some((74_000, CloseReason::Stalled)));
     }
 
     #[test]
@@ -245,14 +314,15 @@ mod tests {
         let clock = Clock::default();
         clock.advance(Duration::from_secs(5));
         let mut pulse = Pulse::new(Speaks::Cable, clock.now_ms());
-        let probe = pulse.beat(&moment(clock.now_ms(), 0), false).probe.unwrap();
+        let Due::Signs { probe: Some(probe), .. } = pulse.look(&moment(clock.now_ms(), 0), false) else {
+            panic!("no probe")
+        };
         // Stopped for 40 s: the hub counts one.
         let ms = clock.advance(Duration::from_secs(1));
-        let due = pulse.beat(&moment(ms, ms), false);
-        assert!(due.ping && due.close.is_none());
+        assert!(matches!(pulse.look(&moment(ms, ms), false), Due::Signs { ping: true, .. }));
         let late = Instant::now() + Duration::from_secs(40);
         assert_eq!(pulse.ponged(&probe, ms, late), None, "no round trip of 40 s");
         pulse.sent(ms);
-        assert!(!pulse.beat(&moment(ms + 250, ms), false).ping);
+        assert!(matches!(pulse.look(&moment(ms + 250, ms), false), Due::Signs { ping: false, .. }));
     }
 }

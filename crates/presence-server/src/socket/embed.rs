@@ -249,7 +249,7 @@ impl Embed {
     }
 
     fn send(&self, text: &str) {
-        self.connection.send(Frame::text(text), self.hub.now_ms());
+        self.connection.send(&Frame::text(text), self.hub.now_ms());
     }
 }
 

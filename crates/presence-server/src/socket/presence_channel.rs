@@ -108,7 +108,7 @@ impl Question {
             }
         }
         let error = Frame::message(self.identifier.opening(), &Bytes::from_static(PRESENCE_ERROR.as_bytes()));
-        self.connection.send(error, self.hub.now_ms());
+        self.connection.send(&error, self.hub.now_ms());
     }
 
     async fn ask(&self) -> Option<Members> {

@@ -252,6 +252,6 @@ impl Session {
 
     fn tell(&self, index: usize, body: String) {
         let opening = self.subscriptions[index].identifier.opening();
-        self.connection.send(Frame::message(opening, &Bytes::from(body)), self.hub.now_ms());
+        self.connection.send(&Frame::message(opening, &Bytes::from(body)), self.hub.now_ms());
     }
 }

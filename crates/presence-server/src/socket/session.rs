@@ -186,7 +186,7 @@ impl Session {
     /// that the subscription is live, so that nothing arrives at one that it does not know.
     pub(super) fn accept(&mut self, key: &str, kind: Kind) {
         let user = *self.user.get_or_insert_with(|| self.cable.names.new_guest());
-        let (connection, subscription, identifier) = (self.connection.id, self.number(), Identifier::new(key));
+        let (connection, subscription, identifier) = (self.connection.id, self.number(), self.hub.identifier(key));
         self.connection.subscribe(subscription, identifier.clone());
         if let Some(stream) = stream(&kind, user) {
             self.hub.listen(&stream, identifier.clone(), subscription, &self.connection);
@@ -270,7 +270,7 @@ impl Session {
     }
 
     pub(super) fn send(&self, text: &str) {
-        self.connection.send(Frame::text(text), self.hub.now_ms());
+        self.connection.send(&Frame::text(text), self.hub.now_ms());
     }
 }
 

@@ -8,7 +8,7 @@ use clap::Parser;
 use futures_util::{SinkExt as _, StreamExt as _};
 use presence_core::{Ended, Fragment, Outcome, Output, PublicId, Room, Stream, SubscriptionId, Tab};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -82,7 +82,14 @@ impl Place {
         let (accepted, _) = listener.accept().await.unwrap();
         self.next += 1;
         let (hub, inputs) = (Arc::clone(&self.hub), self.inputs.clone());
-        let served = tokio::spawn(serve(accepted, Bytes::new(), ConnectionId(self.next), language, hub, inputs));
+        let served = tokio::spawn(serve(
+            Transport::Bare(accepted),
+            Bytes::new(),
+            ConnectionId(self.next),
+            language,
+            hub,
+            inputs,
+        ));
         let stream = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
         Browser { stream, served }
     }

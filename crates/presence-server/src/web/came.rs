@@ -50,15 +50,16 @@ impl Rules {
         Self { public: config.public_url.clone(), allowed: config.allowed_origin.clone(), trusted, edge: config.edge }
     }
 
-    /// How this request came, or a problem where its host is not ours.
-    pub(crate) fn judge(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Came, Problem> {
+    /// How this request came, or a problem where its host is not ours. `tls`: TLS ends at this node.
+    pub(crate) fn judge(&self, headers: &HeaderMap, peer: IpAddr, tls: bool) -> Result<Came, Problem> {
         let peer = peer.to_canonical();
         let by_proxy = self.trusts(peer);
         let forwarded = |name: &str| by_proxy.then(|| text(headers, name)).flatten();
         let host = forwarded("x-forwarded-host").or_else(|| text(headers, header::HOST.as_str()));
         let host = host.map(str::to_ascii_lowercase).unwrap_or_default();
         let proto_secure = forwarded("x-forwarded-proto").map(|proto| proto.eq_ignore_ascii_case("https"));
-        let secure = self.scheme(&host, proto_secure).ok_or_else(|| self.foreign_host(&host))?;
+        let secure =
+            self.scheme(&host, proto_secure.or(tls.then_some(true))).ok_or_else(|| self.foreign_host(&host))?;
         let fly = by_proxy && self.edge == Edge::Fly;
         let edge = fly.then(|| text(headers, "fly-region")).flatten().map(str::to_ascii_lowercase);
         Ok(Came {
@@ -194,7 +195,7 @@ mod tests {
     }
 
     fn came(rules: &Rules, pairs: &[(&'static str, &str)], peer: &str) -> Option<Came> {
-        rules.judge(&headers(pairs), peer.parse().unwrap()).ok()
+        rules.judge(&headers(pairs), peer.parse().unwrap(), false).ok()
     }
 
     #[test]

@@ -14,8 +14,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 /// The kernel keeps this many connections that we have not taken yet: a whole audience may come back at once.
@@ -55,6 +57,8 @@ impl Held {
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
+    /// TLS ends here.
+    pub(crate) secure: bool,
     pub(crate) place: Place,
 }
 
@@ -109,6 +113,7 @@ pub(crate) fn places(wanted: usize) -> usize {
 /// What the accept loop was told.
 pub(crate) struct Listening {
     pub(crate) listener: TcpListener,
+    pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) router: Router,
     pub(crate) header_within: Duration,
     pub(crate) places: Arc<Semaphore>,
@@ -131,7 +136,7 @@ impl Listening {
             match accepted {
                 Ok((stream, address)) => {
                     let place = Arc::new(Held { _permit: place, stays: AtomicBool::new(false) });
-                    self.take(stream, Peer { address, place });
+                    self.take(stream, Peer { address, secure: self.tls.is_some(), place });
                 }
                 Err(error) => {
                     // Most often too many open files: others must end first, and asking at once would only burn time.
@@ -143,39 +148,61 @@ impl Listening {
     }
 
     fn take(&self, stream: TcpStream, peer: Peer) {
-        let (router, mut closing, header_within) = (self.router.clone(), self.closing.clone(), self.header_within);
-        tokio::spawn(async move {
-            // Clicks and broadcasts are small; a stream that refuses is about to end anyway.
-            drop(stream.set_nodelay(true));
-            drop(SockRef::from(&stream).set_tcp_user_timeout(Some(TAKEN_WITHIN)));
-            let place = Arc::clone(&peer.place);
-            let service = service_fn(move |request: Request<Incoming>| {
-                let mut request = request.map(Body::new);
-                request.extensions_mut().insert(peer.clone());
-                router.clone().oneshot(request)
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(header_within)
-                .max_buf_size(HEAD_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream), service)
-                .with_upgrades();
-            let mut connection = std::pin::pin!(connection);
-            // How it ends is the peer's affair: resets and half requests are daily bread.
-            let farewell = tokio::select! {
-                _ = connection.as_mut() => return,
-                _ = closing.wait_for(|closing| *closing) => FAREWELL,
-                () = tokio::time::sleep(AGE_MAX) => {
-                    if place.stays.load(Relaxed) { STAY_MAX } else { FAREWELL }
+        // Clicks and broadcasts are small; a stream that refuses is about to end anyway.
+        drop(stream.set_nodelay(true));
+        drop(SockRef::from(&stream).set_tcp_user_timeout(Some(TAKEN_WITHIN)));
+        let serving =
+            Serving { router: self.router.clone(), closing: self.closing.clone(), within: self.header_within };
+        match self.tls.clone() {
+            None => drop(tokio::spawn(serving.run(stream, peer))),
+            Some(tls) => drop(tokio::spawn(async move {
+                // Who speaks no TLS, or takes too long for it, is dropped like anybody who sends no request.
+                if let Ok(Ok(stream)) = tokio::time::timeout(serving.within, tls.accept(stream)).await {
+                    serving.run(stream, peer).await;
                 }
-            };
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                _ = connection => {}
-                () = tokio::time::sleep(farewell) => {}
-                () = closed(closing), if farewell > FAREWELL => {}
-            }
+            })),
+        }
+    }
+}
+
+/// One connection that speaks HTTP.
+struct Serving {
+    router: Router,
+    closing: watch::Receiver<bool>,
+    /// How long it may take over the head of a request.
+    within: Duration,
+}
+
+impl Serving {
+    async fn run(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
+        let Self { router, mut closing, within } = self;
+        let place = Arc::clone(&peer.place);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(peer.clone());
+            router.clone().oneshot(request)
         });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(within)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        // How it ends is the peer's affair: resets and half requests are daily bread.
+        let farewell = tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = closing.wait_for(|closing| *closing) => FAREWELL,
+            () = tokio::time::sleep(AGE_MAX) => {
+                if place.stays.load(Relaxed) { STAY_MAX } else { FAREWELL }
+            }
+        };
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            _ = connection => {}
+            () = tokio::time::sleep(farewell) => {}
+            () = closed(closing), if farewell > FAREWELL => {}
+        }
     }
 }
 

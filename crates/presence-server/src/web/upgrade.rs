@@ -1,19 +1,21 @@
 //! From a request to a raw WebSocket; without it no page would be live.
 
+use std::net::Shutdown;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hyper::upgrade::OnUpgrade;
+use bytes::Bytes;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use presence_cable::{PROTOCOL, PROTOCOL_EMBED, PROTOCOL_EXTENDED, PROTOCOL_UNSUPPORTED};
 use presence_core::ConnectionId;
 use serde::Deserialize;
 use socket2::SockRef;
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 use tungstenite::handshake::derive_accept_key;
 
 use super::came::Came;
@@ -26,6 +28,7 @@ use crate::driver::wall_ms;
 use crate::identity::EmbedId;
 use crate::sites::Site;
 use crate::socket::{self, EmbedVisitor, Language, Visitor};
+use crate::transport::Transport;
 
 /// A close frame with code 1002, protocol error.
 const CLOSE: [u8; 4] = [0x88, 2, 0x03, 0xea];
@@ -180,23 +183,33 @@ impl Ready {
 
     async fn serve(self, web: Arc<Web>) {
         let Ok(upgraded) = self.upgrade.await else { return };
-        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+        let Some((transport, unread)) = transport(upgraded) else {
             tracing::error!("a connection that became a socket is not one of our own");
             return;
         };
-        let mut stream = parts.io.into_inner();
         // Whether a socket is still there is told by its pongs.
-        drop(SockRef::from(&stream).set_tcp_user_timeout(None));
+        drop(SockRef::from(transport.stream()).set_tcp_user_timeout(None));
         if let Some(language) = self.language {
             let (hub, inputs) = (Arc::clone(&web.hub), web.inputs.clone());
-            let reason = socket::serve(stream, parts.read_buf, self.connection, language, hub, inputs).await;
+            let reason = socket::serve(transport, unread, self.connection, language, hub, inputs).await;
             tracing::debug!(connection.id = self.connection.0, reason = reason.as_str(), "a socket ended");
         } else {
             // The browser has seen by the protocol that we do not speak; whether it reads the farewell is its own affair.
-            drop(stream.write_all(&CLOSE).await);
+            drop(transport.try_write(&CLOSE));
+            transport.shut(Shutdown::Both);
         }
         drop((self.seat, self.place));
     }
+}
+
+/// What is left of a connection without HTTP, and what was read of it already.
+fn transport(upgraded: Upgraded) -> Option<(Transport, Bytes)> {
+    let tls = match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(bare) => return Some((Transport::Bare(bare.io.into_inner()), bare.read_buf)),
+        Err(upgraded) => upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>().ok()?,
+    };
+    let (stream, session) = tls.io.into_inner().into_inner();
+    Some((Transport::tls(stream, session), tls.read_buf))
 }
 
 fn accept_key(request: &Request) -> Result<String, Problem> {
