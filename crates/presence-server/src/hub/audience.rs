@@ -2,10 +2,12 @@
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use presence_cable::Identifier;
 use presence_core::{ConnectionId, SubscriptionId};
+use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::listeners::{Listener, Listeners, Place, Run};
@@ -17,6 +19,10 @@ use crate::socket::CloseReason;
 const PART: usize = 256;
 /// Audiences up to this size are written to at once, without a task of their own.
 const SMALL: usize = 8;
+/// A flush that follows closely upon one that took long waits for company: this part of that time, and never longer than
+/// this. A server that publishes in bursts is spared most of its writes, and nobody notices.
+const COMPANY_PART: u32 = 16;
+const COMPANY_MAX: Duration = Duration::from_millis(2);
 /// Each writer beyond the first has at least so many listeners to write to.
 const PER_WRITER: usize = 4 * PART;
 
@@ -97,6 +103,8 @@ struct Inner<W> {
     listeners: Listeners,
     waiting: W,
     flushing: bool,
+    /// When the last flush by a task of its own ended, and how long it took.
+    flushed: Option<(Instant, Duration)>,
 }
 
 /// What a panic elsewhere leaves behind is still whole.
@@ -151,7 +159,11 @@ impl<W: Waiting> Audience<W> {
     }
 
     async fn flush(self: Arc<Self>, clock: Clock) {
+        if let Some(company) = self.company() {
+            tokio::time::sleep(company).await;
+        }
         while let Some(letter) = self.take() {
+            let begun = Instant::now();
             let round = Arc::new(Round::new(letter));
             let write = || Arc::clone(&self).write(Arc::clone(&round), clock.clone());
             let others: Vec<_> = (1..self.writers()).map(|_| tokio::spawn(write())).collect();
@@ -160,7 +172,15 @@ impl<W: Waiting> Audience<W> {
                 // A writer that panicked has left what it had taken unwritten; the others reach the rest.
                 drop(other.await);
             }
+            self.lock().flushed = Some((Instant::now(), begun.elapsed()));
         }
+    }
+
+    /// How long to wait for more to come; `None` where this audience is quiet, or written to in no time.
+    fn company(&self) -> Option<Duration> {
+        let (ended, took) = self.lock().flushed?;
+        let wait = (took / COMPANY_PART).min(COMPANY_MAX);
+        (ended.elapsed() < took && wait >= Duration::from_millis(1)).then_some(wait)
     }
 
     /// How many tasks share a flush: what one core would need long for is spread over all.
