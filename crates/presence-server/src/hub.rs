@@ -183,10 +183,9 @@ impl Hub {
     /// The end of it. Its subscriptions must have been ended before.
     pub(crate) fn dismiss(&self, connection: &Connection) {
         connection.end();
-        if lock(self.shard(connection.id)).remove(&connection.id).is_some() {
-            if self.count.fetch_sub(1, Relaxed) == 1 {
-                self.empty.notify_waiters();
-            }
+        let known = lock(self.shard(connection.id)).remove(&connection.id).is_some();
+        if known && self.count.fetch_sub(1, Relaxed) == 1 {
+            self.empty.notify_waiters();
         }
     }
 

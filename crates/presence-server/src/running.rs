@@ -9,6 +9,7 @@ use presence_core::{App, Input, Node, NodeHash, NodeName, Place, Region, Room, S
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::Site;
 use crate::arrivals::Arrivals;
@@ -57,24 +58,14 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let (secret, said) = Secret::find(&config.secrets, config.data_dir.as_deref());
     said.inspect(|words| tracing::warn!("{words}"));
     let (name, incarnation) = named(&config, store.as_ref(), &kept);
-    let tls = config.tls_cert.clone().zip(config.tls_key.clone());
-    let tls = tls.map(|(certificate, key)| acceptor(Files { certificate, key })).transpose()?;
+    let tls = open_tls(&config)?;
     let listener = bind(config.listen).await?;
     let address = listener.local_addr().context("the listener has no address")?;
     let (inputs, waiting) = queues();
     let hub = Hub::start(config.limits.clone(), incarnation);
     let views = Arc::new(Views::new(region.clone(), place.clone(), wall_ms()));
     let mesh = open_mesh(&config, &secret, &name, &inputs).await?;
-    let settings = Settings {
-        region: region.clone(),
-        place,
-        name: name.clone(),
-        incarnation,
-        birth: u64::from_ne_bytes(random()),
-        advertised: mesh.as_ref().map(Mesh::advertised).unwrap_or_default(),
-        meshed: mesh.is_some(),
-        digest: sha256,
-    };
+    let settings = settings(region.clone(), place.clone(), name.clone(), incarnation, mesh.as_ref());
     let clock = Clock::started();
     let records: Vec<Vec<u8>> = kept.records.into_values().collect();
     let webhooks = Webhooks::start(&config, name.clone(), incarnation, clock, &views)?;
@@ -120,6 +111,19 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         connections,
         closing,
     })
+}
+
+fn settings(region: Region, place: Place, name: NodeName, incarnation: u64, mesh: Option<&Mesh>) -> Settings {
+    Settings {
+        region,
+        place,
+        name,
+        incarnation,
+        birth: u64::from_ne_bytes(random()),
+        advertised: mesh.map(Mesh::advertised).unwrap_or_default(),
+        meshed: mesh.is_some(),
+        digest: sha256,
+    }
 }
 
 /// How many connections there may be, and their places.
@@ -177,6 +181,11 @@ async fn open_store(config: &Config, readiness: &Arc<Readiness>) -> anyhow::Resu
     let opening = tokio::task::spawn_blocking(move || Store::open(&folder, health));
     let (store, kept) = opening.await.context("opening the data directory panicked")??;
     Ok((Some(store), kept))
+}
+
+fn open_tls(config: &Config) -> anyhow::Result<Option<TlsAcceptor>> {
+    let files = config.tls_cert.clone().zip(config.tls_key.clone());
+    files.map(|(certificate, key)| acceptor(Files { certificate, key })).transpose()
 }
 
 async fn open_mesh(config: &Config, secret: &Secret, name: &NodeName, inputs: &Inputs) -> anyhow::Result<Option<Mesh>> {

@@ -78,7 +78,7 @@ impl Hub {
         &self,
         stream: &StreamName,
         unless_more_than: Option<u64>,
-        frame: Frame,
+        frame: &Frame,
         connection: &Arc<Connection>,
     ) -> bool {
         // Whoever asked has unsubscribed.
@@ -86,7 +86,7 @@ impl Hub {
         audience.change(|told| {
             let same = unless_more_than.is_none_or(|arrivals| told.arrivals == arrivals);
             if same {
-                connection.send(&frame, self.now_ms());
+                connection.send(frame, self.now_ms());
             }
             same
         })

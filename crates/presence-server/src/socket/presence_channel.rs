@@ -103,7 +103,7 @@ impl Question {
             let Some(found) = self.ask().await else { break };
             let frame = Frame::message(self.identifier.opening(), &who(&found).into());
             let unless = (tries_left > 0).then_some(arrivals);
-            if self.hub.send_present(&self.stream, unless, frame, &self.connection) {
+            if self.hub.send_present(&self.stream, unless, &frame, &self.connection) {
                 return;
             }
         }
