@@ -175,7 +175,7 @@ impl Outlets {
             Output::View(view) => self.views.set_room(view),
             Output::Counts(view) => self.hub.counted(&view),
             Output::Forget(room) => self.views.forget_room(&room),
-            Output::Tabs { room, user, tabs } => self.views.set_tabs(room, user, tabs),
+            Output::Tabs { room, user, tabs } => self.views.set_tabs(&room, &user, tabs),
             Output::Mesh(view) => self.views.set_mesh(view),
             Output::Keep { key, record } => {
                 if let Some(store) = &self.store {

@@ -13,6 +13,7 @@ mod talk;
 
 use std::cell::RefCell;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use bytes::Bytes;
 use presence_core::{ConnectionId, Input, UserId};
 use socket2::SockRef;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tungstenite::protocol::frame::coding::Control;
 
 pub(crate) use self::cable::Cable;
@@ -74,29 +76,26 @@ pub(crate) enum Language {
     },
 }
 
-/// Serves one WebSocket until it ends. `id` is the socket's number, never used again while the process runs; `unread` is
-/// what the upgrade had read already. Everything else that is known of the socket is told to the driver, the end included.
-pub(crate) async fn serve(
-    stream: Transport,
+/// One WebSocket that is ready to be served. `id` is its number, never used again while the process runs; `unread` is
+/// what the upgrade had read already. Everything else that is known of it is told to the driver, the end included.
+///
+/// What it returns is kept small: it is all that a quiet socket's task holds.
+pub(crate) fn serve(
+    transport: Transport,
     unread: Bytes,
     id: ConnectionId,
     language: Language,
     hub: Arc<Hub>,
     inputs: mpsc::Sender<Input>,
-) -> CloseReason {
+) -> impl Future<Output = CloseReason> + Send + 'static {
     // Without these a broadcast would wait for the one before, and a browser that does not read be noticed late. Where
     // the system refuses, the socket works all the same.
-    let _slower = stream.stream().set_nodelay(true);
-    let _later = SockRef::from(stream.stream()).set_send_buffer_size(hub.limits.send_buffer);
-    let connection = hub.admit(id, language.speaks(), stream, inputs.clone());
+    let _slower = transport.stream().set_nodelay(true);
+    let _later = SockRef::from(transport.stream()).set_send_buffer_size(hub.limits.send_buffer);
+    let connection = hub.admit(id, language.speaks(), transport, inputs);
     let talk = language.begin(&connection, &hub);
-    let mut reader = Reader { connection, hub, talk, frames: Frames::default(), kept: unread.into(), backlog: true };
-    let reason = reader.run(&inputs).await;
-    reader.talk.end();
-    reader.hub.dismiss(&reader.connection);
-    // Fails only where the driver has ended, and with it the node.
-    let _ended = inputs.send(Input::Disconnected { connection: id, ended: reason.ended() }).await;
-    reason
+    let reader = Reader { connection, hub, talk, frames: Frames::default(), kept: unread.into(), backlog: true };
+    reader.serve()
 }
 
 impl Language {
@@ -137,25 +136,58 @@ struct Reader {
     backlog: bool,
 }
 
+/// What has to wait for the driver, and waits outside of its socket's task.
+type Later = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 impl Reader {
-    async fn run(&mut self, inputs: &mpsc::Sender<Input>) -> CloseReason {
-        loop {
+    async fn serve(mut self) -> CloseReason {
+        let reason = loop {
             let next = BUFFER.with_borrow_mut(|buffer| self.step(buffer));
-            for input in self.talk.take_inputs() {
-                if inputs.send(input).await.is_err() {
-                    return CloseReason::Drained;
-                }
+            let inputs = self.talk.take_inputs();
+            match self.tell(inputs) {
+                Ok(None) => {}
+                Ok(Some(later)) => later.await,
+                Err(reason) => break reason,
             }
             match next {
                 Next::Wait => {
                     if self.connection.stream.readable().await.is_err() {
-                        return self.connection.closing().unwrap_or(CloseReason::Lost);
+                        break self.connection.closing().unwrap_or(CloseReason::Lost);
                     }
                 }
-                Next::Pause(time) => tokio::time::sleep(time).await,
-                Next::End(reason) => return reason,
+                // Seldom: a quiet socket has no room for it in its task.
+                Next::Pause(time) => Box::pin(tokio::time::sleep(time)).await,
+                Next::End(reason) => break reason,
+            }
+        };
+        self.talk.end();
+        self.hub.dismiss(&self.connection);
+        let ended = Input::Disconnected { connection: self.connection.id, ended: reason.ended() };
+        if let Ok(Some(later)) = self.tell(vec![ended]) {
+            later.await;
+        }
+        reason
+    }
+
+    /// Tells the driver; what it has no room for goes later. Fails where it has ended, and with it the node.
+    fn tell(&self, inputs: Vec<Input>) -> Result<Option<Later>, CloseReason> {
+        let mut inputs = inputs.into_iter();
+        while let Some(input) = inputs.next() {
+            match self.connection.inputs().try_send(input) {
+                Ok(()) => {}
+                Err(TrySendError::Closed(_)) => return Err(CloseReason::Drained),
+                Err(TrySendError::Full(first)) => {
+                    let driver = self.connection.inputs().clone();
+                    return Ok(Some(Box::pin(async move {
+                        for input in std::iter::once(first).chain(inputs) {
+                            // Fails where it has ended: the next turn notices.
+                            let _ended = driver.send(input).await;
+                        }
+                    })));
+                }
             }
         }
+        Ok(None)
     }
 
     /// Reads what is there and handles all of it; waits for nothing.

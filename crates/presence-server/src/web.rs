@@ -2,6 +2,7 @@
 
 mod badge;
 mod came;
+mod compressed;
 mod cors;
 mod crowd;
 mod event_stream;
@@ -32,6 +33,7 @@ use tower_http::compression::CompressionLayer;
 
 pub(crate) use self::came::Came;
 use self::came::Rules;
+use self::compressed::Compressed;
 use self::crowd::Crowd;
 pub(crate) use self::crowd::Seat;
 use self::listen::Peer;
@@ -54,6 +56,7 @@ pub(crate) struct Web {
     app: Arc<dyn App>,
     room: Room,
     assets: HashMap<String, Asset>,
+    compressed: Compressed,
     rules: Rules,
     crowd: Arc<Crowd>,
     pub(crate) api_key: Option<String>,
@@ -92,6 +95,7 @@ impl Web {
             app,
             room: Room::new(site.name).expect("a site's name is short and not empty"),
             assets: files::all(site.assets),
+            compressed: Compressed::default(),
             rules: Rules::new(config),
             crowd: Crowd::new(config.limits.sockets_per_address),
             api_key: config.secrets.api_key.clone(),

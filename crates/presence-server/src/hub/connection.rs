@@ -89,6 +89,11 @@ impl Connection {
         Arc::new(Self { id, stream, speaks, shared, inputs, subscriptions, dismissed, state })
     }
 
+    /// Where the driver is told what its browser does.
+    pub(crate) fn inputs(&self) -> &mpsc::Sender<Input> {
+        &self.inputs
+    }
+
     /// From now on messages to this subscription find their way.
     pub(crate) fn subscribe(&self, id: SubscriptionId, identifier: Identifier) {
         lock(&self.subscriptions).push(Subscribed { id, identifier, counts: None });

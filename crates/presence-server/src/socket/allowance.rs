@@ -6,25 +6,30 @@ use tokio::time::Instant;
 
 use crate::config::Limits;
 
-/// So many messages a second, and a burst before that counts.
+/// So many messages a second, and a burst before that counts. Small: every socket has some.
 pub(super) struct Allowance {
-    each: Duration,
+    each_us: u32,
     burst: u32,
     /// Until when what was sent so far would have taken at that rate.
     used_until: Instant,
 }
 
 impl Allowance {
+    /// What a socket may say.
     pub(super) fn new(limits: &Limits) -> Self {
-        let each = Duration::from_secs(1) / limits.messages_per_second.max(1);
-        Self { each, burst: limits.message_burst, used_until: Instant::now() }
+        Self::of(limits.messages_per_second, limits.message_burst)
+    }
+
+    pub(super) fn of(per_second: u32, burst: u32) -> Self {
+        Self { each_us: 1_000_000 / per_second.max(1), burst, used_until: Instant::now() }
     }
 
     /// Takes one message; where that is one too many, how long the next one should wait.
     pub(super) fn take(&mut self, now: Instant) -> Option<Duration> {
-        let used_until = self.used_until.max(now) + self.each;
-        if used_until > now + self.each * self.burst {
-            return Some(self.each);
+        let each = Duration::from_micros(self.each_us.into());
+        let used_until = self.used_until.max(now) + each;
+        if used_until > now + each * self.burst {
+            return Some(each);
         }
         self.used_until = used_until;
         None
@@ -39,7 +44,7 @@ mod tests {
     fn a_burst_passes_then_so_many_a_second() {
         let begin = Instant::now();
         let each = Duration::from_millis(100);
-        let mut allowance = Allowance { each, burst: 40, used_until: begin };
+        let mut allowance = Allowance { each_us: 100_000, burst: 40, used_until: begin };
         assert!((0..40).all(|_| allowance.take(begin).is_none()));
         assert_eq!(allowance.take(begin), Some(each));
         assert!(allowance.take(begin + each).is_none());

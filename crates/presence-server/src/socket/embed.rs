@@ -8,7 +8,6 @@ use presence_core::{Input, Room, SubscriptionId, Tab, UserId};
 use tokio::time::Instant;
 
 use super::allowance::Allowance;
-use crate::config::Limits;
 use crate::driver::wall_ms;
 use crate::hub::{Connection, Frame, Hub};
 use crate::identity::{EmbedId, Embeds};
@@ -78,8 +77,8 @@ pub(super) struct Embed {
 impl Embed {
     pub(super) fn new(connection: Arc<Connection>, hub: Arc<Hub>, shared: EmbedShared, visitor: EmbedVisitor) -> Self {
         let rooms = u32::try_from(hub.limits.rooms_per_socket).unwrap_or(u32::MAX);
-        let many = Limits { message_burst: hub.limits.message_burst.max(rooms), ..hub.limits.clone() };
-        let (joins, others) = (Allowance::new(&many), Allowance::new(&hub.limits));
+        let joins = Allowance::of(hub.limits.messages_per_second, hub.limits.message_burst.max(rooms));
+        let others = Allowance::new(&hub.limits);
         let (rooms, inputs) = (Vec::new(), Vec::new());
         Self {
             connection,

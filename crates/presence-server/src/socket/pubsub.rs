@@ -116,12 +116,17 @@ impl Session {
         self.hub.listen_named(&named.stream, named.ear, identifier, *id, &self.connection, history);
     }
 
+    fn named_at(&self, index: usize) -> Option<&Named> {
+        match &self.subscriptions[index].kind {
+            Kind::Named(named) => Some(named),
+            Kind::Room(_) | Kind::User(_) | Kind::Reflex(_) => None,
+        }
+    }
+
     /// A client that goes on and does not say what it knows is sent what came since.
     pub(super) fn wait_no_longer(&mut self) {
         for index in 0..self.subscriptions.len() {
-            let Kind::Named(Named { waits: Some(offset), stream, .. }) = &self.subscriptions[index].kind else {
-                continue;
-            };
+            let Some(Named { waits: Some(offset), stream, .. }) = self.named_at(index) else { continue };
             let position = Position { epoch: self.hub.history.epoch().to_owned(), offset: *offset };
             let streams = [(stream.as_str().to_owned(), position)].into();
             self.go_live(index, Some(&HistoryRequest { since: None, streams }));
@@ -161,7 +166,7 @@ impl Session {
     }
 
     fn whisper(&mut self, index: usize, data: &str) -> Result<(), String> {
-        let Kind::Named(Named { stream, ear: Ear { html: false, .. }, .. }) = &self.subscriptions[index].kind else {
+        let Some(Named { stream, ear: Ear { html: false, .. }, .. }) = self.named_at(index) else {
             return Err("nobody would hear it".to_owned());
         };
         let (stream, from) = (stream.clone(), Some(self.connection.id));
@@ -173,7 +178,7 @@ impl Session {
     fn tell_history(&mut self, index: usize, history: &HistoryRequest) {
         let Subscription { identifier, kind, .. } = &self.subscriptions[index];
         match kind {
-            Kind::Named(Named { waits: Some(_), .. }) => self.go_live(index, Some(history)),
+            Kind::Named(named) if named.waits.is_some() => self.go_live(index, Some(history)),
             Kind::Named(named) => self.hub.repeat(&named.stream, identifier, &self.connection, history),
             Kind::Room(_) | Kind::User(_) | Kind::Reflex(_) => self.send(&identifier.confirm_history()),
         }
@@ -187,9 +192,7 @@ impl Session {
     }
 
     fn try_join(&mut self, index: usize, present: &Present<'_>) -> Result<(), &'static str> {
-        let Kind::Named(Named { stream, ear: Ear { html: false, .. }, member, trusted, .. }) =
-            &self.subscriptions[index].kind
-        else {
+        let Some(Named { stream, ear: Ear { html: false, .. }, member, trusted, .. }) = self.named_at(index) else {
             return Err("nobody is present there by an id");
         };
         if let Some(member) = member {

@@ -34,7 +34,7 @@ pub(super) enum Kind {
     /// Clicks on the room's page.
     Reflex(Room),
     /// What is published under a name.
-    Named(Named),
+    Named(Box<Named>),
 }
 
 #[derive(Debug)]
@@ -53,9 +53,11 @@ pub(super) struct Session {
     pub(super) sid: Option<Sid>,
     pub(super) user: Option<UserId>,
     /// What its token opens.
-    pub(super) grant: Option<Grant>,
+    pub(super) grant: Option<Box<Grant>>,
     pub(super) subscriptions: Vec<Subscription>,
     next: u32,
+    /// The round trip that its page shows, in ms.
+    shown_ms: Option<u32>,
     /// Clicks have their own, so that a page's subscriptions cost its visitor none.
     clicks: Allowance,
     others: Allowance,
@@ -67,9 +69,21 @@ impl Session {
     pub(super) fn begin(connection: Arc<Connection>, hub: Arc<Hub>, cable: Arc<Cable>, visitor: Visitor) -> Self {
         let (clicks, others) = (Allowance::new(&hub.limits), Allowance::new(&hub.limits));
         let Visitor { user, extended, sid, grant } = visitor;
-        let (subscriptions, inputs) = (Vec::new(), Vec::new());
-        let mut session =
-            Self { connection, hub, cable, sid: None, user, grant, subscriptions, next: 0, clicks, others, inputs };
+        let (subscriptions, inputs, grant) = (Vec::new(), Vec::new(), grant.map(Box::new));
+        let mut session = Self {
+            connection,
+            hub,
+            cable,
+            sid: None,
+            user,
+            grant,
+            subscriptions,
+            next: 0,
+            shown_ms: None,
+            clicks,
+            others,
+            inputs,
+        };
         session.welcome(extended, sid.as_deref());
         session
     }
@@ -105,10 +119,13 @@ impl Session {
         self.others.take(Instant::now())
     }
 
-    /// Our ping was answered.
+    /// Our ping was answered. The page is told of a round trip that differs by more than a tenth from the one it shows.
     pub(super) fn ponged(&mut self, round_trip_ms: Option<u32>) {
-        let connection = self.connection.id;
-        self.inputs.extend(round_trip_ms.map(|round_trip_ms| Input::Ponged { connection, round_trip_ms }));
+        let shown = |ms: u32| self.shown_ms.is_some_and(|shown| ms.abs_diff(shown) <= shown / 10);
+        if let Some(round_trip_ms) = round_trip_ms.filter(|ms| !shown(*ms)) {
+            self.shown_ms = Some(round_trip_ms);
+            self.inputs.push(Input::Ponged { connection: self.connection.id, round_trip_ms });
+        }
         self.wait_no_longer();
     }
 
@@ -154,7 +171,7 @@ impl Session {
             Channel::Stream { name } => (name, false),
             Channel::Reflex { room } => (room, true),
             channel @ (Channel::Public { .. } | Channel::Signed { .. } | Channel::Turbo { .. }) => {
-                return self.named(&channel).map(Kind::Named);
+                return self.named(&channel).map(|named| Kind::Named(Box::new(named)));
             }
         };
         let name = self.cable.names.open_name(&signed).ok_or("its name is not signed by us")?;

@@ -60,18 +60,21 @@ fn lists(kept: &HeaderValue, tag: &str) -> bool {
 
 /// The smallest form of a file that the browser takes.
 fn encoded(asset: &Asset, headers: &HeaderMap) -> (Option<&'static str>, Bytes) {
-    let accepted = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let accepted: Vec<&str> = accepted.flat_map(|value| value.split(',')).map(str::trim).collect();
-    let takes = |name: &str| {
-        accepted.iter().any(|one| match one.split_once(';') {
-            Some((coding, weight)) => {
-                coding.trim() == name && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
-            }
-            None => *one == name,
-        })
-    };
     let forms = [("br", &asset.brotli), ("gzip", &asset.gzip)];
-    let form =
-        forms.into_iter().find_map(|(name, body)| body.clone().filter(|_| takes(name)).map(|body| (Some(name), body)));
-    form.unwrap_or_else(|| (None, asset.body.clone()))
+    let found = forms.into_iter().find_map(|(name, body)| {
+        let body = body.clone().filter(|_| takes(headers, name))?;
+        Some((Some(name), body))
+    });
+    found.unwrap_or_else(|| (None, asset.body.clone()))
+}
+
+/// Whether a browser takes what is encoded so.
+pub(super) fn takes(headers: &HeaderMap, name: &str) -> bool {
+    let accepted = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|one| match one.split_once(';') {
+        Some((coding, weight)) => {
+            coding.trim() == name && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+        }
+        None => one.trim() == name,
+    })
 }

@@ -9,6 +9,7 @@ use axum::response::Response;
 use presence_core::{Input, Room, Visit};
 
 use super::came::Came;
+use super::files::takes;
 use super::{Web, cookie};
 use crate::client;
 use crate::identity::{Guest, Sessions, sha256};
@@ -39,10 +40,14 @@ pub(super) fn answer(web: &Arc<Web>, room: &Room, request: &Request) -> Response
         // A driver that is behind by thousands of inputs need not learn of this one; the page does not wait for it.
         drop(web.inputs.try_send(Input::Served { room: room.clone(), user }));
     }
-    let mut response = Response::new(Body::from(html));
+    let gzips = takes(request.headers(), "gzip");
+    let body = if gzips { web.compressed.gzip(&html).into() } else { Body::from(html) };
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
+    headers.extend(gzips.then_some((header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))));
     let fixed = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::VARY, "accept-encoding"),
         // A browser keeps the socket of a page in its back/forward cache open: its visitor would stay counted.
         (header::CACHE_CONTROL, "no-store"),
     ];

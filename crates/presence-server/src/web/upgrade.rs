@@ -177,11 +177,12 @@ impl Ready {
             .body(Body::empty())
             .expect("every header is right");
         response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
-        tokio::spawn(self.serve(web));
+        tokio::spawn(self.take(web));
         response
     }
 
-    async fn serve(self, web: Arc<Web>) {
+    /// Takes the connection over from HTTP. What serves it is a task of its own, a small one: it may stay for days.
+    async fn take(self, web: Arc<Web>) {
         let Ok(upgraded) = self.upgrade.await else { return };
         let Some((transport, unread)) = transport(upgraded) else {
             tracing::error!("a connection that became a socket is not one of our own");
@@ -189,16 +190,18 @@ impl Ready {
         };
         // Whether a socket is still there is told by its pongs.
         drop(SockRef::from(transport.stream()).set_tcp_user_timeout(None));
-        if let Some(language) = self.language {
-            let (hub, inputs) = (Arc::clone(&web.hub), web.inputs.clone());
-            let reason = socket::serve(transport, unread, self.connection, language, hub, inputs).await;
-            tracing::debug!(connection.id = self.connection.0, reason = reason.as_str(), "a socket ended");
-        } else {
+        let Some(language) = self.language else {
             // The browser has seen by the protocol that we do not speak; whether it reads the farewell is its own affair.
             drop(transport.try_write(&CLOSE));
-            transport.shut(Shutdown::Both);
-        }
-        drop((self.seat, self.place));
+            return transport.shut(Shutdown::Both);
+        };
+        let (connection, held) = (self.connection, (self.seat, self.place));
+        let serving = socket::serve(transport, unread, connection, language, Arc::clone(&web.hub), web.inputs.clone());
+        tokio::spawn(async move {
+            let reason = serving.await;
+            tracing::debug!(connection.id = connection.0, reason = reason.as_str(), "a socket ended");
+            drop(held);
+        });
     }
 }
 

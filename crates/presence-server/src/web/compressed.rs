@@ -1,0 +1,182 @@
+//! Pages compressed piece by piece, each piece once; without it every visit would compress the same page anew.
+//!
+//! Most of a page is the same for everybody and changes seldom. It is cut at ends of lines whose content says so, so that
+//! the cuts are at the same places in every visitor's page, and what a piece becomes is remembered by its content. A gzip
+//! stream (RFC 1952) may be put together of pieces that were compressed on their own (RFC 1951, §3.2.4: an empty stored
+//! block ends each at a whole byte), and the checksum of the whole follows from theirs.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flate2::write::DeflateEncoder;
+use flate2::{Compression, Crc};
+
+/// A piece is no shorter, but for the last one: each costs a few bytes and what it can't refer to.
+const PIECE_BYTES_MIN: usize = 512;
+/// A piece is cut at the first end of a line behind so much.
+const PIECE_BYTES_MAX: usize = 4_096;
+/// One of so many lines ends a piece.
+const CUT_EVERY: u32 = 8;
+/// How many pieces are remembered in one of the two generations. The older one is forgotten when the younger is full; what
+/// was used meanwhile is in both.
+const GENERATION_MAX: usize = 256;
+/// Deflate, no name, no time, an unknown system.
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+/// An empty block that says that it is the last one.
+const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
+
+/// Pieces that were compressed lately.
+#[derive(Default)]
+pub(crate) struct Compressed(Mutex<Generations>);
+
+#[derive(Default)]
+struct Generations {
+    younger: HashMap<Box<str>, Arc<Piece>>,
+    older: HashMap<Box<str>, Arc<Piece>>,
+}
+
+struct Piece {
+    deflated: Vec<u8>,
+    checksum: Crc,
+}
+
+impl Compressed {
+    /// The text as gzip.
+    pub(crate) fn gzip(&self, text: &str) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(text.len() / 2);
+        let mut checksum = Crc::new();
+        bytes.extend(HEADER);
+        for piece in pieces(text) {
+            let piece = self.piece(piece);
+            bytes.extend(&piece.deflated);
+            checksum.combine(&piece.checksum);
+        }
+        bytes.extend(LAST_BLOCK);
+        bytes.extend(checksum.sum().to_le_bytes());
+        bytes.extend(checksum.amount().to_le_bytes());
+        bytes
+    }
+
+    fn piece(&self, text: &str) -> Arc<Piece> {
+        let found = self.change(|generations| generations.find(text));
+        found.unwrap_or_else(|| {
+            let piece = Arc::new(Piece::new(text));
+            self.change(|generations| generations.keep(text, &piece));
+            piece
+        })
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Generations) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Generations {
+    fn find(&mut self, text: &str) -> Option<Arc<Piece>> {
+        if let Some(piece) = self.younger.get(text) {
+            return Some(Arc::clone(piece));
+        }
+        let piece = Arc::clone(self.older.get(text)?);
+        self.keep(text, &piece);
+        Some(piece)
+    }
+
+    fn keep(&mut self, text: &str, piece: &Arc<Piece>) {
+        if self.younger.len() >= GENERATION_MAX {
+            self.older = std::mem::take(&mut self.younger);
+        }
+        self.younger.insert(text.into(), Arc::clone(piece));
+    }
+}
+
+impl Piece {
+    fn new(text: &str) -> Self {
+        let mut checksum = Crc::new();
+        checksum.update(text.as_bytes());
+        let mut encoder = DeflateEncoder::new(Vec::with_capacity(text.len()), Compression::default());
+        encoder.write_all(text.as_bytes()).and_then(|()| encoder.flush()).expect("writing to memory can't fail");
+        // Not finished: the next piece follows.
+        Self { deflated: std::mem::take(encoder.get_mut()), checksum }
+    }
+}
+
+/// Cuts a text at ends of lines, by what the lines say and not by where they stand.
+fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let mut end = 0;
+        for line in text.split_inclusive('\n') {
+            end += line.len();
+            let cuts = end >= PIECE_BYTES_MIN && hash(line) % CUT_EVERY == 0;
+            if cuts || end >= PIECE_BYTES_MAX {
+                break;
+            }
+        }
+        let (piece, rest) = text.split_at(end);
+        text = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+/// FNV-1a, 32 bits: the same everywhere and at every time.
+fn hash(line: &str) -> u32 {
+    line.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use flate2::read::GzDecoder;
+
+    use super::*;
+
+    fn page(visitor: &str) -> String {
+        let line = |number: usize| format!("<p>This is line {number} of {}</p>\n", "a page ".repeat(number % 30));
+        let mut lines: Vec<String> = (0..400).map(line).collect();
+        lines[7] = format!("<meta name=\"room\" content=\"{visitor}\">\n");
+        lines[200] = format!("<b>{}</b>\n", visitor.repeat(3));
+        lines.concat()
+    }
+
+    fn read(bytes: &[u8]) -> String {
+        let mut text = String::new();
+        GzDecoder::new(bytes).read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn a_page_comes_back_as_it_was_and_is_smaller() {
+        let compressed = Compressed::default();
+        for text in ["", "x", "no end of line at all", &page("ann"), &page("bob"), &"ü\n".repeat(9_000)] {
+            let bytes = compressed.gzip(text);
+            assert_eq!(read(&bytes), text);
+            assert!(text.len() < 100 || bytes.len() < text.len() / 3, "{} of {} bytes", bytes.len(), text.len());
+        }
+    }
+
+    #[test]
+    fn of_another_visitors_page_only_what_is_theirs_is_compressed() {
+        let compressed = Compressed::default();
+        let known = |compressed: &Compressed| compressed.change(|generations| generations.younger.len());
+        compressed.gzip(&page("ann"));
+        let all = known(&compressed);
+        compressed.gzip(&page("a visitor with a longer name"));
+        assert!(all > 10 && known(&compressed) <= all + 4, "{all} pieces, then {}", known(&compressed));
+        let before = known(&compressed);
+        compressed.gzip(&page("ann"));
+        assert_eq!(known(&compressed), before);
+    }
+
+    #[test]
+    fn what_is_used_stays_and_the_rest_is_forgotten() {
+        let compressed = Compressed::default();
+        let kept = compressed.piece("kept");
+        for number in 0..10 * GENERATION_MAX {
+            compressed.piece(&number.to_string());
+            assert!(Arc::ptr_eq(&compressed.piece("kept"), &kept));
+        }
+        let (younger, older) = compressed.change(|all| (all.younger.len(), all.older.len()));
+        assert!(younger <= GENERATION_MAX && older <= GENERATION_MAX);
+    }
+}
