@@ -123,7 +123,9 @@ impl Session {
     pub(super) fn ponged(&mut self, round_trip_ms: Option<u32>) {
         let shown = |ms: u32| self.shown_ms.is_some_and(|shown| ms.abs_diff(shown) <= shown / 10);
         if let Some(round_trip_ms) = round_trip_ms.filter(|ms| !shown(*ms)) {
-            self.shown_ms = Some(round_trip_ms);
+            // Before the page listens to its own stream it is not shown anything.
+            let listens = self.subscriptions.iter().any(|known| matches!(known.kind, Kind::User(_)));
+            self.shown_ms = listens.then_some(round_trip_ms);
             self.inputs.push(Input::Ponged { connection: self.connection.id, round_trip_ms });
         }
         self.wait_no_longer();
