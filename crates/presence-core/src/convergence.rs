@@ -64,7 +64,7 @@ fn told(said: &[(u64, Said)]) -> Presence {
     presence.open_table(table, &Region::new("yyz").expect("a code"), Weight::Counted);
     for (number, (user, row)) in said {
         let key = RowKey { room: RoomHash([7; 16]), user: UserId([user + 1; 32]) };
-        if presence.table(table).is_some_and(|table| *number <= table.number(&key)) {
+        if presence.table(table).is_some_and(|rows| *number <= rows.number(&key)) {
             continue;
         }
         match row {

@@ -9,8 +9,9 @@ use crate::links::Question;
 use crate::node::Node;
 use crate::peer::{Judged, Path};
 use crate::planted::{Fault, planted};
+use crate::presence::TableRows;
 use crate::presence::Weight;
-use crate::row::{Removed, Row, RowKey, Table, TableKey};
+use crate::row::{Removed, Row, RowKey, TableKey};
 use crate::wire::{self, Asked, Delta, Heartbeat, PAGE_BYTES, RowsAnswer, RowsAsked, Said, Sender};
 
 /// A hole that is older than this is asked for.
@@ -29,6 +30,8 @@ const RETRIES: u32 = 8;
 const ROWS_MAX: usize = 4_000_000;
 /// Most stretches that are remembered above a hole.
 const AHEAD_MAX: usize = 1_024;
+/// About how many bytes a removed row takes on the wire.
+const REMOVAL_BYTES: usize = 70;
 /// How long removals of others are remembered.
 const REMOVED_MS: u64 = 60_000;
 const REMOVED_MAX: usize = 65_536;
@@ -68,7 +71,6 @@ struct Fill {
     begun: bool,
     waiting: Vec<(u64, u64)>,
     in_flight: BTreeMap<u64, (u64, u64)>,
-    named: BTreeSet<RowKey>,
     retries: u32,
 }
 
@@ -166,7 +168,7 @@ impl Node {
         let floor = self.copies.get(&key).map_or(0, |copy| copy.whole);
         for row in rows {
             let Some(table) = self.presence.table(key) else { return };
-            if row.number > floor && row.number > table.number(&row.key) && table.len() < ROWS_MAX {
+            if row.number > floor && row.number > table.number(&row.key) && table.table.len() < ROWS_MAX {
                 self.presence.set(key, row);
             }
         }
@@ -181,7 +183,7 @@ impl Node {
     /// What a heartbeat says of its sender's rows and facts, against what is known here.
     pub(crate) fn compare(&mut self, hash: NodeHash, beat: &Heartbeat, now: Now) {
         let Some(key) = self.peers.get(&hash).map(|peer| peer.key(hash)) else { return };
-        let root = self.presence.table(key).map(Table::root);
+        let root = self.presence.table(key).map(|rows| rows.table.root());
         if let Some(copy) = self.copies.get_mut(&key) {
             copy.target = copy.target.max(beat.sequence);
             copy.notice_hole(now.mono_ms);
@@ -248,7 +250,6 @@ impl Node {
             begun: false,
             waiting: vec![(after, u64::MAX)],
             in_flight: BTreeMap::new(),
-            named: BTreeSet::new(),
             retries: 0,
         });
         self.ask_pages(key);
@@ -332,12 +333,14 @@ impl Node {
                 fill.waiting.remove(0);
             }
         }
-        fill.named.extend(answer.rows.iter().map(|row| row.key));
         if whole_table {
+            self.presence.begin_naming(key);
             copy.asked_whole_ms = Some(now.mono_ms);
             self.tables_asked += 1;
         }
+        let named: Vec<RowKey> = answer.rows.iter().map(|row| row.key).filter(|_| fill.all).collect();
         self.take_rows(key, answer.rows, &answer.removed, now);
+        named.iter().for_each(|named| self.presence.name(key, named));
         let Some(fill) = self.copies.get(&key).and_then(|copy| copy.fill.as_ref()) else { return };
         if fill.waiting.is_empty() && fill.in_flight.is_empty() {
             self.filled(key, now);
@@ -348,14 +351,13 @@ impl Node {
         let Some(copy) = self.copies.get_mut(&key) else { return };
         let Some(fill) = copy.fill.take() else { return };
         if fill.all {
-            let gone: Vec<RowKey> = self.presence.table(key).map_or_else(Vec::new, |table| {
-                let stale = table.rows().filter(|row| row.number <= fill.upto && !fill.named.contains(&row.key));
-                stale.map(|row| row.key).collect()
-            });
+            let gone = self.presence.table(key).map(|rows| rows.unnamed(fill.upto)).unwrap_or_default();
             for row in gone {
                 self.presence.remove(key, Removed { key: row, number: 0 }, now.mono_ms);
             }
-            self.presence.raise_floor(key, fill.upto);
+            if let Some(table) = self.presence.table_mut(key) {
+                table.raise_floor(fill.upto);
+            }
         }
         copy.known = true;
         copy.advance(fill.upto);
@@ -368,7 +370,9 @@ impl Node {
     /// Forgets removals that nobody will ask for.
     pub(crate) fn prune_copies(&mut self, now: Now) {
         for (key, copy) in &self.copies {
-            self.presence.prune(*key, REMOVED_MAX, copy.whole, now.mono_ms.saturating_sub(REMOVED_MS));
+            if let Some(table) = self.presence.table_mut(*key) {
+                table.prune(REMOVED_MAX, copy.whole, now.mono_ms.saturating_sub(REMOVED_MS));
+            }
         }
     }
 
@@ -386,9 +390,9 @@ impl Node {
                 _ => return unknown,
             }
         };
-        let Some(table) = self.presence.table(asked.table) else { return unknown };
+        let Some(rows) = self.presence.table(asked.table) else { return unknown };
         let upto = asked.upto.min(whole);
-        let all = !asked.page && (asked.after == 0 || !table.knows_removals_after(asked.after));
+        let all = !asked.page && (asked.after == 0 || !rows.table.knows_removals_after(asked.after));
         let after = if all { 0 } else { asked.after };
         let own_end = self.leaving.filter(|_| asked.table == self.own.key).map(|going| going.until_ms);
         let end = own_end.or_else(|| self.held.get(&asked.table).copied());
@@ -398,40 +402,44 @@ impl Node {
             upto,
             held_ms,
             ends: own_end.map(|_| whole).or_else(|| self.copies.get(&asked.table).and_then(|copy| copy.ends)),
-            region: self.presence.region(asked.table).cloned(),
+            region: Some(rows.table.region.clone()),
             ..RowsAnswer::default()
         };
         let mut end = upto;
         if !asked.page {
-            answer.cuts = cuts(table, after, upto, all);
+            answer.cuts = cuts(rows, after, upto, all);
             end = answer.cuts.first().copied().unwrap_or(upto);
         }
         if end == upto && held_ms.is_some() {
             // No delta will bring what is known of a node that has left but numbered above a hole.
             end = u64::MAX;
         }
-        answer.rows = table.changed(after, end).cloned().collect();
+        answer.rows = rows.changed(after, end).collect();
         if !all || end > upto {
-            answer.removed = table.removals(if all { upto } else { after }, end).collect();
+            answer.removed = rows.table.removals(if all { upto } else { after }, end).collect();
         }
         answer
     }
 }
 
 /// Where pages of about the allowed size end; the last one at `upto`.
-fn cuts(table: &Table, after: u64, upto: u64, all: bool) -> Vec<u64> {
-    let rows = table.changed(after, upto).map(|row| (row.number, row.size()));
-    let removals = table.removals(after, upto).filter(|_| !all).map(|removed| (removed.number, 70));
-    let mut sizes: Vec<(u64, usize)> = rows.chain(removals).collect();
-    sizes.sort_unstable();
+fn cuts(rows: TableRows<'_>, after: u64, upto: u64, all: bool) -> Vec<u64> {
+    let mut removals = rows.table.removals(after, upto).filter(|_| !all).map(|removed| removed.number).peekable();
     let (mut cuts, mut bytes) = (Vec::new(), 0);
-    for (number, size) in sizes {
+    let mut add = |number: u64, size: usize| {
         bytes += size;
         if bytes > PAGE_BYTES {
             cuts.push(number);
             bytes = 0;
         }
+    };
+    for (number, size) in rows.sizes(after, upto) {
+        while let Some(removal) = removals.next_if(|removal| *removal < number) {
+            add(removal, REMOVAL_BYTES);
+        }
+        add(number, size);
     }
+    removals.for_each(|removal| add(removal, REMOVAL_BYTES));
     if cuts.last() != Some(&upto) {
         cuts.push(upto);
     }

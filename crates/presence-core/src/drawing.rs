@@ -343,7 +343,7 @@ pub(crate) fn view(room: &Room, version: u64, source: &Source<'_>) -> RoomView {
         .regions
         .iter()
         .map(|region| {
-            let here = counts.and_then(|counts| counts.regions.get(&region.region)).copied().unwrap_or_default();
+            let here = counts.map_or_else(Counts::default, |counts| counts.of(&region.region));
             RegionView { users: here.users, tabs: here.tabs, unsure: here.unsure, ..region.clone() }
         })
         .collect();

@@ -58,7 +58,7 @@ impl Node {
 
     fn heartbeat(&mut self, hears: Vec<NodeHash>, now: Now) -> Heartbeat {
         let cut_ms = self.cut_ms(now);
-        let root = self.presence.table(self.own.key).map_or(0, crate::row::Table::root);
+        let root = self.presence.table(self.own.key).map_or(0, |rows| rows.table.root());
         let (left, held) = self.name_left(now.mono_ms);
         Heartbeat {
             region: self.settings.region.clone(),

@@ -31,7 +31,7 @@ impl Node {
     fn held_of(&self, key: TableKey, now_ms: u64) -> Held {
         let until_ms = self.held.get(&key).copied().unwrap_or(0);
         let (whole, complete) = self.copies.get(&key).map_or((0, false), |copy| (copy.whole, copy.complete()));
-        let root = self.presence.table(key).map_or(0, crate::row::Table::short_root);
+        let root = self.presence.table(key).map_or(0, |rows| rows.table.short_root());
         Held { left_ms: until_ms.saturating_sub(now_ms), whole, complete, root }
     }
 

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use minicbor::{Decode, Encode};
+use minicbor::encode::Write;
+use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 
 /// SHA-256, handed in from outside: core has no dependency that could compute it.
 pub type Digest = fn(&[u8]) -> [u8; 32];
@@ -16,27 +17,50 @@ pub type Digest = fn(&[u8]) -> [u8; 32];
 /// assert_eq!(Region::new("yyz").unwrap().as_str(), "yyz");
 /// assert_eq!(Region::new("Toronto, Canada"), None);
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
-#[cbor(transparent)]
-pub struct Region(#[n(0)] String);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Region {
+    // In place, since a region's code stands in whatever is counted by region. What follows the code is zero, so that
+    // codes are ordered as text is.
+    code: [u8; 16],
+    len: u8,
+}
 
 impl Region {
     /// The region of this code, or `None` where it is empty, longer than 16 bytes or has another character.
     pub fn new(code: &str) -> Option<Self> {
-        let fits = (1..=16).contains(&code.len())
-            && code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        fits.then(|| Self(code.to_owned()))
+        let fits = code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let mut bytes = [0; 16];
+        bytes.get_mut(..code.len()).filter(|_| fits && !code.is_empty())?.copy_from_slice(code.as_bytes());
+        Some(Self { code: bytes, len: u8::try_from(code.len()).ok()? })
     }
 
     /// The code.
     pub fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.code[..usize::from(self.len)]).expect("a code is ASCII")
     }
 }
 
 impl fmt::Display for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Region").field(&self.as_str()).finish()
+    }
+}
+
+impl<C> Encode<C> for Region {
+    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
+        encoder.str(self.as_str())?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Region {
+    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        Self::new(decoder.str()?).ok_or_else(|| decode::Error::message("a region's code"))
     }
 }
 

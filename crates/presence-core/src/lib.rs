@@ -37,8 +37,12 @@ mod rollup;
 mod room;
 mod round;
 mod row;
+mod rows;
+mod sharing;
+mod slab;
 mod standing;
 mod tab;
+mod table;
 mod wire;
 
 pub use app::{App, Author, Change, Outcome, ReflexCall, Refusal, Visit, Write};

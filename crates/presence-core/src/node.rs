@@ -406,8 +406,8 @@ impl Node {
     /// What follows from every input: rows that others must know, and pages that look different.
     fn settle(&mut self, now: Now) {
         let touched = self.presence.take_touched();
-        self.own.review(touched, &mut self.presence, now.mono_ms);
-        self.own.collect(&mut self.presence, now.mono_ms);
+        self.own.review(&touched, &mut self.presence, now.mono_ms);
+        self.own.collect(&touched, &mut self.presence, now.mono_ms);
         let resting = self.away.resting(now.mono_ms);
         if self.own.has_news() && now.mono_ms >= self.delta_not_before_ms && !resting && self.leaving.is_none() {
             self.send_deltas(now);

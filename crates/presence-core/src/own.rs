@@ -222,6 +222,7 @@ impl Own {
         }
         if !row.take(&key, self.key, presence) && now_ms < self.newcomer_until_ms {
             *self.owing.entry(key).or_default() += 1;
+            presence.awaited.insert(key);
         }
         self.write(key, presence, now_ms);
         self.name_room(key.room, presence, now_ms);
@@ -428,39 +429,44 @@ impl Own {
     }
 
     /// Ends what a connection here took of another node and what has run out there.
-    pub(crate) fn review(&mut self, keys: BTreeSet<RowKey>, presence: &mut Presence, now_ms: u64) {
+    pub(crate) fn review(&mut self, keys: &BTreeSet<RowKey>, presence: &mut Presence, now_ms: u64) {
         if self.drained {
             return;
         }
         for key in keys {
-            let Some(row) = self.rows.get_mut(&key).filter(|row| !row.took.is_empty()) else { continue };
+            let Some(row) = self.rows.get_mut(key).filter(|row| !row.took.is_empty()) else { continue };
             let before = row.took.clone();
             for took in &mut row.took {
-                took.tabs = took.tabs.min(presence.loose(&key, took.table));
+                took.tabs = took.tabs.min(presence.loose(key, took.table));
             }
             row.took.retain(|took| took.tabs > 0);
             if row.took != before {
-                self.write(key, presence, now_ms);
+                self.write(*key, presence, now_ms);
             }
         }
     }
 
     /// Takes what a newcomer's first visitors left elsewhere, as it becomes known here: a node that is started again at
     /// once has visitors before it has heard of the tabs that are held for them.
-    pub(crate) fn collect(&mut self, presence: &mut Presence, now_ms: u64) {
+    pub(crate) fn collect(&mut self, keys: &BTreeSet<RowKey>, presence: &mut Presence, now_ms: u64) {
         if now_ms >= self.newcomer_until_ms || self.drained {
             self.owing.clear();
+            presence.awaited.clear();
+            return;
         }
-        for (key, owed) in std::mem::take(&mut self.owing) {
-            let Some(row) = self.rows.get_mut(&key).filter(|row| row.open > 0) else { continue };
+        for key in keys {
+            let Some(owed) = self.owing.remove(key) else { continue };
+            presence.awaited.remove(key);
+            let Some(row) = self.rows.get_mut(key).filter(|row| row.open > 0) else { continue };
             // One at a time: what was taken counts once it is written.
-            let took = row.take_elsewhere(&key, self.key, presence);
+            let took = row.take_elsewhere(key, self.key, presence);
             let left = owed.min(row.open) - u32::from(took);
-            if took {
-                self.write(key, presence, now_ms);
-            }
             if left > 0 {
-                self.owing.insert(key, left);
+                self.owing.insert(*key, left);
+                presence.awaited.insert(*key);
+            }
+            if took {
+                self.write(*key, presence, now_ms);
             }
         }
     }
@@ -518,16 +524,15 @@ impl Own {
         let mut numbered = Numbered { after: self.sequence, ..Numbered::default() };
         while numbered.rows.len() + numbered.removed.len() < DELTA_ROWS_MAX {
             let Some((key, named)) = self.changed.pop_first() else { break };
-            let row = presence.table(self.key).and_then(|table| table.get(&key)).cloned();
-            if row.is_none() && named == 0 {
+            let known = presence.table(self.key).and_then(|rows| rows.get(&key).map(|row| row.row(key.room)));
+            if known.is_none() && named == 0 {
                 continue;
             }
             self.sequence += 1;
-            match row {
-                Some(mut row) => {
-                    row.number = self.sequence;
-                    presence.renumber(self.key, row.clone());
-                    numbered.rows.push(row);
+            match known {
+                Some(row) => {
+                    presence.renumber(self.key, &key, self.sequence);
+                    numbered.rows.push(Row { number: self.sequence, ..row });
                 }
                 None => {
                     let removed = Removed { key, number: self.sequence };
@@ -536,7 +541,9 @@ impl Own {
                 }
             }
         }
-        presence.prune(self.key, REMOVED_MAX, 0, 0);
+        if let Some(table) = presence.table_mut(self.key) {
+            table.prune(REMOVED_MAX, 0, 0);
+        }
         numbered.upto = self.sequence;
         (numbered.upto > numbered.after).then_some(numbered)
     }

@@ -1,14 +1,14 @@
-//! Who is here: the tables of all nodes, combined. Counts are derived from rows as they change, never replicated.
+//! Who is here: the rows of all nodes, combined. Counts are derived from rows as they change, never replicated.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{Digest, Region, Room, RoomHash, UserId};
 use crate::rollup::RollUps;
-use crate::row::{NOBODY, Removed, Row, RowKey, Share, Table, TableKey};
+use crate::row::{NOBODY, Removed, Row, RowKey, TableKey};
+use crate::rows::{Packed, RoomNumber, Rows};
+use crate::slab::{Slab, Slot};
 use crate::standing::{Counts, Standing};
-
-/// Of so many users at most a room shows what they share.
-const SHARING_MAX: usize = 1_000;
+use crate::table::{Table, TableNumber, Tables};
 
 /// How the rows of a node count.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -25,29 +25,17 @@ pub(crate) enum Weight {
 #[derive(Debug)]
 pub(crate) struct Presence {
     digest: Digest,
-    pub(crate) tables: BTreeMap<TableKey, Placed>,
-    /// Which tables have a row of this user in this room, and how that was last counted.
-    pub(crate) members: BTreeMap<RowKey, Member>,
-    pub(crate) rooms: BTreeMap<RoomHash, RoomCounts>,
+    pub(crate) tables: Tables,
+    pub(crate) rows: Rows,
+    pub(crate) numbers: BTreeMap<RoomHash, RoomNumber>,
+    pub(crate) rooms: Slab<RoomCounts>,
     pub(crate) roll_ups: RollUps,
     passages: Vec<Passage>,
-    dirty: BTreeMap<RoomHash, Dirty>,
-    /// Users of whom somebody has taken a tab: their `took` may be over.
+    pub(crate) dirty: BTreeMap<RoomHash, Dirty>,
+    /// Users of whom somebody has taken a tab, or is to take one: their `took` may be over, or begin.
     touched: BTreeSet<RowKey>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Placed {
-    pub(crate) region: Region,
-    pub(crate) weight: Weight,
-    pub(crate) table: Table,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Member {
-    pub(crate) tables: Vec<TableKey>,
-    in_room: bool,
-    pub(crate) counted: Standing,
+    /// Users who are to take a tab as soon as one is known.
+    pub(crate) awaited: BTreeSet<RowKey>,
 }
 
 /// Somebody has come to a room, or left it: the first and the last of their connections, wherever.
@@ -61,15 +49,26 @@ pub(crate) struct Passage {
 }
 
 /// What is derived of one room.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RoomCounts {
+    hash: RoomHash,
     pub(crate) name: Option<Room>,
+    /// Rows that hold its name, and rows of users.
     names: u32,
-    pub(crate) members: u32,
+    pub(crate) rows: u32,
     pub(crate) whole: Counts,
-    pub(crate) regions: BTreeMap<Region, Counts>,
+    /// Regions that have any.
+    pub(crate) regions: Vec<(Region, Counts)>,
     /// Who shows something.
     pub(crate) sharing: BTreeSet<UserId>,
+}
+
+impl Default for RoomCounts {
+    /// A room that nobody is in.
+    fn default() -> Self {
+        let (whole, regions, sharing) = (Counts::default(), Vec::new(), BTreeSet::new());
+        Self { hash: RoomHash([0; 16]), name: None, names: 0, rows: 0, whole, regions, sharing }
+    }
 }
 
 /// What became different in a room since it was last asked for.
@@ -84,230 +83,276 @@ pub(crate) struct Dirty {
     pub(crate) shared: BTreeSet<String>,
 }
 
+/// A table together with its rows.
+#[derive(Clone, Copy)]
+pub(crate) struct TableRows<'a> {
+    presence: &'a Presence,
+    number: TableNumber,
+    pub(crate) table: &'a Table,
+}
+
+impl<'a> TableRows<'a> {
+    pub(crate) fn get(&self, key: &RowKey) -> Option<&'a Packed> {
+        let room = *self.presence.numbers.get(&key.room)?;
+        self.presence.rows.find(room, key.user, self.number).map(|slot| self.presence.rows.get(slot))
+    }
+
+    /// The number of the newest thing said about this key; 0: nothing.
+    pub(crate) fn number(&self, key: &RowKey) -> u64 {
+        self.get(key).map_or(0, |row| row.number).max(self.table.removed_number(key))
+    }
+
+    /// Rows whose last change is in (after, upto], by number.
+    pub(crate) fn changed(&self, after: u64, upto: u64) -> impl Iterator<Item = Row> {
+        self.table.changed(after, upto).map(|slot| self.presence.row(slot))
+    }
+
+    /// Numbers of the same rows, and about how many bytes each takes on the wire.
+    pub(crate) fn sizes(&self, after: u64, upto: u64) -> impl Iterator<Item = (u64, usize)> {
+        let rows = self.table.changed(after, upto).map(|slot| self.presence.rows.get(slot));
+        rows.map(|row| (row.number, row.size()))
+    }
+
+    /// Keys of rows numbered at or below `upto` that the last answer with everything did not name.
+    pub(crate) fn unnamed(&self, upto: u64) -> Vec<RowKey> {
+        let (presence, naming) = (self.presence, self.table.naming);
+        let unnamed = self.table.changed(0, upto).filter(|slot| presence.rows.get(*slot).named != naming);
+        unnamed.map(|slot| presence.key(slot)).collect()
+    }
+}
+
 impl Presence {
     pub(crate) fn new(digest: Digest) -> Self {
         Self {
             digest,
-            tables: BTreeMap::new(),
-            members: BTreeMap::new(),
-            rooms: BTreeMap::new(),
+            tables: Tables::default(),
+            rows: Rows::default(),
+            numbers: BTreeMap::new(),
+            rooms: Slab::default(),
             roll_ups: RollUps::default(),
             passages: Vec::new(),
             dirty: BTreeMap::new(),
             touched: BTreeSet::new(),
+            awaited: BTreeSet::new(),
         }
     }
 
     /// Makes room for the rows of a node.
     pub(crate) fn open_table(&mut self, key: TableKey, region: &Region, weight: Weight) {
-        self.tables.entry(key).or_insert_with(|| Placed { region: region.clone(), weight, table: Table::default() });
+        if self.tables.number(key).is_none() {
+            self.tables.insert(Table::new(key, region.clone(), weight));
+        }
         self.weigh(key, weight);
     }
 
     /// The table belongs to another incarnation from now on.
     pub(crate) fn rename_table(&mut self, from: TableKey, to: TableKey) {
-        let Some(placed) = self.tables.remove(&from) else { return };
-        for key in placed.table.keys() {
-            if let Some(member) = self.members.get_mut(key) {
-                member.tables.iter_mut().filter(|table| **table == from).for_each(|table| *table = to);
-            }
-        }
-        self.tables.insert(to, placed);
+        self.tables.rename(from, to);
     }
 
-    pub(crate) fn table(&self, key: TableKey) -> Option<&Table> {
-        self.tables.get(&key).map(|placed| &placed.table)
+    pub(crate) fn table(&self, key: TableKey) -> Option<TableRows<'_>> {
+        let number = self.tables.number(key)?;
+        Some(TableRows { presence: self, number, table: self.tables.of(number) })
     }
 
-    pub(crate) fn region(&self, key: TableKey) -> Option<&Region> {
-        self.tables.get(&key).map(|placed| &placed.region)
+    pub(crate) fn table_mut(&mut self, key: TableKey) -> Option<&mut Table> {
+        let number = self.tables.number(key)?;
+        Some(self.tables.of_mut(number))
+    }
+
+    fn row(&self, slot: Slot) -> Row {
+        let row = self.rows.get(slot);
+        row.row(self.rooms[row.room].hash)
+    }
+
+    fn key(&self, slot: Slot) -> RowKey {
+        let row = self.rows.get(slot);
+        RowKey { room: self.rooms[row.room].hash, user: row.user }
     }
 
     /// Takes a row of this table as it is.
     pub(crate) fn set(&mut self, table: TableKey, row: Row) {
-        let (key, digest) = (row.key, self.digest);
-        let Some(placed) = self.tables.get_mut(&table) else { return };
-        let before = placed.table.get(&key).cloned();
-        let known = before.is_some();
-        let name = (key.user == NOBODY).then(|| row.info.clone());
-        placed.table.set(row, digest);
-        match name {
-            Some(name) => self.name_room(key.room, &name, known),
-            None => {
-                let member = self.members.entry(key).or_default();
-                if !known {
-                    member.tables.push(table);
-                }
-                self.note_shared(key, before.as_ref());
-                self.recount(key, before.as_ref());
-            }
+        let Some(table) = self.tables.number(table) else { return };
+        let (key, number) = (row.key, row.number);
+        let room = self.open_room(key.room);
+        if key.user == NOBODY {
+            let name = row.info.clone();
+            let known = self.put(room, table, row).is_some();
+            return self.name_room(room, &name, known);
         }
+        self.change(room, key, |presence| presence.put(room, table, row));
+        debug_assert_eq!(self.rows.find(room, key.user, table).map(|slot| self.rows.get(slot).number), Some(number));
     }
 
-    fn name_room(&mut self, hash: RoomHash, name: &[u8], known: bool) {
-        let room = self.rooms.entry(hash).or_default();
-        room.names += u32::from(!known);
-        if room.name.is_none() {
-            room.name = std::str::from_utf8(name).ok().and_then(Room::new);
-            // Nothing of it could be drawn before.
-            let dirty = self.dirty.entry(hash).or_default();
-            dirty.counts = true;
-            dirty.regions.extend(room.regions.keys().cloned());
-            let everybody = RowKey { room: hash, user: NOBODY }..=RowKey { room: hash, user: UserId([255; 32]) };
-            dirty.users.extend(self.members.range(everybody.clone()).map(|(key, _)| key.user));
-            let keys: Vec<RowKey> = self.members.range(everybody).map(|(key, _)| *key).collect();
-            for key in keys {
-                let counted = self.members[&key].counted.clone();
-                self.passed(key, &Standing::default(), &counted, None);
-            }
-        }
-    }
-
-    /// What follows from a user's counting in another way, in a room whose name is known.
-    fn passed(&mut self, key: RowKey, before: &Standing, after: &Standing, gone: Option<&Row>) {
-        let Some(room) = self.rooms.get(&key.room).and_then(|room| room.name.clone()) else { return };
-        self.roll_ups.apply(&room, key.user, before, after);
-        if before.present() == after.present() {
-            return;
-        }
-        let rows = self.members[&key].tables.iter().filter_map(|table| self.tables[table].table.get(&key));
-        let rows: Vec<&Row> = rows.chain(gone).collect();
-        let info = rows.iter().map(|row| &row.info).find(|info| !info.is_empty()).cloned().unwrap_or_default();
-        let since_ms = rows.iter().map(|row| row.since_ms).min().unwrap_or_default();
-        self.passages.push(Passage { room, user: key.user, info, since_ms, arrived: after.present() });
-    }
-
-    /// Marks what of a user's shares is different from the row before.
-    fn note_shared(&mut self, key: RowKey, before: Option<&Row>) {
-        let member = &self.members[&key];
-        let now: Vec<&Share> = member
-            .tables
-            .iter()
-            .filter_map(|table| self.tables[table].table.get(&key))
-            .flat_map(|row| &row.shared)
-            .collect();
-        let was = before.map_or(&[][..], |row| &row.shared);
-        if now.is_empty() && was.is_empty() {
-            return;
-        }
-        let fresh = now.iter().filter(|share| !was.contains(share)).map(|share| share.key.clone());
-        let stale = was.iter().filter(|share| !now.contains(share)).map(|share| share.key.clone());
-        let keys: BTreeSet<String> = fresh.chain(stale).collect();
-        let sharing = !now.is_empty();
-        self.dirty.entry(key.room).or_default().shared.extend(keys);
-        let room = self.rooms.entry(key.room).or_default();
-        if sharing {
-            room.sharing.insert(key.user);
+    /// Puts a row in its place, and gives back the one that was there.
+    fn put(&mut self, room: RoomNumber, table: TableNumber, row: Row) -> Option<Packed> {
+        let (key, number, digest) = (row.key, row.number, self.digest);
+        let known = self.rows.find(room, key.user, table);
+        let (slot, before) = match known {
+            Some(slot) => (slot, Some(self.rows.replace(slot, row))),
+            None => (self.rows.insert(row, room, table), None),
+        };
+        let table = self.tables.of_mut(table);
+        if let Some(before) = &before {
+            table.strike(&key, before.number, slot, digest);
         } else {
-            room.sharing.remove(&key.user);
+            let room = &mut self.rooms[room];
+            *(if key.user == NOBODY { &mut room.names } else { &mut room.rows }) += 1;
         }
+        table.enter(&key, number, slot, digest);
+        before
     }
 
-    /// Gives a row that is the same but for its number.
-    pub(crate) fn renumber(&mut self, table: TableKey, row: Row) {
-        let digest = self.digest;
-        if let Some(placed) = self.tables.get_mut(&table) {
-            placed.table.set(row, digest);
-        }
+    /// Gives a row another number: all else in it stays.
+    pub(crate) fn renumber(&mut self, table: TableKey, key: &RowKey, number: u64) {
+        let (Some(table), Some(room)) = (self.tables.number(table), self.numbers.get(&key.room)) else { return };
+        let Some(slot) = self.rows.find(*room, key.user, table) else { return };
+        let before = std::mem::replace(&mut self.rows.get_mut(slot).number, number);
+        let table = self.tables.of_mut(table);
+        table.strike(key, before, slot, self.digest);
+        table.enter(key, number, slot, self.digest);
     }
 
     /// Takes a row off this table.
     pub(crate) fn remove(&mut self, table: TableKey, removed: Removed, at_ms: u64) {
-        let (key, digest) = (removed.key, self.digest);
-        let Some(placed) = self.tables.get_mut(&table) else { return };
-        let gone = placed.table.get(&key).cloned();
-        placed.table.remove(removed, at_ms, digest);
-        if let Some(gone) = gone {
-            self.row_gone(table, &gone);
+        let Some(number) = self.tables.number(table) else { return };
+        let room = self.numbers.get(&removed.key.room).copied();
+        if let Some(slot) = room.and_then(|room| self.rows.find(room, removed.key.user, number)) {
+            self.take_off(slot);
         }
+        self.tables.of_mut(number).remember(removed, at_ms);
     }
 
-    fn row_gone(&mut self, table: TableKey, gone: &Row) {
-        let key = gone.key;
+    fn take_off(&mut self, slot: Slot) {
+        let (key, room) = (self.key(slot), self.rows.get(slot).room);
+        let take_off = |presence: &mut Self| {
+            let gone = presence.rows.remove(slot);
+            presence.tables.of_mut(gone.table).strike(&key, gone.number, slot, presence.digest);
+            let counts = &mut presence.rooms[room];
+            *(if key.user == NOBODY { &mut counts.names } else { &mut counts.rows }) -= 1;
+            Some(gone)
+        };
         if key.user == NOBODY {
-            if let Some(room) = self.rooms.get_mut(&key.room) {
-                room.names -= 1;
-            }
-            self.close_room_if_empty(key.room);
-        } else if let Some(member) = self.members.get_mut(&key) {
-            member.tables.retain(|other| *other != table);
-            self.note_shared(key, Some(gone));
-            self.recount(key, Some(gone));
+            take_off(self);
+        } else {
+            self.change(room, key, take_off);
         }
+        self.close_room_if_empty(room);
     }
 
     /// Changes how the rows of a table count.
     pub(crate) fn weigh(&mut self, table: TableKey, weight: Weight) {
-        let Some(placed) = self.tables.get_mut(&table) else { return };
-        if std::mem::replace(&mut placed.weight, weight) != weight {
-            let keys: Vec<RowKey> = placed.table.keys().copied().collect();
-            for key in keys {
-                self.recount(key, None);
+        let Some(number) = self.tables.number(table) else { return };
+        let before = std::mem::replace(&mut self.tables.of_mut(number).weight, weight);
+        if before == weight {
+            return;
+        }
+        let slots: Vec<Slot> = self.tables.of(number).slots().collect();
+        for slot in slots {
+            let (key, room) = (self.key(slot), self.rows.get(slot).room);
+            if key.user != NOBODY {
+                self.tables.of_mut(number).weight = before;
+                self.change(room, key, |presence| {
+                    presence.tables.of_mut(number).weight = weight;
+                    None
+                });
             }
         }
     }
 
     /// Forgets a table and all its rows.
     pub(crate) fn drop_table(&mut self, table: TableKey) {
-        let Some(placed) = self.tables.remove(&table) else { return };
-        for gone in placed.table.rows() {
-            self.row_gone(table, gone);
+        let Some(number) = self.tables.number(table) else { return };
+        let slots: Vec<Slot> = self.tables.of(number).slots().collect();
+        slots.into_iter().for_each(|slot| self.take_off(slot));
+        self.tables.remove(table);
+    }
+
+    /// An answer with everything of a table begins.
+    pub(crate) fn begin_naming(&mut self, table: TableKey) {
+        if let Some(table) = self.table_mut(table) {
+            // Rows that were never named have 0.
+            table.naming = table.naming.checked_add(1).unwrap_or(1);
         }
     }
 
-    pub(crate) fn prune(&mut self, table: TableKey, most: usize, upto: u64, before_ms: u64) {
-        if let Some(placed) = self.tables.get_mut(&table) {
-            placed.table.prune(most, upto, before_ms);
+    /// That answer names this row.
+    pub(crate) fn name(&mut self, table: TableKey, key: &RowKey) {
+        let (Some(number), Some(room)) = (self.tables.number(table), self.numbers.get(&key.room)) else { return };
+        if let Some(slot) = self.rows.find(*room, key.user, number) {
+            self.rows.get_mut(slot).named = self.tables.of(number).naming;
         }
     }
 
-    pub(crate) fn raise_floor(&mut self, table: TableKey, number: u64) {
-        if let Some(placed) = self.tables.get_mut(&table) {
-            placed.table.raise_floor(number);
-        }
-    }
-
-    /// Counts one user of one room anew and corrects the room's counts by the difference; `gone` is the row that was
-    /// there before, if one was replaced or removed.
-    fn recount(&mut self, key: RowKey, gone: Option<&Row>) {
-        let Some(member) = self.members.get(&key) else { return };
-        let after = self.standing(&key, &member.tables);
-        if member.tables.iter().any(|table| self.tables[table].table.get(&key).is_some_and(|row| !row.took.is_empty()))
-        {
+    /// Carries out something that changes how a user of a room counts, and corrects what is derived by the difference.
+    /// It gives back the row that was replaced or removed, if one was.
+    fn change(&mut self, room: RoomNumber, key: RowKey, change: impl FnOnce(&mut Self) -> Option<Packed>) {
+        let before = self.standing(room, key.user);
+        let gone = change(self);
+        let after = self.standing(room, key.user);
+        if self.awaited.contains(&key) || self.rows.of(room, key.user).any(|row| !row.took().is_empty()) {
             self.touched.insert(key);
         }
-        let room = self.rooms.entry(key.room).or_default();
-        let member = self.members.get_mut(&key).expect("it was there three lines before");
-        if !std::mem::replace(&mut member.in_room, true) {
-            room.members += 1;
+        self.note_shared(room, key, gone.as_ref());
+        if before == after {
+            return;
         }
-        let before = std::mem::replace(&mut member.counted, after.clone());
-        if before != after {
-            room.move_counts(&before, &after);
-            let dirty = self.dirty.entry(key.room).or_default();
-            dirty.counts |= before.whole != after.whole;
-            dirty.regions.extend(before.regions.iter().chain(&after.regions).map(|(region, _)| region.clone()));
-            if before.whole.tabs != after.whole.tabs {
-                dirty.users.insert(key.user);
-            }
-            if before.whole.users != after.whole.users {
-                self.note_hidden(key);
-            }
-            self.passed(key, &before, &after, gone);
+        self.rooms[room].move_counts(&before, &after);
+        let dirty = self.dirty.entry(key.room).or_default();
+        dirty.counts |= before.whole != after.whole;
+        dirty.regions.extend(before.regions.iter().chain(&after.regions).map(|(region, _)| region.clone()));
+        if before.whole.tabs != after.whole.tabs {
+            dirty.users.insert(key.user);
         }
-        if self.members[&key].tables.is_empty() {
-            let room = self.rooms.get_mut(&key.room).expect("it was there some lines before");
-            room.members -= 1;
-            self.members.remove(&key);
-            self.close_room_if_empty(key.room);
+        if before.whole.users != after.whole.users {
+            self.note_hidden(room, key);
+        }
+        self.passed(room, key.user, &before, &after, gone.as_ref());
+    }
+
+    /// What follows from a user's counting in another way, in a room whose name is known.
+    fn passed(&mut self, number: RoomNumber, user: UserId, before: &Standing, after: &Standing, gone: Option<&Packed>) {
+        let Some(room) = self.rooms[number].name.clone() else { return };
+        self.roll_ups.apply(&room, user, before, after);
+        if before.present() == after.present() {
+            return;
+        }
+        let rows: Vec<&Packed> = self.rows.of(number, user).chain(gone).collect();
+        let info = rows.iter().map(|row| row.info()).find(|info| !info.is_empty()).unwrap_or_default().to_vec();
+        let since_ms = rows.iter().map(|row| row.since_ms).min().unwrap_or_default();
+        self.passages.push(Passage { room, user, info, since_ms, arrived: after.present() });
+    }
+
+    /// The number of a room, which it has from its first row to its last.
+    fn open_room(&mut self, hash: RoomHash) -> RoomNumber {
+        let rooms = &mut self.rooms;
+        *self.numbers.entry(hash).or_insert_with(|| rooms.insert(RoomCounts { hash, ..RoomCounts::default() }))
+    }
+
+    fn name_room(&mut self, number: RoomNumber, name: &[u8], known: bool) {
+        let room = &mut self.rooms[number];
+        if known || room.name.is_some() {
+            return;
+        }
+        room.name = std::str::from_utf8(name).ok().and_then(Room::new);
+        // Nothing of it could be drawn before.
+        let dirty = self.dirty.entry(room.hash).or_default();
+        dirty.counts = true;
+        dirty.regions.extend(room.regions.iter().map(|(region, _)| region.clone()));
+        let users: Vec<UserId> = self.rows.users(number).collect();
+        dirty.users.extend(&users);
+        for user in users {
+            let standing = self.standing(number, user);
+            self.passed(number, user, &Standing::default(), &standing, None);
         }
     }
 
-    fn close_room_if_empty(&mut self, hash: RoomHash) {
-        if self.rooms.get(&hash).is_some_and(|room| room.names == 0 && room.members == 0)
-            && let Some(room) = self.rooms.remove(&hash)
-        {
-            let dirty = self.dirty.entry(hash).or_default();
+    fn close_room_if_empty(&mut self, number: RoomNumber) {
+        let room = &self.rooms[number];
+        if room.names == 0 && room.rows == 0 {
+            let room = self.rooms.remove(number);
+            self.numbers.remove(&room.hash);
+            let dirty = self.dirty.entry(room.hash).or_default();
             dirty.counts = true;
             dirty.closed = room.name;
         }
@@ -315,39 +360,17 @@ impl Presence {
 
     /// The counts of a room; `None` where nobody is or lingers.
     pub(crate) fn room(&self, hash: &RoomHash) -> Option<&RoomCounts> {
-        self.rooms.get(hash)
+        self.numbers.get(hash).map(|number| &self.rooms[*number])
+    }
+
+    /// Every room that somebody is in, or whose name is known, by hash.
+    pub(crate) fn rooms(&self) -> impl Iterator<Item = (RoomNumber, &RoomCounts)> {
+        self.numbers.values().map(|number| (*number, &self.rooms[*number]))
     }
 
     /// How many tabs a user has in a room, over all nodes that are not silent.
     pub(crate) fn tabs(&self, key: &RowKey) -> u32 {
-        self.members.get(key).map_or(0, |member| member.counted.whole.tabs)
-    }
-
-    /// A tab of this user that a new connection elsewhere may take the place of: lingering on a node that is heard, or
-    /// held. The table, and the number of the row that shows it.
-    pub(crate) fn takeable(&self, key: &RowKey, except: TableKey) -> Option<(TableKey, u64)> {
-        let member = self.members.get(key)?;
-        member.tables.iter().filter(|table| **table != except).find_map(|table| {
-            let placed = &self.tables[table];
-            let row = placed.table.get(key)?;
-            let loose = match placed.weight {
-                Weight::Counted => row.lingering,
-                Weight::Held => row.open + row.lingering,
-                Weight::Unsure => 0,
-            };
-            let taken: u32 = self.taken(key, *table, &member.tables).map(|(tabs, _)| tabs).sum();
-            (loose > taken).then_some((*table, row.number))
-        })
-    }
-
-    /// What is left to take of a table, whoever took it: a `took` is over when this is 0.
-    pub(crate) fn loose(&self, key: &RowKey, table: TableKey) -> u32 {
-        let Some(placed) = self.tables.get(&table) else { return 0 };
-        match (placed.table.get(key), placed.weight) {
-            (None, _) => 0,
-            (Some(row), Weight::Held) => row.open + row.lingering,
-            (Some(row), Weight::Counted | Weight::Unsure) => row.lingering,
-        }
+        self.numbers.get(&key.room).map_or(0, |room| self.standing(*room, key.user).whole.tabs)
     }
 
     /// Rooms in which something became different since this was last called.
@@ -360,60 +383,8 @@ impl Presence {
         std::mem::take(&mut self.passages)
     }
 
-    /// What is shown in a room, by key and user, of a thousand users at most: of one user the newest.
-    pub(crate) fn shared(&self, hash: &RoomHash) -> BTreeMap<String, BTreeMap<UserId, &Share>> {
-        let mut shared: BTreeMap<String, BTreeMap<UserId, &Share>> = BTreeMap::new();
-        let sharing = self.rooms.get(hash).into_iter().flat_map(|room| &room.sharing).take(SHARING_MAX);
-        for user in sharing {
-            let key = RowKey { room: *hash, user: *user };
-            let tables = self.members.get(&key).filter(|member| member.counted.whole.users > 0).map(|m| &m.tables);
-            let rows = tables.into_iter().flatten().filter_map(|table| self.tables[table].table.get(&key));
-            for share in rows.flat_map(|row| &row.shared) {
-                let known = shared.entry(share.key.clone()).or_default().entry(*user).or_insert(share);
-                if known.stamp < share.stamp {
-                    *known = share;
-                }
-            }
-        }
-        shared
-    }
-
-    /// What a user shows appears and disappears with them.
-    fn note_hidden(&mut self, key: RowKey) {
-        if !self.rooms.get(&key.room).is_some_and(|room| room.sharing.contains(&key.user)) {
-            return;
-        }
-        let rows = self.members[&key].tables.iter().filter_map(|table| self.tables[table].table.get(&key));
-        let keys: Vec<String> = rows.flat_map(|row| &row.shared).map(|share| share.key.clone()).collect();
-        self.dirty.entry(key.room).or_default().shared.extend(keys);
-    }
-
-    /// Users of whom somebody has taken a tab and whose rows have changed since this was last called.
+    /// Users whose rows have changed since this was last called and of whom somebody has taken a tab, or is to.
     pub(crate) fn take_touched(&mut self) -> BTreeSet<RowKey> {
         std::mem::take(&mut self.touched)
-    }
-
-    /// The rows of a user in words.
-    pub(crate) fn rows_of(&self, key: &RowKey) -> Vec<String> {
-        let tables = self.members.get(key).map_or(&[][..], |member| &member.tables);
-        let line = |table: &TableKey| {
-            let placed = &self.tables[table];
-            let row = placed.table.get(key)?;
-            let took: Vec<String> = row
-                .took
-                .iter()
-                .map(|t| format!("{} of {}/{}@{}", t.tabs, t.table.node, t.table.incarnation % 1_000_000, t.seen))
-                .collect();
-            Some(format!(
-                "{}/{} {:?}: {} open, {} lingering, number {}, took {took:?}",
-                table.node,
-                table.incarnation % 1_000_000,
-                placed.weight,
-                row.open,
-                row.lingering,
-                row.number
-            ))
-        };
-        tables.iter().filter_map(line).collect()
     }
 }

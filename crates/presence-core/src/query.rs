@@ -5,8 +5,9 @@ use std::collections::{BTreeSet, BinaryHeap};
 
 use crate::id::{PublicId, Region, Room, RoomHash, UserId};
 use crate::node::Node;
-use crate::presence::Presence;
-use crate::row::{NOBODY, RowKey};
+use crate::presence::{Presence, RoomCounts};
+use crate::row::RowKey;
+use crate::rows::{Packed, RoomNumber};
 
 /// Most members, or rooms, in one answer.
 const MOST: usize = 1_000;
@@ -128,7 +129,7 @@ impl Node {
             return Members::default();
         }
         if !self.rolls.has(&hash) {
-            self.rolls.begin(room, hash, self.presence.present(hash), digest);
+            self.rolls.begin(room, hash, self.presence.present(&hash), digest);
         }
         let mut answer = Members { total: self.rolls.total(&hash), ..Members::default() };
         let mut last = None;
@@ -149,20 +150,20 @@ impl Node {
 
 impl Presence {
     /// Who is in a room, also those whom only a silent node vouches for.
-    pub(crate) fn present(&self, room: RoomHash) -> impl Iterator<Item = UserId> {
-        let everybody = RowKey { room, user: NOBODY }..=RowKey { room, user: UserId([255; 32]) };
-        let members = self.members.range(everybody).filter(|(_, member)| member.counted.present());
-        members.map(|(key, _)| key.user)
+    pub(crate) fn present(&self, room: &RoomHash) -> impl Iterator<Item = UserId> {
+        let number = self.numbers.get(room).copied();
+        let users = number.into_iter().flat_map(|room| self.rows.users(room).map(move |user| (room, user)));
+        users.filter(|(room, user)| self.standing(*room, *user).present()).map(|(_, user)| user)
     }
 
     fn member(&self, public: PublicId, key: RowKey) -> Member {
-        let tables = self.members.get(&key).map_or(&[][..], |member| &member.tables);
-        let rows: Vec<_> = tables.iter().filter_map(|table| self.tables[table].table.get(&key)).collect();
-        let regions: BTreeSet<Region> = tables.iter().map(|table| self.tables[table].region.clone()).collect();
+        let room = self.numbers.get(&key.room);
+        let rows: Vec<&Packed> = room.into_iter().flat_map(|room| self.rows.of(*room, key.user)).collect();
+        let regions: BTreeSet<Region> = rows.iter().map(|row| self.tables.of(row.table).region.clone()).collect();
         Member {
             public,
             user: key.user,
-            info: rows.iter().map(|row| &row.info).find(|info| !info.is_empty()).cloned().unwrap_or_default(),
+            info: rows.iter().map(|row| row.info()).find(|info| !info.is_empty()).unwrap_or_default().to_vec(),
             since_ms: rows.iter().map(|row| row.since_ms).min().unwrap_or(0),
             tabs: self.tabs(&key),
             regions: regions.into_iter().collect(),
@@ -172,7 +173,7 @@ impl Presence {
     fn busiest(&self, prefix: &str, most: usize) -> Vec<(Room, u32)> {
         // The least busy of those kept is on top, to make room for a busier one.
         let mut kept = BinaryHeap::with_capacity(most + 1);
-        for room in self.rooms.values() {
+        for (_, room) in self.rooms() {
             let Some(name) = room.name.as_ref().filter(|name| name.as_str().starts_with(prefix)) else { continue };
             if room.whole.users > 0 {
                 kept.push(Reverse((room.whole.users, Reverse(name.clone()))));
@@ -186,13 +187,13 @@ impl Presence {
 
     fn begin_roll_up(&mut self, path: &str) {
         self.roll_ups.begin(path);
-        for (hash, room) in &self.rooms {
-            if !room.name.as_ref().is_some_and(|name| name.as_str().starts_with(path)) {
-                continue;
-            }
-            let everybody = RowKey { room: *hash, user: NOBODY }..=RowKey { room: *hash, user: UserId([255; 32]) };
-            for (key, member) in self.members.range(everybody) {
-                self.roll_ups.tell(path, key.user, &member.counted);
+        let below = |room: &RoomCounts| room.name.as_ref().is_some_and(|name| name.as_str().starts_with(path));
+        let rooms: Vec<RoomNumber> = self.rooms().filter(|(_, room)| below(room)).map(|(number, _)| number).collect();
+        for room in rooms {
+            let users: Vec<UserId> = self.rows.users(room).collect();
+            for user in users {
+                let standing = self.standing(room, user);
+                self.roll_ups.tell(path, user, &standing);
             }
         }
     }

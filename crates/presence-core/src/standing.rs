@@ -1,10 +1,12 @@
 //! How a user of a room counts, all nodes' rows combined; without it a browser in two regions would be two users.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::id::{Region, RoomHash};
+use crate::id::{Region, UserId};
 use crate::presence::{Presence, RoomCounts, Weight};
 use crate::row::{NOBODY, RowKey, TableKey};
+use crate::rows::{Packed, RoomNumber};
+use crate::table::Table;
 
 /// How one user of one room counts.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -65,28 +67,36 @@ impl Counts {
 }
 
 impl Presence {
-    pub(crate) fn standing(&self, key: &RowKey, tables: &[TableKey]) -> Standing {
+    /// How a user of a room counts now.
+    pub(crate) fn standing(&self, room: RoomNumber, user: UserId) -> Standing {
+        let rows: Vec<&Packed> = self.rows.of(room, user).collect();
+        self.combined(&rows)
+    }
+
+    fn combined(&self, rows: &[&Packed]) -> Standing {
         let mut standing = Standing::default();
         let mut unsure: Vec<&Region> = Vec::new();
-        for table in tables {
-            let Some(tabs) = self.tabs_left(key, *table, tables).filter(|tabs| *tabs > 0) else { continue };
-            let placed = &self.tables[table];
-            if placed.weight == Weight::Unsure {
-                unsure.push(&placed.region);
+        for row in rows {
+            let table = self.tables.of(row.table);
+            let tabs = self.tabs_left(row, table, rows);
+            if tabs == 0 {
                 continue;
             }
-            let Some(row) = placed.table.get(key) else { continue };
+            if table.weight == Weight::Unsure {
+                unsure.push(&table.region);
+                continue;
+            }
             let here = Counts {
                 users: 1,
                 tabs,
                 unsure: 0,
-                looking: u32::from(row.visible > 0),
-                unproven: u32::from(row.unproven >= row.open + row.lingering),
+                looking: u32::from(row.visible() > 0),
+                unproven: u32::from(row.unproven() >= row.open() + row.lingering()),
             };
             standing.whole.join(here);
-            match standing.regions.iter_mut().find(|(region, _)| *region == placed.region) {
+            match standing.regions.iter_mut().find(|(region, _)| *region == table.region) {
                 Some((_, counts)) => counts.join(here),
-                None => standing.regions.push((placed.region.clone(), here)),
+                None => standing.regions.push((table.region.clone(), here)),
             }
         }
         if standing.whole.users == 0 && !unsure.is_empty() {
@@ -99,59 +109,58 @@ impl Presence {
         standing
     }
 
-    /// The tabs that a table still vouches for, less those that connections elsewhere have taken the place of.
-    pub(crate) fn tabs_left(&self, key: &RowKey, table: TableKey, tables: &[TableKey]) -> Option<u32> {
-        let placed = &self.tables[&table];
-        let row = placed.table.get(key)?;
-        let (mut firm, mut loose) = match placed.weight {
-            Weight::Held => (0, row.open + row.lingering),
-            Weight::Counted | Weight::Unsure => (row.open, row.lingering),
+    /// The tabs that a row still vouches for, less those that connections elsewhere have taken the place of.
+    fn tabs_left(&self, row: &Packed, table: &Table, rows: &[&Packed]) -> u32 {
+        let (mut firm, mut loose) = match table.weight {
+            Weight::Held => (0, row.open() + row.lingering()),
+            Weight::Counted | Weight::Unsure => (row.open(), row.lingering()),
         };
-        for (tabs, seen) in self.taken(key, table, tables) {
+        for (tabs, seen) in taken(row, table, rows) {
             let of_loose = tabs.min(loose);
             loose -= of_loose;
             if row.number < seen {
                 firm = firm.saturating_sub(tabs - of_loose);
             }
         }
-        Some(firm + loose)
+        firm + loose
     }
 
-    /// What others say that they took of this table: how many tabs, and the number of the row that they had seen.
-    pub(crate) fn taken<'a>(
-        &'a self,
-        key: &'a RowKey,
-        table: TableKey,
-        tables: &'a [TableKey],
-    ) -> impl Iterator<Item = (u32, u64)> + 'a {
-        tables
-            .iter()
-            .filter(move |other| **other != table)
-            .filter_map(|other| self.tables[other].table.get(key))
-            .flat_map(|row| &row.took)
-            .filter(move |took| took.table == table)
-            .map(|took| (took.tabs, took.seen))
+    /// A tab of this user that a new connection elsewhere may take the place of: lingering on a node that is heard, or
+    /// held. The table, and the number of the row that shows it.
+    pub(crate) fn takeable(&self, key: &RowKey, except: TableKey) -> Option<(TableKey, u64)> {
+        let room = *self.numbers.get(&key.room)?;
+        let rows: Vec<&Packed> = self.rows.of(room, key.user).collect();
+        rows.iter().map(|row| (row, self.tables.of(row.table))).find_map(|(row, table)| {
+            let taken: u32 = taken(row, table, &rows).map(|(tabs, _)| tabs).sum();
+            let free = table.key != except && table.weight != Weight::Unsure && loose(row, table) > taken;
+            free.then_some((table.key, row.number))
+        })
+    }
+
+    /// What is left to take of a table, whoever took it: a `took` is over when this is 0.
+    pub(crate) fn loose(&self, key: &RowKey, table: TableKey) -> u32 {
+        let rows = self.table(table);
+        rows.and_then(|rows| rows.get(key).map(|row| loose(row, rows.table))).unwrap_or(0)
     }
 
     /// Every room's counts as they are derived, for comparison.
-    pub(crate) fn derived(&self) -> BTreeMap<RoomHash, (Counts, BTreeMap<Region, Counts>)> {
-        let rooms = self.rooms.iter().filter(|(_, room)| room.members > 0);
-        rooms.map(|(hash, room)| (*hash, (room.whole, room.regions.clone()))).collect()
+    pub(crate) fn derived(&self) -> BTreeMap<RoomNumber, (Counts, BTreeMap<Region, Counts>)> {
+        let rooms = self.rooms().filter(|(_, room)| room.rows > 0);
+        rooms.map(|(number, room)| (number, (room.whole, room.regions.iter().cloned().collect()))).collect()
     }
 
-    /// Every room's counts, made by counting all rows anew: what the derived ones must equal.
-    pub(crate) fn recounted(&self) -> BTreeMap<RoomHash, (Counts, BTreeMap<Region, Counts>)> {
-        let mut rooms: BTreeMap<RoomHash, (Counts, BTreeMap<Region, Counts>)> = BTreeMap::new();
-        let keys: BTreeSet<RowKey> = self.tables.values().flat_map(|placed| placed.table.keys().copied()).collect();
-        for key in keys.into_iter().filter(|key| key.user != NOBODY) {
-            let tables: Vec<TableKey> = self
-                .tables
-                .iter()
-                .filter(|(_, placed)| placed.table.get(&key).is_some())
-                .map(|(key, _)| *key)
-                .collect();
-            let standing = self.standing(&key, &tables);
-            let room = rooms.entry(key.room).or_default();
+    /// Every room's counts, made by counting all rows of all tables anew: what the derived ones must equal.
+    pub(crate) fn recounted(&self) -> BTreeMap<RoomNumber, (Counts, BTreeMap<Region, Counts>)> {
+        let mut members: BTreeMap<(RoomNumber, UserId), Vec<&Packed>> = BTreeMap::new();
+        for row in self.tables.iter().flat_map(Table::slots).map(|slot| self.rows.get(slot)) {
+            if row.user != NOBODY {
+                members.entry((row.room, row.user)).or_default().push(row);
+            }
+        }
+        let mut rooms: BTreeMap<RoomNumber, (Counts, BTreeMap<Region, Counts>)> = BTreeMap::new();
+        for ((room, _), rows) in members {
+            let standing = self.combined(&rows);
+            let room = rooms.entry(room).or_default();
             room.0.add(standing.whole);
             for (region, counts) in standing.regions {
                 room.1.entry(region).or_default().add(counts);
@@ -160,6 +169,44 @@ impl Presence {
         rooms.values_mut().for_each(|room| room.1.retain(|_, counts| *counts != Counts::default()));
         rooms
     }
+
+    /// The rows of a user in words.
+    pub(crate) fn rows_of(&self, key: &RowKey) -> Vec<String> {
+        let rows = self.numbers.get(&key.room).into_iter().flat_map(|room| self.rows.of(*room, key.user));
+        let line = |row: &Packed| {
+            let table = self.tables.of(row.table);
+            let took: Vec<String> = row
+                .took()
+                .iter()
+                .map(|t| format!("{} of {}/{}@{}", t.tabs, t.table.node, t.table.incarnation % 1_000_000, t.seen))
+                .collect();
+            format!(
+                "{}/{} {:?}: {} open, {} lingering, number {}, took {took:?}",
+                table.key.node,
+                table.key.incarnation % 1_000_000,
+                table.weight,
+                row.open(),
+                row.lingering(),
+                row.number
+            )
+        };
+        rows.map(line).collect()
+    }
+}
+
+/// Tabs of a row that a connection elsewhere may take the place of.
+fn loose(row: &Packed, table: &Table) -> u32 {
+    match table.weight {
+        Weight::Held => row.open() + row.lingering(),
+        Weight::Counted | Weight::Unsure => row.lingering(),
+    }
+}
+
+/// What the others say that they took of this row: how many tabs, and the number of the row that they had seen.
+fn taken<'a>(row: &'a Packed, table: &'a Table, rows: &'a [&Packed]) -> impl Iterator<Item = (u32, u64)> + 'a {
+    let others = rows.iter().filter(move |other| other.table != row.table);
+    let took = others.flat_map(|other| other.took()).filter(move |took| took.table == table.key);
+    took.map(|took| (took.tabs, took.seen))
 }
 
 impl RoomCounts {
@@ -167,11 +214,26 @@ impl RoomCounts {
         self.whole.subtract(before.whole);
         self.whole.add(after.whole);
         for (region, counts) in &before.regions {
-            self.regions.entry(region.clone()).or_default().subtract(*counts);
+            self.count(region).subtract(*counts);
         }
         for (region, counts) in &after.regions {
-            self.regions.entry(region.clone()).or_default().add(*counts);
+            self.count(region).add(*counts);
         }
-        self.regions.retain(|_, counts| *counts != Counts::default());
+        self.regions.retain(|(_, counts)| *counts != Counts::default());
+    }
+
+    fn count(&mut self, region: &Region) -> &mut Counts {
+        let at = self.regions.iter().position(|(known, _)| known == region).unwrap_or_else(|| {
+            // Most rooms are in one region, and there are many rooms: no more than needed.
+            self.regions.reserve_exact(1);
+            self.regions.push((region.clone(), Counts::default()));
+            self.regions.len() - 1
+        });
+        &mut self.regions[at].1
+    }
+
+    /// The counts of one region.
+    pub(crate) fn of(&self, region: &Region) -> Counts {
+        self.regions.iter().find(|(known, _)| known == region).map_or_else(Counts::default, |(_, counts)| *counts)
     }
 }
