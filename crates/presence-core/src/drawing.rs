@@ -9,17 +9,20 @@ use crate::fragment::{Fragment, fold};
 use crate::id::{ConnectionId, Digest, PublicId, Region, Room, RoomHash, Stream, SubscriptionId, UserId};
 use crate::input::Output;
 use crate::own::{Own, row_key};
+use crate::pace::Pace;
 use crate::presence::{Dirty, Presence};
 use crate::room::{Entry, RegionView, RoomView};
 use crate::standing::Counts;
 
-/// A quiet room is drawn at once; the next time not before this.
-const GAP_MS: u64 = 20;
-/// The gap grows by a millisecond for so many watchers: of this node for what users do, so that a change costs a bounded
-/// stream of bytes here; of the whole world for counts, so that each watcher of a large room is told them seldom.
-const WATCHERS_PER_MS: u64 = 25;
-/// The longest gap.
-const GAP_MAX_MS: u64 = 5_000;
+/// Drawing a room costs this for each watcher: of this node for what users do, so that a change costs a bounded stream of
+/// bytes here; of the whole world for counts, so that each watcher of a large room is told them seldom. A hundred watchers
+/// see each of a thousand clicks a second at once; that is 100,000 writes to sockets, which a node can bear.
+const WATCHER_US: u64 = 10;
+/// Beyond a hundred watchers it costs so much more, so that a large room has a quarter of that.
+const CROWD_US: u64 = 30;
+const FEW_WATCHERS: u64 = 100;
+/// Without any watcher there is still a view to be made.
+const VIEW_US: u64 = 500;
 /// What is drawn of a quiet room for who arrives may be this old, so that nobody sees an old event as a new one.
 const STALE_MS: u64 = 1_000;
 
@@ -70,7 +73,7 @@ struct Sheet {
 #[derive(Debug, Default)]
 struct Deeds {
     waiting: bool,
-    not_before_ms: u64,
+    pace: Pace,
     all: bool,
     regions: bool,
     users: BTreeSet<UserId>,
@@ -85,7 +88,7 @@ struct Deeds {
 #[derive(Debug, Default)]
 struct Counting {
     waiting: bool,
-    not_before_ms: u64,
+    pace: Pace,
     whole: bool,
     regions: BTreeSet<Region>,
 }
@@ -175,6 +178,11 @@ impl Drawing {
         self.due.first().map(|(due_ms, _)| *due_ms)
     }
 
+    /// Whether something is to be drawn now.
+    pub(crate) fn is_due(&self, now_ms: u64) -> bool {
+        !self.arrivals.is_empty() || self.due_ms().is_some_and(|due_ms| due_ms <= now_ms)
+    }
+
     /// The name of a room that was drawn.
     pub(crate) fn name(&self, hash: &RoomHash) -> Option<&Room> {
         self.names.get(hash)
@@ -219,8 +227,8 @@ impl Drawing {
 impl Sheet {
     /// When something of what waits may be drawn.
     fn next_ms(&self) -> Option<u64> {
-        let deeds_ms = self.deeds.waiting.then_some(self.deeds.not_before_ms);
-        let counts_ms = self.counting.waiting.then_some(self.counting.not_before_ms);
+        let deeds_ms = self.deeds.waiting.then(|| self.deeds.pace.due_ms());
+        let counts_ms = self.counting.waiting.then(|| self.counting.pace.due_ms());
         deeds_ms.into_iter().chain(counts_ms).min()
     }
 
@@ -252,7 +260,8 @@ impl Sheet {
         for user in &deeds.users {
             let tabs = source.presence.tabs(&row_key(hash, *user));
             outputs.push(Output::Tabs { room: room.clone(), user: *user, tabs });
-            if drawn > 0 {
+            // Most users of a large room are elsewhere: nobody here listens to what is theirs.
+            if drawn > 0 && source.own.is_in(&row_key(hash, *user)) {
                 let change = Change::Tabs { user: user.public(room, source.digest), tabs };
                 let fragments = source.app.render(&change, &view);
                 outputs
@@ -296,26 +305,30 @@ impl Sheet {
 
 impl Deeds {
     fn take(&mut self, now_ms: u64, audience: u32) -> Self {
-        if !self.waiting || self.not_before_ms > now_ms {
+        if !self.waiting || self.pace.due_ms() > now_ms {
             return Self::default();
         }
-        let next = Self { not_before_ms: now_ms + gap_ms(audience), ..Self::default() };
+        self.pace.spend(cost_us(audience), now_ms);
+        let next = Self { pace: self.pace, ..Self::default() };
         std::mem::replace(self, next)
     }
 }
 
 impl Counting {
     fn take(&mut self, now_ms: u64, watchers: u32, at_once: bool) -> Self {
-        if !at_once && (!self.waiting || self.not_before_ms > now_ms) {
+        if !at_once && (!self.waiting || self.pace.due_ms() > now_ms) {
             return Self::default();
         }
-        let next = Self { not_before_ms: now_ms + gap_ms(watchers), ..Self::default() };
+        self.pace.spend(cost_us(watchers), now_ms);
+        let next = Self { pace: self.pace, ..Self::default() };
         Self { waiting: true, ..std::mem::replace(self, next) }
     }
 }
 
-fn gap_ms(watchers: u32) -> u64 {
-    (GAP_MS + u64::from(watchers) / WATCHERS_PER_MS).min(GAP_MAX_MS)
+/// What it costs to draw a room that so many watch.
+fn cost_us(watchers: u32) -> u64 {
+    let watchers = u64::from(watchers);
+    (WATCHER_US * watchers + CROWD_US * watchers.saturating_sub(FEW_WATCHERS)).max(VIEW_US)
 }
 
 fn changes(deeds: &Deeds, counting: &Counting) -> Vec<Change> {
@@ -350,7 +363,7 @@ pub(crate) fn view(room: &Room, version: u64, source: &Source<'_>) -> RoomView {
     let mut registers = BTreeMap::new();
     let mut logs: BTreeMap<String, Vec<(crate::clock::Stamp, Entry)>> = BTreeMap::new();
     for (key, kept) in source.facts.room(room).filter(|(_, kept)| kept.fact.stamp.time_ms <= source.limit_ms) {
-        let entry = entry(room, kept, source.digest);
+        let entry = entry(kept);
         if key.entry.is_some() {
             logs.entry(key.key.clone()).or_default().push((kept.fact.stamp, entry));
         } else {
@@ -390,8 +403,23 @@ fn newest_first(mut entries: Vec<(crate::clock::Stamp, Entry)>) -> Vec<Entry> {
     entries.into_iter().map(|(_, entry)| entry).collect()
 }
 
-fn entry(room: &Room, kept: &Kept, digest: Digest) -> Entry {
+fn entry(kept: &Kept) -> Entry {
     let fact = &kept.fact;
-    let author = Author { user: fact.user, public: fact.user.public(room, digest), region: fact.region.clone() };
+    let author = Author { user: fact.user, public: kept.public, region: fact.region.clone() };
     Entry { value: fact.value.clone(), author, at_ms: fact.stamp.time_ms }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundred_watchers_see_a_thousand_changes_a_second_and_a_crowd_a_bounded_stream() {
+        assert!((0..=100).all(|watchers| cost_us(watchers) <= 1_000));
+        for watchers in (101..100_000).step_by(7) {
+            let writes_a_second = 1_000_000 * u64::from(watchers) / cost_us(watchers);
+            let most = 25_000 + 7_500_000 / u64::from(watchers);
+            assert!(writes_a_second <= most, "{watchers} watchers: {writes_a_second} writes a second");
+        }
+    }
 }

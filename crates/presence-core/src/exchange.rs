@@ -10,6 +10,7 @@ use crate::id::NodeHash;
 use crate::input::{Now, Output, Urgency};
 use crate::links::Question;
 use crate::node::Node;
+use crate::pace::Pace;
 use crate::planted::{Fault, planted};
 use crate::wire::{
     self, Asked, Bundle, Fetch, Heartbeat, PAGE_BYTES, PartsAnswer, PartsAsked, Said, Stamped, StampsAnswer,
@@ -22,6 +23,24 @@ const EXCHANGE_MS: u64 = 2_000;
 const FACTS_PER_SECOND: u32 = 5_000;
 /// Most keys in one question.
 const KEYS_MAX: usize = 2_000;
+
+/// A message with facts costs this: up to four in a millisecond go out at once, each alone, so that a thousand clicks a
+/// second wait for nothing; with more, what was written meanwhile goes in one message.
+const MESSAGE_US: u64 = 250;
+
+/// Facts of this node that the others are to be told.
+#[derive(Debug, Default)]
+pub(crate) struct Saying {
+    unsaid: BTreeSet<FactKey>,
+    pace: Pace,
+}
+
+impl Saying {
+    /// When something may be said.
+    pub(crate) fn due_ms(&self) -> Option<u64> {
+        (!self.unsaid.is_empty()).then(|| self.pace.due_ms())
+    }
+}
 
 impl Node {
     /// Takes facts that somebody published or sent.
@@ -133,8 +152,34 @@ impl Node {
     /// Writes a fact of this node: taken here, published to all.
     pub(crate) fn write_fact(&mut self, fact: &facts::Fact, now: Now) {
         let bytes = minicbor::to_vec(fact).expect("writing to memory can't fail");
-        if self.take_fact(&bytes, now) {
-            self.say(&Said::Facts(Bundle { facts: vec![bytes.into()] }));
+        if self.take_fact(&bytes, now)
+            && let Some((key, _)) = facts::read(&bytes)
+        {
+            self.saying.unsaid.insert(key);
+        }
+    }
+
+    /// Tells the others what was written here: at once, or gathered for a moment under load. A register that was set
+    /// twice meanwhile is told once.
+    pub(crate) fn say_facts(&mut self, now: Now) {
+        let due = self.saying.due_ms().is_some_and(|due_ms| due_ms <= now.mono_ms || self.leaving.is_some());
+        if !due {
+            return;
+        }
+        self.saying.pace.spend(MESSAGE_US, now.mono_ms);
+        let (mut bundle, mut size) = (Bundle::default(), 0);
+        for key in std::mem::take(&mut self.saying.unsaid) {
+            // What somebody else has replaced meanwhile is theirs to tell.
+            let Some(kept) = self.facts.get(&key).filter(|kept| kept.fact.stamp.node == self.hash) else { continue };
+            size += kept.bytes.len();
+            bundle.facts.push(ByteVec::from(kept.bytes.clone()));
+            if size >= PAGE_BYTES {
+                self.say(&Said::Facts(std::mem::take(&mut bundle)));
+                size = 0;
+            }
+        }
+        if !bundle.facts.is_empty() {
+            self.say(&Said::Facts(bundle));
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use minicbor::{Decode, Encode};
 
 use crate::clock::Stamp;
-use crate::id::{Digest, NodeHash, Region, Room, UserId};
+use crate::id::{Digest, NodeHash, PublicId, Region, Room, UserId};
 use crate::planted::{Fault, planted};
 
 /// Largest value in bytes: binds the author.
@@ -82,6 +82,8 @@ pub(crate) struct Kept {
     pub(crate) fact: Fact,
     pub(crate) bytes: Vec<u8>,
     pub(crate) hash: KeyHash,
+    /// Its author as the room's visitors see them: views are made often.
+    pub(crate) public: PublicId,
     sum: u128,
 }
 
@@ -164,7 +166,8 @@ impl Facts {
         self.by_stamp.insert((fact.stamp, hash));
         self.by_expiry.insert((fact.expires_ms, hash));
         self.parts[usize::from(hash[0])] = self.parts[usize::from(hash[0])].wrapping_add(sum);
-        self.facts.insert(key.clone(), Kept { fact, bytes: bytes.to_vec(), hash, sum });
+        let public = fact.user.public(&key.room, self.digest);
+        self.facts.insert(key.clone(), Kept { fact, bytes: bytes.to_vec(), hash, public, sum });
         let displaced = full.map(|log| self.trim(&log)).unwrap_or_default();
         if displaced.contains(&key) {
             return Merged::Known;
@@ -175,10 +178,13 @@ impl Facts {
     /// Takes the oldest entries off a log that is longer than its cap.
     fn trim(&mut self, log: &(Room, String)) -> Vec<FactKey> {
         let cap = usize::from(self.caps.get(log).copied().unwrap_or(1));
-        let mut entries: Vec<(Stamp, FactKey)> =
-            self.log(&log.0, &log.1).map(|(key, kept)| (kept.fact.stamp, key.clone())).collect();
+        let mut entries: Vec<(Stamp, &FactKey)> =
+            self.log(&log.0, &log.1).map(|(key, kept)| (kept.fact.stamp, key)).collect();
+        if entries.len() <= cap {
+            return Vec::new();
+        }
         entries.sort_unstable_by(|a, b| b.cmp(a));
-        let off: Vec<FactKey> = entries.into_iter().skip(cap).map(|(_, key)| key).collect();
+        let off: Vec<FactKey> = entries.into_iter().skip(cap).map(|(_, key)| key.clone()).collect();
         for key in &off {
             self.take_off(key);
         }
@@ -237,10 +243,12 @@ impl Facts {
         rooms
     }
 
-    /// How many keys a room uses, and whether this is one of them.
-    pub(crate) fn keys_used(&self, room: &Room, key: &str) -> (usize, bool) {
-        let keys: BTreeSet<&str> = self.room(room).map(|(fact, _)| fact.key.as_str()).collect();
-        (keys.len(), keys.contains(key))
+    /// Whether a room may use this key: it does already, or uses few.
+    pub(crate) fn key_fits(&self, room: &Room, key: &str) -> bool {
+        self.log(room, key).next().is_some() || {
+            let keys: BTreeSet<&str> = self.room(room).map(|(fact, _)| fact.key.as_str()).collect();
+            keys.len() < KEYS_MAX
+        }
     }
 
     /// The greatest stamp that is known.

@@ -27,6 +27,7 @@ mod mesh_view;
 mod message;
 mod node;
 mod own;
+mod pace;
 mod peer;
 #[doc(hidden)]
 pub mod planted;
@@ -44,6 +45,7 @@ mod standing;
 mod tab;
 mod table;
 mod wire;
+mod writing;
 
 pub use app::{App, Author, Change, Outcome, ReflexCall, Refusal, Visit, Write};
 pub use fragment::{Fragment, fold};

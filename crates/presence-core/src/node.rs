@@ -3,26 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::app::{App, Change, Outcome, ReflexCall, Refusal, Write};
+use crate::app::{App, Change};
 use crate::away::Away;
-use crate::clock::{Clock, Stamp};
+use crate::clock::Clock;
 use crate::copy::Copy;
-use crate::drawing::{self, Drawing, Source};
-use crate::facts::{self, EntryId, Fact, FactKey, Facts};
+use crate::drawing::{Drawing, Source};
+use crate::exchange::Saying;
+use crate::facts::{self, FactKey, Facts};
 use crate::fragment::Fragment;
 use crate::heartbeat::Beating;
-use crate::id::{ConnectionId, Digest, LinkId, NodeHash, NodeName, Region, Room, SubscriptionId, UserId};
+use crate::id::{ConnectionId, Digest, LinkId, NodeHash, NodeName, Region, Room, UserId};
 use crate::input::{Ended, Input, Now, Output};
 use crate::leaving::Going;
 use crate::links::{Address, Link, Question};
 use crate::median::Clocks;
 use crate::own::{Listens, Own, row_key};
 use crate::peer::{Path, Peer};
-use crate::planted::{Fault, planted};
 use crate::presence::{Passage, Presence, Weight};
 use crate::roll::Rolls;
 use crate::room::{Place, RegionView};
-use crate::row::{Share, TableKey};
+use crate::row::TableKey;
 use crate::wire::{Said, Sender};
 
 /// If nothing came in for longer than this, the node itself was away.
@@ -35,8 +35,6 @@ const SPEAK_MS: u64 = 3_000;
 const MESH_VIEW_MS: u64 = 1_000;
 /// Round-trip times are drawn at most this often.
 const ROUND_TRIP_MS: u64 = 5_000;
-/// Longest value that a user shares.
-const SHARED_BYTES_MAX: usize = 256;
 /// Ticks come at least this often.
 const TICK_MS: u64 = 200;
 
@@ -65,7 +63,7 @@ pub struct Settings {
 pub struct Node {
     pub(crate) settings: Settings,
     pub(crate) hash: NodeHash,
-    app: Arc<dyn App>,
+    pub(crate) app: Arc<dyn App>,
     pub(crate) outputs: Vec<Output>,
 
     // What is so.
@@ -73,7 +71,7 @@ pub struct Node {
     pub(crate) own: Own,
     pub(crate) facts: Facts,
     pub(crate) clock: Clock,
-    entries: u64,
+    pub(crate) entries: u64,
 
     // Who says so.
     pub(crate) peers: BTreeMap<NodeHash, Peer>,
@@ -100,6 +98,7 @@ pub struct Node {
     pub(crate) passing: BTreeSet<(NodeHash, NodeHash)>,
     pub(crate) beating: Beating,
     pub(crate) delta_not_before_ms: u64,
+    pub(crate) saying: Saying,
     /// A hello was answered, or nobody is there to answer one.
     pub(crate) speaking: bool,
     pub(crate) exchanged: bool,
@@ -161,6 +160,7 @@ impl Node {
             passing: BTreeSet::new(),
             beating: Beating::default(),
             delta_not_before_ms: 0,
+            saying: Saying::default(),
             speaking: false,
             exchanged: false,
             leaving: None,
@@ -236,7 +236,7 @@ impl Node {
     pub fn wake_at_ms(&self) -> u64 {
         let tick_ms = self.ticked_ms + TICK_MS;
         let delta_ms = self.own.has_news().then_some(self.delta_not_before_ms);
-        let sooner = [self.drawing.due_ms(), delta_ms, self.own.share_due_ms()];
+        let sooner = [self.drawing.due_ms(), delta_ms, self.saying.due_ms(), self.own.share_due_ms()];
         let due_ms = sooner.into_iter().flatten().chain([tick_ms]).min();
         due_ms.unwrap_or(tick_ms).max(self.ticked_ms) + self.away.total_ms
     }
@@ -412,6 +412,7 @@ impl Node {
         if self.own.has_news() && now.mono_ms >= self.delta_not_before_ms && !resting && self.leaving.is_none() {
             self.send_deltas(now);
         }
+        self.say_facts(now);
         for passage in self.presence.take_passages() {
             self.rolls.apply(&passage, self.settings.digest);
             let Passage { room, user, info, since_ms, arrived } = passage;
@@ -428,13 +429,16 @@ impl Node {
             }
         }
         self.review_regions(now);
+        if !self.drawing.is_due(now.mono_ms) {
+            return;
+        }
         let mut drawing = std::mem::take(&mut self.drawing);
         let mut outputs = std::mem::take(&mut self.outputs);
         drawing.draw(&self.source(now), now.mono_ms, &mut outputs);
         (self.drawing, self.outputs) = (drawing, outputs);
     }
 
-    fn source(&self, now: Now) -> Source<'_> {
+    pub(crate) fn source(&self, now: Now) -> Source<'_> {
         Source {
             presence: &self.presence,
             facts: &self.facts,
@@ -471,92 +475,6 @@ impl Node {
         if !fragments.is_empty() {
             self.outputs.push(Output::Show { connection, subscription, fragments });
         }
-    }
-
-    /// A stamp later than all that were seen, as far as they are believed.
-    fn stamp(&mut self, now: Now) -> Stamp {
-        let time_ms = self.time_ms(now);
-        let stamp = self.clock.stamp(time_ms);
-        if stamp.time_ms <= self.limit_ms(now) {
-            return stamp;
-        }
-        // What this one is later than must not stand above it.
-        self.stamp_anew(now);
-        self.set_clock_back(now);
-        self.clock.stamp(time_ms)
-    }
-
-    fn clicked(
-        &mut self,
-        (connection, subscription): (ConnectionId, SubscriptionId),
-        room: &Room,
-        user: UserId,
-        call: ReflexCall,
-        now: Now,
-    ) {
-        // Whoever clicked may have left already, and the room with them: the click counts all the same.
-        let view = self.drawing.view(room).cloned();
-        let view = view.unwrap_or_else(|| Arc::new(drawing::view(room, 0, &self.source(now))));
-        let outcome = match self.app.reflex(&call, &view) {
-            Err(Refusal::Unknown) => Outcome::Failed(format!("There is no reflex {}.", call.target)),
-            Err(Refusal::Because(why)) => Outcome::Failed(why),
-            Ok(writes) => self.write_all(room, user, writes, now).map_or_else(Outcome::Failed, |()| Outcome::Done),
-        };
-        self.outputs.push(Output::Answer { connection, subscription, echo: call.echo, outcome });
-    }
-
-    fn write_all(&mut self, room: &Room, user: UserId, writes: Vec<Write>, now: Now) -> Result<(), String> {
-        for write in writes {
-            self.write(room, user, write, now)?;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, room: &Room, user: UserId, write: Write, now: Now) -> Result<(), String> {
-        let (key, value, lasts_ms, cap) = match write {
-            Write::Share { key, value } => return self.share(room, user, key, value, now),
-            Write::Set { key, value, lasts_ms } => (key, value, lasts_ms, 0),
-            Write::Append { key, value, cap, lasts_ms } => (key, value, lasts_ms, cap.clamp(1, facts::CAP_MAX)),
-        };
-        if value.len() > facts::VALUE_BYTES_MAX {
-            return Err(format!("A value may have {} bytes at most.", facts::VALUE_BYTES_MAX));
-        }
-        let (used, known) = self.facts.keys_used(room, key);
-        if !known && used >= facts::KEYS_MAX {
-            return Err(format!("A room may hold {} facts at most.", facts::KEYS_MAX));
-        }
-        let entry = (cap > 0).then(|| {
-            self.entries += u64::from(!planted(Fault::OneEntry));
-            EntryId { node: self.hash, incarnation: self.settings.incarnation, count: self.entries }
-        });
-        let stamp = self.stamp(now);
-        let fact = Fact {
-            room: room.as_str().to_owned(),
-            key: key.to_owned(),
-            entry,
-            cap,
-            stamp,
-            user,
-            region: self.settings.region.clone(),
-            value,
-            expires_ms: stamp.time_ms.saturating_add(lasts_ms.unwrap_or(facts::LASTS_MS)),
-            #[cfg(feature = "later-version")]
-            later: Some(7),
-        };
-        self.write_fact(&fact, now);
-        Ok(())
-    }
-}
-
-impl Node {
-    fn share(&mut self, room: &Room, user: UserId, key: &str, value: Vec<u8>, now: Now) -> Result<(), String> {
-        if value.len() > SHARED_BYTES_MAX || key.len() > 64 {
-            return Err(format!("What is shared may have {SHARED_BYTES_MAX} bytes at most, and its key 64."));
-        }
-        let share = Share { key: key.to_owned(), stamp: self.stamp(now), value };
-        let key = row_key(room.hash(self.settings.digest), user);
-        let may = self.own.share(key, share, &mut self.presence, now.mono_ms);
-        may.then_some(()).ok_or_else(|| "Only who is in the room shares something, under 4 keys at most.".to_owned())
     }
 }
 

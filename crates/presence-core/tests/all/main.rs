@@ -5,6 +5,8 @@ mod app;
 mod asked;
 mod chance;
 mod large;
+mod load;
+mod pair;
 mod passing;
 mod shared;
 mod simulation;
