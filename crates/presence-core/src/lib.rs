@@ -42,6 +42,7 @@ mod rows;
 mod sharing;
 mod slab;
 mod standing;
+mod subscriptions;
 mod tab;
 mod table;
 mod wire;

@@ -17,12 +17,13 @@ use crate::input::{Ended, Input, Now, Output};
 use crate::leaving::Going;
 use crate::links::{Address, Link, Question};
 use crate::median::Clocks;
-use crate::own::{Listens, Own, row_key};
+use crate::own::{Own, row_key};
 use crate::peer::{Path, Peer};
 use crate::presence::{Passage, Presence, Weight};
 use crate::roll::Rolls;
 use crate::room::{Place, RegionView};
 use crate::row::TableKey;
+use crate::subscriptions::Listens;
 use crate::wire::{Said, Sender};
 
 /// If nothing came in for longer than this, the node itself was away.

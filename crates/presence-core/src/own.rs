@@ -7,6 +7,7 @@ use crate::input::Ended;
 use crate::planted::{Fault, planted};
 use crate::presence::Presence;
 use crate::row::{NOBODY, Removed, Row, RowKey, Share, TableKey, Took};
+use crate::subscriptions::{Listens, Subscriptions};
 use crate::tab::{Tab, Traits};
 
 /// How long a tab that its browser closed still counts.
@@ -41,18 +42,11 @@ pub(crate) struct Numbered {
     pub(crate) removed: Vec<Removed>,
 }
 
-/// What a subscription listens to.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Listens {
-    Room(Room, RowKey, Traits),
-    User(Room, RowKey),
-}
-
 #[derive(Debug)]
 pub(crate) struct Own {
     pub(crate) key: TableKey,
     sequence: u64,
-    connections: BTreeMap<ConnectionId, BTreeMap<SubscriptionId, Listens>>,
+    connections: BTreeMap<ConnectionId, Subscriptions>,
     rooms: BTreeMap<RoomHash, OwnRoom>,
     rows: BTreeMap<RowKey, OwnRow>,
     /// Rows that show something newer than the others know, by when they may be told.
@@ -141,7 +135,7 @@ impl Own {
     /// The stream that a connection has for its own user, if any.
     pub(crate) fn own_stream(&self, connection: ConnectionId) -> Option<(SubscriptionId, &Room)> {
         self.connections.get(&connection)?.iter().find_map(|(subscription, listens)| match listens {
-            Listens::User(room, _) => Some((*subscription, room)),
+            Listens::User(room, _) => Some((subscription, room)),
             Listens::Room(..) => None,
         })
     }
@@ -149,7 +143,7 @@ impl Own {
     /// The subscriptions with which somebody of this node is in a room.
     pub(crate) fn subscriptions_of(&self, key: &RowKey) -> Vec<(ConnectionId, SubscriptionId)> {
         let all = self.connections.iter().flat_map(|(connection, subscriptions)| {
-            subscriptions.iter().map(|(subscription, listens)| (*connection, *subscription, listens))
+            subscriptions.iter().map(|(subscription, listens)| (*connection, subscription, listens))
         });
         all.filter(|(_, _, listens)| matches!(listens, Listens::Room(_, other, _) if other == key))
             .map(|(connection, subscription, _)| (connection, subscription))
@@ -169,7 +163,7 @@ impl Own {
 
     /// What a subscription listens to.
     pub(crate) fn listens(&self, connection: ConnectionId, subscription: SubscriptionId) -> Option<&Listens> {
-        self.connections.get(&connection)?.get(&subscription)
+        self.connections.get(&connection)?.get(subscription)
     }
 
     /// Rows change no more.
@@ -180,7 +174,7 @@ impl Own {
     /// A subscription to a user's own stream.
     pub(crate) fn listened(&mut self, connection: ConnectionId, subscription: SubscriptionId, room: Room, key: RowKey) {
         let listens = Listens::User(room, key);
-        self.connections.entry(connection).or_default().entry(subscription).or_insert(listens);
+        self.connections.entry(connection).or_default().insert(subscription, listens);
     }
 
     /// A subscription to a room: the first one of a connection is a tab.
@@ -194,12 +188,12 @@ impl Own {
         (now_ms, wall_ms): (u64, u64),
     ) {
         let subscriptions = self.connections.entry(connection).or_default();
-        if subscriptions.contains_key(&subscription) {
+        if subscriptions.get(subscription).is_some() {
             return;
         }
-        let before = traits(subscriptions, &key);
+        let before = subscriptions.traits(&key);
         subscriptions.insert(subscription, Listens::Room(room.clone(), key, Traits::of(&tab)));
-        let after = traits(subscriptions, &key).expect("inserted in the line above");
+        let after = subscriptions.traits(&key).expect("inserted in the line above");
         if let Some(before) = before {
             return self.changed_traits(key, before, after, presence, now_ms);
         }
@@ -238,13 +232,13 @@ impl Own {
         now_ms: u64,
     ) {
         let Some(subscriptions) = self.connections.get_mut(&connection) else { return };
-        let Some(Listens::Room(_, key, _)) = subscriptions.get(&subscription) else { return };
+        let Some(Listens::Room(_, key, _)) = subscriptions.get(subscription) else { return };
         let key = *key;
-        let before = traits(subscriptions, &key).expect("it was found in the line above");
-        if let Some(Listens::Room(_, _, traits)) = subscriptions.get_mut(&subscription) {
+        let before = subscriptions.traits(&key).expect("it was found in the line above");
+        if let Some(Listens::Room(_, _, traits)) = subscriptions.get_mut(subscription) {
             traits.visible = visible;
         }
-        let after = traits(subscriptions, &key).expect("it is still there");
+        let after = subscriptions.traits(&key).expect("it is still there");
         self.changed_traits(key, before, after, presence, now_ms);
     }
 
@@ -272,14 +266,14 @@ impl Own {
         now_ms: u64,
     ) {
         let Some(subscriptions) = self.connections.get_mut(&connection) else { return };
-        let Some(Listens::Room(_, key, _)) = subscriptions.get(&subscription) else {
-            subscriptions.remove(&subscription);
+        let Some(Listens::Room(_, key, _)) = subscriptions.get(subscription) else {
+            subscriptions.remove(subscription);
             return;
         };
         let key = *key;
-        let before = traits(subscriptions, &key).expect("it was found in the line above");
-        subscriptions.remove(&subscription);
-        match traits(subscriptions, &key) {
+        let before = subscriptions.traits(&key).expect("it was found in the line above");
+        subscriptions.remove(subscription);
+        match subscriptions.traits(&key) {
             Some(after) => self.changed_traits(key, before, after, presence, now_ms),
             None => self.left(key, before, ended, presence, now_ms),
         }
@@ -295,14 +289,14 @@ impl Own {
     ) {
         let Some(subscriptions) = self.connections.remove(&connection) else { return };
         let keys: BTreeSet<RowKey> = subscriptions
-            .values()
-            .filter_map(|listens| match listens {
+            .iter()
+            .filter_map(|(_, listens)| match listens {
                 Listens::Room(_, key, _) => Some(*key),
                 Listens::User(..) => None,
             })
             .collect();
         for key in keys {
-            let was = traits(&subscriptions, &key).expect("each key was found in these");
+            let was = subscriptions.traits(&key).expect("each key was found in these");
             self.left(key, was, ended, presence, now_ms);
         }
     }
@@ -547,15 +541,6 @@ impl Own {
         numbered.upto = self.sequence;
         (numbered.upto > numbered.after).then_some(numbered)
     }
-}
-
-/// How a connection takes part in a room: all its subscriptions to it together.
-fn traits(subscriptions: &BTreeMap<SubscriptionId, Listens>, key: &RowKey) -> Option<Traits> {
-    let of_key = subscriptions.values().filter_map(|listens| match listens {
-        Listens::Room(_, other, traits) if other == key => Some(*traits),
-        Listens::Room(..) | Listens::User(..) => None,
-    });
-    of_key.reduce(Traits::or)
 }
 
 impl OwnRoom {
