@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use minicbor::bytes::ByteVec;
 
 use crate::clock::Stamp;
-use crate::facts::{self, FactKey, Kept, KeyHash, Merged, PARTS};
+use crate::facts::{self, FactKey, KeyHash, Merged, PARTS};
 use crate::id::NodeHash;
 use crate::input::{Now, Output, Urgency};
 use crate::links::Question;
@@ -62,6 +62,9 @@ impl Node {
     /// Takes a fact, whoever wrote it: from here on a click on this node and one on another are the same.
     pub(crate) fn take_fact(&mut self, bytes: &[u8], now: Now) -> bool {
         let (limit_ms, time_ms) = (self.limit_ms(now), self.time_ms(now));
+        if self.was_stamped_anew(bytes, limit_ms, now) {
+            return false;
+        }
         let Merged::Taken { key, displaced } = self.facts.merge(bytes, limit_ms, time_ms) else { return false };
         if let Some(kept) = self.facts.get(&key) {
             self.clock.see(kept.fact.stamp);
@@ -104,40 +107,6 @@ impl Node {
         let hidden = self.facts.keys_later_than(self.shown_limit_ms);
         self.redraw_hidden(hidden.iter().cloned().collect(), now);
         self.stamp_anew(now);
-    }
-
-    /// Stamps anew what this node stamped too far ahead.
-    pub(crate) fn stamp_anew(&mut self, now: Now) {
-        let (time_ms, limit_ms) = (self.time_ms(now), self.limit_ms(now));
-        let own = |key: &FactKey| self.facts.get(key).is_some_and(|kept| kept.fact.stamp.node == self.hash);
-        let ahead: Vec<FactKey> = self.facts.keys_later_than(limit_ms).into_iter().filter(own).collect();
-        if ahead.is_empty() || planted(Fault::NotStampedAnew) {
-            return;
-        }
-        self.tell(
-            true,
-            None,
-            "Our clock ran far ahead of the other nodes': our latest facts are stamped anew.".to_owned(),
-        );
-        self.set_clock_back(now);
-        let skew_ms = now.wall_ms.saturating_sub(time_ms);
-        for (order, key) in (0..).zip(ahead) {
-            let Some(Kept { mut fact, .. }) = self.facts.take_off(&key) else { continue };
-            let lasts_ms = fact.expires_ms.saturating_sub(fact.stamp.time_ms);
-            // When it was made by the others' clocks, so that a click made after seeing it elsewhere stays later.
-            fact.stamp.time_ms = fact.stamp.time_ms.saturating_sub(skew_ms).min(limit_ms - facts::FUTURE_MS);
-            fact.stamp.counter = fact.stamp.counter.saturating_add(order);
-            fact.expires_ms = fact.stamp.time_ms.saturating_add(lasts_ms);
-            self.write_fact(&fact, now);
-        }
-    }
-
-    /// The hybrid clock ran far ahead: it forgets what is not believed, and stays later than all that is.
-    pub(crate) fn set_clock_back(&mut self, now: Now) {
-        self.clock.set_back(self.time_ms(now));
-        if let Some(stamp) = self.facts.latest(self.limit_ms(now)) {
-            self.clock.see(stamp);
-        }
     }
 
     /// What is hidden now and was not, or the other way, looks different.

@@ -6,6 +6,7 @@
 //! A click writes a fact ([`App::reflex`]); facts travel; every page change, in the region of the click and in all
 //! others, is drawn by the code that reacts to a changed fact ([`App::render`]).
 
+mod anew;
 mod app;
 mod away;
 mod clock;

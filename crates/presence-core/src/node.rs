@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::anew::Anew;
 use crate::app::{App, Change};
 use crate::away::Away;
 use crate::clock::Clock;
@@ -73,6 +74,7 @@ pub struct Node {
     pub(crate) facts: Facts,
     pub(crate) clock: Clock,
     pub(crate) entries: u64,
+    pub(crate) anew: Anew,
 
     // Who says so.
     pub(crate) peers: BTreeMap<NodeHash, Peer>,
@@ -144,6 +146,7 @@ impl Node {
             facts: Facts::new(hash, digest),
             clock: Clock::new(hash, settings.incarnation),
             entries: 0,
+            anew: Anew::default(),
             peers: BTreeMap::new(),
             copies: BTreeMap::new(),
             held: BTreeMap::new(),

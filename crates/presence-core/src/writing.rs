@@ -18,7 +18,7 @@ const SHARED_BYTES_MAX: usize = 256;
 
 impl Node {
     /// A stamp later than all that were seen, as far as they are believed.
-    fn stamp(&mut self, now: Now) -> Stamp {
+    pub(crate) fn stamp(&mut self, now: Now) -> Stamp {
         let time_ms = self.time_ms(now);
         let stamp = self.clock.stamp(time_ms);
         if stamp.time_ms <= self.limit_ms(now) {
