@@ -1,0 +1,41 @@
+//! The smallest app that shows how many are here, and a lamp to click; without it nothing would be drawn.
+
+use presence_core::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
+use sha2::{Digest as _, Sha256};
+
+/// SHA-256, as nodes use it.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// One count and one lamp.
+pub struct Count;
+
+impl App for Count {
+    fn page(&self, _: &RoomView, _: &Visit<'_>) -> String {
+        String::new()
+    }
+
+    fn reflex(&self, _: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+        Ok(vec![Write::Set { key: "lamp", value: b"on".to_vec(), lasts_ms: None }])
+    }
+
+    fn render(&self, change: &Change, view: &RoomView) -> Vec<Fragment> {
+        match change {
+            Change::Everything => vec![count(view), lamp(view)],
+            Change::Counts => vec![count(view)],
+            Change::Set(_) => vec![lamp(view)],
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn count(view: &RoomView) -> Fragment {
+    Fragment::new("here", format!(r#"<b id="here">{} people are looking at this</b>"#, view.users))
+}
+
+fn lamp(view: &RoomView) -> Fragment {
+    let by = view.registers.get("lamp").map_or_else(|| "nobody".to_owned(), |entry| entry.author.public.short());
+    Fragment::new("lamp", format!(r#"<b id="lamp">{by}</b>"#))
+}

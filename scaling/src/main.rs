@@ -1,0 +1,70 @@
+//! The command `scaling`; without it nobody could run the model.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use presence_scaling::meter::Meter;
+use presence_scaling::record;
+use presence_scaling::scenario::{Scenario, Shape};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What a node costs, simulated.
+#[derive(Parser)]
+struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Records what the observed node of a run will hear.
+    Record(One),
+    /// Lets it hear that, and prints what was counted.
+    Observe(One),
+}
+
+/// One run.
+#[derive(clap::Args)]
+struct One {
+    #[arg(long, default_value_t = 12)]
+    nodes: usize,
+    #[arg(long, default_value_t = 100_000)]
+    visitors: u64,
+    /// one, equal:N, zipf or each
+    #[arg(long, default_value = "equal:1000")]
+    rooms: Shape,
+    #[arg(long, default_value_t = 1_000)]
+    joins: u64,
+    #[arg(long, default_value_t = 10)]
+    clicks: u64,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where recordings are.
+    #[arg(long)]
+    folder: PathBuf,
+}
+
+impl One {
+    fn scenario(&self) -> Scenario {
+        let Self { nodes, visitors, rooms: shape, joins, clicks, seed, .. } = *self;
+        Scenario { nodes, visitors, shape, joins, clicks, seed }
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    match Options::parse().command {
+        Command::Record(one) => {
+            std::fs::create_dir_all(&one.folder)?;
+            record::record(&one.scenario(), &one.folder)?;
+        }
+        Command::Observe(one) => {
+            let scenario = one.scenario();
+            let mut meter = Meter::new(scenario);
+            record::observed(&scenario, &one.folder)?.run(&scenario, &mut meter);
+            println!("{}", serde_json::to_string(&meter.found())?);
+        }
+    }
+    Ok(())
+}
