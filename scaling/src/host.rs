@@ -14,7 +14,8 @@ const WALL_MS: u64 = 1_800_000_000_000;
 /// A running node.
 pub struct Host {
     node: Node,
-    ticked_ms: Option<u64>,
+    /// The earliest that it may be ticked: time never goes back, and a tick is not followed by one at the same moment.
+    rested_ms: u64,
 }
 
 impl Host {
@@ -43,21 +44,18 @@ impl Host {
             meshed: true,
             digest: sha256,
         };
-        Self { node: Node::new(settings, Arc::new(Count), &[], Vec::new(), now), ticked_ms: None }
+        Self { node: Node::new(settings, Arc::new(Count), &[], Vec::new(), now), rested_ms: 0 }
     }
 
     /// When it wants to be ticked next.
     #[must_use]
     pub fn wakes_ms(&self) -> u64 {
-        let due_ms = self.node.wake_at_ms().saturating_sub(MONO_MS);
-        self.ticked_ms.map_or(due_ms, |ticked_ms| due_ms.max(ticked_ms + 1))
+        self.node.wake_at_ms().saturating_sub(MONO_MS).max(self.rested_ms)
     }
 
     /// Gives it an input.
     pub fn take(&mut self, input: Input, at_ms: u64) -> Vec<Output> {
-        if input == Input::Ticked {
-            self.ticked_ms = Some(at_ms);
-        }
+        self.rested_ms = at_ms + u64::from(input == Input::Ticked);
         self.node.handle(input, clock(at_ms))
     }
 }

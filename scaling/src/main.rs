@@ -62,7 +62,7 @@ fn main() -> anyhow::Result<()> {
         Command::Observe(one) => {
             let scenario = one.scenario();
             let mut meter = Meter::new(scenario);
-            record::observed(&scenario, &one.folder)?.run(&scenario, &mut meter);
+            record::observed(&scenario, &one.folder)?.run(&mut meter);
             println!("{}", serde_json::to_string(&meter.found())?);
         }
     }

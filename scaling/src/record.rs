@@ -27,7 +27,7 @@ pub fn record(scenario: &Scenario, folder: &Path) -> io::Result<()> {
     for peer in 1..scenario.nodes {
         let sources = vec![heard_by(folder, peer, true)?, acted(scenario, peer)];
         let mut said = Said { frames: Frames::create(&folder.join(format!("said-{peer}")))?, failed: None };
-        Replay::new(scenario, peer, sources, answers_to(folder, peer)?).run(scenario, &mut said);
+        Replay::new(scenario, peer, sources, answers_to(folder, peer)?).run(&mut said);
         said.failed.map_or(Ok(()), Err)?;
         said.frames.close()?;
     }
@@ -117,9 +117,10 @@ impl Watch for Empty {
     fn took(&mut self, _: usize, _: u64, _: u64, _: &[Output]) {}
 
     fn answered(&mut self, asker: usize, by: usize, kind: u8, answer: &[u8]) {
-        // Facts are compared again and again; only what is always the same can be answered from memory.
+        // The first answer to hello: later ones know the asker already. Facts are compared again and again, and can't be
+        // answered from memory.
         if kind <= 17 {
-            self.answers.insert((asker, by, kind), answer.to_vec());
+            self.answers.entry((asker, by, kind)).or_insert_with(|| answer.to_vec());
         }
     }
 }

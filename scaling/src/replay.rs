@@ -16,6 +16,7 @@ pub type Answers = BTreeMap<(usize, u8), Vec<u8>>;
 
 /// A node that hears recordings.
 pub struct Replay {
+    scenario: Scenario,
     host: Host,
     index: usize,
     sources: Vec<std::iter::Peekable<Source>>,
@@ -30,13 +31,13 @@ impl Replay {
     pub fn new(scenario: &Scenario, index: usize, sources: Vec<Source>, answers: Answers) -> Self {
         let sources = sources.into_iter().map(Iterator::peekable).collect();
         let host = Host::start(scenario, index);
-        Self { host, index, sources, answers, back: VecDeque::new() }
+        Self { scenario: *scenario, host, index, sources, answers, back: VecDeque::new() }
     }
 
     /// Runs it to the end.
-    pub fn run(mut self, scenario: &Scenario, watch: &mut impl Watch) {
+    pub fn run(mut self, watch: &mut impl Watch) {
         let addresses = if self.index == 0 { Vec::new() } else { vec![crate::host::address(0)] };
-        self.give(Input::Resolved { addresses }, Host::starts_ms(scenario, self.index), watch);
+        self.give(Input::Resolved { addresses }, Host::starts_ms(&self.scenario, self.index), watch);
         loop {
             let back_ms = self.back.front().map_or(u64::MAX, |(at_ms, _)| *at_ms);
             let heads = self.sources.iter_mut().map(|source| source.peek().map_or(u64::MAX, |(at_ms, _)| *at_ms));
@@ -68,7 +69,8 @@ impl Replay {
         for output in outputs {
             match output {
                 Output::Dial { address } => {
-                    let result = at_address(&address).map(link).ok_or_else(String::new);
+                    let started = |to: &usize| Host::starts_ms(&self.scenario, *to) <= at_ms;
+                    let result = at_address(&address).filter(started).map(link).ok_or_else(String::new);
                     self.back.push_back((at_ms + DELAY_MS, Input::Dialled { address, result }));
                 }
                 Output::Ask { link, question, bytes, .. } => {
