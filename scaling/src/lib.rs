@@ -5,13 +5,19 @@
 //! [`meter`].
 
 pub mod app;
+pub mod calibrate;
 pub mod chance;
+pub mod costs;
 pub mod cpu;
+pub mod fit;
 pub mod frames;
+pub mod grid;
 pub mod host;
 pub mod mesh;
 pub mod meter;
+pub mod model;
 pub mod record;
 pub mod replay;
+pub mod runs;
 pub mod scenario;
 pub mod visitors;

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use presence_scaling::grid;
 use presence_scaling::meter::Meter;
 use presence_scaling::record;
+use presence_scaling::runs;
 use presence_scaling::scenario::{Scenario, Shape};
 
 #[global_allocator]
@@ -23,6 +25,15 @@ enum Command {
     Record(One),
     /// Lets it hear that, and prints what was counted.
     Observe(One),
+    /// Runs all scenarios, each in a process of its own.
+    Grid {
+        /// Also those that take gigabytes and many minutes.
+        #[arg(long)]
+        large: bool,
+        /// Where the runs are kept: what was found of other scenarios before stays there.
+        #[arg(long, default_value = "docs/scaling/runs.jsonl")]
+        runs: PathBuf,
+    },
 }
 
 /// One run.
@@ -65,6 +76,7 @@ fn main() -> anyhow::Result<()> {
             record::observed(&scenario, &one.folder)?.run(&mut meter);
             println!("{}", serde_json::to_string(&meter.found())?);
         }
+        Command::Grid { large, runs } => runs::run_all(&grid::grid(large), &runs)?,
     }
     Ok(())
 }

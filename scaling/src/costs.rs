@@ -1,0 +1,156 @@
+//! What things cost: the constants of the model, found in the runs; and what they say of a scenario.
+
+use serde::{Deserialize, Serialize};
+
+use crate::calibrate::Bytes;
+use crate::fit::fit;
+use crate::meter::{Measured, What};
+use crate::model::Rates;
+use crate::scenario::Scenario;
+
+/// Measured with sockets, on two cores: one write to a loopback socket. The kernel's part is nearly all of it.
+pub const SEND_MICROS: f64 = 6.5;
+/// Measured with the engine: 1,000 messages a second of 200 bytes to 11 readers took 40 % of a core.
+pub const MESSAGE_MICROS: f64 = 0.40 * 1e6 / 11_000.0;
+/// A CableReady morph around its element: operation, selector, WebSocket header.
+pub const MORPH_BYTES: f64 = 60.0;
+/// Above so long without an input, core believes that the node itself was away (`AWAY_MS`), and rests.
+pub const AWAY_MS: f64 = 2_000.0;
+/// The size of world at which the cost of a row is said.
+const USUAL: f64 = 100_000.0;
+
+/// The constants that were fitted.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Costs {
+    /// CPU for a delta that is heard, whatever is in it.
+    pub delta_micros: f64,
+    /// CPU for a row that is taken, in a world of 100,000 visitors.
+    pub row_micros: f64,
+    /// As much more for each doubling of the world: more misses of caches.
+    pub row_doubled_micros: f64,
+    /// CPU for a view of a room, and for each region in it.
+    pub view_micros: f64,
+    /// The second part.
+    pub view_region_micros: f64,
+    /// CPU for all of a visit to this node: coming, lingering, gone, its deltas.
+    pub visit_micros: f64,
+    /// CPU for a heartbeat that is heard, with answers and ticks.
+    pub beat_micros: f64,
+    /// CPU for a click that is taken, here or elsewhere.
+    pub click_micros: f64,
+    /// Memory for a visitor in a room with many others.
+    pub visitor_bytes: f64,
+    /// Memory for a room.
+    pub room_bytes: f64,
+    /// Memory for a region in a room's view.
+    pub room_region_bytes: f64,
+    /// A visitor of a node that falls silent is counted anew: ns at once.
+    pub silent_row_micros: f64,
+    /// A room is drawn anew when a region changes: at once, for all rooms.
+    pub silent_room_micros: f64,
+    /// For each region in it.
+    pub silent_room_region_micros: f64,
+}
+
+fn flow(run: &Measured, what: What) -> f64 {
+    run.heard.get(&what).map_or(0.0, |flow| flow.messages)
+}
+
+fn doublings(scenario: &Scenario) -> f64 {
+    (scenario.visitors as f64 / USUAL).log2().max(0.0)
+}
+
+/// Rooms in the world.
+#[must_use]
+pub fn rooms(scenario: &Scenario) -> f64 {
+    let visitors = scenario.visitors as f64;
+    scenario.classes().iter().map(|(rooms, share)| rooms * (1.0 - (-visitors * share).exp())).sum::<f64>().min(visitors)
+}
+
+impl Costs {
+    /// Found in these runs.
+    #[must_use]
+    pub fn found(runs: &[Measured], bytes: &Bytes) -> Self {
+        let cpu: Vec<([f64; 8], f64)> = runs
+            .iter()
+            .map(|run| {
+                let (rates, nodes) = (Rates::of(&run.scenario, bytes), run.scenario.nodes as f64);
+                let clicks = rates.clicks_in + rates.clicks_out;
+                let features = [
+                    flow(run, What::Delta),
+                    rates.rows_in,
+                    rates.rows_in * doublings(&run.scenario),
+                    run.views,
+                    run.views * nodes,
+                    rates.visits,
+                    flow(run, What::Heartbeat) + 1.0,
+                    clicks,
+                ];
+                (features, run.micros())
+            })
+            .collect();
+        let [delta, row, row_doubled, view, view_region, visit, beat, click] = fit(&cpu);
+        let weighed = runs.iter().filter(|run| run.memory_bytes > 0.0);
+        let memory: Vec<([f64; 3], f64)> =
+            weighed.map(|run| (sizes(&run.scenario), run.memory_bytes)).collect();
+        let silent: Vec<([f64; 3], f64)> =
+            runs.iter().map(|run| (stalls(&run.scenario), run.silence_ms * 1_000.0)).collect();
+        let ([visitor, room, room_region], [silent_row, silent_room, silent_region]) = (fit(&memory), fit(&silent));
+        Self {
+            delta_micros: delta,
+            row_micros: row,
+            row_doubled_micros: row_doubled,
+            view_micros: view,
+            view_region_micros: view_region,
+            visit_micros: visit,
+            beat_micros: beat,
+            click_micros: click,
+            visitor_bytes: visitor,
+            room_bytes: room,
+            room_region_bytes: room_region,
+            silent_row_micros: silent_row,
+            silent_room_micros: silent_room,
+            silent_room_region_micros: silent_region,
+        }
+    }
+
+    /// CPU of the driver, in microseconds a second: what decides, without sockets, links and the disk.
+    #[must_use]
+    pub fn driver_micros(&self, scenario: &Scenario, rates: &Rates) -> f64 {
+        let nodes = scenario.nodes as f64;
+        rates.deltas_in * self.delta_micros
+            + rates.rows_in * (self.row_micros + self.row_doubled_micros * doublings(scenario))
+            + rates.views * (self.view_micros + self.view_region_micros * nodes)
+            + rates.visits * self.visit_micros
+            + (rates.beats_in + 1.0) * self.beat_micros
+            + (rates.clicks_in + rates.clicks_out) * self.click_micros
+    }
+
+    /// Memory for all visitors of the world.
+    #[must_use]
+    pub fn memory_bytes(&self, scenario: &Scenario) -> f64 {
+        let [visitors, rooms, regions] = sizes(scenario);
+        visitors * self.visitor_bytes + rooms * self.room_bytes + regions * self.room_region_bytes
+    }
+
+    /// How long nothing else is done when a node falls silent, in ms.
+    #[must_use]
+    pub fn silence_ms(&self, scenario: &Scenario) -> f64 {
+        let [rows, rooms, regions] = stalls(scenario);
+        let micros = rows * self.silent_row_micros
+            + rooms * self.silent_room_micros
+            + regions * self.silent_room_region_micros;
+        micros / 1_000.0
+    }
+}
+
+fn sizes(scenario: &Scenario) -> [f64; 3] {
+    // Who has just left is remembered for a minute: in a run of half that, everybody.
+    let rooms = rooms(scenario);
+    [scenario.visitors as f64, rooms, rooms * scenario.nodes as f64]
+}
+
+fn stalls(scenario: &Scenario) -> [f64; 3] {
+    let rooms = rooms(scenario);
+    [scenario.visitors as f64 / scenario.nodes as f64, rooms, rooms * scenario.nodes as f64]
+}
