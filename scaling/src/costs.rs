@@ -34,7 +34,9 @@ pub struct Costs {
     pub view_region_micros: f64,
     /// CPU for all of a visit to this node: coming, lingering, gone, its deltas.
     pub visit_micros: f64,
-    /// CPU for a heartbeat that is heard, with answers and ticks.
+    /// CPU in a second of a node where nothing happens: ticks, its own heartbeat.
+    pub idle_micros: f64,
+    /// CPU for a heartbeat that is heard, with hellos and their answers.
     pub beat_micros: f64,
     /// CPU for a click that is taken, here or elsewhere.
     pub click_micros: f64,
@@ -50,6 +52,14 @@ pub struct Costs {
     pub silent_room_micros: f64,
     /// For each region in it.
     pub silent_room_region_micros: f64,
+}
+
+fn micros(run: &Measured, whats: &[What]) -> f64 {
+    whats.iter().filter_map(|what| run.work.get(what)).map(|work| work.micros).sum()
+}
+
+fn inputs(run: &Measured, what: What) -> f64 {
+    run.work.get(&what).map_or(0.0, |work| work.inputs)
 }
 
 fn flow(run: &Measured, what: What) -> f64 {
@@ -71,25 +81,39 @@ impl Costs {
     /// Found in these runs.
     #[must_use]
     pub fn found(runs: &[Measured], bytes: &Bytes) -> Self {
-        let cpu: Vec<([f64; 8], f64)> = runs
+        let heard: Vec<([f64; 5], f64)> = runs
             .iter()
+            .filter(|run| run.scenario.joins > 0)
             .map(|run| {
                 let (rates, nodes) = (Rates::of(&run.scenario, bytes), run.scenario.nodes as f64);
-                let clicks = rates.clicks_in + rates.clicks_out;
+                // Most rooms are drawn where a row of theirs is taken, and most rows are of others.
+                let views = run.views * (nodes - 1.0) / nodes;
+                let rows = rates.rows_in;
                 let features = [
                     flow(run, What::Delta),
-                    rates.rows_in,
-                    rates.rows_in * doublings(&run.scenario),
-                    run.views,
-                    run.views * nodes,
-                    rates.visits,
-                    flow(run, What::Heartbeat) + 1.0,
-                    clicks,
+                    rows,
+                    rows * doublings(&run.scenario),
+                    views,
+                    views * nodes,
                 ];
-                (features, run.micros())
+                (features, micros(run, &[What::Delta]))
             })
             .collect();
-        let [delta, row, row_doubled, view, view_region, visit, beat, click] = fit(&cpu);
+        let [delta, row, row_doubled, view, view_region] = fit(&heard);
+        let own: Vec<([f64; 2], f64)> = runs
+            .iter()
+            .map(|run| {
+                let visits = Rates::of(&run.scenario, bytes).visits;
+                ([visits, 1.0], micros(run, &[What::Join, What::Leave, What::Tick]))
+            })
+            .collect();
+        let [visit, idle] = fit(&own);
+        let each = |whats: &[What], of: &[What]| {
+            let inputs: f64 = runs.iter().flat_map(|run| of.iter().map(|what| inputs(run, *what))).sum();
+            runs.iter().map(|run| micros(run, whats)).sum::<f64>() / inputs.max(1.0)
+        };
+        let beat = each(&[What::Heartbeat, What::Question], &[What::Heartbeat]);
+        let click = each(&[What::Click, What::Facts], &[What::Click, What::Facts]);
         let weighed = runs.iter().filter(|run| run.memory_bytes > 0.0);
         let memory: Vec<([f64; 3], f64)> =
             weighed.map(|run| (sizes(&run.scenario), run.memory_bytes)).collect();
@@ -103,6 +127,7 @@ impl Costs {
             view_micros: view,
             view_region_micros: view_region,
             visit_micros: visit,
+            idle_micros: idle,
             beat_micros: beat,
             click_micros: click,
             visitor_bytes: visitor,
@@ -122,7 +147,8 @@ impl Costs {
             + rates.rows_in * (self.row_micros + self.row_doubled_micros * doublings(scenario))
             + rates.views * (self.view_micros + self.view_region_micros * nodes)
             + rates.visits * self.visit_micros
-            + (rates.beats_in + 1.0) * self.beat_micros
+            + self.idle_micros
+            + rates.beats_in * self.beat_micros
             + (rates.clicks_in + rates.clicks_out) * self.click_micros
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use presence_scaling::grid;
 use presence_scaling::meter::Meter;
+use presence_scaling::page;
 use presence_scaling::record;
 use presence_scaling::runs;
 use presence_scaling::scenario::{Scenario, Shape};
@@ -33,6 +34,15 @@ enum Command {
         /// Where the runs are kept: what was found of other scenarios before stays there.
         #[arg(long, default_value = "docs/scaling/runs.jsonl")]
         runs: PathBuf,
+    },
+    /// Draws plots and tables from the runs that are kept.
+    Draw {
+        /// Where the runs are kept.
+        #[arg(long, default_value = "docs/scaling/runs.jsonl")]
+        runs: PathBuf,
+        /// The document with places for tables; plots go into the folder of its name.
+        #[arg(long, default_value = "docs/scaling.md")]
+        document: PathBuf,
     },
 }
 
@@ -77,6 +87,7 @@ fn main() -> anyhow::Result<()> {
             println!("{}", serde_json::to_string(&meter.found())?);
         }
         Command::Grid { large, runs } => runs::run_all(&grid::grid(large), &runs)?,
+        Command::Draw { runs, document } => page::draw(&runs, &document)?,
     }
     Ok(())
 }

@@ -1,0 +1,188 @@
+//! The tables of docs/scaling.md: constants, every run against the model, and where a node breaks.
+
+use std::fmt::Write as _;
+
+use crate::costs::AWAY_MS;
+use crate::grid::MIDDLE;
+use crate::interest;
+use crate::limits::{CORE_MICROS, Model, VISITORS_MAX};
+use crate::meter::Measured;
+use crate::newcomer;
+use crate::scenario::{Scenario, Shape};
+use crate::svg::short;
+
+/// All of them, by the name of their place in the document.
+#[must_use]
+pub fn tables(model: &Model, runs: &[Measured]) -> Vec<(&'static str, String)> {
+    vec![
+        ("constants", constants(model)),
+        ("runs", all_runs(model, runs)),
+        ("limits", limits(model)),
+        ("node", one_node(model)),
+        ("interest", interest_table(model)),
+        ("newcomer", newcomer_table()),
+    ]
+}
+
+fn constants(model: &Model) -> String {
+    let (bytes, costs) = (&model.bytes, &model.costs);
+    let mut table = "| Constant | Value |\n|---|---|\n".to_owned();
+    let mut row = |what: &str, value: f64, unit: &str| {
+        let digits = if value.abs() < 9.95 { 1 } else { 0 };
+        let _ = writeln!(table, "| {what} | {value:.digits$} {unit} |");
+    };
+    row("row of a visitor, in a delta", bytes.row, "bytes");
+    row("row of a room's name (25 bytes long)", bytes.name, "bytes");
+    row("row that is no more", bytes.removed, "bytes");
+    row("delta without rows", bytes.delta, "bytes");
+    row("heartbeat that names nobody", bytes.beat, "bytes");
+    row("… for each other node", bytes.beat_named, "bytes");
+    row("… for each node echoed, at most eight", bytes.beat_echo, "bytes");
+    row("click", bytes.click, "bytes");
+    row("hello and its answer", bytes.hello + bytes.hello_answer, "bytes");
+    row("… for each node that the answer names", bytes.hello_named, "bytes");
+    row("taking a delta", costs.delta_micros, "µs");
+    row("taking a row, in a world of 100,000", costs.row_micros, "µs");
+    row("… more for each doubling of the world", costs.row_doubled_micros, "µs");
+    row("drawing a view of a room", costs.view_micros, "µs");
+    row("… for each region", costs.view_region_micros, "µs");
+    row("a visit here, from join to removal", costs.visit_micros, "µs");
+    row("a second in which nothing happens", costs.idle_micros, "µs");
+    row("a heartbeat that is heard", costs.beat_micros, "µs");
+    row("a click, wherever", costs.click_micros, "µs");
+    row("memory for a visitor of the world", costs.visitor_bytes, "bytes");
+    row("memory for a room", costs.room_bytes, "bytes");
+    row("… for each region", costs.room_region_bytes, "bytes");
+    row("silence, for each visitor of the silent node", costs.silent_row_micros, "µs");
+    row("a region changes, for each room", costs.silent_room_micros, "µs");
+    row("… for each region", costs.silent_room_region_micros, "µs");
+    table
+}
+
+fn deviation(said: f64, found: f64) -> String {
+    if found < 1e-9 { String::new() } else { format!(" ({:+.0} %)", (said / found - 1.0) * 100.0) }
+}
+
+fn all_runs(model: &Model, runs: &[Measured]) -> String {
+    let mut table = "| Nodes | Visitors | Rooms | Joins/s | Clicks/s | Bytes out/s | Bytes in/s | Views/s | Writes/s | Driver, % of a core | Memory, MB | Silence, ms |\n\
+                     |---|---|---|---|---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    let mut runs: Vec<&Measured> = runs.iter().collect();
+    runs.sort_by_key(|run| {
+        let Scenario { nodes, visitors, shape, joins, clicks, .. } = run.scenario;
+        (visitors, nodes, shape.to_string(), joins, clicks)
+    });
+    for run in runs {
+        let scenario = &run.scenario;
+        let rates = model.rates(scenario);
+        let Scenario { nodes, visitors, shape, joins, clicks, .. } = scenario;
+        let cell = |found: f64, said: f64| format!("{}{}", short(found), deviation(said, found));
+        let _ = writeln!(
+            table,
+            "| {nodes} | {} | {shape} | {joins} | {clicks} | {} | {} | {} | {} | {} | {} | {} |",
+            short(*visitors as f64),
+            cell(run.bytes_out(), rates.bytes_out),
+            cell(run.bytes_in(), rates.bytes_in),
+            cell(run.views, rates.views),
+            cell(run.sends.messages, rates.sends),
+            cell(run.micros() / 1e4, model.costs.driver_micros(scenario, &rates) / 1e4),
+            cell(run.memory_bytes / 1e6, model.costs.memory_bytes(scenario) / 1e6),
+            cell(run.silence_ms, model.costs.silence_ms(scenario)),
+        );
+    }
+    table
+}
+
+const SHAPES: [(Shape, &str); 4] = [
+    (Shape::One, "all in one room"),
+    (Shape::Equal(1_000), "1,000 rooms"),
+    (Shape::Zipf, "Zipf"),
+    (Shape::Each, "a room for each"),
+];
+
+fn visitors(value: f64) -> String {
+    if value >= VISITORS_MAX * 0.99 { "above 100M".to_owned() } else { short(value) }
+}
+
+fn limits(model: &Model) -> String {
+    let mut table = format!(
+        "| Nodes | Rooms | Visitors in 8 GB | Visitors until a silent node stops it for {} s | Joins/s that fill the driver's core | The engine's CPU there |\n|---|---|---|---|---|---|\n",
+        AWAY_MS / 1_000.0
+    );
+    for nodes in [6, 12, 32] {
+        for (shape, name) in SHAPES {
+            let scenario = Scenario { nodes, shape, visitors: 1_000_000, ..MIDDLE };
+            let joins = model.joins_in_driver(&scenario);
+            let engine = model.links(&Scenario { joins: joins as u64, ..scenario }) / CORE_MICROS * 100.0;
+            let _ = writeln!(
+                table,
+                "| {nodes} | {name} | {} | {} | {} | {engine:.0} % |",
+                visitors(model.visitors_in_memory(&scenario)),
+                visitors(model.visitors_in_stall(&scenario)),
+                short(joins),
+            );
+        }
+    }
+    table
+}
+
+fn one_node(model: &Model) -> String {
+    let mut table = "| World | Bytes to others, from others | Messages out | Driver | Engine | Sockets | Bytes to pages | Memory |\n|---|---|---|---|---|---|---|---|\n".to_owned();
+    let worlds = [
+        Scenario { nodes: 6, visitors: 10_000, joins: 100, clicks: 10, ..MIDDLE },
+        MIDDLE,
+        Scenario { nodes: 12, visitors: 1_000_000, joins: 1_000, clicks: 100, ..MIDDLE },
+        Scenario { nodes: 32, visitors: 1_000_000, joins: 10_000, clicks: 100, ..MIDDLE },
+        Scenario { nodes: 32, visitors: 5_000_000, joins: 10_000, clicks: 1_000, ..MIDDLE },
+    ];
+    for world in worlds {
+        let rates = model.rates(&world);
+        let others = world.nodes as f64 - 1.0;
+        let core = |micros: f64| format!("{:.0} %", micros / 1e4);
+        let _ = writeln!(
+            table,
+            "| {} nodes, {} visitors, {} joins/s, {} clicks/s | {}, {} | {} | {} | {} | {} | {} | {} |",
+            world.nodes,
+            short(world.visitors as f64),
+            world.joins,
+            world.clicks,
+            short(rates.bytes_out),
+            short(rates.bytes_in),
+            short(others * (rates.deltas_out + rates.beats_out + rates.clicks_out)),
+            core(model.driver(&world)),
+            core(model.links(&world)),
+            core(model.sockets(&world)),
+            short(model.page_bytes(&world, 46.0)),
+            short(model.costs.memory_bytes(&world)),
+        );
+    }
+    table
+}
+
+fn interest_table(model: &Model) -> String {
+    let mut table =
+        "| Watchers of a room on each node | Bytes, of whole knowledge |\n|---|---|\n".to_owned();
+    for watchers in [0.01, 0.1, 0.3, 1.0, 3.0, 10.0] {
+        let _ = writeln!(table, "| {watchers} | {:.0} % |", 100.0 * interest::ratio(watchers, &model.bytes));
+    }
+    let half = interest::watchers_for(0.5, &model.bytes);
+    let _ = writeln!(table, "\nHalf of the bytes are saved below {half:.2} watchers of a room on each node.");
+    // Below which rate the whole stream is not worth the trouble.
+    for megabytes in [1.0, 10.0] {
+        let joins = interest::search(1.0, 1e7, |joins| {
+            let scenario = Scenario { shape: Shape::Each, joins: joins as u64, ..MIDDLE };
+            model.rates(&scenario).bytes_in < megabytes * 1e6
+        });
+        let _ = writeln!(table, "{megabytes:.0} MB/s come to a node at {} joins/s of rooms of one.", short(joins));
+    }
+    table
+}
+
+fn newcomer_table() -> String {
+    let mut table = "| Visitors who come within 4 s | In the first seconds of a node, CPU | Later, CPU |\n|---|---|---|\n".to_owned();
+    for visitors in [1_000, 2_000, 4_000, 8_000] {
+        let (first, later) = (newcomer::taking_ms(visitors, 100), newcomer::taking_ms(visitors, 10_000));
+        let _ = writeln!(table, "| {visitors} | {first:.0} ms | {later:.0} ms |");
+    }
+    table
+}
