@@ -1,7 +1,7 @@
 # Every command there is. `make` alone lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help world dev shop poll cursors check test sim bench starts docs
+.PHONY: help world dev shop poll cursors check test sim bench starts scaling docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,11 @@ starts: ## twelve nodes started together, ten times each way
 	scripts/prepare.sh
 	cargo build --release --workspace --all-targets
 	STARTS=10 node --test e2e/alone/starts.test.mjs
+
+scaling: ## what a node costs: runs the grid in virtual time, draws docs/scaling.md anew; LARGE=1 up to 5 million visitors
+	cargo build --release -p presence-scaling
+	cargo run --release -p presence-scaling -- grid $(if $(LARGE),--large)
+	cargo run --release -p presence-scaling -- draw
 
 docs: ## writes docs/configuration.md from --help
 	cargo build --release --workspace --all-targets

@@ -61,13 +61,13 @@ impl Bytes {
     }
 
     fn of_rows() -> Self {
-        let scenario =
-            Scenario { nodes: 1, visitors: BEFORE, shape: Shape::One, joins: 0, clicks: 0, seed: 1 };
+        let scenario = Scenario { nodes: 1, visitors: BEFORE, shape: Shape::One, joins: 0, clicks: 0, seed: 1 };
         let apart = Scenario { shape: Shape::Each, ..scenario };
         let mut alone = Alone { host: Host::start(&scenario, 0), now_ms: 0 };
-        let (join, leave) = (|scenario: &Scenario, visitor| visitors::input(scenario, Act::Join(visitor)), |visitor| {
-            visitors::input(&scenario, Act::Leave(visitor))
-        });
+        let (join, leave) = (
+            |scenario: &Scenario, visitor| visitors::input(scenario, Act::Join(visitor)),
+            |visitor| visitors::input(&scenario, Act::Leave(visitor)),
+        );
         alone.until(6_000);
         alone.said((0..BEFORE).map(|visitor| join(&scenario, visitor)).collect(), 1_000);
         let one = alone.said(vec![join(&scenario, BEFORE)], 100);

@@ -89,13 +89,7 @@ impl Costs {
                 // Most rooms are drawn where a row of theirs is taken, and most rows are of others.
                 let views = run.views * (nodes - 1.0) / nodes;
                 let rows = rates.rows_in;
-                let features = [
-                    flow(run, What::Delta),
-                    rows,
-                    rows * doublings(&run.scenario),
-                    views,
-                    views * nodes,
-                ];
+                let features = [flow(run, What::Delta), rows, rows * doublings(&run.scenario), views, views * nodes];
                 (features, micros(run, &[What::Delta]))
             })
             .collect();
@@ -115,8 +109,7 @@ impl Costs {
         let beat = each(&[What::Heartbeat, What::Question], &[What::Heartbeat]);
         let click = each(&[What::Click, What::Facts], &[What::Click, What::Facts]);
         let weighed = runs.iter().filter(|run| run.memory_bytes > 0.0);
-        let memory: Vec<([f64; 3], f64)> =
-            weighed.map(|run| (sizes(&run.scenario), run.memory_bytes)).collect();
+        let memory: Vec<([f64; 3], f64)> = weighed.map(|run| (sizes(&run.scenario), run.memory_bytes)).collect();
         let silent: Vec<([f64; 3], f64)> =
             runs.iter().map(|run| (stalls(&run.scenario), run.silence_ms * 1_000.0)).collect();
         let ([visitor, room, room_region], [silent_row, silent_room, silent_region]) = (fit(&memory), fit(&silent));
@@ -163,9 +156,8 @@ impl Costs {
     #[must_use]
     pub fn silence_ms(&self, scenario: &Scenario) -> f64 {
         let [rows, rooms, regions] = stalls(scenario);
-        let micros = rows * self.silent_row_micros
-            + rooms * self.silent_room_micros
-            + regions * self.silent_room_region_micros;
+        let micros =
+            rows * self.silent_row_micros + rooms * self.silent_room_micros + regions * self.silent_room_region_micros;
         micros / 1_000.0
     }
 }

@@ -76,8 +76,6 @@ impl Model {
     /// Joins a second with which the driver's core is full.
     #[must_use]
     pub fn joins_in_driver(&self, scenario: &Scenario) -> f64 {
-        search(1.0, JOINS_MAX, |joins| {
-            self.driver(&Scenario { joins: joins as u64, ..*scenario }) < CORE_MICROS
-        })
+        search(1.0, JOINS_MAX, |joins| self.driver(&Scenario { joins: joins as u64, ..*scenario }) < CORE_MICROS)
     }
 }

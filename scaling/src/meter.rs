@@ -237,8 +237,9 @@ impl Watch for Meter {
         self.now = of_input(input);
         if (FROM_MS..UNTIL_MS).contains(&at_ms) {
             *self.inputs.entry(self.now).or_default() += 1.0;
-            if let Input::Received { bytes, .. } | Input::Asked { bytes, .. } | Input::Answered { bytes: Some(bytes), .. } =
-                input
+            if let Input::Received { bytes, .. }
+            | Input::Asked { bytes, .. }
+            | Input::Answered { bytes: Some(bytes), .. } = input
             {
                 let flow = self.heard.entry(self.now).or_default();
                 flow.messages += 1.0;

@@ -89,13 +89,22 @@ fn messages(model: &Model, runs: &[Measured]) -> Plot {
         y: "messages a second".to_owned(),
         x_range: range,
         y_range: (1.0, 1e5),
-        series: vec![of(0, "no joins", 0), of(100, "100 joins/s", 1), of(1_000, "1,000 joins/s", 2), of(10_000, "10,000 joins/s", 3)],
+        series: vec![
+            of(0, "no joins", 0),
+            of(100, "100 joins/s", 1),
+            of(1_000, "1,000 joins/s", 2),
+            of(10_000, "10,000 joins/s", 3),
+        ],
         limits: vec![(CORE_MICROS / crate::costs::MESSAGE_MICROS, "the engine's core is full".to_owned())],
     }
 }
 
-const SHAPES: [(Shape, &str); 4] =
-    [(Shape::One, "one room"), (Shape::Equal(1_000), "1,000 rooms"), (Shape::Zipf, "Zipf"), (Shape::Each, "rooms of one")];
+const SHAPES: [(Shape, &str); 4] = [
+    (Shape::One, "one room"),
+    (Shape::Equal(1_000), "1,000 rooms"),
+    (Shape::Zipf, "Zipf"),
+    (Shape::Each, "rooms of one"),
+];
 
 fn driver(model: &Model, runs: &[Measured]) -> Plot {
     let range = (10.0, 100_000.0);
@@ -131,11 +140,12 @@ fn driver(model: &Model, runs: &[Measured]) -> Plot {
 fn memory(model: &Model, runs: &[Measured]) -> Plot {
     let range = (10_000.0, 5e6);
     let of = |nodes: usize, shape: Shape, name: &str, colour: usize| {
-        let at = move |visitors: f64| Scenario { nodes, shape, visitors: visitors as u64, joins: 0, clicks: 0, ..MIDDLE };
+        let at =
+            move |visitors: f64| Scenario { nodes, shape, visitors: visitors as u64, joins: 0, clicks: 0, ..MIDDLE };
         // Memory does not follow from joins and clicks.
         let dot = move |run: &Measured| {
             let fits = (run.scenario.nodes, run.scenario.shape) == (nodes, shape) && run.scenario.joins <= 1_000;
-            fits.then(|| (run.scenario.visitors as f64, run.memory_bytes))
+            fits.then_some((run.scenario.visitors as f64, run.memory_bytes))
         };
         series((name, colour), range, |visitors| model.costs.memory_bytes(&at(visitors)), runs, dot)
     };
@@ -162,7 +172,7 @@ fn stall(model: &Model, runs: &[Measured]) -> Plot {
         let at = move |visitors: f64| Scenario { nodes, shape, visitors: visitors as u64, ..MIDDLE };
         let dot = move |run: &Measured| {
             let fits = (run.scenario.nodes, run.scenario.shape) == (nodes, shape);
-            fits.then(|| (run.scenario.visitors as f64, run.silence_ms))
+            fits.then_some((run.scenario.visitors as f64, run.silence_ms))
         };
         series((name, colour), range, |visitors| model.costs.silence_ms(&at(visitors)), runs, dot)
     };
@@ -178,7 +188,10 @@ fn stall(model: &Model, runs: &[Measured]) -> Plot {
             of(6, Shape::Each, "rooms of one, 6 nodes", 2),
             of(32, Shape::Each, "rooms of one, 32 nodes", 4),
         ],
-        limits: vec![(AWAY_MS, "it believes that it was frozen itself".to_owned()), (4_000.0, "the others doubt it".to_owned())],
+        limits: vec![
+            (AWAY_MS, "it believes that it was frozen itself".to_owned()),
+            (4_000.0, "the others doubt it".to_owned()),
+        ],
     }
 }
 
@@ -188,7 +201,7 @@ fn sends(model: &Model, runs: &[Measured]) -> Plot {
         let at = move |visitors: f64| Scenario { shape, clicks, visitors: visitors as u64, ..MIDDLE };
         let dot = move |run: &Measured| {
             let fits = run.scenario == at(run.scenario.visitors as f64);
-            fits.then(|| (run.scenario.visitors as f64, run.sends.messages))
+            fits.then_some((run.scenario.visitors as f64, run.sends.messages))
         };
         series((name, colour), range, |visitors| model.rates(&at(visitors)).sends, runs, dot)
     };

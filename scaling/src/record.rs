@@ -43,9 +43,8 @@ pub fn observed(scenario: &Scenario, folder: &Path) -> io::Result<Replay> {
     let mut sources = vec![heard_by(folder, 0, false)?, acted(scenario, 0)];
     for peer in 1..scenario.nodes {
         let reading = Reading::open(&folder.join(format!("said-{peer}")))?;
-        let heard = reading.map(move |frame| {
-            (frame.at_ms + DELAY_MS, Input::Received { link: link(peer), bytes: frame.bytes })
-        });
+        let heard = reading
+            .map(move |frame| (frame.at_ms + DELAY_MS, Input::Received { link: link(peer), bytes: frame.bytes }));
         sources.push(Box::new(heard.filter(move |(at_ms, _)| peer != SILENT || *at_ms < SILENT_MS + DELAY_MS)));
     }
     Ok(Replay::new(scenario, 0, sources, answers_to(folder, 0)?))
@@ -56,9 +55,7 @@ fn heard_by(folder: &Path, node: usize, messages: bool) -> io::Result<Source> {
     let log = Reading::open(&folder.join(format!("heard-{node}")))?;
     let inputs = log.enumerate().filter_map(move |(number, frame)| match frame.tag {
         ASKED => Some((frame.at_ms, Input::Asked { question: number as u64, bytes: frame.bytes })),
-        from if messages => {
-            Some((frame.at_ms, Input::Received { link: link(usize::from(from)), bytes: frame.bytes }))
-        }
+        from if messages => Some((frame.at_ms, Input::Received { link: link(usize::from(from)), bytes: frame.bytes })),
         _ => None,
     });
     Ok(Box::new(inputs))

@@ -174,7 +174,12 @@ pub fn short(value: f64) -> String {
         v if v >= 0.9995e3 => (value / 1e3, "k"),
         _ => (value, ""),
     };
-    let digits = if part.abs() >= 99.5 || (part - part.round()).abs() < 1e-9 { 0 } else if part.abs() >= 9.95 { 0 } else if part.abs() >= 0.995 { 1 } else { 2 };
+    // Two digits that count.
+    let digits = match part.abs() {
+        part if part >= 9.95 => 0,
+        part if part >= 0.995 => 1,
+        _ => 2,
+    };
     let text = format!("{part:.digits$}");
     let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text };
     format!("{text}{unit}")

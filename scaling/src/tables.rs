@@ -160,8 +160,7 @@ fn one_node(model: &Model) -> String {
 }
 
 fn interest_table(model: &Model) -> String {
-    let mut table =
-        "| Watchers of a room on each node | Bytes, of whole knowledge |\n|---|---|\n".to_owned();
+    let mut table = "| Watchers of a room on each node | Bytes, of whole knowledge |\n|---|---|\n".to_owned();
     for watchers in [0.01, 0.1, 0.3, 1.0, 3.0, 10.0] {
         let _ = writeln!(table, "| {watchers} | {:.0} % |", 100.0 * interest::ratio(watchers, &model.bytes));
     }
@@ -179,7 +178,9 @@ fn interest_table(model: &Model) -> String {
 }
 
 fn newcomer_table() -> String {
-    let mut table = "| Visitors who come within 4 s | In the first seconds of a node, CPU | Later, CPU |\n|---|---|---|\n".to_owned();
+    let mut table =
+        "| Visitors who come within 4 s | In the first seconds of a node, CPU | Later, CPU |\n|---|---|---|\n"
+            .to_owned();
     for visitors in [1_000, 2_000, 4_000, 8_000] {
         let (first, later) = (newcomer::taking_ms(visitors, 100), newcomer::taking_ms(visitors, 10_000));
         let _ = writeln!(table, "| {visitors} | {first:.0} ms | {later:.0} ms |");

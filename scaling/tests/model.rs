@@ -10,10 +10,10 @@ use presence_scaling::scenario::{Scenario, Shape};
 const SMALL: Scenario = Scenario { nodes: 6, visitors: 6_000, shape: Shape::One, joins: 100, clicks: 10, seed: 1 };
 
 fn alone(scenario: &Scenario) -> Measured {
-    let folder = tempfile::tempdir().unwrap();
-    record::record(scenario, folder.path()).unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
+    record::record(scenario, folder.path()).expect("written");
     let mut meter = Meter::new(*scenario);
-    record::observed(scenario, folder.path()).unwrap().run(&mut meter);
+    record::observed(scenario, folder.path()).expect("read").run(&mut meter);
     meter.found()
 }
 
