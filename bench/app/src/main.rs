@@ -1,0 +1,39 @@
+//! A room that shows how many are in it and nothing else: what a storm of joins costs, without a page's other work.
+
+use std::process::ExitCode;
+
+use askama::Template;
+use presence_server::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Site, Visit, Write};
+
+/// The whole page; its block `count` is what changes redraw.
+#[derive(Template)]
+#[template(path = "page.html", blocks = ["count"])]
+struct Page<'a> {
+    visit: Option<&'a Visit<'a>>,
+    users: u32,
+}
+
+struct Counter;
+
+impl App for Counter {
+    fn page(&self, view: &RoomView, visit: &Visit<'_>) -> String {
+        Page { visit: Some(visit), users: view.users }.to_string()
+    }
+
+    fn reflex(&self, _: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+        Err(Refusal::Unknown)
+    }
+
+    fn render(&self, change: &Change, view: &RoomView) -> Vec<Fragment> {
+        match change {
+            Change::Everything | Change::Counts => {
+                vec![Fragment::new("count", Page { visit: None, users: view.users }.as_count())]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    presence_server::run(Counter, Site::new("counter"))
+}
