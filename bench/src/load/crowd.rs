@@ -142,6 +142,17 @@ impl Crowd {
         }
     }
 
+    /// Ends a connection for plain requests.
+    pub(crate) fn hang_up(&mut self, id: usize) {
+        self.members[id] = None;
+    }
+
+    /// From now on connections are opened to another server.
+    pub(crate) fn turn_to(&mut self, at: SocketAddrV4) {
+        self.at = at;
+        self.host = format!("localhost:{}", at.port());
+    }
+
     /// Whether it is subscribed to all that it wanted.
     pub(crate) fn is_subscribed(&self, id: usize) -> bool {
         self.members.get(id).and_then(Option::as_ref).and_then(Member::phase) == Some(Phase::Subscribed)

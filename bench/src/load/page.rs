@@ -5,8 +5,10 @@ use std::net::{SocketAddrV4, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use memchr::memmem::find;
 
-use crate::http::{answer, header, request};
+use crate::http::{Answer, answer, header, request};
+use crate::mark::number;
 
 /// One visitor's page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,22 +45,33 @@ pub(crate) struct Pages {
     host: String,
     connection: Option<TcpStream>,
     bytes: Vec<u8>,
+    part: Vec<u8>,
 }
 
 impl Pages {
     pub(crate) fn new(at: SocketAddrV4, host: &str) -> Self {
-        Self { at, host: host.to_owned(), connection: None, bytes: Vec::new() }
+        Self { at, host: host.to_owned(), connection: None, bytes: Vec::new(), part: vec![0; 64 * 1_024] }
+    }
+
+    /// The page of a new visitor.
+    pub(crate) fn fetch(&mut self) -> anyhow::Result<Page> {
+        self.get("/", |answer| Page::read(answer.head, &String::from_utf8_lossy(answer.body)))
+    }
+
+    /// How many users the API counts in the demo's room.
+    pub(crate) fn users(&mut self) -> anyhow::Result<u64> {
+        self.get("/api/v1/rooms/demo", |answer| users(answer.body).context("the answer counts nobody"))
     }
 
     /// A server may have closed the connection since; then there is a second try.
-    pub(crate) fn fetch(&mut self) -> anyhow::Result<Page> {
-        self.try_fetch().or_else(|_| {
+    fn get<T>(&mut self, path: &str, read: fn(&Answer<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        self.try_get(path, read).or_else(|_| {
             self.connection = None;
-            self.try_fetch()
+            self.try_get(path, read)
         })
     }
 
-    fn try_fetch(&mut self) -> anyhow::Result<Page> {
+    fn try_get<T>(&mut self, path: &str, read: fn(&Answer<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let at = self.at;
         let connection = match &mut self.connection {
             Some(connection) => connection,
@@ -69,24 +82,28 @@ impl Pages {
                 none.insert(connection)
             }
         };
-        connection.write_all(request("GET", &self.host, "/", "", "").as_bytes())?;
+        connection.write_all(request("GET", &self.host, path, "", "").as_bytes())?;
         self.bytes.clear();
-        let mut part = [0; 64 * 1_024];
         loop {
-            let read = connection.read(&mut part)?;
-            if read == 0 {
+            let got = connection.read(&mut self.part)?;
+            if got == 0 {
                 bail!("the server closed the connection instead of answering");
             }
-            self.bytes.extend_from_slice(&part[..read]);
+            self.bytes.extend_from_slice(&self.part[..got]);
             if let Some(answer) = answer(&self.bytes) {
-                let html = String::from_utf8_lossy(answer.body);
                 if answer.status != 200 {
-                    bail!("the page answered {}: {html}", answer.status);
+                    bail!("{path} was answered {}: {}", answer.status, String::from_utf8_lossy(answer.body));
                 }
-                return Page::read(answer.head, &html);
+                return read(&answer);
             }
         }
     }
+}
+
+/// What the API's answer says of the whole room, which comes before what it says of regions.
+fn users(answer: &[u8]) -> Option<u64> {
+    let at = find(answer, br#""users":"#)? + br#""users":"#.len();
+    number(&answer[at..]).map(|(users, _)| users)
 }
 
 #[cfg(test)]
@@ -102,5 +119,10 @@ mod tests {
         assert_eq!((&*page.cookie, &*page.room, &*page.user), ("presence=abc", "cm9--1", "1A2B3C4D"));
         assert_eq!(page.streams, ["cm9--1", "dXNl--2"]);
         assert!(Page::read("", "<p>Sorry</p>").is_err());
+    }
+
+    #[test]
+    fn the_api_counts_the_room_before_its_regions() {
+        assert_eq!(users(br#"{"room":"demo","users":12,"regions":[{"users":7}]}"#), Some(12));
     }
 }

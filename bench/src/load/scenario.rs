@@ -1,9 +1,14 @@
 //! What is measured, one file each, and the order of it.
 
 mod broadcasts;
+mod click;
 mod connect;
 mod idle;
+mod requests;
+mod soak;
+mod storm;
 
+use anyhow::Context;
 use serde_json::Value;
 
 use crate::args::{Args, Scenario};
@@ -34,7 +39,27 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let pages = Pages::new(args.address, &crowd.host);
     let rss_kib_at_first = server.rss_kib();
     let mut run = Run { args, server, crowd, pages, rss_kib_at_first };
-    run.held()
+    for scenario in &args.scenario {
+        match scenario {
+            Scenario::Storm => tell(&storm::storm(&mut run, args.connections[0])?),
+            Scenario::Soak => soak::soak(&mut run, args.connections[0])?,
+            Scenario::Click => {
+                let other = args.other.context("clicks are looked for at another node: --other")?;
+                let mut clicks = click::Clicks::begin(&mut run, other)?;
+                for rate in &args.rates {
+                    tell(&clicks.at(&mut run, *rate)?);
+                }
+            }
+            Scenario::Http => {
+                for path in &args.paths {
+                    tell(&requests::requests(&mut run, path)?);
+                }
+            }
+            // Those go on with the connections of one another.
+            Scenario::Idle | Scenario::Fanout | Scenario::Sustain => return run.held(),
+        }
+    }
+    Ok(())
 }
 
 impl Run<'_> {
@@ -54,7 +79,7 @@ impl Run<'_> {
                             tell(&broadcasts::sustain(self, &mut publisher, *window)?);
                         }
                     }
-                    _ => {}
+                    Scenario::Storm | Scenario::Soak | Scenario::Click | Scenario::Http => {}
                 }
             }
         }
