@@ -1,10 +1,10 @@
 # Every command there is. `make` alone lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help world dev shop poll cursors check test sim bench starts scaling docs
+.PHONY: help world dev shop poll cursors check test sim bench bench-quick soak-connections starts scaling docs
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 world: ## six regions on this machine; Ctrl-C stops them all
 	cargo run --release -- world
@@ -28,10 +28,16 @@ test: ## everything that CI runs; installs what the tests need first
 sim: ## the simulator: many seeds, or one replayed with SEED=42
 	$(if $(SEED),SEED=$(SEED) )cargo test --release -p presence-core --test all worlds -- --nocapture
 
-bench: ## how long a click takes from region to region
+bench: ## ours, the floor and the peers in one run; writes docs/benchmarks.md; 25 minutes
 	scripts/prepare.sh
-	cargo build --release --workspace --all-targets
-	node --test e2e/alone/latency.test.mjs
+	node bench/run.mjs
+
+bench-quick: ## less of the same in three minutes, printed only
+	node bench/run.mjs quick
+
+soak-connections: ## 15,000 visitors on one node for 10 minutes, with joins, leaves and clicks
+	cargo build --release -p presence-demo -p presence-bench
+	node bench/soak.mjs
 
 starts: ## twelve nodes started together, ten times each way
 	scripts/prepare.sh

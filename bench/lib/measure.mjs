@@ -1,0 +1,94 @@
+// Single measurements: each starts a server of its own, puts a load on it and returns what that printed.
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { request } from "../../e2e/lib/http.mjs";
+import { freePort } from "../../e2e/lib/ports.mjs";
+import { pause, until } from "../../e2e/lib/until.mjs";
+import { load, programs } from "./paths.mjs";
+import { measurements, start, stop } from "./run.mjs";
+import { environment, oursArgs, running, servers } from "./servers.mjs";
+
+const line = ({ port, pids }, scenario, args) => [
+  load, "--address", `127.0.0.1:${port}`, ...pids.flatMap((pid) => ["--pid", String(pid)]), "--scenario", scenario, ...args.map(String),
+];
+
+/** Fan-out and sustained broadcasts at growing numbers of connections. */
+export function broadcasts(name, { connections, seconds, count }) {
+  const sizes = connections.filter((size) => size <= (servers[name].most ?? Infinity));
+  return running(name, (server) => measurements(line(server, "fanout,sustain", [
+    ...servers[name].broadcasts, "--connections", sizes.join(","), "--seconds", seconds, "--broadcasts", count,
+  ])));
+}
+
+/** Everybody joins at once. */
+export function storm(name, { connections, giveUp }) {
+  return running(name, (server) => measurements(line(server, "storm", [
+    ...servers[name].storm, "--connections", connections, "--give-up", giveUp,
+  ])));
+}
+
+/** Connections that nothing happens on. */
+export function idle(name, { connections, seconds }) {
+  const { present, broadcasts: plain, most = Infinity } = servers[name];
+  const args = ["--connections", Math.min(connections, most), "--idle-seconds", seconds];
+  return running(name, (server) => measurements(line(server, "idle", [...(present ?? plain), ...args])));
+}
+
+/** The floor, made to send as often as ours did: as texts alone, and as ours did it, with pings that are answered. */
+export function idleFloor({ connections, seconds, textsPerS, pingsPerS }) {
+  return running("floor", async (server) => {
+    const lines = [];
+    for (const [mode, texts, pings] of [["sends", textsPerS + pingsPerS, 0], ["answered", textsPerS, pingsPerS]]) {
+      const args = ["--connections", connections, "--idle-seconds", seconds, "--floor-texts", Math.round(texts), "--floor-pings", Math.round(pings)];
+      const measured = await measurements(line(server, "idle", [...servers.floor.broadcasts, ...args]));
+      lines.push(...measured.map((one) => ({ ...one, mode })));
+    }
+    return lines;
+  });
+}
+
+/** Requests for the page and to the API. */
+export function requests({ seconds }) {
+  return running("ours", (server) => measurements(line(server, "http", ["--seconds", seconds])));
+}
+
+/** Two nodes, clicks at one of them, eyes on the other. */
+export async function clicks({ seconds }) {
+  const ports = [await freePort(), await freePort()];
+  const mesh = [await freePort(), await freePort()].map((port) => `quic/127.0.0.1:${port}`);
+  const children = [];
+  try {
+    for (const [place, region] of ["ams", "iad"].entries()) {
+      children.push(await start([
+        join(programs, "global-presence"), "--listen", `127.0.0.1:${ports[place]}`, ...oursArgs, "--region", region,
+        "--node", `${region}-bench`, "--mesh-listen", mesh[place], "--mesh-peer", mesh[1 - place],
+      ], { env: environment, port: ports[place] }));
+    }
+    await until("both regions hear each other", async () => {
+      const answers = await Promise.all(ports.map((port) => request(port, "/api/v1/mesh", { host: `localhost:${port}` })));
+      return answers.every(({ body }) => JSON.parse(body).regions_heard === 2);
+    }, { within: 20_000 });
+    return await measurements(line({ port: ports[0], pids: children.map(({ pid }) => pid) }, "click", [
+      "--other", `127.0.0.1:${ports[1]}`, "--rates", "10,1000", "--seconds", seconds,
+    ]));
+  } finally {
+    await Promise.all(children.map(stop));
+  }
+}
+
+/** How long a node alone takes to be ready, its memory then, and its size. */
+export async function starting() {
+  const port = await freePort();
+  const began = process.hrtime.bigint();
+  const child = await start(servers.ours.line(port), { env: environment, port });
+  try {
+    await until("it is ready", async () => (await request(port, "/readyz", { host: `localhost:${port}` })).status === 200, { every: 2 });
+    const ms = Number(process.hrtime.bigint() - began) / 1e6;
+    await pause(500);
+    const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
+    const rss = Number(status.match(/^VmRSS:\s+(\d+)/m)[1]) / 1024;
+    return [{ kind: "start", ready_ms: ms, rss_mib: rss, binary_mb: statSync(join(programs, "global-presence")).size / 1e6 }];
+  } finally {
+    await stop(child);
+  }
+}

@@ -1,0 +1,60 @@
+// What is measured, in which order, and how often: pairs alternate, so that what disturbs the machine disturbs both.
+import * as measure from "./measure.mjs";
+
+export const full = {
+  rounds: 5, idleRounds: 5, stormRounds: 5, clickRounds: 3, requestRounds: 3, starts: 5, peers: true,
+  connections: [1_000, 5_000, 10_000], seconds: 2.5, count: 8, idle: 10_000, idleSeconds: 11, storms: [1_000, 5_000], clickSeconds: 5,
+};
+
+export const quick = {
+  rounds: 2, idleRounds: 1, stormRounds: 2, clickRounds: 1, requestRounds: 1, starts: 3, peers: false,
+  connections: [5_000, 10_000], seconds: 1.5, count: 4, idle: 10_000, idleSeconds: 6, storms: [5_000], clickSeconds: 3,
+};
+
+/** Connections at which a measurement may not have ended before it is given up, in seconds. */
+const GIVE_UP = { usual: 60, rails: 30 };
+
+/** Measures everything; `keep` is handed each line, with `server` and `round`. */
+export async function carryOut(plan, missing, keep) {
+  const began = Date.now();
+  const has = (name) => missing[name] === undefined;
+  const step = async (server, round, what, measured) => {
+    const lines = await measured().catch((error) => [{ kind: "failed", why: error.message }]);
+    const failed = lines.find(({ kind }) => kind === "failed");
+    const minutes = ((Date.now() - began) / 60_000).toFixed(1);
+    console.error(`${minutes} min: ${what}, ${server}, round ${round + 1}${failed ? `: FAILED, ${failed.why}` : ""}`);
+    for (const line of lines) keep({ server, round, what, ...line });
+    return lines;
+  };
+
+  for (let round = 0; round < plan.starts; round += 1) await step("ours", round, "start", measure.starting);
+  for (let round = 0; round < plan.rounds; round += 1) {
+    for (const name of ["floor", "ours", "bun"].filter(has)) await step(name, round, "broadcasts", () => measure.broadcasts(name, plan));
+  }
+  for (let round = 0; round < plan.idleRounds; round += 1) {
+    const { idle: connections, idleSeconds: seconds } = plan;
+    const lines = await step("ours", round, "idle", () => measure.idle("ours", { connections, seconds }));
+    const ours = lines.find(({ kind }) => kind === "idle");
+    // As many sends as ours made just before.
+    if (ours) await step("floor", round, "idle", () => measure.idleFloor({ connections, seconds, textsPerS: ours.texts_per_s, pingsPerS: ours.pings_per_s }));
+  }
+  for (let round = 0; round < plan.stormRounds; round += 1) {
+    for (const connections of plan.storms) {
+      for (const name of ["floor", "room"]) await step(name, round, "storm", () => measure.storm(name, { connections, giveUp: GIVE_UP.usual }));
+    }
+  }
+  for (let round = 0; round < plan.clickRounds; round += 1) await step("ours", round, "click", () => measure.clicks({ seconds: plan.clickSeconds }));
+  for (let round = 0; round < plan.requestRounds; round += 1) await step("ours", round, "http", () => measure.requests({ seconds: plan.seconds }));
+  if (!plan.peers) return;
+  for (const name of ["ws", "socketio", "naive", "rails"].filter(has)) {
+    await step(name, 0, "broadcasts", () => measure.broadcasts(name, plan));
+  }
+  for (const name of ["bun", "ws", "socketio", "naive", "rails"].filter(has)) {
+    await step(name, 0, "idle", () => measure.idle(name, { connections: plan.idle, seconds: 6 }));
+    for (const connections of plan.storms) {
+      // It did not get there with a thousand in a minute and a half.
+      if (name === "rails" && connections > 1_000) continue;
+      await step(name, 0, "storm", () => measure.storm(name, { connections, giveUp: GIVE_UP[name] ?? GIVE_UP.usual }));
+    }
+  }
+}

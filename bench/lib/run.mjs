@@ -1,0 +1,90 @@
+// Runs other programs: to their end, or as servers that are stopped again.
+import { execFileSync, spawn } from "node:child_process";
+import { connect } from "node:net";
+import { pause } from "../../e2e/lib/until.mjs";
+
+const running = new Set();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
+
+/** What a program prints, or `undefined` where it is not there or fails. */
+export function output(command, args = [], options = {}) {
+  try {
+    return execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], ...options }).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Runs a program to its end and shows what it says; false where it fails. */
+export function passes(command, args, options = {}) {
+  try {
+    execFileSync(command, args, { stdio: ["ignore", 2, 2], ...options });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** As many open files as the machine allows; the shell becomes the program, so its pid is the program's. */
+function unlimited(line) {
+  return ["sh", ["-c", 'ulimit -n "$(ulimit -Hn)"; exec "$@"', "sh", ...line]];
+}
+
+function launch(line, env, stdio) {
+  const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(GP|FLY)_/.test(name)));
+  const [command, args] = unlimited(line);
+  const child = spawn(command, args, { env: { ...clean, ...env }, stdio });
+  running.add(child);
+  child.said = "";
+  for (const pipe of [child.stdout, child.stderr]) pipe?.setEncoding("utf8").on("data", (text) => (child.said = (child.said + text).slice(-4_000)));
+  child.ended = new Promise((resolve) => child.on("close", (code) => {
+    running.delete(child);
+    resolve(code);
+  }));
+  return child;
+}
+
+/** Starts a server and waits until `port` accepts connections. */
+export async function start(line, { env = {}, port, within = 30_000 } = {}) {
+  const child = launch(line, env, ["ignore", "pipe", "pipe"]);
+  const end = Date.now() + within;
+  while (!(await accepts(port))) {
+    if (child.exitCode !== null) throw new Error(`${line[0]} ended: ${child.said}`);
+    if (Date.now() > end) throw new Error(`${line[0]} does not listen on ${port}: ${child.said}`);
+    await pause(5);
+  }
+  return child;
+}
+
+/** Ends a server, by force where it takes its time: what it would still do is of no interest. */
+export async function stop(child) {
+  child.kill("SIGTERM");
+  const late = setTimeout(() => child.kill("SIGKILL"), 1_000);
+  await child.ended;
+  clearTimeout(late);
+}
+
+function accepts(port) {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.on("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on("error", () => resolve(false));
+  });
+}
+
+/** Runs a program that prints one line of JSON for each measurement, and returns them. */
+export async function measurements(line, env = {}) {
+  const child = launch(line, env, ["ignore", "pipe", "pipe"]);
+  let text = "";
+  child.stdout.on("data", (part) => (text += part));
+  const code = await child.ended;
+  const lines = text.split("\n").filter(Boolean).map((one) => JSON.parse(one));
+  if (code !== 0) lines.push({ kind: "failed", why: child.said.trim().split("\n").at(-1) });
+  return lines;
+}
