@@ -78,13 +78,20 @@ function accepts(port) {
   });
 }
 
-/** Runs a program that prints one line of JSON for each measurement, and returns them. */
-export async function measurements(line, env = {}) {
+/** Runs a program that prints one line of JSON for each measurement, and returns them; `each` is handed them as they come. */
+export async function measurements(line, env = {}, each = () => {}) {
   const child = launch(line, env, ["ignore", "pipe", "pipe"]);
-  let text = "";
-  child.stdout.on("data", (part) => (text += part));
+  const lines = [];
+  let rest = "";
+  child.stdout.on("data", (part) => {
+    const whole = (rest + part).split("\n");
+    rest = whole.pop();
+    for (const one of whole) {
+      lines.push(JSON.parse(one));
+      each(lines.at(-1));
+    }
+  });
   const code = await child.ended;
-  const lines = text.split("\n").filter(Boolean).map((one) => JSON.parse(one));
   if (code !== 0) lines.push({ kind: "failed", why: child.said.trim().split("\n").at(-1) });
   return lines;
 }

@@ -8,7 +8,7 @@ import { root } from "../lib/paths.mjs";
 const tracked = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: root, encoding: "utf8" })
   .split("\0").filter(Boolean);
 const read = (file) => readFileSync(`${root}/${file}`, "utf8");
-const sources = tracked.filter((file) => /^(crates|examples)\/[^/]+\/src\/.*\.rs$/.test(file));
+const sources = tracked.filter((file) => /^((crates|examples)\/[^/]+|bench|bench\/app|bench\/peers\/naive)\/src\/.*\.rs$/.test(file));
 
 /** Without comments, and without the unit tests at a file's end. */
 function code(file) {

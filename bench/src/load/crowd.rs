@@ -142,6 +142,11 @@ impl Crowd {
         }
     }
 
+    /// Whether the connection still stands.
+    pub(crate) fn is_there(&self, id: usize) -> bool {
+        self.members.get(id).is_some_and(Option::is_some)
+    }
+
     /// Ends a connection for plain requests.
     pub(crate) fn hang_up(&mut self, id: usize) {
         self.members[id] = None;
@@ -163,7 +168,9 @@ impl Crowd {
         match member.phase() {
             Some(Phase::Subscribed) => self.tally.subscribed -= 1,
             Some(Phase::Upgrading) => self.tally.refused += 1,
-            _ => {}
+            // One for plain requests that was quiet for a while: any server ends it.
+            None => return,
+            Some(_) => {}
         }
         self.tally.closed += 1;
     }

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use crate::args::Args;
 use crate::crowd::Crowd;
-use crate::http::request;
+use crate::http::{Answer, request};
 use crate::mark::Mark;
-use crate::member::Heard;
 use crate::protocol::Plan;
 
 /// Where broadcasts come from.
@@ -22,8 +21,8 @@ pub(crate) struct Publisher {
 enum Way {
     /// A socket that is part of the crowd, but counts as nobody.
     Socket(usize),
-    /// Requests to a path with headers; those connections that are free, and what has to wait for one.
-    Posts { path: String, headers: String, all: Vec<usize>, free: Vec<usize>, waiting: VecDeque<String> },
+    /// Requests to a path with headers; those connections that are free, which are all at first, and what waits for one.
+    Posts { path: String, headers: String, free: Vec<usize>, waiting: VecDeque<String> },
 }
 
 impl Publisher {
@@ -38,20 +37,17 @@ impl Publisher {
                 Way::Socket(id)
             }
             Some(path) => {
-                let all = (0..most).map(|_| crowd.open_http()).collect::<anyhow::Result<Vec<_>>>()?;
+                let free = (0..most).map(|_| crowd.open_http()).collect::<anyhow::Result<Vec<_>>>()?;
                 let headers = args.header.iter().map(|header| format!("{header}\r\n")).collect();
-                Way::Posts { path: path.clone(), headers, free: all.clone(), all, waiting: VecDeque::new() }
+                Way::Posts { path: path.clone(), headers, free, waiting: VecDeque::new() }
             }
         };
         Ok(Self { way, body: args.body.clone(), size: args.size, next: 1 })
     }
 
-    /// Whether this connection is not one of the crowd's receivers.
+    /// Whether this is a socket that counts as nobody.
     pub(crate) fn is(&self, id: usize) -> bool {
-        match &self.way {
-            Way::Socket(own) => id == *own,
-            Way::Posts { all, .. } => all.contains(&id),
-        }
+        matches!(self.way, Way::Socket(own) if own == id)
     }
 
     /// Says something to a server that is no broadcast.
@@ -62,43 +58,40 @@ impl Publisher {
     }
 
     /// Makes the server broadcast the next one.
-    pub(crate) fn publish(&mut self, crowd: &mut Crowd) {
+    pub(crate) fn publish(&mut self, crowd: &mut Crowd) -> anyhow::Result<()> {
         let mark = Mark { number: self.next, sent_us: crowd.now_us() };
         self.next += 1;
         let body = self.body.replace("{payload}", &mark.payload(self.size));
         match &mut self.way {
             Way::Socket(id) => crowd.say(*id, &body),
-            Way::Posts { waiting, .. } => {
-                waiting.push_back(body);
-                self.post(crowd);
-            }
+            Way::Posts { waiting, .. } => waiting.push_back(body),
         }
+        self.post(crowd)
     }
 
-    /// Takes what a connection heard that is ours.
-    pub(crate) fn take(&mut self, id: usize, what: &Heard<'_>) -> Result<(), String> {
-        match (&mut self.way, what) {
-            (Way::Posts { free, .. }, Heard::Answer(answer)) => {
-                free.push(id);
-                match answer.status {
-                    200..300 => Ok(()),
-                    status => {
-                        Err(format!("publishing was answered {status}: {}", String::from_utf8_lossy(answer.body)))
-                    }
-                }
-            }
-            _ => Ok(()),
+    /// Takes the answer to a request of ours.
+    pub(crate) fn answered(&mut self, id: usize, answer: &Answer<'_>) -> Result<(), String> {
+        if let Way::Posts { free, .. } = &mut self.way {
+            free.push(id);
+        }
+        match answer.status {
+            200..300 => Ok(()),
+            status => Err(format!("publishing was answered {status}: {}", String::from_utf8_lossy(answer.body))),
         }
     }
 
     /// Sends what has waited for a free connection.
-    pub(crate) fn post(&mut self, crowd: &mut Crowd) {
-        let Way::Posts { path, headers, free, waiting, .. } = &mut self.way else { return };
-        while let (Some(body), Some(id)) = (waiting.front(), free.last().copied()) {
-            let post = request("POST", &crowd.host, path, headers, body);
+    pub(crate) fn post(&mut self, crowd: &mut Crowd) -> anyhow::Result<()> {
+        let Way::Posts { path, headers, free, waiting } = &mut self.way else { return Ok(()) };
+        while !waiting.is_empty() {
+            let Some(mut id) = free.pop() else { break };
+            if !crowd.is_there(id) {
+                id = crowd.open_http()?;
+            }
+            let body = waiting.pop_front().unwrap_or_default();
+            let post = request("POST", &crowd.host, path, headers, &body);
             crowd.write(id, post.as_bytes());
-            waiting.pop_front();
-            free.pop();
         }
+        Ok(())
     }
 }

@@ -90,7 +90,8 @@ impl Client {
 
     async fn hear(&mut self, text: &str) -> Result<(), axum::Error> {
         let command: Value = serde_json::from_str(text).unwrap_or_default();
-        let (Some("subscribe"), Some(identifier)) = (command["command"].as_str(), command["identifier"].as_str()) else {
+        let (Some("subscribe"), Some(identifier)) = (command["command"].as_str(), command["identifier"].as_str())
+        else {
             return Ok(());
         };
         self.subscriptions.push(identifier.to_owned());

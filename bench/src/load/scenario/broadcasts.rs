@@ -47,9 +47,9 @@ fn one(crowd: &mut Crowd, publisher: &mut Publisher, receivers: usize) -> anyhow
     let deliveries = Deliveries::new(publisher.next, receivers);
     let (complete, deliveries) = go_on(crowd, publisher, deliveries, GIVE_UP, &mut |crowd, publisher, deliveries| {
         if publisher.next == deliveries.first() {
-            publisher.publish(crowd);
+            publisher.publish(crowd)?;
         }
-        deliveries.complete == 1
+        Ok(deliveries.complete == 1)
     })?;
     crowd.rest(QUIET)?;
     Ok((deliveries.into_late_us().pop().unwrap_or_default(), complete))
@@ -68,9 +68,9 @@ pub(super) fn sustain(run: &mut Run<'_>, publisher: &mut Publisher, window: usiz
         go_on(crowd, publisher, deliveries, end + GIVE_UP, &mut |crowd, publisher, deliveries| {
             let over = began.elapsed() >= end;
             while !over && sent(publisher) - deliveries.complete < window {
-                publisher.publish(crowd);
+                publisher.publish(crowd)?;
             }
-            over && deliveries.complete == sent(publisher)
+            Ok(over && deliveries.complete == sent(publisher))
         })?;
     let (seconds, cpu_s) = (began.elapsed().as_secs_f64(), run.server.cpu_s() - cpu_s);
     let own_cpu_s = Processes::own().cpu_s() - own_cpu_s;
@@ -93,22 +93,20 @@ fn go_on(
     publisher: &mut Publisher,
     mut deliveries: Deliveries,
     within: Duration,
-    next: &mut dyn FnMut(&mut Crowd, &mut Publisher, &Deliveries) -> bool,
+    next: &mut dyn FnMut(&mut Crowd, &mut Publisher, &Deliveries) -> anyhow::Result<bool>,
 ) -> anyhow::Result<(bool, Deliveries)> {
     let end = Instant::now() + within;
     let refused = RefCell::new(None);
-    while !next(crowd, publisher, &deliveries) {
+    while !next(crowd, publisher, &deliveries)? {
         if Instant::now() > end {
             return Ok((false, deliveries));
         }
-        crowd.turn(Duration::from_millis(20), &mut |id, now_us, what| {
-            if publisher.is(id) {
-                *refused.borrow_mut() = publisher.take(id, &what).err();
-            } else if let Heard::Text(text) = what {
-                deliveries.take(text, now_us);
-            }
+        crowd.turn(Duration::from_millis(20), &mut |id, now_us, what| match what {
+            Heard::Text(text) if !publisher.is(id) => deliveries.take(text, now_us),
+            Heard::Text(_) => {}
+            Heard::Answer(answer) => *refused.borrow_mut() = publisher.answered(id, &answer).err(),
         })?;
-        publisher.post(crowd);
+        publisher.post(crowd)?;
         if let Some(refused) = refused.take() {
             anyhow::bail!(refused);
         }
