@@ -137,8 +137,9 @@ impl Crowd {
         let mut frame = Vec::new();
         crate::frame::write(&mut frame, crate::frame::CLOSE, &1001_u16.to_be_bytes());
         self.write(id, &frame);
-        if let Some(member) = self.members.get_mut(id).and_then(Option::take) {
+        if let Some(member) = self.members.get_mut(id).and_then(Option::as_mut) {
             self.tally.subscribed -= usize::from(member.phase() == Some(Phase::Subscribed));
+            member.enter(Phase::Leaving);
         }
     }
 
@@ -169,7 +170,7 @@ impl Crowd {
             Some(Phase::Subscribed) => self.tally.subscribed -= 1,
             Some(Phase::Upgrading) => self.tally.refused += 1,
             // One for plain requests that was quiet for a while: any server ends it.
-            None => return,
+            None | Some(Phase::Leaving) => return,
             Some(_) => {}
         }
         self.tally.closed += 1;

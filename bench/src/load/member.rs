@@ -58,6 +58,9 @@ impl Member {
         talk: &mut Talk<'_>,
         heard: &mut dyn FnMut(Heard<'_>),
     ) -> Result<(), String> {
+        if self.phase() == Some(Phase::Leaving) {
+            return Ok(());
+        }
         let mut rest = std::mem::take(&mut self.rest);
         let mut bytes = read;
         if !rest.is_empty() {
@@ -159,7 +162,7 @@ impl Member {
         plan.subscribe = Vec::new();
     }
 
-    fn enter(&mut self, next: Phase) {
+    pub(crate) fn enter(&mut self, next: Phase) {
         if let Role::Socket { phase, .. } = &mut self.role {
             *phase = next;
         }

@@ -26,6 +26,9 @@ pub(crate) enum Phase {
     /// It waits for so many answers.
     Subscribing(usize),
     Subscribed,
+    /// It has said goodbye and waits for the server to end it, as browsers do: who hangs up with something unread is
+    /// taken for lost.
+    Leaving,
 }
 
 /// What one connection is to do.
