@@ -17,16 +17,16 @@ const GIVE_UP: Duration = Duration::from_secs(120);
 pub(super) fn grow(run: &mut Run<'_>, connections: usize) -> anyhow::Result<Value> {
     let (began, cpu_s) = (Instant::now(), run.server.cpu_s());
     let before = arrived(run);
-    let mut opened = before;
+    // Pages first: while visitors come one by one, each is news to all who are there already.
+    let mut plans = (before..connections).map(|_| plan(run)).collect::<anyhow::Result<Vec<_>>>()?;
     while arrived(run) < connections {
-        if opened < connections && opened - arrived(run) < AT_ONCE {
-            let plan = plan(run)?;
+        let under_way = connections - plans.len() - arrived(run);
+        let next = if under_way < AT_ONCE { plans.pop() } else { None };
+        let wait = if next.is_some() { Duration::ZERO } else { Duration::from_millis(20) };
+        if let Some(plan) = next {
             run.crowd.open(plan)?;
-            opened += 1;
-            run.crowd.turn(Duration::ZERO, &mut |_, _, _| {})?;
-        } else {
-            run.crowd.turn(Duration::from_millis(20), &mut |_, _, _| {})?;
         }
+        run.crowd.turn(wait, &mut |_, _, _| {})?;
         run.crowd.is_whole()?;
         if began.elapsed() > GIVE_UP {
             bail!("only {} of {connections} connections were subscribed in {} s", arrived(run), GIVE_UP.as_secs());

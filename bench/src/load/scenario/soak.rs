@@ -10,6 +10,7 @@ use super::{Run, connect, tell};
 use crate::crowd::Crowd;
 use crate::mark::number;
 use crate::member::Heard;
+use crate::page::Page;
 use crate::protocol::{click, reflexes};
 
 /// How long visitors come and go before everybody's page is compared with who is there.
@@ -17,8 +18,12 @@ const ROUND: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(50);
 /// Each tick one leaves and another one comes; every so many ticks somebody clicks, which every page then shows.
 const TICKS_PER_CLICK: u32 = 20;
-/// Whoever closes a page is still counted for 2 s, in case it is a reload; what is left is for the news to be told.
-const TRUE_WITHIN: Duration = Duration::from_secs(8);
+/// Whoever closes a page is still counted for 2 s, in case it is a reload; what is left is for the news to be told, on a busy machine, too.
+const TRUE_WITHIN: Duration = Duration::from_secs(15);
+
+/// Who has not been let in yet, at most.
+const AT_ONCE: usize = 128;
+const LET_IN_WITHIN: Duration = Duration::from_secs(300);
 
 /// Visitors who are there.
 struct Visitors {
@@ -58,15 +63,18 @@ fn headcount(text: &[u8]) -> Option<u64> {
 pub(super) fn soak(run: &mut Run<'_>, connections: usize) -> anyhow::Result<()> {
     let mut visitors = Visitors { there: Vec::new(), shown: Shown::default(), clicks: 0, came: 0, chance: 1 };
     let began = Instant::now();
-    while visitors.there.len() < connections {
-        visitors.comes(run)?;
-        // Not faster than a server takes them.
-        while visitors.there.len() > run.crowd.tally.subscribed + 128 {
-            visitors.hear(&mut run.crowd, TICK)?;
-            ensure!(began.elapsed() < Duration::from_secs(180), "visitors are not let in");
-        }
+    // Pages first: while visitors come one by one, each is news to all who are there already.
+    let pages = (0..connections).map(|_| run.pages.fetch()).collect::<anyhow::Result<Vec<_>>>()?;
+    for page in &pages {
+        visitors.comes(run, page)?;
         visitors.hear(&mut run.crowd, Duration::ZERO)?;
+        // Not faster than a server takes them.
+        while visitors.there.len() > run.crowd.tally.subscribed + AT_ONCE {
+            visitors.hear(&mut run.crowd, TICK)?;
+            ensure!(began.elapsed() < LET_IN_WITHIN, "visitors are not let in");
+        }
     }
+    drop(pages);
     visitors.is_true(run, "came")?;
     let end = Instant::now() + Duration::from_secs_f64(run.args.seconds);
     while Instant::now() < end {
@@ -86,9 +94,8 @@ pub(super) fn soak(run: &mut Run<'_>, connections: usize) -> anyhow::Result<()> 
 }
 
 impl Visitors {
-    fn comes(&mut self, run: &mut Run<'_>) -> anyhow::Result<()> {
-        let page = run.pages.fetch()?;
-        let id = run.crowd.open(connect::visitor(&page))?;
+    fn comes(&mut self, run: &mut Run<'_>, page: &Page) -> anyhow::Result<()> {
+        let id = run.crowd.open(connect::visitor(page))?;
         self.there.push((id, reflexes(&page.room)));
         self.came += 1;
         Ok(())
@@ -98,7 +105,8 @@ impl Visitors {
         let leaves = self.pick();
         let (id, _) = self.there.swap_remove(leaves);
         run.crowd.leave(id);
-        self.comes(run)?;
+        let page = run.pages.fetch()?;
+        self.comes(run, &page)?;
         if self.came.is_multiple_of(TICKS_PER_CLICK.into()) {
             let clicks = self.pick();
             let (id, reflexes) = &self.there[clicks];
