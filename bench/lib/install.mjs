@@ -34,9 +34,9 @@ export function peers({ rails }) {
 function debian() {
   const isThere = () => output("puma", ["--version"]) && output("redis-server", ["--version"]) && output("ruby", ["-e", "require 'action_cable'"]) !== undefined;
   if (isThere()) return undefined;
-  const root = process.getuid() === 0 ? [] : ["sudo", "-n"];
+  const asRoot = process.getuid() === 0 ? [] : ["sudo", "-n"];
   const apt = (...args) => {
-    const [command, ...rest] = [...root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", ...args];
+    const [command, ...rest] = [...asRoot, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", ...args];
     return passes(command, rest);
   };
   if (apt("update", "-q")) apt("install", "-q", "-y", "--no-install-recommends", ...DEBIAN);

@@ -8,10 +8,10 @@ export const full = {
 
 export const quick = {
   rounds: 2, idleRounds: 1, stormRounds: 2, clickRounds: 1, requestRounds: 1, starts: 3, peers: false,
-  connections: [5_000, 10_000], seconds: 1.5, count: 4, idle: 10_000, idleSeconds: 6, storms: [5_000], clickSeconds: 3,
+  connections: [5_000, 10_000], seconds: 1.5, count: 3, idle: 10_000, idleSeconds: 5, storms: [5_000], clickSeconds: 3,
 };
 
-/** Connections at which a measurement may not have ended before it is given up, in seconds. */
+/** When a storm is given up, in seconds. */
 const GIVE_UP = { usual: 60, rails: 30 };
 
 /** Measures everything; `keep` is handed each line, with `server` and `round`. */

@@ -113,7 +113,7 @@ export function everyone(lines, plan, missing) {
     if (all.some(({ line }) => !line.converged)) return "given up";
     return `${(all.map(({ value }) => value).sort((a, b) => a - b)[all.length >> 1] / 1_000).toFixed(2)} s`;
   };
-  columns.push(["memory of each (KiB)", of({ kind: "idle", connections: plan.idle }, "rss_kib_each", round(1))]);
+  columns.push(["memory of each (KiB)", of({ kind: "idle" }, "rss_kib_each", round(1))]);
   for (const connections of plan.storms) columns.push([`storm of ${number(connections)}`, storm(connections)]);
   const head = `| Server | ${columns.map(([words]) => words).join(" | ")} |\n|---|${"--:|".repeat(columns.length)}`;
   const body = ["floor", "ours", ...PEERS].map((name) => {
