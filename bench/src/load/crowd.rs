@@ -31,6 +31,8 @@ pub(crate) struct Tally {
     pub(crate) texts: u64,
     pub(crate) pings: u64,
     pub(crate) bytes: u64,
+    /// How often something was read.
+    pub(crate) reads: u64,
 }
 
 /// Connections to one server.
@@ -204,6 +206,7 @@ impl Crowd {
         };
         let now_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.tally.bytes += read as u64;
+        self.tally.reads += 1;
         let mut out = Vec::new();
         let mut talk = Talk { protocol: self.protocol, gate: self.gate, tally: &mut self.tally, out: &mut out };
         let taken = member.take(&self.buffer[..read], &mut talk, &mut |what| heard(id, now_us, what));

@@ -58,7 +58,7 @@ fn one(crowd: &mut Crowd, publisher: &mut Publisher, receivers: usize) -> anyhow
 /// So many broadcasts under way all the time: whenever one has arrived everywhere, the next one is sent.
 pub(super) fn sustain(run: &mut Run<'_>, publisher: &mut Publisher, window: usize) -> anyhow::Result<Value> {
     let receivers = run.crowd.tally.subscribed;
-    let (began, first, bytes) = (Instant::now(), publisher.next, run.crowd.tally.bytes);
+    let (began, first, before) = (Instant::now(), publisher.next, run.crowd.tally);
     let (cpu_s, own_cpu_s) = (run.server.cpu_s(), Processes::own().cpu_s());
     let end = Duration::from_secs_f64(run.args.seconds);
     let sent = |publisher: &Publisher| usize::try_from(publisher.next - first).unwrap_or(usize::MAX);
@@ -83,7 +83,9 @@ pub(super) fn sustain(run: &mut Run<'_>, publisher: &mut Publisher, window: usiz
         "lost": (broadcasts * receivers) as u64 - all, "drained": drained, "seconds": seconds,
         "per_cpu_s": if cpu_s > 0.0 { all as f64 / cpu_s } else { 0.0 }, "per_s": all as f64 / seconds,
         "server_cores": cpu_s / seconds, "own_cores": own_cpu_s / seconds,
-        "bytes_each": (run.crowd.tally.bytes - bytes) as f64 / all.max(1) as f64, "p50_ms": p50, "p99_ms": p99,
+        "bytes_each": (run.crowd.tally.bytes - before.bytes) as f64 / all.max(1) as f64, "p50_ms": p50, "p99_ms": p99,
+        // How many broadcasts the server put into one `send`: what decides, where several are under way.
+        "at_once": all as f64 / (run.crowd.tally.reads - before.reads).max(1) as f64,
     }))
 }
 
