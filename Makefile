@@ -36,7 +36,7 @@ bench-quick: ## less of the same in three minutes, printed only
 	node bench/run.mjs quick
 
 soak-connections: ## 15,000 visitors on one node for 10 minutes, with joins, leaves and clicks
-	cargo build --release -p presence-demo -p presence-bench
+	cargo build --release --workspace --all-targets
 	node bench/soak.mjs
 
 starts: ## twelve nodes started together, ten times each way
