@@ -28,6 +28,7 @@ mod mesh_view;
 mod message;
 mod node;
 mod own;
+mod own_row;
 mod pace;
 mod peer;
 #[doc(hidden)]

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{ConnectionId, Room, RoomHash, SubscriptionId, UserId};
 use crate::input::Ended;
-use crate::planted::{Fault, planted};
+use crate::own_row::{CLOSED, Linger, OTHER, OwnRow};
 use crate::presence::Presence;
-use crate::row::{NOBODY, Removed, Row, RowKey, Share, TableKey, Took};
+use crate::row::{NOBODY, Removed, Row, RowKey, Share, TableKey};
 use crate::subscriptions::{Listens, Subscriptions};
 use crate::tab::{Tab, Traits};
 
@@ -70,34 +70,6 @@ struct OwnRoom {
     /// Those of them whose pages the app draws.
     drawn: u32,
 }
-
-#[derive(Debug)]
-struct OwnRow {
-    open: u32,
-    /// Those of them whose page is visible, and those that no pong proves.
-    visible: u32,
-    unproven: u32,
-    lingering: Vec<Linger>,
-    took: Vec<Took>,
-    since_ms: u64,
-    info: Vec<u8>,
-    shared: Vec<Share>,
-    /// When what it shows was last written.
-    shared_ms: u64,
-}
-
-/// A closed tab that still counts.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Linger {
-    until_ms: u64,
-    closed_ms: u64,
-    ended: u8,
-    visible: bool,
-    proven: bool,
-}
-
-const CLOSED: u8 = 0;
-const OTHER: u8 = 1;
 
 impl Own {
     pub(crate) fn new(key: TableKey, now_ms: u64) -> Self {
@@ -212,7 +184,7 @@ impl Own {
         });
         row.count(after, 1);
         if tab.info.len() <= INFO_BYTES_MAX && !tab.info.is_empty() {
-            row.info = tab.info;
+            row.rare_mut().info = tab.info;
         }
         if !row.take(&key, self.key, presence) && now_ms < self.newcomer_until_ms {
             *self.owing.entry(key).or_default() += 1;
@@ -329,8 +301,7 @@ impl Own {
             proven: was.proven,
         };
         row.count(was, -1);
-        row.lingering.push(linger);
-        row.lingering.sort_unstable();
+        row.linger(linger);
         self.deadlines.insert((linger.until_ms, key));
         self.write(key, presence, now_ms);
     }
@@ -340,8 +311,7 @@ impl Own {
         if self.drained {
             return;
         }
-        let waiting = self.rows.get_mut(&key).and_then(|row| row.lingering.iter_mut().find(|l| l.ended == CLOSED));
-        if let Some(linger) = waiting {
+        if let Some(linger) = self.rows.get_mut(&key).and_then(OwnRow::closed_lately) {
             linger.ended = OTHER;
             linger.until_ms = linger.closed_ms + LINGER_SERVED_MS;
             self.deadlines.insert((linger.until_ms, key));
@@ -371,15 +341,18 @@ impl Own {
     /// A user shows the others something else under this key; empty: nothing. Whether they may.
     pub(crate) fn share(&mut self, key: RowKey, share: Share, presence: &mut Presence, now_ms: u64) -> bool {
         let Some(row) = self.rows.get_mut(&key).filter(|_| !self.drained) else { return false };
-        let known = row.shared.iter().position(|known| known.key == share.key);
+        let known = row.rare().shared.iter().position(|known| known.key == share.key);
+        if known.is_none() && share.value.is_empty() {
+            return true;
+        }
+        let rare = row.rare_mut();
         match known {
-            Some(at) if share.value.is_empty() => drop(row.shared.remove(at)),
-            Some(at) => row.shared[at] = share,
-            None if share.value.is_empty() => return true,
-            None if row.shared.len() < SHARES_MAX => row.shared.push(share),
+            Some(at) if share.value.is_empty() => drop(rare.shared.remove(at)),
+            Some(at) => rare.shared[at] = share,
+            None if rare.shared.len() < SHARES_MAX => rare.shared.push(share),
             None => return false,
         }
-        self.unshared.insert((row.shared_ms + SHARE_GAP_MS, key));
+        self.unshared.insert((rare.shared_ms + SHARE_GAP_MS, key));
         self.say_shared(presence, now_ms);
         true
     }
@@ -393,7 +366,7 @@ impl Own {
         while let Some(&(due_ms, key)) = self.unshared.first().filter(|(due_ms, _)| *due_ms <= now_ms) {
             self.unshared.remove(&(due_ms, key));
             if let Some(row) = self.rows.get_mut(&key).filter(|_| !self.drained) {
-                row.shared_ms = now_ms;
+                row.rare_mut().shared_ms = now_ms;
                 self.write(key, presence, now_ms);
             }
         }
@@ -414,9 +387,7 @@ impl Own {
                 }
             }
             let Some(row) = self.rows.get_mut(&key).filter(|_| !self.drained) else { continue };
-            let before = row.lingering.len();
-            row.lingering.retain(|linger| linger.until_ms > now_ms || planted(Fault::EndlessLinger));
-            if row.lingering.len() != before {
+            if row.forget_lingering(now_ms) {
                 self.write(key, presence, now_ms);
             }
         }
@@ -428,13 +399,14 @@ impl Own {
             return;
         }
         for key in keys {
-            let Some(row) = self.rows.get_mut(key).filter(|row| !row.took.is_empty()) else { continue };
-            let before = row.took.clone();
-            for took in &mut row.took {
+            let Some(row) = self.rows.get_mut(key).filter(|row| !row.rare().took.is_empty()) else { continue };
+            let before = row.rare().took.clone();
+            let all = &mut row.rare_mut().took;
+            for took in all.iter_mut() {
                 took.tabs = took.tabs.min(presence.loose(key, took.table));
             }
-            row.took.retain(|took| took.tabs > 0);
-            if row.took != before {
+            all.retain(|took| took.tabs > 0);
+            if *all != before {
                 self.write(*key, presence, now_ms);
             }
         }
@@ -469,8 +441,8 @@ impl Own {
     fn write(&mut self, key: RowKey, presence: &mut Presence, now_ms: u64) {
         let number = presence.table(self.key).map_or(0, |table| table.number(&key));
         self.changed.entry(key).or_insert(number);
-        let Some(row) = self.rows.get(&key) else { return };
-        if row.open == 0 && row.lingering.is_empty() {
+        let Some(row) = self.rows.get_mut(&key) else { return };
+        if row.is_over() {
             self.rows.remove(&key);
             presence.remove(self.key, Removed { key, number: 0 }, now_ms);
             if let Some(room) = self.rooms.get_mut(&key.room) {
@@ -479,16 +451,9 @@ impl Own {
             self.name_room(key.room, presence, now_ms);
             return;
         }
-        let mut written = Row::new(key, row.info.clone(), row.since_ms);
+        row.settle();
+        let mut written = row.written(key);
         written.number = number;
-        let lingering = |counts: fn(&Linger) -> bool| row.lingering.iter().filter(|linger| counts(linger)).count();
-        let all = |open: u32, lingering: usize| open.saturating_add(u32::try_from(lingering).unwrap_or(u32::MAX));
-        written.open = row.open;
-        written.visible = all(row.visible, lingering(|linger| linger.visible));
-        written.unproven = all(row.unproven, lingering(|linger| !linger.proven));
-        written.lingering = all(0, row.lingering.len());
-        written.shared.clone_from(&row.shared);
-        written.took.clone_from(&row.took);
         presence.set(self.key, written);
     }
 
@@ -546,52 +511,6 @@ impl Own {
 impl OwnRoom {
     fn of(room: &Room) -> Self {
         Self { room: room.clone(), rows: 0, connections: 0, drawn: 0 }
-    }
-}
-
-impl OwnRow {
-    fn since(since_ms: u64) -> Self {
-        Self {
-            open: 0,
-            visible: 0,
-            unproven: 0,
-            lingering: Vec::new(),
-            took: Vec::new(),
-            since_ms,
-            info: Vec::new(),
-            shared: Vec::new(),
-            shared_ms: 0,
-        }
-    }
-
-    /// Counts a tab in, or out.
-    fn count(&mut self, tab: Traits, by: i32) {
-        let counted = |count: u32, applies: bool| count.saturating_add_signed(if applies { by } else { 0 });
-        self.open = counted(self.open, true);
-        self.visible = counted(self.visible, tab.visible);
-        self.unproven = counted(self.unproven, !tab.proven);
-    }
-
-    /// A new connection takes the place of one lingering or held tab of its user: here first, else elsewhere. Whether
-    /// there was one.
-    fn take(&mut self, key: &RowKey, own: TableKey, presence: &Presence) -> bool {
-        if self.lingering.is_empty() {
-            return self.take_elsewhere(key, own, presence);
-        }
-        self.lingering.remove(0);
-        true
-    }
-
-    fn take_elsewhere(&mut self, key: &RowKey, own: TableKey, presence: &Presence) -> bool {
-        let Some((table, seen)) = presence.takeable(key, own) else { return false };
-        match self.took.iter_mut().find(|took| took.table == table) {
-            Some(took) => {
-                took.tabs += 1;
-                took.seen = took.seen.max(seen);
-            }
-            None => self.took.push(Took { table, tabs: 1, seen }),
-        }
-        true
     }
 }
 

@@ -1,0 +1,139 @@
+//! What this node knows of one of its own visitors in one room; others are told a row made of it.
+
+use crate::planted::{Fault, planted};
+use crate::presence::Presence;
+use crate::row::{Row, RowKey, Share, TableKey, Took};
+use crate::tab::Traits;
+
+/// A closed tab that still counts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Linger {
+    pub(crate) until_ms: u64,
+    pub(crate) closed_ms: u64,
+    pub(crate) ended: u8,
+    pub(crate) visible: bool,
+    pub(crate) proven: bool,
+}
+
+/// Its browser closed it, and nothing says that it comes back.
+pub(crate) const CLOSED: u8 = 0;
+/// It ended in any other way.
+pub(crate) const OTHER: u8 = 1;
+
+#[derive(Debug)]
+pub(crate) struct OwnRow {
+    pub(crate) open: u32,
+    /// Those of them whose page is visible, and those that no pong proves.
+    visible: u32,
+    unproven: u32,
+    since_ms: u64,
+    rare: Option<Box<Rare>>,
+}
+
+/// What most visitors have nothing of.
+#[derive(PartialEq, Eq, Debug, Default)]
+pub(crate) struct Rare {
+    lingering: Vec<Linger>,
+    pub(crate) took: Vec<Took>,
+    pub(crate) info: Vec<u8>,
+    pub(crate) shared: Vec<Share>,
+    /// When what it shows was last written.
+    pub(crate) shared_ms: u64,
+}
+
+/// What they have instead.
+static NOTHING: Rare =
+    Rare { lingering: Vec::new(), took: Vec::new(), info: Vec::new(), shared: Vec::new(), shared_ms: 0 };
+
+impl OwnRow {
+    /// Of somebody without tabs yet.
+    pub(crate) fn since(since_ms: u64) -> Self {
+        Self { open: 0, visible: 0, unproven: 0, since_ms, rare: None }
+    }
+
+    pub(crate) fn rare(&self) -> &Rare {
+        self.rare.as_deref().unwrap_or(&NOTHING)
+    }
+
+    pub(crate) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_with(Box::default)
+    }
+
+    /// Gives back the memory of what is there no more.
+    pub(crate) fn settle(&mut self) {
+        self.rare.take_if(|rare| **rare == NOTHING);
+    }
+
+    /// Nothing of it counts any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.open == 0 && self.rare().lingering.is_empty()
+    }
+
+    /// The row that others are told, without a number.
+    pub(crate) fn written(&self, key: RowKey) -> Row {
+        let Rare { lingering, took, info, shared, .. } = self.rare();
+        let counted = |counts: fn(&Linger) -> bool| lingering.iter().filter(|linger| counts(linger)).count();
+        let all = |open: u32, lingering: usize| open.saturating_add(u32::try_from(lingering).unwrap_or(u32::MAX));
+        let mut row = Row::new(key, info.clone(), self.since_ms);
+        row.open = self.open;
+        row.visible = all(self.visible, counted(|linger| linger.visible));
+        row.unproven = all(self.unproven, counted(|linger| !linger.proven));
+        row.lingering = all(0, lingering.len());
+        row.shared.clone_from(shared);
+        row.took.clone_from(took);
+        row
+    }
+
+    /// Counts a tab in, or out.
+    pub(crate) fn count(&mut self, tab: Traits, by: i32) {
+        let counted = |count: u32, applies: bool| count.saturating_add_signed(if applies { by } else { 0 });
+        self.open = counted(self.open, true);
+        self.visible = counted(self.visible, tab.visible);
+        self.unproven = counted(self.unproven, !tab.proven);
+    }
+
+    /// A tab is closed and counts for a while.
+    pub(crate) fn linger(&mut self, linger: Linger) {
+        let lingering = &mut self.rare_mut().lingering;
+        lingering.push(linger);
+        lingering.sort_unstable();
+    }
+
+    /// One that its browser closed just now.
+    pub(crate) fn closed_lately(&mut self) -> Option<&mut Linger> {
+        self.rare.as_mut()?.lingering.iter_mut().find(|linger| linger.ended == CLOSED)
+    }
+
+    /// Ends what has lingered long enough; whether there was any.
+    pub(crate) fn forget_lingering(&mut self, now_ms: u64) -> bool {
+        let Some(rare) = &mut self.rare else { return false };
+        let before = rare.lingering.len();
+        rare.lingering.retain(|linger| linger.until_ms > now_ms || planted(Fault::EndlessLinger));
+        rare.lingering.len() != before
+    }
+
+    /// A new connection takes the place of one lingering or held tab of its user: here first, else elsewhere. Whether
+    /// there was one.
+    pub(crate) fn take(&mut self, key: &RowKey, own: TableKey, presence: &Presence) -> bool {
+        match &mut self.rare {
+            Some(rare) if !rare.lingering.is_empty() => {
+                rare.lingering.remove(0);
+                true
+            }
+            _ => self.take_elsewhere(key, own, presence),
+        }
+    }
+
+    pub(crate) fn take_elsewhere(&mut self, key: &RowKey, own: TableKey, presence: &Presence) -> bool {
+        let Some((table, seen)) = presence.takeable(key, own) else { return false };
+        let all = &mut self.rare_mut().took;
+        match all.iter_mut().find(|took| took.table == table) {
+            Some(took) => {
+                took.tabs += 1;
+                took.seen = took.seen.max(seen);
+            }
+            None => all.push(Took { table, tabs: 1, seen }),
+        }
+        true
+    }
+}
