@@ -79,23 +79,23 @@ pub(crate) enum Language {
 /// One WebSocket that is ready to be served. `id` is its number, never used again while the process runs; `unread` is
 /// what the upgrade had read already. Everything else that is known of it is told to the driver, the end included.
 ///
-/// What it returns is kept small: it is all that a quiet socket's task holds.
-pub(crate) fn serve(
+/// What it returns is kept small: it is all that a quiet socket's task holds. `held` is given back at its end.
+pub(crate) fn serve<H: Send + 'static>(
     transport: Transport,
     unread: Bytes,
     id: ConnectionId,
     language: Language,
-    hub: Arc<Hub>,
-    inputs: mpsc::Sender<Input>,
-) -> impl Future<Output = CloseReason> + Send + 'static {
+    (hub, inputs): (Arc<Hub>, mpsc::Sender<Input>),
+    held: H,
+) -> impl Future<Output = CloseReason> + Send + use<H> {
     // Without these a broadcast would wait for the one before, and a browser that does not read be noticed late. Where
     // the system refuses, the socket works all the same.
     let _slower = transport.stream().set_nodelay(true);
     let _later = SockRef::from(transport.stream()).set_send_buffer_size(hub.limits.send_buffer);
     let connection = hub.admit(id, language.speaks(), transport, inputs);
     let talk = language.begin(&connection, &hub);
-    let reader = Reader { connection, hub, talk, frames: Frames::default(), kept: unread.into(), backlog: true };
-    reader.serve()
+    let (frames, kept) = (Frames::default(), unread.into());
+    Reader { connection, hub, talk, frames, kept, backlog: true, _held: held }.serve()
 }
 
 impl Language {
@@ -125,7 +125,7 @@ enum Next {
     End(CloseReason),
 }
 
-struct Reader {
+struct Reader<H> {
     connection: Arc<Connection>,
     hub: Arc<Hub>,
     talk: Talk,
@@ -134,12 +134,13 @@ struct Reader {
     kept: Vec<u8>,
     /// What is kept may hold whole frames.
     backlog: bool,
+    _held: H,
 }
 
 /// What has to wait for the driver, and waits outside of its socket's task.
 type Later = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-impl Reader {
+impl<H> Reader<H> {
     async fn serve(mut self) -> CloseReason {
         let reason = loop {
             let next = BUFFER.with_borrow_mut(|buffer| self.step(buffer));
@@ -166,6 +167,7 @@ impl Reader {
         if let Ok(Some(later)) = self.tell(vec![ended]) {
             later.await;
         }
+        tracing::debug!(connection.id = self.connection.id.0, reason = reason.as_str(), "a socket ended");
         reason
     }
 

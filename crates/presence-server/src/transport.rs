@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, Read as _, Write};
 use std::net::Shutdown;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use socket2::SockRef;
 use tokio::net::TcpStream;
@@ -115,13 +116,14 @@ impl Transport {
         }
     }
 
-    /// Waits until there may be something to read.
-    pub(crate) async fn readable(&self) -> io::Result<()> {
-        match self {
+    /// Waits until there may be something to read. One task alone may wait: that takes no place in a list of waiters, and
+    /// little in the task of a quiet socket.
+    pub(crate) fn readable(&self) -> impl Future<Output = io::Result<()>> {
+        std::future::poll_fn(|context| match self {
             // Decrypted already: the kernel knows nothing of it.
-            Self::Tls(_, session) if !lock(session).wants_read() => Ok(()),
-            _ => self.stream().readable().await,
-        }
+            Self::Tls(_, session) if !lock(session).wants_read() => Poll::Ready(Ok(())),
+            _ => self.stream().poll_read_ready(context),
+        })
     }
 
     /// Waits until something may be written.

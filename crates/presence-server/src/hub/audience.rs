@@ -103,8 +103,8 @@ struct Inner<W> {
     listeners: Listeners,
     waiting: W,
     flushing: bool,
-    /// When the last flush by a task of its own ended, and how long it took.
-    flushed: Option<(Instant, Duration)>,
+    /// When the last flush by a task of its own ended, and how long it took. Most audiences are too small to have one.
+    flushed: Option<Box<(Instant, Duration)>>,
 }
 
 /// What a panic elsewhere leaves behind is still whole.
@@ -172,13 +172,13 @@ impl<W: Waiting> Audience<W> {
                 // A writer that panicked has left what it had taken unwritten; the others reach the rest.
                 drop(other.await);
             }
-            self.lock().flushed = Some((Instant::now(), begun.elapsed()));
+            self.lock().flushed = Some(Box::new((Instant::now(), begun.elapsed())));
         }
     }
 
     /// How long to wait for more to come; `None` where this audience is quiet, or written to in no time.
     fn company(&self) -> Option<Duration> {
-        let (ended, took) = self.lock().flushed?;
+        let (ended, took) = **self.lock().flushed.as_ref()?;
         let wait = (took / COMPANY_PART).min(COMPANY_MAX);
         (ended.elapsed() < took && wait >= Duration::from_millis(1)).then_some(wait)
     }

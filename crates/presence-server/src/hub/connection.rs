@@ -96,12 +96,19 @@ impl Connection {
 
     /// From now on messages to this subscription find their way.
     pub(crate) fn subscribe(&self, id: SubscriptionId, identifier: Identifier) {
-        lock(&self.subscriptions).push(Subscribed { id, identifier, counts: None });
+        self.add(Subscribed { id, identifier, counts: None });
     }
 
     /// The same for one that is told the counts of a room.
     pub(super) fn subscribe_counts(&self, id: SubscriptionId, identifier: Identifier, counts: Arc<Audience<Counts>>) {
-        lock(&self.subscriptions).push(Subscribed { id, identifier, counts: Some(counts) });
+        self.add(Subscribed { id, identifier, counts: Some(counts) });
+    }
+
+    fn add(&self, subscribed: Subscribed) {
+        let mut subscriptions = lock(&self.subscriptions);
+        // A page has three; growing by doubling would keep room for a fourth in every socket.
+        subscriptions.reserve_exact(1);
+        subscriptions.push(subscribed);
     }
 
     pub(crate) fn unsubscribe(&self, subscription: SubscriptionId) {

@@ -37,6 +37,15 @@ pub(super) enum Kind {
     Named(Box<Named>),
 }
 
+impl Kind {
+    fn room(&self) -> Option<&Room> {
+        match self {
+            Self::Room(room) | Self::User(room) | Self::Reflex(room) => Some(room),
+            Self::Named(_) => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) id: SubscriptionId,
@@ -206,6 +215,7 @@ impl Session {
     pub(super) fn accept(&mut self, key: &str, kind: Kind) {
         let user = *self.user.get_or_insert_with(|| self.cable.names.new_guest());
         let (connection, subscription, identifier) = (self.connection.id, self.number(), self.hub.identifier(key));
+        let kind = self.interned(kind);
         self.connection.subscribe(subscription, identifier.clone());
         if let Some(stream) = stream(&kind, user) {
             self.hub.listen(&stream, identifier.clone(), subscription, &self.connection);
@@ -217,9 +227,24 @@ impl Session {
             Kind::User(room) => Some(Input::Listened { connection, subscription, room: room.clone(), user }),
             Kind::Reflex(_) | Kind::Named(_) => None,
         });
+        self.subscriptions.reserve_exact(1);
         self.subscriptions.push(Subscription { id: subscription, identifier, kind });
         if let Some(sid) = self.sid {
             self.cable.resumes.subscribed(sid, key, user);
+        }
+    }
+
+    /// The same, its room's name kept once for all subscriptions to that room.
+    fn interned(&self, kind: Kind) -> Kind {
+        let known = |room: Room| {
+            let same = self.subscriptions.iter().filter_map(|known| known.kind.room()).find(|known| **known == room);
+            same.cloned().unwrap_or(room)
+        };
+        match kind {
+            Kind::Room(room) => Kind::Room(known(room)),
+            Kind::User(room) => Kind::User(known(room)),
+            Kind::Reflex(room) => Kind::Reflex(known(room)),
+            Kind::Named(_) => kind,
         }
     }
 

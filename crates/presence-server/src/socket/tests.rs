@@ -81,15 +81,9 @@ impl Place {
         let stream = socket.connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
         self.next += 1;
-        let (hub, inputs) = (Arc::clone(&self.hub), self.inputs.clone());
-        let served = tokio::spawn(serve(
-            Transport::Bare(accepted),
-            Bytes::new(),
-            ConnectionId(self.next),
-            language,
-            hub,
-            inputs,
-        ));
+        let driven = (Arc::clone(&self.hub), self.inputs.clone());
+        let (transport, id) = (Transport::Bare(accepted), ConnectionId(self.next));
+        let served = tokio::spawn(serve(transport, Bytes::new(), id, language, driven, ()));
         let stream = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
         Browser { stream, served }
     }

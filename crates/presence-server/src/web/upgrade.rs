@@ -195,13 +195,8 @@ impl Ready {
             drop(transport.try_write(&CLOSE));
             return transport.shut(Shutdown::Both);
         };
-        let (connection, held) = (self.connection, (self.seat, self.place));
-        let serving = socket::serve(transport, unread, connection, language, Arc::clone(&web.hub), web.inputs.clone());
-        tokio::spawn(async move {
-            let reason = serving.await;
-            tracing::debug!(connection.id = connection.0, reason = reason.as_str(), "a socket ended");
-            drop(held);
-        });
+        let (held, driven) = ((self.seat, self.place), (Arc::clone(&web.hub), web.inputs.clone()));
+        tokio::spawn(socket::serve(transport, unread, self.connection, language, driven, held));
     }
 }
 
