@@ -45,6 +45,8 @@ impl Node {
         }
         self.clock.see(back.stamp);
         let stamp = self.stamp(now);
+        // Nor may it gain by that: it has its own stamp again as soon as this one is not believed any more.
+        self.anew.instead_of(stamp, known.stamp);
         let lasts_ms = known.expires_ms.saturating_sub(known.stamp.time_ms);
         self.write_fact(&Fact { stamp, expires_ms: stamp.time_ms.saturating_add(lasts_ms), ..known }, now);
         true
