@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::calibrate::Bytes;
 use crate::fit::fit;
 use crate::meter::{Measured, What};
-use crate::model::Rates;
+use crate::model::{LINGER_S, Rates, alone_in_room};
 use crate::scenario::Scenario;
 
 /// Measured with sockets, on two cores: one write to a loopback socket. The kernel's part is nearly all of it.
@@ -16,6 +16,11 @@ pub const MESSAGE_MICROS: f64 = 0.40 * 1e6 / 11_000.0;
 pub const MORPH_BYTES: f64 = 60.0;
 /// Above so long without an input, core believes that the node itself was away (`AWAY_MS`), and rests.
 pub const AWAY_MS: f64 = 2_000.0;
+/// Removals are remembered for so long, and of each node so many at most (core's `REMOVED_MS`, `REMOVED_MAX`).
+const REMOVED_S: f64 = 60.0;
+const REMOVED_MAX: f64 = 65_536.0;
+/// For so long visitors have been leaving when memory is measured.
+const LEAVING_S: f64 = 4.0;
 /// The size of world at which the cost of a row is said.
 const USUAL: f64 = 100_000.0;
 
@@ -46,7 +51,9 @@ pub struct Costs {
     pub room_bytes: f64,
     /// Memory for a region in a room's view.
     pub room_region_bytes: f64,
-    /// A visitor of a node that falls silent is counted anew: ns at once.
+    /// Memory for a row that was removed, for as long as that is remembered.
+    pub removed_bytes: f64,
+    /// A visitor of a node that falls silent is counted anew.
     pub silent_row_micros: f64,
     /// A room is drawn anew when a region changes: at once, for all rooms.
     pub silent_room_micros: f64,
@@ -56,6 +63,21 @@ pub struct Costs {
 
 fn micros(run: &Measured, whats: &[What]) -> f64 {
     whats.iter().filter_map(|what| run.work.get(what)).map(|work| work.micros).sum()
+}
+
+/// The same runs as on a machine that does nothing else: a fixed piece of work was timed beside each of them, and where
+/// that took longer than in the quickest run, other work on the machine slowed both.
+#[must_use]
+pub fn undisturbed(runs: &[Measured]) -> Vec<Measured> {
+    let quickest = runs.iter().map(|run| run.reference_micros).fold(f64::MAX, f64::min);
+    let mut runs = runs.to_vec();
+    for run in &mut runs {
+        let factor = quickest / run.reference_micros;
+        run.work.values_mut().for_each(|work| work.micros *= factor);
+        run.silence_ms *= factor;
+        run.longest_ms *= factor;
+    }
+    runs
 }
 
 fn inputs(run: &Measured, what: What) -> f64 {
@@ -109,10 +131,12 @@ impl Costs {
         let beat = each(&[What::Heartbeat, What::Question], &[What::Heartbeat]);
         let click = each(&[What::Click, What::Facts], &[What::Click, What::Facts]);
         let weighed = runs.iter().filter(|run| run.memory_bytes > 0.0);
-        let memory: Vec<([f64; 3], f64)> = weighed.map(|run| (sizes(&run.scenario), run.memory_bytes)).collect();
+        let memory: Vec<([f64; 4], f64)> =
+            weighed.map(|run| (sizes(&run.scenario, LEAVING_S), run.memory_bytes)).collect();
         let silent: Vec<([f64; 3], f64)> =
             runs.iter().map(|run| (stalls(&run.scenario), run.silence_ms * 1_000.0)).collect();
-        let ([visitor, room, room_region], [silent_row, silent_room, silent_region]) = (fit(&memory), fit(&silent));
+        let ([visitor, room, room_region, removed], [silent_row, silent_room, silent_region]) =
+            (fit(&memory), fit(&silent));
         Self {
             delta_micros: delta,
             row_micros: row,
@@ -126,6 +150,7 @@ impl Costs {
             visitor_bytes: visitor,
             room_bytes: room,
             room_region_bytes: room_region,
+            removed_bytes: removed,
             silent_row_micros: silent_row,
             silent_room_micros: silent_room,
             silent_room_region_micros: silent_region,
@@ -145,11 +170,25 @@ impl Costs {
             + (rates.clicks_in + rates.clicks_out) * self.click_micros
     }
 
-    /// Memory for all visitors of the world.
+    /// Memory for all visitors of the world, and those who left within this time.
+    fn memory_after(&self, scenario: &Scenario, seconds: f64) -> f64 {
+        let [visitors, rooms, regions, removed] = sizes(scenario, seconds);
+        visitors * self.visitor_bytes
+            + rooms * self.room_bytes
+            + regions * self.room_region_bytes
+            + removed * self.removed_bytes
+    }
+
+    /// Memory as it was measured, some seconds after the first have left.
+    #[must_use]
+    pub fn memory_in_run(&self, scenario: &Scenario) -> f64 {
+        self.memory_after(scenario, LEAVING_S)
+    }
+
+    /// Memory of a node that has run for long.
     #[must_use]
     pub fn memory_bytes(&self, scenario: &Scenario) -> f64 {
-        let [visitors, rooms, regions] = sizes(scenario);
-        visitors * self.visitor_bytes + rooms * self.room_bytes + regions * self.room_region_bytes
+        self.memory_after(scenario, REMOVED_S)
     }
 
     /// How long nothing else is done when a node falls silent, in ms.
@@ -162,10 +201,12 @@ impl Costs {
     }
 }
 
-fn sizes(scenario: &Scenario) -> [f64; 3] {
-    // Who has just left is remembered for a minute: in a run of half that, everybody.
-    let rooms = rooms(scenario);
-    [scenario.visitors as f64, rooms, rooms * scenario.nodes as f64]
+fn sizes(scenario: &Scenario, seconds: f64) -> [f64; 4] {
+    let joins = scenario.joins as f64;
+    let present = scenario.visitors as f64 + LINGER_S * joins;
+    let rooms = rooms(&Scenario { visitors: present as u64, ..*scenario });
+    let removed = joins * (1.0 + alone_in_room(scenario)) * seconds;
+    [present, rooms, rooms * scenario.nodes as f64, removed.min(REMOVED_MAX * scenario.nodes as f64)]
 }
 
 fn stalls(scenario: &Scenario) -> [f64; 3] {

@@ -1,6 +1,10 @@
 //! CPU time of this thread; by the clock on the wall, whatever else the machine does would be counted, too.
 
+use std::collections::BTreeMap;
+
 use rustix::time::{ClockId, clock_gettime};
+
+use crate::chance::mix;
 
 /// Nanoseconds of CPU that this thread has used.
 #[must_use]
@@ -20,4 +24,24 @@ pub fn overhead_nanos() -> u64 {
         .collect();
     between.sort_unstable();
     between[50]
+}
+
+/// What a fixed piece of work takes: a map of keys as long as those of rows, filled and read out of order, as a node does.
+#[must_use]
+pub fn reference_nanos() -> u64 {
+    let began = nanos();
+    let mut map = BTreeMap::new();
+    for number in 0..10_000 {
+        let mut key = [0_u8; 48];
+        key[..8].copy_from_slice(&mix(number).to_be_bytes());
+        map.insert(key, number);
+    }
+    let mut found = 0_u64;
+    for number in (0..10_000).rev() {
+        let mut key = [0_u8; 48];
+        key[..8].copy_from_slice(&mix(number).to_be_bytes());
+        found = found.wrapping_add(map.get(&key).copied().unwrap_or(0));
+    }
+    std::hint::black_box(found);
+    nanos() - began
 }

@@ -72,6 +72,8 @@ pub struct Measured {
     pub longest_ms: f64,
     /// The longest single input when another node fell silent, in ms.
     pub silence_ms: f64,
+    /// What a fixed piece of work took meanwhile: how much else the machine did.
+    pub reference_micros: f64,
     /// Its memory with all visitors of the world, less that before they came; 0 where it was not measured.
     pub memory_bytes: f64,
     /// Complaints of the node: a run in which there are any is worth nothing.
@@ -115,6 +117,7 @@ pub struct Meter {
     memory: (u64, u64),
     warnings: Vec<String>,
     overhead: u64,
+    references: Vec<u64>,
 }
 
 impl Meter {
@@ -137,6 +140,7 @@ impl Meter {
             memory: (0, 0),
             warnings: Vec::new(),
             overhead: crate::cpu::overhead_nanos(),
+            references: Vec::new(),
         }
     }
 
@@ -146,6 +150,8 @@ impl Meter {
         let seconds = SECONDS as f64;
         let a_second = |flow: &Flow| Flow { messages: flow.messages / seconds, bytes: flow.bytes / seconds };
         let flows = |all: &BTreeMap<What, Flow>| all.iter().map(|(what, flow)| (*what, a_second(flow))).collect();
+        self.references.sort_unstable();
+        let reference = self.references.get(self.references.len() / 2).copied().unwrap_or(0);
         let mut work = BTreeMap::new();
         for (what, nanos) in &mut self.nanos {
             nanos.sort_unstable();
@@ -162,6 +168,7 @@ impl Meter {
             sends: a_second(&self.sends),
             longest_ms: self.longest as f64 / 1e6,
             silence_ms: self.silence as f64 / 1e6,
+            reference_micros: reference as f64 / 1_000.0,
             memory_bytes: self.memory.1.saturating_sub(self.memory.0) as f64,
             warnings: self.warnings,
         }
@@ -232,6 +239,10 @@ impl Watch for Meter {
         }
         if self.memory.1 == 0 && at_ms >= FROM_MS {
             self.memory.1 = resident_bytes();
+        }
+        // Once a second.
+        if at_ms >= FROM_MS && self.references.len() as u64 <= (at_ms - FROM_MS) / 1_000 {
+            self.references.push(crate::cpu::reference_nanos());
         }
         self.come_and_go(input);
         self.now = of_input(input);

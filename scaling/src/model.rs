@@ -10,7 +10,7 @@ const DELTA_GAP_S: f64 = 0.005;
 /// Ticks of a node that has nothing else to do.
 const TICKS: f64 = 5.0;
 /// How long a closed tab counts (core's `LINGER_CLOSED_MS`).
-const LINGER_S: f64 = 2.0;
+pub(crate) const LINGER_S: f64 = 2.0;
 /// The gap between two drawings of a room: so much, and a millisecond for so many watchers, at most so much.
 const DRAW_GAP_S: f64 = 0.020;
 const WATCHERS_A_SECOND: f64 = 25_000.0;
@@ -120,7 +120,7 @@ impl Rates {
 }
 
 /// The chance that who comes to a room is the only one there of their node.
-fn alone_in_room(scenario: &Scenario) -> f64 {
+pub(crate) fn alone_in_room(scenario: &Scenario) -> f64 {
     if scenario.shape == Shape::Each {
         return 1.0;
     }
@@ -146,9 +146,10 @@ fn drawn(scenario: &Scenario) -> (f64, f64) {
         let (deed_gap, count_gap) = (draw_gap(here), draw_gap(everywhere));
         let deeds = paced(changes + clicked, deed_gap);
         let counts = paced(changes, count_gap);
-        let apart = 1.0 - (-changes * (count_gap - deed_gap)).exp();
+        // Whatever happens before counts are due draws what users do first, and counts later by themselves.
+        let apart = if count_gap - deed_gap < 0.001 { 0.0 } else { 1.0 - (-changes * count_gap).exp() };
         views += rooms * (deeds + counts * apart);
-        let lamps = if deeds > 0.0 { deeds * (1.0 - (-clicked / deeds).exp()) } else { 0.0 };
+        let lamps = paced(clicked, deed_gap);
         // A room of one is empty when its count falls.
         let watched = if scenario.shape == Shape::Each { joins * share / nodes } else { here * counts };
         sends += rooms * (watched + here * lamps);

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, ensure};
 
 use crate::calibrate::Bytes;
-use crate::costs::Costs;
+use crate::costs::{Costs, undisturbed};
 use crate::limits::Model;
 use crate::meter::Measured;
 use crate::plots::plots;
@@ -18,7 +18,7 @@ use crate::tables::tables;
 ///
 /// Where a file can't be read or written, or lacks a marker.
 pub fn draw(runs: &Path, document: &Path) -> anyhow::Result<()> {
-    let runs: Vec<Measured> = read(runs)?;
+    let runs: Vec<Measured> = undisturbed(&read(runs)?);
     let bytes = Bytes::measured();
     let model = Model { bytes, costs: Costs::found(&runs, &bytes) };
     let folder = document.with_extension("");

@@ -53,6 +53,7 @@ fn constants(model: &Model) -> String {
     row("memory for a visitor of the world", costs.visitor_bytes, "bytes");
     row("memory for a room", costs.room_bytes, "bytes");
     row("… for each region", costs.room_region_bytes, "bytes");
+    row("memory for a row that was removed, for a minute", costs.removed_bytes, "bytes");
     row("silence, for each visitor of the silent node", costs.silent_row_micros, "µs");
     row("a region changes, for each room", costs.silent_room_micros, "µs");
     row("… for each region", costs.silent_room_region_micros, "µs");
@@ -86,7 +87,7 @@ fn all_runs(model: &Model, runs: &[Measured]) -> String {
             cell(run.views, rates.views),
             cell(run.sends.messages, rates.sends),
             cell(run.micros() / 1e4, model.costs.driver_micros(scenario, &rates) / 1e4),
-            cell(run.memory_bytes / 1e6, model.costs.memory_bytes(scenario) / 1e6),
+            cell(run.memory_bytes / 1e6, model.costs.memory_in_run(scenario) / 1e6),
             cell(run.silence_ms, model.costs.silence_ms(scenario)),
         );
     }
@@ -181,7 +182,7 @@ fn newcomer_table() -> String {
     let mut table =
         "| Visitors who come within 4 s | In the first seconds of a node, CPU | Later, CPU |\n|---|---|---|\n"
             .to_owned();
-    for visitors in [1_000, 2_000, 4_000, 8_000] {
+    for visitors in [500, 1_000, 2_000, 4_000] {
         let (first, later) = (newcomer::taking_ms(visitors, 100), newcomer::taking_ms(visitors, 10_000));
         let _ = writeln!(table, "| {visitors} | {first:.0} ms | {later:.0} ms |");
     }
