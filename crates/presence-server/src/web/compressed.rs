@@ -107,7 +107,7 @@ fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
         let mut end = 0;
         for line in text.split_inclusive('\n') {
             end += line.len();
-            let cuts = end >= PIECE_BYTES_MIN && hash(line) % CUT_EVERY == 0;
+            let cuts = end >= PIECE_BYTES_MIN && hash(line).is_multiple_of(CUT_EVERY);
             if cuts || end >= PIECE_BYTES_MAX {
                 break;
             }
