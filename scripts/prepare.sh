@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and the machine lacks: a C compiler, Chromium, Node.js, Ruby, PHP, the npm packages of e2e/,
+# Installs what the tests need and the machine lacks: a C compiler, Chromium, Node.js, Ruby, PHP, valgrind, the npm packages of
+# e2e/,
 # Python and the packages that the API is fuzzed with.
 # Without it `make test` would only run on machines that somebody set up by hand.
 set -euo pipefail
@@ -17,6 +18,8 @@ need ruby ruby
 need php php-cli
 need curl curl
 need openssl openssl
+# Counts instructions: what things cost may not grow unseen.
+need valgrind valgrind
 need python3 python3 python3-venv
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 

@@ -17,7 +17,8 @@ const ANEW_MAX: usize = 1_024;
 pub(crate) struct Anew(BTreeMap<Stamp, Stamp>);
 
 impl Anew {
-    /// The stamp instead of this one: that of the first time, since others may have seen it.
+    /// The stamp instead of this one: that of the first time. A fact comes back with the stamp that it had, from somebody who
+    /// hears only clocks that run ahead; by the clocks of then it would be later than what was written after it.
     fn instead_of(&mut self, before: Stamp, anew: Stamp) -> Stamp {
         let anew = *self.0.entry(before).or_insert(anew);
         if self.0.len() > ANEW_MAX {
@@ -28,27 +29,28 @@ impl Anew {
 }
 
 impl Node {
-    /// What was stamped anew comes back with the stamp that it had, from somebody who hears only clocks that run ahead
-    /// and believes it. What this node has written in its place since then must stay later, so that is written again.
-    /// Whether it was so.
-    pub(crate) fn was_stamped_anew(&mut self, bytes: &[u8], limit_ms: u64, now: Now) -> bool {
+    /// What was stamped anew comes back with the stamp that it had, and is believed while only clocks are heard that run
+    /// ahead. What this node has written in its place since then must stay later, so that is written again. Whether it
+    /// was so.
+    pub(crate) fn was_replaced_since(&mut self, bytes: &[u8], limit_ms: u64, now: Now) -> bool {
         if self.anew.0.is_empty() {
             return false;
         }
-        let Some((key, back)) = facts::read(bytes).filter(|(_, fact)| self.anew.0.contains_key(&fact.stamp)) else {
+        let Some((key, back)) = facts::read(bytes).filter(|(_, fact)| fact.stamp.time_ms <= limit_ms) else {
             return false;
         };
+        let Some(anew) = self.anew.0.get(&back.stamp).copied() else { return false };
         let own = self.facts.get(&key).filter(|kept| kept.fact.stamp.node == self.hash);
         let Some(known) = own.map(|kept| kept.fact.clone()) else { return false };
-        if known.stamp >= back.stamp || back.stamp.time_ms > limit_ms {
+        if known.stamp <= anew || known.stamp >= back.stamp {
             return false;
         }
         self.clock.see(back.stamp);
         let stamp = self.stamp(now);
-        // Nor may it gain by that: it has its own stamp again as soon as this one is not believed any more.
-        self.anew.instead_of(stamp, known.stamp);
-        let lasts_ms = known.expires_ms.saturating_sub(known.stamp.time_ms);
+        let (before, lasts_ms) = (known.stamp, known.expires_ms.saturating_sub(known.stamp.time_ms));
         self.write_fact(&Fact { stamp, expires_ms: stamp.time_ms.saturating_add(lasts_ms), ..known }, now);
+        // Nor may it gain by that: it has its own stamp again as soon as this one is not believed any more.
+        self.anew.instead_of(stamp, before);
         true
     }
 

@@ -62,7 +62,7 @@ impl Node {
     /// Takes a fact, whoever wrote it: from here on a click on this node and one on another are the same.
     pub(crate) fn take_fact(&mut self, bytes: &[u8], now: Now) -> bool {
         let (limit_ms, time_ms) = (self.limit_ms(now), self.time_ms(now));
-        if self.was_stamped_anew(bytes, limit_ms, now) {
+        if self.was_replaced_since(bytes, limit_ms, now) {
             return false;
         }
         let Merged::Taken { key, displaced } = self.facts.merge(bytes, limit_ms, time_ms) else { return false };

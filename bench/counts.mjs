@@ -1,0 +1,14 @@
+// Prints what a delivery, a visitor, a page and an answer cost in counts, beside what is on record; `--write` puts them there.
+import { readFileSync, writeFileSync } from "node:fs";
+import { counts } from "../e2e/lib/counts.mjs";
+
+const file = new URL("counts.json", import.meta.url);
+const ends = [];
+try {
+  const now = await counts({ after: (end) => ends.unshift(end) });
+  if (process.argv[2] === "--write") writeFileSync(file, `${JSON.stringify(now, null, 2)}\n`);
+  const known = JSON.parse(readFileSync(file, "utf8"));
+  for (const [name, count] of Object.entries(now)) console.log(`${name}: ${count.toLocaleString("en")} (on record: ${known[name]?.toLocaleString("en") ?? "nothing"})`);
+} finally {
+  for (const end of ends) await end();
+}

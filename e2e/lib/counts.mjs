@@ -1,0 +1,142 @@
+// What a delivery, a visitor, a page and an answer cost, counted and not timed: the same on every machine, so that a test
+// can hold them. Instructions are those of the program alone, without the kernel's, as valgrind counts them.
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import WebSocket from "ws";
+import { BareClient } from "./client.mjs";
+import { request } from "./http.mjs";
+import { Node, apiKey } from "./node.mjs";
+import { until } from "./until.mjs";
+
+/** By how much a count may grow before a test fails. */
+export const GROWTH = 1.1;
+const STREAM = "bench";
+const MESSAGES = 60;
+/** A body such that a frame has the size that is measured everywhere else, too. */
+const PAYLOAD = "x".repeat(113);
+
+/** A node whose instructions are counted, and nothing else of the machine. */
+class Counted {
+  static async start(t) {
+    const counted = new Counted();
+    counted.folder = mkdtempSync(join(tmpdir(), "counts-"));
+    t.after(() => rmSync(counted.folder, { recursive: true, force: true }));
+    const tool = ["--tool=callgrind", `--callgrind-out-file=${counted.folder}/out`, "--quiet"];
+    counted.node = await Node.prepare(t, {
+      args: ["--public-streams", STREAM, "--ping-every", "5s", "--probe-every", "20s"],
+      command: (program, line) => ["valgrind", [...tool, program, ...line]],
+    });
+    await counted.node.start({ within: 120_000 });
+    return counted;
+  }
+
+  /** Instructions while `work` runs. */
+  async instructions(work) {
+    this.control("-z");
+    await work();
+    const before = this.dumps().length;
+    this.control("-d");
+    await until("the counts are written", () => this.dumps().length > before, { within: 30_000 });
+    const written = readFileSync(join(this.folder, this.dumps().at(-1)), "utf8");
+    return Number(written.match(/^(?:summary|totals): (\d+)/m)[1]);
+  }
+
+  control(order) {
+    execFileSync("callgrind_control", [order, String(this.node.pid)], { stdio: "ignore" });
+  }
+
+  dumps() {
+    const number = (name) => Number(name.split(".")[1]);
+    return readdirSync(this.folder).filter((name) => /^out\.\d+$/.test(name)).sort((one, other) => number(one) - number(other));
+  }
+}
+
+/** Sockets that listen to the public stream, and how much they were sent. */
+class Listeners {
+  static async open(t, node, count) {
+    const all = new Listeners();
+    Object.assign(all, { messages: 0, bytes: 0 });
+    all.sockets = await Promise.all(Array.from({ length: count }, () => all.one(t, node)));
+    return all;
+  }
+
+  one(t, node) {
+    const socket = new WebSocket(`ws://127.0.0.1:${node.port}/cable`, ["actioncable-v1-json"], {
+      perMessageDeflate: false, headers: { host: `localhost:${node.port}`, origin: `http://localhost:${node.port}` },
+    });
+    t.after(() => socket.terminate());
+    const identifier = JSON.stringify({ channel: "$pubsub", stream_name: STREAM });
+    return new Promise((resolve, reject) => {
+      socket.on("error", reject);
+      socket.on("message", (data) => {
+        const { type, message } = JSON.parse(data);
+        if (type === "welcome") socket.send(JSON.stringify({ command: "subscribe", identifier }));
+        else if (type === "confirm_subscription") resolve(socket);
+        else if (message?.p === PAYLOAD) {
+          this.messages += 1;
+          this.bytes += data.length;
+        }
+      });
+    });
+  }
+
+  /** Publishes one after the other, each once everybody has the one before. */
+  async hear(node, messages) {
+    for (let message = 0; message < messages; message += 1) {
+      const wanted = this.messages + this.sockets.length;
+      const headers = { authorization: `Bearer ${apiKey}`, "content-type": "application/json" };
+      const body = JSON.stringify({ stream: STREAM, data: { p: PAYLOAD }, history: false });
+      const answer = await node.get("/api/v1/publish", { method: "POST", headers, body });
+      if (answer.status !== 202) throw new Error(`publishing was answered ${answer.status}: ${answer.body}`);
+      await until("everybody has it", () => this.messages === wanted, { within: 30_000, every: 2 });
+    }
+  }
+}
+
+/** All counts, by what they are of. `t` ends what is started. */
+export async function counts(t) {
+  if (!existsSync("/usr/bin/valgrind")) throw new Error("install valgrind: scripts/prepare.sh does");
+  const counted = await Counted.start(t);
+  const { node } = counted;
+
+  // What one more listener costs: what publishing costs whoever listens is in both, and falls out.
+  const few = await Listeners.open(t, node, 20);
+  await few.hear(node, 5);
+  const withFew = await counted.instructions(() => few.hear(node, MESSAGES));
+  const more = await Listeners.open(t, node, 100);
+  const all = Object.assign(new Listeners(), { sockets: [...few.sockets, ...more.sockets] });
+  Object.defineProperty(all, "messages", { get: () => few.messages + more.messages });
+  await all.hear(node, 5);
+  const withAll = await counted.instructions(() => all.hear(node, MESSAGES));
+  const delivery = (withAll - withFew) / (MESSAGES * more.sockets.length);
+  const bytes = (few.bytes + more.bytes) / (few.messages + more.messages);
+  for (const socket of all.sockets) socket.terminate();
+
+  const each = async (times, work) => {
+    await work();
+    return (await counted.instructions(async () => {
+      for (let time = 0; time < times; time += 1) await work();
+    })) / times;
+  };
+  const page = await each(30, () => request(node.port, "/", { host: `localhost:${node.port}`, headers: { "accept-encoding": "gzip" } }));
+  const answer = await each(30, () => node.get("/api/v1/rooms/demo"));
+
+  // A visitor from the page's load until everybody there shows them, in a room that others watch.
+  const watchers = await Promise.all(Array.from({ length: 5 }, () => BareClient.join(t, node, { draws: true })));
+  let there = watchers.length;
+  const came = async () => {
+    await BareClient.join(t, node);
+    there += 1;
+    await until("all show it", () => watchers.every((watcher) => watcher.number("#headcount") === there), { within: 30_000, every: 5 });
+  };
+  const visitor = await each(20, came);
+  return {
+    "bytes of a delivery": Math.round(bytes),
+    "instructions of a delivery": Math.round(delivery),
+    "instructions of a page": Math.round(page),
+    "instructions of an API answer": Math.round(answer),
+    "instructions of a visitor's coming, five watching": Math.round(visitor),
+  };
+}
