@@ -23,6 +23,9 @@ const CROWD_US: u64 = 30;
 const FEW_WATCHERS: u64 = 100;
 /// Without any watcher there is still a view to be made.
 const VIEW_US: u64 = 500;
+/// So many rooms are drawn in one go. When a region comes or goes all of them change at once: clicks and heartbeats are to
+/// come between them.
+const ROOMS_A_TURN: usize = 128;
 /// What is drawn of a quiet room for who arrives may be this old, so that nobody sees an old event as a new one.
 const STALE_MS: u64 = 1_000;
 
@@ -193,26 +196,21 @@ impl Drawing {
         self.sheets.get(room).and_then(|sheet| sheet.view.as_ref())
     }
 
-    /// Draws what is due, then shows rooms to who has arrived.
+    /// Draws what is due, a bounded part of it, and shows rooms to who has arrived.
     pub(crate) fn draw(&mut self, source: &Source<'_>, now_ms: u64, outputs: &mut Vec<Output>) {
-        while let Some((due_ms, room)) = self.due.first().cloned() {
-            if due_ms > now_ms {
-                break;
-            }
-            self.due.pop_first();
-            let sheet = self.sheets.get_mut(&room).expect("what is due has a sheet");
-            let first = sheet.view.is_none();
-            if sheet.draw(&room, source, now_ms, outputs) {
-                self.sheets.remove(&room);
-                self.names.remove(&room.hash(source.digest));
-            } else {
-                self.schedule(&room, now_ms);
-                if first {
-                    self.names.insert(room.hash(source.digest), room);
-                }
+        let arrivals = std::mem::take(&mut self.arrivals);
+        for (room, _) in &arrivals {
+            let due_ms = self.sheets.get(room).and_then(|sheet| sheet.due_ms).filter(|due_ms| *due_ms <= now_ms);
+            if due_ms.is_some_and(|due_ms| self.due.remove(&(due_ms, room.clone()))) {
+                self.draw_room(room, source, now_ms, outputs);
             }
         }
-        for (room, arrival) in std::mem::take(&mut self.arrivals) {
+        for _ in 0..ROOMS_A_TURN {
+            let Some((due_ms, room)) = self.due.first().filter(|(due_ms, _)| *due_ms <= now_ms).cloned() else { break };
+            self.due.remove(&(due_ms, room.clone()));
+            self.draw_room(&room, source, now_ms, outputs);
+        }
+        for (room, arrival) in arrivals {
             let Some(sheet) = self.sheets.get_mut(&room) else { continue };
             let fragments = match arrival.user {
                 None => sheet.whole(source),
@@ -220,6 +218,20 @@ impl Drawing {
             };
             let (connection, subscription) = (arrival.connection, arrival.subscription);
             outputs.push(Output::Show { connection, subscription, fragments });
+        }
+    }
+
+    fn draw_room(&mut self, room: &Room, source: &Source<'_>, now_ms: u64, outputs: &mut Vec<Output>) {
+        let sheet = self.sheets.get_mut(room).expect("what is due has a sheet");
+        let first = sheet.view.is_none();
+        if sheet.draw(room, source, now_ms, outputs) {
+            self.sheets.remove(room);
+            self.names.remove(&room.hash(source.digest));
+            return;
+        }
+        self.schedule(room, now_ms);
+        if first {
+            self.names.insert(room.hash(source.digest), room.clone());
         }
     }
 }
