@@ -6,7 +6,7 @@ use crate::calibrate::Bytes;
 use crate::fit::fit;
 use crate::meter::{Measured, What};
 use crate::model::{LINGER_S, Rates, alone_in_room};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Shape};
 
 /// Measured with sockets, on two cores: one write to a loopback socket. The kernel's part is nearly all of it.
 pub const SEND_MICROS: f64 = 6.5;
@@ -92,10 +92,13 @@ fn doublings(scenario: &Scenario) -> f64 {
     (scenario.visitors as f64 / USUAL).log2().max(0.0)
 }
 
-/// Rooms in the world.
+/// Rooms in the world in which somebody is.
 #[must_use]
 pub fn rooms(scenario: &Scenario) -> f64 {
     let visitors = scenario.visitors as f64;
+    if scenario.shape == Shape::Each {
+        return visitors;
+    }
     scenario.classes().iter().map(|(rooms, share)| rooms * (1.0 - (-visitors * share).exp())).sum::<f64>().min(visitors)
 }
 

@@ -86,14 +86,16 @@ impl Rates {
         let alone = alone_in_room(scenario);
         // Come, lingering, gone; the name comes with the first of a node and goes with the last.
         let rows_out = visits * (3.0 + 2.0 * alone);
-        let gone = TICKS * (1.0 - (-visits / TICKS).exp());
+        let Drawn { views, sends, wakes } = drawn(scenario);
+        // What lingered goes with the next tick, and one delta names all that went with it.
+        let ticks = TICKS + wakes;
+        let gone = ticks * (1.0 - (-visits / ticks).exp());
         let deltas_out = paced(2.0 * visits + gone, DELTA_GAP_S);
         let (beats_out, beats_in) = (beats(others), others_beats(scenario.nodes));
         let delta_bytes = deltas_out * bytes.delta
             + visits * (2.0 * bytes.row + bytes.removed + alone * (bytes.name + bytes.removed));
         let beat_bytes = bytes.beat + others * bytes.beat_named + others.min(ECHOES) * bytes.beat_echo;
         let hello = others / HELLO_S * (bytes.hello + bytes.hello_answer + others * bytes.hello_named);
-        let (views, sends) = drawn(scenario);
         Self {
             visits,
             rows_out,
@@ -133,11 +135,20 @@ fn others_beats(nodes: usize) -> f64 {
     (1..nodes).map(|place| beats((nodes - 1 - place) as f64 + 1.0)).sum()
 }
 
-/// Views of rooms, and frames to sockets.
-fn drawn(scenario: &Scenario) -> (f64, f64) {
+/// What comes of changes on pages, in a second.
+struct Drawn {
+    /// Views of rooms.
+    views: f64,
+    /// Frames to sockets.
+    sends: f64,
+    /// Times that a node is woken to draw what had to wait.
+    wakes: f64,
+}
+
+fn drawn(scenario: &Scenario) -> Drawn {
     let nodes = scenario.nodes as f64;
     let (joins, clicks) = (scenario.joins as f64, scenario.clicks as f64);
-    let (mut views, mut sends) = (0.0, 0.0);
+    let mut drawn = Drawn { views: 0.0, sends: joins / nodes, wakes: 0.0 };
     for (rooms, share) in scenario.classes() {
         let everywhere = scenario.visitors as f64 * share;
         let here = everywhere / nodes;
@@ -148,11 +159,13 @@ fn drawn(scenario: &Scenario) -> (f64, f64) {
         let counts = paced(changes, count_gap);
         // Whatever happens before counts are due draws what users do first, and counts later by themselves.
         let apart = if count_gap - deed_gap < 0.001 { 0.0 } else { 1.0 - (-changes * count_gap).exp() };
-        views += rooms * (deeds + counts * apart);
+        drawn.views += rooms * (deeds + counts * apart);
+        let waits = |gap: f64| 1.0 - (-changes * gap).exp();
+        drawn.wakes += rooms * (deeds * waits(deed_gap) + counts * waits(count_gap));
         let lamps = paced(clicked, deed_gap);
         // A room of one is empty when its count falls.
         let watched = if scenario.shape == Shape::Each { joins * share / nodes } else { here * counts };
-        sends += rooms * (watched + here * lamps);
+        drawn.sends += rooms * (watched + here * lamps);
     }
-    (views, sends + joins / nodes)
+    drawn
 }

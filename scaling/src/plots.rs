@@ -78,10 +78,12 @@ fn messages(model: &Model, runs: &[Measured]) -> Plot {
             fits.then(|| (run.scenario.nodes as f64, sent(run)))
         };
         let line = |nodes: f64| {
-            let (rates, others) = (model.rates(&at(nodes.round())), nodes - 1.0);
-            others * (rates.deltas_out + rates.beats_out + rates.clicks_out)
+            let (rates, others) = (model.rates(&at(nodes)), nodes - 1.0);
+            (nodes, others * (rates.deltas_out + rates.beats_out + rates.clicks_out))
         };
-        series((name, colour), range, line, runs, dot)
+        // There are no nodes in between.
+        let line = (2..=128_u32).map(|nodes| line(f64::from(nodes))).collect();
+        Series { name: name.to_owned(), colour, line, dots: runs.iter().filter_map(dot).collect() }
     };
     Plot {
         title: "Messages that a node sends, one for each reader (as many come)".to_owned(),
