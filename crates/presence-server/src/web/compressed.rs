@@ -16,11 +16,11 @@ use flate2::write::DeflateEncoder;
 use flate2::{Compression, Crc};
 
 /// A piece is no shorter, but for the last one: each costs a few bytes and what it can't refer to.
-const PIECE_BYTES_MIN: usize = 512;
+const PIECE_BYTES_MIN: usize = 256;
 /// A piece is cut at the first end of a line behind so much.
 const PIECE_BYTES_MAX: usize = 4_096;
 /// One of so many lines ends a piece.
-const CUT_EVERY: u32 = 8;
+const CUT_EVERY: u32 = 4;
 /// How many pieces are remembered in one of the two generations. The older one is forgotten when the younger is full; what
 /// was used meanwhile is in both.
 const GENERATION_MAX: usize = 256;
@@ -210,7 +210,7 @@ mod tests {
         assert!(first.len() > 3 * again && known(&compressed) > 10);
         let before = known(&compressed);
         let other = compressed.gzip(&page("a visitor with a longer name"));
-        assert!(other.len() < again + 4 * PIECE_BYTES_MIN, "{} bytes after {again}", other.len());
+        assert!(other.len() < again + PIECE_BYTES_MAX, "{} bytes after {again}", other.len());
         assert_eq!((known(&compressed), read(&other)), (before, page("a visitor with a longer name")));
     }
 
