@@ -8,10 +8,8 @@ const known = JSON.parse(readFileSync(new URL("../../bench/counts.json", import.
 
 test("nothing costs a tenth more than it did", { timeout: 300_000 }, async (t) => {
   const now = await counts(t);
-  for (const [name, count] of Object.entries(now)) t.diagnostic(`${name}: ${count} (on record: ${known[name]})`);
+  for (const [name, count] of Object.entries(now)) t.diagnostic(`${name}: ${count} (on record: ${known[name]}; put a lower one there with \`node bench/counts.mjs --write\`)`);
   assert.deepEqual(Object.keys(now), Object.keys(known));
   const grown = Object.entries(now).filter(([name, count]) => count > known[name] * GROWTH);
   assert.deepEqual(grown, [], "Is it worth that? Then `node bench/counts.mjs --write` puts the new counts on record.");
-  const fallen = Object.entries(now).filter(([name, count]) => count < known[name] / GROWTH);
-  assert.deepEqual(fallen, [], "It costs less: put that on record with `node bench/counts.mjs --write`, or it may be lost again.");
 });
