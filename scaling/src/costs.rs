@@ -19,6 +19,8 @@ pub const AWAY_MS: f64 = 2_000.0;
 /// Removals are remembered for so long, and of each node so many at most (core's `REMOVED_MS`, `REMOVED_MAX`).
 const REMOVED_S: f64 = 60.0;
 const REMOVED_MAX: f64 = 65_536.0;
+/// So many rooms are drawn in one input at most (core's `ROOMS_A_TURN`).
+const ROOMS_A_TURN: f64 = 128.0;
 /// For so long visitors have been leaving when memory is measured.
 const LEAVING_S: f64 = 4.0;
 /// The size of world at which the cost of a row is said.
@@ -55,10 +57,12 @@ pub struct Costs {
     pub removed_bytes: f64,
     /// A visitor of a node that falls silent is counted anew.
     pub silent_row_micros: f64,
-    /// A room is drawn anew when a region changes: at once, for all rooms.
+    /// A room is put among those that are to be drawn when a region changes: all at once.
     pub silent_room_micros: f64,
+    /// A room is drawn anew then, a bounded number of them at once.
+    pub redrawn_room_micros: f64,
     /// For each region in it.
-    pub silent_room_region_micros: f64,
+    pub redrawn_room_region_micros: f64,
 }
 
 fn micros(run: &Measured, whats: &[What]) -> f64 {
@@ -75,6 +79,7 @@ pub fn undisturbed(runs: &[Measured]) -> Vec<Measured> {
         let factor = quickest / run.reference_micros;
         run.work.values_mut().for_each(|work| work.micros *= factor);
         run.silence_ms *= factor;
+        run.redrawn_ms *= factor;
         run.longest_ms *= factor;
     }
     runs
@@ -136,10 +141,20 @@ impl Costs {
         let weighed = runs.iter().filter(|run| run.memory_bytes > 0.0);
         let memory: Vec<([f64; 4], f64)> =
             weighed.map(|run| (sizes(&run.scenario, LEAVING_S), run.memory_bytes)).collect();
+        // The first of the drawings belong to the same input.
         let silent: Vec<([f64; 3], f64)> =
             runs.iter().map(|run| (stalls(&run.scenario), run.silence_ms * 1_000.0)).collect();
-        let ([visitor, room, room_region, removed], [silent_row, silent_room, silent_region]) =
-            (fit(&memory), fit(&silent));
+        let [silent_row, silent_room, _] = fit(&silent);
+        let redrawn: Vec<([f64; 2], f64)> = runs
+            .iter()
+            .map(|run| {
+                let [rows, rooms, _] = stalls(&run.scenario);
+                let drawing = run.redrawn_ms * 1_000.0 - rows * silent_row - rooms * silent_room;
+                ([rooms, rooms * run.scenario.nodes as f64], drawing.max(1.0))
+            })
+            .filter(|(_, micros)| *micros > 1_000.0)
+            .collect();
+        let ([visitor, room, room_region, removed], [redrawn_room, redrawn_region]) = (fit(&memory), fit(&redrawn));
         Self {
             delta_micros: delta,
             row_micros: row,
@@ -156,7 +171,8 @@ impl Costs {
             removed_bytes: removed,
             silent_row_micros: silent_row,
             silent_room_micros: silent_room,
-            silent_room_region_micros: silent_region,
+            redrawn_room_micros: redrawn_room,
+            redrawn_room_region_micros: redrawn_region,
         }
     }
 
@@ -197,10 +213,17 @@ impl Costs {
     /// How long nothing else is done when a node falls silent, in ms.
     #[must_use]
     pub fn silence_ms(&self, scenario: &Scenario) -> f64 {
-        let [rows, rooms, regions] = stalls(scenario);
-        let micros =
-            rows * self.silent_row_micros + rooms * self.silent_room_micros + regions * self.silent_room_region_micros;
-        micros / 1_000.0
+        let [rows, rooms, drawn] = stalls(scenario);
+        let drawing = self.redrawn_room_micros + self.redrawn_room_region_micros * scenario.nodes as f64;
+        (rows * self.silent_row_micros + rooms * self.silent_room_micros + drawn * drawing) / 1_000.0
+    }
+
+    /// CPU until every room is drawn then, in ms: what else happens comes between.
+    #[must_use]
+    pub fn redrawn_ms(&self, scenario: &Scenario) -> f64 {
+        let [rows, rooms, _] = stalls(scenario);
+        let drawing = self.redrawn_room_micros + self.redrawn_room_region_micros * scenario.nodes as f64;
+        (rows * self.silent_row_micros + rooms * (self.silent_room_micros + drawing)) / 1_000.0
     }
 }
 
@@ -212,7 +235,8 @@ fn sizes(scenario: &Scenario, seconds: f64) -> [f64; 4] {
     [present, rooms, rooms * scenario.nodes as f64, removed.min(REMOVED_MAX * scenario.nodes as f64)]
 }
 
+/// Rows that are counted anew, rooms that are put among those to be drawn, and how many of them are drawn in one input.
 fn stalls(scenario: &Scenario) -> [f64; 3] {
     let rooms = rooms(scenario);
-    [scenario.visitors as f64 / scenario.nodes as f64, rooms, rooms * scenario.nodes as f64]
+    [scenario.visitors as f64 / scenario.nodes as f64, rooms, rooms.min(ROOMS_A_TURN)]
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mesh::{Watch, kind};
 use crate::scenario::Scenario;
-use crate::visitors::{FROM_MS, SILENT_MS, UNTIL_MS};
+use crate::visitors::{DOUBTED_MS, FROM_MS, SILENT_MS, UNTIL_MS};
 
 /// How long is measured, in seconds.
 pub const SECONDS: u64 = (UNTIL_MS - FROM_MS) / 1_000;
@@ -70,8 +70,12 @@ pub struct Measured {
     pub sends: Flow,
     /// The longest single input while visitors came and left, in ms.
     pub longest_ms: f64,
-    /// The longest single input when another node fell silent, in ms.
+    /// The longest single input when another node fell silent, in ms: nothing else happens meanwhile.
     pub silence_ms: f64,
+    /// CPU of all inputs until every room is drawn then, in ms: what else happens comes between them.
+    pub redrawn_ms: f64,
+    /// Rooms that were drawn then.
+    pub redrawn: f64,
     /// What a fixed piece of work took meanwhile: how much else the machine did.
     pub reference_micros: f64,
     /// Its memory with all visitors of the world, less that before they came; 0 where it was not measured.
@@ -112,6 +116,7 @@ pub struct Meter {
     sends: Flow,
     longest: u64,
     silence: u64,
+    redrawn: (u64, u64),
     rooms: HashMap<ConnectionId, Room>,
     watchers: HashMap<Room, u64>,
     memory: (u64, u64),
@@ -135,6 +140,7 @@ impl Meter {
             sends: Flow::default(),
             longest: 0,
             silence: 0,
+            redrawn: (0, 0),
             rooms: HashMap::new(),
             watchers: HashMap::new(),
             memory: (0, 0),
@@ -168,6 +174,8 @@ impl Meter {
             sends: a_second(&self.sends),
             longest_ms: self.longest as f64 / 1e6,
             silence_ms: self.silence as f64 / 1e6,
+            redrawn_ms: self.redrawn.0 as f64 / 1e6,
+            redrawn: self.redrawn.1 as f64,
             reference_micros: reference as f64 / 1_000.0,
             memory_bytes: self.memory.1.saturating_sub(self.memory.0) as f64,
             warnings: self.warnings,
@@ -272,6 +280,12 @@ impl Watch for Meter {
         }
         if at_ms >= SILENT_MS {
             self.silence = self.silence.max(nanos);
+        }
+        if at_ms >= DOUBTED_MS {
+            let views = outputs.iter().filter(|output| matches!(output, Output::View(_))).count() as u64;
+            if views > 0 {
+                self.redrawn = (self.redrawn.0 + nanos, self.redrawn.1 + views);
+            }
         }
         if !(FROM_MS..UNTIL_MS).contains(&at_ms) {
             return;

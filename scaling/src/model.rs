@@ -11,10 +11,14 @@ const DELTA_GAP_S: f64 = 0.005;
 const TICKS: f64 = 5.0;
 /// How long a closed tab counts (core's `LINGER_CLOSED_MS`).
 pub(crate) const LINGER_S: f64 = 2.0;
-/// The gap between two drawings of a room: so much, and a millisecond for so many watchers, at most so much.
-const DRAW_GAP_S: f64 = 0.020;
-const WATCHERS_A_SECOND: f64 = 25_000.0;
-const DRAW_GAP_MAX_S: f64 = 5.0;
+/// What a drawing of a room costs (core's `cost_us`): so much for each watcher, so much more for each beyond a hundred, at
+/// least and at most so much; and how much of it may be spent in advance (core's `Pace`).
+const WATCHER_S: f64 = 10e-6;
+const CROWD_S: f64 = 30e-6;
+const FEW_WATCHERS: f64 = 100.0;
+const DRAW_MIN_S: f64 = 500e-6;
+const DRAW_MAX_S: f64 = 5.0;
+const ADVANCE_S: f64 = 0.002;
 /// Hello is said over each link so often; who hears one sends a heartbeat at once, unless the last is as young as that.
 const HELLO_S: f64 = 10.0;
 const BEAT_S: f64 = 1.0;
@@ -62,8 +66,41 @@ fn paced(a_second: f64, gap: f64) -> f64 {
     1.0 / (gap + (-a_second * gap).exp() / a_second)
 }
 
-fn draw_gap(watchers: f64) -> f64 {
-    (DRAW_GAP_S + watchers / WATCHERS_A_SECOND).min(DRAW_GAP_MAX_S)
+/// What drawing a room takes that so many watch, in seconds.
+fn draw_cost(watchers: f64) -> f64 {
+    (WATCHER_S * watchers + CROWD_S * (watchers - FEW_WATCHERS).max(0.0)).clamp(DRAW_MIN_S, DRAW_MAX_S)
+}
+
+/// How often something happens that is paid for, and how long it has to wait each time, on average.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Pace {
+    a_second: f64,
+    wait: f64,
+}
+
+impl Pace {
+    /// For so many chances a second, at such a cost, of which a part may be spent in advance.
+    fn of(chances: f64, cost: f64) -> Self {
+        if chances <= 0.0 {
+            return Self { a_second: 0.0, wait: 0.0 };
+        }
+        // What is owed when it happens: as much as makes the next time owe the same.
+        let mut owed = 0.0;
+        let mut wait = 0.0;
+        for _ in 0..200 {
+            wait = f64::max(0.0, owed + cost - ADVANCE_S);
+            let left = f64::min(owed + cost, ADVANCE_S);
+            let quiet = (-chances * wait).exp();
+            let next = left - quiet * (1.0 - (-chances * left).exp()) / chances;
+            owed += (next - owed) / 2.0;
+        }
+        Self { a_second: 1.0 / (wait + (-chances * wait).exp() / chances), wait }
+    }
+
+    /// The chance that something is waiting once it may happen again.
+    fn waits(&self, chances: f64) -> f64 {
+        1.0 - (-chances * self.wait).exp()
+    }
 }
 
 /// Heartbeats in a second of a node that hears hellos at so many moments in ten seconds.
@@ -154,18 +191,31 @@ fn drawn(scenario: &Scenario) -> Drawn {
         let here = everywhere / nodes;
         // Who comes and who has gone is counted; who lingers looks the same.
         let (changes, clicked) = (2.0 * joins * share, clicks * share);
-        let (deed_gap, count_gap) = (draw_gap(here), draw_gap(everywhere));
-        let deeds = paced(changes + clicked, deed_gap);
-        let counts = paced(changes, count_gap);
+        let (deed_cost, count_cost) = (draw_cost(here), draw_cost(everywhere.max(here)));
+        let deeds = Pace::of(changes + clicked, deed_cost);
+        let counts = Pace::of(changes, count_cost);
         // Whatever happens before counts are due draws what users do first, and counts later by themselves.
-        let apart = if count_gap - deed_gap < 0.001 { 0.0 } else { 1.0 - (-changes * count_gap).exp() };
-        drawn.views += rooms * (deeds + counts * apart);
-        let waits = |gap: f64| 1.0 - (-changes * gap).exp();
-        drawn.wakes += rooms * (deeds * waits(deed_gap) + counts * waits(count_gap));
-        let lamps = paced(clicked, deed_gap);
+        let apart = if counts.wait > deeds.wait { counts.waits(changes) } else { 0.0 };
+        drawn.views += rooms * (deeds.a_second + counts.a_second * apart);
+        drawn.wakes += rooms * (deeds.a_second * deeds.waits(changes) + counts.a_second * counts.waits(changes));
+        let lamps = Pace::of(clicked, deed_cost).a_second;
         // A room of one is empty when its count falls.
-        let watched = if scenario.shape == Shape::Each { joins * share / nodes } else { here * counts };
+        let watched = if scenario.shape == Shape::Each { joins * share / nodes } else { here * counts.a_second };
         drawn.sends += rooms * (watched + here * lamps);
     }
     drawn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_of_few_is_drawn_at_each_change_and_a_crowd_as_often_as_it_is_paid_for() {
+        let often = |chances: f64, watchers: f64| Pace::of(chances, draw_cost(watchers)).a_second;
+        assert!((often(20.0, 8.0) - 20.0).abs() < 0.01);
+        assert!((often(1e6, 10_000.0) - 1.0 / 0.397).abs() < 0.01);
+        assert!((often(1e6, 1e6) - 0.2).abs() < 0.001);
+        assert!((often(0.01, 10_000.0) - 0.01).abs() < 0.001);
+    }
 }

@@ -21,8 +21,10 @@ pub const FROM_MS: u64 = 28_000;
 pub const UNTIL_MS: u64 = FROM_MS + 10_000;
 /// One node falls silent here, and is doubted 4 s later.
 pub const SILENT_MS: u64 = UNTIL_MS + 500;
-/// The run ends here.
-pub const END_MS: u64 = SILENT_MS + 5_500;
+/// From here on everything that is drawn is drawn because of that: what lingered is gone, and it is not doubted yet.
+pub const DOUBTED_MS: u64 = SILENT_MS + 2_500;
+/// The run ends here: a million rooms are drawn by then, 128 of them in a millisecond.
+pub const END_MS: u64 = SILENT_MS + 13_000;
 
 /// What a visitor does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
