@@ -1,21 +1,23 @@
 // `make bench`: measures ours, the floor and the peers in one run, prints one table and writes docs/benchmarks.md with its
-// plots. `node bench/run.mjs quick` measures less, in three minutes, and writes nothing.
+// plots. `node bench/run.mjs short` does the same with ours, the floor and Bun alone, in ten minutes; `quick` measures less, in
+// three minutes, and writes nothing.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { build, peers, versions } from "./lib/install.mjs";
 import { target } from "./lib/paths.mjs";
-import { carryOut, full, quick } from "./lib/plan.mjs";
+import { carryOut, full, quick, short } from "./lib/plan.mjs";
 import { write } from "./lib/report.mjs";
 import { output } from "./lib/run.mjs";
 import { rows, table } from "./lib/rows.mjs";
 import { servers } from "./lib/servers.mjs";
 
-const isQuick = process.argv[2] === "quick";
-const plan = isQuick ? quick : full;
+const [, , name = "full"] = process.argv;
+const plan = { full, short, quick }[name];
+if (!plan) throw new Error(`there is no run called ${name}: full, short or quick`);
 build();
 const missing = peers({ rails: plan.peers });
-if (!plan.peers) for (const name of ["ws", "socketio", "naive"]) missing[name] ??= "left out of the quick run";
+if (!plan.peers) for (const peer of ["ws", "socketio", "naive", "rails"]) missing[peer] ??= `left out of the ${name} run`;
 
 const limit = Number(output("sh", ["-c", "ulimit -Hn"]));
 if (limit < plan.idle + 200) throw new Error(`10,000 connections need more open files than this machine allows: raise the hard limit of ${limit} (ulimit -Hn)`);
@@ -29,7 +31,7 @@ mkdirSync(join(target, "bench"), { recursive: true });
 writeFileSync(join(target, "bench/lines.jsonl"), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
 const [{ model }] = cpus();
 const machine = `${cpus().length} × ${model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, at most ${limit.toLocaleString("en")} open files for each process.`;
-if (!isQuick) write({ lines, plan, missing, machine, versions: versions(), minutes });
+if (plan !== quick) write({ lines, plan, missing, machine, versions: versions(), minutes });
 console.log(`${table(rows(lines, plan))}\n\n${machine}`);
 for (const [name, why] of Object.entries(missing)) if (why !== undefined) console.log(`${servers[name].name} is missing: ${why}.`);
 const failed = lines.filter(({ kind }) => kind === "failed");

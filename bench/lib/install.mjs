@@ -27,7 +27,7 @@ export function peers({ rails }) {
     ws: npm,
     socketio: npm,
     naive: built ? undefined : "it could not be built",
-    rails: rails ? debian() : "left out of the quick run",
+    rails: rails ? debian() : undefined,
   };
 }
 
