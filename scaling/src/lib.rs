@@ -18,7 +18,6 @@ pub mod limits;
 pub mod mesh;
 pub mod meter;
 pub mod model;
-pub mod newcomer;
 pub mod page;
 pub mod plots;
 pub mod record;

@@ -178,6 +178,13 @@ fn stall(model: &Model, runs: &[Measured]) -> Plot {
         };
         series((name, colour), range, |visitors| model.costs.silence_ms(&at(visitors)), runs, dot)
     };
+    let at = |visitors: f64| Scenario { nodes: 6, shape: Shape::Each, visitors: visitors as u64, ..MIDDLE };
+    let dot = |run: &Measured| {
+        let fits = (run.scenario.nodes, run.scenario.shape) == (6, Shape::Each);
+        fits.then_some((run.scenario.visitors as f64, run.redrawn_ms))
+    };
+    let name = "… until all are drawn";
+    let redrawn = series((name, 3), range, |visitors| model.costs.redrawn_ms(&at(visitors)), runs, dot);
     Plot {
         title: "How long a node does nothing else when another one falls silent".to_owned(),
         x: "visitors in the whole world".to_owned(),
@@ -189,6 +196,7 @@ fn stall(model: &Model, runs: &[Measured]) -> Plot {
             of(6, Shape::One, "one room, 6 nodes", 1),
             of(6, Shape::Each, "rooms of one, 6 nodes", 2),
             of(32, Shape::Each, "rooms of one, 32 nodes", 4),
+            redrawn,
         ],
         limits: vec![
             (AWAY_MS, "it believes that it was frozen itself".to_owned()),

@@ -7,7 +7,6 @@ use crate::grid::MIDDLE;
 use crate::interest;
 use crate::limits::{CORE_MICROS, Model, VISITORS_MAX};
 use crate::meter::Measured;
-use crate::newcomer;
 use crate::scenario::{Scenario, Shape};
 use crate::svg::short;
 
@@ -20,7 +19,6 @@ pub fn tables(model: &Model, runs: &[Measured]) -> Vec<(&'static str, String)> {
         ("limits", limits(model)),
         ("node", one_node(model)),
         ("interest", interest_table(model)),
-        ("newcomer", newcomer_table()),
     ]
 }
 
@@ -109,7 +107,7 @@ fn visitors(value: f64) -> String {
 
 fn limits(model: &Model) -> String {
     let mut table = format!(
-        "| Nodes | Rooms | Visitors in 8 GB | Visitors until a silent node stops it for {} s | Joins/s that fill the driver's core | The engine's CPU there |\n|---|---|---|---|---|---|\n",
+        "| Nodes | Rooms | Visitors in 8 GB | Visitors until a silent node stops it for {} s | Drawing all rooms anew then | Joins/s that fill the driver's core | The engine's CPU there |\n|---|---|---|---|---|---|---|\n",
         AWAY_MS / 1_000.0
     );
     for nodes in [6, 12, 32] {
@@ -119,9 +117,10 @@ fn limits(model: &Model) -> String {
             let engine = model.links(&Scenario { joins: joins as u64, ..scenario }) / CORE_MICROS * 100.0;
             let _ = writeln!(
                 table,
-                "| {nodes} | {name} | {} | {} | {} | {engine:.0} % |",
+                "| {nodes} | {name} | {} | {} | {:.1} s | {} | {engine:.0} % |",
                 visitors(model.visitors_in_memory(&scenario)),
                 visitors(model.visitors_in_stall(&scenario)),
+                model.costs.redrawn_ms(&scenario) / 1_000.0,
                 short(joins),
             );
         }
@@ -176,17 +175,6 @@ fn interest_table(model: &Model) -> String {
             model.rates(&scenario).bytes_in < megabytes * 1e6
         });
         let _ = writeln!(table, "{megabytes:.0} MB/s come to a node at {} joins/s of rooms of one.", short(joins));
-    }
-    table
-}
-
-fn newcomer_table() -> String {
-    let mut table =
-        "| Visitors who come within 4 s | In the first seconds of a node, CPU | Later, CPU |\n|---|---|---|\n"
-            .to_owned();
-    for visitors in [500, 1_000, 2_000, 4_000] {
-        let (first, later) = (newcomer::taking_ms(visitors, 100), newcomer::taking_ms(visitors, 10_000));
-        let _ = writeln!(table, "| {visitors} | {first:.0} ms | {later:.0} ms |");
     }
     table
 }
