@@ -35,7 +35,7 @@ function plots(lines, plan) {
 }
 
 /** Writes all of it. */
-export function write({ lines, plan, missing, machine, versions, minutes }) {
+export function write({ command, lines, plan, missing, machine, versions, minutes }) {
   const folder = join(root, "docs/benchmarks");
   mkdirSync(folder, { recursive: true });
   for (const [file, text] of Object.entries(plots(lines, plan))) writeFileSync(join(folder, file), text);
@@ -45,7 +45,7 @@ export function write({ lines, plan, missing, machine, versions, minutes }) {
   const versionsOf = Object.entries(versions).map(([name, version]) => `| ${servers[name].name} | ${version ?? "missing"} |`);
   const text = [
     "# Benchmarks", "<!-- Written by `make bench`; what a person has to say about it is in bench/notes.md. -->",
-    `\`make bench\` measured this in ${minutes} minutes. ${readFileSync(join(bench, "method.md"), "utf8").trim()}`,
+    `\`${command}\` measured this in ${minutes} minutes. ${readFileSync(join(bench, "method.md"), "utf8").trim()}`,
     "## Asked and reached", table(made),
     "![Deliveries per server CPU second](benchmarks/deliveries.svg)", "![Memory of each connection](benchmarks/memory.svg)",
     "![A storm of joins](benchmarks/storm.svg)", "![One broadcast, until the last receiver has it](benchmarks/fanout.svg)",
