@@ -174,9 +174,12 @@ impl Hub {
         stream: Transport,
         inputs: mpsc::Sender<Input>,
     ) -> Arc<Connection> {
-        let connection = Connection::new(id, speaks, stream, Arc::clone(&self.shared), inputs, self.now_ms());
+        let now_ms = self.now_ms();
+        let connection = Connection::new(id, speaks, stream, Arc::clone(&self.shared), inputs, now_ms);
         lock(self.shard(id)).insert(id, Arc::clone(&connection));
         self.count.fetch_add(1, Relaxed);
+        // Not before it can be found: what the wheel gives and nobody knows is forgotten.
+        self.shared.wheel.at(id, now_ms);
         connection
     }
 

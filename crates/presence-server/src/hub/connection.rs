@@ -83,7 +83,6 @@ impl Connection {
         inputs: mpsc::Sender<Input>,
         now_ms: u64,
     ) -> Arc<Self> {
-        shared.wheel.at(id, now_ms);
         let state = State { outbox: Outbox::default(), pulse: Pulse::new(speaks, now_ms), closing: None };
         let (subscriptions, dismissed, state) = (Mutex::default(), Mutex::default(), Mutex::new(state));
         Arc::new(Self { id, stream, speaks, shared, inputs, subscriptions, dismissed, state })
