@@ -1,7 +1,7 @@
 //! Everybody on this node who listens to one thing, and what waits to be written to all of them.
 
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,10 +13,9 @@ use super::connection::Connection;
 use super::listeners::{Listener, Listeners, Place, Run};
 use super::outbox::Frame;
 use super::pulse::Clock;
+use super::{PART, lock};
 use crate::socket::CloseReason;
 
-/// How many listeners are written to before other tasks have their turn: about 2 ms.
-const PART: usize = 256;
 /// Audiences up to this size are written to at once, without a task of their own.
 const SMALL: usize = 8;
 /// A flush that follows closely upon one that took long waits for company: this part of that time, and never longer than
@@ -105,11 +104,6 @@ struct Inner<W> {
     flushing: bool,
     /// When the last flush by a task of its own ended, and how long it took. Most audiences are too small to have one.
     flushed: Option<Box<(Instant, Duration)>>,
-}
-
-/// What a panic elsewhere leaves behind is still whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<W: Waiting> Audience<W> {

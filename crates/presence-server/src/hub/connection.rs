@@ -1,7 +1,7 @@
 //! The writing half of one WebSocket: what is sent, what waits, and whether anybody is still there.
 
 use std::net::Shutdown;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use presence_cable::{Identifier, embed_left};
@@ -12,6 +12,7 @@ use tungstenite::protocol::frame::coding::Control;
 
 use super::audience::Audience;
 use super::counts::Counts;
+use super::lock;
 use super::outbox::{Frame, Outbox, Sent};
 use super::pulse::{Due, Moment, Pulse};
 use super::wheel::Wheel;
@@ -67,11 +68,6 @@ struct State {
     outbox: Outbox,
     pulse: Pulse,
     closing: Option<(CloseReason, u64)>,
-}
-
-/// A panic elsewhere leaves these few fields as they were: nobody else has to end for it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Connection {

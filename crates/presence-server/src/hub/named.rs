@@ -1,7 +1,6 @@
 //! Streams by name: what is published reaches all who listen, once, and whoever comes later is sent what was missed.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use presence_cable::{HistoryRequest, Identifier, positioned, published};
@@ -9,6 +8,7 @@ use presence_core::{ConnectionId, Message, StreamName, SubscriptionId};
 
 use super::messages::{Kind, Told};
 use super::{Connection, Frame, Hub};
+use crate::driver::wall_ms;
 use crate::history::{Held, Kept};
 
 /// What a subscription can make of a message.
@@ -28,11 +28,6 @@ impl Ear {
         Self { extended: true, html: true },
     ];
     const PRESENCE: Self = Self { extended: true, html: false };
-}
-
-fn wall_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Hub {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::Speaks;
 use super::outbox::Frame;
 use crate::config::Limits;
+use crate::driver::millis;
 use crate::socket::CloseReason;
 
 /// Time as it passes for sockets: it stands still while the node itself is away. Kept in microseconds, moved by the
@@ -75,10 +76,6 @@ impl Moment {
             Speaks::Embed => self.probe_every_ms,
         }
     }
-}
-
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How exactly sockets are looked at: no ping is noticeably early.
