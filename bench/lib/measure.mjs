@@ -15,9 +15,20 @@ const line = ({ port, pids }, scenario, args) => [
 /** Fan-out and sustained broadcasts at growing numbers of connections. */
 export function broadcasts(name, { connections, seconds, count }) {
   const sizes = connections.filter((size) => size <= (servers[name].most ?? Infinity));
-  return running(name, (server) => measurements(line(server, "fanout,sustain", [
-    ...servers[name].broadcasts, "--connections", sizes.join(","), "--seconds", seconds, "--broadcasts", count,
-  ])));
+  return running(name, async (server) => {
+    const lines = await measurements(line(server, "fanout,sustain", [
+      ...servers[name].broadcasts, "--connections", sizes.join(","), "--seconds", seconds, "--broadcasts", count,
+    ]));
+    return lines.map(arrived);
+  });
+}
+
+/** Figures of broadcasts that did not all arrive say nothing. */
+function arrived(line) {
+  if (line.drained !== false && !line.incomplete) return line;
+  const { connections, broadcasts, lost, incomplete } = line;
+  const missing = lost === undefined ? `${incomplete} of ${broadcasts} broadcasts` : `${lost} of ${broadcasts * connections} deliveries`;
+  return { kind: "failed", why: `with ${connections} connections ${missing} did not arrive in time` };
 }
 
 /** Everybody joins at once. */

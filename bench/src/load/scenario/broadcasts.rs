@@ -51,7 +51,8 @@ fn one(crowd: &mut Crowd, publisher: &mut Publisher, receivers: usize) -> anyhow
         }
         Ok(deliveries.complete == 1)
     })?;
-    crowd.rest(QUIET)?;
+    // An answer may come after the broadcast that it is about.
+    let (_, deliveries) = go_on(crowd, publisher, deliveries, QUIET, &mut |_, _, _| Ok(false))?;
     Ok((deliveries.into_late_us().pop().unwrap_or_default(), complete))
 }
 
