@@ -18,10 +18,12 @@ use crate::socket::CloseReason;
 
 /// Audiences up to this size are written to at once, without a task of their own.
 const SMALL: usize = 8;
-/// A flush that follows closely upon one that took long waits for company: this part of that time, and never longer than
-/// this. A server that publishes in bursts is spared most of its writes, and nobody notices.
-const COMPANY_PART: u32 = 16;
-const COMPANY_MAX: Duration = Duration::from_millis(2);
+/// Where several messages left together, the next flush waits for company: this part of the time that the last one took,
+/// and never longer than this. A write costs the same whatever it carries, so under load most of them are spared.
+const COMPANY_PART: u32 = 4;
+const COMPANY_MAX: Duration = Duration::from_millis(10);
+/// For less no timer is worth it.
+const COMPANY_MIN: Duration = Duration::from_millis(1);
 /// Each writer beyond the first has at least so many listeners to write to.
 const PER_WRITER: usize = 4 * PART;
 
@@ -53,9 +55,9 @@ pub(super) struct Letter {
 }
 
 impl Letter {
-    /// One for everybody that may be dropped.
-    pub(super) fn drawing(body: Bytes) -> Self {
-        Self { bodies: vec![body], except: None, how: How::Drawing }
+    /// One that may be dropped, for everybody who was not shown all of it already.
+    pub(super) fn drawing(body: Bytes, ordinal: u64) -> Self {
+        Self { bodies: vec![body], except: None, how: How::Drawing { ordinal } }
     }
 
     fn write(&self, run: &Run, now_ms: u64) {
@@ -63,7 +65,7 @@ impl Letter {
         for Listener { connection, subscription } in &run.listeners {
             match self.how {
                 _ if self.except == Some(connection.id) => {}
-                How::Drawing => connection.draw(&frame, *subscription, now_ms),
+                How::Drawing { ordinal } => connection.draw(&frame, *subscription, ordinal, now_ms),
                 How::Always => connection.send(&frame, now_ms),
                 How::Close => connection.close(CloseReason::Overflowed, now_ms),
             }
@@ -74,8 +76,9 @@ impl Letter {
 /// How it goes there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum How {
-    /// It draws, and may be dropped: what it is about is shown whole later.
-    Drawing,
+    /// It draws, and may be dropped: what it is about is shown whole later. The ordinal is the place of its last fragments
+    /// among all that was ordered to be drawn.
+    Drawing { ordinal: u64 },
     /// It is never dropped.
     Always,
     /// Something was lost: the socket is closed, and its client asks for what it missed.
@@ -102,8 +105,24 @@ struct Inner<W> {
     listeners: Listeners,
     waiting: W,
     flushing: bool,
-    /// When the last flush by a task of its own ended, and how long it took. Most audiences are too small to have one.
-    flushed: Option<Box<(Instant, Duration)>>,
+    /// The last flush by a task of its own. Most audiences are too small to have one.
+    flushed: Option<Box<Flushed>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flushed {
+    at: Instant,
+    took: Duration,
+    /// Several messages left together: this audience is under load.
+    several: bool,
+}
+
+impl Flushed {
+    /// How long the next flush waits for more to come; `None` where messages come one by one, seldom, or to few listeners.
+    fn company(&self, now: Instant) -> Option<Duration> {
+        let wait = (self.took / COMPANY_PART).min(COMPANY_MAX);
+        (self.several && now - self.at < self.took && wait >= COMPANY_MIN).then_some(wait)
+    }
 }
 
 impl<W: Waiting> Audience<W> {
@@ -153,33 +172,31 @@ impl<W: Waiting> Audience<W> {
     }
 
     async fn flush(self: Arc<Self>, clock: Clock) {
-        if let Some(company) = self.company() {
-            tokio::time::sleep(company).await;
-        }
-        while let Some(letter) = self.take() {
-            let begun = Instant::now();
+        loop {
+            let last = self.lock().flushed.as_deref().copied();
+            if let Some(company) = last.and_then(|last| last.company(Instant::now())) {
+                tokio::time::sleep(company).await;
+            }
+            let Some(letter) = self.take() else { return };
+            let (begun, several) = (Instant::now(), letter.bodies.len() > 1);
+            let others = self.writers(several) - 1;
             let round = Arc::new(Round::new(letter));
             let write = || Arc::clone(&self).write(Arc::clone(&round), clock.clone());
-            let others: Vec<_> = (1..self.writers()).map(|_| tokio::spawn(write())).collect();
+            let others: Vec<_> = (0..others).map(|_| tokio::spawn(write())).collect();
             write().await;
             for other in others {
                 // A writer that panicked has left what it had taken unwritten; the others reach the rest.
                 drop(other.await);
             }
-            self.lock().flushed = Some(Box::new((Instant::now(), begun.elapsed())));
+            self.lock().flushed = Some(Box::new(Flushed { at: Instant::now(), took: begun.elapsed(), several }));
         }
     }
 
-    /// How long to wait for more to come; `None` where this audience is quiet, or written to in no time.
-    fn company(&self) -> Option<Duration> {
-        let (ended, took) = **self.lock().flushed.as_ref()?;
-        let wait = (took / COMPANY_PART).min(COMPANY_MAX);
-        (ended.elapsed() < took && wait >= Duration::from_millis(1)).then_some(wait)
-    }
-
-    /// How many tasks share a flush: what one core would need long for is spread over all.
-    fn writers(&self) -> usize {
-        (self.lock().listeners.len() / PER_WRITER).clamp(1, tokio::runtime::Handle::current().metrics().num_workers())
+    /// How many tasks share a flush: what one core would need long for is spread over all. Under load one core is left to
+    /// those from whom more comes.
+    fn writers(&self, several: bool) -> usize {
+        let cores = tokio::runtime::Handle::current().metrics().num_workers();
+        (self.lock().listeners.len() / PER_WRITER).min(cores - usize::from(several)).max(1)
     }
 
     async fn write(self: Arc<Self>, round: Arc<Round>, clock: Clock) {
@@ -223,5 +240,25 @@ impl Round {
         let (part, last) = lock(audience).listeners.part(after, PART);
         *reached = last.map_or(Reached::All, Reached::UpTo);
         part
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_under_load_a_flush_waits_for_company_and_never_long() {
+        let at = Instant::now();
+        let company = |took_ms, several, after_ms| {
+            let took = Duration::from_millis(took_ms);
+            Flushed { at, took, several }.company(at + Duration::from_millis(after_ms))
+        };
+        assert_eq!(company(20, true, 0), Some(Duration::from_millis(5)));
+        assert_eq!(company(20, true, 19), Some(Duration::from_millis(5)));
+        assert_eq!(company(5_000, true, 0), Some(COMPANY_MAX));
+        for (took_ms, several, after_ms) in [(20, false, 0), (20, true, 20), (3, true, 0)] {
+            assert_eq!(company(took_ms, several, after_ms), None);
+        }
     }
 }
