@@ -199,16 +199,18 @@ impl Drawing {
     /// Draws what is due, a bounded part of it, and shows rooms to who has arrived.
     pub(crate) fn draw(&mut self, source: &Source<'_>, now_ms: u64, outputs: &mut Vec<Output>) {
         let arrivals = std::mem::take(&mut self.arrivals);
+        // Who listens in a room without anybody is shown it all the same.
+        let mut over = Vec::new();
         for (room, _) in &arrivals {
             let due_ms = self.sheets.get(room).and_then(|sheet| sheet.due_ms).filter(|due_ms| *due_ms <= now_ms);
             if due_ms.is_some_and(|due_ms| self.due.remove(&(due_ms, room.clone()))) {
-                self.draw_room(room, source, now_ms, outputs);
+                over.extend(self.draw_room(room, source, now_ms, outputs));
             }
         }
         for _ in 0..ROOMS_A_TURN {
             let Some((due_ms, room)) = self.due.first().filter(|(due_ms, _)| *due_ms <= now_ms).cloned() else { break };
             self.due.remove(&(due_ms, room.clone()));
-            self.draw_room(&room, source, now_ms, outputs);
+            over.extend(self.draw_room(&room, source, now_ms, outputs));
         }
         for (room, arrival) in arrivals {
             let Some(sheet) = self.sheets.get_mut(&room) else { continue };
@@ -217,22 +219,26 @@ impl Drawing {
                 Some(user) => sheet.yours(user, source),
             };
             let (connection, subscription) = (arrival.connection, arrival.subscription);
-            outputs.push(Output::Show { connection, subscription, fragments });
+            outputs.push(Output::Show { connection, subscription, fragments, whole: true });
+        }
+        for room in over {
+            self.sheets.remove(&room);
+            self.names.remove(&room.hash(source.digest));
         }
     }
 
-    fn draw_room(&mut self, room: &Room, source: &Source<'_>, now_ms: u64, outputs: &mut Vec<Output>) {
+    /// Returns the room where it may be forgotten.
+    fn draw_room(&mut self, room: &Room, source: &Source<'_>, now_ms: u64, outputs: &mut Vec<Output>) -> Option<Room> {
         let sheet = self.sheets.get_mut(room).expect("what is due has a sheet");
         let first = sheet.view.is_none();
         if sheet.draw(room, source, now_ms, outputs) {
-            self.sheets.remove(room);
-            self.names.remove(&room.hash(source.digest));
-            return;
+            return Some(room.clone());
         }
         self.schedule(room, now_ms);
         if first {
             self.names.insert(room.hash(source.digest), room.clone());
         }
+        None
     }
 }
 

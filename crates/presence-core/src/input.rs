@@ -214,6 +214,9 @@ pub enum Output {
         subscription: SubscriptionId,
         /// What, in order. Shared by all who are shown the same version of a room.
         fragments: Arc<[Fragment]>,
+        /// It is all that there is to be seen: what was broadcast before need not be drawn on this subscription any more,
+        /// and nothing before the first of these.
+        whole: bool,
     },
     /// Answer a click.
     Answer {

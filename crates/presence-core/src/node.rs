@@ -477,7 +477,7 @@ impl Node {
         let Some(view) = self.drawing.view(room) else { return };
         let fragments: Arc<[Fragment]> = self.app.render(&Change::RoundTrip { ms: round_trip_ms }, view).into();
         if !fragments.is_empty() {
-            self.outputs.push(Output::Show { connection, subscription, fragments });
+            self.outputs.push(Output::Show { connection, subscription, fragments, whole: false });
         }
     }
 }

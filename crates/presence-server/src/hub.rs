@@ -16,7 +16,7 @@ mod wheel;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -67,6 +67,8 @@ pub(crate) struct Hub {
     empty: Notify,
     shared: Arc<Shared>,
     clock: Clock,
+    /// How many drawings were ordered: the driver alone orders them, one after the other.
+    ordinal: AtomicU64,
     /// The body that was shown last: all who join at one moment are shown the same.
     shown: Mutex<Option<(Arc<[Fragment]>, Bytes)>>,
 }
@@ -94,6 +96,7 @@ impl Hub {
             empty: Notify::new(),
             shared: Arc::new(shared),
             clock: Clock::default(),
+            ordinal: AtomicU64::new(0),
             shown: Mutex::default(),
         });
         tokio::spawn(turn(Arc::downgrade(&hub), slot));
@@ -107,11 +110,14 @@ impl Hub {
         match output {
             Output::Broadcast { stream, fragments } => {
                 if let Some(audience) = self.streams.find(&stream) {
-                    audience.broadcast(fragments, &self.clock);
+                    audience.broadcast((fragments, self.ordinal.fetch_add(1, Relaxed) + 1), &self.clock);
                 }
             }
-            Output::Show { connection, subscription, fragments } => {
+            Output::Show { connection, subscription, fragments, whole } => {
                 if let Some(connection) = self.connection(connection) {
+                    if whole {
+                        connection.shown(subscription, self.ordinal.load(Relaxed));
+                    }
                     connection.tell(subscription, &self.show(fragments), true, self.now_ms());
                 }
             }

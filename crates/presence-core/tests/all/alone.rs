@@ -139,6 +139,15 @@ fn who_joins_is_shown_the_room_with_themselves_in_it() {
 }
 
 #[test]
+fn who_listens_before_anybody_is_in_the_room_is_shown_who_they_are() {
+    let mut alone = Alone::new();
+    let (connection, subscription, user) = (ConnectionId(1), SubscriptionId(2), UserId([1; 32]));
+    let outputs = alone.handle(Input::Listened { connection, subscription, room: room(), user });
+    assert!(outputs.iter().any(|output| matches!(output, Output::Show { whole: true, .. })), "{outputs:?}");
+    assert!(outputs.contains(&Output::Forget(room())), "{outputs:?}");
+}
+
+#[test]
 fn two_tabs_of_one_user_are_one_user_and_a_closed_one_counts_for_two_seconds() {
     let mut alone = Alone::new();
     alone.join(1, 1);

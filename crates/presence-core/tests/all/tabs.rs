@@ -1,6 +1,6 @@
 //! Browsers: tabs that open, reload, close, lose their socket and come back as the stock client does; what they show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use presence_core::{ConnectionId, Ended, Input, Output, ReflexCall, Stream, SubscriptionId, Tab as Kind, UserId};
 
@@ -48,6 +48,8 @@ pub(crate) struct Tabs {
     pub(crate) ended: BTreeMap<UserId, u64>,
     /// Register values that a page showed after a later one.
     pub(crate) went_back: Vec<String>,
+    /// Subscriptions that were shown all there is: only they are told what changes.
+    shown: BTreeSet<(ConnectionId, SubscriptionId)>,
     numbers: u64,
 }
 
@@ -177,13 +179,16 @@ impl Tabs {
         let (fragments, reached): (_, Vec<u64>) = match output {
             Output::Broadcast { stream, fragments } => {
                 let listens = |tab: &&Tab| match stream {
-                    Stream::Room(_) => true,
-                    Stream::User(_, user) => tab.user == *user,
+                    Stream::Room(_) => self.shown.contains(&(tab.connection, ROOM)),
+                    Stream::User(_, user) => tab.user == *user && self.shown.contains(&(tab.connection, USER)),
                     Stream::Named(_) => false,
                 };
                 (fragments, self.on(host).filter(|(_, tab)| listens(tab)).map(|(id, _)| *id).collect())
             }
-            Output::Show { connection, fragments, .. } => {
+            Output::Show { connection, subscription, fragments, whole } => {
+                if *whole {
+                    self.shown.insert((*connection, *subscription));
+                }
                 (fragments, self.on(host).filter(|(_, tab)| tab.connection == *connection).map(|(id, _)| *id).collect())
             }
             _ => return,

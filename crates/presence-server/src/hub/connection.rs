@@ -38,7 +38,12 @@ struct Subscribed {
     identifier: Identifier,
     /// Where it is told counts.
     counts: Option<Arc<Audience<Counts>>>,
+    /// What was ordered to be drawn up to here is part of what it was shown.
+    shown: u64,
 }
+
+/// Nothing is drawn before the first whole showing, which has all of it.
+const NOT_YET: u64 = u64::MAX;
 
 /// What all sockets of a hub have in common.
 #[derive(Debug)]
@@ -91,12 +96,12 @@ impl Connection {
 
     /// From now on messages to this subscription find their way.
     pub(crate) fn subscribe(&self, id: SubscriptionId, identifier: Identifier) {
-        self.add(Subscribed { id, identifier, counts: None });
+        self.add(Subscribed { id, identifier, counts: None, shown: NOT_YET });
     }
 
     /// The same for one that is told the counts of a room.
     pub(super) fn subscribe_counts(&self, id: SubscriptionId, identifier: Identifier, counts: Arc<Audience<Counts>>) {
-        self.add(Subscribed { id, identifier, counts: Some(counts) });
+        self.add(Subscribed { id, identifier, counts: Some(counts), shown: 0 });
     }
 
     fn add(&self, subscribed: Subscribed) {
@@ -150,8 +155,24 @@ impl Connection {
 
     /// The same for one that draws fragments for this subscription: it is dropped where the socket is too slow for it, and
     /// the room is shown whole later.
-    pub(super) fn draw(self: &Arc<Self>, frame: &Frame, subscription: SubscriptionId, now_ms: u64) {
-        self.write(frame, Some(subscription), now_ms);
+    pub(super) fn draw(self: &Arc<Self>, frame: &Frame, subscription: SubscriptionId, ordinal: u64, now_ms: u64) {
+        if self.awaits(subscription, ordinal) {
+            self.write(frame, Some(subscription), now_ms);
+        }
+    }
+
+    /// Whether a drawing has something that this subscription was not shown. While thousands come to a room they would
+    /// hear of its counts twice otherwise, and before they are shown the rest.
+    fn awaits(&self, subscription: SubscriptionId, ordinal: u64) -> bool {
+        let subscriptions = lock(&self.subscriptions);
+        subscriptions.iter().any(|subscribed| subscribed.id == subscription && subscribed.shown < ordinal)
+    }
+
+    /// A subscription is about to be shown all that was ordered to be drawn up to here.
+    pub(super) fn shown(&self, subscription: SubscriptionId, ordinal: u64) {
+        let mut subscriptions = lock(&self.subscriptions);
+        let found = subscriptions.iter_mut().filter(|subscribed| subscribed.id == subscription);
+        found.for_each(|subscribed| subscribed.shown = ordinal);
     }
 
     fn write(self: &Arc<Self>, frame: &Frame, drawing: Option<SubscriptionId>, now_ms: u64) {

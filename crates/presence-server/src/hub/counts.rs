@@ -18,6 +18,9 @@ pub(super) struct Counts {
     waiting: bool,
 }
 
+/// Who begins to listen is told the counts at once, and never waits to be shown anything.
+const ALWAYS_NEWER: u64 = u64::MAX;
+
 impl Counts {
     fn body(view: &RoomView) -> Bytes {
         embed_counts(view).into()
@@ -38,7 +41,7 @@ impl Waiting for Counts {
     }
 
     fn seal(batch: Self::Batch) -> Letter {
-        Letter::drawing(Self::body(&batch))
+        Letter::drawing(Self::body(&batch), ALWAYS_NEWER)
     }
 }
 

@@ -12,30 +12,35 @@ const WAITING_MAX: usize = 8;
 
 /// What core ordered to be drawn, in order.
 #[derive(Debug, Default)]
-pub(super) struct Fragments(Vec<Arc<[Fragment]>>);
+pub(super) struct Fragments {
+    waiting: Vec<Arc<[Fragment]>>,
+    /// The place of the last of them among all that was ordered.
+    ordinal: u64,
+}
 
 impl Waiting for Fragments {
-    type New = Arc<[Fragment]>;
-    type Batch = Vec<Arc<[Fragment]>>;
+    type New = (Arc<[Fragment]>, u64);
+    type Batch = (Vec<Arc<[Fragment]>>, u64);
 
-    fn add(&mut self, new: Self::New) {
-        if self.0.len() == WAITING_MAX {
-            let folded = folded(&std::mem::take(&mut self.0));
-            self.0.push(folded);
+    fn add(&mut self, (new, ordinal): Self::New) {
+        if self.waiting.len() == WAITING_MAX {
+            let folded = folded(&std::mem::take(&mut self.waiting));
+            self.waiting.push(folded);
         }
-        self.0.push(new);
+        self.waiting.push(new);
+        self.ordinal = ordinal;
     }
 
     fn take(&mut self) -> Option<Self::Batch> {
-        (!self.0.is_empty()).then(|| std::mem::take(&mut self.0))
+        (!self.waiting.is_empty()).then(|| (std::mem::take(&mut self.waiting), self.ordinal))
     }
 
-    fn seal(batch: Self::Batch) -> Letter {
-        let body = match &*batch {
+    fn seal((waiting, ordinal): Self::Batch) -> Letter {
+        let body = match &*waiting {
             [fragments] => morphs(fragments),
             several => morphs(&folded(several)),
         };
-        Letter::drawing(body.into())
+        Letter::drawing(body.into(), ordinal)
     }
 }
 

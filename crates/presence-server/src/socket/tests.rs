@@ -186,12 +186,22 @@ async fn a_join_is_confirmed_listens_and_is_told() {
     };
     assert_eq!(place.input().await, joined);
 
-    place.hub.carry_out(Output::Broadcast { stream: Stream::Room(room("shop")), fragments: drawn("all") });
-    place.hub.carry_out(Output::Broadcast { stream: Stream::Room(room("other")), fragments: drawn("others") });
     let (connection, subscription) = (ConnectionId(8), SubscriptionId(0));
-    place.hub.carry_out(Output::Show { connection, subscription, fragments: drawn("one") });
-    assert_eq!(browser.next().await, drawing(&key, "all"));
-    assert_eq!(browser.next().await, drawing(&key, "one"));
+    let broadcast = |hub: &Hub, name, id| {
+        hub.carry_out(Output::Broadcast { stream: Stream::Room(room(name)), fragments: drawn(id) });
+    };
+    let show = |hub: &Hub, id, whole| {
+        hub.carry_out(Output::Show { connection, subscription, fragments: drawn(id), whole });
+    };
+    // Before it is shown the room whole it is told nothing of what changes there: the whole has all of it.
+    broadcast(&place.hub, "shop", "old");
+    show(&place.hub, "part", false);
+    show(&place.hub, "one", true);
+    broadcast(&place.hub, "other", "others");
+    broadcast(&place.hub, "shop", "all");
+    for id in ["part", "one", "all"] {
+        assert_eq!(browser.next().await, drawing(&key, id));
+    }
 
     // Asked again, it is confirmed again and nothing else happens.
     browser.confirmed(&key).await;
@@ -214,6 +224,9 @@ async fn a_users_stream_is_the_sockets_own_whoever_it_was_signed_for() {
     let mut browser = place.open(Some(user(2))).await;
     browser.confirmed(&key).await;
     assert!(matches!(place.input().await, Input::Listened { user: UserId(id), .. } if id == [2; 32]));
+    let (connection, subscription) = (ConnectionId(8), SubscriptionId(0));
+    place.hub.carry_out(Output::Show { connection, subscription, fragments: drawn("you"), whole: true });
+    assert_eq!(browser.next().await, drawing(&key, "you"));
     for byte in [9, 2] {
         let stream = Stream::User(room("shop"), user(byte));
         place.hub.carry_out(Output::Broadcast { stream, fragments: drawn(&format!("of{byte}")) });

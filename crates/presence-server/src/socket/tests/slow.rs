@@ -24,10 +24,17 @@ fn number(frame: &Value) -> Option<usize> {
     html.strip_prefix("<p id=\"large\">")?.split_once(' ')?.0.parse().ok()
 }
 
+/// The one who has just joined is shown the room, and is told what changes from then on.
+async fn shown(place: &mut Place, browser: &mut Browser) {
+    let Input::Joined { connection, subscription, .. } = place.input().await else { panic!("a join") };
+    place.hub.carry_out(Output::Show { connection, subscription, fragments: drawn("all"), whole: true });
+    assert_eq!(browser.next().await["message"]["operations"][0]["selector"], "#all");
+}
+
 async fn joined(place: &mut Place, key: &str) -> Browser {
     let mut browser = place.open(Some(user(1))).await;
     browser.confirmed(key).await;
-    assert!(matches!(place.input().await, Input::Joined { .. }));
+    shown(place, &mut browser).await;
     browser
 }
 
@@ -61,7 +68,7 @@ async fn a_slow_browser_loses_fragments_is_shown_the_room_whole_and_keeps_its_an
                 // It can take more: it is shown the room whole, and hears of what happens from then on.
                 let (connection, subscription) = (CONNECTION, SUBSCRIPTION);
                 assert_eq!(input, Input::Refreshed { connection, subscription });
-                place.hub.carry_out(Output::Show { connection, subscription, fragments: large(1_000) });
+                place.hub.carry_out(Output::Show { connection, subscription, fragments: large(1_000), whole: true });
                 broadcast(&place, 1_001);
             }
         }
@@ -133,6 +140,7 @@ async fn pings_come_while_it_is_quiet_and_tell_the_round_trip() {
     let key = place.room_key("shop");
     let mut browser = place.open(None).await;
     browser.confirmed(&key).await;
+    shown(&mut place, &mut browser).await;
     let begun = Instant::now();
     let mut pings = Vec::new();
     while pings.len() < 3 {
