@@ -29,6 +29,8 @@ pub(crate) struct Tally {
     /// Ended by the server.
     pub(crate) closed: usize,
     pub(crate) texts: u64,
+    /// Those of them that only say that the server is there.
+    pub(crate) heartbeats: u64,
     pub(crate) pings: u64,
     pub(crate) bytes: u64,
     /// How often something was read.

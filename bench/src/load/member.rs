@@ -128,6 +128,7 @@ impl Member {
             Told::Nothing => {}
             Told::Ready => self.ready(talk),
             Told::Asks(answer) => frame::write(talk.out, frame::TEXT, answer.as_bytes()),
+            Told::Heartbeat => talk.tally.heartbeats += 1,
             Told::Rejected => talk.tally.refused += 1,
             Told::Confirmed => match phase {
                 Phase::Subscribing(left @ 2..) => self.enter(Phase::Subscribing(left - 1)),

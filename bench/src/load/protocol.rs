@@ -46,6 +46,8 @@ pub(crate) enum Told {
     Ready,
     Confirmed,
     Rejected,
+    /// The server is still there.
+    Heartbeat,
     /// It wants this to be answered.
     Asks(&'static str),
 }
@@ -84,6 +86,7 @@ impl Protocol {
             Self::Actioncable if phase == Phase::Opened && has(r#""welcome""#) => Told::Ready,
             Self::Actioncable if waits && has(r#""confirm_subscription""#) => Told::Confirmed,
             Self::Actioncable if waits && has(r#""reject_subscription""#) => Told::Rejected,
+            Self::Actioncable if text.starts_with(br#"{"type":"ping""#) => Told::Heartbeat,
             Self::Socketio if text == b"2" => Told::Asks("3"),
             Self::Socketio if phase == Phase::Opened && text.starts_with(b"0") => Told::Asks("40"),
             Self::Socketio if phase == Phase::Opened && text.starts_with(b"40") => Told::Ready,
@@ -135,6 +138,7 @@ mod tests {
         assert_eq!(cable.read(Phase::Subscribed, confirm), Told::Nothing);
         let reject = br#"{"identifier":"{}","type":"reject_subscription"}"#;
         assert_eq!(cable.read(Phase::Subscribing(3), reject), Told::Rejected);
+        assert_eq!(cable.read(Phase::Subscribed, br#"{"type":"ping","message":1700000000}"#), Told::Heartbeat);
     }
 
     #[test]
