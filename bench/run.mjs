@@ -1,5 +1,5 @@
 // `make bench`: measures ours, the floor and the peers in one run, prints one table and writes docs/benchmarks.md with its
-// plots. `node bench/run.mjs short` does the same with ours, the floor and Bun alone, in seven minutes; `quick` measures less, in
+// plots. `node bench/run.mjs short` does the same with ours, the floor and Bun alone, in four minutes; `quick` measures less, in
 // three minutes, and writes nothing.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";

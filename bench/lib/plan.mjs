@@ -6,7 +6,7 @@ export const full = {
   connections: [1_000, 5_000, 10_000], seconds: 1.5, count: 5, idle: 10_000, idleSeconds: 11, storms: [1_000, 5_000], clickSeconds: 5,
 };
 
-/** Ours, the floor and Bun alone, as often as it takes to tell them apart: seven minutes. */
+/** Ours, the floor and Bun alone, as often as it takes to tell them apart: four minutes. */
 export const short = {
   rounds: 5, idleRounds: 1, stormRounds: 3, clickRounds: 1, requestRounds: 1, starts: 3, peers: false,
   connections: [5_000, 10_000], seconds: 1.2, count: 2, idle: 10_000, idleSeconds: 8, storms: [5_000], clickSeconds: 4,

@@ -214,8 +214,7 @@ pub enum Output {
         subscription: SubscriptionId,
         /// What, in order. Shared by all who are shown the same version of a room.
         fragments: Arc<[Fragment]>,
-        /// It is all that there is to be seen: what was broadcast before need not be drawn on this subscription any more,
-        /// and nothing before the first of these.
+        /// It is all that there is to be seen: what was broadcast before is part of it and need not be drawn here.
         whole: bool,
     },
     /// Answer a click.

@@ -174,6 +174,7 @@ impl<W: Waiting> Audience<W> {
     async fn flush(self: Arc<Self>, clock: Clock) {
         loop {
             let last = self.lock().flushed.as_deref().copied();
+            // Nobody can say that all who publish have done so: it is a time that is waited for, and a short one.
             if let Some(company) = last.and_then(|last| last.company(Instant::now())) {
                 tokio::time::sleep(company).await;
             }
@@ -246,6 +247,50 @@ impl Round {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Notes how many leave at a time.
+    #[derive(Debug, Default)]
+    struct Noted {
+        waiting: usize,
+        left: Vec<usize>,
+    }
+
+    impl Waiting for Noted {
+        type New = ();
+        type Batch = usize;
+
+        fn add(&mut self, (): ()) {
+            self.waiting += 1;
+        }
+
+        fn take(&mut self) -> Option<usize> {
+            let all = std::mem::take(&mut self.waiting);
+            (all > 0).then(|| {
+                self.left.push(all);
+                all
+            })
+        }
+
+        fn seal(all: usize) -> Letter {
+            Letter { bodies: vec![Bytes::new(); all], except: None, how: How::Always }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_a_flush_waits_for_company_leaves_with_it() {
+        for (several, left) in [(true, vec![2]), (false, vec![1])] {
+            let audience = Arc::new(Audience::<Noted>::default());
+            let last = Flushed { at: Instant::now(), took: Duration::from_secs(60), several };
+            audience.lock().flushed = Some(Box::new(last));
+            audience.change(|noted| noted.add(()));
+            let flush = tokio::spawn(Arc::clone(&audience).flush(Clock::default()));
+            // It waits, or has written the first and ended.
+            tokio::task::yield_now().await;
+            audience.change(|noted| noted.add(()));
+            flush.await.unwrap();
+            assert_eq!(audience.change(|noted| std::mem::take(&mut noted.left)), left);
+        }
+    }
 
     #[test]
     fn only_under_load_a_flush_waits_for_company_and_never_long() {
