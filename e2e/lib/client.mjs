@@ -33,6 +33,7 @@ export class BareClient {
     this.host = options.host ?? node.host;
     this.frames = [];
     this.fragments = new Map();
+    this.undrawn = new Map();
     this.changes = [];
     this.answers = new Map();
     this.confirmed = new Set();
@@ -64,7 +65,7 @@ export class BareClient {
     if (answer.status !== 200) throw new Error(`the page answered ${answer.status}: ${answer.body.slice(0, 300)}`);
     this.html = answer.body;
     this.names = namesOf(answer.body);
-    if (this.options.draws) this.document = parseHTML(answer.body).document;
+    if (this.options.draws) this.page = parseHTML(answer.body).document;
     return answer;
   }
 
@@ -158,12 +159,22 @@ export class BareClient {
     this.fragments.set(id, operation.html);
     this.changes.push({ id, html: operation.html, at: Date.now() });
     if (this.changes.length > 20_000) this.changes.shift();
-    if (!this.document) return;
-    const element = this.document.getElementById(id);
-    if (!element) throw new Error(`no element #${id} to morph`);
-    const { document } = parseHTML(`<!doctype html><html><body>${operation.html}</body></html>`);
-    element.replaceWith(this.document.importNode(document.body.firstElementChild, true));
+    if (!this.page) return;
+    this.undrawn.delete(id); // so that what came last is drawn last
+    this.undrawn.set(id, operation.html);
     this.options.onDraw?.(this, id);
+  }
+
+  /** The page as it looks now (`draws` only). Drawn when it is looked at: hundreds of pages that nobody looks at cost little. */
+  get document() {
+    for (const [id, html] of this.undrawn) {
+      const element = this.page.getElementById(id);
+      if (!element) throw new Error(`no element #${id} to morph`);
+      const { document } = parseHTML(`<!doctype html><html><body>${html}</body></html>`);
+      element.replaceWith(this.page.importNode(document.body.firstElementChild, true));
+    }
+    this.undrawn.clear();
+    return this.page;
   }
 
   /** The text of an element of the page as it looks now (`draws` only). */
