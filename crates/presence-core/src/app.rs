@@ -1,5 +1,9 @@
 //! What is built on presence: an app is three functions, `page`, `reflex` and `render`.
 
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
 use crate::fragment::Fragment;
 use crate::id::{PublicId, Region, Room, UserId};
 use crate::room::RoomView;
@@ -94,6 +98,18 @@ pub struct Visit<'a> {
     pub chance: u64,
     /// When it asked: ms since 1970 by the node's time. The view may be of an hour ago, if nothing has changed since.
     pub now_ms: u64,
+    /// What was made of the view for earlier visits; `None`: nothing is kept.
+    pub made: Option<&'a Made>,
+}
+
+/// What an app has made of one view: see [`Visit::once`].
+#[derive(Default)]
+pub struct Made(OnceLock<Arc<dyn Any + Send + Sync>>);
+
+impl fmt::Debug for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Made").field(&self.0.get().is_some()).finish()
+    }
 }
 
 impl<'a> Visit<'a> {
@@ -101,7 +117,23 @@ impl<'a> Visit<'a> {
     pub fn first(path: &'a str) -> Self {
         let (room_stream, user_stream, script) = ("room", "user", "/assets/page.js");
         let user = PublicId([0; 32]);
-        Self { path, user, tabs: 0, edge: None, room_stream, user_stream, script, chance: 0, now_ms: 0 }
+        Self { path, user, tabs: 0, edge: None, room_stream, user_stream, script, chance: 0, now_ms: 0, made: None }
+    }
+
+    /// What all pages of a view have in common, made at the first visit and kept for as long as the view is. It must depend
+    /// on nothing but the view. An app has one such thing: what is asked for as another type is made at each visit.
+    ///
+    /// ```
+    /// use presence_core::{Made, Visit};
+    ///
+    /// let made = Made::default();
+    /// let visit = Visit { made: Some(&made), ..Visit::first("/") };
+    /// assert_eq!(*visit.once(|| "<p>Drawn with care</p>".to_owned()), "<p>Drawn with care</p>");
+    /// assert_eq!(*visit.once(|| -> String { unreachable!("it is made") }), "<p>Drawn with care</p>");
+    /// ```
+    pub fn once<T: Send + Sync + 'static>(&self, make: impl Fn() -> T) -> Arc<T> {
+        let made = self.made.map(|made| Arc::clone(made.0.get_or_init(|| Arc::new(make()))));
+        made.and_then(|made| made.downcast().ok()).unwrap_or_else(|| Arc::new(make()))
     }
 }
 

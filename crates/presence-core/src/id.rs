@@ -185,13 +185,18 @@ pub struct PublicId(pub [u8; 32]);
 impl PublicId {
     /// The eight hexadecimal digits that a page shows: `1A2B3C4D`.
     pub fn short(&self) -> String {
-        self.0[..4].iter().map(|b| format!("{b:02X}")).collect()
+        hexadecimal(&self.0[..4], b"0123456789ABCDEF")
     }
 
     /// All of it in lower-case hexadecimal digits.
     pub fn long(&self) -> String {
-        self.0.iter().map(|b| format!("{b:02x}")).collect()
+        hexadecimal(&self.0, b"0123456789abcdef")
     }
+}
+
+fn hexadecimal(bytes: &[u8], digits: &[u8; 16]) -> String {
+    let pairs = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
+    pairs.map(|digit| char::from(digits[usize::from(digit)])).collect()
 }
 
 /// One WebSocket of this node, for as long as the process runs; never used again.

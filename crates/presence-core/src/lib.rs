@@ -50,7 +50,7 @@ mod table;
 mod wire;
 mod writing;
 
-pub use app::{App, Author, Change, Outcome, ReflexCall, Refusal, Visit, Write};
+pub use app::{App, Author, Change, Made, Outcome, ReflexCall, Refusal, Visit, Write};
 pub use fragment::{Fragment, fold};
 pub use id::{
     ConnectionId, Digest, LinkId, NodeHash, NodeName, PublicId, Region, Room, RoomHash, Stream, StreamName,

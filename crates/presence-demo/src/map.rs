@@ -26,6 +26,15 @@ fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     }
 }
 
+/// Whether a dot ripples at this moment.
+pub(crate) fn ripples(view: &RoomView, now_ms: u64) -> bool {
+    view.regions.iter().any(|region| hi::newest_of(view, &region.region).is_some_and(|at| ripples_at(at, now_ms)))
+}
+
+fn ripples_at(hi_ms: u64, now_ms: u64) -> bool {
+    now_ms.saturating_sub(hi_ms) < RIPPLE_MS
+}
+
 /// The dots, a picture of their own over the land.
 #[derive(Template)]
 #[template(path = "dots.html")]
@@ -75,7 +84,7 @@ impl Dot {
             y,
             radius: if region.users == 0 { 4.0 } else { (4.5 + 2.2 * f64::from(region.users).sqrt()).min(26.0) },
             left: false,
-            hi_at_ms: newest.filter(|at| now_ms.saturating_sub(*at) < RIPPLE_MS),
+            hi_at_ms: newest.filter(|at| ripples_at(*at, now_ms)),
         })
     }
 }

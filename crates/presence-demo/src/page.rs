@@ -34,22 +34,44 @@ pub(crate) fn page(view: &RoomView, visit: &Visit<'_>) -> String {
         user_stream: visit.user_stream,
         colour: palette::pick(visit.chance),
         edge: visit.edge.map(places::words),
-        here: regions::words(view, &view.here),
         land: map::LAND.trim_end(),
+        parts: &visit.once(|| Parts::of(view)),
         headcount: html(&HeadcountHtml::of(view, visit.tabs > 0)),
-        lightbulb: html(&lightbulb::LightbulbHtml::of(view)),
-        label: html(&lightbulb::LabelHtml::of(view)),
-        serving: html(&regions::ServingHtml::of(view)),
-        regions: html(&regions::RegionsHtml::of(view)),
-        dots: html(&map::DotsHtml::of(view, visit.now_ms)),
+        ripples: map::ripples(view, visit.now_ms).then(|| html(&map::DotsHtml::of(view, visit.now_ms))),
         you: html(&hello::YouHtml::of("you", visit.user)),
         you_to_others: html(&hello::YouHtml::of("you-to-others", visit.user)),
-        wall: html(&hi::WallHtml::of(view)),
         tabcount: html(&tabs::TabCountHtml { tabs: visit.tabs }),
-        round_trip: html(&speed::RoundTripHtml { ms: None }),
-        distances: html(&speed::DistancesHtml::of(view)),
         sections: feature::sections(FEATURES, view, visit),
     })
+}
+
+/// What is the same on every visitor's page.
+struct Parts {
+    here: String,
+    lightbulb: String,
+    label: String,
+    serving: String,
+    regions: String,
+    dots: String,
+    wall: String,
+    round_trip: String,
+    distances: String,
+}
+
+impl Parts {
+    fn of(view: &RoomView) -> Self {
+        Self {
+            here: regions::words(view, &view.here),
+            lightbulb: html(&lightbulb::LightbulbHtml::of(view)),
+            label: html(&lightbulb::LabelHtml::of(view)),
+            serving: html(&regions::ServingHtml::of(view)),
+            regions: html(&regions::RegionsHtml::of(view)),
+            dots: html(&map::DotsHtml::of(view, u64::MAX)),
+            wall: html(&hi::WallHtml::of(view)),
+            round_trip: html(&speed::RoundTripHtml { ms: None }),
+            distances: html(&speed::DistancesHtml::of(view)),
+        }
+    }
 }
 
 /// Up to how many people every coming and going is read out to those who listen to the page.
@@ -93,20 +115,14 @@ struct PageHtml<'a> {
     user_stream: &'a str,
     colour: &'static str,
     edge: Option<String>,
-    here: String,
     land: &'static str,
+    parts: &'a Parts,
     headcount: String,
-    lightbulb: String,
-    label: String,
-    serving: String,
-    regions: String,
-    dots: String,
+    /// The dots, where one ripples right now.
+    ripples: Option<String>,
     you: String,
     you_to_others: String,
-    wall: String,
     tabcount: String,
-    round_trip: String,
-    distances: String,
     /// Of features that have no place of their own.
     sections: String,
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::Write as _;
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -50,7 +51,7 @@ impl Asset {
     /// ```
     pub fn new(name: &str, body: &'static [u8]) -> Self {
         let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
-        let hash: String = sha256(body).iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+        let hash = HEXLOWER.encode(&sha256(body)[..5]);
         let dot = if extension.is_empty() { "" } else { "." };
         Self {
             path: Cow::Owned(format!("/assets/{stem}-{hash}{dot}{extension}")),

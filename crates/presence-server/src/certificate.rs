@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
 use anyhow::Context;
+use data_encoding::HEXLOWER;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ED25519, SanType, date_time_ymd,
@@ -114,7 +115,7 @@ fn authority_key(seed: &[u8; 32]) -> anyhow::Result<KeyPair> {
 fn authority_params(key: &KeyPair) -> CertificateParams {
     let mut params = dated();
     // Two secrets make two names: a wrong one then reads as an unknown issuer, not as a broken signature.
-    let mark: String = Sha256::digest(key.public_key_raw())[..4].iter().map(|b| format!("{b:02x}")).collect();
+    let mark = HEXLOWER.encode(&Sha256::digest(key.public_key_raw())[..4]);
     params.distinguished_name.push(DnType::CommonName, format!("Global Presence mesh {mark}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];

@@ -4,6 +4,7 @@ mod embed;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use presence_core::{PublicId, Room, UserId};
 use sha2::{Digest as _, Sha256};
@@ -166,7 +167,7 @@ impl Names {
         let json = serde_json::to_string(name).expect("text is always JSON");
         let encoded = STANDARD.encode(json);
         let tag = signed(&self.keys.signing, encoded.as_bytes());
-        format!("{encoded}--{}", hex(&tag))
+        format!("{encoded}--{}", HEXLOWER.encode(&tag))
     }
 
     /// What a signed name stands for; `None` where we did not sign it.
@@ -175,12 +176,12 @@ impl Names {
             return None;
         }
         let (encoded, tag) = signed_name.rsplit_once("--")?;
-        if !verified(&self.keys, encoded.as_bytes(), &unhex(tag)?) {
+        if !verified(&self.keys, encoded.as_bytes(), &HEXLOWER_PERMISSIVE.decode(tag.as_bytes()).ok()?) {
             return None;
         }
         let name: String = serde_json::from_slice(&STANDARD.decode(encoded).ok()?).ok()?;
         let (guest, rest) = match name.strip_prefix("guest:").and_then(|rest| rest.split_once(':')) {
-            Some((id, rest)) => (Some(Guest(unhex(id)?.try_into().ok()?)), rest),
+            Some((id, rest)) => (Some(Guest(HEXLOWER_PERMISSIVE.decode(id.as_bytes()).ok()?.try_into().ok()?)), rest),
             None => (None, name.as_str()),
         };
         let stream = if let Some(room) = rest.strip_prefix("room:") {
@@ -216,7 +217,7 @@ impl Members {
 }
 
 fn mark(guest: Option<&Guest>) -> String {
-    guest.map(|guest| format!("guest:{}:", hex(&guest.0))).unwrap_or_default()
+    guest.map(|guest| format!("guest:{}:", HEXLOWER.encode(&guest.0))).unwrap_or_default()
 }
 
 /// An id and its signature, for a cookie.
@@ -243,17 +244,6 @@ fn signed(key: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
 
 fn verified(keys: &Keys, bytes: &[u8], tag: &[u8]) -> bool {
     keys.accepted.iter().any(|key| keyed(key).chain_update(bytes).verify_slice(tag).is_ok())
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
-    text.len()
-        .is_multiple_of(2)
-        .then(|| text.as_bytes().chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect())?
 }
 
 #[cfg(test)]

@@ -8,12 +8,12 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use presence_core::StreamName;
 use sha2::Sha256;
 
 use crate::config::Secrets;
-use crate::identity::{hex, unhex};
 use crate::secret::{Purpose, Secret};
 
 /// A longer signed name is not ours: a name of 1,024 bytes, each escaped, in Base64.
@@ -79,7 +79,7 @@ pub(crate) struct Streams {
 impl Streams {
     pub(crate) fn new(public: Vec<StreamPattern>, secret: &Secret) -> Self {
         let keys = secret.keys(Purpose::Streams).accepted;
-        Self { public, keys: keys.iter().map(|key| hex(key)).collect() }
+        Self { public, keys: keys.iter().map(|key| HEXLOWER.encode(key)).collect() }
     }
 
     /// The stream of this name, where anybody may listen to it.
@@ -94,7 +94,7 @@ impl Streams {
             return None;
         }
         let (encoded, tag) = signed_name.rsplit_once("--")?;
-        let tag = unhex(tag)?;
+        let tag = HEXLOWER_PERMISSIVE.decode(tag.as_bytes()).ok()?;
         let ours = self.keys.iter().any(|key| authenticated(key, encoded).verify_slice(&tag).is_ok());
         let name: String = serde_json::from_slice(&STANDARD.decode(encoded).ok().filter(|_| ours)?).ok()?;
         stream_name(&name)
@@ -105,7 +105,7 @@ impl Streams {
         let json = serde_json::to_string(stream_name(name)?.as_str()).expect("text is always JSON");
         let encoded = STANDARD.encode(json);
         let tag = authenticated(self.key(), &encoded).finalize().into_bytes();
-        Some(format!("{encoded}--{}", hex(&tag)))
+        Some(format!("{encoded}--{}", HEXLOWER.encode(&tag)))
     }
 
     fn key(&self) -> &str {
@@ -229,7 +229,10 @@ mod tests {
         assert_eq!(streams.key().len(), 64);
         let encoded = "InJvb20vMSI=";
         let mac = Hmac::<Sha256>::new_from_slice(streams.key().as_bytes()).unwrap().chain_update(encoded);
-        assert_eq!(streams.sign("room/1").unwrap(), format!("{encoded}--{}", hex(&mac.finalize().into_bytes())));
+        assert_eq!(
+            streams.sign("room/1").unwrap(),
+            format!("{encoded}--{}", HEXLOWER.encode(&mac.finalize().into_bytes()))
+        );
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(crate) struct Views {
     tabs: RwLock<HashMap<u64, u32>>,
     hasher: RandomState,
     mesh: RwLock<(Arc<MeshView>, Instant)>,
+    empty: Mutex<Option<(Arc<MeshView>, Arc<RoomView>)>>,
 }
 
 impl Views {
@@ -52,6 +53,7 @@ impl Views {
             tabs: RwLock::default(),
             hasher: RandomState::new(),
             mesh: RwLock::new((Arc::new(mesh), Instant::now())),
+            empty: Mutex::default(),
         }
     }
 
@@ -67,24 +69,22 @@ impl Views {
 
     /// The same, and an empty one of all known regions where there is none.
     pub(crate) fn room_or_empty(&self, room: &Room) -> Arc<RoomView> {
-        self.room(room).unwrap_or_else(|| {
-            let mesh = self.mesh();
-            Arc::new(RoomView {
-                room: room.clone(),
-                version: 0,
-                users: 0,
-                tabs: 0,
-                unsure: 0,
-                looking: 0,
-                unproven: 0,
-                regions: mesh.regions.clone(),
-                registers: std::collections::BTreeMap::new(),
-                logs: std::collections::BTreeMap::new(),
-                shared: std::collections::BTreeMap::new(),
-                here: self.here.clone(),
-                as_of_ms: mesh.as_of_ms,
-            })
-        })
+        self.room(room).unwrap_or_else(|| self.empty(room))
+    }
+
+    /// The last one is kept for as long as it is true, for what was made of it: mostly one page is asked for by many.
+    fn empty(&self, room: &Room) -> Arc<RoomView> {
+        let mesh = self.mesh();
+        let mut last = self.empty.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, view)) = &*last
+            && (Arc::ptr_eq(of, &mesh) && view.room == *room)
+        {
+            return Arc::clone(view);
+        }
+        let empty = RoomView::empty(room.clone(), self.here.clone());
+        let view = Arc::new(RoomView { regions: mesh.regions.clone(), as_of_ms: mesh.as_of_ms, ..empty });
+        *last = Some((mesh, Arc::clone(&view)));
+        view
     }
 
     /// All rooms that are known.
@@ -155,4 +155,24 @@ fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
 
 fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_room_is_made_once_for_each_mesh() {
+        let views = Views::new(Region::new("ams").unwrap(), Place::default(), 7);
+        let room = |name| Room::new(name).unwrap();
+        let empty = views.room_or_empty(&room("demo"));
+        assert!(Arc::ptr_eq(&empty, &views.room_or_empty(&room("demo"))));
+        assert_eq!((empty.users, empty.as_of_ms, &empty.regions), (0, 7, &views.mesh().regions));
+        assert_eq!(views.room_or_empty(&room("other")).room, room("other"));
+
+        let gone = MeshView { as_of_ms: 8, regions: Vec::new(), ..(*views.mesh()).clone() };
+        views.set_mesh(Arc::new(gone));
+        let anew = views.room_or_empty(&room("other"));
+        assert_eq!((anew.as_of_ms, anew.regions.len()), (8, 0));
+    }
 }

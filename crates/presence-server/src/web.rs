@@ -9,6 +9,7 @@ mod event_stream;
 mod files;
 mod frame;
 pub(crate) mod listen;
+mod made;
 mod page;
 mod problem;
 mod readiness;
@@ -37,6 +38,7 @@ use self::compressed::Compressed;
 use self::crowd::Crowd;
 pub(crate) use self::crowd::Seat;
 use self::listen::Peer;
+use self::made::Visited;
 pub(crate) use self::problem::{Problem, ProblemAnswer};
 pub(crate) use self::readiness::Readiness;
 use crate::config::Config;
@@ -57,6 +59,7 @@ pub(crate) struct Web {
     room: Room,
     assets: HashMap<String, Asset>,
     compressed: Compressed,
+    visited: Visited,
     rules: Rules,
     crowd: Arc<Crowd>,
     pub(crate) api_key: Option<String>,
@@ -96,6 +99,7 @@ impl Web {
             room: Room::new(site.name).expect("a site's name is short and not empty"),
             assets: files::all(site.assets),
             compressed: Compressed::default(),
+            visited: Visited::default(),
             rules: Rules::new(config),
             crowd: Crowd::new(config.limits.sockets_per_address),
             api_key: config.secrets.api_key.clone(),

@@ -4,11 +4,9 @@
 //! the cuts are at the same places in every visitor's page, and what a piece becomes is remembered by its content. A piece
 //! that was not seen before is sent as it is: most such pieces are one visitor's own and never come again, and to compress
 //! one costs more than all the rest of an answer. A gzip stream (RFC 1952) may be put together of pieces that were
-//! compressed on their own (RFC 1951, §3.2.4: an empty stored block ends each at a whole byte), and the checksum of the
-//! whole follows from theirs.
+//! compressed on their own (RFC 1951, §3.2.4: an empty stored block ends each at a whole byte).
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +19,8 @@ const PIECE_BYTES_MIN: usize = 256;
 const PIECE_BYTES_MAX: usize = 4_096;
 /// One of so many lines ends a piece.
 const CUT_EVERY: u32 = 4;
+/// So many bytes of a line's end say whether it ends a piece.
+const LINE_END: usize = 16;
 /// How many pieces are remembered in one of the two generations. The older one is forgotten when the younger is full; what
 /// was used meanwhile is in both.
 const GENERATION_MAX: usize = 256;
@@ -37,46 +37,49 @@ const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 #[derive(Default)]
 pub(crate) struct Compressed(Mutex<Generations>);
 
+/// What a piece is looked up by: its checksum and its length. Two pieces may share it, so what is found is compared.
+type Mark = (u32, usize);
+
 #[derive(Default)]
 struct Generations {
-    younger: HashMap<Box<str>, Arc<Piece>>,
-    older: HashMap<Box<str>, Arc<Piece>>,
-    /// Hashes of pieces that came once.
-    seen: [HashSet<u64>; 2],
-    hasher: RandomState,
+    younger: HashMap<Mark, Arc<Piece>>,
+    older: HashMap<Mark, Arc<Piece>>,
+    /// Of pieces that came once.
+    seen: [HashSet<Mark>; 2],
 }
 
 struct Piece {
+    text: Box<str>,
     bytes: Vec<u8>,
-    checksum: Crc,
 }
 
 impl Compressed {
     /// The text as gzip.
     pub(crate) fn gzip(&self, text: &str) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(text.len() / 2);
-        let mut checksum = Crc::new();
         bytes.extend(HEADER);
         for piece in pieces(text) {
             let piece = self.piece(piece);
             bytes.extend(&piece.bytes);
-            checksum.combine(&piece.checksum);
         }
         bytes.extend(LAST_BLOCK);
-        bytes.extend(checksum.sum().to_le_bytes());
-        bytes.extend(checksum.amount().to_le_bytes());
+        bytes.extend(checksum(text).to_le_bytes());
+        // Modulo 2^32, as the format wants it.
+        bytes.extend((text.len() as u32).to_le_bytes());
         bytes
     }
 
     fn piece(&self, text: &str) -> Arc<Piece> {
-        let (found, again) = self.change(|generations| match generations.find(text) {
-            None => (None, generations.again(text)),
+        let mark = (checksum(text), text.len());
+        let (found, again) = self.change(|generations| match generations.find(mark, text) {
+            None => (None, generations.again(mark)),
             found => (found, true),
         });
         found.unwrap_or_else(|| {
-            let piece = Arc::new(if again { Piece::deflated(text) } else { Piece::stored(text) });
+            let bytes = if again { deflated(text) } else { stored(text) };
+            let piece = Arc::new(Piece { text: text.into(), bytes });
             if again {
-                self.change(|generations| generations.keep(text, &piece));
+                self.change(|generations| generations.keep(mark, &piece));
             }
             piece
         })
@@ -88,60 +91,60 @@ impl Compressed {
 }
 
 impl Generations {
-    fn find(&mut self, text: &str) -> Option<Arc<Piece>> {
-        if let Some(piece) = self.younger.get(text) {
-            return Some(Arc::clone(piece));
+    fn find(&mut self, mark: Mark, text: &str) -> Option<Arc<Piece>> {
+        let known = |generation: &HashMap<Mark, Arc<Piece>>| {
+            generation.get(&mark).filter(|piece| *piece.text == *text).map(Arc::clone)
+        };
+        if let Some(piece) = known(&self.younger) {
+            return Some(piece);
         }
-        let piece = Arc::clone(self.older.get(text)?);
-        self.keep(text, &piece);
+        let piece = known(&self.older)?;
+        self.keep(mark, &piece);
         Some(piece)
     }
 
     /// Whether it came before; the next time it will have.
-    fn again(&mut self, text: &str) -> bool {
-        let hash = self.hasher.hash_one(text);
-        let again = self.seen.iter().any(|seen| seen.contains(&hash));
+    fn again(&mut self, mark: Mark) -> bool {
+        let again = self.seen.iter().any(|seen| seen.contains(&mark));
         if self.seen[0].len() >= SEEN_MAX {
             self.seen.swap(0, 1);
             self.seen[0].clear();
         }
-        self.seen[0].insert(hash);
+        self.seen[0].insert(mark);
         again
     }
 
-    fn keep(&mut self, text: &str, piece: &Arc<Piece>) {
+    fn keep(&mut self, mark: Mark, piece: &Arc<Piece>) {
         if self.younger.len() >= GENERATION_MAX {
             self.older = std::mem::take(&mut self.younger);
         }
-        self.younger.insert(text.into(), Arc::clone(piece));
+        self.younger.insert(mark, Arc::clone(piece));
     }
 }
 
-impl Piece {
-    fn deflated(text: &str) -> Self {
-        let mut encoder = DeflateEncoder::new(Vec::with_capacity(text.len()), Compression::default());
-        encoder.write_all(text.as_bytes()).and_then(|()| encoder.flush()).expect("writing to memory can't fail");
-        // Not finished: the next piece follows.
-        Self::of(text, std::mem::take(encoder.get_mut()))
-    }
+fn checksum(text: &str) -> u32 {
+    let mut checksum = Crc::new();
+    checksum.update(text.as_bytes());
+    checksum.sum()
+}
 
-    fn stored(text: &str) -> Self {
-        let mut bytes = Vec::with_capacity(text.len() + 5);
-        for block in text.as_bytes().chunks(STORED_MAX) {
-            let length = u16::try_from(block.len()).expect("a block is no longer");
-            bytes.push(0);
-            bytes.extend(length.to_le_bytes());
-            bytes.extend((!length).to_le_bytes());
-            bytes.extend(block);
-        }
-        Self::of(text, bytes)
-    }
+fn deflated(text: &str) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::with_capacity(text.len()), Compression::default());
+    encoder.write_all(text.as_bytes()).and_then(|()| encoder.flush()).expect("writing to memory can't fail");
+    // Not finished: the next piece follows.
+    std::mem::take(encoder.get_mut())
+}
 
-    fn of(text: &str, bytes: Vec<u8>) -> Self {
-        let mut checksum = Crc::new();
-        checksum.update(text.as_bytes());
-        Self { bytes, checksum }
+fn stored(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len() + 5);
+    for block in text.as_bytes().chunks(STORED_MAX) {
+        let length = u16::try_from(block.len()).expect("a block is no longer");
+        bytes.push(0);
+        bytes.extend(length.to_le_bytes());
+        bytes.extend((!length).to_le_bytes());
+        bytes.extend(block);
     }
+    bytes
 }
 
 /// Cuts a text at ends of lines, by what the lines say and not by where they stand.
@@ -161,9 +164,14 @@ fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// FNV-1a, 32 bits: the same everywhere and at every time.
+/// Of a line's length and its end, by multiplication: the same everywhere and at every time, and cheap for a long line, too.
 fn hash(line: &str) -> u32 {
-    line.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    let end = line.len().min(LINE_END);
+    let mut bytes = [0; LINE_END];
+    bytes[..end].copy_from_slice(&line.as_bytes()[line.len() - end..]);
+    let mixed =
+        (u128::from_le_bytes(bytes) ^ line.len() as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+    (mixed >> 96) as u32
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 
 use crate::identity::sha256;
 use crate::{Asset, client};
@@ -49,8 +50,7 @@ fn fixed(headers: &[(HeaderName, &'static str)]) -> impl Iterator<Item = (Header
 
 /// Another content, another tag; each compressed form has its own.
 fn tag(body: &[u8]) -> String {
-    let hash: String = sha256(body).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{hash}\"")
+    format!("\"{}\"", HEXLOWER.encode(&sha256(body)[..8]))
 }
 
 fn lists(kept: &HeaderValue, tag: &str) -> bool {

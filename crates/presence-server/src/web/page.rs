@@ -24,6 +24,8 @@ pub(super) fn answer(web: &Arc<Web>, room: &Room, request: &Request) -> Response
     let user = web.sessions.user(&session);
     let public = user.public(room, sha256);
     let (mesh, age) = web.views.mesh_and_age();
+    let view = web.views.room_or_empty(room);
+    let made = web.visited.made_of(&view);
     let visit = Visit {
         path: request.uri().path(),
         user: public,
@@ -34,8 +36,9 @@ pub(super) fn answer(web: &Arc<Web>, room: &Room, request: &Request) -> Response
         script: client::SCRIPT,
         chance: u64::from_ne_bytes(random()),
         now_ms: mesh.as_of_ms.saturating_add(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+        made: Some(&made),
     };
-    let html = web.app.page(&web.views.room_or_empty(room), &visit);
+    let html = web.app.page(&view, &visit);
     if known.is_some() {
         // A driver that is behind by thousands of inputs need not learn of this one; the page does not wait for it.
         drop(web.inputs.try_send(Input::Served { room: room.clone(), user }));

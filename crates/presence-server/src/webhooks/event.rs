@@ -1,6 +1,7 @@
 //! What is told, as JSON, each with an id by which a repeat is known; without ids a receiver would count some twice.
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use presence_core::{Room, UserId};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -135,7 +136,7 @@ impl Passage {
 /// 128 bits of a hash of texts, in hexadecimal digits.
 pub(super) fn digest(parts: &[&str]) -> String {
     let hash = sha256(parts.join("\0").as_bytes());
-    hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&hash[..16])
 }
 
 #[cfg(test)]
