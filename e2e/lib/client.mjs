@@ -33,7 +33,7 @@ export class BareClient {
     this.host = options.host ?? node.host;
     this.frames = [];
     this.fragments = new Map();
-    this.undrawn = new Map();
+    this.undrawn = new Set();
     this.changes = [];
     this.answers = new Map();
     this.confirmed = new Set();
@@ -66,6 +66,7 @@ export class BareClient {
     this.html = answer.body;
     this.names = namesOf(answer.body);
     if (this.options.draws) this.page = parseHTML(answer.body).document;
+    this.undrawn.clear(); // it was of the page before
     return answer;
   }
 
@@ -161,16 +162,16 @@ export class BareClient {
     if (this.changes.length > 20_000) this.changes.shift();
     if (!this.page) return;
     this.undrawn.delete(id); // so that what came last is drawn last
-    this.undrawn.set(id, operation.html);
+    this.undrawn.add(id);
     this.options.onDraw?.(this, id);
   }
 
   /** The page as it looks now (`draws` only). Drawn when it is looked at: hundreds of pages that nobody looks at cost little. */
   get document() {
-    for (const [id, html] of this.undrawn) {
+    for (const id of this.undrawn) {
       const element = this.page.getElementById(id);
       if (!element) throw new Error(`no element #${id} to morph`);
-      const { document } = parseHTML(`<!doctype html><html><body>${html}</body></html>`);
+      const { document } = parseHTML(`<!doctype html><html><body>${this.fragments.get(id)}</body></html>`);
       element.replaceWith(this.page.importNode(document.body.firstElementChild, true));
     }
     this.undrawn.clear();
@@ -244,6 +245,7 @@ export class BareClient {
     clearTimeout(this.timer);
     this.socket?.on("error", () => {});
     this.socket?.terminate();
+    if (this.page) void this.document; // a morph of what the page has not is a fault, looked at or not
   }
 }
 
