@@ -121,7 +121,8 @@ impl<'a> Visit<'a> {
     }
 
     /// What all pages of a view have in common, made at the first visit and kept for as long as the view is. It must depend
-    /// on nothing but the view. An app has one such thing: what is asked for as another type is made at each visit.
+    /// on nothing but the view, nor ask for itself while it is made. An app has one such thing: what is asked for as another
+    /// type is made at each visit.
     ///
     /// ```
     /// use presence_core::{Made, Visit};

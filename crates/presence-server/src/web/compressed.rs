@@ -19,8 +19,6 @@ const PIECE_BYTES_MIN: usize = 256;
 const PIECE_BYTES_MAX: usize = 4_096;
 /// One of so many lines ends a piece.
 const CUT_EVERY: u32 = 4;
-/// So many bytes of a line's end say whether it ends a piece.
-const LINE_END: usize = 16;
 /// How many pieces are remembered in one of the two generations. The older one is forgotten when the younger is full; what
 /// was used meanwhile is in both.
 const GENERATION_MAX: usize = 256;
@@ -122,6 +120,7 @@ impl Generations {
     }
 }
 
+/// The same everywhere and at every time.
 fn checksum(text: &str) -> u32 {
     let mut checksum = Crc::new();
     checksum.update(text.as_bytes());
@@ -153,7 +152,7 @@ fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
         let mut end = 0;
         for line in text.split_inclusive('\n') {
             end += line.len();
-            let cuts = end >= PIECE_BYTES_MIN && hash(line).is_multiple_of(CUT_EVERY);
+            let cuts = end >= PIECE_BYTES_MIN && checksum(line).is_multiple_of(CUT_EVERY);
             if cuts || end >= PIECE_BYTES_MAX {
                 break;
             }
@@ -162,16 +161,6 @@ fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
         text = rest;
         (!piece.is_empty()).then_some(piece)
     })
-}
-
-/// Of a line's length and its end, by multiplication: the same everywhere and at every time, and cheap for a long line, too.
-fn hash(line: &str) -> u32 {
-    let end = line.len().min(LINE_END);
-    let mut bytes = [0; LINE_END];
-    bytes[..end].copy_from_slice(&line.as_bytes()[line.len() - end..]);
-    let mixed =
-        (u128::from_le_bytes(bytes) ^ line.len() as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-    (mixed >> 96) as u32
 }
 
 #[cfg(test)]

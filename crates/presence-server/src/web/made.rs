@@ -10,9 +10,9 @@ const ROOMS_MAX: usize = 512;
 
 /// The newest view of each room that was visited.
 #[derive(Default)]
-pub(crate) struct Visited(Mutex<HashMap<Room, Visit>>);
+pub(crate) struct Visited(Mutex<HashMap<Room, Known>>);
 
-type Visit = (Arc<RoomView>, Arc<Made>);
+type Known = (Arc<RoomView>, Arc<Made>);
 
 impl Visited {
     /// What was made of this view; nothing yet where it is new.
