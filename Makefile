@@ -1,7 +1,7 @@
 # Every command there is. `make` alone lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help world dev shop poll cursors check test sim bench bench-quick soak-connections starts scaling docs
+.PHONY: help world dev shop poll cursors check test sim bench bench-quick soak-connections starts links scaling docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ starts: ## twelve nodes started together, ten times each way
 	scripts/prepare.sh
 	cargo build --release --workspace --all-targets
 	STARTS=10 node --test e2e/alone/starts.test.mjs
+
+links: ## what is asked of the links between nodes, measured: freezes, attacks, losses, memory, CPU; half an hour
+	scripts/prepare.sh
+	node bench/links.mjs
 
 scaling: ## what a node costs: runs the grid in virtual time, draws docs/scaling.md anew; LARGE=1 up to 5 million visitors
 	cargo build --release -p presence-scaling

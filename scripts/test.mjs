@@ -59,7 +59,7 @@ function testFiles(folder) {
   return readdirSync(join(root, folder)).filter((file) => file.endsWith(".test.mjs")).sort().map((file) => join(folder, file));
 }
 
-async function runNode(name, files, concurrency) {
+async function runNode(name, files, concurrency, env = {}) {
   if (files.length === 0) return;
   const report = join(target, `node-${name.replaceAll(" ", "-")}.tap`);
   mkdirSync(target, { recursive: true });
@@ -68,7 +68,7 @@ async function runNode(name, files, concurrency) {
     "--test-reporter=spec", "--test-reporter-destination=stdout",
     "--test-reporter=tap", `--test-reporter-destination=${report}`,
     ...files,
-  ]);
+  ], { env });
   countNode(report);
 }
 
@@ -99,6 +99,10 @@ if (!only || only === "browsers") {
   // Tests that measure time have the machine to themselves; the others mostly wait.
   await runNode("browsers", testFiles("e2e/tests"), 4);
   await runNode("alone", testFiles("e2e/alone"), 1);
+  // The same promises where nodes are linked by TLS over TCP.
+  const tls = { GP_TEST_MESH: "tls", STARTS: "1" };
+  await runNode("browsers over tls", ["two-regions", "crash", "freeze", "drain-restart"].map((name) => `e2e/tests/${name}.test.mjs`), 4, tls);
+  await runNode("alone over tls", ["starts", "links-return"].map((name) => `e2e/alone/${name}.test.mjs`), 1, tls);
 }
 
 console.log(`\n${times.join(", ")}`);

@@ -10,6 +10,8 @@ import { until } from "./until.mjs";
 
 export const secret = "a secret for tests alone, the same on every node";
 export const apiKey = "a key for tests";
+/** What nodes are linked by: QUIC, or TLS over TCP where `GP_TEST_MESH=tls` says so. */
+export const meshProtocol = process.env.GP_TEST_MESH ?? "quic";
 
 const running = new Set();
 process.on("exit", () => {
@@ -60,7 +62,7 @@ export class Node {
   }
 
   get meshAddress() {
-    return `quic/127.0.0.1:${this.meshPort}`;
+    return `${meshProtocol}/127.0.0.1:${this.meshPort}`;
   }
 
   get pid() {

@@ -15,10 +15,27 @@ function code(file) {
   return read(file).replaceAll(/\/\/.*$/gm, "").split("#[cfg(test)]")[0];
 }
 
-test("the engine is named in mesh.rs alone", () => {
-  const naming = sources.filter((file) => /\bzenoh\b/i.test(code(file)));
-  const allowed = /^crates\/presence-server\/src\/mesh(\.rs|\/[a-z_]+\.rs)$/;
+test("QUIC is named in mesh/quic alone", () => {
+  const naming = sources.filter((file) => /\bquinn(_proto)?::/.test(code(file)));
+  const allowed = /^crates\/presence-server\/src\/mesh\/quic(\.rs|\/[a-z_]+\.rs)$/;
+  assert.ok(naming.length > 0);
   assert.deepEqual(naming.filter((file) => !allowed.test(file)), []);
+});
+
+test("links between nodes stay small: 1,400 lines, no file over 300", () => {
+  const files = sources.filter((file) => file.startsWith("crates/presence-server/src/mesh/"));
+  const lines = files.map((file) => read(file).split("\n").length - 1);
+  assert.ok(lines.length > 5);
+  assert.ok(lines.every((count) => count <= 300), `${files} ${lines}`);
+  const sum = lines.reduce((all, count) => all + count, 0);
+  assert.ok(sum <= 1_400, `${sum} lines`);
+});
+
+test("the crates that were taken out stay out", () => {
+  const lock = read("Cargo.lock");
+  assert.ok(!/zenoh|uhlc/i.test(lock));
+  const crates = lock.match(/^name = /gm).length;
+  assert.ok(crates <= 300, `${crates} crates in the lock file`);
 });
 
 test("the database is named in store.rs alone", () => {

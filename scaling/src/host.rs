@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use presence_core::{Input, Node, NodeName, Now, Output, Place, Region, Settings};
+use presence_core::{DialError, Input, LinkId, Linked, Node, NodeHash, NodeName, Now, Output, Place, Region, Settings};
 
 use crate::app::{Count, sha256};
 use crate::scenario::Scenario;
@@ -37,7 +37,7 @@ impl Host {
         let settings = Settings {
             region: Region::new(&code).expect("a short code"),
             place: Place { name: "Frankfurt, Germany".to_owned(), location: Some((50.033, 8.571)) },
-            name: NodeName::new(&format!("d8904e9b3e2d{index:02}")).expect("a short name"),
+            name: name(index),
             incarnation: now.wall_ms,
             birth: crate::chance::mix(scenario.seed ^ index as u64),
             advertised: vec![address(index)],
@@ -62,6 +62,32 @@ impl Host {
 
 fn clock(at_ms: u64) -> Now {
     Now { mono_ms: MONO_MS + at_ms, wall_ms: WALL_MS + at_ms }
+}
+
+/// The name of the node of this number.
+///
+/// # Panics
+///
+/// Never: the names that it makes up are valid.
+#[must_use]
+pub fn name(index: usize) -> NodeName {
+    NodeName::new(&format!("d8904e9b3e2d{index:02}")).expect("a short name")
+}
+
+/// The link over which the node of this number is heard.
+#[must_use]
+pub fn link(from: usize) -> LinkId {
+    LinkId(from as u64)
+}
+
+/// How a dial ends: with a link to the node of this number, if it runs.
+///
+/// # Errors
+///
+/// Where it doesn't run, it does not answer.
+pub fn dialled(to: Option<usize>) -> Result<Linked, DialError> {
+    let linked = |to| Linked { link: link(to), node: NodeHash::of(&name(to), sha256) };
+    to.map(linked).ok_or(DialError::NoAnswer)
 }
 
 /// Where the node of this number is reached.

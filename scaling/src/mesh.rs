@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use presence_core::{Input, LinkId, NodeHash, NodeName, Output};
+use presence_core::{Input, NodeHash, Output};
 
 use crate::app::sha256;
-use crate::host::{Host, at_address};
+use crate::host::{Host, at_address, link};
 use crate::scenario::Scenario;
 use crate::visitors::{self, Act, END_MS, SILENT_MS};
 
@@ -14,12 +14,6 @@ use crate::visitors::{self, Act, END_MS, SILENT_MS};
 pub const DELAY_MS: u64 = 20;
 /// Who falls silent in the end.
 pub const SILENT: usize = 1;
-
-/// The link over which one node hears another.
-#[must_use]
-pub fn link(from: usize) -> LinkId {
-    LinkId(from as u64)
-}
 
 /// What a message between nodes is: the byte after the magic and the version.
 #[must_use]
@@ -57,9 +51,8 @@ impl Mesh {
     /// Nodes that are not started yet.
     #[must_use]
     pub fn new(scenario: Scenario) -> Self {
-        let name = |index| NodeName::new(&format!("d8904e9b3e2d{index:02}"));
-        let named = (0..scenario.nodes).filter_map(|index| Some((NodeHash::of(&name(index)?, sha256), index)));
-        let hashes = named.collect();
+        let name = crate::host::name;
+        let hashes = (0..scenario.nodes).map(|index| (NodeHash::of(&name(index), sha256), index)).collect();
         let hosts = (0..scenario.nodes).map(|_| None).collect();
         Self { scenario, hosts, events: BTreeMap::new(), order: 0, asked: BTreeMap::new(), hashes }
     }
@@ -141,7 +134,7 @@ impl Mesh {
             }
             Output::Dial { address } => {
                 let to = at_address(&address).filter(|to| self.hosts.get(*to).is_some_and(Option::is_some));
-                let result = to.map(link).ok_or_else(|| "It does not answer.".to_owned());
+                let result = crate::host::dialled(to);
                 self.later(at_ms, Event::Give { node, input: Input::Dialled { address, result } });
             }
             Output::Ask { link, question, bytes, .. } => {

@@ -19,10 +19,9 @@ const FEW_WATCHERS: f64 = 100.0;
 const DRAW_MIN_S: f64 = 500e-6;
 const DRAW_MAX_S: f64 = 5.0;
 const ADVANCE_S: f64 = 0.002;
-/// Hello is said over each link so often; who hears one sends a heartbeat at once, unless the last is as young as that.
+/// Hello is said over each link this often, and a heartbeat to all (core's `HELLO_MS` and `HEARTBEAT_MS`).
 const HELLO_S: f64 = 10.0;
 const BEAT_S: f64 = 1.0;
-const BEAT_GAP_S: f64 = 0.2;
 /// Heartbeats echo as many at most.
 const ECHOES: f64 = 8.0;
 
@@ -39,7 +38,7 @@ pub struct Rates {
     pub rows_in: f64,
     /// Deltas of others.
     pub deltas_in: f64,
-    /// Heartbeats of this node, which is the oldest of all.
+    /// Heartbeats of this node.
     pub beats_out: f64,
     /// Heartbeats of others.
     pub beats_in: f64,
@@ -103,15 +102,6 @@ impl Pace {
     }
 }
 
-/// Heartbeats in a second of a node that hears hellos at so many moments in ten seconds.
-fn beats(moments: f64) -> f64 {
-    let rate = moments / HELLO_S;
-    if rate <= 0.0 {
-        return 1.0 / BEAT_S;
-    }
-    1.0 / (BEAT_GAP_S + ((-BEAT_GAP_S * rate).exp() - (-BEAT_S * rate).exp()) / rate)
-}
-
 impl Rates {
     /// What the model says of node 0.
     #[must_use]
@@ -128,7 +118,7 @@ impl Rates {
         let ticks = TICKS + wakes;
         let gone = ticks * (1.0 - (-visits / ticks).exp());
         let deltas_out = paced(2.0 * visits + gone, DELTA_GAP_S);
-        let (beats_out, beats_in) = (beats(others), others_beats(scenario.nodes));
+        let (beats_out, beats_in) = (1.0 / BEAT_S, others / BEAT_S);
         let delta_bytes = deltas_out * bytes.delta
             + visits * (2.0 * bytes.row + bytes.removed + alone * (bytes.name + bytes.removed));
         let beat_bytes = bytes.beat + others * bytes.beat_named + others.min(ECHOES) * bytes.beat_echo;
@@ -165,11 +155,6 @@ pub(crate) fn alone_in_room(scenario: &Scenario) -> f64 {
     }
     let present = (scenario.visitors as f64 + LINGER_S * scenario.joins as f64) / scenario.nodes as f64;
     scenario.classes().iter().map(|(rooms, share)| rooms * share * (-present * share).exp()).sum()
-}
-
-/// Heartbeats that a node hears: the k-th of all heard hellos at its own start from all before it, then one by one.
-fn others_beats(nodes: usize) -> f64 {
-    (1..nodes).map(|place| beats((nodes - 1 - place) as f64 + 1.0)).sum()
 }
 
 /// What comes of changes on pages, in a second.

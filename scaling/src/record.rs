@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use presence_core::{Input, Output};
 
 use crate::frames::{Frames, Reading};
-use crate::mesh::{DELAY_MS, Mesh, SILENT, Watch, link};
+use crate::host::link;
+use crate::mesh::{DELAY_MS, Mesh, SILENT, Watch};
 use crate::replay::{Answers, Replay, Source};
 use crate::scenario::Scenario;
 use crate::visitors::{self, SILENT_MS};

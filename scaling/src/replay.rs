@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use presence_core::{Input, Output};
 
 use crate::host::{Host, at_address};
-use crate::mesh::{DELAY_MS, Watch, kind, link};
+use crate::mesh::{DELAY_MS, Watch, kind};
 use crate::scenario::Scenario;
 use crate::visitors::END_MS;
 
@@ -70,7 +70,7 @@ impl Replay {
             match output {
                 Output::Dial { address } => {
                     let started = |to: &usize| Host::starts_ms(&self.scenario, *to) <= at_ms;
-                    let result = at_address(&address).filter(started).map(link).ok_or_else(String::new);
+                    let result = crate::host::dialled(at_address(&address).filter(started));
                     self.back.push_back((at_ms + DELAY_MS, Input::Dialled { address, result }));
                 }
                 Output::Ask { link, question, bytes, .. } => {

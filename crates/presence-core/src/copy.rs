@@ -228,7 +228,7 @@ impl Node {
             return Vec::new();
         }
         let peer = self.peers.get(&key.node).filter(|peer| peer.incarnation == key.incarnation);
-        let speaks = peer.filter(|peer| matches!(peer.state, Judged::Live | Judged::Draining));
+        let speaks = peer.filter(|peer| matches!(peer.state, Judged::Live | Judged::Draining | Judged::Departed));
         let direct = speaks.filter(|peer| peer.heard_directly(now_ms)).map(|_| key.node);
         if self.held.contains_key(&key) {
             return direct.into_iter().chain(copy.differs.iter().copied()).filter(|_| !copy.complete()).collect();

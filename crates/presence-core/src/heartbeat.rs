@@ -3,7 +3,7 @@
 use crate::id::{NodeHash, Region};
 use crate::input::Now;
 use crate::node::Node;
-use crate::peer::{Judged, PEERS_MAX, Path};
+use crate::peer::{Judged, LEASE_MS, PEERS_MAX, Path};
 use crate::room::Place;
 use crate::wire::{Echo, Heartbeat, Said, Sender};
 
@@ -12,13 +12,15 @@ const HEARTBEAT_MS: u64 = 1_000;
 const HEARTBEAT_GAP_MS: u64 = 200;
 /// How many peers' heartbeats are echoed in each of ours.
 const ECHOES: usize = 8;
+/// A longer one is not read: it is kept as it came, to be passed on.
+const HEARTBEAT_BYTES_MAX: usize = 64 * 1_024;
 
 /// When heartbeats go out, and what the last one named.
 #[derive(Debug, Default)]
 pub(crate) struct Beating {
     sent_ms: Option<u64>,
     named: Vec<NodeHash>,
-    /// Somebody said hello, who may not have heard us yet: the next one need not wait.
+    /// A node that is not heard said hello, and may not have heard us yet: the next heartbeat need not wait.
     pub(crate) asked_for: bool,
     echoed: usize,
     pub(crate) left: usize,
@@ -34,7 +36,7 @@ pub(crate) fn in_turn<T: Copy>(all: &[T], turn: &mut usize, most: usize) -> Vec<
 }
 
 impl Node {
-    /// Whom this node heard directly in the last 1.5 s.
+    /// The nodes that this node heard directly in the last 1.5 s, in order.
     pub(crate) fn hears(&self, now_ms: u64) -> Vec<NodeHash> {
         let heard = self.peers.iter().filter(|(_, peer)| peer.heard_directly(now_ms) && peer.state != Judged::Departed);
         heard.map(|(hash, _)| *hash).collect()
@@ -43,7 +45,7 @@ impl Node {
     /// Sends the heartbeat if it is time for it.
     pub(crate) fn beat_if_due(&mut self, now: Now) {
         let hears = self.hears(now.mono_ms);
-        let lost = self.beating.named.iter().any(|named| !hears.contains(named));
+        let lost = self.beating.named.iter().any(|named| hears.binary_search(named).is_err());
         let since_ms = self.beating.sent_ms.map_or(u64::MAX, |sent_ms| now.mono_ms.saturating_sub(sent_ms));
         let hurried = lost || self.beating.asked_for;
         if since_ms >= HEARTBEAT_MS || (hurried && since_ms >= HEARTBEAT_GAP_MS) {
@@ -87,7 +89,9 @@ impl Node {
     }
 
     fn echoes(&mut self, now_ms: u64) -> Vec<Echo> {
-        let heard = self.peers.iter().filter(|(_, peer)| peer.heard_directly(now_ms));
+        // What came while this node was away waited for it: its echo would make this node look late.
+        let rested_ms = self.away.rest_until_ms;
+        let heard = self.peers.iter().filter(|(_, peer)| peer.arrives(now_ms) && peer.beat_ms >= rested_ms);
         let echoes: Vec<Echo> = heard
             .map(|(hash, peer)| {
                 let held_ms = now_ms.saturating_sub(peer.beat_ms);
@@ -98,29 +102,38 @@ impl Node {
     }
 
     /// A heartbeat of another node, directly or passed on.
-    pub(crate) fn heard_heartbeat(&mut self, sender: &Sender, beat: Heartbeat, bytes: &[u8], path: Path, now: Now) {
+    pub(crate) fn heard_heartbeat(&mut self, sender: &Sender, mut beat: Heartbeat, bytes: &[u8], path: Path, now: Now) {
         let hash = NodeHash::of(&sender.name, self.settings.digest);
         let Some(region) = Region::new(beat.region.as_str()) else { return };
-        if beat.place.len() > 128 || beat.hears.len() > PEERS_MAX || beat.left.len() > PEERS_MAX {
+        let listed = [beat.hears.len(), beat.left.len(), beat.echoes.len(), beat.held.len()];
+        if bytes.len() > HEARTBEAT_BYTES_MAX || beat.place.len() > 128 || listed.into_iter().any(|len| len > PEERS_MAX)
+        {
             return;
         }
+        beat.sort_hears();
         self.meet(hash, sender, &region, now);
         let Some(peer) = self.peers.get_mut(&hash).filter(|peer| peer.incarnation == sender.incarnation) else {
             return;
         };
         let heard_ms = now.mono_ms.saturating_sub(path.age_ms);
-        if path.via.is_some() && peer.beat_ms >= heard_ms && peer.beat.mono_ms >= beat.mono_ms {
+        let newest_direct = path.via.is_none() && peer.direct_beat_ms.is_none_or(|last_ms| last_ms < beat.mono_ms);
+        let newest = peer.beat_bytes.is_empty() || peer.beat.mono_ms < beat.mono_ms;
+        if newest_direct {
+            peer.direct_beat_ms = Some(beat.mono_ms);
+            self.take_echoes(hash, &beat, now.mono_ms);
+        }
+        if !newest {
+            // It was overtaken on its way: its sender is heard, but has said newer things already.
+            self.hear(hash, path, now);
             return;
         }
+        let Some(peer) = self.peers.get_mut(&hash) else { return };
         let location = beat.location.filter(|(lat, lon)| lat.abs() <= 90.0 && lon.abs() <= 180.0);
         peer.place = Place { name: beat.place.clone(), location };
         peer.region = region;
         peer.beat_ms = heard_ms;
         peer.beat = beat.clone();
         peer.beat_bytes = bytes.to_vec();
-        if path.via.is_none() {
-            self.take_echoes(hash, &beat, now.mono_ms);
-        }
         self.hear(hash, path, now);
         self.compare(hash, &beat, now);
         for (index, key) in beat.left.into_iter().enumerate() {
@@ -135,11 +148,25 @@ impl Node {
         if let (Some(echo), Some(peer)) = (echo, peer) {
             let round_trip_ms = now_ms.saturating_sub(echo.mono_ms).saturating_sub(echo.held_ms);
             peer.round_trip_ms = u32::try_from(round_trip_ms).ok();
+            peer.late = round_trip_ms > LEASE_MS;
         }
     }
 }
 
 impl Heartbeat {
+    /// Whether its sender says that it hears this node directly.
+    pub(crate) fn names(&self, node: NodeHash) -> bool {
+        self.hears.binary_search(&node).is_ok()
+    }
+
+    /// A node writes them in order. What is not in order is put in order, since it is searched by bisection.
+    fn sort_hears(&mut self) {
+        if !self.hears.is_sorted_by(|a, b| a < b) {
+            self.hears.sort_unstable();
+            self.hears.dedup();
+        }
+    }
+
     /// Before anything is known.
     pub(crate) fn nothing() -> Self {
         Self {

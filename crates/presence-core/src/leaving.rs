@@ -92,9 +92,12 @@ impl Node {
         if let Some(copy) = self.copies.get_mut(&key) {
             copy.ends_at(leaving.sequence, now.mono_ms);
         }
-        if goodbye && self.peers.get(&hash).is_some_and(|peer| peer.state != Judged::Departed) {
+        if goodbye {
             self.judge(hash, Judged::Departed, now);
-            self.close_link_to(hash, now.mono_ms);
+            // What it said before may come after this. The link stays open until all of that is known here, or it ends.
+            if self.copies.get(&key).is_none_or(crate::copy::Copy::complete) {
+                self.close_link_to(hash, now.mono_ms);
+            }
         }
     }
 

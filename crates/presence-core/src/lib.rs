@@ -56,7 +56,7 @@ pub use id::{
     ConnectionId, Digest, LinkId, NodeHash, NodeName, PublicId, Region, Room, RoomHash, Stream, StreamName,
     SubscriptionId, UserId,
 };
-pub use input::{Ended, Input, Notice, Now, Output, Urgency};
+pub use input::{DialError, Ended, Input, Linked, Notice, Now, Output, Urgency};
 pub use message::Message;
 pub use node::{Node, Settings};
 pub use query::{Below, Found, Member, Members, Query};

@@ -1,9 +1,9 @@
-//! Finding the other nodes: whom to dial, hello, and which link leads to whom.
+//! Finding the other nodes: which addresses to dial, hello, and which link leads to which node.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{LinkId, NodeHash, NodeName};
-use crate::input::{Now, Output, Urgency};
+use crate::input::{DialError, Linked, Now, Output, Urgency};
 use crate::node::Node;
 use crate::peer::{HEARS_MS, Judged, PEERS_MAX};
 use crate::row::TableKey;
@@ -16,6 +16,13 @@ const RETRY_LATELY_MS: u64 = 500;
 /// Addresses that we were told are tried again at least this often.
 const RETRY_TOLD_MS: u64 = 60_000;
 const RETRY_FIRST_MS: u64 = 250;
+/// A hello hastens the dial of an address at most this often.
+const HASTEN_GAP_MS: u64 = 500;
+/// A dial under way is started again only this long after it began: it has to fail at some time, or the node's other
+/// addresses would never get their turn.
+const RESTARTS_MS: u64 = 5_000;
+/// A link that ends sooner counts as a dial that failed, so that one which breaks at once is no busy loop.
+const LASTED_MS: u64 = 1_000;
 /// A told address that was never reached for so long is forgotten.
 const TOLD_MS: u64 = 600_000;
 /// Most addresses that are known.
@@ -34,12 +41,15 @@ const STALE_MS: u64 = 10_000;
 const OWN_NAME_MS: u64 = 5_000;
 /// Most questions that wait for an answer.
 const QUESTIONS_MAX: usize = 1_024;
+/// Most addresses that the view of the mesh names as not reached.
+const UNREACHED_MAX: usize = 8;
 
-/// A reading session to another node.
+/// A link to another node.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) address: String,
-    pub(crate) node: Option<NodeHash>,
+    /// The node at its other end, as its certificate names it.
+    pub(crate) node: NodeHash,
     incarnation: u64,
     opened_ms: u64,
     heard_ms: u64,
@@ -55,9 +65,15 @@ pub(crate) struct Address {
     due_ms: u64,
     tries: u32,
     dialling: bool,
+    /// When the dial under way began.
+    dialled_ms: u64,
+    /// When a hello last hastened a dial of it.
+    hastened_ms: Option<u64>,
     linked: bool,
     ours: bool,
     complained: bool,
+    /// Why the last dial made no link.
+    failed: Option<DialError>,
 }
 
 /// What a question was about.
@@ -109,13 +125,34 @@ impl Node {
             return;
         }
         for address in addresses.iter().take(ADVERTISED_MAX) {
-            if let Some(entry) = self.know_address(address.clone(), now_ms) {
-                entry.node.get_or_insert(hash);
-                if at_once {
-                    (entry.node, entry.due_ms, entry.tries) = (Some(hash), now_ms, 0);
+            let Some(entry) = self.know_address(address.clone(), now_ms) else { continue };
+            entry.node.get_or_insert(hash);
+            if at_once {
+                entry.node = Some(hash);
+                if entry.hasten(now_ms) {
+                    self.outputs.push(Output::Dial { address: address.clone() });
                 }
             }
         }
+    }
+
+    /// This node is reached at other addresses than before: the others must learn them, and no dial may lead back here.
+    pub(crate) fn readdressed(&mut self, advertised: Vec<String>, now: Now) {
+        self.addresses.retain(|address, _| !advertised.contains(address));
+        // What was found to be our own may belong to another node now.
+        for address in self.addresses.values_mut().filter(|address| address.ours) {
+            (address.ours, address.node, address.due_ms) = (false, None, now.mono_ms);
+        }
+        self.settings.advertised = advertised;
+        self.say_hello_everywhere(now.mono_ms);
+    }
+
+    /// The configured addresses that can't be reached for a reason of this kind, a sentence each.
+    pub(crate) fn unreached(&self, kind: impl Fn(DialError) -> bool) -> Vec<String> {
+        let configured = self.addresses.iter().filter(|(_, address)| address.configured && !address.ours);
+        let failed =
+            configured.filter_map(|(name, address)| Some((name, address.failed.filter(|error| kind(*error))?)));
+        failed.map(|(name, error)| format!("Could not reach {name}: {error}")).take(UNREACHED_MAX).collect()
     }
 
     /// Dials what is due, says hello where it is time for it, and closes links that lead nowhere.
@@ -135,14 +172,20 @@ impl Node {
     }
 
     fn dial_due(&mut self, now_ms: u64) {
-        let mut reached: BTreeSet<NodeHash> = self.links.values().filter_map(|link| link.node).collect();
-        reached.extend(self.addresses.values().filter(|address| address.dialling).filter_map(|address| address.node));
+        let mut reached: BTreeSet<NodeHash> = self.links.values().map(|link| link.node).collect();
+        // A dial that takes long may be of an address that its node has no longer: where it says hello, it is now.
+        let (fresh, slow): (Vec<&Address>, Vec<&Address>) =
+            self.addresses.values().filter(|address| address.dialling).partition(|address| address.is_fresh(now_ms));
+        reached.extend(fresh.into_iter().filter_map(|address| address.node));
+        let slow: BTreeSet<NodeHash> = slow.into_iter().filter_map(|address| address.node).collect();
         for (name, address) in &mut self.addresses {
-            let idle = !address.dialling && !address.linked && !address.ours && address.due_ms <= now_ms;
-            if !idle || address.node.is_some_and(|node| reached.contains(&node)) {
+            let due = address.idle() && address.due_ms <= now_ms;
+            let hastened = address.hastened_ms == Some(now_ms);
+            let waits = |node: &NodeHash| reached.contains(node) || (slow.contains(node) && !hastened);
+            if !due || address.node.as_ref().is_some_and(waits) {
                 continue;
             }
-            address.dialling = true;
+            (address.dialling, address.dialled_ms) = (true, now_ms);
             reached.extend(address.node);
             self.outputs.push(Output::Dial { address: name.clone() });
         }
@@ -169,51 +212,79 @@ impl Node {
     }
 
     /// A dial has ended.
-    pub(crate) fn dialled(&mut self, address: String, result: Result<LinkId, String>, now: Now) {
-        let longest_ms = self.longest_wait_ms(&address);
-        let id = match (self.addresses.get_mut(&address), result) {
-            (Some(entry), Ok(id)) => {
-                (entry.dialling, entry.linked, entry.tries, entry.complained) = (false, true, 0, false);
-                id
-            }
-            (None, Ok(id)) => {
-                self.outputs.push(Output::HangUp { link: id });
-                return;
-            }
-            (Some(entry), Err(reason)) => {
-                entry.dialling = false;
-                entry.back_off(longest_ms, now.mono_ms);
-                if entry.configured && !std::mem::replace(&mut entry.complained, true) {
-                    self.tell(true, None, format!("Could not reach {address}: {reason} It is tried again."));
-                }
-                return;
-            }
-            (None, Err(_)) => return,
+    pub(crate) fn dialled(&mut self, address: String, result: Result<Linked, DialError>, now: Now) {
+        match result {
+            Ok(linked) => self.link_opened(address, linked, now.mono_ms),
+            Err(error) => self.dial_failed(&address, error, now.mono_ms),
+        }
+    }
+
+    fn link_opened(&mut self, address: String, linked: Linked, now_ms: u64) {
+        let second = linked.node != self.hash && self.link_to(linked.node).is_some();
+        let Some(entry) = self.addresses.get_mut(&address) else {
+            self.outputs.push(Output::HangUp { link: linked.link });
+            return;
         };
+        (entry.dialling, entry.complained, entry.failed) = (false, false, None);
+        (entry.node, entry.known_ms) = (Some(linked.node), now_ms);
+        let longest_ms = self.longest_wait_ms(&address);
+        let Some(entry) = self.addresses.get_mut(&address) else { return };
+        if second {
+            entry.back_off(longest_ms, now_ms);
+            self.outputs.push(Output::HangUp { link: linked.link });
+            return;
+        }
+        entry.linked = true;
         let link =
-            Link { address, node: None, incarnation: 0, opened_ms: now.mono_ms, heard_ms: now.mono_ms, hello_ms: None };
-        self.links.insert(id, link);
-        self.say_hello(id, now.mono_ms);
+            Link { address, node: linked.node, incarnation: 0, opened_ms: now_ms, heard_ms: now_ms, hello_ms: None };
+        self.links.insert(linked.link, link);
+        self.say_hello(linked.link, now_ms);
+    }
+
+    fn dial_failed(&mut self, address: &str, error: DialError, now_ms: u64) {
+        let longest_ms = self.longest_wait_ms(address);
+        let Some(entry) = self.addresses.get_mut(address) else { return };
+        (entry.dialling, entry.failed) = (false, Some(error));
+        entry.back_off(longest_ms, now_ms);
+        if entry.configured && !std::mem::replace(&mut entry.complained, true) {
+            self.tell(true, None, format!("Could not reach {address}: {error} It is tried again."));
+        }
     }
 
     fn hang_up(&mut self, id: LinkId, now_ms: u64, soon: bool) {
         let Some(link) = self.links.remove(&id) else { return };
-        let longest_ms = self.longest_wait_ms(&link.address);
         self.outputs.push(Output::HangUp { link: id });
-        if let Some(address) = self.addresses.get_mut(&link.address) {
-            address.linked = false;
-            if soon {
-                address.due_ms = now_ms;
-            } else {
-                address.back_off(longest_ms, now_ms);
-            }
+        self.link_ended(&link, now_ms, soon);
+    }
+
+    fn link_ended(&mut self, link: &Link, now_ms: u64, soon: bool) {
+        let longest_ms = self.longest_wait_ms(&link.address);
+        let departed = self.peers.get(&link.node).is_some_and(|peer| peer.state == Judged::Departed);
+        let Some(address) = self.addresses.get_mut(&link.address) else { return };
+        address.linked = false;
+        if link.lasted(now_ms) {
+            address.tries = 0;
+        }
+        if soon && !departed {
+            address.due_ms = now_ms;
+        } else {
+            address.back_off(longest_ms, now_ms);
+        }
+    }
+
+    /// The carrier lost a link: its address is dialled again at once, unless the link had hardly begun.
+    pub(crate) fn link_lost(&mut self, id: LinkId, now: Now) {
+        let Some(link) = self.links.remove(&id) else { return };
+        self.link_ended(&link, now.mono_ms, link.lasted(now.mono_ms));
+        if !self.gone_already() {
+            self.dial_due(now.mono_ms);
         }
     }
 
     fn hello_due(&self, link: &Link, now_ms: u64) -> bool {
         let since_ms = link.hello_ms.map_or(u64::MAX, |at_ms| now_ms.saturating_sub(at_ms));
-        let peer = link.node.and_then(|node| self.peers.get(&node));
-        let unheard = peer.is_none_or(|peer| !peer.beat.hears.contains(&self.hash) || !peer.heard_directly(now_ms));
+        let peer = self.peers.get(&link.node);
+        let unheard = peer.is_none_or(|peer| !peer.beat.names(self.hash) || !peer.heard_directly(now_ms));
         since_ms >= if unheard { HELLO_UNHEARD_MS } else { HELLO_MS }
     }
 
@@ -225,7 +296,7 @@ impl Node {
         }
     }
 
-    /// Says hello on every link now: after having been away.
+    /// Says hello on every link now: after having been away, or when this node's addresses have changed.
     pub(crate) fn say_hello_everywhere(&mut self, now_ms: u64) {
         let links: Vec<LinkId> = self.links.keys().copied().collect();
         for link in links {
@@ -240,7 +311,6 @@ impl Node {
             self.heard_own_name(sender, &hello.advertised, now);
         } else if self.said_hello.len() < PEERS_MAX || self.said_hello.contains_key(&sender.name) {
             let advertised: Vec<String> = hello.advertised.iter().take(ADVERTISED_MAX).cloned().collect();
-            self.beating.asked_for = true;
             self.answer_to_hello(hash, sender, &advertised, now.mono_ms);
             self.said_hello.insert(sender.name.clone(), (now.mono_ms, advertised));
         }
@@ -255,8 +325,12 @@ impl Node {
     }
 
     fn answer_to_hello(&mut self, hash: NodeHash, sender: &Sender, advertised: &[String], now_ms: u64) {
+        if self.run_out.contains_key(&TableKey { node: hash, incarnation: sender.incarnation }) {
+            return;
+        }
         let peer = self.peers.get(&hash);
-        let heard = peer.is_some_and(|peer| peer.heard_directly(now_ms) && peer.incarnation == sender.incarnation);
+        let heard = peer.is_some_and(|peer| peer.arrives(now_ms) && peer.incarnation == sender.incarnation);
+        self.beating.asked_for |= !heard;
         let newer = peer.is_some_and(|peer| peer.incarnation < sender.incarnation);
         self.told(&sender.name, advertised, !heard, now_ms);
         let link = self.link_to(hash);
@@ -287,12 +361,16 @@ impl Node {
         named.map(|(name, addresses)| Reachable { name, addresses }).take(PEERS_MAX).collect()
     }
 
-    /// An answer to our hello: now it is known whom the link leads to.
+    /// An answer to our hello: what its sender knows of our name and of other nodes.
     pub(crate) fn hello_answered(&mut self, id: LinkId, bytes: &[u8], now: Now) {
         let Some((sender, answer)) = wire::read_answer::<HelloAnswer>(bytes) else { return };
         let hash = NodeHash::of(&sender.name, self.settings.digest);
         let Some(link) = self.links.get(&id) else { return };
-        let address = link.address.clone();
+        let (address, certified) = (link.address.clone(), link.node);
+        if hash != certified {
+            self.hang_up(id, now.mono_ms, false);
+            return;
+        }
         if hash == self.hash && sender.birth == self.settings.birth {
             self.hang_up(id, now.mono_ms, false);
             if let Some(entry) = self.addresses.get_mut(&address) {
@@ -318,28 +396,15 @@ impl Node {
         self.remember_addresses();
     }
 
-    /// Whether a link belongs to this node: the first that speaks there names it; a second link to one node is closed,
-    /// and one that speaks with another name too.
+    /// Whether a link belongs to this node. One on which another node speaks than its certificate names is closed.
     pub(crate) fn speaks_for(&mut self, id: LinkId, hash: NodeHash, incarnation: u64, now_ms: u64) -> bool {
-        let Some(link) = self.links.get(&id) else { return false };
-        let second = self.links.iter().any(|(other, link)| *other != id && link.node == Some(hash));
-        if link.node.is_some_and(|node| node != hash) || (link.node.is_none() && second) {
-            let address = link.address.clone();
+        let Some(link) = self.links.get_mut(&id) else { return false };
+        if link.node != hash {
             self.hang_up(id, now_ms, false);
-            if let Some(entry) = self.addresses.get_mut(&address) {
-                entry.node = Some(hash);
-            }
             return false;
         }
-        let link = self.links.get_mut(&id).expect("looked up above");
-        let first = link.node.replace(hash).is_none();
         link.heard_ms = now_ms;
         link.incarnation = link.incarnation.max(incarnation);
-        let address = link.address.clone();
-        if first && let Some(entry) = self.addresses.get_mut(&address) {
-            entry.node = Some(hash);
-            entry.known_ms = now_ms;
-        }
         true
     }
 
@@ -385,7 +450,7 @@ impl Node {
 
     /// The link over which a node is read.
     pub(crate) fn link_to(&self, hash: NodeHash) -> Option<LinkId> {
-        self.links.iter().find(|(_, link)| link.node == Some(hash)).map(|(id, _)| *id)
+        self.links.iter().find(|(_, link)| link.node == hash).map(|(id, _)| *id)
     }
 
     /// Asks a node; `None` where no link leads there or too many questions wait.
@@ -448,7 +513,31 @@ impl Node {
     }
 }
 
+impl Link {
+    fn lasted(&self, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.opened_ms) >= LASTED_MS
+    }
+}
+
 impl Address {
+    fn idle(&self) -> bool {
+        !self.dialling && !self.linked && !self.ours
+    }
+
+    fn is_fresh(&self, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.dialled_ms) < HASTEN_GAP_MS
+    }
+
+    /// Somebody there says hello: it is due now. `true` where a dial is under way that should start again: it may have
+    /// begun before the node was there, and wait long for its next attempt.
+    fn hasten(&mut self, now_ms: u64) -> bool {
+        if self.hastened_ms.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) < HASTEN_GAP_MS) {
+            return false;
+        }
+        (self.hastened_ms, self.due_ms, self.tries) = (Some(now_ms), now_ms, 0);
+        self.dialling && !self.is_fresh(now_ms) && now_ms.saturating_sub(self.dialled_ms) < RESTARTS_MS
+    }
+
     fn back_off(&mut self, longest_ms: u64, now_ms: u64) {
         let wait_ms = (RETRY_FIRST_MS << self.tries.min(10)).min(longest_ms);
         self.tries = self.tries.saturating_add(1);

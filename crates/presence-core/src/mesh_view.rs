@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::id::{NodeHash, Region};
-use crate::input::{Now, Output};
+use crate::input::{DialError, Now, Output};
 use crate::node::Node;
-use crate::peer::{Judged, Peer};
+use crate::peer::{Judged, LEASE_MS, Peer};
 use crate::room::{MeshView, NodeView, Place, RegionState, RegionView};
 
 impl Node {
@@ -95,14 +95,21 @@ impl Node {
         let mut degraded = Vec::new();
         if self.settings.meshed && self.peers.is_empty() && now.mono_ms.saturating_sub(self.started_ms) > 3_000 {
             degraded.push("No other node has been heard yet.".to_owned());
+            degraded.extend(self.unreached(|_| true));
+        } else {
+            degraded.extend(self.unreached(DialError::needs_operator));
         }
         for peer in self.peers.values() {
+            let comes = peer.arrived_ms.is_some_and(|at_ms| now.mono_ms.saturating_sub(at_ms) < LEASE_MS);
+            if peer.late && comes && !peer.left() {
+                degraded.push(format!("Node {} is heard more than {} s late.", peer.name, LEASE_MS / 1_000));
+            }
             match peer.state {
                 Judged::Silent | Judged::Gone => {
                     degraded.push(format!("Node {} in {} is {}.", peer.name, peer.region, peer.state.as_str()));
                 }
                 Judged::Live => {
-                    let deaf = peer.heard_directly(now.mono_ms) && !peer.beat.hears.contains(&self.hash);
+                    let deaf = peer.heard_directly(now.mono_ms) && !peer.beat.names(self.hash);
                     if deaf && now.mono_ms.saturating_sub(self.started_ms) > 10_000 {
                         degraded.push(format!("Node {} does not hear us: can it reach our address?", peer.name));
                     }

@@ -23,6 +23,7 @@ use crate::peer::{Path, Peer};
 use crate::presence::{Passage, Presence, Weight};
 use crate::roll::Rolls;
 use crate::room::{Place, RegionView};
+use crate::round::PassedOn;
 use crate::row::TableKey;
 use crate::subscriptions::Listens;
 use crate::wire::{Said, Sender};
@@ -99,6 +100,7 @@ pub struct Node {
     pub(crate) asked: u64,
     pub(crate) remembered: Option<(Vec<String>, u64)>,
     pub(crate) passing: BTreeSet<(NodeHash, NodeHash)>,
+    pub(crate) passed_on: PassedOn,
     pub(crate) beating: Beating,
     pub(crate) delta_not_before_ms: u64,
     pub(crate) saying: Saying,
@@ -118,14 +120,16 @@ pub struct Node {
     pub(crate) clocks: Clocks,
     pub(crate) started_ms: u64,
     pub(crate) started_wall_ms: u64,
-    ticked_ms: u64,
-    away: Away,
+    pub(crate) ticked_ms: u64,
+    pub(crate) away: Away,
     pub(crate) awake_ms: u64,
 
     // Counters.
     pub(crate) tables_asked: u64,
     pub(crate) root_faults: u64,
     pub(crate) unread: u64,
+    /// Messages that were to be passed on, but were too many or came while this node was too busy.
+    pub(crate) not_passed: u64,
     pub(crate) published: u64,
 }
 
@@ -162,6 +166,7 @@ impl Node {
             asked: 0,
             remembered: None,
             passing: BTreeSet::new(),
+            passed_on: PassedOn::default(),
             beating: Beating::default(),
             delta_not_before_ms: 0,
             saying: Saying::default(),
@@ -182,6 +187,7 @@ impl Node {
             tables_asked: 0,
             root_faults: 0,
             unread: 0,
+            not_passed: 0,
             published: 0,
             settings,
         };
@@ -255,6 +261,12 @@ impl Node {
     #[doc(hidden)]
     pub fn rows_of(&self, room: &Room, user: UserId) -> Vec<String> {
         self.presence.rows_of(&row_key(room.hash(self.settings.digest), user))
+    }
+
+    /// How many messages were not passed on, though another node can't hear their author: for tests.
+    #[doc(hidden)]
+    pub fn not_passed(&self) -> u64 {
+        self.not_passed
     }
 
     /// Time as this node lived it. If nothing came in for over 2 s it was itself away (frozen, paused, suspended):
@@ -333,7 +345,9 @@ impl Node {
                 self.outputs.push(Output::Found { query, found });
             }
             Input::Resolved { addresses } => self.resolved(addresses, now),
+            Input::Readdressed { advertised } => self.readdressed(advertised, now),
             Input::Dialled { address, result } => self.dialled(address, result, now),
+            Input::LinkLost { link } => self.link_lost(link, now),
             Input::Received { link, bytes } => self.received(link, &bytes, now),
             Input::Asked { question, bytes } => self.was_asked(question, &bytes, now),
             Input::Answered { question, bytes } => self.was_answered(question, bytes.as_deref(), now),
@@ -359,6 +373,7 @@ impl Node {
             }
             self.prune_copies(now);
         }
+        self.quotas.retain(|_, (second, _)| *second == now.mono_ms / 1_000);
         self.tend_leaving(now);
         self.rolls.prune(now.mono_ms);
         self.presence.roll_ups.prune(now.mono_ms);

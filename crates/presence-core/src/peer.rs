@@ -35,9 +35,15 @@ pub(crate) struct Peer {
     /// Directly or through another.
     pub(crate) heard_ms: u64,
     pub(crate) direct_ms: Option<u64>,
+    /// When something last came from it directly, whether or not that was late.
+    pub(crate) arrived_ms: Option<u64>,
+    /// What comes from it directly comes later than the lease allows, and says nothing about now.
+    pub(crate) late: bool,
     pub(crate) via: Option<NodeHash>,
     pub(crate) beat: Heartbeat,
     pub(crate) beat_ms: u64,
+    /// The sender's moment of the newest heartbeat that came directly.
+    pub(crate) direct_beat_ms: Option<u64>,
     /// The heartbeat as it came, to be passed on.
     pub(crate) beat_bytes: Vec<u8>,
     pub(crate) round_trip_ms: Option<u32>,
@@ -85,13 +91,19 @@ impl Peer {
         self.direct_ms.is_some_and(|direct_ms| now_ms.saturating_sub(direct_ms) < HEARS_MS)
     }
 
+    /// Whether something comes from it directly, be it late.
+    pub(crate) fn arrives(&self, now_ms: u64) -> bool {
+        self.arrived_ms.is_some_and(|arrived_ms| now_ms.saturating_sub(arrived_ms) < HEARS_MS)
+    }
+
     pub(crate) fn left(&self) -> bool {
         matches!(self.state, Judged::Draining | Judged::Departed)
     }
 
     /// What its wall clock says now, as far as can be known.
     pub(crate) fn wall_ms(&self, now_ms: u64) -> u64 {
-        let half = u64::from(self.round_trip_ms.unwrap_or(0)) / 2;
+        // Of a late node only one of the two ways may be slow: half of both would be wrong by seconds.
+        let half = self.round_trip_ms.filter(|_| !self.late).map_or(0, u64::from) / 2;
         self.beat.wall_ms + now_ms.saturating_sub(self.beat_ms) + half
     }
 }
@@ -108,7 +120,8 @@ pub(crate) struct Path {
 impl Node {
     /// Makes a peer of somebody who speaks, or a new incarnation of one.
     pub(crate) fn meet(&mut self, hash: NodeHash, sender: &Sender, region: &Region, now: Now) {
-        if hash == self.hash {
+        // What was still on its way when a node had left, and its tabs had run out, must not bring it back.
+        if hash == self.hash || self.run_out.contains_key(&TableKey { node: hash, incarnation: sender.incarnation }) {
             return;
         }
         let known = self.peers.get(&hash).map(|peer| (peer.incarnation, peer.state));
@@ -132,9 +145,12 @@ impl Node {
             since_ms: now.wall_ms,
             heard_ms: now.mono_ms,
             direct_ms: None,
+            arrived_ms: None,
+            late: false,
             via: None,
             beat: Heartbeat { region: region.clone(), ..Heartbeat::nothing() },
             beat_ms: 0,
+            direct_beat_ms: None,
             beat_bytes: Vec::new(),
             round_trip_ms: None,
             exchanged_ms: None,
@@ -165,9 +181,15 @@ impl Node {
         true
     }
 
-    /// Anything that is heard from an incarnation undoes the judgement.
+    /// Anything that is heard from an incarnation undoes the judgement, except what comes later than the lease.
     pub(crate) fn hear(&mut self, hash: NodeHash, path: Path, now: Now) {
         let Some(peer) = self.peers.get_mut(&hash) else { return };
+        if path.via.is_none() {
+            peer.arrived_ms = Some(now.mono_ms);
+            if peer.late {
+                return;
+            }
+        }
         let heard_ms = now.mono_ms.saturating_sub(path.age_ms);
         peer.heard_ms = peer.heard_ms.max(heard_ms);
         match path.via {
@@ -218,7 +240,8 @@ impl Node {
                     self.presence.drop_table(key);
                     self.copies.remove(&key);
                 }
-                Judged::Gone if silent_ms >= FORGOTTEN_MS => {
+                // One that is only late would be met again as a live one at its next word.
+                Judged::Gone if silent_ms >= FORGOTTEN_MS && !peer.arrives(now.mono_ms) => {
                     self.peers.remove(&hash);
                     self.regions_stale = true;
                 }
@@ -240,7 +263,8 @@ impl Node {
     pub(crate) fn say(&mut self, said: &Said) {
         if self.settings.meshed && self.speaking {
             let bytes = said.write(&self.sender());
-            self.outputs.push(Output::Publish { to: None, bytes, urgency: Urgency::High });
+            let urgency = if matches!(said, Said::Heartbeat(_)) { Urgency::Heartbeat } else { Urgency::High };
+            self.outputs.push(Output::Publish { to: None, bytes, urgency });
         }
     }
 

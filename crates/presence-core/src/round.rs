@@ -1,4 +1,4 @@
-//! Going round: what a node can't hear directly, one other passes on. One hop, decided from heartbeats alone.
+//! Going round: what a node can't hear directly, one other passes on. One hop, decided from heartbeats alone, and bounded.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +8,31 @@ use crate::node::Node;
 use crate::peer::Judged;
 use crate::wire::{Passed, Said};
 
+/// Most messages that are passed on in a second: beyond that, deltas and facts heal by being asked for.
+const PASSED_PER_SECOND: u32 = 500;
+/// As many of those are kept for heartbeats, without which the author would seem silent.
+const PASSED_BEATS: u32 = 100;
+/// A node whose last tick is longer ago has too much to do already.
+const TICK_LATE_MS: u64 = 600;
+
+/// How much was passed on in this second.
+#[derive(Debug, Default)]
+pub(crate) struct PassedOn {
+    second: u64,
+    count: u32,
+}
+
+impl PassedOn {
+    fn allows(&mut self, most: u32, now_ms: u64) -> bool {
+        if self.second != now_ms / 1_000 {
+            *self = Self { second: now_ms / 1_000, count: 0 };
+        }
+        let allowed = self.count < most;
+        self.count += u32::from(allowed);
+        allowed
+    }
+}
+
 impl Node {
     /// Whom this node passes on what `author` publishes: those that name us but not the author, where of the nodes
     /// that they name and that name the author we are the lowest.
@@ -16,14 +41,14 @@ impl Node {
             if *node == self.hash {
                 self.peers.get(&author).is_some_and(|peer| peer.heard_directly(now_ms))
             } else {
-                self.peers.get(node).is_some_and(|peer| peer.beat.hears.contains(&author))
+                self.peers.get(node).is_some_and(|peer| peer.beat.names(author))
             }
         };
         let deaf = self.peers.iter().filter(|(hash, peer)| {
             **hash != author
                 && peer.state == Judged::Live
                 && peer.heard_directly(now_ms)
-                && !peer.beat.hears.contains(&author)
+                && !peer.beat.names(author)
                 && peer.beat.hears.iter().copied().filter(|node| hears_author(node)).min() == Some(self.hash)
         });
         deaf.map(|(hash, _)| *hash).collect()
@@ -36,7 +61,8 @@ impl Node {
             if !begun && !heartbeat {
                 self.pass_heartbeat(author, reader, now);
             }
-            self.pass(reader, 0, bytes.to_vec());
+            let most = if heartbeat { PASSED_PER_SECOND } else { PASSED_PER_SECOND - PASSED_BEATS };
+            self.pass(reader, 0, bytes.to_vec(), most, now);
         }
     }
 
@@ -58,13 +84,20 @@ impl Node {
     fn pass_heartbeat(&mut self, author: NodeHash, reader: NodeHash, now: Now) {
         let Some(peer) = self.peers.get(&author).filter(|peer| !peer.beat_bytes.is_empty()) else { return };
         let (age_ms, bytes) = (now.mono_ms.saturating_sub(peer.beat_ms), peer.beat_bytes.clone());
-        self.pass(reader, age_ms, bytes);
+        self.pass(reader, age_ms, bytes, PASSED_PER_SECOND, now);
     }
 
-    fn pass(&mut self, reader: NodeHash, age_ms: u64, message: Vec<u8>) {
-        if self.speaking {
-            let bytes = Said::Passed(Passed { age_ms, message }).write(&self.sender());
-            self.outputs.push(Output::Publish { to: Some(reader), bytes, urgency: Urgency::High });
+    /// Passes a message on, unless `most` of them have been passed on in this second.
+    fn pass(&mut self, reader: NodeHash, age_ms: u64, message: Vec<u8>, most: u32, now: Now) {
+        if !self.speaking {
+            return;
         }
+        let ticks_late = now.mono_ms.saturating_sub(self.ticked_ms) > TICK_LATE_MS;
+        if ticks_late || !self.passed_on.allows(most, now.mono_ms) {
+            self.not_passed += 1;
+            return;
+        }
+        let bytes = Said::Passed(Passed { age_ms, message }).write(&self.sender());
+        self.outputs.push(Output::Publish { to: Some(reader), bytes, urgency: Urgency::High });
     }
 }

@@ -1,19 +1,28 @@
 //! Who may link to us: without this file the mesh would have no certificates, or an operator would have to make them.
 //!
 //! Every node makes the authority's key from the shared secret and, at each start, a certificate of its own in memory.
-//! So there is nothing to set up, and who does not know the secret gets no link.
+//! So there is nothing to set up, and without the secret there is no link. The certificate holds the node's name, not its
+//! addresses: those may change while it runs.
 
-use std::net::IpAddr;
+pub(crate) mod tls;
+
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
 use anyhow::Context;
 use data_encoding::HEXLOWER;
+use presence_core::NodeHash;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ED25519, SanType, date_time_ymd,
 };
 use sha2::{Digest, Sha256};
+
+/// The name that is dialled at every node whose certificate is made from the secret.
+pub const ANY_NODE: &str = "mesh.gp.internal";
+
+/// What follows the hash of a node's name in the name that belongs to that node alone.
+pub const NODE_SUFFIX: &str = ".node.gp.internal";
 
 /// What comes before the 32 bytes of an ed25519 key in PKCS#8 (RFC 8410).
 const PKCS8_ED25519: [u8; 16] =
@@ -71,11 +80,10 @@ impl fmt::Debug for Certificate {
 }
 
 impl Authority {
-    /// This node's certificate: it holds `hosts`, each a number or a name by which others dial this node. Fails where a
-    /// file can't be read, or a name can stand in no certificate.
-    pub fn certify(&self, node: &str, hosts: &[String]) -> anyhow::Result<Certificate> {
+    /// The certificate of the node of that name. Fails where a file can't be read.
+    pub fn certify(&self, name: &str, node: NodeHash) -> anyhow::Result<Certificate> {
         match self {
-            Self::Secret { current, previous } => certify_by_secret(node, hosts, current, previous.as_ref()),
+            Self::Secret { current, previous } => certify_by_secret(name, node, current, previous.as_ref()),
             Self::Files { ca, certificate, key } => Ok(Certificate {
                 authorities: read_pem(ca, "--mesh-ca", "CERTIFICATE")?,
                 chain: read_pem(certificate, "--mesh-cert", "CERTIFICATE")?,
@@ -86,8 +94,8 @@ impl Authority {
 }
 
 fn certify_by_secret(
-    node: &str,
-    hosts: &[String],
+    name: &str,
+    node: NodeHash,
     current: &[u8; 32],
     previous: Option<&[u8; 32]>,
 ) -> anyhow::Result<Certificate> {
@@ -103,7 +111,7 @@ fn certify_by_secret(
         between = params.signed_by(&key, &Issuer::new(previous_params, previous_key))?.pem();
     }
     let leaf_key = KeyPair::generate_for(&PKCS_ED25519)?;
-    let leaf = leaf_params(node, hosts)?.signed_by(&leaf_key, &Issuer::new(params, key))?;
+    let leaf = leaf_params(name, node)?.signed_by(&leaf_key, &Issuer::new(params, key))?;
     Ok(Certificate { authorities, chain: leaf.pem() + &between, key: leaf_key.serialize_pem() })
 }
 
@@ -122,18 +130,13 @@ fn authority_params(key: &KeyPair) -> CertificateParams {
     params
 }
 
-fn leaf_params(node: &str, hosts: &[String]) -> anyhow::Result<CertificateParams> {
+fn leaf_params(name: &str, node: NodeHash) -> anyhow::Result<CertificateParams> {
     let mut params = dated();
-    params.distinguished_name.push(DnType::CommonName, node);
+    params.distinguished_name.push(DnType::CommonName, name);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    for host in hosts {
-        params.subject_alt_names.push(match host.parse::<IpAddr>() {
-            Ok(number) => SanType::IpAddress(number),
-            Err(_) => SanType::DnsName(
-                host.as_str().try_into().with_context(|| format!("\"{host}\" can't stand in a certificate"))?,
-            ),
-        });
+    for held in [ANY_NODE.to_owned(), format!("{node}{NODE_SUFFIX}")] {
+        params.subject_alt_names.push(SanType::DnsName(held.try_into()?));
     }
     Ok(params)
 }
@@ -167,19 +170,18 @@ mod tests {
 
     #[test]
     fn one_secret_makes_one_authority_and_many_leaves() {
-        let hosts = ["127.0.0.1".to_owned(), "node.example".to_owned(), "fd00::1".to_owned()];
-        let a = secret(1, None).certify("a", &hosts).unwrap();
-        let b = secret(1, None).certify("b", &hosts).unwrap();
+        let a = secret(1, None).certify("a", NodeHash(1)).unwrap();
+        let b = secret(1, None).certify("b", NodeHash(2)).unwrap();
         assert_ne!(a.key, b.key);
         assert_eq!(a.chain.matches("BEGIN CERTIFICATE").count(), 1);
-        let rotating = secret(2, Some(1)).certify("c", &hosts).unwrap();
+        let rotating = secret(2, Some(1)).certify("c", NodeHash(3)).unwrap();
         assert_eq!(rotating.chain.matches("BEGIN CERTIFICATE").count(), 2);
         assert_eq!(rotating.authorities.matches("BEGIN CERTIFICATE").count(), 2);
     }
 
     #[test]
     fn nothing_secret_is_printed() {
-        let shown = format!("{:?} {:?}", secret(7, Some(8)), secret(7, None).certify("a", &[]).unwrap());
+        let shown = format!("{:?} {:?}", secret(7, Some(8)), secret(7, None).certify("a", NodeHash(1)).unwrap());
         assert!(!shown.contains("PRIVATE") && !shown.contains('7'), "{shown}");
     }
 
@@ -188,10 +190,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let ca = folder.path().join("ca.pem");
         let authority = Authority::Files { ca: ca.clone(), certificate: ca.clone(), key: ca.clone() };
-        let missing = authority.certify("a", &[]).unwrap_err();
+        let missing = authority.certify("a", NodeHash(1)).unwrap_err();
         assert!(format!("{missing}").contains("--mesh-ca"), "{missing}");
         fs::write(&ca, "hello").unwrap();
-        let wrong = authority.certify("a", &[]).unwrap_err();
+        let wrong = authority.certify("a", NodeHash(1)).unwrap_err();
         assert!(format!("{wrong}").contains("holds no CERTIFICATE"), "{wrong}");
     }
 }

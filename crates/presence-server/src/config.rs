@@ -1,5 +1,6 @@
 //! Every setting in one place, checked whole before anything starts; without it a mistake would be found out at night.
 
+mod mesh_address;
 mod parse;
 mod values;
 
@@ -12,6 +13,7 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use presence_core::{NodeName, Region};
 
+pub(crate) use self::mesh_address::{MeshAddress, MeshProtocol, OwnAddresses};
 pub(crate) use self::parse::lasting;
 use self::parse::{
     address, at_least_one, duration, mesh_address, mesh_delay, mesh_listen, network, node_name, rate, region, size,

@@ -77,6 +77,8 @@ mod identity;
 #[doc(hidden)]
 pub mod mesh;
 mod moment;
+#[doc(hidden)]
+pub mod mux;
 mod queries;
 mod running;
 mod secret;

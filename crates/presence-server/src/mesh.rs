@@ -1,58 +1,60 @@
-//! Other nodes, and the only file (with its folder) that names the engine, Zenoh. Without it every node is alone.
+//! Other nodes: links that are authenticated, fail and come back one by one. Without this file every node is alone.
 //!
 //! It carries and decides nothing: core says whom to dial, what to publish and ask; what arrives becomes an
-//! [`Input`]. A node listens in one session, where it publishes and answers; for every other node it opens one
-//! session of its own to that one address, where it reads and asks. So every ordered pair is one direct link, which
-//! comes, fails and goes without touching another.
+//! [`Input`]. For every ordered pair of nodes there is one connection, dialled by the one that reads; the other
+//! publishes and answers there.
 //!
-//! Nothing here waits for a peer and nobody here is waited for: orders go to the mesh's own thread over a bounded
-//! queue, what arrives goes to the driver over another, and what overflows is dropped and counted (gaps heal).
+//! Nothing here waits for a peer, and nothing waits for what is here: orders go to the mesh's own thread over a bounded
+//! queue, what arrives goes to the driver over another, and what overflows is dropped and counted (gaps heal). The
+//! thread is its own so that a storm of visitors never delays a heartbeat.
 
-mod address;
+mod connection;
 mod delay;
-mod engine;
-mod link;
-mod listener;
+mod inbound;
+mod links;
 mod names;
-#[cfg(test)]
-mod outside;
 mod questions;
-mod reasons;
-mod sink;
+mod quic;
+mod strangers;
+mod tls;
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use presence_core::{Input, NodeHash, NodeName, Output};
+use anyhow::Context as _;
+use presence_core::{DialError, Input, NodeHash, NodeName, Output};
+use socket2::{Domain, Socket, Type};
 use tokio::sync::{mpsc, oneshot};
 
-pub use address::{Address, Protocol};
-pub use reasons::layer;
-
 use crate::certificate::Authority;
-use address::Own;
-use engine::Engine;
-use link::Links;
-use listener::Listener;
-use sink::Sink;
+use crate::config::{MeshAddress, OwnAddresses};
+use crate::mux;
+use inbound::Inbound;
+use links::Links;
+use names::{Known, Names};
+use strangers::Strangers;
 
 /// Orders that wait for the mesh's thread; it takes them in microseconds, so that more means it is stuck.
 const ORDERS_MAX: usize = 4_096;
-
 /// No message between nodes is longer: pages are at most 250 KB.
-const MESSAGE_BYTES_MAX: usize = 1 << 20;
-
+const MESSAGE_BYTES_MAX: usize = mux::BYTES_MAX;
+/// A message that could not be sent for this long is dropped: its author has said something newer since.
+const MESSAGE_WITHIN: Duration = Duration::from_secs(1);
+/// A question is answered within this time or not at all.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// A process that was here a moment ago leaves its port some 0.1 s after its end.
+const LISTEN_WITHIN: Duration = Duration::from_secs(3);
+const LISTEN_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// How long [`Mesh::close`] may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
-
-/// Directives for a log filter that silence the engine: what an operator must know, this module says itself.
-pub const LOG_DIRECTIVES: &str = "zenoh=off,quinn=off,quinn_proto=off,rustls=off";
 
 /// What a mesh is told at its start.
 #[derive(Clone, Debug)]
 pub struct MeshConfig {
-    /// Where other nodes reach us, `quic/host:port`; a wildcard stands for every interface, port 0 for any free one.
+    /// Where other nodes reach us, `quic/host:port` or `tls/host:port`, the host a number; a wildcard stands for every
+    /// interface, now and later, port 0 for any free one.
     pub listen: Vec<String>,
     /// The same as others see it; empty where that is no different.
     pub advertise: Vec<String>,
@@ -64,24 +66,37 @@ pub struct MeshConfig {
     pub hash: NodeHash,
     /// Who is let in.
     pub authority: Authority,
+    /// The same at each start of this node, and secret: what it signs QUIC's stateless resets with, so that the others
+    /// learn at once that it was restarted.
+    pub reset_key: [u8; 32],
     /// The simulated ocean: what arrives from an address waits its one-way delay.
     pub delays: Vec<(String, Duration)>,
 }
 
-/// What went wrong without anybody waiting for it; for metrics.
+/// What went wrong and was not waited for; for metrics.
 #[derive(Debug, Default)]
 pub struct Counts {
     /// Orders that found the mesh's queue full.
     pub orders_dropped: AtomicU64,
-    /// Messages that found the driver's queue full.
+    /// Messages and questions that found the driver's queue full.
     pub inputs_dropped: AtomicU64,
-    /// Messages over 1 MiB, in or out.
+    /// Messages that one reader had no room for.
+    pub messages_dropped: AtomicU64,
+    /// Messages over 1 MiB that were not sent.
     pub oversized: AtomicU64,
-    /// Dials that ended without a link.
-    pub dials_failed: AtomicU64,
+    dials_failed: [AtomicU64; DialError::ALL.len()],
 }
 
 impl Counts {
+    /// Dials that ended without a link, for this reason.
+    pub fn dials_failed(&self, reason: DialError) -> u64 {
+        self.dials_failed[reason.index()].load(Ordering::Relaxed)
+    }
+
+    fn dial_failed(&self, reason: DialError) {
+        Self::count(&self.dials_failed[reason.index()]);
+    }
+
     fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -91,10 +106,8 @@ impl Counts {
 #[derive(Debug)]
 pub struct Mesh {
     orders: mpsc::Sender<Order>,
-    sink: Sink,
-    own: Arc<Own>,
-    counts: Arc<Counts>,
-    tasks: tokio::task::JoinSet<()>,
+    inbound: Inbound,
+    advertised: Vec<MeshAddress>,
 }
 
 enum Order {
@@ -102,78 +115,53 @@ enum Order {
     Close(oneshot::Sender<()>),
 }
 
-/// A node publishes every second at least: after a longer silence it was frozen, and its links are gone by the
-/// engine's lease of 2.5 s.
-const AWAY: Duration = Duration::from_secs(4);
-
 impl Mesh {
-    /// Listens, and begins to resolve the configured names. Needs a multi-threaded tokio runtime. Fails with a
-    /// sentence where an address is wrong or in use, or a certificate can't be made.
+    /// Listens, and begins to resolve the configured names. Fails with a sentence where an address is wrong or in use, or
+    /// a certificate can't be used.
     pub async fn start(config: MeshConfig, inputs: mpsc::Sender<Input>) -> anyhow::Result<Self> {
-        let own = Arc::new(Own::find(&config.listen, &config.advertise)?);
-        let peers: Vec<_> = config.peers.iter().map(|text| Address::parse(text)).collect::<Result<_, _>>()?;
-        engine::warn_of_few_threads(own.listen.iter().chain(&peers));
-        let certificate = config.authority.certify(config.name.as_str(), &own.hosts())?;
-        let engine = Arc::new(Engine::new(certificate));
-        let counts = Arc::new(Counts::default());
-        let sink = Sink::new(inputs, Arc::clone(&counts));
-        let door = Door {
-            engine: Arc::clone(&engine),
-            own: Arc::clone(&own),
-            sink: sink.clone(),
-            counts: Arc::clone(&counts),
-        };
-        let listener = door.open().await?;
-        let names = names::Names::new(peers, Arc::clone(&own));
-        let links = Links::new(engine, config.hash, sink.clone(), names.known(), delay::table(&config.delays)?);
-
-        let mut tasks = tokio::task::JoinSet::new();
-        tasks.spawn(names.resolve_for_ever(sink.clone()));
-        tasks.spawn(reasons::tell_of_strangers());
+        let inbound = Inbound::new(inputs);
         let (orders, queue) = mpsc::channel(ORDERS_MAX);
-        let runtime = tokio::runtime::Handle::current();
-        let carrying = move || {
-            carry_out_all(queue, listener, &links, |listener: &Listener| runtime.block_on(door.reopen(listener)))
+        let (started_tx, started_rx) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let carrying = {
+            let inbound = inbound.clone();
+            move || runtime.block_on(carry(config, inbound, queue, started_tx))
         };
         std::thread::Builder::new().name("mesh".to_owned()).spawn(carrying)?;
-        for address in &own.listen {
-            tracing::info!("listening for other nodes at {address}");
-        }
-        Ok(Self { orders, sink, own, counts, tasks })
+        let advertised = started_rx.await.context("the mesh's thread has ended")??;
+        Ok(Self { orders, inbound, advertised })
     }
 
     /// Carries out what core orders of the mesh; other outputs are none of its business. Never blocks: where the
     /// queue is full the order is dropped and counted, and whoever waits for its answer is told that there is none.
     pub fn carry_out(&self, output: Output) {
         if let Err(error) = self.orders.try_send(Order::CarryOut(output)) {
-            Counts::count(&self.counts.orders_dropped);
+            Counts::count(&self.inbound.counts().orders_dropped);
             match error.into_inner() {
                 Order::CarryOut(Output::Ask { question, .. }) => {
-                    self.sink.deliver(Input::Answered { question, bytes: None });
+                    self.inbound.deliver(Input::Answered { question, bytes: None });
                 }
                 Order::CarryOut(Output::Dial { address }) => {
-                    let result = Err("this node is too busy to dial.".to_owned());
-                    self.sink.deliver(Input::Dialled { address, result });
+                    self.inbound.deliver(Input::Dialled { address, result: Err(DialError::Busy) });
                 }
                 Order::CarryOut(_) | Order::Close(_) => {}
             }
         }
     }
 
-    /// This node's addresses as others reach them, for core's settings.
+    /// This node's addresses as others reach them, for core's settings. Later ones are told by [`Input::Readdressed`].
     pub fn advertised(&self) -> Vec<String> {
-        self.own.advertised.iter().map(ToString::to_string).collect()
+        self.advertised.iter().map(ToString::to_string).collect()
     }
 
     /// What was dropped so far.
     pub fn counts(&self) -> &Counts {
-        &self.counts
+        self.inbound.counts()
     }
 
     /// Closes every link, after all orders before it. The others know at once; without it they would know by our
     /// silence.
-    pub async fn close(mut self) {
-        self.tasks.abort_all();
+    pub async fn close(self) {
         let (closed_tx, closed_rx) = oneshot::channel();
         let close = async {
             // An error means that the mesh's thread has ended already.
@@ -187,67 +175,91 @@ impl Mesh {
     }
 }
 
-/// What it takes to listen, and to listen anew.
-struct Door {
-    engine: Arc<Engine>,
-    own: Arc<Own>,
-    sink: Sink,
-    counts: Arc<Counts>,
-}
-
-impl Door {
-    async fn open(&self) -> anyhow::Result<Listener> {
-        Listener::open(&self.engine, &self.own.listen, &self.sink, Arc::clone(&self.counts)).await
-    }
-
-    /// While a node is frozen the others' dials pile up at its port, and the engine takes them one after the other:
-    /// each that has been given up meanwhile would keep the living waiting. A new port buffer has none of them.
-    /// What was given up may hold the port for a while: then it is tried again at the next order.
-    async fn reopen(&self, listener: &Listener) -> Option<Listener> {
-        listener.close();
-        match self.open().await {
-            Ok(anew) => Some(anew),
-            Err(error) => {
-                tracing::warn!("this node was away and can't listen for others yet; trying again: {error:#}");
-                None
-            }
-        }
-    }
-}
-
-/// The mesh's own thread: the engine's calls block the one that makes them, if only for milliseconds.
-fn carry_out_all(
-    mut orders: mpsc::Receiver<Order>,
-    mut listener: Listener,
-    links: &Arc<Links>,
-    reopen: impl Fn(&Listener) -> Option<Listener>,
+/// The mesh's thread, from its start to its end.
+async fn carry(
+    config: MeshConfig,
+    inbound: Inbound,
+    orders: mpsc::Receiver<Order>,
+    started: oneshot::Sender<anyhow::Result<Vec<MeshAddress>>>,
 ) {
-    let (mut last, mut deaf) = (std::time::Instant::now(), false);
-    while let Some(order) = orders.blocking_recv() {
-        deaf |= last.elapsed() > AWAY;
-        if deaf && let Some(anew) = reopen(&listener) {
-            (listener, deaf) = (anew, false);
+    match open(&config, &inbound).await {
+        Ok((links, advertised)) => {
+            let _ = started.send(Ok(advertised));
+            carry_out_all(orders, &links).await;
         }
-        last = std::time::Instant::now();
+        Err(error) => drop(started.send(Err(error))),
+    }
+}
+
+async fn open(config: &MeshConfig, inbound: &Inbound) -> anyhow::Result<(Arc<Links>, Vec<MeshAddress>)> {
+    let parse = |all: &[String]| all.iter().map(|text| MeshAddress::parse(text)).collect::<anyhow::Result<Vec<_>>>();
+    let (known, strangers) = (Known::default(), Strangers::default());
+    let links = Arc::new(Links::new(config, inbound.clone(), known.clone(), &strangers)?);
+    let mut own = OwnAddresses { listen: parse(&config.listen)?, advertise: parse(&config.advertise)? };
+    for address in &mut own.listen {
+        address.port = listen(&links, address).await?;
+        tracing::info!("listening for other nodes at {address}");
+    }
+    let interfaces = interfaces()?;
+    let advertised = own.advertised(&interfaces);
+    let names = Names::new(parse(&config.peers)?, own, interfaces, known);
+    tokio::spawn(names.follow(inbound.clone()));
+    tokio::spawn(strangers.tell());
+    Ok((links, advertised))
+}
+
+async fn listen(links: &Arc<Links>, at: &MeshAddress) -> anyhow::Result<u16> {
+    let began = Instant::now();
+    loop {
+        match links.listen(at) {
+            Ok(port) => return Ok(port),
+            Err(error) if began.elapsed() > LISTEN_WITHIN => {
+                return Err(error)
+                    .with_context(|| format!("--mesh-listen {at} is taken or no address of this machine"));
+            }
+            Err(_) => tokio::time::sleep(LISTEN_AGAIN_AFTER).await,
+        }
+    }
+}
+
+async fn carry_out_all(mut orders: mpsc::Receiver<Order>, links: &Arc<Links>) {
+    while let Some(order) = orders.recv().await {
         match order {
-            Order::CarryOut(Output::Publish { to, bytes, urgency }) => listener.publish(to, bytes, urgency),
-            // The answer travels as urgently as its question: the engine knows no other way.
-            Order::CarryOut(Output::Reply { question, bytes, .. }) => listener.reply(question, bytes),
+            Order::CarryOut(Output::Publish { to, bytes, urgency }) => links.publish(to, bytes, urgency),
+            Order::CarryOut(Output::Reply { question, bytes, urgency }) => links.reply(question, bytes, urgency),
             Order::CarryOut(Output::Ask { link, question, bytes, urgency }) => {
-                links.ask(link, question, bytes, urgency)
+                links.ask(link, question, bytes, urgency);
             }
             Order::CarryOut(Output::Dial { address }) => links.dial(address),
             Order::CarryOut(Output::HangUp { link }) => links.hang_up(link),
             Order::CarryOut(_) => {}
             Order::Close(closed) => {
-                listener.close();
-                links.close();
+                links.close().await;
                 let _ = closed.send(());
                 return;
             }
         }
     }
     // The mesh was dropped without a goodbye.
-    listener.close();
-    links.close();
+    links.close().await;
+}
+
+/// A socket that is bound there. `[::]` takes IPv4 as well.
+fn bound(at: SocketAddr, kind: Type) -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(at), kind, None)?;
+    if at.is_ipv6() {
+        socket.set_only_v6(!at.ip().is_unspecified())?;
+    }
+    // A listener that was here a moment ago need not have left the port yet.
+    socket.set_reuse_address(kind == Type::STREAM)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&at.into())?;
+    Ok(socket)
+}
+
+/// All numbers of this machine but link-local ones, which mean nothing to others.
+fn interfaces() -> anyhow::Result<Vec<IpAddr>> {
+    let all = if_addrs::get_if_addrs().context("the interfaces of this machine can't be listed")?;
+    let numbers = all.into_iter().filter(|interface| !interface.is_link_local()).map(|interface| interface.ip());
+    Ok(numbers.collect())
 }

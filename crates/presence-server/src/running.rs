@@ -206,6 +206,7 @@ async fn open_mesh(config: &Config, secret: &Secret, name: &NodeName, inputs: &I
         name: name.clone(),
         hash: NodeHash::of(name, sha256),
         authority,
+        reset_key: secret.keys(Purpose::MeshResets).signing,
         delays: config.mesh_delay.clone(),
     };
     Ok(Some(Mesh::start(told, inputs.mesh.clone()).await?))

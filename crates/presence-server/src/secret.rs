@@ -26,6 +26,8 @@ pub(crate) enum Purpose {
     Members,
     /// The certificate authority of the links between nodes.
     MeshAuthority,
+    /// What a node signs QUIC's stateless resets with.
+    MeshResets,
 }
 
 impl Purpose {
@@ -37,6 +39,7 @@ impl Purpose {
             Self::Streams => b"global-presence 1 streams",
             Self::Members => b"global-presence 1 members",
             Self::MeshAuthority => b"global-presence 1 mesh authority",
+            Self::MeshResets => b"global-presence 1 mesh resets",
         }
     }
 }

@@ -6,7 +6,6 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::config::{Config, LogFormat};
-use crate::mesh;
 
 /// Starts writing logs to standard error, for the whole process. [`run`](crate::run) does it by itself.
 ///
@@ -20,7 +19,7 @@ use crate::mesh;
 ///
 /// Where the filter can't be read, or logs are written already.
 pub fn log(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(format!("{},{}", mesh::LOG_DIRECTIVES, config.log)).with_context(|| {
+    let filter = EnvFilter::try_new(&config.log).with_context(|| {
         format!("--log {:?} can't be read: write for example info or info,presence_server=debug", config.log)
     })?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
@@ -28,6 +27,6 @@ pub fn log(config: &Config) -> anyhow::Result<()> {
         LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    let started = tracing_subscriber::registry().with(mesh::layer()).with(lines.with_filter(filter)).try_init();
+    let started = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
     started.map_err(|error| anyhow::anyhow!("logs can't be written: {error}"))
 }

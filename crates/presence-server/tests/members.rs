@@ -9,20 +9,14 @@ use presence_server::Secrets;
 use presence_server::certificate::Authority;
 
 use crate::common::{TestServer, config, within};
-use crate::mesh::{Chosen, TestNode, secret};
+use crate::mesh::{Chosen, TestNode, files};
 
 /// Long enough for some 10,000 messages of every kind.
 const MADNESS: Duration = Duration::from_secs(4);
 
 /// Three files of one authority, which the tests' own member can read too.
 fn authority(folder: &Path) -> (Authority, String) {
-    let made = secret(1, None).certify("any", &["127.0.0.1".to_owned()]).unwrap();
-    let [ca, certificate, key] =
-        [("ca", made.authorities), ("cert", made.chain), ("key", made.key)].map(|(name, pem)| {
-            let path = folder.join(name);
-            std::fs::write(&path, pem).unwrap();
-            path
-        });
+    let Authority::Files { ca, certificate, key } = files(folder, "127.0.0.1") else { unreachable!("it is in files") };
     let line = format!("--mesh-ca {} --mesh-cert {} --mesh-key {}", ca.display(), certificate.display(), key.display());
     (Authority::Files { ca, certificate, key }, line)
 }

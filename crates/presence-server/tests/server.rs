@@ -13,6 +13,8 @@ mod limits;
 mod live;
 mod members;
 mod mesh;
+mod mux;
+mod outside;
 mod pages;
 mod signing;
 mod streams;

@@ -3,11 +3,16 @@
 mod alone;
 mod app;
 mod asked;
+mod by_hand;
 mod chance;
 mod large;
+mod lateness;
+mod links;
 mod load;
+mod malformed;
 mod pair;
 mod passing;
+mod relaying;
 mod shared;
 mod simulation;
 mod tabs;

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use presence_core::{
-    ConnectionId, Input, LinkId, Node, NodeName, Now, Output, Place, Region, Room, Settings, SubscriptionId, Tab,
-    UserId,
+    ConnectionId, Input, LinkId, Linked, Node, NodeHash, NodeName, Now, Output, Place, Region, Room, Settings,
+    SubscriptionId, Tab, UserId,
 };
 
 use crate::app::{Bulb, sha256};
@@ -76,7 +76,9 @@ impl Pair {
             for output in node.handle(input, self.now) {
                 match output {
                     Output::Dial { address } => {
-                        waiting.push_back((index, Input::Dialled { address, result: Ok(LINK) }));
+                        let node = NodeHash::of(&settings(other).name, sha256);
+                        let result = Ok(Linked { link: LINK, node });
+                        waiting.push_back((index, Input::Dialled { address, result }));
                     }
                     Output::Ask { question, bytes, .. } => waiting.push_back((other, Input::Asked { question, bytes })),
                     Output::Reply { question, bytes, .. } => {

@@ -117,7 +117,9 @@ fn disturb(world: &mut World, clocks: Clocks) {
         27 => world.cut.clear(),
         28 => {
             let (loss_percent, repeat_percent) = (world.chance.between(0, 21), world.chance.between(0, 21));
-            world.weather = Weather { loss_percent, repeat_percent, delay_ms: (5, 300) };
+            // With up to a second, messages of one sender overtake each other by as much.
+            let most = *world.chance.pick(&[300, 1_000]);
+            world.weather = Weather { loss_percent, repeat_percent, delay_ms: (5, most) };
         }
         _ if clocks.jumps => {
             world.hosts[4].skew_ms += i64::try_from(world.chance.between(0, 7_000)).expect("small") - 2_000

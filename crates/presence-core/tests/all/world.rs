@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use presence_core::{
-    ConnectionId, Found, Input, LinkId, MeshView, Node, NodeHash, NodeName, Now, Output, Place, Region, Room, RoomView,
-    Settings, Stream, SubscriptionId, UserId,
+    ConnectionId, DialError, Found, Input, LinkId, Linked, MeshView, Node, NodeHash, NodeName, Now, Output, Place,
+    Region, Room, RoomView, Settings, Stream, SubscriptionId, UserId,
 };
 
 use crate::app::{Bulb, sha256};
@@ -17,6 +17,8 @@ const WALL_MS: u64 = 1_800_000_000_000;
 const SYNC_MS: u64 = 50;
 const ASK_MS: u64 = 2_000;
 const DIAL_MS: u64 = 2_000;
+/// A carrier gives up a link over which nothing comes for this long, and up to as long again.
+const IDLE_MS: u64 = 3_000;
 
 /// How bad the network is.
 #[derive(Clone, Copy)]
@@ -27,6 +29,16 @@ pub(crate) struct Weather {
 }
 
 pub(crate) const CALM: Weather = Weather { loss_percent: 0, repeat_percent: 0, delay_ms: (5, 40) };
+
+/// A link as its carrier sees it.
+struct Wire {
+    to: usize,
+    /// The process that it leads to: a later one on the same host is not reached over it.
+    life: u64,
+    dead_since: Option<u64>,
+    /// How long its end stays unnoticed; some are never noticed.
+    unnoticed_ms: u64,
+}
 
 /// A machine that a node runs on: what stays when the process dies.
 pub(crate) struct Host {
@@ -42,7 +54,9 @@ pub(crate) struct Host {
     unsynced: Vec<(u64, Vec<u8>, Option<Vec<u8>>)>,
     addresses: Vec<String>,
     incarnation: u64,
-    links: BTreeMap<LinkId, usize>,
+    links: BTreeMap<LinkId, Wire>,
+    /// Which dial of an address is the one whose end is told.
+    dials: BTreeMap<String, u64>,
     pub(crate) draining: bool,
     emptied: bool,
     pub(crate) started: u64,
@@ -92,6 +106,13 @@ enum Event {
         from: usize,
         bytes: Vec<u8>,
     },
+    Dialled {
+        host: usize,
+        life: u64,
+        address: String,
+        dial: u64,
+        result: Result<(Linked, Wire), DialError>,
+    },
     Ask {
         asker: usize,
         asker_life: u64,
@@ -114,6 +135,10 @@ pub(crate) struct World {
     pub(crate) weather: Weather,
     /// (reader, publisher) pairs between which nothing arrives at the reader.
     pub(crate) cut: BTreeSet<(usize, usize)>,
+    /// How much later than the weather lets it everything arrives at the first of the pair from the second.
+    pub(crate) slow: BTreeMap<(usize, usize), u64>,
+    /// Hosts that are too busy to tick; all else they take.
+    pub(crate) stalled: BTreeSet<usize>,
     pub(crate) tabs: Tabs,
     pub(crate) seeds: Vec<usize>,
     pub(crate) notices: Vec<String>,
@@ -140,6 +165,7 @@ impl World {
             addresses: Vec::new(),
             incarnation: 0,
             links: BTreeMap::new(),
+            dials: BTreeMap::new(),
             draining: false,
             emptied: false,
             started: 0,
@@ -160,6 +186,8 @@ impl World {
             chance: Chance::new(seed),
             weather: CALM,
             cut: BTreeSet::new(),
+            slow: BTreeMap::new(),
+            stalled: BTreeSet::new(),
             tabs: Tabs::default(),
             seeds: vec![0],
             notices: Vec::new(),
@@ -223,6 +251,7 @@ impl World {
         let host = &mut self.hosts[index];
         host.node = None;
         host.links.clear();
+        host.dials.clear();
         host.unsynced.clear();
         host.waiting.clear();
         host.draining = false;
@@ -284,7 +313,10 @@ impl World {
         match event {
             Event::Tick { host, life } if self.hosts[host].life == life && self.up(host) => {
                 self.sync(host);
-                self.take(host, Input::Ticked);
+                self.lose_links(host);
+                if !self.stalled.contains(&host) {
+                    self.take(host, Input::Ticked);
+                }
                 if let Some(node) = &self.hosts[host].node {
                     let wake = node.wake_at_ms().saturating_sub(1_000_000 + self.now).clamp(1, 200);
                     let wake = if self.frozen(host) { 100 } else { wake };
@@ -295,13 +327,14 @@ impl World {
                 self.take(host, input);
             }
             Event::Arrive { reader, life, link, from, bytes } => {
-                let linked = self.hosts[reader].links.get(&link) == Some(&from) && self.hosts[reader].life == life;
+                let linked = self.hosts[reader].links.contains_key(&link) && self.hosts[reader].life == life;
                 if linked && self.up(reader) && !self.cut.contains(&(reader, from)) {
                     self.take(reader, Input::Received { link, bytes });
                 }
             }
             Event::Ask { asker, asker_life, link, question, to, bytes } => {
-                let linked = self.hosts[asker].links.get(&link) == Some(&to);
+                let life = self.hosts[to].life;
+                let linked = self.hosts[asker].links.get(&link).is_some_and(|wire| wire.life == life);
                 if linked && self.up(to) && !self.frozen(to) && !self.cut.contains(&(asker, to)) {
                     self.numbers += 1;
                     self.asked.insert((to, self.numbers), (asker, asker_life, link, question));
@@ -312,6 +345,17 @@ impl World {
                 let fresh = !self.answered.remove(&(host, life, question));
                 if fresh && self.hosts[host].life == life && self.up(host) {
                     self.take(host, Input::Answered { question, bytes: None });
+                }
+            }
+            Event::Dialled { host, life, address, dial, result } => {
+                let ours = self.hosts[host].life == life && self.up(host);
+                if ours && self.hosts[host].dials.get(&address) == Some(&dial) {
+                    self.hosts[host].dials.remove(&address);
+                    let result = result.map(|(linked, wire)| {
+                        self.hosts[host].links.insert(linked.link, wire);
+                        linked
+                    });
+                    self.take(host, Input::Dialled { address, result });
                 }
             }
             Event::Tick { .. } | Event::Deliver { .. } => {}
@@ -411,19 +455,43 @@ impl World {
         self.chance.percent(percent)
     }
 
-    fn delay(&mut self) -> u64 {
-        let (from, to) = self.weather.delay_ms;
-        self.chance.between(from, to)
+    fn delay(&mut self, reader: usize, from: usize) -> u64 {
+        let (least, most) = self.weather.delay_ms;
+        self.chance.between(least, most) + self.slow.get(&(reader, from)).copied().unwrap_or(0)
+    }
+
+    /// Tells a host which of its links its carrier has given up.
+    fn lose_links(&mut self, reader: usize) {
+        let (now, asleep) = (self.now, self.frozen(reader));
+        let mut links = std::mem::take(&mut self.hosts[reader].links);
+        let mut lost = Vec::new();
+        links.retain(|link, wire| {
+            let ended = !self.up(wire.to) || self.hosts[wire.to].life != wire.life;
+            let quiet = asleep || self.frozen(wire.to) || self.cut.contains(&(reader, wire.to));
+            if !ended && !quiet {
+                wire.dead_since = None;
+                return true;
+            }
+            let since = *wire.dead_since.get_or_insert(now);
+            let kept = now - since < wire.unnoticed_ms.saturating_add(if ended { 0 } else { IDLE_MS });
+            if !kept {
+                lost.push(*link);
+            }
+            kept
+        });
+        self.hosts[reader].links = links;
+        for link in lost {
+            self.take(reader, Input::LinkLost { link });
+        }
     }
 
     fn publish(&mut self, from: usize, to: Option<NodeHash>, bytes: &[u8]) {
         for reader in 0..self.hosts.len() {
             let addressed = to.is_none_or(|hash| hash == NodeHash::of(&self.hosts[reader].name, sha256));
-            let Some((&link, _)) =
-                self.hosts[reader].links.iter().find(|(_, host)| **host == from).filter(|_| addressed)
-            else {
-                continue;
-            };
+            let from_life = self.hosts[from].life;
+            let mut links = self.hosts[reader].links.iter();
+            let open = links.find(|(_, wire)| wire.to == from && wire.life == from_life);
+            let Some((&link, _)) = open.filter(|_| addressed) else { continue };
             let life = self.hosts[reader].life;
             let repeat = self.weather.repeat_percent;
             let copies = 1 + u32::from(self.chance.percent(repeat));
@@ -431,7 +499,7 @@ impl World {
                 if self.lost() || self.cut.contains(&(reader, from)) {
                     continue;
                 }
-                let delay = self.delay();
+                let delay = self.delay(reader, from);
                 self.later(delay, Event::Arrive { reader, life, link, from, bytes: bytes.to_vec() });
             }
         }
@@ -440,9 +508,9 @@ impl World {
     fn ask(&mut self, asker: usize, link: LinkId, question: u64, bytes: Vec<u8>) {
         let life = self.hosts[asker].life;
         self.later(ASK_MS, Event::Timeout { host: asker, life, question });
-        let Some(&to) = self.hosts[asker].links.get(&link) else { return };
+        let Some(to) = self.hosts[asker].links.get(&link).map(|wire| wire.to) else { return };
         if !self.lost() {
-            let delay = self.delay();
+            let delay = self.delay(to, asker);
             self.later(delay, Event::Ask { asker, asker_life: life, link, question, to, bytes });
         }
     }
@@ -452,7 +520,7 @@ impl World {
         if self.lost() || self.cut.contains(&(asker, from)) || !self.answered.insert((asker, life, question)) {
             return;
         }
-        let delay = self.delay();
+        let delay = self.delay(asker, from);
         let input = Input::Answered { question, bytes: Some(bytes) };
         self.later(delay, Event::Deliver { host: asker, life, input });
     }
@@ -461,15 +529,19 @@ impl World {
         let to: usize = address.strip_prefix("host-").and_then(|n| n.parse().ok()).expect("an address of this world");
         let life = self.hosts[index].life;
         let reachable = self.up(to) && !self.frozen(to) && !self.cut.contains(&(index, to));
+        self.numbers += 1;
+        let dial = self.numbers;
         let (delay, result) = if reachable {
-            self.numbers += 1;
-            let link = LinkId(self.numbers);
-            self.hosts[index].links.insert(link, to);
-            (self.delay(), Ok(link))
+            let unnoticed_ms = if self.chance.one_in(6) { u64::MAX } else { self.chance.between(0, IDLE_MS) };
+            let wire = Wire { to, life: self.hosts[to].life, dead_since: None, unnoticed_ms };
+            let node = NodeHash::of(&self.hosts[to].name, sha256);
+            (self.delay(index, to), Ok((Linked { link: LinkId(dial), node }, wire)))
         } else {
-            (DIAL_MS, Err("It does not answer.".to_owned()))
+            (DIAL_MS, Err(DialError::NoAnswer))
         };
-        self.later(delay, Event::Deliver { host: index, life, input: Input::Dialled { address, result } });
+        // A dial of the same address that is under way is started again: only this one's end is told.
+        self.hosts[index].dials.insert(address.clone(), dial);
+        self.later(delay, Event::Dialled { host: index, life, address, dial, result });
     }
 
     fn sync(&mut self, index: usize) {

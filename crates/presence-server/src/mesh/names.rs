@@ -1,76 +1,89 @@
-//! From the configured names to addresses: without it a name that stands for many nodes would be dialled as one.
+//! From configured names and this machine's interfaces to addresses: without it a name that stands for many nodes would
+//! be dialled as one, and an interface that comes up later would be told to nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use presence_core::Input;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::address::{Address, Own};
-use super::sink::Sink;
+use super::inbound::Inbound;
+use super::interfaces;
+use crate::config::{MeshAddress, OwnAddresses};
 
+/// How often the interfaces are looked at, and names that do not resolve yet: their first node may be about to appear.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 const RESOLVE_EVERY: Duration = Duration::from_secs(10);
-/// Where a name does not resolve yet: its first node may be about to appear.
-const RESOLVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
-
 /// A mesh has at most 256 nodes; a name that stands for more is cut.
 const ADDRESSES_MAX: usize = 512;
 
 /// The names that numbers came from. Cheap to clone.
 #[derive(Clone, Default)]
 // A std lock: held for a look-up.
-pub(super) struct Known(Arc<Mutex<BTreeMap<Address, Address>>>);
+pub(super) struct Known(Arc<Mutex<BTreeMap<MeshAddress, MeshAddress>>>);
 
 impl Known {
     /// The address with the name that this one came from.
-    pub(super) fn name_of(&self, address: &Address) -> Option<Address> {
-        self.0.lock().expect("nothing panics under this lock").get(address).cloned()
+    pub(super) fn name_of(&self, address: &MeshAddress) -> Option<MeshAddress> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
     }
 }
 
-/// The configured addresses of other nodes.
+/// The configured addresses of other nodes, and our own.
 pub(super) struct Names {
-    peers: Vec<Address>,
-    own: Arc<Own>,
+    peers: Vec<MeshAddress>,
+    own: OwnAddresses,
+    interfaces: Vec<IpAddr>,
     known: Known,
-    /// What each name stood for when it last resolved: a resolver that is down for a while takes nobody away.
-    last: BTreeMap<Address, BTreeSet<Address>>,
+    /// What each name stood for when it last resolved: a resolver that is down for a while takes no node away.
+    last: BTreeMap<MeshAddress, BTreeSet<MeshAddress>>,
 }
 
 impl Names {
-    pub(super) fn new(peers: Vec<Address>, own: Arc<Own>) -> Self {
-        Self { peers, own, known: Known::default(), last: BTreeMap::new() }
+    pub(super) fn new(peers: Vec<MeshAddress>, own: OwnAddresses, interfaces: Vec<IpAddr>, known: Known) -> Self {
+        Self { peers, own, interfaces, known, last: BTreeMap::new() }
     }
 
-    pub(super) fn known(&self) -> Known {
-        self.known.clone()
-    }
-
-    /// Tells the set at once, and each time it has changed.
-    pub(super) async fn resolve_for_ever(mut self, sink: Sink) {
-        let mut told = None;
-        let mut unresolved = BTreeSet::new();
+    /// Tells core which addresses the names stand for and which are our own, at once and each time either has changed.
+    pub(super) async fn follow(mut self, inbound: Inbound) {
+        let (mut told, mut unresolved, mut due) = (None, BTreeSet::new(), Instant::now());
         loop {
-            let failed = self.resolve().await;
-            for name in failed.difference(&unresolved) {
-                tracing::warn!("{name} does not resolve to any address; trying again");
+            if self.interfaces_changed() {
+                due = Instant::now();
+                let advertised = self.own.advertised(&self.interfaces).iter().map(ToString::to_string).collect();
+                inbound.send(Input::Readdressed { advertised }).await;
             }
-            let addresses = self.addresses();
-            if told.as_ref() != Some(&addresses) {
-                let input = Input::Resolved { addresses: addresses.iter().map(ToString::to_string).collect() };
-                sink.send(input).await;
-                told = Some(addresses);
+            if Instant::now() >= due || !unresolved.is_empty() {
+                let failed = self.resolve().await;
+                for name in failed.difference(&unresolved) {
+                    tracing::warn!("{name} does not resolve to any address; trying again");
+                }
+                unresolved = failed;
+                due = Instant::now() + RESOLVE_EVERY;
+                let addresses = self.addresses();
+                if told.as_ref() != Some(&addresses) {
+                    let input = Input::Resolved { addresses: addresses.iter().map(ToString::to_string).collect() };
+                    inbound.send(input).await;
+                    told = Some(addresses);
+                }
             }
-            sleep(if failed.is_empty() { RESOLVE_EVERY } else { RESOLVE_AGAIN_AFTER }).await;
-            unresolved = failed;
+            sleep(LOOK_EVERY).await;
         }
     }
 
+    fn interfaces_changed(&mut self) -> bool {
+        // Where they can't be listed now, the last list stands.
+        let Ok(now) = interfaces() else { return false };
+        let before = self.own.advertised(&self.interfaces);
+        self.interfaces = now;
+        self.own.advertised(&self.interfaces) != before
+    }
+
     /// Asks for every name; returns those without an answer.
-    async fn resolve(&mut self) -> BTreeSet<Address> {
+    async fn resolve(&mut self) -> BTreeSet<MeshAddress> {
         let mut failed = BTreeSet::new();
         for peer in &self.peers {
             let numbers = look_up(peer).await;
@@ -82,17 +95,17 @@ impl Names {
         }
         // A name of our own may stand for a number that no interface has, behind NAT.
         let mut own = BTreeSet::new();
-        for address in self.own.advertised.iter().filter(|address| address.number().is_none()) {
+        for address in self.own.advertise.iter().filter(|address| address.number().is_none()) {
             own.extend(look_up(address).await.into_iter().map(|number| address.at(number)));
         }
         for addresses in self.last.values_mut() {
-            addresses.retain(|address| !self.own.contains(address) && !own.contains(address));
+            addresses.retain(|address| !self.own.contains(address, &self.interfaces) && !own.contains(address));
         }
         failed
     }
 
-    fn addresses(&self) -> BTreeSet<Address> {
-        let mut known = self.known.0.lock().expect("nothing panics under this lock");
+    fn addresses(&self) -> BTreeSet<MeshAddress> {
+        let mut known = self.known.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.clear();
         for (name, addresses) in self.last.iter().filter(|(name, _)| name.number().is_none()) {
             known.extend(addresses.iter().take(ADDRESSES_MAX).map(|address| (address.clone(), name.clone())));
@@ -101,7 +114,8 @@ impl Names {
     }
 }
 
-async fn look_up(address: &Address) -> Vec<IpAddr> {
+/// The numbers that an address stands for now; none where it does not resolve in time.
+pub(super) async fn look_up(address: &MeshAddress) -> Vec<IpAddr> {
     if let Some(number) = address.number() {
         return vec![number];
     }

@@ -1,0 +1,103 @@
+//! An attacker that knows no secret: first packets of links that never go on, or connections that say nothing.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use presence_core::Output;
+use serde_json::json;
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::time::{sleep_until, timeout};
+
+use crate::args::{Kind, KnockArgs};
+use crate::initial::{Initial, noise};
+use crate::node::start;
+use crate::publishing::Publishing;
+use crate::random::Random;
+use crate::say;
+
+/// A server that can't take a connection in this time is not asked to hold it.
+const CONNECTS_WITHIN: Duration = Duration::from_secs(3);
+/// Connections that are being made at a time.
+const CONNECTING_MAX: usize = 64;
+
+pub(crate) async fn run(args: &KnockArgs) -> anyhow::Result<()> {
+    if args.tcp { connections(args).await } else { packets(args).await }
+}
+
+async fn packets(args: &KnockArgs) -> anyhow::Result<()> {
+    let mut sockets = Vec::new();
+    for _ in 0..args.sockets.max(1) {
+        sockets.push(UdpSocket::bind((args.from, 0)).await?);
+    }
+    let hello = Initial::open(&first_packet(&UdpSocket::bind("127.0.0.1:0").await?).await?)?;
+    let mut random = Random::of(std::process::id().into());
+    let mut pace = Publishing::new(args.rate, 0, Some(args.seconds), Instant::now());
+    let (mut sent, mut answers, mut retries) = (0_usize, 0_u64, 0_u64);
+    let mut answer = [0; 2_048];
+    say(&json!({ "kind": "knocking" }));
+    while let Some(at) = pace.next_at() {
+        sleep_until(at.into()).await;
+        for _ in 0..pace.take_due(Instant::now()) {
+            let well_formed = args.kind == Kind::Hello || (args.kind == Kind::Both && sent % 2 == 0);
+            let packet = if well_formed { hello.seal(&mut random)? } else { noise(&mut random)? };
+            // A full buffer loses it, as a network does.
+            let _ = sockets[sent % sockets.len()].try_send_to(&packet, args.to);
+            sent += 1;
+        }
+        for socket in &sockets {
+            while let Ok((length, _)) = socket.try_recv_from(&mut answer) {
+                answers += 1;
+                retries += u64::from(length > 0 && answer[0] & 0xf0 == 0xf0);
+            }
+        }
+    }
+    say(&json!({ "kind": "knocked", "sent": sent, "answers": answers, "retries": retries }));
+    Ok(())
+}
+
+/// The first packet that a node with another secret sends to this socket.
+async fn first_packet(socket: &UdpSocket) -> anyhow::Result<Vec<u8>> {
+    let (inputs_tx, _inputs) = mpsc::channel(64);
+    let stranger = start("stranger", 99, vec!["quic/127.0.0.1:0".to_owned()], inputs_tx).await?;
+    stranger.carry_out(Output::Dial { address: format!("quic/{}", socket.local_addr()?) });
+    let mut packet = vec![0; 2_048];
+    let received = timeout(CONNECTS_WITHIN, socket.recv_from(&mut packet)).await;
+    packet.truncate(received.context("the stranger sent nothing")??.0);
+    stranger.close().await;
+    Ok(packet)
+}
+
+async fn connections(args: &KnockArgs) -> anyhow::Result<()> {
+    let mut pace = Publishing::new(args.rate, 0, Some(args.seconds), Instant::now());
+    let (mut held, mut connecting) = (Vec::new(), tokio::task::JoinSet::new());
+    let (mut sent, mut refused) = (0_u64, 0_u64);
+    say(&json!({ "kind": "knocking" }));
+    while let Some(at) = pace.next_at() {
+        tokio::select! {
+            () = sleep_until(at.into()) => {
+                for _ in 0..pace.take_due(Instant::now()) {
+                    sent += 1;
+                    if connecting.len() < CONNECTING_MAX {
+                        connecting.spawn(connect(args.from, args.to));
+                    } else {
+                        refused += 1;
+                    }
+                }
+            }
+            Some(made) = connecting.join_next() => match made {
+                Ok(Some(connection)) => held.push(connection),
+                _ => refused += 1,
+            },
+        }
+    }
+    say(&json!({ "kind": "knocked", "sent": sent, "held": held.len(), "refused": refused }));
+    Ok(())
+}
+
+async fn connect(from: IpAddr, to: SocketAddr) -> Option<TcpStream> {
+    let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.ok()?;
+    socket.bind(SocketAddr::new(from, 0)).ok()?;
+    timeout(CONNECTS_WITHIN, socket.connect(to)).await.ok()?.ok()
+}

@@ -1,0 +1,151 @@
+//! A node by hand: its time and all that it hears are the test's, and what it orders is looked at one by one.
+
+use std::sync::Arc;
+
+use presence_core::{
+    ConnectionId, Input, LinkId, Linked, MeshView, Node, NodeHash, NodeName, Now, Output, Place, Region, Settings,
+    SubscriptionId, Tab, UserId,
+};
+
+use crate::app::{Bulb, sha256};
+use crate::world::World;
+
+const TICK_MS: u64 = 100;
+
+pub(crate) struct ByHand {
+    node: Node,
+    pub(crate) now: Now,
+    pub(crate) mesh: Option<Arc<MeshView>>,
+}
+
+pub(crate) fn hash(name: &str) -> NodeHash {
+    NodeHash::of(&NodeName::new(name).expect("a name"), sha256)
+}
+
+impl ByHand {
+    /// A node that is reached at an address like its name.
+    pub(crate) fn start(name: &str) -> Self {
+        Self::start_at(name, vec![name.to_owned()])
+    }
+
+    pub(crate) fn start_at(name: &str, advertised: Vec<String>) -> Self {
+        let now = Now { mono_ms: 1_000_000, wall_ms: 1_800_000_000_000 };
+        let settings = Settings {
+            region: Region::new("ams").expect("a code"),
+            place: Place::default(),
+            name: NodeName::new(name).expect("a name"),
+            incarnation: 5,
+            birth: hash(name).0,
+            advertised,
+            meshed: true,
+            digest: sha256,
+        };
+        let node = Node::new(settings, Arc::new(Bulb), &[], Vec::new(), now);
+        Self { node, now, mesh: None }
+    }
+
+    pub(crate) fn give(&mut self, input: Input) -> Vec<Output> {
+        let outputs = self.node.handle(input, self.now);
+        let mut meshes = outputs.iter().filter_map(|output| match output {
+            Output::Mesh(mesh) => Some(mesh.clone()),
+            _ => None,
+        });
+        self.mesh = meshes.next_back().or(self.mesh.take());
+        outputs
+    }
+
+    /// Lets time pass; what is ordered meanwhile.
+    pub(crate) fn pass(&mut self, ms: u64) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        for _ in 0..ms / TICK_MS {
+            self.now.mono_ms += TICK_MS;
+            self.now.wall_ms += TICK_MS;
+            outputs.extend(self.give(Input::Ticked));
+        }
+        outputs
+    }
+
+    /// Lets time pass while the node is frozen.
+    pub(crate) fn freeze(&mut self, ms: u64) {
+        self.now.mono_ms += ms;
+        self.now.wall_ms += ms;
+    }
+
+    pub(crate) fn resolve(&mut self, addresses: &[&str]) -> Vec<Output> {
+        let addresses = addresses.iter().map(|address| (*address).to_owned()).collect();
+        self.give(Input::Resolved { addresses });
+        self.give(Input::Ticked)
+    }
+
+    /// A dial of that address made a link to the node of that name.
+    pub(crate) fn dialled(&mut self, address: &str, link: u64, node: &str) -> Vec<Output> {
+        let result = Ok(Linked { link: LinkId(link), node: hash(node) });
+        self.give(Input::Dialled { address: address.to_owned(), result })
+    }
+
+    pub(crate) fn receive(&mut self, link: u64, bytes: &[u8]) -> Vec<Output> {
+        self.give(Input::Received { link: LinkId(link), bytes: bytes.to_vec() })
+    }
+
+    /// What this node would say as hello to a node at that address.
+    pub(crate) fn hello(&mut self, address: &str, link: u64, node: &str) -> Vec<u8> {
+        self.resolve(&[address]);
+        asked(&self.dialled(address, link, node)).expect("a new link begins with hello")
+    }
+
+    /// Its next heartbeat.
+    pub(crate) fn heartbeat(&mut self) -> Vec<u8> {
+        let mut outputs = Vec::new();
+        while heartbeats(&outputs).is_empty() {
+            outputs = self.pass(TICK_MS);
+        }
+        heartbeats(&outputs).pop().expect("one")
+    }
+
+    pub(crate) fn join(&mut self, user: u8) -> Vec<Output> {
+        let (connection, subscription) = (ConnectionId(u64::from(user)), SubscriptionId(1));
+        let user = UserId([user; 32]);
+        self.give(Input::Joined { connection, subscription, room: World::room(), user, tab: Tab::page() })
+    }
+
+    pub(crate) fn degraded(&self) -> Vec<String> {
+        self.mesh.as_ref().map(|mesh| mesh.degraded.clone()).unwrap_or_default()
+    }
+}
+
+/// What is published, in order.
+pub(crate) fn published(outputs: &[Output]) -> Vec<Vec<u8>> {
+    let published = outputs.iter().filter_map(|output| match output {
+        Output::Publish { bytes, .. } => Some(bytes.clone()),
+        _ => None,
+    });
+    published.collect()
+}
+
+/// The kind of a message is the byte after the magic and the version.
+pub(crate) fn heartbeats(outputs: &[Output]) -> Vec<Vec<u8>> {
+    published(outputs).into_iter().filter(|bytes| bytes[3] == 1).collect()
+}
+
+pub(crate) fn asked(outputs: &[Output]) -> Option<Vec<u8>> {
+    outputs.iter().find_map(|output| match output {
+        Output::Ask { bytes, .. } => Some(bytes.clone()),
+        _ => None,
+    })
+}
+
+pub(crate) fn dials(outputs: &[Output]) -> Vec<String> {
+    let dials = outputs.iter().filter_map(|output| match output {
+        Output::Dial { address } => Some(address.clone()),
+        _ => None,
+    });
+    dials.collect()
+}
+
+pub(crate) fn hung_up(outputs: &[Output]) -> Vec<u64> {
+    let closed = outputs.iter().filter_map(|output| match output {
+        Output::HangUp { link } => Some(link.0),
+        _ => None,
+    });
+    closed.collect()
+}

@@ -1,0 +1,71 @@
+//! What one node passes on to another that can't hear its author is bounded.
+
+use presence_core::{Input, Message, StreamName};
+
+use crate::passing::{join, seen, wait, world};
+use crate::world::World;
+
+/// Three nodes: the last hears the first only through the one between them.
+fn round() -> World {
+    let mut world = world(&["ams", "iad", "maa"]);
+    world.cut.insert((2, 0));
+    wait(&mut world, 6_000);
+    world
+}
+
+fn publish(world: &mut World, times: usize) {
+    for number in 0..times {
+        let stream = StreamName::new("bench").expect("a name");
+        let body = format!("{number}").into_bytes();
+        let message = Message { stream, body, kept: false, whispered: false, from: None };
+        world.deliver(0, Input::Published { message });
+    }
+}
+
+fn not_passed(world: &World) -> u64 {
+    world.hosts[1].node.as_ref().expect("up").not_passed()
+}
+
+#[test]
+fn a_flood_is_not_passed_on_whole_but_its_author_s_heartbeats_are() {
+    let mut world = round();
+    publish(&mut world, 5);
+    wait(&mut world, 1_000);
+    assert_eq!((world.hosts[2].delivered.len(), not_passed(&world)), (5, 0));
+    // The flood comes as a second begins, before the author's heartbeat.
+    let second = world.now.next_multiple_of(1_000);
+    world.run_until(second);
+    for second in 0..10 {
+        publish(&mut world, 2_000);
+        wait(&mut world, 900);
+        join(&mut world, 0, second, "chat", 7, seen("Ann"));
+        if second == 5 {
+            let passages = world.hosts[2].passages.len();
+            assert_eq!(passages, 1, "a heartbeat says that a delta was not passed on, and it is asked for");
+        }
+        let mesh = world.hosts[2].mesh.as_ref().expect("drawn");
+        let author = mesh.nodes.iter().find(|node| node.name == world.hosts[0].name).expect("known");
+        assert_eq!(author.state, "live");
+    }
+    let delivered = world.hosts[2].delivered.len();
+    assert!((3_500..=5_500).contains(&delivered), "{delivered} messages in 10 s");
+    let expected = 20_005 - u64::try_from(delivered).expect("few");
+    assert!(not_passed(&world) >= expected, "{} not passed on, {expected} missing", not_passed(&world));
+}
+
+#[test]
+fn a_node_that_is_too_busy_to_tick_passes_nothing_on() {
+    let mut world = round();
+    world.stalled.insert(1);
+    wait(&mut world, 800);
+    publish(&mut world, 5);
+    wait(&mut world, 200);
+    assert!(world.hosts[2].delivered.is_empty());
+    assert!(not_passed(&world) >= 5, "{} not passed on", not_passed(&world));
+    world.stalled.clear();
+    // The last node names it again once it has heard it.
+    wait(&mut world, 3_000);
+    publish(&mut world, 5);
+    wait(&mut world, 200);
+    assert_eq!(world.hosts[2].delivered.len(), 5);
+}

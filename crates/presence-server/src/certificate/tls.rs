@@ -1,0 +1,115 @@
+//! Which TLS the links speak, and what a certificate says of the node that shows it; without this file either carrier
+//! would trust in its own way.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use presence_core::{DialError, NodeHash};
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::version::TLS13;
+use rustls::{AlertDescription, ClientConfig, RootCertStore, ServerConfig};
+
+use super::{ANY_NODE, Authority, Certificate, NODE_SUFFIX};
+use crate::config::MeshAddress;
+
+/// Names the protocol between nodes and its version. Nodes of different versions make no link, and each says so.
+const PROTOCOL: &[u8] = b"gp/1";
+
+/// Both ends of TLS as this node speaks it: version 1.3 with certificates on both sides, no roots but the mesh's own,
+/// nothing resumed (a resumed session would outlive a secret that was taken away).
+pub(crate) struct Trust {
+    pub(crate) server: Arc<ServerConfig>,
+    pub(crate) client: Arc<ClientConfig>,
+    /// The operator's certificates hold addresses, those made from the secret do not.
+    by_address: bool,
+}
+
+impl Trust {
+    pub(crate) fn new(authority: &Authority, name: &str, node: NodeHash) -> anyhow::Result<Self> {
+        let Certificate { authorities, chain, key } = authority.certify(name, node)?;
+        let (provider, roots) = (Arc::new(ring::default_provider()), Arc::new(roots(&authorities)?));
+        let chain = certificates(&chain, "--mesh-cert")?;
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).context("--mesh-key holds no private key in PEM")?;
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider));
+        let verifier = verifier.build().context("--mesh-ca can't be used to check other nodes")?;
+        let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&TLS13])?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain.clone(), key.clone_key())
+            .context("--mesh-cert and --mesh-key don't fit together")?;
+        server.alpn_protocols = vec![PROTOCOL.to_vec()];
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+        server.send_tls13_tickets = 0;
+        let client = client(provider, roots, chain, key)?;
+        let by_address = matches!(authority, Authority::Files { .. });
+        Ok(Self { server: Arc::new(server), client: Arc::new(client), by_address })
+    }
+
+    /// The names one of which the certificate of the node at `address` must hold; `known_as`: the configured name that
+    /// the address was looked up by.
+    pub(crate) fn names(&self, address: &MeshAddress, known_as: Option<&MeshAddress>) -> Vec<String> {
+        if !self.by_address {
+            return vec![ANY_NODE.to_owned()];
+        }
+        let hosts = [Some(address), known_as].into_iter().flatten().map(|address| address.host.clone());
+        hosts.filter(|host| ServerName::try_from(host.as_str()).is_ok()).collect()
+    }
+}
+
+fn client(
+    provider: Arc<CryptoProvider>,
+    roots: Arc<RootCertStore>,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> anyhow::Result<ClientConfig> {
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build()?;
+    let mut client = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])?
+        .with_webpki_verifier(verifier)
+        .with_client_auth_cert(chain, key)?;
+    client.alpn_protocols = vec![PROTOCOL.to_vec()];
+    client.resumption = Resumption::disabled();
+    Ok(client)
+}
+
+fn roots(pem: &str) -> anyhow::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(pem, "--mesh-ca")? {
+        roots.add(certificate).context("--mesh-ca holds a certificate that is no authority")?;
+    }
+    Ok(roots)
+}
+
+fn certificates(pem: &str, option: &str) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let all = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>();
+    all.with_context(|| format!("{option} can't be read as PEM"))
+}
+
+/// Whether this certificate may speak for that node. One that names no node may speak for any: an operator's own
+/// authority need not know them.
+pub(crate) fn speaks_for(certificate: &CertificateDer<'_>, node: NodeHash) -> bool {
+    let Ok(certificate) = webpki::EndEntityCert::try_from(certificate) else { return false };
+    let own = format!("{node}{NODE_SUFFIX}");
+    let mut nodes = certificate.valid_dns_names().filter(|name| name.ends_with(NODE_SUFFIX)).peekable();
+    nodes.peek().is_none() || nodes.any(|name| name == own)
+}
+
+/// What an alert of TLS, ours or the other's, says about the two nodes. `None`: it says nothing that an operator could use.
+pub(crate) fn reason_of_alert(alert: u8) -> Option<DialError> {
+    match AlertDescription::from(alert) {
+        AlertDescription::NoApplicationProtocol | AlertDescription::ProtocolVersion => Some(DialError::OtherVersion),
+        // rustls says so of a certificate that holds another name.
+        AlertDescription::BadCertificate => Some(DialError::WrongName),
+        AlertDescription::UnknownCA
+        | AlertDescription::DecryptError
+        | AlertDescription::CertificateRequired
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnsupportedCertificate => Some(DialError::WrongSecret),
+        _ => None,
+    }
+}

@@ -1,0 +1,186 @@
+//! Where a node can be reached, as operators write it; without this file a mistyped address would be found out by a dial.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use anyhow::{Context, bail, ensure};
+
+/// `quic/host:port` or `tls/host:port`, taken apart.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct MeshAddress {
+    /// How: over QUIC, or over TLS where UDP is blocked.
+    pub(crate) protocol: MeshProtocol,
+    /// A number or a name.
+    pub(crate) host: String,
+    /// The port.
+    pub(crate) port: u16,
+}
+
+/// What carries a link.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum MeshProtocol {
+    /// QUIC, over UDP.
+    Quic,
+    /// TLS, over TCP.
+    Tls,
+}
+
+impl MeshAddress {
+    /// Takes it apart; the error is a sentence that says what to write instead.
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
+        let advice = || format!("\"{text}\" is no mesh address: write quic/host:port, such as quic/192.0.2.7:7447");
+        let (protocol, rest) = text.split_once('/').with_context(advice)?;
+        let protocol = match protocol {
+            "quic" => MeshProtocol::Quic,
+            "tls" => MeshProtocol::Tls,
+            _ => bail!(advice()),
+        };
+        let (host, port) = rest.rsplit_once(':').with_context(advice)?;
+        let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+        // Numbers are written in one way only, since addresses are compared as text.
+        let host = host.parse::<IpAddr>().map_or_else(|_| host.to_ascii_lowercase(), |n| n.to_string());
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+        ensure!((1..=253).contains(&host.len()) && host.chars().all(allowed), advice());
+        Ok(Self { protocol, host, port: port.parse().ok().with_context(advice)? })
+    }
+
+    /// The host's number, where it is one.
+    pub(crate) fn number(&self) -> Option<IpAddr> {
+        self.host.parse().ok()
+    }
+
+    /// The same port of another host.
+    pub(crate) fn at(&self, number: IpAddr) -> Self {
+        Self { host: number.to_string(), ..self.clone() }
+    }
+
+    /// Where to bind a socket for it.
+    pub(crate) fn socket(&self) -> anyhow::Result<SocketAddr> {
+        let number = self.number().with_context(|| {
+            format!("--mesh-listen takes a number for its host, such as [::]; {self} goes to --mesh-advertise")
+        })?;
+        Ok(SocketAddr::new(number, self.port))
+    }
+}
+
+impl fmt::Display for MeshAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let protocol = match self.protocol {
+            MeshProtocol::Quic => "quic",
+            MeshProtocol::Tls => "tls",
+        };
+        match self.number() {
+            Some(IpAddr::V6(number)) => write!(f, "{protocol}/[{number}]:{}", self.port),
+            _ => write!(f, "{protocol}/{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// A node's own addresses. What stands for them follows the interfaces of the machine, which come and go.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnAddresses {
+    /// Where it listens, perhaps at a wildcard.
+    pub(crate) listen: Vec<MeshAddress>,
+    /// What others are told; empty: where it listens.
+    pub(crate) advertise: Vec<MeshAddress>,
+}
+
+impl OwnAddresses {
+    /// What others are told, given the numbers of this machine's interfaces.
+    pub(crate) fn advertised(&self, interfaces: &[IpAddr]) -> Vec<MeshAddress> {
+        if !self.advertise.is_empty() {
+            return self.advertise.clone();
+        }
+        let all = self.expanded(interfaces);
+        // Loopback is told to others only where there is nothing else.
+        let loopback = |address: &&MeshAddress| address.number().is_some_and(|number| number.is_loopback());
+        let beyond: Vec<_> = all.iter().filter(|address| !loopback(address)).cloned().collect();
+        if beyond.is_empty() { all } else { beyond }
+    }
+
+    /// Whether this is one of ours.
+    pub(crate) fn contains(&self, address: &MeshAddress, interfaces: &[IpAddr]) -> bool {
+        let same = |own: &MeshAddress| own.host == address.host && own.port == address.port;
+        self.expanded(interfaces).iter().chain(&self.advertise).any(same)
+    }
+
+    fn expanded(&self, interfaces: &[IpAddr]) -> Vec<MeshAddress> {
+        let mut all: Vec<_> = self.listen.iter().flat_map(|address| expand(address, interfaces)).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
+fn expand(address: &MeshAddress, interfaces: &[IpAddr]) -> Vec<MeshAddress> {
+    let all = interfaces.iter().copied();
+    match address.number() {
+        // `[::]` means both kinds, as it does everywhere else.
+        Some(number) if number == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => all.map(|n| address.at(n)).collect(),
+        Some(number) if number.is_unspecified() => all.filter(IpAddr::is_ipv4).map(|n| address.at(n)).collect(),
+        _ => vec![address.clone()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_written_in_one_way_only() {
+        for (text, shown) in [
+            ("quic/[::1]:7447", "quic/[::1]:7447"),
+            ("quic/::1:7447", "quic/[::1]:7447"),
+            ("quic/FD00:0:0::1:7447", "quic/[fd00::1]:7447"),
+            ("quic/Node.Example:1", "quic/node.example:1"),
+            ("tls/192.0.2.7:65535", "tls/192.0.2.7:65535"),
+        ] {
+            assert_eq!(MeshAddress::parse(text).unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_told_what_to_write() {
+        for text in
+            ["", "quic", "192.0.2.7:7447", "udp/a:1", "quic/a", "quic/a:99999", "quic/:1", "quic/a b:1", "quic/a#c=d:1"]
+        {
+            let error = MeshAddress::parse(text).unwrap_err().to_string();
+            assert!(error.contains("write quic/host:port"), "{text}: {error}");
+        }
+    }
+
+    fn own(listen: &str) -> OwnAddresses {
+        OwnAddresses { listen: vec![MeshAddress::parse(listen).unwrap()], advertise: Vec::new() }
+    }
+
+    fn advertised(listen: &str, interfaces: &[&str]) -> Vec<String> {
+        let interfaces: Vec<IpAddr> = interfaces.iter().map(|number| number.parse().unwrap()).collect();
+        own(listen).advertised(&interfaces).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_wildcard_stands_for_every_interface_of_its_kind() {
+        let interfaces = ["127.0.0.1", "192.0.2.7", "fd00::7"];
+        assert_eq!(advertised("quic/0.0.0.0:1", &interfaces), ["quic/192.0.2.7:1"]);
+        assert_eq!(advertised("quic/[::]:1", &interfaces), ["quic/192.0.2.7:1", "quic/[fd00::7]:1"]);
+        assert_eq!(advertised("quic/127.0.0.1:1", &interfaces), ["quic/127.0.0.1:1"]);
+    }
+
+    #[test]
+    fn loopback_is_advertised_only_until_another_interface_comes_up() {
+        assert_eq!(advertised("quic/[::]:1", &["127.0.0.1", "::1"]), ["quic/127.0.0.1:1", "quic/[::1]:1"]);
+        assert_eq!(advertised("quic/[::]:1", &["127.0.0.1", "::1", "192.0.2.7"]), ["quic/192.0.2.7:1"]);
+    }
+
+    #[test]
+    fn every_interface_is_ours_also_where_another_name_is_advertised() {
+        let own = OwnAddresses {
+            advertise: vec![MeshAddress::parse("quic/node.example:7").unwrap()],
+            ..own("quic/0.0.0.0:1")
+        };
+        let interfaces = ["127.0.0.1".parse().unwrap()];
+        for (text, ours) in [("quic/127.0.0.1:1", true), ("quic/node.example:7", true), ("quic/127.0.0.1:2", false)] {
+            assert_eq!(own.contains(&MeshAddress::parse(text).unwrap(), &interfaces), ours, "{text}");
+        }
+    }
+}

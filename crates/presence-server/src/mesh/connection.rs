@@ -1,0 +1,111 @@
+//! One authenticated connection between two nodes, over QUIC or over TLS; what lies above need not know which.
+
+use bytes::Bytes;
+use presence_core::{DialError, NodeHash, Urgency};
+
+use super::{quic, tls};
+use crate::certificate::tls::speaks_for;
+use crate::mux;
+
+/// Cheap to clone. Whoever dialled reads and asks, whoever was dialled publishes and answers.
+#[derive(Clone)]
+pub(super) enum Connection {
+    Quic(quic::Connection),
+    Tls(tls::Connection),
+}
+
+/// The way back to the node that asked. Dropped without an answer, that node knows that there is none.
+pub(super) type Answer = Box<dyn FnOnce(Vec<u8>, Urgency) + Send>;
+
+impl Connection {
+    /// Whether the certificate of the other end may speak for that node.
+    pub(super) fn speaks_for(&self, node: NodeHash) -> bool {
+        let shown = match self {
+            Self::Quic(quic) => quic.certificate(),
+            Self::Tls(tls) => tls.certificate.clone(),
+        };
+        shown.is_some_and(|certificate| speaks_for(&certificate, node))
+    }
+
+    /// Sends a message; false where there is no room for it now, and it is dropped.
+    pub(super) fn publish(&self, bytes: &Bytes, urgency: Urgency) -> bool {
+        match self {
+            Self::Quic(quic) => quic.publish(bytes, priority(urgency)),
+            Self::Tls(tls) => tls.mux.publish(bytes, priority(urgency)),
+        }
+    }
+
+    /// Asks the other end. Dropped, the question is withdrawn.
+    pub(super) async fn ask(&self, bytes: &Bytes, urgency: Urgency) -> Option<Vec<u8>> {
+        match self {
+            Self::Quic(quic) => quic.ask(bytes, priority(urgency)).await,
+            Self::Tls(tls) => tls.mux.ask(bytes, priority(urgency)).await,
+        }
+    }
+
+    /// Hands over what the other end publishes, until the connection ends.
+    pub(super) async fn read_messages(&self, deliver: impl Fn(Vec<u8>) + Clone + Send + 'static) {
+        match self {
+            Self::Quic(quic) => quic.read_messages(deliver).await,
+            Self::Tls(tls) => {
+                while let Some(bytes) = tls.mux.message().await {
+                    deliver(bytes);
+                }
+            }
+        }
+    }
+
+    /// The next question, with the way back.
+    pub(super) async fn question(&self) -> Option<(Vec<u8>, Answer)> {
+        match self {
+            Self::Quic(quic) => quic.question().await.map(|(bytes, answer)| (bytes, over_quic(answer))),
+            Self::Tls(tls) => tls.mux.question().await.map(|(bytes, answer)| (bytes, over_tls(answer))),
+        }
+    }
+
+    /// Hands over what the other end asks, each with the way back, until the connection ends.
+    pub(super) async fn read_questions(&self, deliver: impl Fn(Vec<u8>, Answer) + Clone + Send + 'static) {
+        match self {
+            Self::Quic(quic) => quic.read_questions(move |bytes, answer| deliver(bytes, over_quic(answer))).await,
+            Self::Tls(tls) => {
+                while let Some((bytes, answer)) = tls.mux.question().await {
+                    deliver(bytes, over_tls(answer));
+                }
+            }
+        }
+    }
+
+    /// Ends it, for this reason if any.
+    pub(super) fn close(&self, why: Option<DialError>) {
+        match self {
+            Self::Quic(quic) => quic.close(why),
+            Self::Tls(tls) => tls.mux.close(),
+        }
+    }
+
+    /// Why it has ended.
+    pub(super) fn reason(&self) -> DialError {
+        match self {
+            Self::Quic(quic) => quic.reason(),
+            Self::Tls(tls) => tls.reason(),
+        }
+    }
+}
+
+/// Answers wait for all messages.
+fn over_quic(answer: quic::Answer) -> Answer {
+    Box::new(move |bytes, urgency| answer.send(bytes.into(), priority(urgency).min(0)))
+}
+
+fn over_tls(answer: mux::Answer) -> Answer {
+    Box::new(move |bytes, urgency| answer.send(bytes.into(), priority(urgency).min(0)))
+}
+
+/// Whose turn it is first where both wait.
+fn priority(urgency: Urgency) -> i32 {
+    match urgency {
+        Urgency::Heartbeat => 3,
+        Urgency::High => 2,
+        Urgency::Low => -1,
+    }
+}

@@ -1,0 +1,159 @@
+//! Links over QUIC: the usual carrier. Without it links would be slower, and every lost packet would hold up all messages.
+
+mod config;
+mod connection;
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use presence_core::DialError;
+use quinn::{ClientConfig, Endpoint, Incoming, TokioRuntime, VarInt};
+use socket2::{SockRef, Type};
+use tokio::time::timeout;
+
+use self::connection::reason_of;
+pub(super) use self::connection::{Answer, Connection};
+use super::bound;
+use super::strangers::{Strangers, Welcome};
+use crate::certificate::tls::Trust;
+
+/// From this many handshakes of strangers on each has to show first that its address is its own.
+const RETRY_FROM: usize = 32;
+/// From this many on, those that failed and are not forgotten yet included, all are turned away: 25 KB each.
+const REFUSE_FROM: usize = 512;
+/// A node that is there answers the first packet within this time; an ocean and a retry are two round trips of 0.8 s.
+const FIRST_ANSWER_WITHIN: Duration = Duration::from_millis(1_800);
+/// Asked of the kernel: all links share one socket. It gives as much as `net.core.rmem_max` allows.
+const SOCKET_BUFFER: usize = 2 << 20;
+/// How long the last words of closed connections may take.
+const CLOSE_WITHIN: Duration = Duration::from_millis(200);
+
+/// All that this node does over QUIC.
+pub(super) struct Quic {
+    name: String,
+    reset_key: [u8; 32],
+    client: ClientConfig,
+    server: quinn::ServerConfig,
+    strangers: Strangers,
+    /// Those that listen, then those that only dial, made when they are needed.
+    // A std lock: held for a look-up.
+    sockets: Mutex<Vec<Arc<Socket>>>,
+}
+
+/// One UDP socket, for accepting and for dialling.
+struct Socket {
+    endpoint: Endpoint,
+    at: SocketAddr,
+    /// A clone for each connection that is no stranger's: our own dials, and nodes with a certificate of ours.
+    known: Arc<()>,
+}
+
+impl Quic {
+    pub(super) fn new(trust: &Trust, name: &str, reset_key: [u8; 32], strangers: Strangers) -> anyhow::Result<Self> {
+        let (client, server) = (config::client(trust)?, config::server(trust)?);
+        Ok(Self { name: name.to_owned(), reset_key, client, server, strangers, sockets: Mutex::default() })
+    }
+
+    /// Listens there; each connection that comes is given to `welcome`, which finds out whose it is. Answers with the
+    /// port.
+    pub(super) fn listen(&self, at: SocketAddr, welcome: Welcome<Connection>) -> anyhow::Result<u16> {
+        let socket = self.open(at, Some(self.server.clone()))?;
+        let (port, strangers) = (socket.at.port(), self.strangers.clone());
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&socket));
+        tokio::spawn(async move {
+            while let Some(incoming) = socket.endpoint.accept().await {
+                Arc::clone(&socket).admit(incoming, &strangers, Arc::clone(&welcome));
+            }
+        });
+        Ok(port)
+    }
+
+    /// A connection to a node whose certificate holds that name.
+    pub(super) async fn dial(&self, to: SocketAddr, name: &str) -> Result<Connection, DialError> {
+        let socket = self.socket_to(to).map_err(|_| DialError::Unreachable)?;
+        let known = Arc::clone(&socket.known);
+        // A socket of both kinds knows IPv4 by its mapped addresses.
+        let to = match (to.ip(), socket.at.is_ipv6()) {
+            (IpAddr::V4(v4), true) => SocketAddr::new(v4.to_ipv6_mapped().into(), to.port()),
+            _ => to,
+        };
+        let connecting = socket.endpoint.connect_with(self.client.clone(), to, name);
+        let mut connecting = connecting.map_err(|_| DialError::Unreachable)?;
+        match timeout(FIRST_ANSWER_WITHIN, connecting.handshake_data()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(reason_of(&error)),
+            Err(_) => return Err(DialError::NoAnswer),
+        }
+        let connection = connecting.await.map_err(|error| reason_of(&error))?;
+        Ok(Connection::new(connection, known))
+    }
+
+    /// The first socket from which that address can be reached, or one of its own for such addresses.
+    fn socket_to(&self, to: SocketAddr) -> anyhow::Result<Arc<Socket>> {
+        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(socket) = sockets.iter().find(|socket| reaches(socket.at.ip(), to.ip())) {
+            return Ok(Arc::clone(socket));
+        }
+        let any = if to.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
+        let socket = self.open(any.parse()?, None)?;
+        sockets.push(Arc::clone(&socket));
+        Ok(socket)
+    }
+
+    fn open(&self, at: SocketAddr, server: Option<quinn::ServerConfig>) -> anyhow::Result<Arc<Socket>> {
+        let socket = UdpSocket::from(bound(at, Type::DGRAM)?);
+        // A smaller buffer loses some packets in a burst; QUIC sends them again.
+        let _ = SockRef::from(&socket).set_recv_buffer_size(SOCKET_BUFFER);
+        let _ = SockRef::from(&socket).set_send_buffer_size(SOCKET_BUFFER);
+        let at = socket.local_addr().context("the socket has no address")?;
+        let config = config::endpoint(&self.reset_key, &self.name, at.port());
+        let endpoint = Endpoint::new(config, server, socket, Arc::new(TokioRuntime))?;
+        Ok(Arc::new(Socket { endpoint, at, known: Arc::default() }))
+    }
+
+    /// Closes all connections; the others know within a round trip.
+    pub(super) async fn close(&self) {
+        let sockets = std::mem::take(&mut *self.sockets.lock().unwrap_or_else(PoisonError::into_inner));
+        for socket in &sockets {
+            socket.endpoint.close(VarInt::from_u32(0), b"");
+        }
+        let idle = async {
+            for socket in &sockets {
+                socket.endpoint.wait_idle().await;
+            }
+        };
+        let _ = timeout(CLOSE_WITHIN, idle).await;
+    }
+}
+
+/// Whether packets for one address can be sent from a socket that is bound to another.
+fn reaches(from: IpAddr, to: IpAddr) -> bool {
+    if from.is_unspecified() {
+        return from.is_ipv6() || to.is_ipv4();
+    }
+    from.is_ipv4() == to.is_ipv4() && from.is_loopback() == to.is_loopback()
+}
+
+impl Socket {
+    /// Begins a handshake, unless too many are under way.
+    fn admit(self: Arc<Self>, incoming: Incoming, strangers: &Strangers, welcome: Welcome<Connection>) {
+        // Those that failed live on in the endpoint for a while, and cost as much.
+        let open = self.endpoint.open_connections().saturating_sub(Arc::strong_count(&self.known) - 1);
+        if open >= RETRY_FROM && incoming.may_retry() && !incoming.remote_address_validated() {
+            // An error means that it could not be retried, which was asked before.
+            drop(incoming.retry());
+            return;
+        }
+        if open >= REFUSE_FROM {
+            strangers.failed(DialError::Refused);
+            return incoming.refuse();
+        }
+        strangers.admit(incoming.remote_address().ip(), async move {
+            let connecting = incoming.accept().map_err(|error| reason_of(&error))?;
+            let connection = connecting.await.map_err(|error| reason_of(&error))?;
+            welcome(Connection::new(connection, Arc::clone(&self.known))).await
+        });
+    }
+}

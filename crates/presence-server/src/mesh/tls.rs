@@ -1,0 +1,135 @@
+//! Links over TLS and TCP, for networks that let no UDP through. Without it their nodes would be alone.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use presence_core::DialError;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{CertificateError, ClientConfig, ServerConfig};
+use socket2::{SockRef, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use super::bound;
+use super::strangers::{Strangers, Welcome};
+use crate::certificate::tls::{Trust, reason_of_alert};
+use crate::mux::Mux;
+
+/// What is not acknowledged for this long ends a connection: below core's lease of 4 s.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(3);
+/// What the kernel holds that is not sent yet; the rest waits here, where a heartbeat can overtake it.
+const NOT_SENT_BYTES: u32 = 16 << 10;
+const BACKLOG: i32 = 1_024;
+/// What a listener waits before it accepts again where the process has no file descriptor left.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// One connection between two nodes. Cheap to clone; ends with the last clone.
+#[derive(Clone)]
+pub(super) struct Connection {
+    pub(super) mux: Mux,
+    /// What the other end has shown.
+    pub(super) certificate: Option<CertificateDer<'static>>,
+}
+
+impl Connection {
+    fn new(stream: TlsStream<TcpStream>, dialled: bool) -> Self {
+        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let certificate = shown.map(|certificate| certificate.clone().into_owned());
+        Self { mux: Mux::new(stream, dialled), certificate }
+    }
+
+    /// Why it has ended.
+    pub(super) fn reason(&self) -> DialError {
+        self.mux.ended().map_or(DialError::NoAnswer, |error| reason_of(&error))
+    }
+}
+
+/// All that this node does over TLS.
+pub(super) struct Tls {
+    client: Arc<ClientConfig>,
+    server: Arc<ServerConfig>,
+    strangers: Strangers,
+    // A std lock: held for a look-up.
+    listeners: Mutex<Vec<AbortHandle>>,
+}
+
+impl Tls {
+    pub(super) fn new(trust: &Trust, strangers: Strangers) -> Self {
+        let (client, server) = (Arc::clone(&trust.client), Arc::clone(&trust.server));
+        Self { client, server, strangers, listeners: Mutex::default() }
+    }
+
+    /// Listens there; each connection that comes is given to `welcome`, which finds out whose it is. Answers with the
+    /// port.
+    pub(super) fn listen(&self, at: SocketAddr, welcome: Welcome<Connection>) -> anyhow::Result<u16> {
+        let socket = bound(at, Type::STREAM)?;
+        socket.listen(BACKLOG)?;
+        let listener = TcpListener::from_std(socket.into())?;
+        let port = listener.local_addr()?.port();
+        let (acceptor, strangers) = (TlsAcceptor::from(Arc::clone(&self.server)), self.strangers.clone());
+        let accepting = tokio::spawn(async move {
+            loop {
+                let Ok((stream, from)) = listener.accept().await else {
+                    tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+                    continue;
+                };
+                let (acceptor, welcome) = (acceptor.clone(), Arc::clone(&welcome));
+                strangers.admit(from.ip(), async move {
+                    set_options(&stream).map_err(|error| reason_of(&error))?;
+                    let stream = acceptor.accept(stream).await.map_err(|error| reason_of(&error))?;
+                    welcome(Connection::new(stream.into(), false)).await
+                });
+            }
+        });
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(accepting.abort_handle());
+        Ok(port)
+    }
+
+    /// A connection to a node whose certificate holds that name.
+    pub(super) async fn dial(&self, to: SocketAddr, name: &str) -> Result<Connection, DialError> {
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| DialError::WrongName)?;
+        let stream = timeout(ACKNOWLEDGED_WITHIN, TcpStream::connect(to)).await.map_err(|_| DialError::NoAnswer)?;
+        let stream = stream.map_err(|error| reason_of(&error))?;
+        set_options(&stream).map_err(|error| reason_of(&error))?;
+        let connector = TlsConnector::from(Arc::clone(&self.client));
+        let stream = connector.connect(name, stream).await.map_err(|error| reason_of(&error))?;
+        Ok(Connection::new(stream.into(), true))
+    }
+
+    /// Listens no longer. Connections end by themselves.
+    pub(super) fn close(&self) {
+        let listeners = std::mem::take(&mut *self.listeners.lock().unwrap_or_else(PoisonError::into_inner));
+        listeners.iter().for_each(AbortHandle::abort);
+    }
+}
+
+fn set_options(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    socket.set_tcp_user_timeout(Some(ACKNOWLEDGED_WITHIN))?;
+    socket.set_tcp_notsent_lowat(NOT_SENT_BYTES)
+}
+
+/// What the end of a connection says to an operator.
+fn reason_of(error: &io::Error) -> DialError {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match (tls, error.kind()) {
+        (Some(rustls::Error::AlertReceived(alert)), _) => {
+            reason_of_alert((*alert).into()).unwrap_or(DialError::Protocol)
+        }
+        (Some(rustls::Error::InvalidCertificate(error)), _) => match error {
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => DialError::WrongName,
+            _ => DialError::WrongSecret,
+        },
+        (Some(rustls::Error::NoApplicationProtocol | rustls::Error::PeerIncompatible(_)), _) => DialError::OtherVersion,
+        (Some(_), _) | (None, io::ErrorKind::InvalidData) => DialError::Protocol,
+        // A process is not there, but its machine is.
+        (None, io::ErrorKind::ConnectionRefused | io::ErrorKind::TimedOut) => DialError::NoAnswer,
+        (None, io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable) => DialError::Unreachable,
+        (None, _) => DialError::Refused,
+    }
+}

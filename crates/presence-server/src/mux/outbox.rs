@@ -1,0 +1,74 @@
+//! What waits to be written, the most urgent first; without it a page would stand before a heartbeat.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::BYTES_MAX;
+use super::frames::{Kind, PIECE_BYTES_MAX, write_frame};
+
+/// What may wait, of messages and in all. More is dropped, or goes without an answer.
+const MESSAGES_BYTES_MAX: usize = BYTES_MAX;
+const WAITING_BYTES_MAX: usize = 8 * BYTES_MAX;
+/// A message that could not be sent for this long is dropped: its author has said something newer since.
+const MESSAGE_WITHIN: Duration = Duration::from_secs(1);
+/// What a kernel's queue, and so one `write`, need not be smaller than.
+const WRITE_BYTES: usize = 16 << 10;
+
+/// In the order of their turns: the priority, then which came first.
+#[derive(Default)]
+pub(super) struct Outbox {
+    waiting: BTreeMap<(Reverse<i32>, u64), Waiting>,
+    messages_bytes: usize,
+    bytes: usize,
+    last: u64,
+}
+
+struct Waiting {
+    kind: Kind,
+    number: u64,
+    rest: Bytes,
+    begun: bool,
+    since: Instant,
+}
+
+impl Outbox {
+    /// Puts it in; false where there is no room.
+    pub(super) fn put(&mut self, kind: Kind, number: u64, bytes: Bytes, priority: i32) -> bool {
+        let messages = if kind == Kind::Message { self.messages_bytes + bytes.len() } else { self.messages_bytes };
+        if messages > MESSAGES_BYTES_MAX || self.bytes + bytes.len() > WAITING_BYTES_MAX {
+            return false;
+        }
+        (self.messages_bytes, self.bytes) = (messages, self.bytes + bytes.len());
+        self.last += 1;
+        let waiting = Waiting { kind, number, rest: bytes, begun: false, since: Instant::now() };
+        self.waiting.insert((Reverse(priority), self.last), waiting);
+        true
+    }
+
+    /// Appends what is written next, some pieces at the most; nothing where nothing waits. Messages that have waited for
+    /// too long are left out.
+    pub(super) fn take(&mut self, out: &mut Vec<u8>) {
+        while out.len() < WRITE_BYTES
+            && let Some(mut next) = self.waiting.first_entry()
+        {
+            let waiting = next.get_mut();
+            let old = waiting.kind == Kind::Message && !waiting.begun && waiting.since.elapsed() > MESSAGE_WITHIN;
+            let taken = if old { waiting.rest.len() } else { waiting.rest.len().min(PIECE_BYTES_MAX) };
+            let piece = waiting.rest.split_to(taken);
+            waiting.begun = true;
+            self.bytes -= taken;
+            if waiting.kind == Kind::Message {
+                self.messages_bytes -= taken;
+            }
+            if !old {
+                write_frame(waiting.kind, waiting.number, &piece, waiting.rest.is_empty(), out);
+            }
+            if waiting.rest.is_empty() {
+                next.remove();
+            }
+        }
+    }
+}

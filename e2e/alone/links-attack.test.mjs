@@ -1,0 +1,29 @@
+// Somebody without the secret floods a node with beginnings of links: new nodes are linked all the same.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { attacked } from "../lib/attack.mjs";
+
+const SECONDS = 20;
+const WITHIN_MS = 1_000;
+const MEMORY_KIB = 1_024;
+/** 20 seconds are less than a minute. */
+const LOG_LINES = 1;
+
+const attacks = [
+  ["10 Initial packets a second", { rate: 10 }],
+  ["1,000 Initial packets a second", { rate: 1_000 }],
+  ["1,000 packets a second that only look like Initials", { rate: 1_000, kind: "noise" }],
+  ["10 silent TCP connections a second", { rate: 10, protocol: "tls" }],
+  ["100 silent TCP connections a second", { rate: 100, protocol: "tls" }],
+];
+
+for (const [name, attack] of attacks) {
+  test(`${name} keep no new node waiting for a second`, { timeout: 120_000 }, async (t) => {
+    const { joins, memory_kib: memory, log, lost, cpu_percent: cpu, done } = await attacked(t, { seconds: SECONDS, ...attack });
+    t.diagnostic(`linked after ${joins.map((ms) => ms.toFixed(1)).join(", ")} ms; ${memory} KiB more memory, ${cpu.toFixed(1)} % of a core, ${log.length} lines logged; ${JSON.stringify(done)}`);
+    assert.ok(joins.length >= 6 && joins.every((ms) => ms < WITHIN_MS), JSON.stringify(joins));
+    assert.equal(lost, 0, "no link was lost");
+    assert.ok(log.length <= LOG_LINES, log.join("\n"));
+    if (!attack.protocol) assert.ok(memory <= MEMORY_KIB, `${memory} KiB`);
+  });
+}
