@@ -13,6 +13,7 @@ need chromium chromium
 need node nodejs
 need npm npm
 need unshare util-linux
+need ip iproute2
 # Two of the languages whose signers docs/signing.md shows; the others are Node.js and Python.
 need ruby ruby
 need php php-cli

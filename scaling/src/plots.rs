@@ -97,7 +97,7 @@ fn messages(model: &Model, runs: &[Measured]) -> Plot {
             of(1_000, "1,000 joins/s", 2),
             of(10_000, "10,000 joins/s", 3),
         ],
-        limits: vec![(CORE_MICROS / crate::costs::MESSAGE_MICROS, "the engine's core is full".to_owned())],
+        limits: vec![(CORE_MICROS / crate::costs::MESSAGE_MICROS, "the core of the links is full".to_owned())],
     }
 }
 

@@ -107,17 +107,17 @@ fn visitors(value: f64) -> String {
 
 fn limits(model: &Model) -> String {
     let mut table = format!(
-        "| Nodes | Rooms | Visitors in 8 GB | Visitors until a silent node stops it for {} s | Drawing all rooms anew then | Joins/s that fill the driver's core | The engine's CPU there |\n|---|---|---|---|---|---|---|\n",
+        "| Nodes | Rooms | Visitors in 8 GB | Visitors until a silent node stops it for {} s | Drawing all rooms anew then | Joins/s that fill the driver's core | The links' CPU there |\n|---|---|---|---|---|---|---|\n",
         AWAY_MS / 1_000.0
     );
     for nodes in [6, 12, 32] {
         for (shape, name) in SHAPES {
             let scenario = Scenario { nodes, shape, visitors: 1_000_000, ..MIDDLE };
             let joins = model.joins_in_driver(&scenario);
-            let engine = model.links(&Scenario { joins: joins as u64, ..scenario }) / CORE_MICROS * 100.0;
+            let links = model.links(&Scenario { joins: joins as u64, ..scenario }) / CORE_MICROS * 100.0;
             let _ = writeln!(
                 table,
-                "| {nodes} | {name} | {} | {} | {:.1} s | {} | {engine:.0} % |",
+                "| {nodes} | {name} | {} | {} | {:.1} s | {} | {links:.0} % |",
                 visitors(model.visitors_in_memory(&scenario)),
                 visitors(model.visitors_in_stall(&scenario)),
                 model.costs.redrawn_ms(&scenario) / 1_000.0,
@@ -129,7 +129,7 @@ fn limits(model: &Model) -> String {
 }
 
 fn one_node(model: &Model) -> String {
-    let mut table = "| World | Bytes to others, from others | Messages out | Driver | Engine | Sockets | Bytes to pages | Memory |\n|---|---|---|---|---|---|---|---|\n".to_owned();
+    let mut table = "| World | Bytes to others, from others | Messages out | Driver | Links | Sockets | Bytes to pages | Memory |\n|---|---|---|---|---|---|---|---|\n".to_owned();
     let worlds = [
         Scenario { nodes: 6, visitors: 10_000, joins: 100, clicks: 10, ..MIDDLE },
         MIDDLE,

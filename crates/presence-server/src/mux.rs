@@ -39,8 +39,11 @@ const READ_BYTES: usize = 64 << 10;
 pub(crate) struct Mux {
     shared: Arc<Shared>,
     pump: Arc<Pump>,
-    read: Arc<AsyncMutex<mpsc::Receiver<(u64, Vec<u8>)>>>,
+    read: Arc<AsyncMutex<mpsc::Receiver<Read>>>,
 }
+
+/// A message, or a question by its number.
+type Read = (u64, Vec<u8>);
 
 /// The task that reads and writes; it ends with this.
 struct Pump(AbortHandle);
@@ -156,7 +159,7 @@ impl Shared {
         self: Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Send + 'static,
         dialled: bool,
-        read: mpsc::Sender<(u64, Vec<u8>)>,
+        read: mpsc::Sender<Read>,
     ) {
         let (reading, writing) = tokio::io::split(stream);
         let ended = tokio::select! {
@@ -171,7 +174,7 @@ impl Shared {
         &self,
         mut stream: impl AsyncRead + Unpin,
         dialled: bool,
-        read: &mpsc::Sender<(u64, Vec<u8>)>,
+        read: &mpsc::Sender<Read>,
     ) -> io::Result<std::convert::Infallible> {
         let (mut frames, mut bytes) = (FrameReader::default(), vec![0; READ_BYTES]);
         loop {

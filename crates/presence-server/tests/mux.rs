@@ -8,8 +8,11 @@ const KINDS: [Kind; 4] = [Kind::Message, Kind::Question, Kind::Answer, Kind::NoA
 /// 64 unfinished parts of which all together hold at most 8 MiB, and one unread frame.
 const HELD_MAX: usize = 8 * BYTES_MAX + (8 << 10) + 13;
 
+/// What was put together again: its kind, number and bytes.
+type Whole = (Kind, u64, Vec<u8>);
+
 /// Reads `bytes` in pieces of these lengths, in turn.
-fn read(bytes: &[u8], cuts: &[usize]) -> (FrameReader, Result<Vec<(Kind, u64, Vec<u8>)>, Broken>) {
+fn read(bytes: &[u8], cuts: &[usize]) -> (FrameReader, Result<Vec<Whole>, Broken>) {
     let (mut reader, mut whole, mut rest) = (FrameReader::default(), Vec::new(), bytes);
     for cut in cuts.iter().cycle() {
         let (piece, after) = rest.split_at((*cut).min(rest.len()));

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use presence_core::{DialError, Input, NodeHash, Output, Urgency};
@@ -13,10 +14,12 @@ use quinn::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use quinn::rustls::server::WebPkiClientVerifier;
 use quinn::rustls::version::TLS13;
 use quinn::rustls::{ClientConfig, RootCertStore, ServerConfig};
-use quinn::{Connection, Endpoint};
+use quinn::{Connection, Endpoint, ReadError, TransportConfig, VarInt};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::mesh::{Chosen, TestNode, hash, secret};
+use crate::mesh::{Chosen, TestNode, at, hash, secret};
 
 const LONGEST: usize = 1 << 20;
 
@@ -42,6 +45,10 @@ impl Member {
 
     /// Dials that node as a reader would, without a word.
     async fn dial(&self, to: SocketAddr) -> Connection {
+        self.dial_with(to, TransportConfig::default()).await
+    }
+
+    async fn dial_with(&self, to: SocketAddr, transport: TransportConfig) -> Connection {
         let config = ClientConfig::builder_with_provider(Arc::new(default_provider()));
         let mut config = config
             .with_protocol_versions(&[&TLS13])
@@ -50,7 +57,8 @@ impl Member {
             .with_client_auth_cert(self.chain.clone(), self.key.clone_key())
             .unwrap();
         config.alpn_protocols = vec![b"gp/1".to_vec()];
-        let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).unwrap()));
+        let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).unwrap()));
+        config.transport_config(Arc::new(transport));
         let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
         endpoint.connect_with(config, to, "mesh.gp.internal").unwrap().await.unwrap()
     }
@@ -91,7 +99,11 @@ async fn ask(connection: &Connection, question: &[u8]) -> Option<Vec<u8>> {
 }
 
 async fn introduced(member: &Member, name: &str, to: &TestNode) -> Connection {
-    let connection = member.dial(socket(to)).await;
+    introduced_with(member, name, to, TransportConfig::default()).await
+}
+
+async fn introduced_with(member: &Member, name: &str, to: &TestNode, transport: TransportConfig) -> Connection {
+    let connection = member.dial_with(socket(to), transport).await;
     assert!(ask(&connection, &hash(name).0.to_be_bytes()).await.is_some(), "the node says who it is");
     connection
 }
@@ -256,6 +268,137 @@ async fn handshakes_that_stop_half_way_hold_up_no_node() {
     until_links(&mut reader, &speaker).await;
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     drop(dials);
+    speaker.mesh.close().await;
+    reader.mesh.close().await;
+}
+
+fn publish(node: &TestNode, bytes: &[u8]) {
+    node.mesh.carry_out(Output::Publish { to: None, bytes: bytes.to_vec(), urgency: Urgency::High });
+}
+
+/// Until a counter of the node says so.
+async fn counted(node: &TestNode, least: u64) {
+    let dropped = async {
+        while node.mesh.counts().messages_dropped.load(Ordering::Relaxed) < least {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), dropped).await.expect("messages are dropped and counted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_takes_nothing_is_not_waited_for() {
+    let speaker = TestNode::start("speaker", Chosen::default()).await;
+    let member = Member::named("outside");
+    let mut transport = TransportConfig::default();
+    transport.max_concurrent_uni_streams(VarInt::from_u32(4));
+    let _connection = introduced_with(&member, "outside", &speaker, transport).await;
+    let mut reader = TestNode::start("reader", Chosen::default()).await;
+    until_links(&mut reader, &speaker).await;
+    for _ in 0..100 {
+        publish(&speaker, b"one of a hundred");
+    }
+    counted(&speaker, 96).await;
+    for _ in 0..100 {
+        reader.until(|input| matches!(input, Input::Received { .. }).then_some(())).await;
+    }
+    speaker.mesh.close().await;
+    reader.mesh.close().await;
+}
+
+/// It would be stale by the time that it came: its author has said something newer since.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_can_not_be_sent_for_a_second_is_broken_off() {
+    let speaker = TestNode::start("speaker", Chosen::default()).await;
+    let member = Member::named("outside");
+    let mut transport = TransportConfig::default();
+    transport.stream_receive_window(VarInt::from_u32(1_000));
+    let connection = introduced_with(&member, "outside", &speaker, transport).await;
+    publish(&speaker, &[7; 50_000]);
+    let mut message = connection.accept_uni().await.unwrap();
+    let mut first = [0; 1_000];
+    message.read_exact(&mut first).await.unwrap();
+    let began = std::time::Instant::now();
+    // What is read makes room for more, which is not taken for another second.
+    let reset = timeout(Duration::from_secs(10), message.received_reset()).await.expect("it is broken off");
+    assert!(matches!(reset, Ok(Some(_))), "{reset:?}");
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(matches!(message.read_to_end(LONGEST).await, Err(quinn::ReadToEndError::Read(ReadError::Reset(_)))));
+    speaker.mesh.close().await;
+}
+
+/// A reader's address changes, as behind a NAT that was restarted: the link goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_survives_a_new_address_of_the_reader() {
+    let speaker = TestNode::start("speaker", Chosen::default()).await;
+    let mut reader = TestNode::start("reader", Chosen::default()).await;
+    let nat = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let at = nat.local_addr().unwrap();
+    let (rebind, mut rebound) = tokio::sync::watch::channel(());
+    let to = socket(&speaker);
+    tokio::spawn(async move {
+        let (mut inside, mut packet, mut back) = (None, [0; 65_536], [0; 65_536]);
+        let mut outside = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        loop {
+            tokio::select! {
+                Ok((length, from)) = nat.recv_from(&mut packet) => {
+                    inside = Some(from);
+                    let _ = outside.send_to(&packet[..length], to).await;
+                }
+                Ok((length, _)) = outside.recv_from(&mut back) => {
+                    if let Some(inside) = inside {
+                        let _ = nat.send_to(&back[..length], inside).await;
+                    }
+                }
+                changed = rebound.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    outside = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+                }
+            }
+        }
+    });
+    let link = reader.dial(format!("quic/{at}")).await.unwrap();
+    rebind.send(()).unwrap();
+    // The next packet of the reader, a keep-alive, shows the new address.
+    let again = async {
+        loop {
+            publish(&speaker, b"after it");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let heard = reader.until(|input| match input {
+        Input::Received { bytes, .. } if bytes == b"after it" => Some(true),
+        Input::LinkLost { link: lost } if lost == link => Some(false),
+        _ => None,
+    });
+    tokio::select! {
+        went_on = heard => assert!(went_on, "the link was lost"),
+        () = again => unreachable!("it goes on for ever"),
+    }
+    speaker.mesh.close().await;
+    reader.mesh.close().await;
+}
+
+/// One address may have 128 handshakes under way; the oldest makes room, so that a node from there still gets its link.
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_connections_of_one_address_are_bounded() {
+    let speaker = TestNode::start("speaker", Chosen { listen: at("tls"), ..Chosen::default() }).await;
+    let to: SocketAddr = speaker.address().strip_prefix("tls/").unwrap().parse().unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(TcpStream::connect(to).await.unwrap());
+    }
+    let mut reader = TestNode::start("reader", Chosen { listen: at("tls"), ..Chosen::default() }).await;
+    let began = std::time::Instant::now();
+    until_links(&mut reader, &speaker).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    // The first to come are the first to go; by the time for a handshake alone they would stay for three seconds.
+    for mut oldest in silent.drain(..72) {
+        let read = timeout(Duration::from_millis(1_500), oldest.read(&mut [0])).await.expect("it is closed");
+        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    }
     speaker.mesh.close().await;
     reader.mesh.close().await;
 }

@@ -20,7 +20,7 @@ use super::strangers::{Strangers, Welcome};
 use crate::certificate::tls::Trust;
 
 /// From this many handshakes of strangers on each has to show first that its address is its own.
-const RETRY_FROM: usize = 32;
+const RETRY_FROM: usize = 16;
 /// From this many on, those that failed and are not forgotten yet included, all are turned away: 25 KB each.
 const REFUSE_FROM: usize = 512;
 /// A node that is there answers the first packet within this time; an ocean and a retry are two round trips of 0.8 s.

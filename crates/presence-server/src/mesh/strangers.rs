@@ -100,6 +100,6 @@ fn crowded(under_way: &[(IpAddr, AbortHandle)], source: IpAddr) -> Option<usize>
 fn source(from: IpAddr) -> IpAddr {
     match from.to_canonical() {
         IpAddr::V6(from) => IpAddr::V6(Ipv6Addr::from_bits(from.to_bits() & !u128::from(u64::MAX))),
-        v4 => v4,
+        IpAddr::V4(from) => IpAddr::V4(from),
     }
 }

@@ -90,8 +90,7 @@ impl Connection {
     /// Hands over what the other end publishes, until the connection ends.
     pub(in super::super) async fn read_messages(&self, deliver: impl Fn(Vec<u8>) + Clone + Send + 'static) {
         while let Ok(stream) = self.inner.accept_uni().await {
-            let deliver = deliver.clone();
-            at_once_or_later(read_in_time(stream, Arc::clone(&self.reading)), move |bytes| deliver(bytes));
+            at_once_or_later(read_in_time(stream, Arc::clone(&self.reading)), deliver.clone());
         }
     }
 
