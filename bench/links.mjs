@@ -37,6 +37,8 @@ const { slow, fast, tcpSlow, tcpFast } = plan;
 const attacks = [
   ["10 Initial packets a second", { rate: 10, seconds: slow }],
   ["1,000 Initial packets a second", { rate: 1_000, seconds: fast }],
+  ["10 Initial packets a second from 200 addresses", { rate: 10, seconds: slow, addresses: 200 }],
+  ["1,000 Initial packets a second from 200 addresses", { rate: 1_000, seconds: fast, addresses: 200 }],
   ["1,000 packets a second that only look like Initials", { rate: 1_000, seconds: fast, kind: "noise" }],
   ["10 silent TCP connections a second", { rate: 10, seconds: tcpSlow, protocol: "tls" }],
   ["100 silent TCP connections a second", { rate: 100, seconds: tcpFast, protocol: "tls" }],
@@ -74,7 +76,7 @@ await row("Links closed: lost at their other ends", "< 0.1 s", () => scoped((t) 
 
 for (const protocol of ["quic", "tls"]) {
   await row(`Memory for each peer, ${plan.nodes} nodes, ${protocol}`, "< 100 KB", () => memoryOfPeers({ count: plan.nodes, programs, protocol }),
-    ({ alone_kib: alone, among_kib: among, each_kib: each }) => `${each.toFixed(0)} KiB (${(alone / 1_024).toFixed(1)} MiB alone, ${(among / 1_024).toFixed(1)} among them)`,
+    ({ alone_kib: alone, two_kib: two, among_kib: among, each_kib: each }) => `${each.toFixed(0)} KiB (${[alone, two, among].map((kib) => (kib / 1_024).toFixed(1)).join(", ")} MiB of one alone, one of two, one of ${plan.nodes})`,
     ({ each_kib: each }) => each < 97);
 }
 await row(`Memory for each of ${plan.dead} dead addresses`, "< 10 KB", () => memoryOfDials({ count: plan.dead, programs }),

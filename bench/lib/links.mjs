@@ -25,16 +25,15 @@ export async function scoped(work) {
 
 const rss = async (nodes) => median((await Promise.all(nodes.map((node) => node.report()))).map((report) => report.process.rss_kib));
 
-/** KiB of a node alone, of one among `count`, and what each peer adds. */
+/** KiB of a node alone, of one of two, of one of `count`, and what each peer adds; what only the first one costs is not of each. */
 export function memoryOfPeers({ count, programs, protocol }) {
   return scoped(async (t) => {
     const alone = await BareNode.start(t, "alone", { listen: `${protocol}/127.0.0.1:0`, programs });
+    const two = await bareMesh(t, 2, { programs, protocol });
+    const many = await bareMesh(t, count, { programs, protocol });
     await pause(CALM_MS);
-    const first = await rss([alone]);
-    const { nodes } = await bareMesh(t, count, { programs, protocol });
-    await pause(CALM_MS);
-    const last = await rss(nodes);
-    return { alone_kib: first, among_kib: last, each_kib: (last - first) / (count - 1) };
+    const [first, second, last] = [await rss([alone]), await rss(two.nodes), await rss(many.nodes)];
+    return { alone_kib: first, two_kib: second, among_kib: last, each_kib: (last - second) / (count - 2) };
   });
 }
 

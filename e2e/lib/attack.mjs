@@ -10,7 +10,7 @@ const JOIN_EVERY_MS = 3_000;
  * "tls". Meanwhile new nodes come, one every three seconds. Resolves with how long each took to be linked, in ms, by how much
  * the attacked node's memory grew, in KiB, what it logged, how many links it lost, and its CPU in percent of a core.
  */
-export async function attacked(t, { rate, seconds, protocol = "quic", kind, programs = built }) {
+export async function attacked(t, { rate, seconds, protocol = "quic", kind, addresses, programs = built }) {
   const node = await BareNode.start(t, "attacked", { listen: `${protocol}/127.0.0.1:0`, programs });
   const listen = `${protocol}/127.0.0.1:0`;
   const friend = await BareNode.start(t, "friend", { listen, dial: [node.address], programs });
@@ -23,7 +23,7 @@ export async function attacked(t, { rate, seconds, protocol = "quic", kind, prog
   const logged = node.log.length;
 
   const began = Date.now();
-  const attacker = await knock(t, node.socket, { rate, seconds, tcp: protocol === "tls", kind, programs });
+  const attacker = await knock(t, node.socket, { rate, seconds, tcp: protocol === "tls", kind, addresses, programs });
   const joins = [];
   let memory = before.process.rss_kib;
   for (let guest = 1; guest * JOIN_EVERY_MS < seconds * 1_000; guest += 1) {

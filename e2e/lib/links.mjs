@@ -134,10 +134,14 @@ export async function network(t, pairs, { loss = 0, delay = 0, jitter = 0, inOrd
   return (await relays.line("relaying")).addresses;
 }
 
-/** An attacker of `IP:PORT` who knows no secret; resolves when it has begun, `done()` with what it did. */
-export async function knock(t, to, { rate, seconds, tcp = false, kind = "hello", programs = built }) {
+/**
+ * An attacker of `IP:PORT` who knows no secret, from one address or from as many as `addresses` says; resolves when it has begun,
+ * `done()` with what it did.
+ */
+export async function knock(t, to, { rate, seconds, tcp = false, kind = "hello", addresses = 1, programs = built }) {
+  const many = addresses > 1 ? ["--from", "127.0.2.1", "--sockets", String(addresses), "--spread"] : [];
   const options = { to, rate, seconds, ...(tcp ? {} : { kind }) };
-  const attacker = new Program(t, ["knock", ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]), ...(tcp ? ["--tcp"] : [])], programs);
+  const attacker = new Program(t, ["knock", ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]), ...(tcp ? ["--tcp"] : many)], programs);
   await attacker.line("knocking");
   return { done: () => attacker.line("knocked", { within: (seconds + 20) * 1_000 }) };
 }

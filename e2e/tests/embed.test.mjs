@@ -109,6 +109,7 @@ test("a deploy makes nobody leave", { timeout: 120_000 }, async (t) => {
   const { nodes, room, at } = await product(t);
   const page = await open(await visitor(await browser(t)), at("ams"));
   await untilShown(page, people(1));
+  await untilEqual("the other region counts it, too", async () => (await nodes[1].counts(room)).users, 1);
   const counts = watchCounts(t, nodes[1], room);
   await nodes[0].drain();
   await nodes[0].start();

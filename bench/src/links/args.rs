@@ -1,6 +1,6 @@
 //! What a bare mesh, a relay and an attacker are told on their command lines.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -118,12 +118,16 @@ pub(crate) struct KnockArgs {
     pub(crate) kind: Kind,
 
     /// Where it comes from
-    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    pub(crate) from: IpAddr,
+    #[arg(long, value_name = "IP", default_value_t = Ipv4Addr::LOCALHOST)]
+    pub(crate) from: Ipv4Addr,
 
     /// From how many sockets packets are sent
     #[arg(long, value_name = "COUNT", default_value_t = 16)]
-    pub(crate) sockets: usize,
+    pub(crate) sockets: u32,
+
+    /// Each socket has an address of its own, counted up from the first one
+    #[arg(long)]
+    pub(crate) spread: bool,
 }
 
 /// `127.0.0.1:1=127.0.0.1:2`.

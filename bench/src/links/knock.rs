@@ -1,6 +1,6 @@
 //! An attacker that knows no secret: first packets of links that never go on, or connections that say nothing.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -28,8 +28,9 @@ pub(crate) async fn run(args: &KnockArgs) -> anyhow::Result<()> {
 
 async fn packets(args: &KnockArgs) -> anyhow::Result<()> {
     let mut sockets = Vec::new();
-    for _ in 0..args.sockets.max(1) {
-        sockets.push(UdpSocket::bind((args.from, 0)).await?);
+    for place in 0..args.sockets.max(1) {
+        let from = if args.spread { Ipv4Addr::from(u32::from(args.from) + place) } else { args.from };
+        sockets.push(UdpSocket::bind((from, 0)).await.with_context(|| format!("no socket at {from}"))?);
     }
     let hello = Initial::open(&first_packet(&UdpSocket::bind("127.0.0.1:0").await?).await?)?;
     let mut random = Random::of(std::process::id().into());
@@ -96,8 +97,8 @@ async fn connections(args: &KnockArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn connect(from: IpAddr, to: SocketAddr) -> Option<TcpStream> {
-    let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.ok()?;
-    socket.bind(SocketAddr::new(from, 0)).ok()?;
+async fn connect(from: Ipv4Addr, to: SocketAddr) -> Option<TcpStream> {
+    let socket = TcpSocket::new_v4().ok()?;
+    socket.bind((from, 0).into()).ok()?;
     timeout(CONNECTS_WITHIN, socket.connect(to)).await.ok()?.ok()
 }

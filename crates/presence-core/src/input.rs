@@ -176,7 +176,7 @@ pub enum Input {
         /// The message.
         bytes: Vec<u8>,
     },
-    /// A question came from another node over our listening session.
+    /// A question came from a node that reads this one.
     Asked {
         /// For the answer.
         question: u64,
@@ -399,7 +399,7 @@ pub enum Output {
         incarnation: u64,
     },
 
-    /// Publish on the listening session.
+    /// Send to the nodes that read this one.
     Publish {
         /// One reader, or all.
         to: Option<NodeHash>,
@@ -428,8 +428,8 @@ pub enum Output {
         /// How urgent.
         urgency: Urgency,
     },
-    /// Open a link there. A second order for an address that is still being dialled starts that dial again, at once;
-    /// either way exactly one [`Input::Dialled`] follows.
+    /// Open a link there; [`Input::Dialled`] follows. A second order for an address that is still being dialled starts that
+    /// dial again, at once: one answer follows, or two where the first dial has ended at that moment.
     Dial {
         /// `quic/host:port`.
         address: String,

@@ -35,7 +35,7 @@ const HELLO_MS: u64 = 10_000;
 const HELLO_UNHEARD_MS: u64 = 1_000;
 /// Who was heard or said hello this recently is named in answers.
 const LATELY_MS: u64 = 10_000;
-/// A link over which nothing has come for so long is opened anew.
+/// A link over which nothing has come for this long is closed, and its address dialled.
 const STALE_MS: u64 = 10_000;
 /// A node of our name is believed to be another one from this age on.
 const OWN_NAME_MS: u64 = 5_000;
@@ -243,7 +243,8 @@ impl Node {
 
     fn dial_failed(&mut self, address: &str, error: DialError, now_ms: u64) {
         let longest_ms = self.longest_wait_ms(address);
-        let Some(entry) = self.addresses.get_mut(address) else { return };
+        // A dial that was begun again may have ended already.
+        let Some(entry) = self.addresses.get_mut(address).filter(|entry| entry.dialling) else { return };
         (entry.dialling, entry.failed) = (false, Some(error));
         entry.back_off(longest_ms, now_ms);
         if entry.configured && !std::mem::replace(&mut entry.complained, true) {

@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use presence_core::{NodeName, Region};
 
-pub(crate) use self::mesh_address::{MeshAddress, MeshProtocol, OwnAddresses};
+pub(crate) use self::mesh_address::{MeshAddress, MeshProtocol, OwnAddresses, bound};
 pub(crate) use self::parse::lasting;
 use self::parse::{
     address, at_least_one, duration, mesh_address, mesh_delay, mesh_listen, network, node_name, rate, region, size,

@@ -10,31 +10,36 @@
 
 mod connection;
 mod delay;
+mod dial;
 mod inbound;
 mod links;
 mod names;
-mod questions;
 mod quic;
 mod strangers;
 mod tls;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use presence_core::{DialError, Input, NodeHash, NodeName, Output};
-use socket2::{Domain, Socket, Type};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::certificate::Authority;
-use crate::config::{MeshAddress, OwnAddresses};
+use crate::certificate::tls::Trust;
+use crate::config::{MeshAddress, MeshProtocol, OwnAddresses};
 use crate::mux;
+use connection::Connection;
+use dial::Dialler;
+use futures_util::FutureExt as _;
 use inbound::Inbound;
 use links::Links;
 use names::{Known, Names};
+use quic::Quic;
 use strangers::Strangers;
+use tls::Tls;
 
 /// Orders that wait for the mesh's thread; it takes them in microseconds, so that more means it is stuck.
 const ORDERS_MAX: usize = 4_096;
@@ -191,16 +196,55 @@ async fn carry(
     }
 }
 
+/// What carries connections: QUIC, and TLS where UDP is blocked. A node may dial over either.
+struct Carriers {
+    quic: Quic,
+    tls: Tls,
+}
+
+impl Carriers {
+    /// Listens there, for `links`; answers with the port, which the system chooses where it is 0.
+    fn listen(&self, at: &MeshAddress, links: &Arc<Links>) -> anyhow::Result<u16> {
+        let (to, links) = (at.socket()?, Arc::clone(links));
+        match at.protocol {
+            MeshProtocol::Quic => {
+                self.quic.listen(to, Arc::new(move |quic| links.clone().welcome(Connection::Quic(quic)).boxed()))
+            }
+            MeshProtocol::Tls => {
+                self.tls.listen(to, Arc::new(move |tls| links.clone().welcome(Connection::Tls(tls)).boxed()))
+            }
+        }
+    }
+
+    async fn dial(&self, protocol: MeshProtocol, to: SocketAddr, name: &str) -> Result<Connection, DialError> {
+        match protocol {
+            MeshProtocol::Quic => self.quic.dial(to, name).await.map(Connection::Quic),
+            MeshProtocol::Tls => self.tls.dial(to, name).await.map(Connection::Tls),
+        }
+    }
+
+    async fn close(&self) {
+        self.tls.close();
+        self.quic.close().await;
+    }
+}
+
 async fn open(config: &MeshConfig, inbound: &Inbound) -> anyhow::Result<(Arc<Links>, Vec<MeshAddress>)> {
     let parse = |all: &[String]| all.iter().map(|text| MeshAddress::parse(text)).collect::<anyhow::Result<Vec<_>>>();
     let (known, strangers) = (Known::default(), Strangers::default());
-    let links = Arc::new(Links::new(config, inbound.clone(), known.clone(), &strangers)?);
+    let name = config.name.as_str();
+    let trust = Trust::new(&config.authority, name, config.hash)?;
+    let quic = Quic::new(&trust, name, config.reset_key, strangers.clone())?;
+    let carriers = Arc::new(Carriers { quic, tls: Tls::new(&trust, strangers.clone()) });
+    let dialler = Dialler { node: config.hash, carriers: Arc::clone(&carriers), trust, known: known.clone() };
+    let delays = config.delays.iter().map(|(at, delay)| Ok((MeshAddress::parse(at)?, *delay)));
+    let links = Arc::new(Links::new(dialler, inbound.clone(), delays.collect::<anyhow::Result<_>>()?));
     let mut own = OwnAddresses { listen: parse(&config.listen)?, advertise: parse(&config.advertise)? };
     for address in &mut own.listen {
-        address.port = listen(&links, address).await?;
+        address.port = listen(&carriers, &links, address).await?;
         tracing::info!("listening for other nodes at {address}");
     }
-    let interfaces = interfaces()?;
+    let interfaces = OwnAddresses::interfaces()?;
     let advertised = own.advertised(&interfaces);
     let names = Names::new(parse(&config.peers)?, own, interfaces, known);
     tokio::spawn(names.follow(inbound.clone()));
@@ -208,10 +252,10 @@ async fn open(config: &MeshConfig, inbound: &Inbound) -> anyhow::Result<(Arc<Lin
     Ok((links, advertised))
 }
 
-async fn listen(links: &Arc<Links>, at: &MeshAddress) -> anyhow::Result<u16> {
+async fn listen(carriers: &Carriers, links: &Arc<Links>, at: &MeshAddress) -> anyhow::Result<u16> {
     let began = Instant::now();
     loop {
-        match links.listen(at) {
+        match carriers.listen(at, links) {
             Ok(port) => return Ok(port),
             Err(error) if began.elapsed() > LISTEN_WITHIN => {
                 return Err(error)
@@ -242,24 +286,4 @@ async fn carry_out_all(mut orders: mpsc::Receiver<Order>, links: &Arc<Links>) {
     }
     // The mesh was dropped without a goodbye.
     links.close().await;
-}
-
-/// A socket that is bound there. `[::]` takes IPv4 as well.
-fn bound(at: SocketAddr, kind: Type) -> std::io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(at), kind, None)?;
-    if at.is_ipv6() {
-        socket.set_only_v6(!at.ip().is_unspecified())?;
-    }
-    // A listener that was here a moment ago need not have left the port yet.
-    socket.set_reuse_address(kind == Type::STREAM)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&at.into())?;
-    Ok(socket)
-}
-
-/// All numbers of this machine but link-local ones, which mean nothing to others.
-fn interfaces() -> anyhow::Result<Vec<IpAddr>> {
-    let all = if_addrs::get_if_addrs().context("the interfaces of this machine can't be listed")?;
-    let numbers = all.into_iter().filter(|interface| !interface.is_link_local()).map(|interface| interface.ip());
-    Ok(numbers.collect())
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -28,9 +28,10 @@ pub const BYTES_MAX: usize = 1 << 20;
 const SILENT_AFTER: Duration = Duration::from_secs(3);
 /// Something is said at least this often.
 const KEEP_ALIVE: Duration = Duration::from_millis(600);
-/// Messages, or questions, that were read and not taken yet. More are dropped.
+/// Messages, or questions, that were read and not taken yet, and their bytes. More are dropped.
 const READ_MAX: usize = 512;
-/// Questions of the other end that may be open. Those on top are told that there is no answer.
+const READ_BYTES_MAX: usize = 8 * BYTES_MAX;
+/// Questions of the other end that may be open. To more the answer is that there is none.
 const QUESTIONS_MAX: usize = 16;
 const READ_BYTES: usize = 64 << 10;
 
@@ -42,8 +43,8 @@ pub(crate) struct Mux {
     read: Arc<AsyncMutex<mpsc::Receiver<Read>>>,
 }
 
-/// A message, or a question by its number.
-type Read = (u64, Vec<u8>);
+/// A message, or a question by its number, with what it takes of [`READ_BYTES_MAX`].
+type Read = (u64, Vec<u8>, OwnedSemaphorePermit);
 
 /// The task that reads and writes; it ends with this.
 struct Pump(AbortHandle);
@@ -109,13 +110,13 @@ impl Mux {
 
     /// The next message; `None` once the stream has ended.
     pub(crate) async fn message(&self) -> Option<Vec<u8>> {
-        self.read.lock().await.recv().await.map(|(_, bytes)| bytes)
+        self.read.lock().await.recv().await.map(|(_, bytes, _)| bytes)
     }
 
     /// The next question, with the way back; `None` once the stream has ended.
     pub(crate) async fn question(&self) -> Option<(Vec<u8>, Answer)> {
         loop {
-            let (number, bytes) = self.read.lock().await.recv().await?;
+            let (number, bytes, _) = self.read.lock().await.recv().await?;
             let open = Some(Arc::clone(&self.shared.answering));
             let answer = Answer { shared: Arc::clone(&self.shared), number, open };
             // One more than are open: the clone that is always there.
@@ -177,14 +178,19 @@ impl Shared {
         read: &mpsc::Sender<Read>,
     ) -> io::Result<std::convert::Infallible> {
         let (mut frames, mut bytes) = (FrameReader::default(), vec![0; READ_BYTES]);
+        let room = Arc::new(Semaphore::new(READ_BYTES_MAX));
+        let keep = |number, bytes: Vec<u8>| {
+            let permit = Arc::clone(&room).try_acquire_many_owned(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+            drop(permit.map(|permit| read.try_send((number, bytes, permit))));
+        };
         loop {
             let length = timeout(SILENT_AFTER, stream.read(&mut bytes)).await??;
             if length == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             let whole = |kind, number, bytes| match kind {
-                Kind::Message if dialled => drop(read.try_send((number, bytes))),
-                Kind::Question if !dialled => drop(read.try_send((number, bytes))),
+                Kind::Message if dialled => keep(number, bytes),
+                Kind::Question if !dialled => keep(number, bytes),
                 Kind::Answer if dialled => {
                     if let Some(answer) = lock(&self.asked).open.remove(&number) {
                         let _ = answer.send(bytes);

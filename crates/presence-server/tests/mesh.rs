@@ -313,7 +313,8 @@ async fn a_dial_is_begun_again_by_a_second_order(carrier: &str) {
     let began = Instant::now();
     // Over TLS the first dial may have been refused by then.
     while b.dial(at.clone()).await.is_err() {}
-    assert!(began.elapsed() < Duration::from_millis(200), "{:?}", began.elapsed());
+    // Packets of the first dial would be sent again after 0.3, 0.9 and 2.1 s, and by the next one later still.
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     a.mesh.close().await;
     b.mesh.close().await;
 }
@@ -434,7 +435,7 @@ async fn what_comes_over_the_ocean_waits_in_order(carrier: &str) {
     near.mesh.close().await;
 }
 
-/// Sixteen pages of the largest size are on their way; a heartbeat that is published then arrives before them.
+/// Sixteen pages are on their way; a heartbeat that is published then arrives before them.
 async fn a_page_is_no_hindrance_to_messages(carrier: &str) {
     let mut a = TestNode::start("a", over(carrier)).await;
     let mut b = TestNode::start("b", over(carrier)).await;
@@ -449,7 +450,7 @@ async fn a_page_is_no_hindrance_to_messages(carrier: &str) {
     };
     for _ in 0..16 {
         let question = a.until(asked).await;
-        a.mesh.carry_out(Output::Reply { question, bytes: vec![9; 1 << 20], urgency: Urgency::Low });
+        a.mesh.carry_out(Output::Reply { question, bytes: vec![9; 250_000], urgency: Urgency::Low });
     }
     a.mesh.carry_out(Output::Publish { to: None, bytes: b"alive".to_vec(), urgency: Urgency::Heartbeat });
     let (mut pages, mut before) = (0, None);
@@ -457,10 +458,10 @@ async fn a_page_is_no_hindrance_to_messages(carrier: &str) {
         match b.inputs.recv().await.unwrap() {
             Input::Received { bytes, .. } if bytes == b"alive" => before = Some(pages),
             Input::Answered { bytes: Some(bytes), .. } => {
-                assert_eq!(bytes.len(), 1 << 20);
+                assert_eq!(bytes.len(), 250_000);
                 pages += 1;
             }
-            Input::Answered { bytes: None, .. } => pages += 1,
+            Input::Answered { bytes: None, .. } => panic!("a page was lost"),
             _ => {}
         }
     }

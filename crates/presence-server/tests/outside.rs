@@ -14,7 +14,7 @@ use quinn::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use quinn::rustls::server::WebPkiClientVerifier;
 use quinn::rustls::version::TLS13;
 use quinn::rustls::{ClientConfig, RootCertStore, ServerConfig};
-use quinn::{Connection, Endpoint, ReadError, TransportConfig, VarInt};
+use quinn::{Connection, Endpoint, TransportConfig, VarInt};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -196,7 +196,7 @@ async fn a_question_that_is_too_long_is_left_aside() {
     speaker.mesh.close().await;
 }
 
-/// 600 messages are begun and never ended: neither memory nor other links suffer, and the reader goes on.
+/// Messages are begun and never ended until no more are taken: other links don't suffer, and the reader goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_never_end_are_given_up() {
     let mut reader = TestNode::start("reader", Chosen::default()).await;
@@ -248,9 +248,10 @@ async fn junk_on_the_port_stops_nothing() {
     reader.mesh.close().await;
 }
 
-/// Five hundred handshakes that stop after their first packet, real ones of a client without a certificate.
+/// A thousand handshakes of one address that has shown to be its own, by a client without a certificate: whoever dials from
+/// another address is linked at once.
 #[tokio::test(flavor = "multi_thread")]
-async fn handshakes_that_stop_half_way_hold_up_no_node() {
+async fn handshakes_of_one_address_hold_up_no_other() {
     let speaker = TestNode::start("speaker", Chosen::default()).await;
     let mut reader = TestNode::start("reader", Chosen::default()).await;
     let member = Member::named("outside");
@@ -261,15 +262,40 @@ async fn handshakes_that_stop_half_way_hold_up_no_node() {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"gp/1".to_vec()];
     let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).unwrap()));
-    let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    let endpoint = Endpoint::client("127.0.0.2:0".parse().unwrap()).unwrap();
     let dial = || endpoint.connect_with(config.clone(), socket(&speaker), "mesh.gp.internal").unwrap();
-    let dials: Vec<_> = (0..500).map(|_| dial()).collect();
+    let dials: Vec<_> = (0..1_000).map(|_| dial()).collect();
     let began = std::time::Instant::now();
     until_links(&mut reader, &speaker).await;
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    // By the time for a handshake alone it would be three seconds.
+    assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
     drop(dials);
     speaker.mesh.close().await;
     reader.mesh.close().await;
+}
+
+/// Questions that core never answers are over after two seconds, and others can be asked: there are sixteen at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn unanswered_questions_block_no_later_ones() {
+    for carrier in ["quic", "tls"] {
+        let mut speaker = TestNode::start("speaker", Chosen { listen: at(carrier), ..Chosen::default() }).await;
+        let mut reader = TestNode::start("reader", Chosen { listen: at(carrier), ..Chosen::default() }).await;
+        let link = reader.dial(speaker.address()).await.unwrap();
+        let ask = |question| Output::Ask { link, question, bytes: vec![1; 8], urgency: Urgency::High };
+        let is_asked = |input| matches!(input, Input::Asked { .. }).then_some(());
+        (0..16).for_each(|question| reader.mesh.carry_out(ask(question)));
+        // QUIC gives back the place of the introduction later, with others.
+        for _ in 0..15 {
+            speaker.until(is_asked).await;
+        }
+        for _ in 0..16 {
+            reader.until(|input| matches!(input, Input::Answered { bytes: None, .. }).then_some(())).await;
+        }
+        reader.mesh.carry_out(ask(16));
+        speaker.until(is_asked).await;
+        speaker.mesh.close().await;
+        reader.mesh.close().await;
+    }
 }
 
 fn publish(node: &TestNode, bytes: &[u8]) {
@@ -323,7 +349,6 @@ async fn a_message_that_can_not_be_sent_for_a_second_is_broken_off() {
     let reset = timeout(Duration::from_secs(10), message.received_reset()).await.expect("it is broken off");
     assert!(matches!(reset, Ok(Some(_))), "{reset:?}");
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
-    assert!(matches!(message.read_to_end(LONGEST).await, Err(quinn::ReadToEndError::Read(ReadError::Reset(_)))));
     speaker.mesh.close().await;
 }
 
@@ -393,7 +418,7 @@ async fn silent_connections_of_one_address_are_bounded() {
     let mut reader = TestNode::start("reader", Chosen { listen: at("tls"), ..Chosen::default() }).await;
     let began = std::time::Instant::now();
     until_links(&mut reader, &speaker).await;
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
     // The first to come are the first to go; by the time for a handshake alone they would stay for three seconds.
     for mut oldest in silent.drain(..72) {
         let read = timeout(Duration::from_millis(1_500), oldest.read(&mut [0])).await.expect("it is closed");

@@ -94,7 +94,8 @@ fn certificates(pem: &str, option: &str) -> anyhow::Result<Vec<CertificateDer<'s
 pub(crate) fn speaks_for(certificate: &CertificateDer<'_>, node: NodeHash) -> bool {
     let Ok(certificate) = webpki::EndEntityCert::try_from(certificate) else { return false };
     let own = format!("{node}{NODE_SUFFIX}");
-    let mut nodes = certificate.valid_dns_names().filter(|name| name.ends_with(NODE_SUFFIX)).peekable();
+    let names = certificate.valid_dns_names().map(str::to_ascii_lowercase);
+    let mut nodes = names.filter(|name| name.ends_with(NODE_SUFFIX)).peekable();
     nodes.peek().is_none() || nodes.any(|name| name == own)
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use anyhow::{Context, bail, ensure};
+use socket2::{Domain, Socket, Type};
 
 /// `quic/host:port` or `tls/host:port`, taken apart.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -86,6 +87,13 @@ pub(crate) struct OwnAddresses {
 }
 
 impl OwnAddresses {
+    /// All numbers of this machine but link-local ones, which mean nothing to others.
+    pub(crate) fn interfaces() -> anyhow::Result<Vec<IpAddr>> {
+        let all = if_addrs::get_if_addrs().context("the interfaces of this machine can't be listed")?;
+        let numbers = all.into_iter().filter(|interface| !interface.is_link_local()).map(|interface| interface.ip());
+        Ok(numbers.collect())
+    }
+
     /// What others are told, given the numbers of this machine's interfaces.
     pub(crate) fn advertised(&self, interfaces: &[IpAddr]) -> Vec<MeshAddress> {
         if !self.advertise.is_empty() {
@@ -100,7 +108,7 @@ impl OwnAddresses {
 
     /// Whether this is one of ours.
     pub(crate) fn contains(&self, address: &MeshAddress, interfaces: &[IpAddr]) -> bool {
-        let same = |own: &MeshAddress| own.host == address.host && own.port == address.port;
+        let same = |own: &MeshAddress| own == address;
         self.expanded(interfaces).iter().chain(&self.advertise).any(same)
     }
 
@@ -120,6 +128,19 @@ fn expand(address: &MeshAddress, interfaces: &[IpAddr]) -> Vec<MeshAddress> {
         Some(number) if number.is_unspecified() => all.filter(IpAddr::is_ipv4).map(|n| address.at(n)).collect(),
         _ => vec![address.clone()],
     }
+}
+
+/// A socket that is bound to a mesh address. `[::]` takes IPv4 as well.
+pub(crate) fn bound(at: SocketAddr, kind: Type) -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(at), kind, None)?;
+    if at.is_ipv6() {
+        socket.set_only_v6(!at.ip().is_unspecified())?;
+    }
+    // A listener that was here a moment ago need not have left the port yet.
+    socket.set_reuse_address(kind == Type::STREAM)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&at.into())?;
+    Ok(socket)
 }
 
 #[cfg(test)]

@@ -1,50 +1,34 @@
-//! The links of this node: one to every node that it reads, and one from every node that reads it. Without this file
-//! connections would be made and nothing would come over them.
+//! The links of this node, to every node that it reads and from every node that reads it; without them it would be alone.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use presence_core::{DialError, Input, LinkId, Linked, NodeHash, Urgency};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::connection::{Answer, Connection};
+use super::dial::{Dialler, introduced, introduction};
 use super::inbound::Inbound;
-use super::names::{Known, look_up};
-use super::questions::Questions;
-use super::quic::Quic;
-use super::strangers::Strangers;
-use super::tls::Tls;
-use super::{ANSWER_WITHIN, Counts, MESSAGE_BYTES_MAX, MeshConfig};
-use crate::certificate::tls::Trust;
-use crate::config::{MeshAddress, MeshProtocol};
+use super::{ANSWER_WITHIN, Counts, MESSAGE_BYTES_MAX};
+use crate::config::MeshAddress;
 
-/// From the first packet to the other's name: two round trips of 0.8 s, a lost packet, and one more round trip where it
-/// has to be shown that our address is our own.
-const DIAL_WITHIN: Duration = Duration::from_secs(4);
 /// Core knows at most 256 nodes, each by some addresses.
 const DIALS_MAX: usize = 512;
-/// A name in a node's address stands for one node; more numbers than this are its many interfaces.
-const NUMBERS_MAX: usize = 4;
 /// 256 nodes, each with an old connection that is not known to be dead yet.
 const READERS_MAX: usize = 512;
-
-type Dialled = Result<(Connection, NodeHash), DialError>;
+const READERS_MAX_OF_ONE: usize = 2;
+/// 256 nodes with four pages each in flight; what comes on top is told at once that there is no answer.
+const QUESTIONS_MAX: usize = 1_024;
 
 /// All of them.
 pub(super) struct Links {
-    node: NodeHash,
-    trust: Trust,
-    quic: Quic,
-    tls: Tls,
+    dialler: Dialler,
     inbound: Inbound,
-    known: Known,
     delays: BTreeMap<MeshAddress, Duration>,
-    questions: Questions,
     // A std lock: never held while anything is awaited.
     open: Mutex<Open>,
 }
@@ -54,6 +38,8 @@ struct Open {
     dials: BTreeMap<String, AbortHandle>,
     reading: BTreeMap<LinkId, Link>,
     readers: BTreeMap<u64, Reader>,
+    /// Questions of other nodes that wait for core's answer, for as long as they wait themselves.
+    questions: BTreeMap<u64, oneshot::Sender<(Vec<u8>, Urgency)>>,
     last: u64,
     closed: bool,
 }
@@ -72,55 +58,23 @@ struct Reader {
 }
 
 impl Links {
-    pub(super) fn new(
-        config: &MeshConfig,
-        inbound: Inbound,
-        known: Known,
-        strangers: &Strangers,
-    ) -> anyhow::Result<Self> {
-        let trust = Trust::new(&config.authority, config.name.as_str(), config.hash)?;
-        let delays = config.delays.iter().map(|(at, delay)| Ok((MeshAddress::parse(at)?, *delay)));
-        let delays = delays.collect::<anyhow::Result<_>>()?;
-        Ok(Self {
-            node: config.hash,
-            quic: Quic::new(&trust, config.name.as_str(), config.reset_key, strangers.clone())?,
-            tls: Tls::new(&trust, strangers.clone()),
-            trust,
-            inbound,
-            known,
-            delays,
-            questions: Questions::default(),
-            open: Mutex::default(),
-        })
+    pub(super) fn new(dialler: Dialler, inbound: Inbound, delays: BTreeMap<MeshAddress, Duration>) -> Self {
+        Self { dialler, inbound, delays, open: Mutex::default() }
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Listens there; answers with the port, which the system chooses where it is 0.
-    pub(super) fn listen(self: &Arc<Self>, at: &MeshAddress) -> anyhow::Result<u16> {
-        let links = Arc::clone(self);
-        let to = at.socket()?;
-        match at.protocol {
-            MeshProtocol::Quic => {
-                self.quic.listen(to, Arc::new(move |quic| links.clone().welcome(Connection::Quic(quic)).boxed()))
-            }
-            MeshProtocol::Tls => {
-                self.tls.listen(to, Arc::new(move |tls| links.clone().welcome(Connection::Tls(tls)).boxed()))
-            }
-        }
-    }
-
     /// A node that dialled us says who it is, and reads us from now on.
-    async fn welcome(self: Arc<Self>, connection: Connection) -> Result<(), DialError> {
+    pub(super) async fn welcome(self: Arc<Self>, connection: Connection) -> Result<(), DialError> {
         let (said, answer) = connection.question().await.ok_or_else(|| connection.reason())?;
         let node = introduced(&said, &connection)?;
         let Some(number) = self.open().add_reader(Reader { node, connection: connection.clone() }) else {
             connection.close(None);
             return Err(DialError::Refused);
         };
-        answer(introduction(self.node), Urgency::High);
+        answer(introduction(self.dialler.node), Urgency::High);
         tracing::debug!(%node, "another node reads this one");
         tokio::spawn(async move {
             let links = Arc::clone(&self);
@@ -131,11 +85,28 @@ impl Links {
         Ok(())
     }
 
-    fn asked(&self, bytes: Vec<u8>, answer: Answer) {
-        match self.questions.keep(answer) {
-            Some(question) => self.inbound.offer(Input::Asked { question, bytes }),
-            None => Counts::count(&self.inbound.counts().inputs_dropped),
-        }
+    /// Hands a question to core, and its answer back. Dropped without one, it is over for the other end, too: what core
+    /// can't read it does not answer.
+    fn asked(self: &Arc<Self>, bytes: Vec<u8>, answer: Answer) {
+        let (question, reply) = {
+            let mut open = self.open();
+            if open.questions.len() >= QUESTIONS_MAX {
+                return Counts::count(&self.inbound.counts().inputs_dropped);
+            }
+            let (reply_tx, reply) = oneshot::channel();
+            open.last += 1;
+            let question = open.last;
+            open.questions.insert(question, reply_tx);
+            (question, reply)
+        };
+        self.inbound.offer(Input::Asked { question, bytes });
+        let links = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Ok(Ok((bytes, urgency))) = timeout(ANSWER_WITHIN, reply).await {
+                answer(bytes, urgency);
+            }
+            links.open().questions.remove(&question);
+        });
     }
 
     /// Opens a link there, beside everything else; the end of it is told. A dial to that address that is under way begins
@@ -150,7 +121,7 @@ impl Links {
         }
         let (links, to) = (Arc::clone(self), address.clone());
         let dial = tokio::spawn(async move {
-            let connected = timeout(DIAL_WITHIN, links.connect(&to)).await.unwrap_or(Err(DialError::NoAnswer));
+            let connected = links.dialler.dial(&to).await;
             match connected {
                 Ok((connection, node)) => links.read(to, connection, node).await,
                 Err(reason) => {
@@ -162,33 +133,6 @@ impl Links {
             }
         });
         open.dials.insert(address, dial.abort_handle());
-    }
-
-    async fn connect(&self, text: &str) -> Dialled {
-        let address = MeshAddress::parse(text).map_err(|_| DialError::Unreachable)?;
-        let names = self.trust.names(&address, self.known.name_of(&address).as_ref());
-        let mut last = DialError::Unreachable;
-        for number in look_up(&address).await.into_iter().take(NUMBERS_MAX) {
-            for name in &names {
-                match self.connect_to(address.protocol, SocketAddr::new(number, address.port), name).await {
-                    Err(reason) => last = reason,
-                    connected => return connected,
-                }
-            }
-        }
-        Err(last)
-    }
-
-    /// A dial is a link only after the other's first word: before that it may not have looked at our certificate.
-    async fn connect_to(&self, protocol: MeshProtocol, to: SocketAddr, name: &str) -> Dialled {
-        let connection = match protocol {
-            MeshProtocol::Quic => Connection::Quic(self.quic.dial(to, name).await?),
-            MeshProtocol::Tls => Connection::Tls(self.tls.dial(to, name).await?),
-        };
-        let said = connection.ask(&Bytes::from(introduction(self.node)), Urgency::High).await;
-        let said = said.ok_or_else(|| connection.reason())?;
-        let node = introduced(&said, &connection)?;
-        Ok((connection, node))
     }
 
     /// Tells core of the link, then reads until it ends.
@@ -242,8 +186,8 @@ impl Links {
         if bytes.len() > MESSAGE_BYTES_MAX {
             return Counts::count(&self.inbound.counts().oversized);
         }
-        if let Some(answer) = self.questions.take(question) {
-            answer(bytes, urgency);
+        if let Some(reply) = self.open().questions.remove(&question) {
+            let _ = reply.send((bytes, urgency));
         }
     }
 
@@ -265,13 +209,19 @@ impl Links {
         for connection in connections.chain(readers.into_values().map(|reader| reader.connection)) {
             connection.close(None);
         }
-        self.tls.close();
-        self.quic.close().await;
+        self.dialler.carriers.close().await;
     }
 }
 
 impl Open {
+    /// An old connection of that node that is not known to be dead yet makes room.
     fn add_reader(&mut self, reader: Reader) -> Option<u64> {
+        let old: Vec<_> = self.readers.iter().filter(|(_, old)| old.node == reader.node).map(|(id, _)| *id).collect();
+        if old.len() >= READERS_MAX_OF_ONE
+            && let Some(oldest) = self.readers.remove(&old[0])
+        {
+            oldest.connection.close(None);
+        }
         if self.closed || self.readers.len() >= READERS_MAX {
             return None;
         }
@@ -279,18 +229,4 @@ impl Open {
         self.readers.insert(self.last, reader);
         Some(self.last)
     }
-}
-
-/// What either end says first: the hash of its name.
-fn introduction(node: NodeHash) -> Vec<u8> {
-    node.0.to_be_bytes().to_vec()
-}
-
-/// Which node that is. A certificate that does not speak for it ends the connection.
-fn introduced(said: &[u8], connection: &Connection) -> Result<NodeHash, DialError> {
-    let node = said.try_into().ok().map(|said| NodeHash(u64::from_be_bytes(said)));
-    node.filter(|node| connection.speaks_for(*node)).ok_or_else(|| {
-        connection.close(Some(DialError::WrongName));
-        DialError::WrongName
-    })
 }

@@ -10,7 +10,6 @@ use presence_core::Input;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::inbound::Inbound;
-use super::interfaces;
 use crate::config::{MeshAddress, OwnAddresses};
 
 /// How often the interfaces are looked at, and names that do not resolve yet: their first node may be about to appear.
@@ -76,7 +75,7 @@ impl Names {
 
     fn interfaces_changed(&mut self) -> bool {
         // Where they can't be listed now, the last list stands.
-        let Ok(now) = interfaces() else { return false };
+        let Ok(now) = OwnAddresses::interfaces() else { return false };
         let before = self.own.advertised(&self.interfaces);
         self.interfaces = now;
         self.own.advertised(&self.interfaces) != before

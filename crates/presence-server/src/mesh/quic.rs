@@ -15,9 +15,9 @@ use tokio::time::timeout;
 
 use self::connection::reason_of;
 pub(super) use self::connection::{Answer, Connection};
-use super::bound;
 use super::strangers::{Strangers, Welcome};
 use crate::certificate::tls::Trust;
+use crate::config::bound;
 
 /// From this many handshakes of strangers on each has to show first that its address is its own.
 const RETRY_FROM: usize = 16;
@@ -66,6 +66,7 @@ impl Quic {
             while let Some(incoming) = socket.endpoint.accept().await {
                 Arc::clone(&socket).admit(incoming, &strangers, Arc::clone(&welcome));
             }
+            tracing::debug!("listening at {} has ended", socket.at);
         });
         Ok(port)
     }
@@ -146,11 +147,12 @@ impl Socket {
             drop(incoming.retry());
             return;
         }
-        if open >= REFUSE_FROM {
+        let from = incoming.remote_address().ip();
+        if open >= REFUSE_FROM || (open >= RETRY_FROM && strangers.is_greedy(from)) {
             strangers.failed(DialError::Refused);
             return incoming.refuse();
         }
-        strangers.admit(incoming.remote_address().ip(), async move {
+        strangers.admit(from, async move {
             let connecting = incoming.accept().map_err(|error| reason_of(&error))?;
             let connection = connecting.await.map_err(|error| reason_of(&error))?;
             welcome(Connection::new(connection, Arc::clone(&self.known))).await

@@ -1,9 +1,10 @@
 //! Handshakes at the mesh port, bounded: without this file a stranger could fill our memory, or keep other nodes waiting.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use presence_core::DialError;
@@ -12,8 +13,10 @@ use tokio::time::timeout;
 
 /// From the first packet to the node's name.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
-/// Handshakes under way, of all and of one address. The most recent one has its turn: the address with the most of them
-/// gives up its oldest.
+/// Those that have failed cost memory for a while: QUIC remembers them.
+const REMEMBERED_FOR: Duration = Duration::from_secs(1);
+/// Handshakes under way, of all and of one address. A new one is always admitted; where there is no room, the address with
+/// the most of them gives up its oldest.
 const UNDER_WAY_MAX: usize = 256;
 const UNDER_WAY_MAX_OF_ONE: usize = 128;
 /// One line a minute, however often somebody knocks.
@@ -26,8 +29,14 @@ pub(super) type Welcome<C> = Arc<dyn Fn(C) -> BoxFuture<'static, Result<(), Dial
 #[derive(Clone, Default)]
 pub(super) struct Strangers {
     // A std lock: held for a look-up. The oldest first.
-    under_way: Arc<Mutex<Vec<(IpAddr, AbortHandle)>>>,
+    under_way: Arc<Mutex<Vec<Handshake>>>,
     failed: Arc<Failed>,
+}
+
+struct Handshake {
+    source: IpAddr,
+    began: Instant,
+    task: AbortHandle,
 }
 
 #[derive(Default)]
@@ -41,16 +50,23 @@ impl Strangers {
     pub(super) fn admit(&self, from: IpAddr, handshake: impl Future<Output = Result<(), DialError>> + Send + 'static) {
         let (source, strangers) = (source(from), self.clone());
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        under_way.retain(|(_, handshake)| !handshake.is_finished());
+        under_way.retain(|handshake| !handshake.task.is_finished() || handshake.began.elapsed() < REMEMBERED_FOR);
         if let Some(gives_up) = crowded(&under_way, source) {
-            under_way.remove(gives_up).1.abort();
+            under_way.remove(gives_up).task.abort();
             self.failed(DialError::Refused);
         }
         let task = tokio::spawn(async move {
             let ended = timeout(HANDSHAKE_WITHIN, handshake).await.unwrap_or(Err(DialError::NoAnswer));
             ended.unwrap_or_else(|reason| strangers.failed(reason));
         });
-        under_way.push((source, task.abort_handle()));
+        under_way.push(Handshake { source, began: Instant::now(), task: task.abort_handle() });
+    }
+
+    /// Whether an address has begun as many handshakes as it may, those that failed a moment ago included.
+    pub(super) fn is_greedy(&self, from: IpAddr) -> bool {
+        let (source, under_way) = (source(from), self.under_way.lock().unwrap_or_else(PoisonError::into_inner));
+        let fresh = |handshake: &&Handshake| handshake.source == source && handshake.began.elapsed() < REMEMBERED_FOR;
+        under_way.iter().filter(fresh).count() >= UNDER_WAY_MAX_OF_ONE
     }
 
     /// Counts one that was turned away, or failed.
@@ -84,16 +100,19 @@ impl Strangers {
 }
 
 /// Which handshake makes room for one more from `source`, where there is no room.
-fn crowded(under_way: &[(IpAddr, AbortHandle)], source: IpAddr) -> Option<usize> {
-    let of = |source: IpAddr| under_way.iter().filter(|(other, _)| *other == source).count();
-    let crowded = if of(source) >= UNDER_WAY_MAX_OF_ONE {
-        source
+fn crowded(under_way: &[Handshake], source: IpAddr) -> Option<usize> {
+    let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+    for handshake in under_way {
+        *counts.entry(handshake.source).or_default() += 1;
+    }
+    let most = if counts.get(&source).is_some_and(|count| *count >= UNDER_WAY_MAX_OF_ONE) {
+        counts[&source]
     } else if under_way.len() >= UNDER_WAY_MAX {
-        under_way.iter().map(|(source, _)| *source).max_by_key(|source| of(*source))?
+        counts.values().copied().max()?
     } else {
         return None;
     };
-    under_way.iter().position(|(source, _)| *source == crowded)
+    under_way.iter().position(|handshake| counts[&handshake.source] == most)
 }
 
 /// One machine: an IPv4 address, or the /64 that IPv6 gives to one.

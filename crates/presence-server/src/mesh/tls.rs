@@ -14,9 +14,9 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-use super::bound;
 use super::strangers::{Strangers, Welcome};
 use crate::certificate::tls::{Trust, reason_of_alert};
+use crate::config::bound;
 use crate::mux::Mux;
 
 /// What is not acknowledged for this long ends a connection: below core's lease of 4 s.

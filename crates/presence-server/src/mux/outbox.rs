@@ -12,6 +12,7 @@ use super::frames::{Kind, PIECE_BYTES_MAX, write_frame};
 /// What may wait, of messages and in all. More is dropped, or goes without an answer.
 const MESSAGES_BYTES_MAX: usize = BYTES_MAX;
 const WAITING_BYTES_MAX: usize = 8 * BYTES_MAX;
+const WAITING_MAX: usize = 4_096;
 /// A message that could not be sent for this long is dropped: its author has said something newer since.
 const MESSAGE_WITHIN: Duration = Duration::from_secs(1);
 /// What a kernel's queue, and so one `write`, need not be smaller than.
@@ -38,7 +39,8 @@ impl Outbox {
     /// Puts it in; false where there is no room.
     pub(super) fn put(&mut self, kind: Kind, number: u64, bytes: Bytes, priority: i32) -> bool {
         let messages = if kind == Kind::Message { self.messages_bytes + bytes.len() } else { self.messages_bytes };
-        if messages > MESSAGES_BYTES_MAX || self.bytes + bytes.len() > WAITING_BYTES_MAX {
+        let full = self.waiting.len() >= WAITING_MAX || self.bytes + bytes.len() > WAITING_BYTES_MAX;
+        if full || messages > MESSAGES_BYTES_MAX {
             return false;
         }
         (self.messages_bytes, self.bytes) = (messages, self.bytes + bytes.len());

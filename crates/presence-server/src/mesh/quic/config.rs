@@ -1,4 +1,4 @@
-//! How QUIC is configured; each value was measured, and docs/decisions/0013-links-of-our-own-on-quic.md says how.
+//! How QUIC is configured, and why; docs/decisions/0013-links-of-our-own-on-quic.md has the figures.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +18,11 @@ const IDLE: Duration = Duration::from_millis(3_000);
 const KEEP_ALIVE: Duration = Duration::from_millis(600);
 /// The first guess of a round trip: half of an ocean. QUIC's own guess of 333 ms makes lost first packets cost a second.
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);
-/// What is acknowledged at the latest after so many packets or so long. Each packet by itself costs a sixth more CPU.
+/// Packets are acknowledged after this many, or after this time. One by one they would cost a sixth more CPU.
 const ACKNOWLEDGED_AFTER: u32 = 10;
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_millis(20);
-/// Messages that may be on their way to one reader.
-const MESSAGES_UNDER_WAY: u32 = 512;
+/// Messages that may be on their way to one reader: a thousand a second over an ocean. Each costs some memory at once.
+const MESSAGES_UNDER_WAY: u32 = 320;
 /// Questions of one reader that may be open.
 const QUESTIONS_UNDER_WAY: u32 = 16;
 /// What one connection may have sent and not have acknowledged: it bounds memory, and how stale a narrow link's messages are.
@@ -32,9 +32,9 @@ const RECEIVE_WINDOW: u32 = 4 << 20;
 /// once instead of waiting for silence.
 pub(super) fn endpoint(reset_key: &[u8; 32], name: &str, port: u16) -> EndpointConfig {
     let keyed = hmac::Key::new(HMAC_SHA256, reset_key);
-    let own = hmac::sign(&keyed, format!("{name} {port}").as_bytes());
-    let identifiers = u64::from_be_bytes(own.as_ref()[..8].try_into().expect("SHA-256 has 32 bytes"));
-    let mut config = EndpointConfig::new(Arc::new(hmac::Key::new(HMAC_SHA256, own.as_ref())));
+    let derived = |purpose: &str| hmac::sign(&keyed, format!("{purpose} {name} {port}").as_bytes());
+    let identifiers = u64::from_be_bytes(derived("ids").as_ref()[..8].try_into().expect("SHA-256 has 32 bytes"));
+    let mut config = EndpointConfig::new(Arc::new(hmac::Key::new(HMAC_SHA256, derived("resets").as_ref())));
     config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(identifiers)));
     // Thirty readers of a restarted node need a reset each.
     config.min_reset_interval(Duration::from_millis(1));

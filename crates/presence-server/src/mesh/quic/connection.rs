@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::super::{MESSAGE_BYTES_MAX, MESSAGE_WITHIN};
 use crate::certificate::tls::reason_of_alert;
 
-/// What all messages that one connection is reading may hold: eight of the longest.
+/// Most bytes of messages that one connection may have half read: eight of the longest. Of answers twice as many.
 const READING_BYTES_MAX: usize = 8 * MESSAGE_BYTES_MAX;
 /// Whatever is not here whole after this long is given up: its author has long sent something newer.
 const READ_WITHIN: Duration = Duration::from_secs(10);
@@ -33,6 +33,7 @@ const CRYPTO_ERRORS: u64 = 0x100;
 pub(in super::super) struct Connection {
     inner: quinn::Connection,
     reading: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     /// That this connection is no stranger's, for as long as it lives.
     _known: Arc<()>,
@@ -40,8 +41,9 @@ pub(in super::super) struct Connection {
 
 impl Connection {
     pub(super) fn new(inner: quinn::Connection, known: Arc<()>) -> Self {
-        let [reading, waiting] = [READING_BYTES_MAX, WAITING_BYTES_MAX].map(|bytes| Arc::new(Semaphore::new(bytes)));
-        Self { inner, reading, waiting, _known: known }
+        let most = [READING_BYTES_MAX, 2 * READING_BYTES_MAX, WAITING_BYTES_MAX];
+        let [reading, answers, waiting] = most.map(|bytes| Arc::new(Semaphore::new(bytes)));
+        Self { inner, reading, answers, waiting, _known: known }
     }
 
     /// The certificate that the other end has shown.
@@ -80,11 +82,12 @@ impl Connection {
 
     /// Asks the other end. Dropped, the question is withdrawn.
     pub(in super::super) async fn ask(&self, bytes: &Bytes, priority: i32) -> Option<Vec<u8>> {
-        let (mut question, answer) = self.inner.open_bi().await.ok()?;
+        let (question, answer) = self.inner.open_bi().await.ok()?;
         let _ = question.set_priority(priority);
-        question.write_all(bytes).await.ok()?;
-        question.finish().ok()?;
-        read(answer, &self.reading).await
+        let mut question = Answer(Some(question));
+        question.0.as_mut()?.write_all(bytes).await.ok()?;
+        question.0.take()?.finish().ok()?;
+        read(answer, &self.answers).await
     }
 
     /// Hands over what the other end publishes, until the connection ends.
@@ -140,12 +143,12 @@ async fn read(mut stream: RecvStream, reading: &Arc<Semaphore>) -> Option<Vec<u8
     Some(bytes)
 }
 
-/// Room for so many bytes, for as long as it is kept.
+/// Reserves that many bytes, for as long as the permit is kept.
 fn room(of: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit> {
     Arc::clone(of).try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()
 }
 
-/// The way back to the node that asked. Dropped without an answer, that node knows that there is none.
+/// A stream that is reset unless all of it was sent; quinn would end it, and a part would pass for the whole.
 pub(in super::super) struct Answer(Option<SendStream>);
 
 impl Answer {
