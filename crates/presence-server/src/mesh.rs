@@ -1,6 +1,6 @@
 //! Other nodes: links that are authenticated, fail and come back one by one. Without this file every node is alone.
 //!
-//! It carries and decides nothing: core says whom to dial, what to publish and ask; what arrives becomes an
+//! It carries and decides nothing: core says which addresses to dial, what to publish and ask; what arrives becomes an
 //! [`Input`]. For every ordered pair of nodes there is one connection, dialled by the one that reads; the other
 //! publishes and answers there.
 //!

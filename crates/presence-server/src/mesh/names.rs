@@ -1,5 +1,5 @@
 //! From configured names and this machine's interfaces to addresses: without it a name that stands for many nodes would
-//! be dialled as one, and an interface that comes up later would be told to nobody.
+//! be dialled as one, and other nodes would not learn of an interface that comes up later.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

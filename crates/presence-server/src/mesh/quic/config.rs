@@ -41,7 +41,7 @@ pub(super) fn endpoint(reset_key: &[u8; 32], name: &str, port: u16) -> EndpointC
     config
 }
 
-/// For who dials us: it asks and reads.
+/// For the nodes that dial us: they ask and read.
 pub(super) fn server(trust: &Trust) -> anyhow::Result<quinn::ServerConfig> {
     let tls = QuicServerConfig::try_from(Arc::clone(&trust.server))?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
@@ -50,7 +50,7 @@ pub(super) fn server(trust: &Trust) -> anyhow::Result<quinn::ServerConfig> {
     Ok(config)
 }
 
-/// For whom we dial: it publishes and answers.
+/// For the nodes that we dial: they publish and answer.
 pub(super) fn client(trust: &Trust) -> anyhow::Result<quinn::ClientConfig> {
     let tls = QuicClientConfig::try_from(Arc::clone(&trust.client))?;
     let mut config = quinn::ClientConfig::new(Arc::new(tls));
