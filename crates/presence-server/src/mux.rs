@@ -33,7 +33,8 @@ const READ_MAX: usize = 512;
 const READ_BYTES_MAX: usize = 8 * BYTES_MAX;
 /// Questions of the other end that may be open. To more the answer is that there is none.
 const QUESTIONS_MAX: usize = 16;
-const READ_BYTES: usize = 64 << 10;
+/// A record of TLS.
+const READ_BYTES: usize = 16 << 10;
 
 /// One end of the stream. Cheap to clone; the stream is closed with the last clone.
 #[derive(Clone)]
