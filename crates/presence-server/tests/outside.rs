@@ -268,7 +268,7 @@ async fn handshakes_of_one_address_hold_up_no_other() {
     let began = std::time::Instant::now();
     until_links(&mut reader, &speaker).await;
     // By the time for a handshake alone it would be three seconds.
-    assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_millis(2_500), "{:?}", began.elapsed());
     drop(dials);
     speaker.mesh.close().await;
     reader.mesh.close().await;
