@@ -1,4 +1,4 @@
-//! One bare mesh: it links to whom it is told, publishes, and reports what it heard and what that cost.
+//! One bare mesh: it links to the nodes that it is told, publishes, and reports what it heard and what that cost.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -83,5 +83,5 @@ fn pieces_that_never_end_are_refused_at_a_bound() {
         write_frame(Kind::Question, *number, &[7; 100], false, &mut bytes);
         reader.read(&bytes, |_, _, _| panic!("nothing is whole")).is_err()
     });
-    assert_eq!(refused, Some(64), "so many are put together at a time");
+    assert_eq!(refused, Some(64), "at most 64 are put together at a time");
 }
