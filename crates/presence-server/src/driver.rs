@@ -119,11 +119,15 @@ impl Driver {
         if let Some(ending) = self.handle(Input::Ticked) {
             return ending;
         }
+        let mut tick = std::pin::pin!(tokio::time::sleep_until(self.wakes_at()));
         loop {
-            let due = self.clock.at(self.node.wake_at_ms());
+            // A timer that is set again wakes a worker that sleeps: only where it has to.
+            if tick.deadline() != self.wakes_at() {
+                tick.as_mut().reset(self.wakes_at());
+            }
             let first = tokio::select! {
                 biased;
-                () = tokio::time::sleep_until(due) => Some(Input::Ticked),
+                () = &mut tick => Some(Input::Ticked),
                 input = self.waiting.mesh.recv() => input,
                 input = self.waiting.sockets.recv() => input,
             };
@@ -131,8 +135,15 @@ impl Driver {
             if let Some(ending) = self.turn(first) {
                 return ending;
             }
-            tokio::task::yield_now().await;
+            // A storm: the tasks on this worker have their turn in between.
+            if !(self.waiting.mesh.is_empty() && self.waiting.sockets.is_empty()) {
+                tokio::task::yield_now().await;
+            }
         }
+    }
+
+    fn wakes_at(&self) -> tokio::time::Instant {
+        self.clock.at(self.node.wake_at_ms())
     }
 
     fn turn(&mut self, first: Input) -> Option<Ending> {
