@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use socket2::SockRef;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio_rustls::rustls::ServerConnection;
 
@@ -25,8 +26,18 @@ pub(crate) enum Transport {
 struct Now<'a>(&'a TcpStream);
 
 impl io::Read for Now<'_> {
+    /// A read that does not fill the buffer has emptied the kernel's: tokio is told to wait for more, which saves the
+    /// system call that would find nothing (epoll tells of edges, and of an end for ever).
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(buffer)
+        let (stream, mut short) = (self.0, None);
+        let read = stream.try_io(Interest::READABLE, || match (&*SockRef::from(stream)).read(buffer)? {
+            count if (1..buffer.len()).contains(&count) => {
+                short = Some(count);
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            count => Ok(count),
+        });
+        short.map_or(read, Ok)
     }
 }
 
@@ -66,7 +77,7 @@ impl Transport {
     /// What is there; `Ok(0)` at the end, `WouldBlock` where nothing is.
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let (stream, session) = match self {
-            Self::Bare(stream) => return stream.try_read(buffer),
+            Self::Bare(stream) => return Now(stream).read(buffer),
             Self::Tls(stream, session) => (stream, session),
         };
         let mut session = lock(session);
