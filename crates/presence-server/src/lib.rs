@@ -80,6 +80,7 @@ mod moment;
 #[doc(hidden)]
 pub mod mux;
 mod queries;
+mod resolver;
 mod running;
 mod secret;
 mod sites;

@@ -13,7 +13,6 @@ mod delay;
 mod dial;
 mod inbound;
 mod links;
-mod names;
 mod quic;
 mod strangers;
 mod tls;
@@ -31,12 +30,12 @@ use crate::certificate::Authority;
 use crate::certificate::tls::Trust;
 use crate::config::{MeshAddress, MeshProtocol, OwnAddresses};
 use crate::mux;
+use crate::resolver::{ResolvedNames, Resolver};
 use connection::Connection;
 use dial::Dialler;
 use futures_util::FutureExt as _;
 use inbound::Inbound;
 use links::Links;
-use names::{Known, Names};
 use quic::Quic;
 use strangers::Strangers;
 use tls::Tls;
@@ -231,7 +230,7 @@ impl Carriers {
 
 async fn open(config: &MeshConfig, inbound: &Inbound) -> anyhow::Result<(Arc<Links>, Vec<MeshAddress>)> {
     let parse = |all: &[String]| all.iter().map(|text| MeshAddress::parse(text)).collect::<anyhow::Result<Vec<_>>>();
-    let (known, strangers) = (Known::default(), Strangers::default());
+    let (known, strangers) = (ResolvedNames::default(), Strangers::default());
     let name = config.name.as_str();
     let trust = Trust::new(&config.authority, name, config.hash)?;
     let quic = Quic::new(&trust, name, config.reset_key, strangers.clone())?;
@@ -246,8 +245,8 @@ async fn open(config: &MeshConfig, inbound: &Inbound) -> anyhow::Result<(Arc<Lin
     }
     let interfaces = OwnAddresses::interfaces()?;
     let advertised = own.advertised(&interfaces);
-    let names = Names::new(parse(&config.peers)?, own, interfaces, known);
-    tokio::spawn(names.follow(inbound.clone()));
+    let resolver = Resolver::new(parse(&config.peers)?, own, interfaces, known);
+    tokio::spawn(resolver.follow(inbound.inputs()));
     tokio::spawn(strangers.tell());
     Ok((links, advertised))
 }

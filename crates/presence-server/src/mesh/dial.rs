@@ -12,9 +12,9 @@ use tokio::time::timeout;
 
 use super::Carriers;
 use super::connection::Connection;
-use super::names::{Known, look_up};
 use crate::certificate::tls::Trust;
 use crate::config::{MeshAddress, MeshProtocol};
+use crate::resolver::{ResolvedNames, look_up};
 
 /// From the first packet to the other's name: two round trips of 0.8 s, a lost packet, and one more round trip where it
 /// has to be shown that our address is our own.
@@ -29,7 +29,7 @@ pub(super) struct Dialler {
     pub(super) node: NodeHash,
     pub(super) carriers: Arc<Carriers>,
     pub(super) trust: Trust,
-    pub(super) known: Known,
+    pub(super) known: ResolvedNames,
 }
 
 impl Dialler {

@@ -61,10 +61,9 @@ impl Inbound {
         }
     }
 
-    /// Waits for room at the driver.
-    pub(super) async fn send(&self, input: Input) {
-        // An error means that the driver has ended, and the process with it.
-        let _ = self.inputs.send(input).await;
+    /// For those who wait for room at the driver. Sending fails where it has ended, and the process with it.
+    pub(super) fn inputs(&self) -> mpsc::Sender<Input> {
+        self.inputs.clone()
     }
 
     pub(super) fn counts(&self) -> &Counts {

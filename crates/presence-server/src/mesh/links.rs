@@ -128,7 +128,7 @@ impl Links {
                     links.open().dials.remove(&to);
                     links.inbound.counts().dial_failed(reason);
                     tracing::debug!(reason = reason.code(), "no link to {to}: {reason}");
-                    links.inbound.send(Input::Dialled { address: to, result: Err(reason) }).await;
+                    let _ = links.inbound.inputs().send(Input::Dialled { address: to, result: Err(reason) }).await;
                 }
             }
         });
@@ -148,7 +148,7 @@ impl Links {
             link
         };
         tracing::debug!(link.id = link.0, %node, "reading from {address}");
-        self.inbound.send(Input::Dialled { address, result: Ok(Linked { link, node }) }).await;
+        let _ = self.inbound.inputs().send(Input::Dialled { address, result: Ok(Linked { link, node }) }).await;
         connection.read_messages(move |bytes| inbound.offer(Input::Received { link, bytes })).await;
         if self.open().reading.remove(&link).is_some() {
             tracing::debug!(link.id = link.0, %node, reason = connection.reason().code(), "lost the link to that node");

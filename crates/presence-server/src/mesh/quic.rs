@@ -2,6 +2,7 @@
 
 mod config;
 mod connection;
+mod socket;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,12 +10,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use presence_core::DialError;
-use quinn::{ClientConfig, Endpoint, Incoming, TokioRuntime, VarInt};
+use quinn::{ClientConfig, Endpoint, Incoming, VarInt};
 use socket2::{SockRef, Type};
 use tokio::time::timeout;
 
 use self::connection::reason_of;
 pub(super) use self::connection::{Answer, Connection};
+use self::socket::MeshRuntime;
 use super::strangers::{Strangers, Welcome};
 use crate::certificate::tls::Trust;
 use crate::config::bound;
@@ -110,7 +112,7 @@ impl Quic {
         let _ = SockRef::from(&socket).set_send_buffer_size(SOCKET_BUFFER);
         let at = socket.local_addr().context("the socket has no address")?;
         let config = config::endpoint(&self.reset_key, &self.name, at.port());
-        let endpoint = Endpoint::new(config, server, socket, Arc::new(TokioRuntime))?;
+        let endpoint = Endpoint::new(config, server, socket, Arc::new(MeshRuntime))?;
         Ok(Arc::new(Socket { endpoint, at, known: Arc::default() }))
     }
 

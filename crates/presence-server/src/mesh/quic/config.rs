@@ -15,7 +15,7 @@ use crate::certificate::tls::Trust;
 /// Below core's lease of 4 s: a link that is dead is opened again before its node is doubted.
 const IDLE: Duration = Duration::from_millis(3_000);
 /// Also the time after which a node that was restarted, or whose address has changed, is noticed.
-const KEEP_ALIVE: Duration = Duration::from_millis(600);
+const KEEP_ALIVE: Duration = Duration::from_millis(900);
 /// The first guess of a round trip: half of an ocean. QUIC's own guess of 333 ms makes lost first packets cost a second.
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);
 /// Packets are acknowledged after this many, or after this time. One by one they would cost a sixth more CPU.

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use presence_core::Input;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::inbound::Inbound;
 use crate::config::{MeshAddress, OwnAddresses};
 
 /// How often the interfaces are looked at, and names that do not resolve yet: their first node may be about to appear.
@@ -22,38 +22,44 @@ const ADDRESSES_MAX: usize = 512;
 /// The names that numbers came from. Cheap to clone.
 #[derive(Clone, Default)]
 // A std lock: held for a look-up.
-pub(super) struct Known(Arc<Mutex<BTreeMap<MeshAddress, MeshAddress>>>);
+pub(crate) struct ResolvedNames(Arc<Mutex<BTreeMap<MeshAddress, MeshAddress>>>);
 
-impl Known {
+impl ResolvedNames {
     /// The address with the name that this one came from.
-    pub(super) fn name_of(&self, address: &MeshAddress) -> Option<MeshAddress> {
+    pub(crate) fn name_of(&self, address: &MeshAddress) -> Option<MeshAddress> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
     }
 }
 
 /// The configured addresses of other nodes, and our own.
-pub(super) struct Names {
+pub(crate) struct Resolver {
     peers: Vec<MeshAddress>,
     own: OwnAddresses,
     interfaces: Vec<IpAddr>,
-    known: Known,
+    known: ResolvedNames,
     /// What each name stood for when it last resolved: a resolver that is down for a while takes no node away.
     last: BTreeMap<MeshAddress, BTreeSet<MeshAddress>>,
 }
 
-impl Names {
-    pub(super) fn new(peers: Vec<MeshAddress>, own: OwnAddresses, interfaces: Vec<IpAddr>, known: Known) -> Self {
+impl Resolver {
+    pub(crate) fn new(
+        peers: Vec<MeshAddress>,
+        own: OwnAddresses,
+        interfaces: Vec<IpAddr>,
+        known: ResolvedNames,
+    ) -> Self {
         Self { peers, own, interfaces, known, last: BTreeMap::new() }
     }
 
     /// Tells core which addresses the names stand for and which are our own, at once and each time either has changed.
-    pub(super) async fn follow(mut self, inbound: Inbound) {
+    /// Sending fails where the driver has ended, and the process with it.
+    pub(crate) async fn follow(mut self, inputs: mpsc::Sender<Input>) {
         let (mut told, mut unresolved, mut due) = (None, BTreeSet::new(), Instant::now());
         loop {
             if self.interfaces_changed() {
                 due = Instant::now();
                 let advertised = self.own.advertised(&self.interfaces).iter().map(ToString::to_string).collect();
-                inbound.send(Input::Readdressed { advertised }).await;
+                let _ = inputs.send(Input::Readdressed { advertised }).await;
             }
             if Instant::now() >= due || !unresolved.is_empty() {
                 let failed = self.resolve().await;
@@ -65,7 +71,7 @@ impl Names {
                 let addresses = self.addresses();
                 if told.as_ref() != Some(&addresses) {
                     let input = Input::Resolved { addresses: addresses.iter().map(ToString::to_string).collect() };
-                    inbound.send(input).await;
+                    let _ = inputs.send(input).await;
                     told = Some(addresses);
                 }
             }
@@ -114,7 +120,7 @@ impl Names {
 }
 
 /// The numbers that an address stands for now; none where it does not resolve in time.
-pub(super) async fn look_up(address: &MeshAddress) -> Vec<IpAddr> {
+pub(crate) async fn look_up(address: &MeshAddress) -> Vec<IpAddr> {
     if let Some(number) = address.number() {
         return vec![number];
     }
