@@ -60,7 +60,15 @@ test("links between documents lead somewhere", () => {
   }
 });
 
-test("decisions are listed", () => {
+test("each decision has a date and a status, and stands in the list with its title", () => {
   const list = read("docs/decisions/README.md");
-  for (const file of readdirSync(join(root, "docs/decisions")).filter((name) => /^\d{4}-/.test(name))) assert.ok(list.includes(file), file);
+  const files = readdirSync(join(root, "docs/decisions")).filter((name) => name !== "README.md");
+  assert.ok(files.length > 20);
+  for (const file of files) {
+    const [title, blank, status] = read(`docs/decisions/${file}`).split("\n");
+    const [, number, words] = title.match(/^# (\d+)\. (.+)$/) ?? assert.fail(`${file} has no numbered title`);
+    assert.ok(blank === "" && file.startsWith(`${number.padStart(4, "0")}-`), file);
+    assert.match(status, /^\d{1,2} [A-Z][a-z]+ \d{4}\. (Accepted|Replaced by \[decision \d+\])/, file);
+    assert.ok(list.includes(`](${file}) | ${words} |`), `${file} is not listed with its title`);
+  }
 });

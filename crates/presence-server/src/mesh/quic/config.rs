@@ -1,4 +1,4 @@
-//! How QUIC is configured, and why; docs/decisions/0013-links-of-our-own-on-quic.md has the figures.
+//! How QUIC is configured, and why; docs/decisions/0013-node-links-over-quic.md has the figures.
 
 use std::sync::Arc;
 use std::time::Duration;
