@@ -50,7 +50,7 @@ fn bytes(model: &Model, runs: &[Measured]) -> Plot {
         series((name, colour), range, |joins| model.rates(&at(joins)).bytes_out, runs, dot)
     };
     Plot {
-        title: "Bytes that a node sends to others (as many come)".to_owned(),
+        title: "Bytes that a node sends to others (it receives as many)".to_owned(),
         x: "joins a second in the whole world".to_owned(),
         y: "bytes a second".to_owned(),
         x_range: range,
@@ -86,7 +86,7 @@ fn messages(model: &Model, runs: &[Measured]) -> Plot {
         Series { name: name.to_owned(), colour, line, dots: runs.iter().filter_map(dot).collect() }
     };
     Plot {
-        title: "Messages that a node sends, one for each reader (as many come)".to_owned(),
+        title: "Messages that a node sends, one per reader (it receives as many)".to_owned(),
         x: "nodes".to_owned(),
         y: "messages a second".to_owned(),
         x_range: range,
@@ -97,7 +97,7 @@ fn messages(model: &Model, runs: &[Measured]) -> Plot {
             of(1_000, "1,000 joins/s", 2),
             of(10_000, "10,000 joins/s", 3),
         ],
-        limits: vec![(CORE_MICROS / crate::costs::MESSAGE_MICROS, "the core of the links is full".to_owned())],
+        limits: vec![(CORE_MICROS / crate::costs::MESSAGE_MICROS, "one core of links is full".to_owned())],
     }
 }
 
@@ -129,7 +129,7 @@ fn driver(model: &Model, runs: &[Measured]) -> Plot {
     };
     all.push(series(("rooms of one, 32 nodes", 4), range, |joins| model.driver(&at(joins)) / 1e4, runs, dot));
     Plot {
-        title: "CPU of the driver, the one task that decides (12 nodes, 100,000 visitors)".to_owned(),
+        title: "CPU of the driver (12 nodes, 100,000 visitors)".to_owned(),
         x: "joins a second in the whole world".to_owned(),
         y: "% of a core".to_owned(),
         x_range: range,
@@ -183,10 +183,10 @@ fn stall(model: &Model, runs: &[Measured]) -> Plot {
         let fits = (run.scenario.nodes, run.scenario.shape) == (6, Shape::Each);
         fits.then_some((run.scenario.visitors as f64, run.redrawn_ms))
     };
-    let name = "… until all are drawn";
+    let name = "… until all rooms are drawn";
     let redrawn = series((name, 3), range, |visitors| model.costs.redrawn_ms(&at(visitors)), runs, dot);
     Plot {
-        title: "How long a node does nothing else when another one falls silent".to_owned(),
+        title: "How long a node is blocked when another node falls silent".to_owned(),
         x: "visitors in the whole world".to_owned(),
         y: "milliseconds".to_owned(),
         x_range: range,
@@ -199,8 +199,8 @@ fn stall(model: &Model, runs: &[Measured]) -> Plot {
             redrawn,
         ],
         limits: vec![
-            (AWAY_MS, "it believes that it was frozen itself".to_owned()),
-            (4_000.0, "the others doubt it".to_owned()),
+            (AWAY_MS, "it believes that it was suspended".to_owned()),
+            (4_000.0, "the others consider it silent".to_owned()),
         ],
     }
 }
@@ -239,10 +239,10 @@ fn interest_plot(model: &Model) -> Plot {
     Plot {
         title: "Not built: bytes between nodes with partial interest".to_owned(),
         x: "watchers of a room on each node (visitors / rooms / nodes)".to_owned(),
-        y: "% of whole knowledge".to_owned(),
+        y: "% of full replication".to_owned(),
         x_range: range,
         y_range: (10.0, 200.0),
         series: vec![series(("calculated", 0), range, line, &[], none)],
-        limits: vec![(100.0, "whole knowledge".to_owned()), (50.0, "half".to_owned())],
+        limits: vec![(100.0, "full replication".to_owned()), (50.0, "half".to_owned())],
     }
 }

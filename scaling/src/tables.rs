@@ -31,30 +31,30 @@ fn constants(model: &Model) -> String {
     };
     row("row of a visitor, in a delta", bytes.row, "bytes");
     row("row of a room's name (25 bytes long)", bytes.name, "bytes");
-    row("row that is no more", bytes.removed, "bytes");
+    row("row that was removed", bytes.removed, "bytes");
     row("delta without rows", bytes.delta, "bytes");
-    row("heartbeat that names nobody", bytes.beat, "bytes");
+    row("heartbeat that names no other node", bytes.beat, "bytes");
     row("… for each other node", bytes.beat_named, "bytes");
     row("… for each node echoed, at most eight", bytes.beat_echo, "bytes");
     row("click", bytes.click, "bytes");
     row("hello and its answer", bytes.hello + bytes.hello_answer, "bytes");
     row("… for each node that the answer names", bytes.hello_named, "bytes");
-    row("taking a delta", costs.delta_micros, "µs");
-    row("taking a row, in a world of 100,000", costs.row_micros, "µs");
+    row("handling a delta", costs.delta_micros, "µs");
+    row("handling a row, in a world of 100,000 visitors", costs.row_micros, "µs");
     row("… more for each doubling of the world", costs.row_doubled_micros, "µs");
     row("drawing a view of a room", costs.view_micros, "µs");
     row("… for each region", costs.view_region_micros, "µs");
-    row("a visit here, from join to removal", costs.visit_micros, "µs");
-    row("a second in which nothing happens", costs.idle_micros, "µs");
+    row("a visit on this node, from join to removal", costs.visit_micros, "µs");
+    row("a second without inputs", costs.idle_micros, "µs");
     row("a heartbeat that is heard", costs.beat_micros, "µs");
-    row("a click, wherever", costs.click_micros, "µs");
+    row("a click, on any node", costs.click_micros, "µs");
     row("memory for a visitor of the world", costs.visitor_bytes, "bytes");
     row("memory for a room", costs.room_bytes, "bytes");
     row("… for each region", costs.room_region_bytes, "bytes");
     row("memory for a row that was removed, for a minute", costs.removed_bytes, "bytes");
     row("silence, for each visitor of the silent node", costs.silent_row_micros, "µs");
-    row("… for each room, put among those to be drawn", costs.silent_room_micros, "µs");
-    row("drawing a room anew after that, 128 in one input", costs.redrawn_room_micros, "µs");
+    row("… for each room that is scheduled to be drawn", costs.silent_room_micros, "µs");
+    row("drawing a room again after that, 128 in one input", costs.redrawn_room_micros, "µs");
     row("… for each region", costs.redrawn_room_region_micros, "µs");
     table
 }
@@ -64,7 +64,7 @@ fn deviation(said: f64, found: f64) -> String {
 }
 
 fn all_runs(model: &Model, runs: &[Measured]) -> String {
-    let mut table = "| Nodes | Visitors | Rooms | Joins/s | Clicks/s | Bytes out/s | Bytes in/s | Views/s | Writes/s | Driver, % of a core | Memory, MB | Silence, ms | Drawn anew, ms |\n\
+    let mut table = "| Nodes | Visitors | Rooms | Joins/s | Clicks/s | Bytes out/s | Bytes in/s | Views/s | Writes/s | Driver, % of a core | Memory, MB | Silence, ms | Drawn again, ms |\n\
                      |---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
     let mut runs: Vec<&Measured> = runs.iter().collect();
@@ -98,7 +98,7 @@ const SHAPES: [(Shape, &str); 4] = [
     (Shape::One, "all in one room"),
     (Shape::Equal(1_000), "1,000 rooms"),
     (Shape::Zipf, "Zipf"),
-    (Shape::Each, "a room for each"),
+    (Shape::Each, "rooms of one"),
 ];
 
 fn visitors(value: f64) -> String {
@@ -107,7 +107,7 @@ fn visitors(value: f64) -> String {
 
 fn limits(model: &Model) -> String {
     let mut table = format!(
-        "| Nodes | Rooms | Visitors in 8 GB | Visitors until a silent node stops it for {} s | Drawing all rooms anew then | Joins/s that fill the driver's core | The links' CPU there |\n|---|---|---|---|---|---|---|\n",
+        "| Nodes | Rooms | Visitors in 8 GB | Visitors at which a silent node blocks it for {} s | Drawing all rooms again then | Joins/s that fill the driver's core | The links' CPU there |\n|---|---|---|---|---|---|---|\n",
         AWAY_MS / 1_000.0
     );
     for nodes in [6, 12, 32] {
@@ -162,7 +162,8 @@ fn one_node(model: &Model) -> String {
 }
 
 fn interest_table(model: &Model) -> String {
-    let mut table = "| Watchers of a room on each node | Bytes, of whole knowledge |\n|---|---|\n".to_owned();
+    let mut table =
+        "| Watchers of a room on each node | Bytes, compared with full replication |\n|---|---|\n".to_owned();
     for watchers in [0.01, 0.1, 0.3, 1.0, 3.0, 10.0] {
         let _ = writeln!(table, "| {watchers} | {:.0} % |", 100.0 * interest::ratio(watchers, &model.bytes));
     }
@@ -174,7 +175,7 @@ fn interest_table(model: &Model) -> String {
             let scenario = Scenario { shape: Shape::Each, joins: joins as u64, ..MIDDLE };
             model.rates(&scenario).bytes_in < megabytes * 1e6
         });
-        let _ = writeln!(table, "{megabytes:.0} MB/s come to a node at {} joins/s of rooms of one.", short(joins));
+        let _ = writeln!(table, "A node receives {megabytes:.0} MB/s at {} joins/s in rooms of one.", short(joins));
     }
     table
 }
