@@ -1,31 +1,60 @@
 // Documents that a stranger relies on: the click's way, their lengths, their links.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { root } from "../lib/paths.mjs";
 
 const read = (file) => readFileSync(join(root, file), "utf8");
 
-/** Rows of ARCHITECTURE's table of a click: `| 5 | where | `file` | `function` | ... |`. */
+/** Rows of ARCHITECTURE's table of a click: `| 5 | where | files | functions, each called by the one before | reached by | … |`. */
 function clickTable() {
   const section = read("ARCHITECTURE.md").split(/^## The way of one click$/m)[1].split(/^## /m)[0];
+  const names = (cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name);
   return section.split("\n").filter((line) => /^\| *\d/.test(line)).map((line) => {
-    const cells = line.split(/(?<!\\)\|/).map((cell) => cell.trim());
-    return { place: cells[1], files: [...cells[3].matchAll(/`([^`]+)`/g)].map(([, file]) => file), functions: [...cells[4].matchAll(/`([^`]+)`/g)].map(([, name]) => name) };
+    const [, number, , files, functions, by] = line.split(/(?<!\\)\|/).map((cell) => cell.trim());
+    const text = names(files).map((file) => (file.endsWith(".rs") ? read(file).replaceAll(/\/\/.*$/gm, "").split("#[cfg(test)]")[0] : "")).join("\n");
+    return { number: Number(number), files: names(files), functions: names(functions), text, by, tokens: names(by), from: Number(by.match(/\brow (\d+)/)?.[1]) };
   });
 }
 
-test("every file of the click's way exists and holds the function that is named", () => {
+/** All functions of this name in a Rust text, each from its name to its closing brace. */
+function bodies(text, name) {
+  return [...text.matchAll(new RegExp(`^( *)(?:pub(?:\\([a-z]+\\))? )?(?:async )?fn ${name}\\b(?:[^{}]*;|.*\\{.*\\}|[^]*?^\\1\\})$`, "gm"))].map(([body]) => body);
+}
+
+const ofRow = (row) => row.functions.flatMap((name) => bodies(row.text, name)).join("\n");
+const calls = (body, name) => new RegExp(`(?<!fn )\\b${name}\\)?\\(|::${name}\\b`).test(body);
+
+test("every file of the click's way exists and holds its functions, each called by the one before", () => {
   const rows = clickTable();
-  assert.ok(rows.length >= 10);
-  for (const { place, files, functions } of rows) {
-    for (const file of files) assert.ok(existsSync(join(root, file)), `row ${place}: ${file}`);
-    for (const name of functions) {
-      const held = files.some((file) => !file.endsWith(".rs") || new RegExp(`\\bfn ${name}\\b`).test(read(file)));
-      assert.ok(held, `row ${place}: no function ${name} in ${files}`);
+  assert.ok(rows.length >= 20);
+  assert.deepEqual(rows.map(({ number }) => number), rows.map((_, index) => index + 1));
+  for (const { number, files, functions, text } of rows) {
+    for (const file of files) assert.ok(existsSync(join(root, file)), `row ${number}: ${file}`);
+    assert.ok(functions.length > 0 || !files.some((file) => file.endsWith(".rs")), `row ${number} names no function`);
+    functions.forEach((name, place) => {
+      assert.ok(bodies(text, name).length > 0, `row ${number}: no function ${name} in ${files}`);
+      const before = functions[place - 1];
+      if (before) assert.ok(calls(bodies(text, before).join("\n"), name), `row ${number}: ${before} does not call ${name}`);
+    });
+  }
+});
+
+test("every row of the click's way is reached as it says: by a call, a queue or the wire", () => {
+  const rows = clickTable();
+  for (const row of rows.slice(1)) {
+    const wire = /\bthe wire\b/.test(row.by);
+    const from = rows[row.from - 1] ?? assert.ok(wire, `row ${row.number} does not say which row reaches it`);
+    if (wire) continue;
+    assert.ok(row.from < row.number, `row ${row.number} comes before the row that reaches it`);
+    for (const token of row.tokens) assert.ok(ofRow(from).includes(token), `row ${row.from} has no ${token} for row ${row.number}`);
+    if (/\ba queue\b/.test(row.by)) {
+      assert.ok(row.tokens.length > 0, `row ${row.number} does not say what goes through the queue`);
+      for (const token of row.tokens) assert.ok(ofRow(row).includes(token), `row ${row.number} takes no ${token}`);
+    } else {
+      assert.ok(calls(ofRow(from), row.functions[0]), `row ${row.from} does not call ${row.functions[0]} of row ${row.number}`);
     }
-    if (files.some((file) => file.endsWith(".rs"))) assert.ok(functions.length > 0, `row ${place} names no function`);
   }
 });
 
@@ -38,6 +67,20 @@ test("every file of the code map exists, and every source file is on it", () => 
     for (const file of named) assert.ok(existsSync(join(root, "crates", crate, "src", file)), `${crate}: ${file}`);
     for (const file of readdirSync(join(root, "crates", crate, "src")).filter((name) => name.endsWith(".rs"))) {
       assert.ok(named.includes(file), `${crate}/src/${file} is not on the map`);
+    }
+  }
+});
+
+test("the places that CONTRIBUTING's recipes name exist", () => {
+  const table = read("CONTRIBUTING.md").split(/^## The five commonest changes$/m)[1].split("\n").filter((line) => /^\| [a-z]/.test(line));
+  assert.equal(table.length, 5);
+  for (const row of table) {
+    const paths = [...row.matchAll(/`((?:crates|e2e|docs)\/[^`]+)`/g)].map(([, path]) => path);
+    assert.ok(paths.length >= 2, row);
+    for (const path of paths) assert.ok(existsSync(join(root, path)), path);
+    const text = paths.flatMap((path) => (statSync(join(root, path)).isFile() ? [read(path)] : readdirSync(join(root, path)).filter((name) => name.endsWith(".rs")).map((name) => read(join(path, name)))));
+    for (const [, name] of row.matchAll(/`([a-z_]+!?)`/g)) {
+      assert.ok(text.some((source) => source.includes(name)) || existsSync(join(root, dirname(paths[0]), name)), `${name} is in none of ${paths}`);
     }
   }
 });
