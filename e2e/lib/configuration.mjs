@@ -17,18 +17,18 @@ export function generated() {
 
 <!-- Made from --help by \`make docs\`; a test fails when it is stale. -->
 
-Every option has an environment variable; lists in variables are separated by commas. Mistakes end the start with one line
-that says what to write instead. These are given by the environment only, since a command line can be read by every user of
-the machine:
+Every option has an environment variable; lists in variables are separated by commas. If an option is wrong, the program
+exits with one line that says what to write instead. Secrets can be set only in the environment, because every user of the
+machine can read a command line:
 
 | Variable | Meaning |
 |---|---|
-| \`GP_SECRET\` | at least 32 bytes, the same on every node. A node alone may do without: one is made at the first start and kept in the data directory, or is random for this run. A node with a mesh refuses to start without it |
-| \`GP_SECRET_PREVIOUS\` | while it is set, it still signs, and both are accepted: the first round of a change of secrets. Dropping it, node after node, is the second |
-| \`GP_API_KEY\` | who sends it as \`Authorization: Bearer\` may do everything in \`/api/v1\`: list members, publish, make users leave, see nodes. Without it nobody may |
-| \`GP_WEBHOOK_SECRET\` | what webhooks are signed with: \`whsec_\` and 24 to 64 bytes in Base64, the same on every node. Two with a space in between while it is being changed, the new one first |
+| \`GP_SECRET\` | at least 32 bytes, the same on every node. A single node does not need it: it makes a secret at its first start and keeps it in the data directory, or, without one, makes a new secret at every start. A node with a mesh refuses to start without it |
+| \`GP_SECRET_PREVIOUS\` | the old secret, while the secret is being changed. While it is set, the node signs with it and accepts both. First set it on all nodes, then remove it from all nodes |
+| \`GP_API_KEY\` | the key for all of \`/api/v1\`, sent as \`Authorization: Bearer\`: listing members, publishing, removing users, seeing nodes. If it is not set, these requests are refused |
+| \`GP_WEBHOOK_SECRET\` | the key that signs webhooks: \`whsec_\` and 24 to 64 bytes in Base64, the same on every node. While it is being changed: both keys, the new one first, separated by a space |
 
-SIGTERM and SIGINT drain; a clean drain ends with 0.
+SIGTERM and SIGINT drain the node. After a complete drain the exit status is 0.
 
 ## One node
 
@@ -44,7 +44,7 @@ ${help("world")}
 
 ## Tokens of a site
 
-What they are for, and how a site makes them itself: [signing](signing.md).
+[signing.md](signing.md) says what tokens are for, and how a site makes them with its own code.
 
 \`\`\`text
 ${help("sign")}
@@ -56,7 +56,7 @@ ${help("key")}
 
 ## Names of streams
 
-What they are for, and how a site signs them itself: [stock clients](clients.md).
+[clients.md](clients.md) says what signed names are for, and how a site signs them with its own code.
 
 \`\`\`text
 ${help("sign-stream")}
