@@ -28,7 +28,8 @@ use utoipa_axum::routes;
 
 pub(crate) use self::rollups::RollUps;
 use crate::moment::written;
-use crate::web::{Problem, Web};
+use crate::problem::Problem;
+use crate::web::Web;
 
 /// Everything below `/api`.
 pub(crate) fn routes() -> Router<Arc<Web>> {

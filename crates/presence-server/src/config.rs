@@ -2,7 +2,11 @@
 
 mod mesh_address;
 mod parse;
+mod site_pattern;
+mod stream_pattern;
+mod threshold;
 mod values;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,10 +23,13 @@ use self::parse::{
     address, at_least_one, duration, mesh_address, mesh_delay, mesh_listen, network, node_name, rate, region, size,
     words,
 };
+pub use self::site_pattern::SitePattern;
+pub use self::stream_pattern::StreamPattern;
+pub(crate) use self::stream_pattern::is_reserved;
+pub use self::threshold::Threshold;
 pub use self::values::{Location, Origin};
-use crate::sites::SitePattern;
-use crate::streams::StreamPattern;
-use crate::webhooks::WebhookOptions;
+pub(crate) use self::webhooks::webhook_keys;
+pub use self::webhooks::{WebhookOptions, WebhookUrl};
 
 /// How one node runs. `--help` is the reference; every option has an environment variable. A program with a command line
 /// of its own flattens it into that:

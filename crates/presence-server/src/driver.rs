@@ -1,12 +1,12 @@
 //! The one task that owns the node: feeds it what happens, carries out what it orders. Without it nothing would move.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use presence_core::{Input, Node, Notice, Now, Output};
+use presence_core::{Input, Node, Notice, Output};
 use tokio::sync::mpsc;
 
 use crate::arrivals::{Arrivals, Event};
+use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::mesh::Mesh;
 use crate::queries;
@@ -53,34 +53,6 @@ pub(crate) fn queues() -> (Inputs, Waiting) {
     let (sockets, sockets_rx) = mpsc::channel(SOCKET_INPUTS_MAX);
     let (mesh, mesh_rx) = mpsc::channel(MESH_INPUTS_MAX);
     (Inputs { sockets, mesh }, Waiting { sockets: sockets_rx, mesh: mesh_rx })
-}
-
-/// Both clocks of this process.
-#[derive(Clone, Copy)]
-pub(crate) struct Clock(Instant);
-
-impl Clock {
-    pub(crate) fn started() -> Self {
-        Self(Instant::now())
-    }
-
-    pub(crate) fn now(self) -> Now {
-        Now { mono_ms: millis(self.0.elapsed()), wall_ms: wall_ms() }
-    }
-
-    fn at(self, mono_ms: u64) -> tokio::time::Instant {
-        (self.0 + Duration::from_millis(mono_ms)).into()
-    }
-}
-
-/// Milliseconds since 1970 by this machine's clock.
-pub(crate) fn wall_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis)
-}
-
-/// A duration in whole milliseconds.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Where outputs go.

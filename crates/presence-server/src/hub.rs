@@ -38,10 +38,10 @@ pub(crate) use self::outbox::Frame;
 use self::pulse::{Clock, Moment, slot};
 pub(crate) use self::stays::{Dismissed, Stays};
 use self::wheel::Wheel;
+use crate::clock::{millis, wall_ms};
+use crate::close_reason::CloseReason;
 use crate::config::Limits;
-use crate::driver::{millis, wall_ms};
 use crate::history::History;
-use crate::socket::CloseReason;
 use crate::transport::Transport;
 
 /// Connections and audiences are spread over this many locks, each held for a look-up only.

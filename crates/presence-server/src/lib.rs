@@ -68,6 +68,8 @@ mod asset;
 #[doc(hidden)]
 pub mod certificate;
 mod client;
+mod clock;
+mod close_reason;
 mod command_line;
 mod config;
 mod driver;
@@ -79,6 +81,7 @@ pub mod mesh;
 mod moment;
 #[doc(hidden)]
 pub mod mux;
+mod problem;
 mod queries;
 mod resolver;
 mod running;
@@ -99,17 +102,19 @@ use std::sync::Arc;
 pub use asset::Asset;
 pub use client::{LICENCES, SCRIPT};
 pub use command_line::run;
-pub use config::{Config, Edge, Limits, Location, LogFormat, Origin, Secrets, one_line};
+pub use config::{
+    Config, Edge, Limits, Location, LogFormat, Origin, Secrets, SitePattern, StreamPattern, Threshold, WebhookOptions,
+    WebhookUrl, one_line,
+};
 pub use identity::sha256;
 pub use presence_core::{
     App, Author, Change, Entry, Fragment, Place, PublicId, ReflexCall, Refusal, Region, RegionState, RegionView, Room,
     RoomView, UserId, Visit, Write,
 };
 pub use running::Running;
-pub use sites::{SignRoom, SiteKey, SitePattern};
-pub use streams::{SignStream, StreamPattern};
+pub use sites::{SignRoom, SiteKey};
+pub use streams::SignStream;
 pub use telemetry::log;
-pub use webhooks::{Threshold, WebhookOptions, WebhookUrl};
 
 /// What a site brings besides its app.
 ///

@@ -4,7 +4,6 @@
 mod grant;
 mod key;
 mod limits;
-mod pattern;
 mod signing;
 mod token;
 
@@ -17,13 +16,12 @@ pub(crate) use self::grant::Grant;
 use self::key::SiteKeys;
 use self::limits::Open;
 pub(crate) use self::limits::RoomSeat;
-pub use self::pattern::SitePattern;
 pub use self::signing::{SignRoom, SiteKey};
 use self::token::Token;
-use crate::config::{Config, Limits, Origin};
+use crate::config::{Config, Limits, Origin, SitePattern};
 use crate::identity::signed_user;
+use crate::problem::Problem;
 use crate::secret::Secret;
-use crate::web::Problem;
 
 /// What a room's path begins with, behind the host, where a token is needed to enter.
 const PRIVATE: &str = "private/";

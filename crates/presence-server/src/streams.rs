@@ -2,7 +2,6 @@
 //! listen to everything.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use anyhow::Context as _;
 use base64::Engine as _;
@@ -13,51 +12,11 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use presence_core::StreamName;
 use sha2::Sha256;
 
-use crate::config::Secrets;
+use crate::config::{Secrets, StreamPattern, is_reserved};
 use crate::secret::{Purpose, Secret};
 
 /// A longer signed name is not ours: a name of 1,024 bytes, each escaped, in Base64.
 const SIGNED_BYTES_MAX: usize = 9_216;
-
-/// Names of streams: one name, or with `*` at its end all that begin so.
-///
-/// ```
-/// use presence_server::StreamPattern;
-///
-/// assert!("bench".parse::<StreamPattern>().is_ok());
-/// assert!("chat/*".parse::<StreamPattern>().is_ok());
-/// assert!("chat/*/all".parse::<StreamPattern>().is_err());
-/// ```
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StreamPattern {
-    begins: String,
-    more: bool,
-}
-
-impl StreamPattern {
-    fn matches(&self, name: &str) -> bool {
-        if self.more { name.starts_with(&self.begins) } else { name == self.begins }
-    }
-}
-
-impl FromStr for StreamPattern {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (begins, more) = text.strip_suffix('*').map_or((text, false), |begins| (begins, true));
-        if begins.contains('*') || text.is_empty() || begins.len() > StreamName::BYTES_MAX || is_ours(begins) {
-            return Err(format!(
-                "write a stream's name, such as bench, or how names begin and a star, such as chat/*, not {text:?}"
-            ));
-        }
-        Ok(Self { begins: begins.to_owned(), more })
-    }
-}
-
-/// Names that begin with `_` are kept for ourselves.
-fn is_ours(name: &str) -> bool {
-    name.starts_with('_')
-}
 
 /// A room of that name would need a token.
 fn is_private(name: &str) -> bool {
@@ -65,7 +24,7 @@ fn is_private(name: &str) -> bool {
 }
 
 fn stream_name(name: &str) -> Option<StreamName> {
-    StreamName::new(name).filter(|_| !is_ours(name))
+    StreamName::new(name).filter(|_| !is_reserved(name))
 }
 
 /// Decides who may listen.

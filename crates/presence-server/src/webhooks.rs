@@ -8,13 +8,11 @@ mod sign;
 mod threshold;
 mod watcher;
 
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use clap::Args;
 use presence_core::{NodeName, Output};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -23,56 +21,16 @@ use tokio::time::{MissedTickBehavior, interval};
 use self::event::Passage;
 use self::lane::{Receiver, Surroundings};
 use self::post::Poster;
-pub use self::post::WebhookUrl;
 use self::sign::SigningKeys;
-pub use self::threshold::Threshold;
 use self::watcher::{Happened, Told, Watcher};
+use crate::clock::Clock;
 use crate::config::Config;
-use crate::driver::Clock;
 use crate::views::Views;
 
 /// What the driver said and the watcher has not looked at yet. More: it looks at everything anew.
 const WAITING_MAX: usize = 16_384;
 /// How often thresholds, and who is to tell, are looked at.
 const LOOKED_AT_EVERY: Duration = Duration::from_millis(250);
-
-/// Who is told what. Needs [`Secrets::webhook`](crate::Secrets).
-///
-/// ```
-/// let mut config = presence_server::Config::of([]).unwrap();
-/// config.webhooks.webhook_url = vec!["https://shop.example/presence-events".parse().unwrap()];
-/// config.webhooks.webhook_threshold = vec!["more than 50 for 30s".parse().unwrap()];
-/// assert!(config.check().is_err_and(|mistake| mistake.contains("GP_WEBHOOK_SECRET")));
-/// ```
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Webhooks")]
-pub struct WebhookOptions {
-    /// Where to tell who comes and goes; repeatable. Needs GP_WEBHOOK_SECRET; the same on every node
-    #[arg(long, env = "GP_WEBHOOK_URL", value_name = "URL", value_delimiter = ',', value_parser = WebhookUrl::from_str)]
-    pub webhook_url: Vec<WebhookUrl>,
-
-    /// Only of rooms whose name begins so; repeatable [default: of all rooms]
-    #[arg(long, env = "GP_WEBHOOK_ROOMS", value_name = "PREFIX", value_delimiter = ',')]
-    pub webhook_rooms: Vec<String>,
-
-    /// Also when a room is crowded, and when no more: "more than 50 for 30s", "shop.example/: more than 50 for 2min until 40"; repeatable
-    #[arg(long, env = "GP_WEBHOOK_THRESHOLD", value_name = "RULE", value_delimiter = ',', value_parser = Threshold::from_str)]
-    pub webhook_threshold: Vec<Threshold>,
-}
-
-impl WebhookOptions {
-    /// What is wrong between these settings.
-    pub(crate) fn check(&self, secret: Option<&str>) -> Result<(), String> {
-        if self.webhook_url.is_empty() {
-            return if self.webhook_threshold.is_empty() && self.webhook_rooms.is_empty() {
-                Ok(())
-            } else {
-                Err("--webhook-threshold and --webhook-rooms need --webhook-url: write where to tell it".to_owned())
-            };
-        }
-        SigningKeys::read(secret.unwrap_or_default()).map(drop)
-    }
-}
 
 /// The driver's end.
 pub(crate) struct Webhooks {

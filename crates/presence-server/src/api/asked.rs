@@ -6,7 +6,8 @@ use axum::http::request::Parts;
 use presence_core::Found;
 use serde::de::DeserializeOwned;
 
-use crate::web::{Problem, Web};
+use crate::problem::Problem;
+use crate::web::Web;
 
 /// The parameters of an address. Unknown ones, doubled ones and wrong values answer 400 with a sentence.
 pub(super) struct Asked<T>(pub(super) T);

@@ -12,7 +12,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::asked::{Asked, found};
 use super::key::Keyed;
 use super::{Kept, json};
-use crate::web::{Problem, ProblemAnswer, Web};
+use crate::problem::{Problem, ProblemAnswer};
+use crate::web::Web;
 
 /// Most rooms in one answer.
 const MOST: usize = 1_000;

@@ -14,7 +14,8 @@ use super::asked::Asked;
 use super::readable::readable;
 use super::rollups::RollUps;
 use super::{Kept, Known, json};
-use crate::web::{Problem, ProblemAnswer, Web};
+use crate::problem::{Problem, ProblemAnswer};
+use crate::web::Web;
 
 /// Rooms that one request may ask for.
 const ROOMS_MAX: usize = 100;

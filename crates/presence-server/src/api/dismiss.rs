@@ -14,7 +14,8 @@ use super::key::Keyed;
 use super::members::member_named;
 use super::publish::tell;
 use super::{Kept, json, room_named};
-use crate::web::{Problem, ProblemAnswer, Web};
+use crate::problem::{Problem, ProblemAnswer};
+use crate::web::Web;
 
 /// Who is to leave which room.
 #[derive(Serialize, Deserialize, ToSchema)]

@@ -12,7 +12,7 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use super::counts::RoomName;
-use crate::web::ProblemAnswer;
+use crate::problem::ProblemAnswer;
 
 /// What a node may answer besides, wherever it was asked: `(status, when)`.
 const EVERYWHERE: [(StatusCode, &str); 1] =

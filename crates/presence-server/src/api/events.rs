@@ -22,8 +22,9 @@ use super::asked::Asked;
 use super::counts::{Counts, RoomName};
 use super::readable::readable;
 use super::rollups::RollUps;
+use crate::problem::{Problem, ProblemAnswer};
 use crate::secret::random;
-use crate::web::{Came, Problem, ProblemAnswer, Seat, Web};
+use crate::web::{Came, Seat, Web};
 
 /// What changes sooner after the last look waits, and is told together.
 const GAP: Duration = Duration::from_millis(250);

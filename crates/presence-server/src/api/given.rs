@@ -4,7 +4,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
-use crate::web::Problem;
+use crate::problem::Problem;
 
 /// Largest body, in bytes: the largest message, and room around it.
 pub(super) const BODY_BYTES_MAX: usize = 80 * 1_024;

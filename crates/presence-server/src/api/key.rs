@@ -7,7 +7,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 
 use crate::identity::sha256;
-use crate::web::{Problem, Web};
+use crate::problem::Problem;
+use crate::web::Web;
 
 /// A request that holds the key. Without one on the node: 403, without the right one on the request: 401.
 pub(super) struct Keyed;

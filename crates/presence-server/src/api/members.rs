@@ -16,7 +16,8 @@ use super::key::Keyed;
 
 use super::{Kept, json, room_named};
 use crate::moment::written;
-use crate::web::{Problem, ProblemAnswer, Web};
+use crate::problem::{Problem, ProblemAnswer};
+use crate::web::Web;
 
 /// Most members in one answer.
 const MOST: usize = 1_000;

@@ -12,7 +12,8 @@ use utoipa::ToSchema;
 use super::counts::StateName;
 use super::key::holds_key;
 use super::{Kept, Known, json};
-use crate::web::{Problem, Web};
+use crate::problem::Problem;
+use crate::web::Web;
 
 /// The mesh, as the node that answers knows it.
 #[derive(Serialize, ToSchema)]

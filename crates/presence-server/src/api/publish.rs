@@ -15,7 +15,8 @@ use utoipa::ToSchema;
 use super::given::Given;
 use super::key::Keyed;
 use super::{Kept, Known, json};
-use crate::web::{Problem, ProblemAnswer, Web};
+use crate::problem::{Problem, ProblemAnswer};
+use crate::web::Web;
 
 /// How long a driver that is behind is waited for.
 const TAKEN_WITHIN: Duration = Duration::from_secs(1);

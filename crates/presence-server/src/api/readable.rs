@@ -5,7 +5,8 @@ use presence_core::Room;
 
 use super::key::holds_key;
 use super::{Kept, room_named};
-use crate::web::{Problem, Web};
+use crate::problem::Problem;
+use crate::web::Web;
 
 /// The room of this name, and who may keep what is told of it.
 ///

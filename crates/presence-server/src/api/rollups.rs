@@ -8,7 +8,8 @@ use axum::http::StatusCode;
 use presence_core::{Below, Found, Query, Room};
 
 use super::asked::found;
-use crate::web::{Problem, Web};
+use crate::problem::Problem;
+use crate::web::Web;
 
 /// How long an answer is given again.
 const FRESH: Duration = Duration::from_secs(1);

@@ -14,7 +14,7 @@ use super::listeners::{Listener, Listeners, Place, Run};
 use super::outbox::Frame;
 use super::pulse::Clock;
 use super::{PART, lock};
-use crate::socket::CloseReason;
+use crate::close_reason::CloseReason;
 
 /// Audiences up to this size are written to at once, without a task of their own.
 const SMALL: usize = 8;

@@ -16,7 +16,7 @@ use super::lock;
 use super::outbox::{Frame, Outbox, Sent};
 use super::pulse::{Due, Moment, Pulse};
 use super::wheel::Wheel;
-use crate::socket::CloseReason;
+use crate::close_reason::CloseReason;
 use crate::transport::Transport;
 
 /// How long a browser has to end the connection after a close frame.

@@ -8,7 +8,7 @@ use presence_core::{ConnectionId, Message, StreamName, SubscriptionId};
 
 use super::messages::{Kind, Told};
 use super::{Connection, Frame, Hub};
-use crate::driver::wall_ms;
+use crate::clock::wall_ms;
 use crate::history::{Held, Kept};
 
 /// What a subscription can make of a message.

@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::Speaks;
 use super::outbox::Frame;
+use crate::clock::millis;
+use crate::close_reason::CloseReason;
 use crate::config::Limits;
-use crate::driver::millis;
-use crate::socket::CloseReason;
 
 /// Time as it passes for sockets: it stands still while the node itself is away. Kept in microseconds, moved by the
 /// hub's beat alone, and read by everybody without a call to the system.

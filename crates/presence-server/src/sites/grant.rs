@@ -5,8 +5,8 @@ use presence_core::Room;
 
 use super::token::Token;
 use super::{Site, SiteKeys, Sites, forbidden};
-use crate::sites::SitePattern;
-use crate::web::Problem;
+use crate::config::SitePattern;
+use crate::problem::Problem;
 
 /// What a good token says.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -9,7 +9,7 @@ use presence_core::{Room, RoomView};
 use tokio::time::Instant;
 
 use super::{Site, Sites};
-use crate::web::Problem;
+use crate::problem::Problem;
 
 /// How long a join may wait for its turn; the next one is refused.
 const TURN_WITHIN: Duration = Duration::from_secs(10);

@@ -7,11 +7,11 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde_json::value::RawValue;
 
+use super::Site;
 use super::key::SiteKeys;
 use super::token::{Token, User};
-use super::{Site, SitePattern};
-use crate::config::{Secrets, lasting};
-use crate::driver::wall_ms;
+use crate::clock::wall_ms;
+use crate::config::{Secrets, SitePattern, lasting};
 use crate::secret::Secret;
 
 /// Prints a token that lets somebody into a room.

@@ -8,12 +8,12 @@ use presence_core::{Input, Room, SubscriptionId, Tab, UserId};
 use tokio::time::Instant;
 
 use super::allowance::Allowance;
-use crate::driver::wall_ms;
+use crate::clock::wall_ms;
 use crate::hub::{Connection, Frame, Hub};
 use crate::identity::{EmbedId, Embeds};
+use crate::problem::Problem;
 use crate::sites::{RoomSeat, Site, Sites};
 use crate::views::Views;
-use crate::web::Problem;
 
 /// A join that waits for its turn is looked at again after this time, so that a drain need not wait for it.
 const TURN_LOOKED_AT: Duration = Duration::from_millis(250);

@@ -10,7 +10,7 @@ use presence_core::Room;
 
 use super::Web;
 use super::frame::Theme;
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::words::{Language, Sentence, Show};
 
 /// An image is fetched anew by whoever opens the page; all who do so within a few seconds may share one.

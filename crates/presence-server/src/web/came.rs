@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use ipnet::IpNet;
 use presence_core::Region;
 
-use super::problem::Problem;
 use crate::config::{Config, Edge, Origin};
+use crate::problem::Problem;
 
 /// Fly's proxies reach a machine over its private networks.
 const FLY_PROXIES: [&str; 2] = ["172.16.0.0/12", "fdaa::/16"];

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 
 use super::Web;
 use super::came::{Came, shared};
-use super::problem::Problem;
+use crate::problem::Problem;
 
 /// Counts sockets by address. An address that holds none takes no memory.
 pub(crate) struct Crowd {

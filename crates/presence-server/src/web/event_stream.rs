@@ -15,10 +15,10 @@ use presence_core::RoomView;
 use super::Web;
 use super::came::Came;
 use super::listen::Peer;
-use super::problem::Problem;
 use super::stay::{Joined, Over, Stay, Writing};
-use crate::driver::wall_ms;
+use crate::clock::wall_ms;
 use crate::identity::EmbedId;
+use crate::problem::Problem;
 use crate::sites::Site;
 
 /// Nothing tells whether a browser still reads a stream, so it has to come back and say so.

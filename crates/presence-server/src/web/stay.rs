@@ -20,8 +20,8 @@ use super::Web;
 use super::came::Came;
 use super::crowd::Seat;
 use super::listen::{Peer, Place};
-use super::problem::Problem;
 use crate::hub::Dismissed;
+use crate::problem::Problem;
 use crate::secret::random;
 use crate::sites::{Entry, RoomSeat, Site};
 

@@ -12,9 +12,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 use super::event::{Letter, Reason, RoomData};
-use super::post::{Failure, Poster, WebhookUrl};
+use super::post::{Failure, Poster};
 use super::watcher::{Happened, Resync};
-use crate::driver::wall_ms;
+use crate::clock::wall_ms;
+use crate::config::WebhookUrl;
 use crate::secret::random;
 use crate::views::Views;
 

@@ -5,8 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// What `GP_WEBHOOK_SECRET` must look like, as part of a sentence.
-const FORM: &str = "GP_WEBHOOK_SECRET must be whsec_ and 24 to 64 bytes in Base64: write what `echo whsec_$(openssl rand -base64 32)` prints";
+use crate::config::webhook_keys;
 
 /// The keys that messages are signed with: one, or two while the secret is being changed.
 #[derive(Clone)]
@@ -19,12 +18,7 @@ impl SigningKeys {
     ///
     /// One sentence that says what to write instead.
     pub(crate) fn read(secret: &str) -> Result<Self, String> {
-        let key = |one: &str| {
-            let bytes = one.strip_prefix("whsec_").and_then(|encoded| STANDARD.decode(encoded).ok());
-            bytes.filter(|bytes| (24..=64).contains(&bytes.len())).ok_or_else(|| FORM.to_owned())
-        };
-        let keys = secret.split_whitespace().map(key).collect::<Result<Vec<_>, _>>()?;
-        if keys.is_empty() { Err(FORM.to_owned()) } else { Ok(Self(keys)) }
+        webhook_keys(secret).map(Self)
     }
 
     /// The header `webhook-signature`: one signature for each key.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use presence_core::{MeshView, NodeName, Now, Room, RoomView};
 
 use super::event::{Letter, Passage, Reason, RoomData, digest};
-use super::threshold::{Level, Threshold};
+use super::threshold::Level;
+use crate::config::Threshold;
 
 /// After this long a node tells, whether it has heard the others or not.
 const PEERS_WAITED_FOR_MS: u64 = 5_000;

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::config::Origin;
+use super::Origin;
 
 /// Who may embed: what one `--site` says.
 ///
@@ -25,7 +25,7 @@ pub enum SitePattern {
 
 impl SitePattern {
     /// Whether pages of this origin are meant.
-    pub(super) fn covers(&self, origin: &Origin) -> bool {
+    pub(crate) fn covers(&self, origin: &Origin) -> bool {
         match self {
             Self::Origin(own) => own == origin,
             Self::Below(parent) => {

@@ -1,0 +1,33 @@
+//! The clocks of this process: monotonic for what is measured, wall time for what is told to others.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use presence_core::Now;
+
+/// Both clocks of this process.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn started() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn now(self) -> Now {
+        Now { mono_ms: millis(self.0.elapsed()), wall_ms: wall_ms() }
+    }
+
+    pub(crate) fn at(self, mono_ms: u64) -> tokio::time::Instant {
+        (self.0 + Duration::from_millis(mono_ms)).into()
+    }
+}
+
+/// Milliseconds since 1970 by this machine's clock.
+pub(crate) fn wall_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis)
+}
+
+/// A duration in whole milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
