@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::clock::Stamp;
 use crate::facts::{self, Fact, FactKey, Kept};
-use crate::input::Now;
 use crate::node::Node;
 use crate::planted::{Fault, planted};
+use crate::time::Now;
+use crate::time::Stamp;
 
 /// So many are remembered.
 const ANEW_MAX: usize = 1_024;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use crate::fragment::Fragment;
-use crate::id::{PublicId, Region, Room, UserId};
+use crate::id::{PublicId, Region, Room};
 use crate::room::RoomView;
 
 /// A live feature. Everything that it decides is decided from its arguments; it keeps nothing.
@@ -289,21 +289,4 @@ pub enum Change {
         /// Milliseconds.
         ms: u32,
     },
-}
-
-/// Who did something: kept with every fact.
-///
-/// ```
-/// # use presence_core::{Author, PublicId, Region, UserId};
-/// # let author = Author { user: UserId([1; 32]), public: PublicId([0x1a; 32]), region: Region::new("yyz").unwrap() };
-/// assert_eq!(format!("#{} from {}", author.public.short(), author.region), "#1A1A1A1A from yyz");
-/// ```
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Author {
-    /// The user, never shown.
-    pub user: UserId,
-    /// The user as the room's visitors see them.
-    pub public: PublicId,
-    /// The region whose node took the write.
-    pub region: Region,
 }

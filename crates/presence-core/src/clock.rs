@@ -2,27 +2,9 @@
 //!
 //! After Kulkarni, Demirbas et al., "Logical Physical Clocks" (2014).
 
-use minicbor::{Decode, Encode};
-
 use crate::id::NodeHash;
 use crate::planted::{Fault, planted};
-
-/// The moment of a write. Ordered by time, then counter, then author; no two writes have the same.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
-pub(crate) struct Stamp {
-    /// Ms since 1970, by the greatest clock that its author knew of.
-    #[n(0)]
-    pub(crate) time_ms: u64,
-    /// Tells writes of one millisecond apart.
-    #[n(1)]
-    pub(crate) counter: u32,
-    /// The node that took the write.
-    #[n(2)]
-    pub(crate) node: NodeHash,
-    /// Its incarnation.
-    #[n(3)]
-    pub(crate) incarnation: u64,
-}
+use crate::time::Stamp;
 
 /// The clock that gives stamps.
 #[derive(Clone, Debug)]

@@ -3,11 +3,12 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::clock::Stamp;
 use crate::facts::{EntryId, Fact, Facts};
 use crate::id::{NodeHash, Region, RoomHash, UserId};
-use crate::presence::{Presence, Weight};
+use crate::presence::Presence;
+use crate::row::Weight;
 use crate::row::{Removed, Row, RowKey, TableKey};
+use crate::time::Stamp;
 
 const NOW_MS: u64 = 1_000_000;
 

@@ -4,14 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::NodeHash;
-use crate::input::{Now, Urgency};
+use crate::input::Urgency;
 use crate::links::Question;
 use crate::node::Node;
 use crate::peer::{Judged, Path};
 use crate::planted::{Fault, planted};
 use crate::presence::TableRows;
-use crate::presence::Weight;
+use crate::row::Weight;
 use crate::row::{Removed, Row, RowKey, TableKey};
+use crate::time::Now;
 use crate::wire::{self, Asked, Delta, Heartbeat, PAGE_BYTES, RowsAnswer, RowsAsked, Said, Sender};
 
 /// A hole that is older than this is asked for.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::app::{App, Author, Change};
+use crate::app::{App, Change};
 use crate::facts::{Facts, Kept};
 use crate::fragment::{Fragment, fold};
 use crate::id::{ConnectionId, Digest, PublicId, Region, Room, RoomHash, Stream, SubscriptionId, UserId};
@@ -11,7 +11,7 @@ use crate::input::Output;
 use crate::own::{Own, row_key};
 use crate::pace::Pace;
 use crate::presence::{Dirty, Presence};
-use crate::room::{Entry, RegionView, RoomView};
+use crate::room::{Author, Entry, RegionView, RoomView};
 use crate::standing::Counts;
 
 /// Drawing a room costs this for each watcher: of this node for what users do, so that a change costs a bounded stream of
@@ -379,7 +379,7 @@ pub(crate) fn view(room: &Room, version: u64, source: &Source<'_>) -> RoomView {
         })
         .collect();
     let mut registers = BTreeMap::new();
-    let mut logs: BTreeMap<String, Vec<(crate::clock::Stamp, Entry)>> = BTreeMap::new();
+    let mut logs: BTreeMap<String, Vec<(crate::time::Stamp, Entry)>> = BTreeMap::new();
     for (key, kept) in source.facts.room(room).filter(|(_, kept)| kept.fact.stamp.time_ms <= source.limit_ms) {
         let entry = entry(kept);
         if key.entry.is_some() {
@@ -416,7 +416,7 @@ fn shared(room: &Room, hash: &RoomHash, source: &Source<'_>) -> BTreeMap<String,
         .collect()
 }
 
-fn newest_first(mut entries: Vec<(crate::clock::Stamp, Entry)>) -> Vec<Entry> {
+fn newest_first(mut entries: Vec<(crate::time::Stamp, Entry)>) -> Vec<Entry> {
     entries.sort_by_key(|(stamp, _)| std::cmp::Reverse(*stamp));
     entries.into_iter().map(|(_, entry)| entry).collect()
 }

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::bytes::ByteVec;
 
-use crate::clock::Stamp;
 use crate::facts::{self, FactKey, KeyHash, Merged, PARTS};
 use crate::id::NodeHash;
-use crate::input::{Now, Output, Urgency};
+use crate::input::{Output, Urgency};
 use crate::links::Question;
 use crate::node::Node;
 use crate::pace::Pace;
 use crate::planted::{Fault, planted};
+use crate::time::Now;
+use crate::time::Stamp;
 use crate::wire::{
     self, Asked, Bundle, Fetch, Heartbeat, PAGE_BYTES, PartsAnswer, PartsAsked, Said, Stamped, StampsAnswer,
     StampsAsked,

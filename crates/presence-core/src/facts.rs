@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 
-use crate::clock::Stamp;
 use crate::id::{Digest, NodeHash, PublicId, Region, Room, UserId};
 use crate::planted::{Fault, planted};
+use crate::time::Stamp;
 
 /// Largest value in bytes: binds the author.
 pub(crate) const VALUE_BYTES_MAX: usize = 4 * 1024;

@@ -1,10 +1,11 @@
 //! Heartbeats: what a node says of itself every second, and what it learns from the others'.
 
 use crate::id::{NodeHash, Region};
-use crate::input::Now;
 use crate::node::Node;
 use crate::peer::{Judged, LEASE_MS, PEERS_MAX, Path};
 use crate::room::Place;
+use crate::rotation::in_turn;
+use crate::time::Now;
 use crate::wire::{Echo, Heartbeat, Said, Sender};
 
 const HEARTBEAT_MS: u64 = 1_000;
@@ -26,13 +27,6 @@ pub(crate) struct Beating {
     pub(crate) left: usize,
     /// The latest stamp that was believed when the last one went out.
     stamped_ms: u64,
-}
-
-/// A bounded number of items, beginning behind those of last time.
-pub(crate) fn in_turn<T: Copy>(all: &[T], turn: &mut usize, most: usize) -> Vec<T> {
-    let from = *turn % all.len().max(1);
-    *turn = from + most;
-    all.iter().cycle().skip(from).take(most.min(all.len())).copied().collect()
 }
 
 impl Node {
@@ -232,14 +226,5 @@ mod tests {
         assert_eq!((bytes[0], bytes.pop()), (0x8f, Some(0x80)), "15 fields, the last one empty");
         bytes[0] = 0x8e;
         assert_eq!(minicbor::decode::<Heartbeat>(&bytes).expect("a heartbeat of before"), beat);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_named_in_turn() {
-        let (all, mut turn) = ([1, 2, 3, 4, 5], 0);
-        let said: Vec<Vec<i32>> = (0..3).map(|_| in_turn(&all, &mut turn, 2)).collect();
-        assert_eq!(said, [vec![1, 2], vec![3, 4], vec![5, 1]]);
-        assert_eq!(in_turn(&all[..1], &mut turn, 2), [1]);
-        assert_eq!(in_turn::<i32>(&[], &mut turn, 2), []);
     }
 }

@@ -3,17 +3,18 @@
 //! All that is known of such a table is joined: of a row the greatest number, of the time that is left the least. Who
 //! misses something asks whoever shows other rows, so all know the same within a heartbeat or two.
 
-use crate::heartbeat::in_turn;
 use crate::id::{NodeHash, Region};
-use crate::input::Now;
-use crate::leaving::HELD_MS;
 use crate::node::Node;
 use crate::peer::{Judged, PEERS_MAX, Path};
 use crate::planted::{Fault, planted};
-use crate::presence::Weight;
+use crate::rotation::in_turn;
 use crate::row::TableKey;
+use crate::row::Weight;
+use crate::time::Now;
 use crate::wire::Held;
 
+/// How long the tabs of a node that left on purpose still count.
+pub(crate) const HELD_MS: u64 = 30_000;
 /// How long it is remembered, and said, that a table has run out.
 const RUN_OUT_MS: u64 = 120_000;
 /// How many of those that left a heartbeat names: with more, in turn.

@@ -5,19 +5,10 @@ use std::sync::Arc;
 use crate::app::{Outcome, ReflexCall};
 use crate::fragment::Fragment;
 use crate::id::{ConnectionId, LinkId, NodeHash, PublicId, Region, Room, Stream, SubscriptionId, UserId};
-use crate::message::Message;
-use crate::query::{Found, Query};
+use crate::io_message::Message;
+use crate::io_query::{Found, Query};
 use crate::room::{MeshView, RoomView};
 use crate::tab::Tab;
-
-/// The moment of an input. Deadlines use only the first clock, stamps only the second.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Now {
-    /// Milliseconds of a clock that never jumps.
-    pub mono_ms: u64,
-    /// Milliseconds since 1970 of a clock that may be wrong.
-    pub wall_ms: u64,
-}
 
 /// How a connection ended: it decides how long its tab still counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

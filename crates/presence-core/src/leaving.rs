@@ -1,15 +1,15 @@
 //! Leaving on purpose: *draining*, then *goodbye*. Without them every deploy would look like a crash.
 
+use crate::held::HELD_MS;
 use crate::id::NodeHash;
-use crate::input::{Now, Output};
+use crate::input::Output;
 use crate::node::Node;
 use crate::peer::{Judged, Path};
-use crate::presence::Weight;
 use crate::row::TableKey;
+use crate::row::Weight;
+use crate::time::Now;
 use crate::wire::{Leaving, Said, Sender};
 
-/// How long the tabs of a node that left on purpose still count.
-pub(crate) const HELD_MS: u64 = 30_000;
 /// *Draining* and *goodbye* are repeated so often.
 const REPEAT_MS: u64 = 200;
 /// Questions are answered for so long after *goodbye*.

@@ -21,6 +21,8 @@ mod heartbeat;
 mod held;
 mod id;
 mod input;
+mod io_message;
+mod io_query;
 mod leaving;
 mod links;
 mod median;
@@ -38,6 +40,7 @@ mod query;
 mod roll;
 mod rollup;
 mod room;
+mod rotation;
 mod round;
 mod row;
 mod rows;
@@ -47,18 +50,20 @@ mod standing;
 mod subscriptions;
 mod tab;
 mod table;
+mod time;
 mod wire;
 mod writing;
 
-pub use app::{App, Author, Change, Made, Outcome, ReflexCall, Refusal, Visit, Write};
+pub use app::{App, Change, Made, Outcome, ReflexCall, Refusal, Visit, Write};
 pub use fragment::{Fragment, fold};
 pub use id::{
     ConnectionId, Digest, LinkId, NodeHash, NodeName, PublicId, Region, Room, RoomHash, Stream, StreamName,
     SubscriptionId, UserId,
 };
-pub use input::{DialError, Ended, Input, Linked, Notice, Now, Output, Urgency};
-pub use message::Message;
+pub use input::{DialError, Ended, Input, Linked, Notice, Output, Urgency};
+pub use io_message::Message;
+pub use io_query::{Below, Found, Member, Members, Query};
 pub use node::{Node, Settings};
-pub use query::{Below, Found, Member, Members, Query};
-pub use room::{Entry, MeshView, NodeView, Place, RegionState, RegionView, RoomView};
+pub use room::{Author, Entry, MeshView, NodeView, Place, RegionState, RegionView, RoomView};
 pub use tab::Tab;
+pub use time::Now;

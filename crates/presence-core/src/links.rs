@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{LinkId, NodeHash, NodeName};
-use crate::input::{DialError, Linked, Now, Output, Urgency};
+use crate::input::{DialError, Linked, Output, Urgency};
 use crate::node::Node;
 use crate::peer::{HEARS_MS, Judged, PEERS_MAX};
 use crate::row::TableKey;
+use crate::time::Now;
 use crate::wire::{self, Asked, Hello, HelloAnswer, Reachable, Sender};
 
 /// Configured addresses are tried again at least this often.

@@ -1,9 +1,9 @@
 //! A node's time: its own clock, or that of most where it runs far ahead of them. Else one wrong clock would decide what
 //! is the latest for everybody.
 
-use crate::input::Now;
 use crate::node::Node;
 use crate::peer::Judged;
+use crate::time::Now;
 
 /// How long it is remembered what more clocks said than are heard now.
 const CLOCKS_MS: u64 = 600_000;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::id::{NodeHash, Region};
-use crate::input::{DialError, Now, Output};
+use crate::input::{DialError, Output};
 use crate::node::Node;
 use crate::peer::{Judged, LEASE_MS, Peer};
 use crate::room::{MeshView, NodeView, Place, RegionState, RegionView};
+use crate::time::Now;
 
 impl Node {
     /// The regions as they are judged now, without any room's numbers.

@@ -4,37 +4,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::id::{ConnectionId, NodeHash, PublicId, Room, StreamName};
-use crate::input::{Now, Output};
+use crate::id::{NodeHash, PublicId, Room, StreamName};
+use crate::input::Output;
+use crate::io_message::Message;
 use crate::node::Node;
 use crate::own::row_key;
 use crate::peer::Path;
+use crate::time::Now;
 use crate::wire::{Dismissed, Published, Said, Sender};
 
-/// Longest body in bytes.
-const BODY_BYTES_MAX: usize = 64 * 1_024;
 /// So many numbers of an author's messages are remembered, to know what comes twice: directly and passed on.
 const RECENT_MAX: usize = 4_096;
-
-/// A message for all who listen to a stream.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Message {
-    /// Who it is for.
-    pub stream: StreamName,
-    /// JSON text, at most 64 KiB; longer ones are not sent.
-    pub body: Vec<u8>,
-    /// Whether it is for the stream's history, too.
-    pub kept: bool,
-    /// A browser said it, no server: a page must not perform it.
-    pub whispered: bool,
-    /// The connection of this node that it is not for: the one that sent it.
-    pub from: Option<ConnectionId>,
-}
-
-impl Message {
-    /// Longest body in bytes.
-    pub const BODY_BYTES_MAX: usize = BODY_BYTES_MAX;
-}
 
 /// The numbers of messages that were taken lately.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +38,7 @@ impl Recent {
 impl Node {
     /// Delivers here at once, and sends to all others.
     pub(crate) fn publish(&mut self, message: Message) {
-        if message.body.len() > BODY_BYTES_MAX {
+        if message.body.len() > Message::BODY_BYTES_MAX {
             return;
         }
         self.published += 1;
@@ -77,7 +57,7 @@ impl Node {
     pub(crate) fn heard_published(&mut self, sender: &Sender, said: Published, path: Path, now: Now) {
         let hash = NodeHash::of(&sender.name, self.settings.digest);
         let known = self.peers.get_mut(&hash).filter(|peer| peer.incarnation == sender.incarnation);
-        let Some(peer) = known.filter(|_| said.body.len() <= BODY_BYTES_MAX) else { return };
+        let Some(peer) = known.filter(|_| said.body.len() <= Message::BODY_BYTES_MAX) else { return };
         let fresh = peer.messages.take(said.number);
         self.hear(hash, path, now);
         if let Some(stream) = StreamName::new(&said.stream).filter(|_| fresh) {

@@ -14,18 +14,20 @@ use crate::facts::{self, FactKey, Facts};
 use crate::fragment::Fragment;
 use crate::heartbeat::Beating;
 use crate::id::{ConnectionId, Digest, LinkId, NodeHash, NodeName, Region, Room, UserId};
-use crate::input::{Ended, Input, Now, Output};
+use crate::input::{Ended, Input, Output};
 use crate::leaving::Going;
 use crate::links::{Address, Link, Question};
 use crate::median::Clocks;
 use crate::own::{Own, row_key};
 use crate::peer::{Path, Peer};
-use crate::presence::{Passage, Presence, Weight};
+use crate::presence::{Passage, Presence};
 use crate::roll::Rolls;
 use crate::room::{Place, RegionView};
 use crate::round::PassedOn;
 use crate::row::TableKey;
+use crate::row::Weight;
 use crate::subscriptions::Listens;
+use crate::time::Now;
 use crate::wire::{Said, Sender};
 
 /// If nothing came in for longer than this, the node itself was away.

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::id::{NodeHash, NodeName, Region};
-use crate::input::{Notice, Now, Output, Urgency};
+use crate::input::{Notice, Output, Urgency};
 use crate::message::Recent;
 use crate::node::Node;
 use crate::planted::{Fault, planted};
-use crate::presence::Weight;
 use crate::room::{Place, RegionState};
 use crate::row::TableKey;
+use crate::row::Weight;
+use crate::time::Now;
 use crate::wire::{Heartbeat, Said, Sender};
 
 /// How long a node may be silent before its rows are doubted.

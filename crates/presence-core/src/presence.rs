@@ -4,22 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{Digest, Region, Room, RoomHash, UserId};
 use crate::rollup::RollUps;
-use crate::row::{NOBODY, Removed, Row, RowKey, TableKey};
+use crate::row::{NOBODY, Removed, Row, RowKey, TableKey, Weight};
 use crate::rows::{Packed, RoomNumber, Rows};
 use crate::slab::{Slab, Slot};
 use crate::standing::{Counts, Standing};
 use crate::table::{Table, TableNumber, Tables};
-
-/// How the rows of a node count.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Weight {
-    /// The node is heard: open and lingering tabs count.
-    Counted,
-    /// It left on purpose: all its tabs count until they run out or are taken.
-    Held,
-    /// It is silent: whom only it vouches for is unsure.
-    Unsure,
-}
 
 /// Everything that is known of who is where.
 #[derive(Debug)]

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::app::Author;
-use crate::id::{NodeName, PublicId, Region, Room};
+use crate::id::{NodeName, PublicId, Region, Room, UserId};
 
 /// A room at one moment, as this node knows it.
 ///
@@ -126,6 +125,23 @@ pub struct Entry {
     pub author: Author,
     /// When, by its stamp: ms since 1970.
     pub at_ms: u64,
+}
+
+/// Who did something: kept with every fact.
+///
+/// ```
+/// # use presence_core::{Author, PublicId, Region, UserId};
+/// # let author = Author { user: UserId([1; 32]), public: PublicId([0x1a; 32]), region: Region::new("yyz").unwrap() };
+/// assert_eq!(format!("#{} from {}", author.public.short(), author.region), "#1A1A1A1A from yyz");
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Author {
+    /// The user, never shown.
+    pub user: UserId,
+    /// The user as the room's visitors see them.
+    pub public: PublicId,
+    /// The region whose node took the write.
+    pub region: Region,
 }
 
 /// A region as this node knows it, with one room's numbers.

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::id::NodeHash;
-use crate::input::{Now, Output, Urgency};
+use crate::input::{Output, Urgency};
 use crate::node::Node;
 use crate::peer::Judged;
+use crate::time::Now;
 use crate::wire::{Passed, Said};
 
 /// Most messages that are passed on in a second: beyond that, deltas and facts heal by being asked for.

@@ -2,8 +2,8 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::clock::Stamp;
 use crate::id::{NodeHash, RoomHash, UserId};
+use crate::time::Stamp;
 
 /// One start of one node: whose table it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
@@ -106,6 +106,17 @@ impl Row {
             shared: Vec::new(),
         }
     }
+}
+
+/// How the rows of a node count.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Weight {
+    /// The node is heard: open and lingering tabs count.
+    Counted,
+    /// It left on purpose: all its tabs count until they run out or are taken.
+    Held,
+    /// It is silent: whom only it vouches for is unsure.
+    Unsure,
 }
 
 /// A row that is no more.

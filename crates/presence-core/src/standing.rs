@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::id::{Region, UserId};
-use crate::presence::{Presence, RoomCounts, Weight};
+use crate::presence::{Presence, RoomCounts};
+use crate::row::Weight;
 use crate::row::{NOBODY, RowKey, TableKey};
 use crate::rows::{Packed, RoomNumber};
 use crate::table::Table;

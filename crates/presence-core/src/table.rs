@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::id::{Digest, Region};
-use crate::presence::Weight;
+use crate::row::Weight;
 use crate::row::{Removed, RowKey, TableKey};
 use crate::slab::Slot;
 

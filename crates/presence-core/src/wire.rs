@@ -4,10 +4,10 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::clock::Stamp;
 use crate::facts::KeyHash;
 use crate::id::{NodeHash, NodeName, Region};
 use crate::row::{Removed, Row, TableKey};
+use crate::time::Stamp;
 
 const MAGIC: [u8; 3] = [b'G', b'P', 1];
 /// Whatever is longer is not read.

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use crate::app::{Outcome, ReflexCall, Refusal, Write};
-use crate::clock::Stamp;
 use crate::drawing;
 use crate::facts::{self, EntryId, Fact};
 use crate::id::{ConnectionId, Room, SubscriptionId, UserId};
-use crate::input::{Now, Output};
+use crate::input::Output;
 use crate::node::Node;
 use crate::own::row_key;
 use crate::planted::{Fault, planted};
 use crate::row::Share;
+use crate::time::Now;
+use crate::time::Stamp;
 
 /// Longest value that a user shares.
 const SHARED_BYTES_MAX: usize = 256;

@@ -1,0 +1,87 @@
+//! Questions that no view answers, and their answers.
+
+use crate::id::{PublicId, Region, Room, UserId};
+
+/// What is asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Query {
+    /// Who is in a room, in the order of the ids that others see.
+    Members {
+        /// Which room.
+        room: Room,
+        /// Only those after this one: [`Members::next`] of the answer before.
+        after: Option<PublicId>,
+        /// How many at most; never more than 1,000.
+        most: usize,
+        /// Only those with a connection in this region.
+        region: Option<Region>,
+    },
+    /// The rooms with the most users.
+    Busiest {
+        /// Only rooms whose name begins so.
+        prefix: String,
+        /// How many at most; never more than 1,000.
+        most: usize,
+    },
+    /// The distinct users of all rooms whose name begins with a path.
+    Below {
+        /// The path, with the slash at its end.
+        path: String,
+    },
+}
+
+/// What was found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// For [`Query::Members`].
+    Members(Members),
+    /// For [`Query::Busiest`]: rooms and their users, the busiest first.
+    Busiest(Vec<(Room, u32)>),
+    /// For [`Query::Below`].
+    Below(Below),
+}
+
+/// Some of a room's members.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Members {
+    /// How many are in the room, of all regions, unsure ones included.
+    pub total: usize,
+    /// Those asked for.
+    pub members: Vec<Member>,
+    /// Where to go on; `None`: there is no more.
+    pub next: Option<PublicId>,
+}
+
+/// Somebody in a room.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// As the room's visitors see them.
+    pub public: PublicId,
+    /// Never shown.
+    pub user: UserId,
+    /// Display data.
+    pub info: Vec<u8>,
+    /// When they came: ms since 1970 by their node's clock.
+    pub since_ms: u64,
+    /// Their connections; 0 where only a silent node vouches for them.
+    pub tabs: u32,
+    /// Where those are, by code.
+    pub regions: Vec<Region>,
+}
+
+/// All rooms below a path together.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Below {
+    /// Distinct users with a connection to any of them.
+    pub users: u32,
+    /// Their connections.
+    pub tabs: u32,
+    /// Users whom only silent nodes vouch for.
+    pub unsure: u32,
+    /// Those of the users who have a visible page.
+    pub looking: u32,
+    /// Those of the users whom no pong proves to be there.
+    pub unproven: u32,
+    /// Distinct users of each region that has any.
+    pub regions: Vec<(Region, u32)>,
+}
