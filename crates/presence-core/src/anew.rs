@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::facts::{self, Fact, FactKey, Kept};
 use crate::node::Node;
-use crate::planted::{Fault, planted};
+use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
 use crate::time::Stamp;
 
@@ -59,7 +59,7 @@ impl Node {
         let (time_ms, limit_ms) = (self.time_ms(now), self.limit_ms(now));
         let own = |key: &FactKey| self.facts.get(key).is_some_and(|kept| kept.fact.stamp.node == self.hash);
         let ahead: Vec<FactKey> = self.facts.keys_later_than(limit_ms).into_iter().filter(own).collect();
-        if ahead.is_empty() || planted(Fault::NotStampedAnew) {
+        if ahead.is_empty() || injected(Fault::NotRestamped) {
             return;
         }
         self.tell(

@@ -1,7 +1,7 @@
 //! A node that was itself away: frozen, paused or suspended. It does not take the world for dead because it slept.
 
 use crate::input::Input;
-use crate::planted::{Fault, planted};
+use crate::testing::fault_injection::{Fault, injected};
 
 /// Most inputs that wait for the end of the rest.
 const PARKED_MAX: usize = 65_536;
@@ -35,7 +35,7 @@ impl Away {
     /// Who has ended before its join was handled does not join.
     pub(crate) fn unpark_ended(&mut self, ended: &Input) {
         self.parked.retain(|parked| match (parked, ended) {
-            _ if planted(Fault::GhostJoins) => true,
+            _ if injected(Fault::GhostJoins) => true,
             (
                 Input::Joined { connection, .. } | Input::Listened { connection, .. },
                 Input::Disconnected { connection: gone, .. },

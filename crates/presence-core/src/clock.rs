@@ -3,7 +3,7 @@
 //! After Kulkarni, Demirbas et al., "Logical Physical Clocks" (2014).
 
 use crate::id::NodeHash;
-use crate::planted::{Fault, planted};
+use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Stamp;
 
 /// The clock that gives stamps.
@@ -34,7 +34,7 @@ impl Clock {
 
     /// Takes note of somebody's stamp: what is stamped here from now on is later.
     pub(crate) fn see(&mut self, stamp: Stamp) {
-        if planted(Fault::BlindClock) {
+        if injected(Fault::BlindClock) {
             return;
         }
         (self.time_ms, self.counter) = (self.time_ms, self.counter).max((stamp.time_ms, stamp.counter));

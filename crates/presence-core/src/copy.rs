@@ -8,10 +8,10 @@ use crate::input::Urgency;
 use crate::links::Question;
 use crate::node::Node;
 use crate::peer::{Judged, Path};
-use crate::planted::{Fault, planted};
 use crate::presence::TableRows;
 use crate::row::Weight;
 use crate::row::{Removed, Row, RowKey, TableKey};
+use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
 use crate::wire::{self, Asked, Delta, Heartbeat, PAGE_BYTES, RowsAnswer, RowsAsked, Said, Sender};
 
@@ -78,7 +78,7 @@ struct Fill {
 impl Copy {
     fn heard(&mut self, after: u64, upto: u64, now_ms: u64) {
         self.target = self.target.max(upto);
-        if planted(Fault::HolesSkipped) {
+        if injected(Fault::HolesSkipped) {
             self.advance(upto);
         } else if after > self.whole && self.ahead.len() < AHEAD_MAX {
             self.ahead.push((after, upto));
@@ -175,7 +175,7 @@ impl Node {
         }
         for removed in removed {
             let newer = self.presence.table(key).is_some_and(|table| removed.number > table.number(&removed.key));
-            if removed.number > floor && newer && !planted(Fault::RemovalsIgnored) {
+            if removed.number > floor && newer && !injected(Fault::RemovalsIgnored) {
                 self.presence.remove(key, *removed, now.mono_ms);
             }
         }

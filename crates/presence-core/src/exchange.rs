@@ -10,7 +10,7 @@ use crate::input::{Output, Urgency};
 use crate::links::Question;
 use crate::node::Node;
 use crate::pace::Pace;
-use crate::planted::{Fault, planted};
+use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
 use crate::time::Stamp;
 use crate::wire::{
@@ -90,7 +90,7 @@ impl Node {
     fn fact_changed(&mut self, key: &FactKey, now: Now) {
         match key.entry {
             Some(_) => self.drawing.logged(&key.room, &key.key, now.mono_ms),
-            None if planted(Fault::UndrawnRegister) => {}
+            None if injected(Fault::UndrawnRegister) => {}
             None => self.drawing.set(&key.room, &key.key, now.mono_ms),
         }
         if let Some(kept) = self.facts.get(key) {
@@ -157,7 +157,7 @@ impl Node {
     pub(crate) fn compare_facts(&mut self, hash: NodeHash, beat: &Heartbeat, now: Now) {
         let Some(peer) = self.peers.get(&hash) else { return };
         let lately = peer.exchanged_ms.is_some_and(|at_ms| now.mono_ms.saturating_sub(at_ms) < EXCHANGE_MS);
-        if planted(Fault::NothingHeals)
+        if injected(Fault::NothingHeals)
             || lately
             || !peer.heard_directly(now.mono_ms)
             || self.facts.root(beat.cut_ms, beat.cut_ms).to_be_bytes() == beat.facts_root

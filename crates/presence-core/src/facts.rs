@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use minicbor::{Decode, Encode};
 
 use crate::id::{Digest, NodeHash, PublicId, Region, Room, UserId};
-use crate::planted::{Fault, planted};
+use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Stamp;
 
 /// Largest value in bytes: binds the author.
@@ -140,7 +140,7 @@ impl Facts {
             return Merged::Refused;
         }
         if let Some(known) = self.facts.get(&key)
-            && ((known.fact.stamp >= fact.stamp) != (planted(Fault::OldestWins) && known.fact.stamp != fact.stamp))
+            && ((known.fact.stamp >= fact.stamp) != (injected(Fault::OldestWins) && known.fact.stamp != fact.stamp))
             && !self.gives_way(known.fact.stamp, limit_ms)
         {
             return Merged::Known;

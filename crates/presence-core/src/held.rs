@@ -6,10 +6,10 @@
 use crate::id::{NodeHash, Region};
 use crate::node::Node;
 use crate::peer::{Judged, PEERS_MAX, Path};
-use crate::planted::{Fault, planted};
 use crate::rotation::in_turn;
 use crate::row::TableKey;
 use crate::row::Weight;
+use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
 use crate::wire::Held;
 
@@ -46,7 +46,7 @@ impl Node {
         if left_ms == 0 && !known && self.presence.table(key).is_none() {
             return;
         }
-        if !known || !planted(Fault::HeldForItself) {
+        if !known || !injected(Fault::DepartedNotCompared) {
             self.hold_until(key, now.mono_ms + left_ms.min(HELD_MS));
         }
         self.presence.weigh(key, Weight::Held);
@@ -64,7 +64,7 @@ impl Node {
             copy.ends_at(theirs.whole, now.mono_ms);
         }
         let differs = theirs.is_none_or(|theirs| theirs.root != ours.root || theirs.whole > ours.whole);
-        if differs && !copy.complete() && !planted(Fault::HeldForItself) {
+        if differs && !copy.complete() && !injected(Fault::DepartedNotCompared) {
             copy.differs.insert(from);
         }
     }
@@ -88,7 +88,7 @@ impl Node {
     pub(crate) fn end_held(&mut self, now: Now) {
         let over: Vec<TableKey> =
             self.held.iter().filter(|(_, until_ms)| **until_ms <= now.mono_ms).map(|(key, _)| *key).collect();
-        for key in over.into_iter().filter(|_| !planted(Fault::EndlessHold)) {
+        for key in over.into_iter().filter(|_| !injected(Fault::EndlessHold)) {
             self.held.remove(&key);
             self.run_out.insert(key, now.mono_ms + RUN_OUT_MS);
             self.presence.drop_table(key);

@@ -10,8 +10,6 @@ mod anew;
 mod app;
 mod away;
 mod clock;
-#[cfg(test)]
-mod convergence;
 mod copy;
 mod drawing;
 mod exchange;
@@ -33,8 +31,6 @@ mod own;
 mod own_row;
 mod pace;
 mod peer;
-#[doc(hidden)]
-pub mod planted;
 mod presence;
 mod query;
 mod roll;
@@ -50,6 +46,8 @@ mod standing;
 mod subscriptions;
 mod tab;
 mod table;
+#[doc(hidden)]
+pub mod testing;
 mod time;
 mod wire;
 mod writing;

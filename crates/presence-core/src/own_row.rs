@@ -1,9 +1,9 @@
 //! What this node knows of one of its own visitors in one room; others are told a row made of it.
 
-use crate::planted::{Fault, planted};
 use crate::presence::Presence;
 use crate::row::{Row, RowKey, Share, TableKey, Took};
 use crate::tab::Traits;
+use crate::testing::fault_injection::{Fault, injected};
 
 /// A closed tab that still counts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -108,7 +108,7 @@ impl OwnRow {
     pub(crate) fn forget_lingering(&mut self, now_ms: u64) -> bool {
         let Some(rare) = &mut self.rare else { return false };
         let before = rare.lingering.len();
-        rare.lingering.retain(|linger| linger.until_ms > now_ms || planted(Fault::EndlessLinger));
+        rare.lingering.retain(|linger| linger.until_ms > now_ms || injected(Fault::EndlessLinger));
         rare.lingering.len() != before
     }
 

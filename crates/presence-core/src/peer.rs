@@ -6,10 +6,10 @@ use crate::id::{NodeHash, NodeName, Region};
 use crate::input::{Notice, Output, Urgency};
 use crate::message::Recent;
 use crate::node::Node;
-use crate::planted::{Fault, planted};
 use crate::room::{Place, RegionState};
 use crate::row::TableKey;
 use crate::row::Weight;
+use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
 use crate::wire::{Heartbeat, Said, Sender};
 
@@ -168,7 +168,7 @@ impl Node {
 
     /// A higher incarnation replaces the rows of a lower one, except those that are held.
     fn replaced(&mut self, key: TableKey) {
-        if !self.held.contains_key(&key) && !planted(Fault::OldIncarnationStays) {
+        if !self.held.contains_key(&key) && !injected(Fault::OldIncarnationStays) {
             self.presence.drop_table(key);
             self.copies.remove(&key);
         }

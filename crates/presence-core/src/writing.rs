@@ -9,8 +9,8 @@ use crate::id::{ConnectionId, Room, SubscriptionId, UserId};
 use crate::input::Output;
 use crate::node::Node;
 use crate::own::row_key;
-use crate::planted::{Fault, planted};
 use crate::row::Share;
+use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
 use crate::time::Stamp;
 
@@ -71,7 +71,7 @@ impl Node {
             return Err(format!("A room may hold {} facts at most.", facts::KEYS_MAX));
         }
         let entry = (cap > 0).then(|| {
-            self.entries += u64::from(!planted(Fault::OneEntry));
+            self.entries += u64::from(!injected(Fault::OneEntry));
             EntryId { node: self.hash, incarnation: self.settings.incarnation, count: self.entries }
         });
         let stamp = self.stamp(now);

@@ -11,20 +11,20 @@ mod tabs;
 #[path = "all/world.rs"]
 mod world;
 
-use presence_core::planted::{FAULTS, Fault, plant};
+use presence_core::testing::fault_injection::{ALL_FAULTS, Fault, inject};
 
 const SEEDS: u64 = 150;
 
 fn found(fault: Fault) -> Option<u64> {
-    plant(Some(fault));
+    inject(Some(fault));
     let seed = (1..=SEEDS)
         .find(|seed| std::panic::catch_unwind(|| simulation::settles(&mut simulation::storm(*seed), *seed)).is_err());
-    plant(None);
+    inject(None);
     seed
 }
 
 #[test]
 fn every_planted_fault_is_found() {
-    let missed: Vec<Fault> = FAULTS.into_iter().filter(|fault| found(*fault).is_none()).collect();
+    let missed: Vec<Fault> = ALL_FAULTS.into_iter().filter(|fault| found(*fault).is_none()).collect();
     assert_eq!(missed, Vec::new());
 }

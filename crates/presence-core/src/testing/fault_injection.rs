@@ -1,4 +1,4 @@
-//! Faults that a test can plant, to show that the simulator finds them. No build that ships has any.
+//! Faults that a test can inject, to show that the simulator finds them. No build that ships has any.
 
 /// One mistake that somebody might make.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,14 +26,14 @@ pub enum Fault {
     /// A register that another region has set is not drawn.
     UndrawnRegister,
     /// What was stamped by a clock that ran ahead is not stamped anew.
-    NotStampedAnew,
+    NotRestamped,
     /// What is held of a node that left is not compared with what others hold.
-    HeldForItself,
+    DepartedNotCompared,
 }
 
 /// All of them.
 #[cfg(feature = "planted")]
-pub const FAULTS: [Fault; 13] = [
+pub const ALL_FAULTS: [Fault; 13] = [
     Fault::OldestWins,
     Fault::BlindClock,
     Fault::HolesSkipped,
@@ -45,29 +45,29 @@ pub const FAULTS: [Fault; 13] = [
     Fault::OneEntry,
     Fault::NothingHeals,
     Fault::UndrawnRegister,
-    Fault::NotStampedAnew,
-    Fault::HeldForItself,
+    Fault::NotRestamped,
+    Fault::DepartedNotCompared,
 ];
 
 #[cfg(feature = "planted")]
 thread_local! {
-    static PLANTED: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
+    static INJECTED: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
 }
 
 /// Plants a fault in all nodes of this thread, or takes it out.
 #[cfg(feature = "planted")]
-pub fn plant(fault: Option<Fault>) {
-    PLANTED.set(fault);
+pub fn inject(fault: Option<Fault>) {
+    INJECTED.set(fault);
 }
 
-/// Whether this fault is planted: never, in a build that ships.
+/// Whether this fault is injected: never, in a build that ships.
 #[cfg(feature = "planted")]
-pub(crate) fn planted(fault: Fault) -> bool {
-    PLANTED.get() == Some(fault)
+pub(crate) fn injected(fault: Fault) -> bool {
+    INJECTED.get() == Some(fault)
 }
 
-/// Whether this fault is planted: never, in a build that ships.
+/// Whether this fault is injected: never, in a build that ships.
 #[cfg(not(feature = "planted"))]
-pub(crate) const fn planted(_: Fault) -> bool {
+pub(crate) const fn injected(_: Fault) -> bool {
     false
 }
