@@ -1,12 +1,19 @@
 //! What is built on presence: an app is three functions, `page`, `reflex` and `render`.
 
+pub(crate) mod change;
+pub(crate) mod fragment;
+pub(crate) mod reflex;
+pub(crate) mod view;
+
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::fragment::Fragment;
-use crate::id::{PublicId, Region, Room};
-use crate::room::RoomView;
+use crate::app::change::Change;
+use crate::app::fragment::Fragment;
+use crate::app::reflex::{ReflexCall, Refusal, Write};
+use crate::app::view::RoomView;
+use crate::id::{PublicId, Room};
 
 /// A live feature. Everything that it decides is decided from its arguments; it keeps nothing.
 ///
@@ -98,17 +105,17 @@ pub struct Visit<'a> {
     pub chance: u64,
     /// When it asked: ms since 1970 by the node's time. The view may be of an hour ago, if nothing has changed since.
     pub now_ms: u64,
-    /// What was made of the view for earlier visits; `None`: nothing is kept.
-    pub made: Option<&'a Made>,
+    /// What was drawn of the view for earlier visits; `None`: nothing is kept.
+    pub cache: Option<&'a PageCache>,
 }
 
-/// What an app has made of one view: see [`Visit::once`].
+/// What an app has drawn of one view: see [`Visit::once`].
 #[derive(Default)]
-pub struct Made(OnceLock<Arc<dyn Any + Send + Sync>>);
+pub struct PageCache(OnceLock<Arc<dyn Any + Send + Sync>>);
 
-impl fmt::Debug for Made {
+impl fmt::Debug for PageCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Made").field(&self.0.get().is_some()).finish()
+        f.debug_tuple("PageCache").field(&self.0.get().is_some()).finish()
     }
 }
 
@@ -117,7 +124,7 @@ impl<'a> Visit<'a> {
     pub fn first(path: &'a str) -> Self {
         let (room_stream, user_stream, script) = ("room", "user", "/assets/page.js");
         let user = PublicId([0; 32]);
-        Self { path, user, tabs: 0, edge: None, room_stream, user_stream, script, chance: 0, now_ms: 0, made: None }
+        Self { path, user, tabs: 0, edge: None, room_stream, user_stream, script, chance: 0, now_ms: 0, cache: None }
     }
 
     /// What all pages of a view have in common, made at the first visit and kept for as long as the view is. It must depend
@@ -125,168 +132,15 @@ impl<'a> Visit<'a> {
     /// type is made at each visit.
     ///
     /// ```
-    /// use presence_core::{Made, Visit};
+    /// use presence_core::{PageCache, Visit};
     ///
-    /// let made = Made::default();
-    /// let visit = Visit { made: Some(&made), ..Visit::first("/") };
+    /// let cache = PageCache::default();
+    /// let visit = Visit { cache: Some(&cache), ..Visit::first("/") };
     /// assert_eq!(*visit.once(|| "<p>Drawn with care</p>".to_owned()), "<p>Drawn with care</p>");
     /// assert_eq!(*visit.once(|| -> String { unreachable!("it is made") }), "<p>Drawn with care</p>");
     /// ```
     pub fn once<T: Send + Sync + 'static>(&self, make: impl Fn() -> T) -> Arc<T> {
-        let made = self.made.map(|made| Arc::clone(made.0.get_or_init(|| Arc::new(make()))));
-        made.and_then(|made| made.downcast().ok()).unwrap_or_else(|| Arc::new(make()))
+        let cached = self.cache.map(|cache| Arc::clone(cache.0.get_or_init(|| Arc::new(make()))));
+        cached.and_then(|cached| cached.downcast().ok()).unwrap_or_else(|| Arc::new(make()))
     }
-}
-
-/// A click as the browser sent it: untrusted input.
-///
-/// ```
-/// use presence_core::{ReflexCall, Refusal};
-///
-/// /// The choice that was clicked, where there is such a one.
-/// fn choice(call: &ReflexCall) -> Result<&'static str, Refusal> {
-///     let said = call.attrs.get("data-choice").map(String::as_str);
-///     ["tea", "coffee"].into_iter().find(|choice| Some(*choice) == said).ok_or(Refusal::Unknown)
-/// }
-///
-/// let call = |said: &str| ReflexCall {
-///     target: "Poll#vote".to_owned(),
-///     attrs: [("data-choice".to_owned(), said.to_owned())].into(),
-///     ..ReflexCall::default()
-/// };
-/// assert_eq!(choice(&call("tea")), Ok("tea"));
-/// assert_eq!(choice(&call("<script>")), Err(Refusal::Unknown));
-/// ```
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct ReflexCall {
-    /// `Lightbulb#toggle`, without the optional `Reflex` of `LightbulbReflex#toggle`.
-    pub target: String,
-    /// The element's attributes as text (`aria-pressed`, `data-colour`, ...), data attributes included.
-    pub attrs: std::collections::BTreeMap<String, String>,
-    /// Handed back untouched with the answer: what the translator needs to write it.
-    pub echo: String,
-}
-
-/// How a reflex ended, for its sender only.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// It was carried out; changes draw what came of it (`morph-nothing`).
-    Done,
-    /// Too fast, or not now (`morph-halted`).
-    Halted,
-    /// It can't be carried out, and why (`morph-error`).
-    Failed(String),
-}
-
-/// Why a reflex writes nothing.
-///
-/// ```
-/// # use presence_core::Refusal;
-/// let refusal = Refusal::Because("The poll has ended.".to_owned());
-/// # assert_ne!(refusal, Refusal::Unknown);
-/// ```
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Refusal {
-    /// No reflex has that name.
-    Unknown,
-    /// Refused for this reason, a sentence for the developer of the page.
-    Because(String),
-}
-
-/// A fact that somebody wants. It carries a value, never "flip".
-///
-/// ```
-/// use presence_core::Write;
-///
-/// const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
-/// let one_for_all = Write::Set { key: "lamp", value: b"on".to_vec(), lasts_ms: Some(DAY_MS) };
-/// let newest_nine = Write::Append { key: "wall", value: b"hi".to_vec(), cap: 9, lasts_ms: None };
-/// let of_this_user_while_here = Write::Share { key: "cursor", value: b"120 80".to_vec() };
-/// ```
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Write {
-    /// Sets a register.
-    Set {
-        /// Which register of the room: 1 to 64 bytes.
-        key: &'static str,
-        /// At most 4 KiB.
-        value: Vec<u8>,
-        /// How long it stays after its stamp, in ms; 30 days unless said.
-        lasts_ms: Option<u64>,
-    },
-    /// Adds an entry to a log.
-    Append {
-        /// Which log of the room: 1 to 64 bytes.
-        key: &'static str,
-        /// At most 4 KiB.
-        value: Vec<u8>,
-        /// How many entries the log keeps, the newest.
-        cap: u16,
-        /// How long it stays after its stamp, in ms; 30 days unless said.
-        lasts_ms: Option<u64>,
-    },
-    /// Shows something of the user who clicked for as long as they are in the room: a cursor, what they hold. Never
-    /// stored; the newest one counts; at most 20 a second of each user are shown, the last one always.
-    Share {
-        /// Under which name: 1 to 64 bytes, at most 4 of them for each user and room.
-        key: &'static str,
-        /// At most 256 bytes; empty: nothing any more.
-        value: Vec<u8>,
-    },
-}
-
-/// What became different in a room. Local or from the other side of the world, a change looks the same.
-///
-/// ```
-/// use presence_core::{Change, Fragment, RoomView};
-///
-/// /// A number that is drawn when it changes, and for who arrives. What a fragment does not depend on is left alone.
-/// fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
-///     match change {
-///         Change::Everything | Change::Counts => {
-///             vec![Fragment::new("here", format!("<p id=\"here\">{} here</p>", view.users))]
-///         }
-///         _ => Vec::new(),
-///     }
-/// }
-/// # use presence_core::{Region, Room};
-/// # let view = RoomView::empty(Room::new("lamp").unwrap(), Region::new("ams").unwrap());
-/// assert_eq!(render(&Change::Counts, &view).len(), 1);
-/// assert_eq!(render(&Change::Set("lamp".to_owned()), &view), []);
-/// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Change {
-    /// Somebody has just arrived, or missed something: every fragment of the room that is the same for all, also those
-    /// of registers and logs that hold nothing.
-    Everything,
-    /// Which regions are known, or the state of one, or its round-trip time.
-    Regions,
-    /// How many users, tabs or unsure ones there are in the whole room.
-    Counts,
-    /// The same for one region.
-    RegionCounts(Region),
-    /// A register was set, or ran out.
-    Set(String),
-    /// A log has another content.
-    Logged(String),
-    /// Somebody shows something else under this key, or has gone with what they showed.
-    Shared(String),
-    /// For one user: who "you" are, and what is yours. Sent when a tab of theirs has joined, and to all their tabs when
-    /// something that they wrote is there.
-    You {
-        /// The user as others see them.
-        user: PublicId,
-    },
-    /// For one user: how many tabs they have open in the room, over all regions.
-    Tabs {
-        /// The user as others see them.
-        user: PublicId,
-        /// The number.
-        tabs: u32,
-    },
-    /// For one connection: its round trip to this node.
-    RoundTrip {
-        /// Milliseconds.
-        ms: u32,
-    },
 }

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::app::{App, Change};
+use crate::app::App;
+use crate::app::change::Change;
+use crate::app::fragment::{Fragment, fold};
+use crate::app::view::{Author, Entry, RegionView, RoomView};
 use crate::facts::{Facts, Kept};
-use crate::fragment::{Fragment, fold};
 use crate::id::{ConnectionId, Digest, PublicId, Region, Room, RoomHash, Stream, SubscriptionId, UserId};
 use crate::input::Output;
 use crate::own::{Own, row_key};
 use crate::pace::Pace;
 use crate::presence::{Dirty, Presence};
-use crate::room::{Author, Entry, RegionView, RoomView};
 use crate::standing::Counts;
 
 /// Drawing a room costs this for each watcher: of this node for what users do, so that a change costs a bounded stream of

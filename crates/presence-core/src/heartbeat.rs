@@ -1,9 +1,9 @@
 //! Heartbeats: what a node says of itself every second, and what it learns from the others'.
 
+use crate::app::view::Place;
 use crate::id::{NodeHash, Region};
 use crate::node::Node;
 use crate::peer::{Judged, LEASE_MS, PEERS_MAX, Path};
-use crate::room::Place;
 use crate::rotation::in_turn;
 use crate::time::Now;
 use crate::wire::{Echo, Heartbeat, Said, Sender};

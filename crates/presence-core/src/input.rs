@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::app::{Outcome, ReflexCall};
-use crate::fragment::Fragment;
+use crate::app::fragment::Fragment;
+use crate::app::reflex::{Outcome, ReflexCall};
+use crate::app::view::{MeshView, RoomView};
 use crate::id::{ConnectionId, LinkId, NodeHash, PublicId, Region, Room, Stream, SubscriptionId, UserId};
 use crate::io_message::Message;
 use crate::io_query::{Found, Query};
-use crate::room::{MeshView, RoomView};
 use crate::tab::Tab;
 
 /// How a connection ended: it decides how long its tab still counts.

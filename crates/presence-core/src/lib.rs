@@ -14,7 +14,6 @@ mod copy;
 mod drawing;
 mod exchange;
 mod facts;
-mod fragment;
 mod heartbeat;
 mod held;
 mod id;
@@ -35,7 +34,6 @@ mod presence;
 mod query;
 mod roll;
 mod rollup;
-mod room;
 mod rotation;
 mod round;
 mod row;
@@ -52,8 +50,11 @@ mod time;
 mod wire;
 mod writing;
 
-pub use app::{App, Change, Made, Outcome, ReflexCall, Refusal, Visit, Write};
-pub use fragment::{Fragment, fold};
+pub use app::change::Change;
+pub use app::fragment::{Fragment, fold};
+pub use app::reflex::{Outcome, ReflexCall, Refusal, Write};
+pub use app::view::{Author, Entry, MeshView, NodeView, Place, RegionState, RegionView, RoomView};
+pub use app::{App, PageCache, Visit};
 pub use id::{
     ConnectionId, Digest, LinkId, NodeHash, NodeName, PublicId, Region, Room, RoomHash, Stream, StreamName,
     SubscriptionId, UserId,
@@ -62,6 +63,5 @@ pub use input::{DialError, Ended, Input, Linked, Notice, Output, Urgency};
 pub use io_message::Message;
 pub use io_query::{Below, Found, Member, Members, Query};
 pub use node::{Node, Settings};
-pub use room::{Author, Entry, MeshView, NodeView, Place, RegionState, RegionView, RoomView};
 pub use tab::Tab;
 pub use time::Now;

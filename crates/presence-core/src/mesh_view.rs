@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::app::view::{MeshView, NodeView, Place, RegionState, RegionView};
 use crate::id::{NodeHash, Region};
 use crate::input::{DialError, Output};
 use crate::node::Node;
 use crate::peer::{Judged, LEASE_MS, Peer};
-use crate::room::{MeshView, NodeView, Place, RegionState, RegionView};
 use crate::time::Now;
 
 impl Node {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::app::view::{Place, RegionState};
 use crate::id::{NodeHash, NodeName, Region};
 use crate::input::{Notice, Output, Urgency};
 use crate::message::Recent;
 use crate::node::Node;
-use crate::room::{Place, RegionState};
 use crate::row::TableKey;
 use crate::row::Weight;
 use crate::testing::fault_injection::{Fault, injected};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::app::{Outcome, ReflexCall, Refusal, Write};
+use crate::app::reflex::{Outcome, ReflexCall, Refusal, Write};
 use crate::drawing;
 use crate::facts::{self, EntryId, Fact};
 use crate::id::{ConnectionId, Room, SubscriptionId, UserId};

@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{NOW_MS, announced, entry, region, visit, world};
-use presence_core::{App, Made, RegionState, RoomView, Visit};
+use presence_core::{App, PageCache, RegionState, RoomView, Visit};
 use presence_demo::Demo;
 
 /// All values of an attribute.
@@ -121,13 +121,13 @@ fn the_colour_is_another_at_another_load() {
 fn what_pages_have_in_common_is_drawn_once_and_what_passes_is_not_kept() {
     let mut view = world(vec![region("yyz", 1, None), region("ams", 1, Some(3))]);
     view.logs.insert("hi".to_owned(), vec![entry(&[], 1, "ams", 4_000)]);
-    let made = Made::default();
-    let visit = Visit { made: Some(&made), ..visit() };
+    let cache = PageCache::default();
+    let visit = Visit { cache: Some(&cache), ..visit() };
     let page = |ms_later| Demo.page(&view, &Visit { now_ms: NOW_MS + ms_later, ..visit.clone() });
     assert_eq!([0, 999, 1_000, 0].map(|ms_later| page(ms_later).contains("ripple-ams")), [true, true, false, true]);
 
     // Only a server says what belongs to which view; given another one, the page is of the first.
     let nobody = world(vec![region("yyz", 0, None)]);
     assert!(Demo.page(&nobody, &visit).contains("ams_usercount"));
-    assert!(!Demo.page(&nobody, &Visit { made: None, ..visit }).contains("ams_usercount"));
+    assert!(!Demo.page(&nobody, &Visit { cache: None, ..visit }).contains("ams_usercount"));
 }

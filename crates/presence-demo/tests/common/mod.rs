@@ -74,6 +74,6 @@ pub(crate) fn visit() -> Visit<'static> {
         script,
         chance: 4,
         now_ms: NOW_MS,
-        made: None,
+        cache: None,
     }
 }

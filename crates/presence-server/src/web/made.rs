@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use presence_core::{Made, Room, RoomView};
+use presence_core::{PageCache, Room, RoomView};
 
 /// So many rooms; a page's parts have some 10 KB.
 const ROOMS_MAX: usize = 512;
@@ -12,11 +12,11 @@ const ROOMS_MAX: usize = 512;
 #[derive(Default)]
 pub(crate) struct Visited(Mutex<HashMap<Room, Known>>);
 
-type Known = (Arc<RoomView>, Arc<Made>);
+type Known = (Arc<RoomView>, Arc<PageCache>);
 
 impl Visited {
     /// What was made of this view; nothing yet where it is new.
-    pub(crate) fn made_of(&self, view: &Arc<RoomView>) -> Arc<Made> {
+    pub(crate) fn made_of(&self, view: &Arc<RoomView>) -> Arc<PageCache> {
         let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match rooms.get(&view.room) {
             Some((known, made)) if Arc::ptr_eq(known, view) => return Arc::clone(made),

@@ -36,7 +36,7 @@ pub(super) fn answer(web: &Arc<Web>, room: &Room, request: &Request) -> Response
         script: client::SCRIPT,
         chance: u64::from_ne_bytes(random()),
         now_ms: mesh.as_of_ms.saturating_add(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-        made: Some(&made),
+        cache: Some(&made),
     };
     let html = web.app.page(&view, &visit);
     if known.is_some() {
