@@ -1,6 +1,6 @@
 //! A node that was itself away: frozen, paused or suspended. It does not take the world for dead because it slept.
 
-use crate::input::Input;
+use crate::io::Input;
 use crate::testing::fault_injection::{Fault, injected};
 
 /// Most inputs that wait for the end of the rest.

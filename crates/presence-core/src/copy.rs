@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::NodeHash;
-use crate::input::Urgency;
+use crate::io::output::Urgency;
 use crate::links::Question;
 use crate::node::Node;
 use crate::peer::{Judged, Path};

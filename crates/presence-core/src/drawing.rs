@@ -9,8 +9,8 @@ use crate::app::fragment::{Fragment, fold};
 use crate::app::view::{Author, Entry, RegionView, RoomView};
 use crate::facts::{Facts, Kept};
 use crate::id::{ConnectionId, Digest, PublicId, Region, Room, RoomHash, Stream, SubscriptionId, UserId};
-use crate::input::Output;
-use crate::own::{Own, row_key};
+use crate::io::output::Output;
+use crate::local::{LocalVisitors, row_key};
 use crate::pace::Pace;
 use crate::presence::{Dirty, Presence};
 use crate::standing::Counts;
@@ -34,7 +34,7 @@ const STALE_MS: u64 = 1_000;
 pub(crate) struct Source<'a> {
     pub(crate) presence: &'a Presence,
     pub(crate) facts: &'a Facts,
-    pub(crate) own: &'a Own,
+    pub(crate) own: &'a LocalVisitors,
     pub(crate) app: &'a dyn App,
     /// Regions without any room's numbers.
     pub(crate) regions: &'a [RegionView],

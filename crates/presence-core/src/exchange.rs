@@ -6,7 +6,7 @@ use minicbor::bytes::ByteVec;
 
 use crate::facts::{self, FactKey, KeyHash, Merged, PARTS};
 use crate::id::NodeHash;
-use crate::input::{Output, Urgency};
+use crate::io::output::{Output, Urgency};
 use crate::links::Question;
 use crate::node::Node;
 use crate::pace::Pace;

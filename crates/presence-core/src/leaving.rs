@@ -2,7 +2,7 @@
 
 use crate::held::HELD_MS;
 use crate::id::NodeHash;
-use crate::input::Output;
+use crate::io::output::Output;
 use crate::node::Node;
 use crate::peer::{Judged, Path};
 use crate::row::TableKey;

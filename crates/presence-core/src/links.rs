@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{LinkId, NodeHash, NodeName};
-use crate::input::{DialError, Linked, Output, Urgency};
+use crate::io::dial::{DialError, Linked};
+use crate::io::output::{Output, Urgency};
 use crate::node::Node;
 use crate::peer::{HEARS_MS, Judged, PEERS_MAX};
 use crate::row::TableKey;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::app::view::{MeshView, NodeView, Place, RegionState, RegionView};
+use crate::app::view::{Place, RegionState, RegionView};
 use crate::id::{NodeHash, Region};
-use crate::input::{DialError, Output};
+use crate::io::dial::DialError;
+use crate::io::mesh_view::{MeshView, NodeView};
+use crate::io::output::Output;
 use crate::node::Node;
 use crate::peer::{Judged, LEASE_MS, Peer};
 use crate::time::Now;

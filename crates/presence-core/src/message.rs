@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::id::{NodeHash, PublicId, Room, StreamName};
-use crate::input::Output;
-use crate::io_message::Message;
+use crate::io::message::Message;
+use crate::io::output::Output;
+use crate::local::row_key;
 use crate::node::Node;
-use crate::own::row_key;
 use crate::peer::Path;
 use crate::time::Now;
 use crate::wire::{Dismissed, Published, Said, Sender};

@@ -16,18 +16,19 @@ use crate::exchange::Saying;
 use crate::facts::{self, FactKey, Facts};
 use crate::heartbeat::Beating;
 use crate::id::{ConnectionId, Digest, LinkId, NodeHash, NodeName, Region, Room, UserId};
-use crate::input::{Ended, Input, Output};
+use crate::io::output::Output;
+use crate::io::{Ended, Input};
 use crate::leaving::Going;
 use crate::links::{Address, Link, Question};
+use crate::local::subscriptions::SubscribedTo;
+use crate::local::{LocalVisitors, row_key};
 use crate::median::Clocks;
-use crate::own::{Own, row_key};
 use crate::peer::{Path, Peer};
 use crate::presence::{Passage, Presence};
 use crate::roll::Rolls;
 use crate::round::PassedOn;
 use crate::row::TableKey;
 use crate::row::Weight;
-use crate::subscriptions::Listens;
 use crate::time::Now;
 use crate::wire::{Said, Sender};
 
@@ -74,7 +75,7 @@ pub struct Node {
 
     // What is so.
     pub(crate) presence: Presence,
-    pub(crate) own: Own,
+    pub(crate) own: LocalVisitors,
     pub(crate) facts: Facts,
     pub(crate) clock: Clock,
     pub(crate) entries: u64,
@@ -149,7 +150,7 @@ impl Node {
             app,
             outputs: Vec::new(),
             presence: Presence::new(digest),
-            own: Own::new(key, now.mono_ms),
+            own: LocalVisitors::new(key, now.mono_ms),
             facts: Facts::new(hash, digest),
             clock: Clock::new(hash, settings.incarnation),
             entries: 0,
@@ -318,8 +319,8 @@ impl Node {
             Input::Refreshed { connection, subscription } => {
                 if let Some(listens) = self.own.listens(connection, subscription) {
                     let (room, user) = match listens {
-                        Listens::Room(room, ..) => (room, None),
-                        Listens::User(room, key) => (room, Some(key.user)),
+                        SubscribedTo::Room(room, ..) => (room, None),
+                        SubscribedTo::User(room, key) => (room, Some(key.user)),
                     };
                     self.drawing.arrived(room, (connection, subscription), user, now.mono_ms);
                 }

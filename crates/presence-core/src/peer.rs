@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::app::view::{Place, RegionState};
 use crate::id::{NodeHash, NodeName, Region};
-use crate::input::{Notice, Output, Urgency};
+use crate::io::output::{Notice, Output, Urgency};
 use crate::message::Recent;
 use crate::node::Node;
 use crate::row::TableKey;

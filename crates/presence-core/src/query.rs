@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
 use crate::id::{PublicId, Region, Room, RoomHash, UserId};
-use crate::io_query::{Found, Member, Members, Query};
+use crate::io::query::{Found, Member, Members, Query};
 use crate::node::Node;
 use crate::presence::{Presence, RoomCounts};
 use crate::row::RowKey;

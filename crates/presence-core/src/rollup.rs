@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::id::{Region, Room, UserId};
-use crate::io_query::Below;
+use crate::io::query::Below;
 use crate::standing::Standing;
 
 /// Most paths that are kept at a time.

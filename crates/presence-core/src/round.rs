@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::id::NodeHash;
-use crate::input::{Output, Urgency};
+use crate::io::output::{Output, Urgency};
 use crate::node::Node;
 use crate::peer::Judged;
 use crate::time::Now;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::id::{NodeName, PublicId, Region, Room, UserId};
+use crate::id::{PublicId, Region, Room, UserId};
 
 /// A room at one moment, as this node knows it.
 ///
@@ -219,48 +219,4 @@ impl RegionState {
             Self::Gone => "gone",
         }
     }
-}
-
-/// The mesh as this node knows it: what `/api/v1/mesh` and `/readyz` say.
-#[derive(Clone, PartialEq, Debug)]
-pub struct MeshView {
-    /// Regions, without any room's numbers.
-    pub regions: Vec<RegionView>,
-    /// Nodes, this one included, by name.
-    pub nodes: Vec<NodeView>,
-    /// 128 bits in hexadecimal digits; equal on nodes that hold equal facts.
-    pub facts_root: String,
-    /// The first exchange with a peer is complete.
-    pub exchanged: bool,
-    /// What is wrong, a sentence each: lost peers, one-way links, a wrong clock.
-    pub degraded: Vec<String>,
-    /// Whole tables that were asked for since the start.
-    pub tables_asked: u64,
-    /// Differences of row roots (a fault) found since the start.
-    pub root_faults: u64,
-    /// When this was true: ms since 1970 by the node's time.
-    pub as_of_ms: u64,
-}
-
-/// One node of the mesh.
-#[derive(Clone, PartialEq, Debug)]
-pub struct NodeView {
-    /// Its name.
-    pub name: NodeName,
-    /// Its region.
-    pub region: Region,
-    /// Its incarnation.
-    pub incarnation: u64,
-    /// The number of its newest change that we know of.
-    pub sequence: u64,
-    /// The number up to which we miss nothing.
-    pub whole: u64,
-    /// `live`, `silent`, `draining`, `departed` or `gone`.
-    pub state: &'static str,
-    /// The node through which it is heard, where not directly.
-    pub via: Option<NodeName>,
-    /// How long ago it was heard.
-    pub heard_ms_ago: u64,
-    /// Round-trip time in ms.
-    pub round_trip_ms: Option<u32>,
 }

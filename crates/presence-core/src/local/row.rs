@@ -1,8 +1,8 @@
 //! What this node knows of one of its own visitors in one room; others are told a row made of it.
 
+use crate::local::tab_flags::TabFlags;
 use crate::presence::Presence;
 use crate::row::{Row, RowKey, Share, TableKey, Took};
-use crate::tab::Traits;
 use crate::testing::fault_injection::{Fault, injected};
 
 /// A closed tab that still counts.
@@ -21,18 +21,18 @@ pub(crate) const CLOSED: u8 = 0;
 pub(crate) const OTHER: u8 = 1;
 
 #[derive(Debug)]
-pub(crate) struct OwnRow {
+pub(crate) struct LocalRow {
     pub(crate) open: u32,
     /// Those of them whose page is visible, and those that no pong proves.
     visible: u32,
     unproven: u32,
     since_ms: u64,
-    rare: Option<Box<Rare>>,
+    rare: Option<Box<RareFields>>,
 }
 
 /// What most visitors have nothing of.
 #[derive(PartialEq, Eq, Debug, Default)]
-pub(crate) struct Rare {
+pub(crate) struct RareFields {
     lingering: Vec<Linger>,
     pub(crate) took: Vec<Took>,
     pub(crate) info: Vec<u8>,
@@ -42,20 +42,20 @@ pub(crate) struct Rare {
 }
 
 /// What they have instead.
-static NOTHING: Rare =
-    Rare { lingering: Vec::new(), took: Vec::new(), info: Vec::new(), shared: Vec::new(), shared_ms: 0 };
+static NOTHING: RareFields =
+    RareFields { lingering: Vec::new(), took: Vec::new(), info: Vec::new(), shared: Vec::new(), shared_ms: 0 };
 
-impl OwnRow {
+impl LocalRow {
     /// Of somebody without tabs yet.
     pub(crate) fn since(since_ms: u64) -> Self {
         Self { open: 0, visible: 0, unproven: 0, since_ms, rare: None }
     }
 
-    pub(crate) fn rare(&self) -> &Rare {
+    pub(crate) fn rare(&self) -> &RareFields {
         self.rare.as_deref().unwrap_or(&NOTHING)
     }
 
-    pub(crate) fn rare_mut(&mut self) -> &mut Rare {
+    pub(crate) fn rare_mut(&mut self) -> &mut RareFields {
         self.rare.get_or_insert_with(Box::default)
     }
 
@@ -71,7 +71,7 @@ impl OwnRow {
 
     /// The row that others are told, without a number.
     pub(crate) fn written(&self, key: RowKey) -> Row {
-        let Rare { lingering, took, info, shared, .. } = self.rare();
+        let RareFields { lingering, took, info, shared, .. } = self.rare();
         let counted = |counts: fn(&Linger) -> bool| lingering.iter().filter(|linger| counts(linger)).count();
         let all = |open: u32, lingering: usize| open.saturating_add(u32::try_from(lingering).unwrap_or(u32::MAX));
         let mut row = Row::new(key, info.clone(), self.since_ms);
@@ -85,7 +85,7 @@ impl OwnRow {
     }
 
     /// Counts a tab in, or out.
-    pub(crate) fn count(&mut self, tab: Traits, by: i32) {
+    pub(crate) fn count(&mut self, tab: TabFlags, by: i32) {
         let counted = |count: u32, applies: bool| count.saturating_add_signed(if applies { by } else { 0 });
         self.open = counted(self.open, true);
         self.visible = counted(self.visible, tab.visible);

@@ -1,39 +1,39 @@
 //! What the subscriptions of one connection listen to, in little memory: there is one for every open page.
 
 use crate::id::{Room, SubscriptionId};
+use crate::local::tab_flags::TabFlags;
 use crate::row::RowKey;
-use crate::tab::Traits;
 
 /// What a subscription listens to.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Listens {
-    Room(Room, RowKey, Traits),
+pub(crate) enum SubscribedTo {
+    Room(Room, RowKey, TabFlags),
     User(Room, RowKey),
 }
 
 /// The subscriptions of one connection, by number. A page has two; a tree would keep room for eleven.
 #[derive(Debug, Default)]
-pub(crate) struct Subscriptions(Vec<(SubscriptionId, Listens)>);
+pub(crate) struct Subscriptions(Vec<(SubscriptionId, SubscribedTo)>);
 
 impl Subscriptions {
     fn place(&self, subscription: SubscriptionId) -> Result<usize, usize> {
         self.0.binary_search_by_key(&subscription, |(known, _)| *known)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (SubscriptionId, &Listens)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SubscriptionId, &SubscribedTo)> {
         self.0.iter().map(|(subscription, listens)| (*subscription, listens))
     }
 
-    pub(crate) fn get(&self, subscription: SubscriptionId) -> Option<&Listens> {
+    pub(crate) fn get(&self, subscription: SubscriptionId) -> Option<&SubscribedTo> {
         self.place(subscription).ok().map(|place| &self.0[place].1)
     }
 
-    pub(crate) fn get_mut(&mut self, subscription: SubscriptionId) -> Option<&mut Listens> {
+    pub(crate) fn get_mut(&mut self, subscription: SubscriptionId) -> Option<&mut SubscribedTo> {
         self.place(subscription).ok().map(|place| &mut self.0[place].1)
     }
 
     /// One more; one that is known already stays as it is.
-    pub(crate) fn insert(&mut self, subscription: SubscriptionId, listens: Listens) {
+    pub(crate) fn insert(&mut self, subscription: SubscriptionId, listens: SubscribedTo) {
         if let Err(place) = self.place(subscription) {
             self.0.reserve_exact(1);
             self.0.insert(place, (subscription, listens));
@@ -47,11 +47,11 @@ impl Subscriptions {
     }
 
     /// How the connection takes part in a room, all its subscriptions to it together; `None` where it does not.
-    pub(crate) fn traits(&self, key: &RowKey) -> Option<Traits> {
+    pub(crate) fn traits(&self, key: &RowKey) -> Option<TabFlags> {
         let all = self.0.iter().filter_map(|(_, listens)| match listens {
-            Listens::Room(_, known, traits) if known == key => Some(*traits),
-            Listens::Room(..) | Listens::User(..) => None,
+            SubscribedTo::Room(_, known, traits) if known == key => Some(*traits),
+            SubscribedTo::Room(..) | SubscribedTo::User(..) => None,
         });
-        all.reduce(Traits::or)
+        all.reduce(TabFlags::or)
     }
 }

@@ -1,14 +1,19 @@
 //! This node's own visitors: connections, what lingers of them, and the one table that this node writes.
 
+pub(crate) mod row;
+pub(crate) mod subscriptions;
+pub(crate) mod tab_flags;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{ConnectionId, Room, RoomHash, SubscriptionId, UserId};
-use crate::input::Ended;
-use crate::own_row::{CLOSED, Linger, OTHER, OwnRow};
+use crate::io::Ended;
+use crate::io::tab::Tab;
+use crate::local::row::{CLOSED, Linger, LocalRow, OTHER};
+use crate::local::subscriptions::{SubscribedTo, Subscriptions};
+use crate::local::tab_flags::TabFlags;
 use crate::presence::Presence;
 use crate::row::{NOBODY, Removed, Row, RowKey, Share, TableKey};
-use crate::subscriptions::{Listens, Subscriptions};
-use crate::tab::{Tab, Traits};
 
 /// How long a tab that its browser closed still counts.
 const LINGER_CLOSED_MS: u64 = 2_000;
@@ -43,12 +48,12 @@ pub(crate) struct Numbered {
 }
 
 #[derive(Debug)]
-pub(crate) struct Own {
+pub(crate) struct LocalVisitors {
     pub(crate) key: TableKey,
     sequence: u64,
     connections: BTreeMap<ConnectionId, Subscriptions>,
-    rooms: BTreeMap<RoomHash, OwnRoom>,
-    rows: BTreeMap<RowKey, OwnRow>,
+    rooms: BTreeMap<RoomHash, LocalRoom>,
+    rows: BTreeMap<RowKey, LocalRow>,
     /// Rows that show something newer than the others know, by when they may be told.
     unshared: BTreeSet<(u64, RowKey)>,
     served: BTreeMap<RowKey, Vec<u64>>,
@@ -63,7 +68,7 @@ pub(crate) struct Own {
 }
 
 #[derive(Debug)]
-struct OwnRoom {
+struct LocalRoom {
     room: Room,
     rows: u32,
     connections: u32,
@@ -71,7 +76,7 @@ struct OwnRoom {
     drawn: u32,
 }
 
-impl Own {
+impl LocalVisitors {
     pub(crate) fn new(key: TableKey, now_ms: u64) -> Self {
         Self {
             key,
@@ -107,8 +112,8 @@ impl Own {
     /// The stream that a connection has for its own user, if any.
     pub(crate) fn own_stream(&self, connection: ConnectionId) -> Option<(SubscriptionId, &Room)> {
         self.connections.get(&connection)?.iter().find_map(|(subscription, listens)| match listens {
-            Listens::User(room, _) => Some((subscription, room)),
-            Listens::Room(..) => None,
+            SubscribedTo::User(room, _) => Some((subscription, room)),
+            SubscribedTo::Room(..) => None,
         })
     }
 
@@ -117,7 +122,7 @@ impl Own {
         let all = self.connections.iter().flat_map(|(connection, subscriptions)| {
             subscriptions.iter().map(|(subscription, listens)| (*connection, subscription, listens))
         });
-        all.filter(|(_, _, listens)| matches!(listens, Listens::Room(_, other, _) if other == key))
+        all.filter(|(_, _, listens)| matches!(listens, SubscribedTo::Room(_, other, _) if other == key))
             .map(|(connection, subscription, _)| (connection, subscription))
             .collect()
     }
@@ -134,7 +139,7 @@ impl Own {
     }
 
     /// What a subscription listens to.
-    pub(crate) fn listens(&self, connection: ConnectionId, subscription: SubscriptionId) -> Option<&Listens> {
+    pub(crate) fn listens(&self, connection: ConnectionId, subscription: SubscriptionId) -> Option<&SubscribedTo> {
         self.connections.get(&connection)?.get(subscription)
     }
 
@@ -145,7 +150,7 @@ impl Own {
 
     /// A subscription to a user's own stream.
     pub(crate) fn listened(&mut self, connection: ConnectionId, subscription: SubscriptionId, room: Room, key: RowKey) {
-        let listens = Listens::User(room, key);
+        let listens = SubscribedTo::User(room, key);
         self.connections.entry(connection).or_default().insert(subscription, listens);
     }
 
@@ -164,7 +169,7 @@ impl Own {
             return;
         }
         let before = subscriptions.traits(&key);
-        subscriptions.insert(subscription, Listens::Room(room.clone(), key, Traits::of(&tab)));
+        subscriptions.insert(subscription, SubscribedTo::Room(room.clone(), key, TabFlags::of(&tab)));
         let after = subscriptions.traits(&key).expect("inserted in the line above");
         if let Some(before) = before {
             return self.changed_traits(key, before, after, presence, now_ms);
@@ -172,7 +177,7 @@ impl Own {
         if !self.drained {
             self.followed(&key, now_ms);
         }
-        let own_room = self.rooms.entry(key.room).or_insert_with(|| OwnRoom::of(room));
+        let own_room = self.rooms.entry(key.room).or_insert_with(|| LocalRoom::of(room));
         own_room.connections += 1;
         own_room.drawn += u32::from(after.draws);
         if self.drained {
@@ -180,7 +185,7 @@ impl Own {
         }
         let row = self.rows.entry(key).or_insert_with(|| {
             own_room.rows += 1;
-            OwnRow::since(wall_ms)
+            LocalRow::since(wall_ms)
         });
         row.count(after, 1);
         if tab.info.len() <= INFO_BYTES_MAX && !tab.info.is_empty() {
@@ -204,10 +209,10 @@ impl Own {
         now_ms: u64,
     ) {
         let Some(subscriptions) = self.connections.get_mut(&connection) else { return };
-        let Some(Listens::Room(_, key, _)) = subscriptions.get(subscription) else { return };
+        let Some(SubscribedTo::Room(_, key, _)) = subscriptions.get(subscription) else { return };
         let key = *key;
         let before = subscriptions.traits(&key).expect("it was found in the line above");
-        if let Some(Listens::Room(_, _, traits)) = subscriptions.get_mut(subscription) {
+        if let Some(SubscribedTo::Room(_, _, traits)) = subscriptions.get_mut(subscription) {
             traits.visible = visible;
         }
         let after = subscriptions.traits(&key).expect("it is still there");
@@ -215,7 +220,7 @@ impl Own {
     }
 
     /// The same connection takes part in another way.
-    fn changed_traits(&mut self, key: RowKey, before: Traits, after: Traits, presence: &mut Presence, now_ms: u64) {
+    fn changed_traits(&mut self, key: RowKey, before: TabFlags, after: TabFlags, presence: &mut Presence, now_ms: u64) {
         if before == after {
             return;
         }
@@ -238,7 +243,7 @@ impl Own {
         now_ms: u64,
     ) {
         let Some(subscriptions) = self.connections.get_mut(&connection) else { return };
-        let Some(Listens::Room(_, key, _)) = subscriptions.get(subscription) else {
+        let Some(SubscribedTo::Room(_, key, _)) = subscriptions.get(subscription) else {
             subscriptions.remove(subscription);
             return;
         };
@@ -263,8 +268,8 @@ impl Own {
         let keys: BTreeSet<RowKey> = subscriptions
             .iter()
             .filter_map(|(_, listens)| match listens {
-                Listens::Room(_, key, _) => Some(*key),
-                Listens::User(..) => None,
+                SubscribedTo::Room(_, key, _) => Some(*key),
+                SubscribedTo::User(..) => None,
             })
             .collect();
         for key in keys {
@@ -273,7 +278,7 @@ impl Own {
         }
     }
 
-    fn left(&mut self, key: RowKey, was: Traits, ended: Ended, presence: &mut Presence, now_ms: u64) {
+    fn left(&mut self, key: RowKey, was: TabFlags, ended: Ended, presence: &mut Presence, now_ms: u64) {
         if let Some(room) = self.rooms.get_mut(&key.room) {
             room.connections -= 1;
             room.drawn -= u32::from(was.draws);
@@ -311,7 +316,7 @@ impl Own {
         if self.drained {
             return;
         }
-        if let Some(linger) = self.rows.get_mut(&key).and_then(OwnRow::closed_lately) {
+        if let Some(linger) = self.rows.get_mut(&key).and_then(LocalRow::closed_lately) {
             linger.ended = OTHER;
             linger.until_ms = linger.closed_ms + LINGER_SERVED_MS;
             self.deadlines.insert((linger.until_ms, key));
@@ -508,7 +513,7 @@ impl Own {
     }
 }
 
-impl OwnRoom {
+impl LocalRoom {
     fn of(room: &Room) -> Self {
         Self { room: room.clone(), rows: 0, connections: 0, drawn: 0 }
     }

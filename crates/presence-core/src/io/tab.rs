@@ -19,26 +19,3 @@ impl Tab {
         Self { info: Vec::new(), visible: true, proven: true, draws: true }
     }
 }
-
-/// What of a tab is kept for as long as it is open.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Traits {
-    pub(crate) visible: bool,
-    pub(crate) proven: bool,
-    pub(crate) draws: bool,
-}
-
-impl Traits {
-    pub(crate) fn of(tab: &Tab) -> Self {
-        Self { visible: tab.visible, proven: tab.proven, draws: tab.draws }
-    }
-
-    /// Of two subscriptions of one connection to one room.
-    pub(crate) fn or(self, other: Self) -> Self {
-        Self {
-            visible: self.visible || other.visible,
-            proven: self.proven || other.proven,
-            draws: self.draws || other.draws,
-        }
-    }
-}

@@ -1,0 +1,193 @@
+//! What can happen to a node, and what a node can order. Inputs are past tense, outputs are orders.
+
+pub(crate) mod dial;
+pub(crate) mod mesh_view;
+pub(crate) mod message;
+pub(crate) mod output;
+pub(crate) mod query;
+pub(crate) mod tab;
+
+use crate::app::reflex::ReflexCall;
+use crate::id::{ConnectionId, LinkId, PublicId, Room, SubscriptionId, UserId};
+use crate::io::dial::{DialError, Linked};
+use crate::io::message::Message;
+use crate::io::query::Query;
+use crate::io::tab::Tab;
+
+/// How a connection ended: it decides how long its tab still counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// With a close frame from the browser, or by unsubscribing.
+    Closed,
+    /// Without a word: the stock client is back in 6 to 18 s.
+    Lost,
+    /// A pong was missing, or the browser took nothing.
+    Unanswered,
+    /// By its own word: nobody is waited for.
+    Resigned,
+}
+
+/// Something that happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// 200 ms have passed, or the moment of [`Node::wake_at_ms`](crate::Node::wake_at_ms) has come.
+    Ticked,
+    /// A connection's subscription to a room was confirmed. The hub already listens to the room's stream for it.
+    Joined {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Which of its subscriptions: the whole room is shown there.
+        subscription: SubscriptionId,
+        /// Which room.
+        room: Room,
+        /// Whose socket it is.
+        user: UserId,
+        /// How it takes part.
+        tab: Tab,
+    },
+    /// A page was hidden, or shown again.
+    Looked {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Its subscription to the room.
+        subscription: SubscriptionId,
+        /// Whether it is visible now.
+        visible: bool,
+    },
+    /// A connection's subscription to its own user's stream was confirmed; the hub already listens.
+    Listened {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Which of its subscriptions: who "you" are is shown there.
+        subscription: SubscriptionId,
+        /// In which room.
+        room: Room,
+        /// Whose socket it is.
+        user: UserId,
+    },
+    /// A subscription lost fragments that its browser was too slow for, and can take them again: what was shown when
+    /// it joined or listened is to be shown anew.
+    Refreshed {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Which of its subscriptions.
+        subscription: SubscriptionId,
+    },
+    /// One subscription (to a room or to a user's stream) ended, the socket goes on.
+    Unsubscribed {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Which of its subscriptions.
+        subscription: SubscriptionId,
+    },
+    /// A member of a room said that it is there no more: nothing lingers.
+    Resigned {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Which of its subscriptions.
+        subscription: SubscriptionId,
+    },
+    /// A socket ended, and with it all its subscriptions.
+    Disconnected {
+        /// Which socket.
+        connection: ConnectionId,
+        /// How.
+        ended: Ended,
+    },
+    /// This node served that user a page of the room: what it leaves lingers longer, until a connection follows.
+    Served {
+        /// Which room.
+        room: Room,
+        /// Who.
+        user: UserId,
+    },
+    /// A click arrived.
+    Clicked {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Its subscription to the reflex channel: the answer goes there.
+        subscription: SubscriptionId,
+        /// The room that the channel's signed parameter names.
+        room: Room,
+        /// Whose socket it is.
+        user: UserId,
+        /// What was clicked.
+        call: ReflexCall,
+    },
+    /// The socket's own ping was answered.
+    Ponged {
+        /// Which socket.
+        connection: ConnectionId,
+        /// The round trip in ms.
+        round_trip_ms: u32,
+    },
+
+    /// Somebody published a message: it goes to all who listen to its stream, in every region.
+    Published {
+        /// What, and to whom.
+        message: Message,
+    },
+    /// Somebody who may asked that a user leaves a room, wherever that user is.
+    Dismissed {
+        /// Which room.
+        room: Room,
+        /// Who, as the room's visitors see them.
+        user: PublicId,
+    },
+    /// Somebody asked for what no view holds.
+    Queried {
+        /// For the answer.
+        query: u64,
+        /// What is asked.
+        what: Query,
+    },
+
+    /// The configured addresses of other nodes as they resolve now; our own are left out.
+    Resolved {
+        /// `quic/host:port`, each a number.
+        addresses: Vec<String>,
+    },
+    /// This node's own addresses as others reach them have changed: an interface came, went or was given another number.
+    Readdressed {
+        /// All of them, as in [`Settings::advertised`](crate::Settings::advertised).
+        advertised: Vec<String>,
+    },
+    /// A dial ended: with a link, or with the reason why not.
+    Dialled {
+        /// What was dialled.
+        address: String,
+        /// The link, or the reason.
+        result: Result<Linked, DialError>,
+    },
+    /// A link ended without [`Output::HangUp`]: the other node closed it, died, or was not heard for too long.
+    LinkLost {
+        /// Which link. Nothing more comes over it.
+        link: LinkId,
+    },
+    /// A link delivered what its other end published.
+    Received {
+        /// Which link.
+        link: LinkId,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// A question came from a node that reads this one.
+    Asked {
+        /// For the answer.
+        question: u64,
+        /// The query.
+        bytes: Vec<u8>,
+    },
+    /// A question of ours was answered, or not within its time.
+    Answered {
+        /// Which question.
+        question: u64,
+        /// The answer; `None` when there was none.
+        bytes: Option<Vec<u8>>,
+    },
+
+    /// SIGTERM: say *draining*, change no row any more.
+    Drained,
+    /// All sockets are closed: say *goodbye*.
+    Emptied,
+}

@@ -1,0 +1,188 @@
+//! What a node orders. Nothing here is waited for.
+
+use std::sync::Arc;
+
+use crate::app::fragment::Fragment;
+use crate::app::reflex::Outcome;
+use crate::app::view::RoomView;
+use crate::id::{ConnectionId, LinkId, NodeHash, Region, Room, Stream, SubscriptionId, UserId};
+use crate::io::mesh_view::MeshView;
+use crate::io::message::Message;
+use crate::io::query::Found;
+
+/// How urgent a message between nodes is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Urgency {
+    /// Heartbeats: they decide who is live.
+    Heartbeat,
+    /// Deltas, facts, hello.
+    High,
+    /// Pages of tables and of facts.
+    Low,
+}
+
+/// Something to carry out. Nothing here is waited for.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// Draw on every page of this node that listens to the stream.
+    Broadcast {
+        /// Who.
+        stream: Stream,
+        /// What, in order.
+        fragments: Arc<[Fragment]>,
+    },
+    /// Draw on one socket only, in answer to one subscription: the room whole, or who "you" are.
+    Show {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Which of its subscriptions.
+        subscription: SubscriptionId,
+        /// What, in order. Shared by all who are shown the same version of a room.
+        fragments: Arc<[Fragment]>,
+        /// It is all that there is to be seen: what was broadcast before is part of it and need not be drawn here.
+        whole: bool,
+    },
+    /// Answer a click.
+    Answer {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Its subscription to the reflex channel.
+        subscription: SubscriptionId,
+        /// As it came with the call.
+        echo: String,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// Write this to all who listen to its stream on this node. It is never folded or left out.
+    Deliver {
+        /// What, and to whom.
+        message: Arc<Message>,
+    },
+    /// End this subscription: its user was made to leave the room.
+    Dismiss {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Which of its subscriptions.
+        subscription: SubscriptionId,
+    },
+    /// A user has come to a room: the first connection over all nodes.
+    Arrived {
+        /// Which room.
+        room: Room,
+        /// Who.
+        user: UserId,
+        /// Display data of the member.
+        info: Vec<u8>,
+        /// When this stay began: ms since 1970 by the clock of the node where it did, the same on every node.
+        since_ms: u64,
+    },
+    /// A user has left a room: the last connection over all nodes is gone, and no silent node vouches for another.
+    Left {
+        /// Which room.
+        room: Room,
+        /// Who.
+        user: UserId,
+        /// Display data of the member.
+        info: Vec<u8>,
+        /// When this stay began: ms since 1970 by the clock of the node where it did, the same on every node.
+        since_ms: u64,
+    },
+    /// The answer to a query.
+    Found {
+        /// Which query.
+        query: u64,
+        /// What was found.
+        found: Found,
+    },
+    /// A room has a new view: pages and the API read that from now on.
+    View(Arc<RoomView>),
+    /// The room's counts are due for whoever watches only those: more seldom than views, the larger the room.
+    Counts(Arc<RoomView>),
+    /// The last connection anywhere has left a room that holds no fact: its view may be forgotten.
+    Forget(Room),
+    /// How many tabs a user has in a room now, over all nodes; 0: forget it. For the next page's first byte.
+    Tabs {
+        /// Which room.
+        room: Room,
+        /// Who.
+        user: UserId,
+        /// How many.
+        tabs: u32,
+    },
+    /// The mesh has a new view.
+    Mesh(Arc<MeshView>),
+    /// Keep this on disk under this key (at most 128 bytes), or take it off.
+    Keep {
+        /// Unique.
+        key: Vec<u8>,
+        /// `None`: take it off.
+        record: Option<Vec<u8>>,
+    },
+    /// Keep the addresses of nodes that were heard, and this node's incarnation, for the next start.
+    Remember {
+        /// All of them.
+        addresses: Vec<String>,
+        /// What the next start's must be greater than.
+        incarnation: u64,
+    },
+
+    /// Send to the nodes that read this one.
+    Publish {
+        /// One reader, or all.
+        to: Option<NodeHash>,
+        /// The message.
+        bytes: Vec<u8>,
+        /// How urgent.
+        urgency: Urgency,
+    },
+    /// Ask the node at the other end of a link; it answers within 2 s or not at all.
+    Ask {
+        /// Which link.
+        link: LinkId,
+        /// For the answer.
+        question: u64,
+        /// The query.
+        bytes: Vec<u8>,
+        /// How urgent.
+        urgency: Urgency,
+    },
+    /// Answer a question.
+    Reply {
+        /// Which question.
+        question: u64,
+        /// The answer.
+        bytes: Vec<u8>,
+        /// How urgent.
+        urgency: Urgency,
+    },
+    /// Open a link there; [`Input::Dialled`] follows. A second order for an address that is still being dialled starts that
+    /// dial again, at once: one answer follows, or two where the first dial has ended at that moment.
+    Dial {
+        /// `quic/host:port`.
+        address: String,
+    },
+    /// Close a link.
+    HangUp {
+        /// Which.
+        link: LinkId,
+    },
+    /// Tell the operator.
+    Tell(Notice),
+    /// Goodbye is said and has been repeated: the process may end.
+    Finish,
+    /// This node must not go on, for this reason.
+    Abort(String),
+}
+
+/// What an operator reads in the log: the life of nodes and links.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Notice {
+    /// Somebody should act.
+    pub warning: bool,
+    /// The other node, where one is concerned.
+    pub peer: Option<String>,
+    /// Its region.
+    pub region: Option<Region>,
+    /// A sentence that reads alone.
+    pub message: String,
+}
