@@ -12,8 +12,8 @@ use crate::id::{ConnectionId, Digest, PublicId, Region, Room, RoomHash, Stream, 
 use crate::io::output::Output;
 use crate::local::{LocalVisitors, row_key};
 use crate::pace::Pace;
-use crate::presence::{Dirty, Presence};
-use crate::standing::Counts;
+use crate::presence::counting::Counts;
+use crate::presence::{Presence, RoomChanges};
 
 /// Drawing a room costs this for each watcher: of this node for what users do, so that a change costs a bounded stream of
 /// bytes here; of the whole world for counts, so that each watcher of a large room is told them seldom. A hundred watchers
@@ -121,7 +121,7 @@ impl Drawing {
     }
 
     /// Rows of a room have changed.
-    pub(crate) fn counted(&mut self, room: &Room, dirty: Dirty, now_ms: u64) {
+    pub(crate) fn counted(&mut self, room: &Room, dirty: RoomChanges, now_ms: u64) {
         let counting = &mut self.sheet(room).counting;
         counting.waiting |= dirty.counts || !dirty.regions.is_empty();
         counting.whole |= dirty.counts;

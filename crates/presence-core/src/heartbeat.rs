@@ -187,7 +187,7 @@ impl Heartbeat {
 mod tests {
     use super::*;
     use crate::id::NodeName;
-    use crate::row::TableKey;
+    use crate::presence::row::TableKey;
     use crate::wire::Held;
 
     const WALL_MS: u64 = 1_800_000_000_000;

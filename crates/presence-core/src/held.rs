@@ -6,9 +6,9 @@
 use crate::id::{NodeHash, Region};
 use crate::node::Node;
 use crate::peer::{Judged, PEERS_MAX, Path};
+use crate::presence::row::TableKey;
+use crate::presence::row::Weight;
 use crate::rotation::in_turn;
-use crate::row::TableKey;
-use crate::row::Weight;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
 use crate::wire::Held;

@@ -5,8 +5,8 @@ use crate::id::NodeHash;
 use crate::io::output::Output;
 use crate::node::Node;
 use crate::peer::{Judged, Path};
-use crate::row::TableKey;
-use crate::row::Weight;
+use crate::presence::row::TableKey;
+use crate::presence::row::Weight;
 use crate::time::Now;
 use crate::wire::{Leaving, Said, Sender};
 

@@ -28,17 +28,8 @@ mod node;
 mod pace;
 mod peer;
 mod presence;
-mod query;
-mod roll;
-mod rollup;
 mod rotation;
 mod round;
-mod row;
-mod rows;
-mod sharing;
-mod slab;
-mod standing;
-mod table;
 #[doc(hidden)]
 pub mod testing;
 mod time;

@@ -7,7 +7,7 @@ use crate::io::dial::{DialError, Linked};
 use crate::io::output::{Output, Urgency};
 use crate::node::Node;
 use crate::peer::{HEARS_MS, Judged, PEERS_MAX};
-use crate::row::TableKey;
+use crate::presence::row::TableKey;
 use crate::time::Now;
 use crate::wire::{self, Asked, Hello, HelloAnswer, Reachable, Sender};
 

@@ -13,7 +13,7 @@ use crate::local::row::{CLOSED, Linger, LocalRow, OTHER};
 use crate::local::subscriptions::{SubscribedTo, Subscriptions};
 use crate::local::tab_flags::TabFlags;
 use crate::presence::Presence;
-use crate::row::{NOBODY, Removed, Row, RowKey, Share, TableKey};
+use crate::presence::row::{NOBODY, Removed, Row, RowKey, Share, TableKey};
 
 /// How long a tab that its browser closed still counts.
 const LINGER_CLOSED_MS: u64 = 2_000;

@@ -24,11 +24,11 @@ use crate::local::subscriptions::SubscribedTo;
 use crate::local::{LocalVisitors, row_key};
 use crate::median::Clocks;
 use crate::peer::{Path, Peer};
-use crate::presence::{Passage, Presence};
-use crate::roll::Rolls;
+use crate::presence::members::MemberIndex;
+use crate::presence::row::TableKey;
+use crate::presence::row::Weight;
+use crate::presence::{Presence, Transition};
 use crate::round::PassedOn;
-use crate::row::TableKey;
-use crate::row::Weight;
 use crate::time::Now;
 use crate::wire::{Said, Sender};
 
@@ -94,7 +94,7 @@ pub struct Node {
     pub(crate) hidden: BTreeSet<FactKey>,
     pub(crate) quotas: BTreeMap<NodeHash, (u64, u32)>,
     /// Who is in the rooms that somebody has asked for lately.
-    pub(crate) rolls: Rolls,
+    pub(crate) rolls: MemberIndex,
 
     // How they are reached.
     pub(crate) links: BTreeMap<LinkId, Link>,
@@ -162,7 +162,7 @@ impl Node {
             shown_limit_ms: now.wall_ms.saturating_add(facts::FUTURE_MS),
             hidden: BTreeSet::new(),
             quotas: BTreeMap::new(),
-            rolls: Rolls::default(),
+            rolls: MemberIndex::default(),
             links: BTreeMap::new(),
             addresses: BTreeMap::new(),
             said_hello: BTreeMap::new(),
@@ -436,9 +436,9 @@ impl Node {
             self.send_deltas(now);
         }
         self.say_facts(now);
-        for passage in self.presence.take_passages() {
+        for passage in self.presence.take_transitions() {
             self.rolls.apply(&passage, self.settings.digest);
-            let Passage { room, user, info, since_ms, arrived } = passage;
+            let Transition { room, user, info, since_ms, arrived } = passage;
             self.outputs.push(if arrived {
                 Output::Arrived { room, user, info, since_ms }
             } else {

@@ -1,14 +1,24 @@
 //! Who is here: the rows of all nodes, combined. Counts are derived from rows as they change, never replicated.
 
+pub(crate) mod counting;
+pub(crate) mod members;
+pub(crate) mod query;
+pub(crate) mod roll_up;
+pub(crate) mod row;
+pub(crate) mod rows;
+pub(crate) mod shares;
+pub(crate) mod slab;
+pub(crate) mod table;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{Digest, Region, Room, RoomHash, UserId};
-use crate::rollup::RollUps;
-use crate::row::{NOBODY, Removed, Row, RowKey, TableKey, Weight};
-use crate::rows::{Packed, RoomNumber, Rows};
-use crate::slab::{Slab, Slot};
-use crate::standing::{Counts, Standing};
-use crate::table::{Table, TableNumber, Tables};
+use crate::presence::counting::{Counts, UserCounts};
+use crate::presence::roll_up::RollUps;
+use crate::presence::row::{NOBODY, Removed, Row, RowKey, TableKey, Weight};
+use crate::presence::rows::{PackedRow, RoomNumber, Rows};
+use crate::presence::slab::{Slab, Slot};
+use crate::presence::table::{Table, TableNumber, Tables};
 
 /// Everything that is known of who is where.
 #[derive(Debug)]
@@ -19,8 +29,8 @@ pub(crate) struct Presence {
     pub(crate) numbers: BTreeMap<RoomHash, RoomNumber>,
     pub(crate) rooms: Slab<RoomCounts>,
     pub(crate) roll_ups: RollUps,
-    passages: Vec<Passage>,
-    pub(crate) dirty: BTreeMap<RoomHash, Dirty>,
+    transitions: Vec<Transition>,
+    pub(crate) dirty: BTreeMap<RoomHash, RoomChanges>,
     /// Users of whom somebody has taken a tab, or is to take one: their `took` may be over, or begin.
     touched: BTreeSet<RowKey>,
     /// Users who are to take a tab as soon as one is known.
@@ -29,7 +39,7 @@ pub(crate) struct Presence {
 
 /// Somebody has come to a room, or left it: the first and the last of their connections, wherever.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Passage {
+pub(crate) struct Transition {
     pub(crate) room: Room,
     pub(crate) user: UserId,
     pub(crate) info: Vec<u8>,
@@ -62,7 +72,7 @@ impl Default for RoomCounts {
 
 /// What became different in a room since it was last asked for.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Dirty {
+pub(crate) struct RoomChanges {
     /// Its name, where the last row of the room has gone.
     pub(crate) closed: Option<Room>,
     pub(crate) counts: bool,
@@ -81,7 +91,7 @@ pub(crate) struct TableRows<'a> {
 }
 
 impl<'a> TableRows<'a> {
-    pub(crate) fn get(&self, key: &RowKey) -> Option<&'a Packed> {
+    pub(crate) fn get(&self, key: &RowKey) -> Option<&'a PackedRow> {
         let room = *self.presence.numbers.get(&key.room)?;
         self.presence.rows.find(room, key.user, self.number).map(|slot| self.presence.rows.get(slot))
     }
@@ -119,7 +129,7 @@ impl Presence {
             numbers: BTreeMap::new(),
             rooms: Slab::default(),
             roll_ups: RollUps::default(),
-            passages: Vec::new(),
+            transitions: Vec::new(),
             dirty: BTreeMap::new(),
             touched: BTreeSet::new(),
             awaited: BTreeSet::new(),
@@ -174,7 +184,7 @@ impl Presence {
     }
 
     /// Puts a row in its place, and gives back the one that was there.
-    fn put(&mut self, room: RoomNumber, table: TableNumber, row: Row) -> Option<Packed> {
+    fn put(&mut self, room: RoomNumber, table: TableNumber, row: Row) -> Option<PackedRow> {
         let (key, number, digest) = (row.key, row.number, self.digest);
         let known = self.rows.find(room, key.user, table);
         let (slot, before) = match known {
@@ -275,10 +285,10 @@ impl Presence {
 
     /// Carries out something that changes how a user of a room counts, and corrects what is derived by the difference.
     /// It gives back the row that was replaced or removed, if one was.
-    fn change(&mut self, room: RoomNumber, key: RowKey, change: impl FnOnce(&mut Self) -> Option<Packed>) {
-        let before = self.standing(room, key.user);
+    fn change(&mut self, room: RoomNumber, key: RowKey, change: impl FnOnce(&mut Self) -> Option<PackedRow>) {
+        let before = self.user_counts(room, key.user);
         let gone = change(self);
-        let after = self.standing(room, key.user);
+        let after = self.user_counts(room, key.user);
         if self.awaited.contains(&key) || self.rows.of(room, key.user).any(|row| !row.took().is_empty()) {
             self.touched.insert(key);
         }
@@ -300,16 +310,23 @@ impl Presence {
     }
 
     /// What follows from a user's counting in another way, in a room whose name is known.
-    fn passed(&mut self, number: RoomNumber, user: UserId, before: &Standing, after: &Standing, gone: Option<&Packed>) {
+    fn passed(
+        &mut self,
+        number: RoomNumber,
+        user: UserId,
+        before: &UserCounts,
+        after: &UserCounts,
+        gone: Option<&PackedRow>,
+    ) {
         let Some(room) = self.rooms[number].name.clone() else { return };
         self.roll_ups.apply(&room, user, before, after);
         if before.present() == after.present() {
             return;
         }
-        let rows: Vec<&Packed> = self.rows.of(number, user).chain(gone).collect();
+        let rows: Vec<&PackedRow> = self.rows.of(number, user).chain(gone).collect();
         let info = rows.iter().map(|row| row.info()).find(|info| !info.is_empty()).unwrap_or_default().to_vec();
         let since_ms = rows.iter().map(|row| row.since_ms).min().unwrap_or_default();
-        self.passages.push(Passage { room, user, info, since_ms, arrived: after.present() });
+        self.transitions.push(Transition { room, user, info, since_ms, arrived: after.present() });
     }
 
     /// The number of a room, which it has from its first row to its last.
@@ -331,8 +348,8 @@ impl Presence {
         let users: Vec<UserId> = self.rows.users(number).collect();
         dirty.users.extend(&users);
         for user in users {
-            let standing = self.standing(number, user);
-            self.passed(number, user, &Standing::default(), &standing, None);
+            let user_counts = self.user_counts(number, user);
+            self.passed(number, user, &UserCounts::default(), &user_counts, None);
         }
     }
 
@@ -359,17 +376,17 @@ impl Presence {
 
     /// How many tabs a user has in a room, over all nodes that are not silent.
     pub(crate) fn tabs(&self, key: &RowKey) -> u32 {
-        self.numbers.get(&key.room).map_or(0, |room| self.standing(*room, key.user).whole.tabs)
+        self.numbers.get(&key.room).map_or(0, |room| self.user_counts(*room, key.user).whole.tabs)
     }
 
     /// Rooms in which something became different since this was last called.
-    pub(crate) fn take_dirty(&mut self) -> BTreeMap<RoomHash, Dirty> {
+    pub(crate) fn take_dirty(&mut self) -> BTreeMap<RoomHash, RoomChanges> {
         std::mem::take(&mut self.dirty)
     }
 
     /// Who has come and gone since this was last called, in order.
-    pub(crate) fn take_passages(&mut self) -> Vec<Passage> {
-        std::mem::take(&mut self.passages)
+    pub(crate) fn take_transitions(&mut self) -> Vec<Transition> {
+        std::mem::take(&mut self.transitions)
     }
 
     /// Users whose rows have changed since this was last called and of whom somebody has taken a tab, or is to.

@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 
 use crate::facts::KeyHash;
 use crate::id::{NodeHash, NodeName, Region};
-use crate::row::{Removed, Row, TableKey};
+use crate::presence::row::{Removed, Row, TableKey};
 use crate::time::Stamp;
 
 const MAGIC: [u8; 3] = [b'G', b'P', 1];

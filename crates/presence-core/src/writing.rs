@@ -9,7 +9,7 @@ use crate::id::{ConnectionId, Room, SubscriptionId, UserId};
 use crate::io::output::Output;
 use crate::local::row_key;
 use crate::node::Node;
-use crate::row::Share;
+use crate::presence::row::Share;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
 use crate::time::Stamp;

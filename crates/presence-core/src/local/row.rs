@@ -2,7 +2,7 @@
 
 use crate::local::tab_flags::TabFlags;
 use crate::presence::Presence;
-use crate::row::{Row, RowKey, Share, TableKey, Took};
+use crate::presence::row::{Row, RowKey, Share, TableKey, Took};
 use crate::testing::fault_injection::{Fault, injected};
 
 /// A closed tab that still counts.

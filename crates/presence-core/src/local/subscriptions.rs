@@ -2,7 +2,7 @@
 
 use crate::id::{Room, SubscriptionId};
 use crate::local::tab_flags::TabFlags;
-use crate::row::RowKey;
+use crate::presence::row::RowKey;
 
 /// What a subscription listens to.
 #[derive(Clone, PartialEq, Eq, Debug)]

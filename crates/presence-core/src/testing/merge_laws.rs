@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use crate::facts::{EntryId, Fact, Facts};
 use crate::id::{NodeHash, Region, RoomHash, UserId};
 use crate::presence::Presence;
-use crate::row::Weight;
-use crate::row::{Removed, Row, RowKey, TableKey};
+use crate::presence::row::Weight;
+use crate::presence::row::{Removed, Row, RowKey, TableKey};
 use crate::time::Stamp;
 
 const NOW_MS: u64 = 1_000_000;

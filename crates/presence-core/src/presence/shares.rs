@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{RoomHash, UserId};
 use crate::presence::Presence;
-use crate::row::{RowKey, Share};
-use crate::rows::{Packed, RoomNumber};
+use crate::presence::row::{RowKey, Share};
+use crate::presence::rows::{PackedRow, RoomNumber};
 
 /// Of so many users at most a room shows what they share.
 const SHARING_MAX: usize = 1_000;
@@ -16,10 +16,10 @@ impl Presence {
         let mut shared: BTreeMap<String, BTreeMap<UserId, &Share>> = BTreeMap::new();
         let Some(room) = self.numbers.get(hash).copied() else { return shared };
         for user in self.rooms[room].sharing.iter().take(SHARING_MAX) {
-            if self.standing(room, *user).whole.users == 0 {
+            if self.user_counts(room, *user).whole.users == 0 {
                 continue;
             }
-            for share in self.rows.of(room, *user).flat_map(Packed::shared) {
+            for share in self.rows.of(room, *user).flat_map(PackedRow::shared) {
                 let known = shared.entry(share.key.clone()).or_default().entry(*user).or_insert(share);
                 if known.stamp < share.stamp {
                     *known = share;
@@ -30,9 +30,9 @@ impl Presence {
     }
 
     /// Marks what of a user's shares is different from the row before.
-    pub(crate) fn note_shared(&mut self, room: RoomNumber, key: RowKey, before: Option<&Packed>) {
-        let now: Vec<&Share> = self.rows.of(room, key.user).flat_map(Packed::shared).collect();
-        let was = before.map_or(&[][..], Packed::shared);
+    pub(crate) fn note_shared(&mut self, room: RoomNumber, key: RowKey, before: Option<&PackedRow>) {
+        let now: Vec<&Share> = self.rows.of(room, key.user).flat_map(PackedRow::shared).collect();
+        let was = before.map_or(&[][..], PackedRow::shared);
         if now.is_empty() && was.is_empty() {
             return;
         }
@@ -50,7 +50,7 @@ impl Presence {
     /// What a user shows appears and disappears with them.
     pub(crate) fn note_hidden(&mut self, room: RoomNumber, key: RowKey) {
         if self.rooms[room].sharing.contains(&key.user) {
-            let shares = self.rows.of(room, key.user).flat_map(Packed::shared);
+            let shares = self.rows.of(room, key.user).flat_map(PackedRow::shared);
             let keys: Vec<String> = shares.map(|share| share.key.clone()).collect();
             self.dirty.entry(key.room).or_default().shared.extend(keys);
         }

@@ -1,26 +1,26 @@
 //! The rows of all nodes, each kept once, packed: a million of them are to fit into the memory of a small machine.
 //!
 //! A row takes 72 bytes and stands in two ordered indexes of 12 bytes an entry: here by room and user, which finds what
-//! all nodes say of a user at once, and in its node's [`Table`](crate::table::Table) by number. Neither holds a key.
+//! all nodes say of a user at once, and in its node's [`Table`](crate::presence::table::Table) by number. Neither holds a key.
 
 use std::collections::BTreeSet;
 
 use crate::id::{RoomHash, UserId};
-use crate::row::{NOBODY, Row, RowKey, Share, Took};
-use crate::slab::{Slab, Slot};
-use crate::table::TableNumber;
+use crate::presence::row::{NOBODY, Row, RowKey, Share, Took};
+use crate::presence::slab::{Slab, Slot};
+use crate::presence::table::TableNumber;
 
 /// What stands for a room's hash in rows.
 pub(crate) type RoomNumber = Slot;
 
 /// A row as it is kept.
 #[derive(Debug)]
-pub(crate) struct Packed {
+pub(crate) struct PackedRow {
     pub(crate) user: UserId,
     /// Of its last change, in its node's sequence; 0 while no delta has named it.
     pub(crate) number: u64,
     pub(crate) since_ms: u64,
-    rare: Option<Box<Rare>>,
+    rare: Option<Box<PackedExtras>>,
     pub(crate) room: RoomNumber,
     pub(crate) table: TableNumber,
     /// The last answer with everything of its table that named it.
@@ -31,7 +31,7 @@ pub(crate) struct Packed {
 
 /// What most rows do not have.
 #[derive(Debug, Default)]
-struct Rare {
+struct PackedExtras {
     took: Vec<Took>,
     info: Vec<u8>,
     shared: Vec<Share>,
@@ -39,14 +39,14 @@ struct Rare {
     counts: Option<[u32; 4]>,
 }
 
-impl Default for Packed {
+impl Default for PackedRow {
     /// What an empty slot holds.
     fn default() -> Self {
         Self { user: NOBODY, number: 0, since_ms: 0, rare: None, room: 0, table: 0, named: 0, counts: [0; 4] }
     }
 }
 
-impl Packed {
+impl PackedRow {
     fn new(row: Row, room: RoomNumber, table: TableNumber, named: u16) -> Self {
         let all = [row.open, row.lingering, row.visible, row.unproven];
         let small = all.map(u8::try_from);
@@ -55,7 +55,7 @@ impl Packed {
         let plain = fit && row.took.is_empty() && row.info.is_empty() && row.shared.is_empty();
         let rare = (!plain).then(|| {
             let counts = (!fit).then_some(all);
-            Box::new(Rare { took: row.took, info: row.info, shared: row.shared, counts })
+            Box::new(PackedExtras { took: row.took, info: row.info, shared: row.shared, counts })
         });
         let Row { key, number, since_ms, .. } = Row { took: Vec::new(), info: Vec::new(), shared: Vec::new(), ..row };
         Self { user: key.user, number, since_ms, rare, room, table, named, counts }
@@ -120,17 +120,17 @@ impl Packed {
 /// All rows, by room and user.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
-    slab: Slab<Packed>,
+    slab: Slab<PackedRow>,
     /// Room, 32 bits made of the user, slot: the slot says who it is.
     by_key: BTreeSet<(RoomNumber, u32, Slot)>,
 }
 
 impl Rows {
-    pub(crate) fn get(&self, slot: Slot) -> &Packed {
+    pub(crate) fn get(&self, slot: Slot) -> &PackedRow {
         &self.slab[slot]
     }
 
-    pub(crate) fn get_mut(&mut self, slot: Slot) -> &mut Packed {
+    pub(crate) fn get_mut(&mut self, slot: Slot) -> &mut PackedRow {
         &mut self.slab[slot]
     }
 
@@ -141,7 +141,7 @@ impl Rows {
     }
 
     /// What the nodes say of a user in a room.
-    pub(crate) fn of(&self, room: RoomNumber, user: UserId) -> impl Iterator<Item = &Packed> {
+    pub(crate) fn of(&self, room: RoomNumber, user: UserId) -> impl Iterator<Item = &PackedRow> {
         self.slots(room, user).map(|slot| &self.slab[slot])
     }
 
@@ -160,19 +160,19 @@ impl Rows {
     /// Keeps a row that is not there.
     pub(crate) fn insert(&mut self, row: Row, room: RoomNumber, table: TableNumber) -> Slot {
         let bits = bits(&row.key.user);
-        let slot = self.slab.insert(Packed::new(row, room, table, 0));
+        let slot = self.slab.insert(PackedRow::new(row, room, table, 0));
         self.by_key.insert((room, bits, slot));
         slot
     }
 
     /// Puts a row in the place of an older one with its key, and gives that back.
-    pub(crate) fn replace(&mut self, slot: Slot, row: Row) -> Packed {
+    pub(crate) fn replace(&mut self, slot: Slot, row: Row) -> PackedRow {
         let old = &mut self.slab[slot];
-        let new = Packed::new(row, old.room, old.table, old.named);
+        let new = PackedRow::new(row, old.room, old.table, old.named);
         std::mem::replace(old, new)
     }
 
-    pub(crate) fn remove(&mut self, slot: Slot) -> Packed {
+    pub(crate) fn remove(&mut self, slot: Slot) -> PackedRow {
         let gone = self.slab.remove(slot);
         self.by_key.remove(&(gone.room, bits(&gone.user), slot));
         gone
@@ -197,10 +197,10 @@ mod tests {
 
     #[test]
     fn a_row_takes_few_bytes_and_comes_back_as_it_was() {
-        assert_eq!(size_of::<Packed>(), 72);
+        assert_eq!(size_of::<PackedRow>(), 72);
         for open in [1, 255, 256, u32::MAX] {
             let row = row([7; 32], open);
-            assert_eq!(Packed::new(row.clone(), 3, 4, 0).row(row.key.room), row);
+            assert_eq!(PackedRow::new(row.clone(), 3, 4, 0).row(row.key.room), row);
         }
     }
 

@@ -1,10 +1,10 @@
-//! Roll-ups: how many distinct users are in all rooms below a path. Kept up to date for as long as somebody asks.
+//! RoomMembers-ups: how many distinct users are in all rooms below a path. Kept up to date for as long as somebody asks.
 
 use std::collections::BTreeMap;
 
 use crate::id::{Region, Room, UserId};
 use crate::io::query::Below;
-use crate::standing::Standing;
+use crate::presence::counting::UserCounts;
 
 /// Most paths that are kept at a time.
 const PATHS_MAX: usize = 64;
@@ -47,7 +47,7 @@ struct Tally {
 
 impl RollUps {
     /// A user counts in another way in one room.
-    pub(crate) fn apply(&mut self, room: &Room, user: UserId, before: &Standing, after: &Standing) {
+    pub(crate) fn apply(&mut self, room: &Room, user: UserId, before: &UserCounts, after: &UserCounts) {
         for (path, roll_up) in &mut self.by_path {
             if room.as_str().starts_with(path.as_str()) {
                 roll_up.apply(user, before, after);
@@ -70,9 +70,9 @@ impl RollUps {
     }
 
     /// Somebody who is in a room of a path that was just begun.
-    pub(crate) fn tell(&mut self, path: &str, user: UserId, standing: &Standing) {
+    pub(crate) fn tell(&mut self, path: &str, user: UserId, user_counts: &UserCounts) {
         if let Some(roll_up) = self.by_path.get_mut(path) {
-            roll_up.apply(user, &Standing::default(), standing);
+            roll_up.apply(user, &UserCounts::default(), user_counts);
         }
     }
 
@@ -98,7 +98,7 @@ impl RollUps {
 }
 
 impl RollUp {
-    fn apply(&mut self, user: UserId, before: &Standing, after: &Standing) {
+    fn apply(&mut self, user: UserId, before: &UserCounts, after: &UserCounts) {
         let tally = self.users.entry(user).or_default();
         self.below.count(tally, false);
         tally.move_room(before, after);
@@ -129,11 +129,11 @@ impl Totals {
 }
 
 impl Tally {
-    fn move_room(&mut self, before: &Standing, after: &Standing) {
+    fn move_room(&mut self, before: &UserCounts, after: &UserCounts) {
         self.counted = self.counted - before.whole.users + after.whole.users;
         self.unsure = self.unsure - before.whole.unsure + after.whole.unsure;
         self.looking = self.looking - before.whole.looking + after.whole.looking;
-        let proven = |standing: &Standing| standing.whole.users - standing.whole.unproven;
+        let proven = |user_counts: &UserCounts| user_counts.whole.users - user_counts.whole.unproven;
         self.proven = self.proven - proven(before) + proven(after);
         for (region, _) in before.regions.iter().filter(|(_, counts)| counts.users > 0) {
             *self.regions.entry(region.clone()).or_default() -= 1;

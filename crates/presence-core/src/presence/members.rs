@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::id::{Digest, PublicId, Room, RoomHash, UserId};
-use crate::presence::Passage;
+use crate::presence::Transition;
 
 /// Most rooms that are kept at a time.
 const ROLLS_MAX: usize = 256;
@@ -13,17 +13,17 @@ const FORGOTTEN_MS: u64 = 60_000;
 
 /// The rolls of all rooms that somebody has asked for lately.
 #[derive(Debug, Default)]
-pub(crate) struct Rolls {
-    by_room: BTreeMap<RoomHash, Roll>,
+pub(crate) struct MemberIndex {
+    by_room: BTreeMap<RoomHash, RoomMembers>,
 }
 
 #[derive(Debug, Default)]
-struct Roll {
+struct RoomMembers {
     asked_ms: u64,
     users: BTreeMap<PublicId, UserId>,
 }
 
-impl Rolls {
+impl MemberIndex {
     /// Whether this room's roll is kept already.
     pub(crate) fn has(&self, room: &RoomHash) -> bool {
         self.by_room.contains_key(room)
@@ -36,11 +36,11 @@ impl Rolls {
             oldest.map(|oldest| self.by_room.remove(&oldest));
         }
         let users = users.map(|user| (user.public(room, digest), user)).collect();
-        self.by_room.insert(hash, Roll { asked_ms: 0, users });
+        self.by_room.insert(hash, RoomMembers { asked_ms: 0, users });
     }
 
     /// Somebody has come or left.
-    pub(crate) fn apply(&mut self, passage: &Passage, digest: Digest) {
+    pub(crate) fn apply(&mut self, passage: &Transition, digest: Digest) {
         if self.by_room.is_empty() {
             return;
         }

@@ -6,9 +6,9 @@ use std::collections::{BTreeSet, BinaryHeap};
 use crate::id::{PublicId, Region, Room, RoomHash, UserId};
 use crate::io::query::{Found, Member, Members, Query};
 use crate::node::Node;
+use crate::presence::row::RowKey;
+use crate::presence::rows::{PackedRow, RoomNumber};
 use crate::presence::{Presence, RoomCounts};
-use crate::row::RowKey;
-use crate::rows::{Packed, RoomNumber};
 
 /// Most members, or rooms, in one answer.
 const MOST: usize = 1_000;
@@ -70,12 +70,12 @@ impl Presence {
     pub(crate) fn present(&self, room: &RoomHash) -> impl Iterator<Item = UserId> {
         let number = self.numbers.get(room).copied();
         let users = number.into_iter().flat_map(|room| self.rows.users(room).map(move |user| (room, user)));
-        users.filter(|(room, user)| self.standing(*room, *user).present()).map(|(_, user)| user)
+        users.filter(|(room, user)| self.user_counts(*room, *user).present()).map(|(_, user)| user)
     }
 
     fn member(&self, public: PublicId, key: RowKey) -> Member {
         let room = self.numbers.get(&key.room);
-        let rows: Vec<&Packed> = room.into_iter().flat_map(|room| self.rows.of(*room, key.user)).collect();
+        let rows: Vec<&PackedRow> = room.into_iter().flat_map(|room| self.rows.of(*room, key.user)).collect();
         let regions: BTreeSet<Region> = rows.iter().map(|row| self.tables.of(row.table).region.clone()).collect();
         Member {
             public,
@@ -109,8 +109,8 @@ impl Presence {
         for room in rooms {
             let users: Vec<UserId> = self.rows.users(room).collect();
             for user in users {
-                let standing = self.standing(room, user);
-                self.roll_ups.tell(path, user, &standing);
+                let user_counts = self.user_counts(room, user);
+                self.roll_ups.tell(path, user, &user_counts);
             }
         }
     }

@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 
 use crate::id::{Region, UserId};
+use crate::presence::row::Weight;
+use crate::presence::row::{NOBODY, RowKey, TableKey};
+use crate::presence::rows::{PackedRow, RoomNumber};
+use crate::presence::table::Table;
 use crate::presence::{Presence, RoomCounts};
-use crate::row::Weight;
-use crate::row::{NOBODY, RowKey, TableKey};
-use crate::rows::{Packed, RoomNumber};
-use crate::table::Table;
 
 /// How one user of one room counts.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Standing {
+pub(crate) struct UserCounts {
     pub(crate) whole: Counts,
     pub(crate) regions: Vec<(Region, Counts)>,
 }
 
-impl Standing {
+impl UserCounts {
     /// Somebody vouches for the user, if only a node that is silent.
     pub(crate) fn present(&self) -> bool {
         self.whole.users + self.whole.unsure > 0
@@ -69,13 +69,13 @@ impl Counts {
 
 impl Presence {
     /// How a user of a room counts now.
-    pub(crate) fn standing(&self, room: RoomNumber, user: UserId) -> Standing {
-        let rows: Vec<&Packed> = self.rows.of(room, user).collect();
+    pub(crate) fn user_counts(&self, room: RoomNumber, user: UserId) -> UserCounts {
+        let rows: Vec<&PackedRow> = self.rows.of(room, user).collect();
         self.combined(&rows)
     }
 
-    fn combined(&self, rows: &[&Packed]) -> Standing {
-        let mut standing = Standing::default();
+    fn combined(&self, rows: &[&PackedRow]) -> UserCounts {
+        let mut user_counts = UserCounts::default();
         let mut unsure: Vec<&Region> = Vec::new();
         for row in rows {
             let table = self.tables.of(row.table);
@@ -94,24 +94,24 @@ impl Presence {
                 looking: u32::from(row.visible() > 0),
                 unproven: u32::from(row.unproven() >= row.open() + row.lingering()),
             };
-            standing.whole.join(here);
-            match standing.regions.iter_mut().find(|(region, _)| *region == table.region) {
+            user_counts.whole.join(here);
+            match user_counts.regions.iter_mut().find(|(region, _)| *region == table.region) {
                 Some((_, counts)) => counts.join(here),
-                None => standing.regions.push((table.region.clone(), here)),
+                None => user_counts.regions.push((table.region.clone(), here)),
             }
         }
-        if standing.whole.users == 0 && !unsure.is_empty() {
-            standing.whole.unsure = 1;
+        if user_counts.whole.users == 0 && !unsure.is_empty() {
+            user_counts.whole.unsure = 1;
             unsure.sort_unstable();
             unsure.dedup();
-            standing.regions =
+            user_counts.regions =
                 unsure.into_iter().map(|r| (r.clone(), Counts { unsure: 1, ..Counts::default() })).collect();
         }
-        standing
+        user_counts
     }
 
     /// The tabs that a row still vouches for, less those that connections elsewhere have taken the place of.
-    fn tabs_left(&self, row: &Packed, table: &Table, rows: &[&Packed]) -> u32 {
+    fn tabs_left(&self, row: &PackedRow, table: &Table, rows: &[&PackedRow]) -> u32 {
         let (mut firm, mut loose) = match table.weight {
             Weight::Held => (0, row.open() + row.lingering()),
             Weight::Counted | Weight::Unsure => (row.open(), row.lingering()),
@@ -130,7 +130,7 @@ impl Presence {
     /// held. The table, and the number of the row that shows it.
     pub(crate) fn takeable(&self, key: &RowKey, except: TableKey) -> Option<(TableKey, u64)> {
         let room = *self.numbers.get(&key.room)?;
-        let rows: Vec<&Packed> = self.rows.of(room, key.user).collect();
+        let rows: Vec<&PackedRow> = self.rows.of(room, key.user).collect();
         rows.iter().map(|row| (row, self.tables.of(row.table))).find_map(|(row, table)| {
             let taken: u32 = taken(row, table, &rows).map(|(tabs, _)| tabs).sum();
             let free = table.key != except && table.weight != Weight::Unsure && loose(row, table) > taken;
@@ -152,7 +152,7 @@ impl Presence {
 
     /// Every room's counts, made by counting all rows of all tables anew: what the derived ones must equal.
     pub(crate) fn recounted(&self) -> BTreeMap<RoomNumber, (Counts, BTreeMap<Region, Counts>)> {
-        let mut members: BTreeMap<(RoomNumber, UserId), Vec<&Packed>> = BTreeMap::new();
+        let mut members: BTreeMap<(RoomNumber, UserId), Vec<&PackedRow>> = BTreeMap::new();
         for row in self.tables.iter().flat_map(Table::slots).map(|slot| self.rows.get(slot)) {
             if row.user != NOBODY {
                 members.entry((row.room, row.user)).or_default().push(row);
@@ -160,10 +160,10 @@ impl Presence {
         }
         let mut rooms: BTreeMap<RoomNumber, (Counts, BTreeMap<Region, Counts>)> = BTreeMap::new();
         for ((room, _), rows) in members {
-            let standing = self.combined(&rows);
+            let user_counts = self.combined(&rows);
             let room = rooms.entry(room).or_default();
-            room.0.add(standing.whole);
-            for (region, counts) in standing.regions {
+            room.0.add(user_counts.whole);
+            for (region, counts) in user_counts.regions {
                 room.1.entry(region).or_default().add(counts);
             }
         }
@@ -174,7 +174,7 @@ impl Presence {
     /// The rows of a user in words.
     pub(crate) fn rows_of(&self, key: &RowKey) -> Vec<String> {
         let rows = self.numbers.get(&key.room).into_iter().flat_map(|room| self.rows.of(*room, key.user));
-        let line = |row: &Packed| {
+        let line = |row: &PackedRow| {
             let table = self.tables.of(row.table);
             let took: Vec<String> = row
                 .took()
@@ -196,7 +196,7 @@ impl Presence {
 }
 
 /// Tabs of a row that a connection elsewhere may take the place of.
-fn loose(row: &Packed, table: &Table) -> u32 {
+fn loose(row: &PackedRow, table: &Table) -> u32 {
     match table.weight {
         Weight::Held => row.open() + row.lingering(),
         Weight::Counted | Weight::Unsure => row.lingering(),
@@ -204,14 +204,14 @@ fn loose(row: &Packed, table: &Table) -> u32 {
 }
 
 /// What the others say that they took of this row: how many tabs, and the number of the row that they had seen.
-fn taken<'a>(row: &'a Packed, table: &'a Table, rows: &'a [&Packed]) -> impl Iterator<Item = (u32, u64)> + 'a {
+fn taken<'a>(row: &'a PackedRow, table: &'a Table, rows: &'a [&PackedRow]) -> impl Iterator<Item = (u32, u64)> + 'a {
     let others = rows.iter().filter(move |other| other.table != row.table);
     let took = others.flat_map(|other| other.took()).filter(move |took| took.table == table.key);
     took.map(|took| (took.tabs, took.seen))
 }
 
 impl RoomCounts {
-    pub(crate) fn move_counts(&mut self, before: &Standing, after: &Standing) {
+    pub(crate) fn move_counts(&mut self, before: &UserCounts, after: &UserCounts) {
         self.whole.subtract(before.whole);
         self.whole.add(after.whole);
         for (region, counts) in &before.regions {

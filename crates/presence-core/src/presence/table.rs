@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::id::{Digest, Region};
-use crate::row::Weight;
-use crate::row::{Removed, RowKey, TableKey};
-use crate::slab::Slot;
+use crate::presence::row::Weight;
+use crate::presence::row::{Removed, RowKey, TableKey};
+use crate::presence::slab::Slot;
 
 /// What stands for a table in rows.
 pub(crate) type TableNumber = u16;
 
-/// The rows of one node, without the rows themselves: those are in [`Rows`](crate::rows::Rows).
+/// The rows of one node, without the rows themselves: those are in [`Rows`](crate::presence::rows::Rows).
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) key: TableKey,
