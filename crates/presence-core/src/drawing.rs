@@ -7,11 +7,11 @@ use crate::app::App;
 use crate::app::change::Change;
 use crate::app::fragment::{Fragment, fold};
 use crate::app::view::{Author, Entry, RegionView, RoomView};
-use crate::facts::{Facts, Kept};
+use crate::cost_limit::CostLimiter;
+use crate::facts::{Facts, StoredFact};
 use crate::id::{ConnectionId, Digest, PublicId, Region, Room, RoomHash, Stream, SubscriptionId, UserId};
 use crate::io::output::Output;
 use crate::local::{LocalVisitors, row_key};
-use crate::pace::Pace;
 use crate::presence::counting::Counts;
 use crate::presence::{Presence, RoomChanges};
 
@@ -77,7 +77,7 @@ struct Sheet {
 #[derive(Debug, Default)]
 struct Deeds {
     waiting: bool,
-    pace: Pace,
+    pace: CostLimiter,
     all: bool,
     regions: bool,
     users: BTreeSet<UserId>,
@@ -92,7 +92,7 @@ struct Deeds {
 #[derive(Debug, Default)]
 struct Counting {
     waiting: bool,
-    pace: Pace,
+    pace: CostLimiter,
     whole: bool,
     regions: BTreeSet<Region>,
 }
@@ -422,7 +422,7 @@ fn newest_first(mut entries: Vec<(crate::time::Stamp, Entry)>) -> Vec<Entry> {
     entries.into_iter().map(|(_, entry)| entry).collect()
 }
 
-fn entry(kept: &Kept) -> Entry {
+fn entry(kept: &StoredFact) -> Entry {
     let fact = &kept.fact;
     let author = Author { user: fact.user, public: kept.public, region: fact.region.clone() };
     Entry { value: fact.value.clone(), author, at_ms: fact.stamp.time_ms }

@@ -2,6 +2,10 @@
 //!
 //! A fact is kept, hashed and passed on as its author's bytes, so that a node which knows fewer fields loses none.
 
+pub(crate) mod anti_entropy;
+pub(crate) mod hybrid_clock;
+pub(crate) mod restamp;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
@@ -78,7 +82,7 @@ pub(crate) type KeyHash = [u8; 16];
 
 /// A fact with its author's bytes.
 #[derive(Clone, Debug)]
-pub(crate) struct Kept {
+pub(crate) struct StoredFact {
     pub(crate) fact: Fact,
     pub(crate) bytes: Vec<u8>,
     pub(crate) hash: KeyHash,
@@ -108,7 +112,7 @@ pub(crate) enum Merged {
 pub(crate) struct Facts {
     own: NodeHash,
     digest: Digest,
-    facts: BTreeMap<FactKey, Kept>,
+    facts: BTreeMap<FactKey, StoredFact>,
     by_hash: BTreeMap<KeyHash, FactKey>,
     by_stamp: BTreeSet<(Stamp, KeyHash)>,
     by_expiry: BTreeSet<(u64, KeyHash)>,
@@ -117,7 +121,7 @@ pub(crate) struct Facts {
 }
 
 /// How many parts the facts are compared in.
-pub(crate) const PARTS: usize = 256;
+pub(crate) const BUCKETS: usize = 256;
 
 impl Facts {
     pub(crate) fn new(own: NodeHash, digest: Digest) -> Self {
@@ -129,7 +133,7 @@ impl Facts {
             by_stamp: BTreeSet::new(),
             by_expiry: BTreeSet::new(),
             caps: BTreeMap::new(),
-            parts: vec![0; PARTS],
+            parts: vec![0; BUCKETS],
         }
     }
 
@@ -167,7 +171,7 @@ impl Facts {
         self.by_expiry.insert((fact.expires_ms, hash));
         self.parts[usize::from(hash[0])] = self.parts[usize::from(hash[0])].wrapping_add(sum);
         let public = fact.user.public(&key.room, self.digest);
-        self.facts.insert(key.clone(), Kept { fact, bytes: bytes.to_vec(), hash, public, sum });
+        self.facts.insert(key.clone(), StoredFact { fact, bytes: bytes.to_vec(), hash, public, sum });
         let displaced = full.map(|log| self.trim(&log)).unwrap_or_default();
         if displaced.contains(&key) {
             return Merged::Known;
@@ -191,7 +195,7 @@ impl Facts {
         off
     }
 
-    pub(crate) fn take_off(&mut self, key: &FactKey) -> Option<Kept> {
+    pub(crate) fn take_off(&mut self, key: &FactKey) -> Option<StoredFact> {
         let kept = self.facts.remove(key)?;
         self.by_hash.remove(&kept.hash);
         self.by_stamp.remove(&(kept.fact.stamp, kept.hash));
@@ -215,22 +219,22 @@ impl Facts {
         off
     }
 
-    pub(crate) fn get(&self, key: &FactKey) -> Option<&Kept> {
+    pub(crate) fn get(&self, key: &FactKey) -> Option<&StoredFact> {
         self.facts.get(key)
     }
 
-    pub(crate) fn by_hash(&self, hash: &KeyHash) -> Option<&Kept> {
+    pub(crate) fn by_hash(&self, hash: &KeyHash) -> Option<&StoredFact> {
         self.by_hash.get(hash).and_then(|key| self.facts.get(key))
     }
 
     /// All facts of a room.
-    pub(crate) fn room(&self, room: &Room) -> impl Iterator<Item = (&FactKey, &Kept)> {
+    pub(crate) fn room(&self, room: &Room) -> impl Iterator<Item = (&FactKey, &StoredFact)> {
         let first = FactKey { room: room.clone(), key: String::new(), entry: None };
         let room = room.clone();
         self.facts.range(first..).take_while(move |(key, _)| key.room == room)
     }
 
-    fn log(&self, room: &Room, log: &str) -> impl Iterator<Item = (&FactKey, &Kept)> {
+    fn log(&self, room: &Room, log: &str) -> impl Iterator<Item = (&FactKey, &StoredFact)> {
         let first = FactKey { room: room.clone(), key: log.to_owned(), entry: None };
         let (room, log) = (room.clone(), log.to_owned());
         self.facts.range(first..).take_while(move |(key, _)| key.room == room && key.key == log)
@@ -267,7 +271,7 @@ impl Facts {
         self.later_than(limit_ms).map(|kept| self.by_hash[&kept.hash].clone()).collect()
     }
 
-    fn later_than(&self, time_ms: u64) -> impl Iterator<Item = &Kept> {
+    fn later_than(&self, time_ms: u64) -> impl Iterator<Item = &StoredFact> {
         let last = Stamp { time_ms, counter: u32::MAX, node: NodeHash(u64::MAX), incarnation: u64::MAX };
         self.by_stamp.range((last, [255; 16])..).map(|(_, hash)| &self.facts[&self.by_hash[hash]])
     }
@@ -296,7 +300,7 @@ impl Facts {
     }
 
     /// Keys and stamps of one part, the future ones left out.
-    pub(crate) fn part(&self, part: u8, limit_ms: u64) -> impl Iterator<Item = &Kept> {
+    pub(crate) fn part(&self, part: u8, limit_ms: u64) -> impl Iterator<Item = &StoredFact> {
         let mut first = [0; 16];
         first[0] = part;
         self.by_hash

@@ -6,13 +6,11 @@
 //! A click writes a fact ([`App::reflex`]); facts travel; every page change, in the region of the click and in all
 //! others, is drawn by the code that reacts to a changed fact ([`App::render`]).
 
-mod anew;
 mod app;
 mod away;
-mod clock;
 mod copy;
+mod cost_limit;
 mod drawing;
-mod exchange;
 mod facts;
 mod heartbeat;
 mod held;
@@ -25,7 +23,6 @@ mod median;
 mod mesh_view;
 mod message;
 mod node;
-mod pace;
 mod peer;
 mod presence;
 mod rotation;

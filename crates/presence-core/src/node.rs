@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::anew::Anew;
 use crate::app::App;
 use crate::app::change::Change;
 use crate::app::fragment::Fragment;
 use crate::app::view::{Place, RegionView};
 use crate::away::Away;
-use crate::clock::Clock;
 use crate::copy::Copy;
 use crate::drawing::{Drawing, Source};
-use crate::exchange::Saying;
+use crate::facts::anti_entropy::PendingFacts;
+use crate::facts::hybrid_clock::HybridClock;
+use crate::facts::restamp::Restamps;
 use crate::facts::{self, FactKey, Facts};
 use crate::heartbeat::Beating;
 use crate::id::{ConnectionId, Digest, LinkId, NodeHash, NodeName, Region, Room, UserId};
@@ -77,9 +77,9 @@ pub struct Node {
     pub(crate) presence: Presence,
     pub(crate) own: LocalVisitors,
     pub(crate) facts: Facts,
-    pub(crate) clock: Clock,
+    pub(crate) clock: HybridClock,
     pub(crate) entries: u64,
-    pub(crate) anew: Anew,
+    pub(crate) restamps: Restamps,
 
     // Who says so.
     pub(crate) peers: BTreeMap<NodeHash, Peer>,
@@ -107,7 +107,7 @@ pub struct Node {
     pub(crate) passed_on: PassedOn,
     pub(crate) beating: Beating,
     pub(crate) delta_not_before_ms: u64,
-    pub(crate) saying: Saying,
+    pub(crate) pending_facts: PendingFacts,
     /// A hello was answered, or nobody is there to answer one.
     pub(crate) speaking: bool,
     pub(crate) exchanged: bool,
@@ -152,9 +152,9 @@ impl Node {
             presence: Presence::new(digest),
             own: LocalVisitors::new(key, now.mono_ms),
             facts: Facts::new(hash, digest),
-            clock: Clock::new(hash, settings.incarnation),
+            clock: HybridClock::new(hash, settings.incarnation),
             entries: 0,
-            anew: Anew::default(),
+            restamps: Restamps::default(),
             peers: BTreeMap::new(),
             copies: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -173,7 +173,7 @@ impl Node {
             passed_on: PassedOn::default(),
             beating: Beating::default(),
             delta_not_before_ms: 0,
-            saying: Saying::default(),
+            pending_facts: PendingFacts::default(),
             speaking: false,
             exchanged: false,
             leaving: None,
@@ -250,7 +250,7 @@ impl Node {
     pub fn wake_at_ms(&self) -> u64 {
         let tick_ms = self.ticked_ms + TICK_MS;
         let delta_ms = self.own.has_news().then_some(self.delta_not_before_ms);
-        let sooner = [self.drawing.due_ms(), delta_ms, self.saying.due_ms(), self.own.share_due_ms()];
+        let sooner = [self.drawing.due_ms(), delta_ms, self.pending_facts.due_ms(), self.own.share_due_ms()];
         let due_ms = sooner.into_iter().flatten().chain([tick_ms]).min();
         due_ms.unwrap_or(tick_ms).max(self.ticked_ms) + self.away.total_ms
     }

@@ -26,7 +26,7 @@ impl Node {
             return stamp;
         }
         // What this one is later than must not stand above it.
-        self.stamp_anew(now);
+        self.restamp_ahead(now);
         self.set_clock_back(now);
         self.clock.stamp(time_ms)
     }

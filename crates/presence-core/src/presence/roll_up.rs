@@ -1,4 +1,4 @@
-//! RoomMembers-ups: how many distinct users are in all rooms below a path. Kept up to date for as long as somebody asks.
+//! RoomMembers-ups: how many distinct users are in all rooms below a path. StoredFact up to date for as long as somebody asks.
 
 use std::collections::BTreeMap;
 

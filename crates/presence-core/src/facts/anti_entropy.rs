@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::bytes::ByteVec;
 
-use crate::facts::{self, FactKey, KeyHash, Merged, PARTS};
+use crate::cost_limit::CostLimiter;
+use crate::facts::{self, BUCKETS, FactKey, KeyHash, Merged};
 use crate::id::NodeHash;
 use crate::io::output::{Output, Urgency};
 use crate::links::Question;
 use crate::node::Node;
-use crate::pace::Pace;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
 use crate::time::Stamp;
@@ -31,12 +31,12 @@ const MESSAGE_US: u64 = 250;
 
 /// Facts of this node that the others are to be told.
 #[derive(Debug, Default)]
-pub(crate) struct Saying {
+pub(crate) struct PendingFacts {
     unsaid: BTreeSet<FactKey>,
-    pace: Pace,
+    pace: CostLimiter,
 }
 
-impl Saying {
+impl PendingFacts {
     /// When something may be said.
     pub(crate) fn due_ms(&self) -> Option<u64> {
         (!self.unsaid.is_empty()).then(|| self.pace.due_ms())
@@ -107,7 +107,7 @@ impl Node {
         self.shown_limit_ms = self.limit_ms(now);
         let hidden = self.facts.keys_later_than(self.shown_limit_ms);
         self.redraw_hidden(hidden.iter().cloned().collect(), now);
-        self.stamp_anew(now);
+        self.restamp_ahead(now);
     }
 
     /// What is hidden now and was not, or the other way, looks different.
@@ -125,20 +125,20 @@ impl Node {
         if self.take_fact(&bytes, now)
             && let Some((key, _)) = facts::read(&bytes)
         {
-            self.saying.unsaid.insert(key);
+            self.pending_facts.unsaid.insert(key);
         }
     }
 
     /// Tells the others what was written here: at once, or gathered for a moment under load. A register that was set
     /// twice meanwhile is told once.
     pub(crate) fn say_facts(&mut self, now: Now) {
-        let due = self.saying.due_ms().is_some_and(|due_ms| due_ms <= now.mono_ms || self.leaving.is_some());
+        let due = self.pending_facts.due_ms().is_some_and(|due_ms| due_ms <= now.mono_ms || self.leaving.is_some());
         if !due {
             return;
         }
-        self.saying.pace.spend(MESSAGE_US, now.mono_ms);
+        self.pending_facts.pace.spend(MESSAGE_US, now.mono_ms);
         let (mut bundle, mut size) = (Bundle::default(), 0);
-        for key in std::mem::take(&mut self.saying.unsaid) {
+        for key in std::mem::take(&mut self.pending_facts.unsaid) {
             // What somebody else has replaced meanwhile is theirs to tell.
             let Some(kept) = self.facts.get(&key).filter(|kept| kept.fact.stamp.node == self.hash) else { continue };
             size += kept.bytes.len();
@@ -179,7 +179,7 @@ impl Node {
 
     pub(crate) fn parts_answered(&mut self, hash: NodeHash, cut_ms: u64, bytes: &[u8]) {
         let Some((_, answer)) = wire::read_answer::<PartsAnswer>(bytes) else { return };
-        if answer.sums.len() != PARTS * 16 {
+        if answer.sums.len() != BUCKETS * 16 {
             return;
         }
         let own = self.facts.parts(cut_ms, cut_ms);
@@ -196,7 +196,7 @@ impl Node {
     pub(crate) fn stamps_asked(&self, asked: &StampsAsked, now: Now) -> StampsAnswer {
         let limit_ms = self.limit_ms(now);
         let mut answer = StampsAnswer { parts: 0, stamps: Vec::new() };
-        for part in asked.parts.iter().take(PARTS) {
+        for part in asked.parts.iter().take(BUCKETS) {
             if answer.stamps.len() * 40 > PAGE_BYTES {
                 break;
             }

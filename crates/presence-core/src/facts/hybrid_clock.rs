@@ -8,14 +8,14 @@ use crate::time::Stamp;
 
 /// The clock that gives stamps.
 #[derive(Clone, Debug)]
-pub(crate) struct Clock {
+pub(crate) struct HybridClock {
     node: NodeHash,
     incarnation: u64,
     time_ms: u64,
     counter: u32,
 }
 
-impl Clock {
+impl HybridClock {
     pub(crate) fn new(node: NodeHash, incarnation: u64) -> Self {
         Self { node, incarnation, time_ms: 0, counter: 0 }
     }
@@ -57,8 +57,8 @@ mod tests {
 
     #[test]
     fn a_stamp_is_later_than_all_seen_even_when_the_clock_is_behind() {
-        let mut ahead = Clock::new(NodeHash(1), 1);
-        let mut behind = Clock::new(NodeHash(2), 1);
+        let mut ahead = HybridClock::new(NodeHash(1), 1);
+        let mut behind = HybridClock::new(NodeHash(2), 1);
         let first = ahead.stamp(10_000);
         behind.see(first);
         let second = behind.stamp(3_000);
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn the_counter_never_wraps() {
-        let mut clock = Clock::new(NodeHash(1), 1);
+        let mut clock = HybridClock::new(NodeHash(1), 1);
         clock.see(Stamp { time_ms: 5, counter: u32::MAX, node: NodeHash(9), incarnation: 1 });
         let next = clock.stamp(5);
         assert_eq!((next.time_ms, next.counter), (6, 0));

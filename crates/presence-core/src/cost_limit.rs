@@ -8,11 +8,11 @@ const COST_US_MAX: u64 = 5_000_000;
 
 /// What is paid for already.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Pace {
+pub(crate) struct CostLimiter {
     paid_until_us: u64,
 }
 
-impl Pace {
+impl CostLimiter {
     /// From when on it may be done again.
     pub(crate) fn due_ms(self) -> u64 {
         self.paid_until_us.saturating_sub(ADVANCE_US).div_ceil(1_000)
@@ -30,7 +30,7 @@ mod tests {
 
     /// How often something is done in a second that is asked for every millisecond.
     fn times_a_second(cost_us: u64) -> usize {
-        let mut pace = Pace::default();
+        let mut pace = CostLimiter::default();
         let done = (10_000..11_000).filter(|now_ms| {
             let done = pace.due_ms() <= *now_ms;
             if done {
