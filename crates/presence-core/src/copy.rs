@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::id::NodeHash;
 use crate::io::output::Urgency;
 use crate::links::Question;
+use crate::membership::{Path, PeerState};
 use crate::node::Node;
-use crate::peer::{Judged, Path};
 use crate::presence::TableRows;
 use crate::presence::row::Weight;
 use crate::presence::row::{Removed, Row, RowKey, TableKey};
@@ -229,7 +229,8 @@ impl Node {
             return Vec::new();
         }
         let peer = self.peers.get(&key.node).filter(|peer| peer.incarnation == key.incarnation);
-        let speaks = peer.filter(|peer| matches!(peer.state, Judged::Live | Judged::Draining | Judged::Departed));
+        let speaks =
+            peer.filter(|peer| matches!(peer.state, PeerState::Live | PeerState::Draining | PeerState::Departed));
         let direct = speaks.filter(|peer| peer.heard_directly(now_ms)).map(|_| key.node);
         if self.held.contains_key(&key) {
             return direct.into_iter().chain(copy.differs.iter().copied()).filter(|_| !copy.complete()).collect();

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::id::{LinkId, NodeHash, NodeName};
 use crate::io::dial::{DialError, Linked};
 use crate::io::output::{Output, Urgency};
+use crate::membership::{HEARS_MS, PEERS_MAX, PeerState};
 use crate::node::Node;
-use crate::peer::{HEARS_MS, Judged, PEERS_MAX};
 use crate::presence::row::TableKey;
 use crate::time::Now;
 use crate::wire::{self, Asked, Hello, HelloAnswer, Reachable, Sender};
@@ -205,9 +205,9 @@ impl Node {
     fn longest_wait_ms(&self, address: &str) -> u64 {
         let Some(entry) = self.addresses.get(address) else { return RETRY_TOLD_MS };
         match entry.node.and_then(|node| self.peers.get(&node)).map(|peer| peer.state) {
-            Some(Judged::Live | Judged::Silent) => RETRY_LATELY_MS,
+            Some(PeerState::Live | PeerState::Silent) => RETRY_LATELY_MS,
             _ if entry.configured && self.live().is_empty() => RETRY_LATELY_MS,
-            Some(Judged::Gone) => RETRY_CONFIGURED_MS,
+            Some(PeerState::Gone) => RETRY_CONFIGURED_MS,
             _ if entry.configured => RETRY_CONFIGURED_MS,
             _ => RETRY_TOLD_MS,
         }
@@ -262,7 +262,7 @@ impl Node {
 
     fn link_ended(&mut self, link: &Link, now_ms: u64, soon: bool) {
         let longest_ms = self.longest_wait_ms(&link.address);
-        let departed = self.peers.get(&link.node).is_some_and(|peer| peer.state == Judged::Departed);
+        let departed = self.peers.get(&link.node).is_some_and(|peer| peer.state == PeerState::Departed);
         let Some(address) = self.addresses.get_mut(&link.address) else { return };
         address.linked = false;
         if link.lasted(now_ms) {

@@ -7,8 +7,8 @@ use crate::id::{NodeHash, Region};
 use crate::io::dial::DialError;
 use crate::io::mesh_view::{MeshView, NodeView};
 use crate::io::output::Output;
+use crate::membership::{LEASE_MS, Peer, PeerState};
 use crate::node::Node;
-use crate::peer::{Judged, LEASE_MS, Peer};
 use crate::time::Now;
 
 impl Node {
@@ -21,7 +21,7 @@ impl Node {
         (first.state, first.since_ms, first.whole) = (state, self.started_wall_ms, true);
         views.insert(own.region.clone(), first);
         for (hash, peer) in &self.peers {
-            let whole = peer.state == Judged::Gone || self.is_whole(peer.key(*hash));
+            let whole = peer.state == PeerState::Gone || self.is_whole(peer.key(*hash));
             let heard_ms_ago = now.mono_ms.saturating_sub(peer.heard_ms);
             let view = views.entry(peer.region.clone()).or_insert_with(|| {
                 let mut view = blank(&peer.region, &peer.place);
@@ -41,7 +41,7 @@ impl Node {
             view.whole &= whole;
             view.heard_ms_ago = view.heard_ms_ago.min(heard_ms_ago);
             let nearest = view.round_trip_ms.into_iter().chain(peer.round_trip_ms).min();
-            view.round_trip_ms = if peer.state == Judged::Live { nearest } else { view.round_trip_ms };
+            view.round_trip_ms = if peer.state == PeerState::Live { nearest } else { view.round_trip_ms };
         }
         views.into_values().collect()
     }
@@ -108,10 +108,10 @@ impl Node {
                 degraded.push(format!("Node {} is heard more than {} s late.", peer.name, LEASE_MS / 1_000));
             }
             match peer.state {
-                Judged::Silent | Judged::Gone => {
+                PeerState::Silent | PeerState::Gone => {
                     degraded.push(format!("Node {} in {} is {}.", peer.name, peer.region, peer.state.as_str()));
                 }
-                Judged::Live => {
+                PeerState::Live => {
                     let deaf = peer.heard_directly(now.mono_ms) && !peer.beat.names(self.hash);
                     if deaf && now.mono_ms.saturating_sub(self.started_ms) > 10_000 {
                         degraded.push(format!("Node {} does not hear us: can it reach our address?", peer.name));
@@ -120,7 +120,7 @@ impl Node {
                         degraded.push(format!("Node {} is heard only through another one.", peer.name));
                     }
                 }
-                Judged::Draining | Judged::Departed => {}
+                PeerState::Draining | PeerState::Departed => {}
             }
         }
         if self.time_ms(now) != now.wall_ms {

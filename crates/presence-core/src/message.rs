@@ -8,8 +8,8 @@ use crate::id::{NodeHash, PublicId, Room, StreamName};
 use crate::io::message::Message;
 use crate::io::output::Output;
 use crate::local::row_key;
+use crate::membership::Path;
 use crate::node::Node;
-use crate::peer::Path;
 use crate::time::Now;
 use crate::wire::{Dismissed, Published, Said, Sender};
 

@@ -14,21 +14,21 @@ use crate::facts::anti_entropy::PendingFacts;
 use crate::facts::hybrid_clock::HybridClock;
 use crate::facts::restamp::Restamps;
 use crate::facts::{self, FactKey, Facts};
-use crate::heartbeat::Beating;
 use crate::id::{ConnectionId, Digest, LinkId, NodeHash, NodeName, Region, Room, UserId};
 use crate::io::output::Output;
 use crate::io::{Ended, Input};
-use crate::leaving::Going;
 use crate::links::{Address, Link, Question};
 use crate::local::subscriptions::SubscribedTo;
 use crate::local::{LocalVisitors, row_key};
-use crate::median::Clocks;
-use crate::peer::{Path, Peer};
+use crate::membership::clock_skew::ClockSkew;
+use crate::membership::drain::Drain;
+use crate::membership::heartbeat::HeartbeatSchedule;
+use crate::membership::relay::RelayBudget;
+use crate::membership::{Path, Peer};
 use crate::presence::members::MemberIndex;
 use crate::presence::row::TableKey;
 use crate::presence::row::Weight;
 use crate::presence::{Presence, Transition};
-use crate::round::PassedOn;
 use crate::time::Now;
 use crate::wire::{Said, Sender};
 
@@ -104,14 +104,14 @@ pub struct Node {
     pub(crate) asked: u64,
     pub(crate) remembered: Option<(Vec<String>, u64)>,
     pub(crate) passing: BTreeSet<(NodeHash, NodeHash)>,
-    pub(crate) passed_on: PassedOn,
-    pub(crate) beating: Beating,
+    pub(crate) passed_on: RelayBudget,
+    pub(crate) beating: HeartbeatSchedule,
     pub(crate) delta_not_before_ms: u64,
     pub(crate) pending_facts: PendingFacts,
     /// A hello was answered, or nobody is there to answer one.
     pub(crate) speaking: bool,
     pub(crate) exchanged: bool,
-    pub(crate) leaving: Option<Going>,
+    pub(crate) leaving: Option<Drain>,
 
     // What it looks like.
     pub(crate) drawing: Drawing,
@@ -121,7 +121,7 @@ pub struct Node {
     mesh_ms: Option<u64>,
 
     // Time.
-    pub(crate) clocks: Clocks,
+    pub(crate) clocks: ClockSkew,
     pub(crate) started_ms: u64,
     pub(crate) started_wall_ms: u64,
     pub(crate) ticked_ms: u64,
@@ -170,8 +170,8 @@ impl Node {
             asked: 0,
             remembered: None,
             passing: BTreeSet::new(),
-            passed_on: PassedOn::default(),
-            beating: Beating::default(),
+            passed_on: RelayBudget::default(),
+            beating: HeartbeatSchedule::default(),
             delta_not_before_ms: 0,
             pending_facts: PendingFacts::default(),
             speaking: false,
@@ -182,7 +182,7 @@ impl Node {
             regions_stale: true,
             regions_ms: 0,
             mesh_ms: None,
-            clocks: Clocks::default(),
+            clocks: ClockSkew::default(),
             started_ms: now.mono_ms,
             started_wall_ms: now.wall_ms,
             ticked_ms: now.mono_ms,
@@ -209,7 +209,7 @@ impl Node {
             self.clock.see(newest);
             // It was believed once. A clock that is slow must not hide it from a node that starts alone.
             if newest.time_ms > now.wall_ms {
-                self.clocks = Clocks { wall_ms: vec![newest.time_ms], at_ms: now.mono_ms };
+                self.clocks = ClockSkew { wall_ms: vec![newest.time_ms], at_ms: now.mono_ms };
             }
             self.shown_limit_ms = self.shown_limit_ms.max(newest.time_ms);
         }
@@ -367,7 +367,7 @@ impl Node {
         self.tend_facts(now);
         if self.settings.meshed {
             self.speaking |= now.mono_ms.saturating_sub(self.started_ms) >= SPEAK_MS;
-            self.judge_all(now);
+            self.check_liveness(now);
             self.end_held(now);
             if !self.gone_already() {
                 self.tend_links(now);
@@ -397,7 +397,7 @@ impl Node {
         if !self.speaks_for(link, hash, sender.incarnation, now.mono_ms) {
             return;
         }
-        if let Said::Passed(passed) = said {
+        if let Said::Relayed(passed) = said {
             if let Some((author, inner)) = Said::read(&passed.message) {
                 let path = Path { via: Some(hash), age_ms: passed.age_ms };
                 self.heard(&author, inner, &passed.message, path, now);
@@ -406,7 +406,7 @@ impl Node {
         }
         let heartbeat = matches!(said, Said::Heartbeat(_));
         self.heard(&sender, said, bytes, Path { via: None, age_ms: 0 }, now);
-        self.pass_on(hash, bytes, heartbeat, now);
+        self.relay(hash, bytes, heartbeat, now);
     }
 
     fn heard(&mut self, sender: &Sender, said: Said, bytes: &[u8], path: Path, now: Now) {
@@ -422,7 +422,7 @@ impl Node {
             Said::Goodbye(leaving) => self.heard_leaving(sender, leaving, true, path, now),
             Said::Published(said) => self.heard_published(sender, said, path, now),
             Said::Dismissed(said) => self.heard_dismissed(sender, &said, path, now),
-            Said::Passed(_) => {}
+            Said::Relayed(_) => {}
         }
     }
 

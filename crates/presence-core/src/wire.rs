@@ -34,7 +34,7 @@ pub(crate) enum Said {
     Facts(Bundle),
     Draining(Leaving),
     Goodbye(Leaving),
-    Passed(Passed),
+    Relayed(Relayed),
     Published(Published),
     Dismissed(Dismissed),
 }
@@ -149,7 +149,7 @@ pub(crate) struct Leaving {
 
 /// What another node published, for one that can't hear it.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
-pub(crate) struct Passed {
+pub(crate) struct Relayed {
     /// Since it was heard.
     #[n(0)]
     pub(crate) age_ms: u64,
@@ -304,7 +304,7 @@ impl Said {
             Self::Facts(body) => write(3, sender, body),
             Self::Draining(body) => write(4, sender, body),
             Self::Goodbye(body) => write(5, sender, body),
-            Self::Passed(body) => write(6, sender, body),
+            Self::Relayed(body) => write(6, sender, body),
             Self::Published(body) => write(7, sender, body),
             Self::Dismissed(body) => write(8, sender, body),
         }
@@ -319,7 +319,7 @@ impl Said {
             3 => Self::Facts(minicbor::decode(body).ok()?),
             4 => Self::Draining(minicbor::decode(body).ok()?),
             5 => Self::Goodbye(minicbor::decode(body).ok()?),
-            6 => Self::Passed(minicbor::decode(body).ok()?),
+            6 => Self::Relayed(minicbor::decode(body).ok()?),
             7 => Self::Published(minicbor::decode(body).ok()?),
             8 => Self::Dismissed(minicbor::decode(body).ok()?),
             _ => return None,

@@ -1,10 +1,10 @@
 //! Leaving on purpose: *draining*, then *goodbye*. Without them every deploy would look like a crash.
 
-use crate::held::HELD_MS;
 use crate::id::NodeHash;
 use crate::io::output::Output;
+use crate::membership::departed::HELD_MS;
+use crate::membership::{Path, PeerState};
 use crate::node::Node;
-use crate::peer::{Judged, Path};
 use crate::presence::row::TableKey;
 use crate::presence::row::Weight;
 use crate::time::Now;
@@ -17,7 +17,7 @@ const GOODBYE_MS: u64 = 1_000;
 
 /// This node's own leaving.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Going {
+pub(crate) struct Drain {
     pub(crate) until_ms: u64,
     said_ms: u64,
     emptied_ms: Option<u64>,
@@ -34,7 +34,7 @@ impl Node {
         self.own.drain();
         self.presence.weigh(self.own.key, Weight::Held);
         let until_ms = now.mono_ms + HELD_MS;
-        self.leaving = Some(Going { until_ms, said_ms: now.mono_ms, emptied_ms: None, finished: false });
+        self.leaving = Some(Drain { until_ms, said_ms: now.mono_ms, emptied_ms: None, finished: false });
         self.regions_stale = true;
         self.say_leaving(now.mono_ms);
     }
@@ -93,7 +93,7 @@ impl Node {
             copy.ends_at(leaving.sequence, now.mono_ms);
         }
         if goodbye {
-            self.judge(hash, Judged::Departed, now);
+            self.judge(hash, PeerState::Departed, now);
             // What it said before may come after this. The link stays open until all of that is known here, or it ends.
             if self.copies.get(&key).is_none_or(crate::copy::Copy::complete) {
                 self.close_link_to(hash, now.mono_ms);
@@ -105,7 +105,7 @@ impl Node {
         let Some(peer) = self.peers.get(&hash).filter(|peer| peer.incarnation == key.incarnation) else { return };
         let (region, left) = (peer.region.clone(), peer.left());
         if !left {
-            self.judge(hash, Judged::Draining, now);
+            self.judge(hash, PeerState::Draining, now);
         }
         self.hold(key, &region, left_ms, now);
     }

@@ -1,5 +1,12 @@
 //! How another node is judged: live, silent, gone, draining or departed.
 
+pub(crate) mod clock_skew;
+pub(crate) mod departed;
+pub(crate) mod drain;
+pub(crate) mod heartbeat;
+pub(crate) mod relay;
+pub(crate) mod rotation;
+
 use std::collections::BTreeSet;
 
 use crate::app::view::{Place, RegionState};
@@ -30,7 +37,7 @@ pub(crate) struct Peer {
     pub(crate) region: Region,
     pub(crate) place: Place,
     pub(crate) incarnation: u64,
-    pub(crate) state: Judged,
+    pub(crate) state: PeerState,
     /// Wall clock of this node when the state became what it is.
     pub(crate) since_ms: u64,
     /// Directly or through another.
@@ -54,7 +61,7 @@ pub(crate) struct Peer {
 
 /// How a peer is judged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Judged {
+pub(crate) enum PeerState {
     Live,
     Silent,
     Gone,
@@ -62,7 +69,7 @@ pub(crate) enum Judged {
     Departed,
 }
 
-impl Judged {
+impl PeerState {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Live => "live",
@@ -98,7 +105,7 @@ impl Peer {
     }
 
     pub(crate) fn left(&self) -> bool {
-        matches!(self.state, Judged::Draining | Judged::Departed)
+        matches!(self.state, PeerState::Draining | PeerState::Departed)
     }
 
     /// What its wall clock says now, as far as can be known.
@@ -142,7 +149,7 @@ impl Node {
             region: region.clone(),
             place: Place::default(),
             incarnation: sender.incarnation,
-            state: if held { Judged::Draining } else { Judged::Live },
+            state: if held { PeerState::Draining } else { PeerState::Live },
             since_ms: now.wall_ms,
             heard_ms: now.mono_ms,
             direct_ms: None,
@@ -175,7 +182,7 @@ impl Node {
     }
 
     fn forget_longest_gone(&mut self) -> bool {
-        let gone = self.peers.iter().filter(|(_, peer)| peer.state == Judged::Gone);
+        let gone = self.peers.iter().filter(|(_, peer)| peer.state == PeerState::Gone);
         let Some(hash) = gone.min_by_key(|(_, peer)| peer.heard_ms).map(|(hash, _)| *hash) else { return false };
         self.peers.remove(&hash);
         self.regions_stale = true;
@@ -198,10 +205,12 @@ impl Node {
             Some(via) if !peer.heard_directly(now.mono_ms) => peer.via = Some(via),
             Some(_) => {}
         }
-        if matches!(peer.state, Judged::Silent | Judged::Gone) && now.mono_ms.saturating_sub(peer.heard_ms) < LEASE_MS {
+        if matches!(peer.state, PeerState::Silent | PeerState::Gone)
+            && now.mono_ms.saturating_sub(peer.heard_ms) < LEASE_MS
+        {
             let (key, region) = (peer.key(hash), peer.region.clone());
-            let gone = peer.state == Judged::Gone;
-            self.judge(hash, Judged::Live, now);
+            let gone = peer.state == PeerState::Gone;
+            self.judge(hash, PeerState::Live, now);
             self.presence.open_table(key, &region, Weight::Counted);
             if gone {
                 self.copies.insert(key, crate::copy::Copy::default());
@@ -209,16 +218,16 @@ impl Node {
         }
     }
 
-    pub(crate) fn judge(&mut self, hash: NodeHash, state: Judged, now: Now) {
+    pub(crate) fn judge(&mut self, hash: NodeHash, state: PeerState, now: Now) {
         let Some(peer) = self.peers.get_mut(&hash).filter(|peer| peer.state != state) else { return };
         peer.state = state;
         peer.since_ms = now.wall_ms;
         let (warning, what) = match state {
-            Judged::Live => (false, "is heard again: its users count"),
-            Judged::Silent => (true, "is silent: its users are unsure"),
-            Judged::Gone => (true, "has been silent for 60 s: its users are dropped"),
-            Judged::Draining => (false, "is draining: its tabs are held for 30 s"),
-            Judged::Departed => (false, "has left"),
+            PeerState::Live => (false, "is heard again: its users count"),
+            PeerState::Silent => (true, "is silent: its users are unsure"),
+            PeerState::Gone => (true, "has been silent for 60 s: its users are dropped"),
+            PeerState::Draining => (false, "is draining: its tabs are held for 30 s"),
+            PeerState::Departed => (false, "has left"),
         };
         let peer = peer.clone();
         self.tell(warning, Some(&peer), format!("Node {} {what}.", peer.name));
@@ -226,23 +235,23 @@ impl Node {
     }
 
     /// Finds out who has been silent for too long.
-    pub(crate) fn judge_all(&mut self, now: Now) {
+    pub(crate) fn check_liveness(&mut self, now: Now) {
         let hashes: Vec<NodeHash> = self.peers.keys().copied().collect();
         for hash in hashes {
             let peer = &self.peers[&hash];
             let (key, silent_ms) = (peer.key(hash), now.mono_ms.saturating_sub(peer.heard_ms));
             match peer.state {
-                Judged::Live if silent_ms >= LEASE_MS => {
-                    self.judge(hash, Judged::Silent, now);
+                PeerState::Live if silent_ms >= LEASE_MS => {
+                    self.judge(hash, PeerState::Silent, now);
                     self.presence.weigh(key, Weight::Unsure);
                 }
-                Judged::Silent if silent_ms >= GONE_MS => {
-                    self.judge(hash, Judged::Gone, now);
+                PeerState::Silent if silent_ms >= GONE_MS => {
+                    self.judge(hash, PeerState::Gone, now);
                     self.presence.drop_table(key);
                     self.copies.remove(&key);
                 }
                 // One that is only late would be met again as a live one at its next word.
-                Judged::Gone if silent_ms >= FORGOTTEN_MS && !peer.arrives(now.mono_ms) => {
+                PeerState::Gone if silent_ms >= FORGOTTEN_MS && !peer.arrives(now.mono_ms) => {
                     self.peers.remove(&hash);
                     self.regions_stale = true;
                 }
@@ -275,6 +284,6 @@ impl Node {
 
     /// Who of these is known to be live: questions go there.
     pub(crate) fn live(&self) -> BTreeSet<NodeHash> {
-        self.peers.iter().filter(|(_, peer)| peer.state == Judged::Live).map(|(hash, _)| *hash).collect()
+        self.peers.iter().filter(|(_, peer)| peer.state == PeerState::Live).map(|(hash, _)| *hash).collect()
     }
 }

@@ -1,8 +1,8 @@
 //! A node's time: its own clock, or that of most where it runs far ahead of them. Else one wrong clock would decide what
 //! is the latest for everybody.
 
+use crate::membership::PeerState;
 use crate::node::Node;
-use crate::peer::Judged;
 use crate::time::Now;
 
 /// How long it is remembered what more clocks said than are heard now.
@@ -12,7 +12,7 @@ const CLOCK_MS: u64 = 5_000;
 
 /// What the others' clocks said, in order, and when.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Clocks {
+pub(crate) struct ClockSkew {
     pub(crate) wall_ms: Vec<u64>,
     pub(crate) at_ms: u64,
 }
@@ -38,7 +38,7 @@ impl Node {
     }
 
     fn clocks_heard(&self, now: Now) -> Vec<u64> {
-        let live = self.peers.values().filter(|peer| matches!(peer.state, Judged::Live | Judged::Draining));
+        let live = self.peers.values().filter(|peer| matches!(peer.state, PeerState::Live | PeerState::Draining));
         let mut clocks: Vec<u64> = live.map(|peer| peer.wall_ms(now.mono_ms)).collect();
         clocks.sort_unstable();
         clocks
@@ -49,7 +49,7 @@ impl Node {
         let heard = self.clocks_heard(now);
         let worse = heard.len() < self.clocks.wall_ms.len() && now.mono_ms - self.clocks.at_ms < CLOCKS_MS;
         if !worse {
-            self.clocks = Clocks { wall_ms: heard, at_ms: now.mono_ms };
+            self.clocks = ClockSkew { wall_ms: heard, at_ms: now.mono_ms };
         }
     }
 

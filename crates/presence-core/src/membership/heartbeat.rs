@@ -2,9 +2,9 @@
 
 use crate::app::view::Place;
 use crate::id::{NodeHash, Region};
+use crate::membership::rotation::in_turn;
+use crate::membership::{LEASE_MS, PEERS_MAX, Path, PeerState};
 use crate::node::Node;
-use crate::peer::{Judged, LEASE_MS, PEERS_MAX, Path};
-use crate::rotation::in_turn;
 use crate::time::Now;
 use crate::wire::{Echo, Heartbeat, Said, Sender};
 
@@ -18,7 +18,7 @@ const HEARTBEAT_BYTES_MAX: usize = 64 * 1_024;
 
 /// When heartbeats go out, and what the last one named.
 #[derive(Debug, Default)]
-pub(crate) struct Beating {
+pub(crate) struct HeartbeatSchedule {
     sent_ms: Option<u64>,
     named: Vec<NodeHash>,
     /// A node that is not heard said hello, and may not have heard us yet: the next heartbeat need not wait.
@@ -32,7 +32,8 @@ pub(crate) struct Beating {
 impl Node {
     /// The nodes that this node heard directly in the last 1.5 s, in order.
     pub(crate) fn hears(&self, now_ms: u64) -> Vec<NodeHash> {
-        let heard = self.peers.iter().filter(|(_, peer)| peer.heard_directly(now_ms) && peer.state != Judged::Departed);
+        let heard =
+            self.peers.iter().filter(|(_, peer)| peer.heard_directly(now_ms) && peer.state != PeerState::Departed);
         heard.map(|(hash, _)| *hash).collect()
     }
 

@@ -4,11 +4,11 @@
 //! misses something asks whoever shows other rows, so all know the same within a heartbeat or two.
 
 use crate::id::{NodeHash, Region};
+use crate::membership::rotation::in_turn;
+use crate::membership::{PEERS_MAX, Path, PeerState};
 use crate::node::Node;
-use crate::peer::{Judged, PEERS_MAX, Path};
 use crate::presence::row::TableKey;
 use crate::presence::row::Weight;
-use crate::rotation::in_turn;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
 use crate::wire::Held;
@@ -51,7 +51,7 @@ impl Node {
         }
         self.presence.weigh(key, Weight::Held);
         if self.peers.get(&key.node).is_some_and(|peer| peer.incarnation == key.incarnation && !peer.left()) {
-            self.judge(key.node, Judged::Draining, now);
+            self.judge(key.node, PeerState::Draining, now);
         }
         self.compare_held(from, key, theirs, now);
     }

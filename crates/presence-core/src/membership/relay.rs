@@ -1,13 +1,13 @@
-//! Going round: what a node can't hear directly, one other passes on. One hop, decided from heartbeats alone, and bounded.
+//! Drain round: what a node can't hear directly, one other passes on. One hop, decided from heartbeats alone, and bounded.
 
 use std::collections::BTreeSet;
 
 use crate::id::NodeHash;
 use crate::io::output::{Output, Urgency};
+use crate::membership::PeerState;
 use crate::node::Node;
-use crate::peer::Judged;
 use crate::time::Now;
-use crate::wire::{Passed, Said};
+use crate::wire::{Relayed, Said};
 
 /// Most messages that are passed on in a second: beyond that, deltas and facts heal by being asked for.
 const PASSED_PER_SECOND: u32 = 500;
@@ -18,12 +18,12 @@ const TICK_LATE_MS: u64 = 600;
 
 /// How much was passed on in this second.
 #[derive(Debug, Default)]
-pub(crate) struct PassedOn {
+pub(crate) struct RelayBudget {
     second: u64,
     count: u32,
 }
 
-impl PassedOn {
+impl RelayBudget {
     fn allows(&mut self, most: u32, now_ms: u64) -> bool {
         if self.second != now_ms / 1_000 {
             *self = Self { second: now_ms / 1_000, count: 0 };
@@ -47,7 +47,7 @@ impl Node {
         };
         let deaf = self.peers.iter().filter(|(hash, peer)| {
             **hash != author
-                && peer.state == Judged::Live
+                && peer.state == PeerState::Live
                 && peer.heard_directly(now_ms)
                 && !peer.beat.names(author)
                 && peer.beat.hears.iter().copied().filter(|node| hears_author(node)).min() == Some(self.hash)
@@ -56,7 +56,7 @@ impl Node {
     }
 
     /// Passes on what was heard directly from its author.
-    pub(crate) fn pass_on(&mut self, author: NodeHash, bytes: &[u8], heartbeat: bool, now: Now) {
+    pub(crate) fn relay(&mut self, author: NodeHash, bytes: &[u8], heartbeat: bool, now: Now) {
         for reader in self.needs_passing(author, now.mono_ms) {
             let begun = !self.passing.insert((author, reader));
             if !begun && !heartbeat {
@@ -98,7 +98,7 @@ impl Node {
             self.not_passed += 1;
             return;
         }
-        let bytes = Said::Passed(Passed { age_ms, message }).write(&self.sender());
+        let bytes = Said::Relayed(Relayed { age_ms, message }).write(&self.sender());
         self.outputs.push(Output::Publish { to: Some(reader), bytes, urgency: Urgency::High });
     }
 }
