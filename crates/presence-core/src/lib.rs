@@ -8,19 +8,19 @@
 
 mod app;
 mod away;
-mod copy;
 mod cost_limit;
+mod discovery;
 mod drawing;
 mod facts;
 mod id;
 mod io;
-mod links;
 mod local;
 mod membership;
 mod mesh_view;
 mod message;
 mod node;
 mod presence;
+mod replication;
 #[doc(hidden)]
 pub mod testing;
 mod time;

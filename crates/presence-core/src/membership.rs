@@ -213,7 +213,7 @@ impl Node {
             self.judge(hash, PeerState::Live, now);
             self.presence.open_table(key, &region, Weight::Counted);
             if gone {
-                self.copies.insert(key, crate::copy::Copy::default());
+                self.copies.insert(key, crate::replication::Replica::default());
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::app::change::Change;
 use crate::app::fragment::Fragment;
 use crate::app::view::{Place, RegionView};
 use crate::away::Away;
-use crate::copy::Copy;
+use crate::discovery::{Address, Link, PendingRequest};
 use crate::drawing::{Drawing, Source};
 use crate::facts::anti_entropy::PendingFacts;
 use crate::facts::hybrid_clock::HybridClock;
@@ -17,7 +17,6 @@ use crate::facts::{self, FactKey, Facts};
 use crate::id::{ConnectionId, Digest, LinkId, NodeHash, NodeName, Region, Room, UserId};
 use crate::io::output::Output;
 use crate::io::{Ended, Input};
-use crate::links::{Address, Link, Question};
 use crate::local::subscriptions::SubscribedTo;
 use crate::local::{LocalVisitors, row_key};
 use crate::membership::clock_skew::ClockSkew;
@@ -29,6 +28,7 @@ use crate::presence::members::MemberIndex;
 use crate::presence::row::TableKey;
 use crate::presence::row::Weight;
 use crate::presence::{Presence, Transition};
+use crate::replication::Replica;
 use crate::time::Now;
 use crate::wire::{Said, Sender};
 
@@ -83,7 +83,7 @@ pub struct Node {
 
     // Who says so.
     pub(crate) peers: BTreeMap<NodeHash, Peer>,
-    pub(crate) copies: BTreeMap<TableKey, Copy>,
+    pub(crate) copies: BTreeMap<TableKey, Replica>,
     /// Tables of nodes that left, and until when their tabs count.
     pub(crate) held: BTreeMap<TableKey, u64>,
     /// Tables that have run out, and until when that is remembered.
@@ -100,7 +100,7 @@ pub struct Node {
     pub(crate) links: BTreeMap<LinkId, Link>,
     pub(crate) addresses: BTreeMap<String, Address>,
     pub(crate) said_hello: BTreeMap<NodeName, (u64, Vec<String>)>,
-    pub(crate) questions: BTreeMap<u64, Question>,
+    pub(crate) questions: BTreeMap<u64, PendingRequest>,
     pub(crate) asked: u64,
     pub(crate) remembered: Option<(Vec<String>, u64)>,
     pub(crate) passing: BTreeSet<(NodeHash, NodeHash)>,

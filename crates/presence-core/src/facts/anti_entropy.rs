@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use minicbor::bytes::ByteVec;
 
 use crate::cost_limit::CostLimiter;
+use crate::discovery::PendingRequest;
 use crate::facts::{self, BUCKETS, FactKey, KeyHash, Merged};
 use crate::id::NodeHash;
 use crate::io::output::{Output, Urgency};
-use crate::links::Question;
 use crate::node::Node;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
@@ -165,7 +165,7 @@ impl Node {
             return;
         }
         let asked = Asked::Parts(PartsAsked { cut_ms: beat.cut_ms });
-        if self.ask(hash, &asked, Question::Parts(hash, beat.cut_ms), Urgency::High).is_some()
+        if self.ask(hash, &asked, PendingRequest::Parts(hash, beat.cut_ms), Urgency::High).is_some()
             && let Some(peer) = self.peers.get_mut(&hash)
         {
             peer.exchanged_ms = Some(now.mono_ms);
@@ -189,7 +189,7 @@ impl Node {
         let parts: Vec<u8> = differ.map(|(part, _)| part).collect();
         if !parts.is_empty() {
             let asked = Asked::Stamps(StampsAsked { parts: parts.clone() });
-            self.ask(hash, &asked, Question::Stamps(hash, parts), Urgency::Low);
+            self.ask(hash, &asked, PendingRequest::Stamps(hash, parts), Urgency::Low);
         }
     }
 
@@ -228,10 +228,10 @@ impl Node {
             }
         }
         if !wanted.is_empty() {
-            self.ask(hash, &Asked::Fetch(Fetch { keys: wanted }), Question::Fetch(hash), Urgency::Low);
+            self.ask(hash, &Asked::Fetch(Fetch { keys: wanted }), PendingRequest::Fetch(hash), Urgency::Low);
         }
         if !offer.facts.is_empty() {
-            self.ask(hash, &Asked::Offer(offer), Question::Offer, Urgency::Low);
+            self.ask(hash, &Asked::Offer(offer), PendingRequest::Offer, Urgency::Low);
         }
     }
 

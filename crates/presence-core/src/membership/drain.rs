@@ -95,7 +95,7 @@ impl Node {
         if goodbye {
             self.judge(hash, PeerState::Departed, now);
             // What it said before may come after this. The link stays open until all of that is known here, or it ends.
-            if self.copies.get(&key).is_none_or(crate::copy::Copy::complete) {
+            if self.copies.get(&key).is_none_or(crate::replication::Replica::complete) {
                 self.close_link_to(hash, now.mono_ms);
             }
         }

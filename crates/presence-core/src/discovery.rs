@@ -80,7 +80,7 @@ pub(crate) struct Address {
 
 /// What a question was about.
 #[derive(Clone, Debug)]
-pub(crate) enum Question {
+pub(crate) enum PendingRequest {
     Hello(LinkId),
     Rows(TableKey),
     Parts(NodeHash, u64),
@@ -295,7 +295,7 @@ impl Node {
         let hello = Asked::Hello(Hello { advertised: self.settings.advertised.clone() });
         if let Some(link) = self.links.get_mut(&id) {
             link.hello_ms = Some(now_ms);
-            self.ask_over(id, &hello, Question::Hello(id), Urgency::High);
+            self.ask_over(id, &hello, PendingRequest::Hello(id), Urgency::High);
         }
     }
 
@@ -457,11 +457,11 @@ impl Node {
     }
 
     /// Asks a node; `None` where no link leads there or too many questions wait.
-    pub(crate) fn ask(&mut self, to: NodeHash, asked: &Asked, about: Question, urgency: Urgency) -> Option<u64> {
+    pub(crate) fn ask(&mut self, to: NodeHash, asked: &Asked, about: PendingRequest, urgency: Urgency) -> Option<u64> {
         self.ask_over(self.link_to(to)?, asked, about, urgency)
     }
 
-    fn ask_over(&mut self, link: LinkId, asked: &Asked, about: Question, urgency: Urgency) -> Option<u64> {
+    fn ask_over(&mut self, link: LinkId, asked: &Asked, about: PendingRequest, urgency: Urgency) -> Option<u64> {
         if self.questions.len() >= QUESTIONS_MAX {
             return None;
         }
@@ -499,12 +499,12 @@ impl Node {
     pub(crate) fn was_answered(&mut self, question: u64, bytes: Option<&[u8]>, now: Now) {
         let Some(about) = self.questions.remove(&question) else { return };
         match (about, bytes) {
-            (Question::Rows(key), bytes) => self.rows_answered(question, key, bytes, now),
-            (Question::Hello(link), Some(bytes)) => self.hello_answered(link, bytes, now),
-            (Question::Parts(hash, cut_ms), Some(bytes)) => self.parts_answered(hash, cut_ms, bytes),
-            (Question::Stamps(hash, parts), Some(bytes)) => self.stamps_answered(hash, &parts, bytes, now),
-            (Question::Fetch(hash), Some(bytes)) => self.fetched(hash, bytes, now),
-            (Question::Offer, _) | (_, None) => {}
+            (PendingRequest::Rows(key), bytes) => self.rows_answered(question, key, bytes, now),
+            (PendingRequest::Hello(link), Some(bytes)) => self.hello_answered(link, bytes, now),
+            (PendingRequest::Parts(hash, cut_ms), Some(bytes)) => self.parts_answered(hash, cut_ms, bytes),
+            (PendingRequest::Stamps(hash, parts), Some(bytes)) => self.stamps_answered(hash, &parts, bytes, now),
+            (PendingRequest::Fetch(hash), Some(bytes)) => self.fetched(hash, bytes, now),
+            (PendingRequest::Offer, _) | (_, None) => {}
         }
     }
 

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::discovery::PendingRequest;
 use crate::id::NodeHash;
 use crate::io::output::Urgency;
-use crate::links::Question;
 use crate::membership::{Path, PeerState};
 use crate::node::Node;
 use crate::presence::TableRows;
@@ -41,7 +41,7 @@ const DELTA_GAP_MS: u64 = 5;
 
 /// How completely another node's table is known here.
 #[derive(Debug, Default)]
-pub(crate) struct Copy {
+pub(crate) struct Replica {
     /// The number up to which nothing is missed.
     pub(crate) whole: u64,
     /// Something was filled once.
@@ -75,7 +75,7 @@ struct Fill {
     retries: u32,
 }
 
-impl Copy {
+impl Replica {
     fn heard(&mut self, after: u64, upto: u64, now_ms: u64) {
         self.target = self.target.max(upto);
         if injected(Fault::HolesSkipped) {
@@ -131,7 +131,7 @@ impl Node {
     /// Whether a table is known completely, but for what is on its way.
     pub(crate) fn is_whole(&self, key: TableKey) -> bool {
         let held = self.held.contains_key(&key);
-        let whole = |copy: &Copy| if held { copy.complete() } else { copy.known && copy.hole_ms.is_none() };
+        let whole = |copy: &Replica| if held { copy.complete() } else { copy.known && copy.hole_ms.is_none() };
         self.copies.get(&key).is_some_and(whole)
     }
 
@@ -193,7 +193,7 @@ impl Node {
             let faulted = copy.faulted_ms.is_some_and(|at_ms| now.mono_ms.saturating_sub(at_ms) < FAULT_MS);
             if comparable && !faulted && root.map(u128::to_be_bytes) != Some(beat.rows_root) {
                 let asked_whole_ms = copy.asked_whole_ms;
-                *copy = Copy { faulted_ms: Some(now.mono_ms), asked_whole_ms, ..Copy::default() };
+                *copy = Replica { faulted_ms: Some(now.mono_ms), asked_whole_ms, ..Replica::default() };
                 self.root_faults += 1;
                 let peer = self.peers[&hash].clone();
                 let message =
@@ -265,7 +265,7 @@ impl Node {
                 return;
             };
             let asked = Asked::Rows(RowsAsked { table: key, after, upto, page });
-            let Some(question) = self.ask(from, &asked, Question::Rows(key), Urgency::High) else {
+            let Some(question) = self.ask(from, &asked, PendingRequest::Rows(key), Urgency::High) else {
                 self.give_up(key);
                 return;
             };
