@@ -9,7 +9,7 @@ use crate::membership::{HEARS_MS, PEERS_MAX, PeerState};
 use crate::node::Node;
 use crate::presence::row::TableKey;
 use crate::time::Now;
-use crate::wire::{self, Asked, Hello, HelloAnswer, Reachable, Sender};
+use crate::wire::{self, Hello, HelloAnswer, Reachable, Request, Sender};
 
 /// Configured addresses are tried again at least this often.
 const RETRY_CONFIGURED_MS: u64 = 5_000;
@@ -83,7 +83,7 @@ pub(crate) struct Address {
 pub(crate) enum PendingRequest {
     Hello(LinkId),
     Rows(TableKey),
-    Parts(NodeHash, u64),
+    Buckets(NodeHash, u64),
     Stamps(NodeHash, Vec<u8>),
     Fetch(NodeHash),
     Offer,
@@ -292,7 +292,7 @@ impl Node {
     }
 
     fn say_hello(&mut self, id: LinkId, now_ms: u64) {
-        let hello = Asked::Hello(Hello { advertised: self.settings.advertised.clone() });
+        let hello = Request::Hello(Hello { advertised: self.settings.advertised.clone() });
         if let Some(link) = self.links.get_mut(&id) {
             link.hello_ms = Some(now_ms);
             self.ask_over(id, &hello, PendingRequest::Hello(id), Urgency::High);
@@ -457,11 +457,17 @@ impl Node {
     }
 
     /// Asks a node; `None` where no link leads there or too many questions wait.
-    pub(crate) fn ask(&mut self, to: NodeHash, asked: &Asked, about: PendingRequest, urgency: Urgency) -> Option<u64> {
+    pub(crate) fn ask(
+        &mut self,
+        to: NodeHash,
+        asked: &Request,
+        about: PendingRequest,
+        urgency: Urgency,
+    ) -> Option<u64> {
         self.ask_over(self.link_to(to)?, asked, about, urgency)
     }
 
-    fn ask_over(&mut self, link: LinkId, asked: &Asked, about: PendingRequest, urgency: Urgency) -> Option<u64> {
+    fn ask_over(&mut self, link: LinkId, asked: &Request, about: PendingRequest, urgency: Urgency) -> Option<u64> {
         if self.questions.len() >= QUESTIONS_MAX {
             return None;
         }
@@ -475,18 +481,18 @@ impl Node {
 
     /// A question came: it is answered at once.
     pub(crate) fn was_asked(&mut self, question: u64, bytes: &[u8], now: Now) {
-        let Some((sender, asked)) = Asked::read(bytes) else {
+        let Some((sender, asked)) = Request::read(bytes) else {
             self.unread += 1;
             return;
         };
         let own = self.sender();
         let (bytes, urgency) = match asked {
-            Asked::Hello(hello) => (wire::answer(&own, &self.hello_asked(&sender, &hello, now)), Urgency::High),
-            Asked::Rows(asked) => (wire::answer(&own, &self.rows_asked(asked, now)), Urgency::Low),
-            Asked::Parts(asked) => (wire::answer(&own, &self.parts_asked(asked)), Urgency::High),
-            Asked::Stamps(asked) => (wire::answer(&own, &self.stamps_asked(&asked, now)), Urgency::Low),
-            Asked::Fetch(asked) => (wire::answer(&own, &self.fetch_asked(&asked)), Urgency::Low),
-            Asked::Offer(bundle) => {
+            Request::Hello(hello) => (wire::answer(&own, &self.hello_asked(&sender, &hello, now)), Urgency::High),
+            Request::Rows(asked) => (wire::answer(&own, &self.rows_asked(asked, now)), Urgency::Low),
+            Request::Buckets(asked) => (wire::answer(&own, &self.parts_asked(asked)), Urgency::High),
+            Request::Stamps(asked) => (wire::answer(&own, &self.stamps_asked(&asked, now)), Urgency::Low),
+            Request::Fetch(asked) => (wire::answer(&own, &self.fetch_asked(&asked)), Urgency::Low),
+            Request::Offer(bundle) => {
                 let hash = NodeHash::of(&sender.name, self.settings.digest);
                 self.heard_facts(hash, &bundle, now);
                 (wire::answer(&own, &0_u8), Urgency::Low)
@@ -501,7 +507,7 @@ impl Node {
         match (about, bytes) {
             (PendingRequest::Rows(key), bytes) => self.rows_answered(question, key, bytes, now),
             (PendingRequest::Hello(link), Some(bytes)) => self.hello_answered(link, bytes, now),
-            (PendingRequest::Parts(hash, cut_ms), Some(bytes)) => self.parts_answered(hash, cut_ms, bytes),
+            (PendingRequest::Buckets(hash, cut_ms), Some(bytes)) => self.parts_answered(hash, cut_ms, bytes),
             (PendingRequest::Stamps(hash, parts), Some(bytes)) => self.stamps_answered(hash, &parts, bytes, now),
             (PendingRequest::Fetch(hash), Some(bytes)) => self.fetched(hash, bytes, now),
             (PendingRequest::Offer, _) | (_, None) => {}

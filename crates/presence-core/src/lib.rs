@@ -7,25 +7,22 @@
 //! others, is drawn by the code that reacts to a changed fact ([`App::render`]).
 
 mod app;
-mod away;
 mod cost_limit;
 mod discovery;
-mod drawing;
 mod facts;
 mod id;
 mod io;
 mod local;
 mod membership;
-mod mesh_view;
-mod message;
 mod node;
 mod presence;
+mod pubsub;
+mod render;
 mod replication;
 #[doc(hidden)]
 pub mod testing;
 mod time;
 mod wire;
-mod writing;
 
 pub use app::change::Change;
 pub use app::fragment::{Fragment, fold};

@@ -12,13 +12,13 @@ use std::collections::BTreeSet;
 use crate::app::view::{Place, RegionState};
 use crate::id::{NodeHash, NodeName, Region};
 use crate::io::output::{Notice, Output, Urgency};
-use crate::message::Recent;
 use crate::node::Node;
 use crate::presence::row::TableKey;
 use crate::presence::row::Weight;
+use crate::pubsub::RecentNumbers;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
-use crate::wire::{Heartbeat, Said, Sender};
+use crate::wire::{Broadcast, Heartbeat, Sender};
 
 /// How long a node may be silent before its rows are doubted.
 pub(crate) const LEASE_MS: u64 = 4_000;
@@ -56,7 +56,7 @@ pub(crate) struct Peer {
     pub(crate) beat_bytes: Vec<u8>,
     pub(crate) round_trip_ms: Option<u32>,
     pub(crate) exchanged_ms: Option<u64>,
-    pub(crate) messages: Recent,
+    pub(crate) messages: RecentNumbers,
 }
 
 /// How a peer is judged.
@@ -162,7 +162,7 @@ impl Node {
             beat_bytes: Vec::new(),
             round_trip_ms: None,
             exchanged_ms: None,
-            messages: Recent::default(),
+            messages: RecentNumbers::default(),
         };
         let key = peer.key(hash);
         let what = if known.is_some() { "is back as a new incarnation" } else { "is heard" };
@@ -270,10 +270,10 @@ impl Node {
     }
 
     /// Publishes to all readers.
-    pub(crate) fn say(&mut self, said: &Said) {
+    pub(crate) fn say(&mut self, said: &Broadcast) {
         if self.settings.meshed && self.speaking {
             let bytes = said.write(&self.sender());
-            let urgency = if matches!(said, Said::Heartbeat(_)) { Urgency::Heartbeat } else { Urgency::High };
+            let urgency = if matches!(said, Broadcast::Heartbeat(_)) { Urgency::Heartbeat } else { Urgency::High };
             self.outputs.push(Output::Publish { to: None, bytes, urgency });
         }
     }

@@ -1,5 +1,8 @@
 //! Input in, outputs out: where presence, facts, peers and the app meet.
 
+pub(crate) mod reflex;
+pub(crate) mod suspension;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -7,9 +10,7 @@ use crate::app::App;
 use crate::app::change::Change;
 use crate::app::fragment::Fragment;
 use crate::app::view::{Place, RegionView};
-use crate::away::Away;
 use crate::discovery::{Address, Link, PendingRequest};
-use crate::drawing::{Drawing, Source};
 use crate::facts::anti_entropy::PendingFacts;
 use crate::facts::hybrid_clock::HybridClock;
 use crate::facts::restamp::Restamps;
@@ -24,13 +25,15 @@ use crate::membership::drain::Drain;
 use crate::membership::heartbeat::HeartbeatSchedule;
 use crate::membership::relay::RelayBudget;
 use crate::membership::{Path, Peer};
+use crate::node::suspension::Suspension;
 use crate::presence::members::MemberIndex;
 use crate::presence::row::TableKey;
 use crate::presence::row::Weight;
 use crate::presence::{Presence, Transition};
+use crate::render::{Renderer, Source};
 use crate::replication::Replica;
 use crate::time::Now;
-use crate::wire::{Said, Sender};
+use crate::wire::{Broadcast, Sender};
 
 /// If nothing came in for longer than this, the node itself was away.
 const AWAY_MS: u64 = 2_000;
@@ -114,7 +117,7 @@ pub struct Node {
     pub(crate) leaving: Option<Drain>,
 
     // What it looks like.
-    pub(crate) drawing: Drawing,
+    pub(crate) render: Renderer,
     regions: Vec<RegionView>,
     pub(crate) regions_stale: bool,
     regions_ms: u64,
@@ -125,7 +128,7 @@ pub struct Node {
     pub(crate) started_ms: u64,
     pub(crate) started_wall_ms: u64,
     pub(crate) ticked_ms: u64,
-    pub(crate) away: Away,
+    pub(crate) away: Suspension,
     pub(crate) awake_ms: u64,
 
     // Counters.
@@ -177,7 +180,7 @@ impl Node {
             speaking: false,
             exchanged: false,
             leaving: None,
-            drawing: Drawing::default(),
+            render: Renderer::default(),
             regions: Vec::new(),
             regions_stale: true,
             regions_ms: 0,
@@ -186,7 +189,7 @@ impl Node {
             started_ms: now.mono_ms,
             started_wall_ms: now.wall_ms,
             ticked_ms: now.mono_ms,
-            away: Away::since(now.mono_ms),
+            away: Suspension::since(now.mono_ms),
             awake_ms: 0,
             tables_asked: 0,
             root_faults: 0,
@@ -214,7 +217,7 @@ impl Node {
             self.shown_limit_ms = self.shown_limit_ms.max(newest.time_ms);
         }
         for room in self.facts.rooms() {
-            self.drawing.open(&room, now.mono_ms);
+            self.render.open(&room, now.mono_ms);
         }
     }
 
@@ -250,7 +253,7 @@ impl Node {
     pub fn wake_at_ms(&self) -> u64 {
         let tick_ms = self.ticked_ms + TICK_MS;
         let delta_ms = self.own.has_news().then_some(self.delta_not_before_ms);
-        let sooner = [self.drawing.due_ms(), delta_ms, self.pending_facts.due_ms(), self.own.share_due_ms()];
+        let sooner = [self.render.due_ms(), delta_ms, self.pending_facts.due_ms(), self.own.share_due_ms()];
         let due_ms = sooner.into_iter().flatten().chain([tick_ms]).min();
         due_ms.unwrap_or(tick_ms).max(self.ticked_ms) + self.away.total_ms
     }
@@ -302,9 +305,9 @@ impl Node {
                 let key = row_key(room.hash(digest), user);
                 let at = (now.mono_ms, now.wall_ms);
                 if tab.draws {
-                    self.drawing.arrived(&room, (connection, subscription), None, now.mono_ms);
+                    self.render.arrived(&room, (connection, subscription), None, now.mono_ms);
                 } else {
-                    self.drawing.open(&room, now.mono_ms);
+                    self.render.open(&room, now.mono_ms);
                 }
                 self.own.joined((connection, subscription), &room, key, tab, &mut self.presence, at);
             }
@@ -314,7 +317,7 @@ impl Node {
             Input::Listened { connection, subscription, room, user } => {
                 let key = row_key(room.hash(digest), user);
                 self.own.listened(connection, subscription, room.clone(), key);
-                self.drawing.arrived(&room, (connection, subscription), Some(user), now.mono_ms);
+                self.render.arrived(&room, (connection, subscription), Some(user), now.mono_ms);
             }
             Input::Refreshed { connection, subscription } => {
                 if let Some(listens) = self.own.listens(connection, subscription) {
@@ -322,7 +325,7 @@ impl Node {
                         SubscribedTo::Room(room, ..) => (room, None),
                         SubscribedTo::User(room, key) => (room, Some(key.user)),
                     };
-                    self.drawing.arrived(room, (connection, subscription), user, now.mono_ms);
+                    self.render.arrived(room, (connection, subscription), user, now.mono_ms);
                 }
             }
             Input::Unsubscribed { connection, subscription } => {
@@ -336,7 +339,7 @@ impl Node {
             }
             Input::Served { room, user } => {
                 self.own.served(row_key(room.hash(digest), user), now.mono_ms);
-                self.drawing.open(&room, now.mono_ms);
+                self.render.open(&room, now.mono_ms);
             }
             Input::Clicked { connection, subscription, room, user, call } => {
                 self.clicked((connection, subscription), &room, user, call, now);
@@ -389,7 +392,7 @@ impl Node {
 
     /// What a link delivered: its author's own words, or somebody else's.
     fn received(&mut self, link: LinkId, bytes: &[u8], now: Now) {
-        let Some((sender, said)) = Said::read(bytes) else {
+        let Some((sender, said)) = Broadcast::read(bytes) else {
             self.unread += 1;
             return;
         };
@@ -397,32 +400,32 @@ impl Node {
         if !self.speaks_for(link, hash, sender.incarnation, now.mono_ms) {
             return;
         }
-        if let Said::Relayed(passed) = said {
-            if let Some((author, inner)) = Said::read(&passed.message) {
+        if let Broadcast::Relayed(passed) = said {
+            if let Some((author, inner)) = Broadcast::read(&passed.message) {
                 let path = Path { via: Some(hash), age_ms: passed.age_ms };
                 self.heard(&author, inner, &passed.message, path, now);
             }
             return;
         }
-        let heartbeat = matches!(said, Said::Heartbeat(_));
+        let heartbeat = matches!(said, Broadcast::Heartbeat(_));
         self.heard(&sender, said, bytes, Path { via: None, age_ms: 0 }, now);
         self.relay(hash, bytes, heartbeat, now);
     }
 
-    fn heard(&mut self, sender: &Sender, said: Said, bytes: &[u8], path: Path, now: Now) {
+    fn heard(&mut self, sender: &Sender, said: Broadcast, bytes: &[u8], path: Path, now: Now) {
         let hash = NodeHash::of(&sender.name, self.settings.digest);
         if hash == self.hash {
             return;
         }
         match said {
-            Said::Heartbeat(beat) => self.heard_heartbeat(sender, beat, bytes, path, now),
-            Said::Delta(delta) => self.heard_delta(sender, delta, path, now),
-            Said::Facts(bundle) => self.heard_facts(hash, &bundle, now),
-            Said::Draining(leaving) => self.heard_leaving(sender, leaving, false, path, now),
-            Said::Goodbye(leaving) => self.heard_leaving(sender, leaving, true, path, now),
-            Said::Published(said) => self.heard_published(sender, said, path, now),
-            Said::Dismissed(said) => self.heard_dismissed(sender, &said, path, now),
-            Said::Relayed(_) => {}
+            Broadcast::Heartbeat(beat) => self.heard_heartbeat(sender, beat, bytes, path, now),
+            Broadcast::Delta(delta) => self.heard_delta(sender, delta, path, now),
+            Broadcast::Facts(bundle) => self.heard_facts(hash, &bundle, now),
+            Broadcast::Draining(leaving) => self.heard_leaving(sender, leaving, false, path, now),
+            Broadcast::Goodbye(leaving) => self.heard_leaving(sender, leaving, true, path, now),
+            Broadcast::Published(said) => self.heard_published(sender, said, path, now),
+            Broadcast::Dismissed(said) => self.heard_dismissed(sender, &said, path, now),
+            Broadcast::Relayed(_) => {}
         }
     }
 
@@ -447,18 +450,18 @@ impl Node {
         }
         for (hash, dirty) in self.presence.take_dirty() {
             let named = self.presence.room(&hash).and_then(|room| room.name.as_ref()).or(dirty.closed.as_ref());
-            if let Some(room) = named.or(self.drawing.name(&hash)).cloned() {
-                self.drawing.counted(&room, dirty, now.mono_ms);
+            if let Some(room) = named.or(self.render.name(&hash)).cloned() {
+                self.render.counted(&room, dirty, now.mono_ms);
             }
         }
         self.review_regions(now);
-        if !self.drawing.is_due(now.mono_ms) {
+        if !self.render.is_due(now.mono_ms) {
             return;
         }
-        let mut drawing = std::mem::take(&mut self.drawing);
+        let mut render = std::mem::take(&mut self.render);
         let mut outputs = std::mem::take(&mut self.outputs);
-        drawing.draw(&self.source(now), now.mono_ms, &mut outputs);
-        (self.drawing, self.outputs) = (drawing, outputs);
+        render.draw(&self.source(now), now.mono_ms, &mut outputs);
+        (self.render, self.outputs) = (render, outputs);
     }
 
     pub(crate) fn source(&self, now: Now) -> Source<'_> {
@@ -487,13 +490,13 @@ impl Node {
             || views.iter().zip(&self.regions).any(|(new, old)| looks_different(new, old))
         {
             self.regions = views;
-            self.drawing.regions_changed(now.mono_ms);
+            self.render.regions_changed(now.mono_ms);
         }
     }
 
     fn ponged(&mut self, connection: ConnectionId, round_trip_ms: u32) {
         let Some((subscription, room)) = self.own.own_stream(connection) else { return };
-        let Some(view) = self.drawing.view(room) else { return };
+        let Some(view) = self.render.view(room) else { return };
         let fragments: Arc<[Fragment]> = self.app.render(&Change::RoundTrip { ms: round_trip_ms }, view).into();
         if !fragments.is_empty() {
             self.outputs.push(Output::Show { connection, subscription, fragments, whole: false });

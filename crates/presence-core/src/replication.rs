@@ -13,7 +13,7 @@ use crate::presence::row::Weight;
 use crate::presence::row::{Removed, Row, RowKey, TableKey};
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
-use crate::wire::{self, Asked, Delta, Heartbeat, PAGE_BYTES, RowsAnswer, RowsAsked, Said, Sender};
+use crate::wire::{self, Broadcast, Delta, Heartbeat, PAGE_BYTES, Request, RowsAnswer, RowsRequest, Sender};
 
 /// A hole that is older than this is asked for.
 const HOLE_MS: u64 = 500;
@@ -139,7 +139,7 @@ impl Node {
     pub(crate) fn send_deltas(&mut self, now: Now) {
         while let Some(numbered) = self.own.number(&mut self.presence, now.mono_ms) {
             self.delta_not_before_ms = now.mono_ms + DELTA_GAP_MS;
-            self.say(&Said::Delta(Delta {
+            self.say(&Broadcast::Delta(Delta {
                 after: numbered.after,
                 upto: numbered.upto,
                 rows: numbered.rows,
@@ -264,7 +264,7 @@ impl Node {
             let Some(&(after, upto)) = fill.waiting.first().filter(|_| fill.in_flight.len() < IN_FLIGHT) else {
                 return;
             };
-            let asked = Asked::Rows(RowsAsked { table: key, after, upto, page });
+            let asked = Request::Rows(RowsRequest { table: key, after, upto, page });
             let Some(question) = self.ask(from, &asked, PendingRequest::Rows(key), Urgency::High) else {
                 self.give_up(key);
                 return;
@@ -379,7 +379,7 @@ impl Node {
     }
 
     /// Answers a question about rows, of this node or of another one.
-    pub(crate) fn rows_asked(&self, asked: RowsAsked, now: Now) -> RowsAnswer {
+    pub(crate) fn rows_asked(&self, asked: RowsRequest, now: Now) -> RowsAnswer {
         let unknown = RowsAnswer { unknown: true, ..RowsAnswer::default() };
         if self.run_out.contains_key(&asked.table) {
             return RowsAnswer { held_ms: Some(0), ..RowsAnswer::default() };

@@ -28,7 +28,7 @@ pub(crate) struct Sender {
 
 /// What a node publishes.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Said {
+pub(crate) enum Broadcast {
     Heartbeat(Heartbeat),
     Delta(Delta),
     Facts(Bundle),
@@ -41,11 +41,11 @@ pub(crate) enum Said {
 
 /// What a node asks.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Asked {
+pub(crate) enum Request {
     Hello(Hello),
-    Rows(RowsAsked),
-    Parts(PartsAsked),
-    Stamps(StampsAsked),
+    Rows(RowsRequest),
+    Buckets(BucketsRequest),
+    Stamps(StampsRequest),
     Fetch(Fetch),
     Offer(Bundle),
 }
@@ -212,7 +212,7 @@ pub(crate) struct Reachable {
 
 /// Rows of a node last changed in (after, upto].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub(crate) struct RowsAsked {
+pub(crate) struct RowsRequest {
     #[n(0)]
     pub(crate) table: TableKey,
     #[n(1)]
@@ -253,26 +253,26 @@ pub(crate) struct RowsAnswer {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub(crate) struct PartsAsked {
+pub(crate) struct BucketsRequest {
     #[n(0)]
     pub(crate) cut_ms: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
-pub(crate) struct PartsAnswer {
+pub(crate) struct BucketSums {
     /// 256 sums of 16 bytes.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub(crate) sums: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
-pub(crate) struct StampsAsked {
+pub(crate) struct StampsRequest {
     #[cbor(n(0), with = "minicbor::bytes")]
     pub(crate) parts: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
-pub(crate) struct StampsAnswer {
+pub(crate) struct BucketStamps {
     /// How many of the parts asked for are answered, from the first.
     #[n(0)]
     pub(crate) parts: u64,
@@ -295,7 +295,7 @@ pub(crate) struct Fetch {
     pub(crate) keys: Vec<u8>,
 }
 
-impl Said {
+impl Broadcast {
     /// The message.
     pub(crate) fn write(&self, sender: &Sender) -> Vec<u8> {
         match self {
@@ -328,13 +328,13 @@ impl Said {
     }
 }
 
-impl Asked {
+impl Request {
     /// The query.
     pub(crate) fn write(&self, sender: &Sender) -> Vec<u8> {
         match self {
             Self::Hello(body) => write(16, sender, body),
             Self::Rows(body) => write(17, sender, body),
-            Self::Parts(body) => write(18, sender, body),
+            Self::Buckets(body) => write(18, sender, body),
             Self::Stamps(body) => write(19, sender, body),
             Self::Fetch(body) => write(20, sender, body),
             Self::Offer(body) => write(21, sender, body),
@@ -347,7 +347,7 @@ impl Asked {
         let asked = match kind {
             16 => Self::Hello(minicbor::decode(body).ok()?),
             17 => Self::Rows(minicbor::decode(body).ok()?),
-            18 => Self::Parts(minicbor::decode(body).ok()?),
+            18 => Self::Buckets(minicbor::decode(body).ok()?),
             19 => Self::Stamps(minicbor::decode(body).ok()?),
             20 => Self::Fetch(minicbor::decode(body).ok()?),
             21 => Self::Offer(minicbor::decode(body).ok()?),

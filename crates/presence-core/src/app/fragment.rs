@@ -1,6 +1,6 @@
 //! An element of a page that a change redraws, and how those that wait are folded.
 
-/// An element with an id, whole, as it looks now. Drawing it twice changes nothing; a newer one replaces an older one.
+/// An element with an id, whole, as it looks now. Renderer it twice changes nothing; a newer one replaces an older one.
 ///
 /// ```
 /// use presence_core::Fragment;

@@ -14,8 +14,8 @@ use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
 use crate::time::Stamp;
 use crate::wire::{
-    self, Asked, Bundle, Fetch, Heartbeat, PAGE_BYTES, PartsAnswer, PartsAsked, Said, Stamped, StampsAnswer,
-    StampsAsked,
+    self, Broadcast, BucketStamps, BucketSums, BucketsRequest, Bundle, Fetch, Heartbeat, PAGE_BYTES, Request, Stamped,
+    StampsRequest,
 };
 
 /// Facts are compared with one peer at most this often.
@@ -89,12 +89,12 @@ impl Node {
 
     fn fact_changed(&mut self, key: &FactKey, now: Now) {
         match key.entry {
-            Some(_) => self.drawing.logged(&key.room, &key.key, now.mono_ms),
+            Some(_) => self.render.logged(&key.room, &key.key, now.mono_ms),
             None if injected(Fault::UndrawnRegister) => {}
-            None => self.drawing.set(&key.room, &key.key, now.mono_ms),
+            None => self.render.set(&key.room, &key.key, now.mono_ms),
         }
         if let Some(kept) = self.facts.get(key) {
-            self.drawing.written(&key.room, kept.fact.user, now.mono_ms);
+            self.render.written(&key.room, kept.fact.user, now.mono_ms);
         }
     }
 
@@ -144,12 +144,12 @@ impl Node {
             size += kept.bytes.len();
             bundle.facts.push(ByteVec::from(kept.bytes.clone()));
             if size >= PAGE_BYTES {
-                self.say(&Said::Facts(std::mem::take(&mut bundle)));
+                self.say(&Broadcast::Facts(std::mem::take(&mut bundle)));
                 size = 0;
             }
         }
         if !bundle.facts.is_empty() {
-            self.say(&Said::Facts(bundle));
+            self.say(&Broadcast::Facts(bundle));
         }
     }
 
@@ -164,21 +164,21 @@ impl Node {
         {
             return;
         }
-        let asked = Asked::Parts(PartsAsked { cut_ms: beat.cut_ms });
-        if self.ask(hash, &asked, PendingRequest::Parts(hash, beat.cut_ms), Urgency::High).is_some()
+        let asked = Request::Buckets(BucketsRequest { cut_ms: beat.cut_ms });
+        if self.ask(hash, &asked, PendingRequest::Buckets(hash, beat.cut_ms), Urgency::High).is_some()
             && let Some(peer) = self.peers.get_mut(&hash)
         {
             peer.exchanged_ms = Some(now.mono_ms);
         }
     }
 
-    pub(crate) fn parts_asked(&self, asked: PartsAsked) -> PartsAnswer {
+    pub(crate) fn parts_asked(&self, asked: BucketsRequest) -> BucketSums {
         let sums = self.facts.parts(asked.cut_ms, asked.cut_ms).into_iter().flat_map(u128::to_be_bytes).collect();
-        PartsAnswer { sums }
+        BucketSums { sums }
     }
 
     pub(crate) fn parts_answered(&mut self, hash: NodeHash, cut_ms: u64, bytes: &[u8]) {
-        let Some((_, answer)) = wire::read_answer::<PartsAnswer>(bytes) else { return };
+        let Some((_, answer)) = wire::read_answer::<BucketSums>(bytes) else { return };
         if answer.sums.len() != BUCKETS * 16 {
             return;
         }
@@ -188,14 +188,14 @@ impl Node {
             (0..=u8::MAX).zip(own.iter().zip(theirs)).filter(|(_, (own, theirs))| own.to_be_bytes() != **theirs);
         let parts: Vec<u8> = differ.map(|(part, _)| part).collect();
         if !parts.is_empty() {
-            let asked = Asked::Stamps(StampsAsked { parts: parts.clone() });
+            let asked = Request::Stamps(StampsRequest { parts: parts.clone() });
             self.ask(hash, &asked, PendingRequest::Stamps(hash, parts), Urgency::Low);
         }
     }
 
-    pub(crate) fn stamps_asked(&self, asked: &StampsAsked, now: Now) -> StampsAnswer {
+    pub(crate) fn stamps_asked(&self, asked: &StampsRequest, now: Now) -> BucketStamps {
         let limit_ms = self.limit_ms(now);
-        let mut answer = StampsAnswer { parts: 0, stamps: Vec::new() };
+        let mut answer = BucketStamps { parts: 0, stamps: Vec::new() };
         for part in asked.parts.iter().take(BUCKETS) {
             if answer.stamps.len() * 40 > PAGE_BYTES {
                 break;
@@ -209,7 +209,7 @@ impl Node {
 
     /// Fetches what is newer there, and offers what is newer here.
     pub(crate) fn stamps_answered(&mut self, hash: NodeHash, parts: &[u8], bytes: &[u8], now: Now) {
-        let Some((_, answer)) = wire::read_answer::<StampsAnswer>(bytes) else { return };
+        let Some((_, answer)) = wire::read_answer::<BucketStamps>(bytes) else { return };
         let theirs: BTreeMap<KeyHash, Stamp> = answer.stamps.iter().map(|item| (item.key, item.stamp)).collect();
         let limit_ms = self.limit_ms(now);
         let newer = |key: &KeyHash, stamp: &Stamp| {
@@ -228,10 +228,10 @@ impl Node {
             }
         }
         if !wanted.is_empty() {
-            self.ask(hash, &Asked::Fetch(Fetch { keys: wanted }), PendingRequest::Fetch(hash), Urgency::Low);
+            self.ask(hash, &Request::Fetch(Fetch { keys: wanted }), PendingRequest::Fetch(hash), Urgency::Low);
         }
         if !offer.facts.is_empty() {
-            self.ask(hash, &Asked::Offer(offer), PendingRequest::Offer, Urgency::Low);
+            self.ask(hash, &Request::Offer(offer), PendingRequest::Offer, Urgency::Low);
         }
     }
 

@@ -8,7 +8,7 @@ use crate::node::Node;
 use crate::presence::row::TableKey;
 use crate::presence::row::Weight;
 use crate::time::Now;
-use crate::wire::{Leaving, Said, Sender};
+use crate::wire::{Broadcast, Leaving, Sender};
 
 /// *Draining* and *goodbye* are repeated so often.
 const REPEAT_MS: u64 = 200;
@@ -53,9 +53,9 @@ impl Node {
         going.said_ms = now_ms;
         let going = *going;
         let leaving = Leaving { sequence: self.own.sequence(), left_ms: going.until_ms.saturating_sub(now_ms) };
-        self.say(&Said::Draining(leaving));
+        self.say(&Broadcast::Draining(leaving));
         if going.emptied_ms.is_some() {
-            self.say(&Said::Goodbye(leaving));
+            self.say(&Broadcast::Goodbye(leaving));
         }
     }
 

@@ -6,7 +6,7 @@ use crate::membership::rotation::in_turn;
 use crate::membership::{LEASE_MS, PEERS_MAX, Path, PeerState};
 use crate::node::Node;
 use crate::time::Now;
-use crate::wire::{Echo, Heartbeat, Said, Sender};
+use crate::wire::{Broadcast, Echo, Heartbeat, Sender};
 
 const HEARTBEAT_MS: u64 = 1_000;
 /// A heartbeat that names fewer than the last one, or that follows a hello, goes out at once, but not more often than this.
@@ -49,7 +49,7 @@ impl Node {
             let heartbeat = self.heartbeat(hears.clone(), now);
             self.beating.sent_ms = Some(now.mono_ms);
             self.beating.named = hears;
-            self.say(&Said::Heartbeat(heartbeat));
+            self.say(&Broadcast::Heartbeat(heartbeat));
         }
     }
 
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn a_heartbeat_of_the_largest_mesh_amid_a_deploy_fits_into_a_kibibyte() {
         let sender = Sender { name: NodeName::new("d8904e9b3e2d78").expect("a name"), incarnation: WALL_MS, birth: 7 };
-        let bytes = Said::Heartbeat(full()).write(&sender);
+        let bytes = Broadcast::Heartbeat(full()).write(&sender);
         assert!(bytes.len() <= 1_024, "{} bytes", bytes.len());
     }
 

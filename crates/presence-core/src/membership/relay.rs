@@ -7,7 +7,7 @@ use crate::io::output::{Output, Urgency};
 use crate::membership::PeerState;
 use crate::node::Node;
 use crate::time::Now;
-use crate::wire::{Relayed, Said};
+use crate::wire::{Broadcast, Relayed};
 
 /// Most messages that are passed on in a second: beyond that, deltas and facts heal by being asked for.
 const PASSED_PER_SECOND: u32 = 500;
@@ -98,7 +98,7 @@ impl Node {
             self.not_passed += 1;
             return;
         }
-        let bytes = Said::Relayed(Relayed { age_ms, message }).write(&self.sender());
+        let bytes = Broadcast::Relayed(Relayed { age_ms, message }).write(&self.sender());
         self.outputs.push(Output::Publish { to: Some(reader), bytes, urgency: Urgency::High });
     }
 }

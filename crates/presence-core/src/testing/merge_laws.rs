@@ -53,13 +53,13 @@ fn merged(facts: &[Vec<u8>]) -> (u128, Vec<Vec<u8>>) {
 }
 
 /// What one node says of one user, in the order of its numbers: open tabs, or gone.
-type Said = (u8, Option<(u32, u32)>);
+type Broadcast = (u8, Option<(u32, u32)>);
 
-fn said() -> impl Strategy<Value = Vec<Said>> {
+fn said() -> impl Strategy<Value = Vec<Broadcast>> {
     vec((0..4_u8, proptest::option::of((0..3_u32, 0..3_u32))), 1..40)
 }
 
-fn told(said: &[(u64, Said)]) -> Presence {
+fn told(said: &[(u64, Broadcast)]) -> Presence {
     let table = TableKey { node: NodeHash(1), incarnation: 1 };
     let mut presence = Presence::new(digest);
     presence.open_table(table, &Region::new("yyz").expect("a code"), Weight::Counted);
@@ -96,7 +96,7 @@ proptest! {
 
     #[test]
     fn rows_in_any_order_count_the_same_and_as_a_recount_does(said in said(), turn in 0..40_usize) {
-        let numbered: Vec<(u64, Said)> = (1..).zip(said).collect();
+        let numbered: Vec<(u64, Broadcast)> = (1..).zip(said).collect();
         let mut other = numbered.clone();
         other.rotate_left(turn % numbered.len());
         other.extend(numbered.clone());

@@ -11,16 +11,16 @@ use crate::local::row_key;
 use crate::membership::Path;
 use crate::node::Node;
 use crate::time::Now;
-use crate::wire::{Dismissed, Published, Said, Sender};
+use crate::wire::{Broadcast, Dismissed, Published, Sender};
 
 /// So many numbers of an author's messages are remembered, to know what comes twice: directly and passed on.
 const RECENT_MAX: usize = 4_096;
 
 /// The numbers of messages that were taken lately.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Recent(BTreeSet<u64>);
+pub(crate) struct RecentNumbers(BTreeSet<u64>);
 
-impl Recent {
+impl RecentNumbers {
     /// Whether this one is new. One older than all that are remembered is not.
     fn take(&mut self, number: u64) -> bool {
         let full = self.0.len() >= RECENT_MAX;
@@ -50,7 +50,7 @@ impl Node {
             whispered: message.whispered,
         };
         self.outputs.push(Output::Deliver { message: Arc::new(message) });
-        self.say(&Said::Published(said));
+        self.say(&Broadcast::Published(said));
     }
 
     /// A message of another node, directly or passed on.
@@ -70,7 +70,7 @@ impl Node {
     /// Makes a user leave a room here, and asks all others to do the same.
     pub(crate) fn dismiss(&mut self, room: &Room, user: PublicId) {
         self.dismiss_here(room, user);
-        self.say(&Said::Dismissed(Dismissed { room: room.as_str().to_owned(), user: user.0 }));
+        self.say(&Broadcast::Dismissed(Dismissed { room: room.as_str().to_owned(), user: user.0 }));
     }
 
     /// Another node was asked to make a user leave.
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn what_comes_twice_is_taken_once() {
-        let mut recent = Recent::default();
+        let mut recent = RecentNumbers::default();
         assert!(recent.take(2));
         assert!(recent.take(1));
         assert!(!recent.take(2));

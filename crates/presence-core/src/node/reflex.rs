@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::app::reflex::{Outcome, ReflexCall, Refusal, Write};
-use crate::drawing;
 use crate::facts::{self, EntryId, Fact};
 use crate::id::{ConnectionId, Room, SubscriptionId, UserId};
 use crate::io::output::Output;
 use crate::local::row_key;
 use crate::node::Node;
 use crate::presence::row::Share;
+use crate::render;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
 use crate::time::Stamp;
@@ -41,8 +41,8 @@ impl Node {
         now: Now,
     ) {
         // Whoever clicked may have left already, and the room with them: the click counts all the same.
-        let view = self.drawing.view(room).cloned();
-        let view = view.unwrap_or_else(|| Arc::new(drawing::view(room, 0, &self.source(now))));
+        let view = self.render.view(room).cloned();
+        let view = view.unwrap_or_else(|| Arc::new(render::view(room, 0, &self.source(now))));
         let outcome = match self.app.reflex(&call, &view) {
             Err(Refusal::Unknown) => Outcome::Failed(format!("There is no reflex {}.", call.target)),
             Err(Refusal::Because(why)) => Outcome::Failed(why),

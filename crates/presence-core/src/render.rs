@@ -1,5 +1,7 @@
 //! From a change to the browsers: gathers what became different in a room, makes its view, and has the app draw it.
 
+pub(crate) mod mesh_view;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use crate::local::{LocalVisitors, row_key};
 use crate::presence::counting::Counts;
 use crate::presence::{Presence, RoomChanges};
 
-/// Drawing a room costs this for each watcher: of this node for what users do, so that a change costs a bounded stream of
+/// Renderer a room costs this for each watcher: of this node for what users do, so that a change costs a bounded stream of
 /// bytes here; of the whole world for counts, so that each watcher of a large room is told them seldom. A hundred watchers
 /// see each of a thousand clicks a second at once; that is 100,000 writes to sockets, which a node can bear.
 const WATCHER_US: u64 = 10;
@@ -47,7 +49,7 @@ pub(crate) struct Source<'a> {
 
 /// Somebody to whom a room is to be shown whole.
 #[derive(Clone, Debug)]
-struct Arrival {
+struct Newcomer {
     connection: ConnectionId,
     subscription: SubscriptionId,
     /// For a user's own stream.
@@ -56,26 +58,26 @@ struct Arrival {
 
 /// All rooms' pages.
 #[derive(Debug, Default)]
-pub(crate) struct Drawing {
-    sheets: BTreeMap<Room, Sheet>,
+pub(crate) struct Renderer {
+    sheets: BTreeMap<Room, RoomRenderer>,
     /// The rooms that were drawn: rows may come and go before the row that holds their room's name.
     names: BTreeMap<RoomHash, Room>,
     due: BTreeSet<(u64, Room)>,
-    arrivals: Vec<(Room, Arrival)>,
+    arrivals: Vec<(Room, Newcomer)>,
 }
 
 #[derive(Debug, Default)]
-struct Sheet {
+struct RoomRenderer {
     view: Option<Arc<RoomView>>,
-    deeds: Deeds,
-    counting: Counting,
+    deeds: PendingEvents,
+    counting: PendingCounts,
     due_ms: Option<u64>,
     snapshot: Option<Arc<[Fragment]>>,
 }
 
 /// What somebody did, and what is seldom: drawn soon.
 #[derive(Debug, Default)]
-struct Deeds {
+struct PendingEvents {
     waiting: bool,
     pace: CostLimiter,
     all: bool,
@@ -90,15 +92,15 @@ struct Deeds {
 
 /// How many there are: drawn more seldom the more there are.
 #[derive(Debug, Default)]
-struct Counting {
+struct PendingCounts {
     waiting: bool,
     pace: CostLimiter,
     whole: bool,
     regions: BTreeSet<Region>,
 }
 
-impl Drawing {
-    fn sheet(&mut self, room: &Room) -> &mut Sheet {
+impl Renderer {
+    fn sheet(&mut self, room: &Room) -> &mut RoomRenderer {
         self.sheets.entry(room.clone()).or_default()
     }
 
@@ -113,7 +115,7 @@ impl Drawing {
         }
     }
 
-    fn did(&mut self, room: &Room, now_ms: u64, what: impl FnOnce(&mut Deeds)) {
+    fn did(&mut self, room: &Room, now_ms: u64, what: impl FnOnce(&mut PendingEvents)) {
         let deeds = &mut self.sheet(room).deeds;
         deeds.waiting = true;
         what(deeds);
@@ -174,7 +176,7 @@ impl Drawing {
         now_ms: u64,
     ) {
         self.open(room, now_ms);
-        self.arrivals.push((room.clone(), Arrival { connection, subscription, user }));
+        self.arrivals.push((room.clone(), Newcomer { connection, subscription, user }));
     }
 
     /// When something is due to be drawn.
@@ -243,7 +245,7 @@ impl Drawing {
     }
 }
 
-impl Sheet {
+impl RoomRenderer {
     /// When something of what waits may be drawn.
     fn next_ms(&self) -> Option<u64> {
         let deeds_ms = self.deeds.waiting.then(|| self.deeds.pace.due_ms());
@@ -322,7 +324,7 @@ impl Sheet {
     }
 }
 
-impl Deeds {
+impl PendingEvents {
     fn take(&mut self, now_ms: u64, audience: u32) -> Self {
         if !self.waiting || self.pace.due_ms() > now_ms {
             return Self::default();
@@ -333,7 +335,7 @@ impl Deeds {
     }
 }
 
-impl Counting {
+impl PendingCounts {
     fn take(&mut self, now_ms: u64, watchers: u32, at_once: bool) -> Self {
         if !at_once && (!self.waiting || self.pace.due_ms() > now_ms) {
             return Self::default();
@@ -350,7 +352,7 @@ fn cost_us(watchers: u32) -> u64 {
     (WATCHER_US * watchers + CROWD_US * watchers.saturating_sub(FEW_WATCHERS)).max(VIEW_US)
 }
 
-fn changes(deeds: &Deeds, counting: &Counting) -> Vec<Change> {
+fn changes(deeds: &PendingEvents, counting: &PendingCounts) -> Vec<Change> {
     if deeds.all {
         return vec![Change::Everything];
     }

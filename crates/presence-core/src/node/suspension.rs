@@ -8,7 +8,7 @@ const PARKED_MAX: usize = 65_536;
 
 /// Whether and for how long the node itself was away.
 #[derive(Debug, Default)]
-pub(crate) struct Away {
+pub(crate) struct Suspension {
     pub(crate) input_ms: u64,
     /// All gaps together: the node's own time is behind the clock by this.
     pub(crate) total_ms: u64,
@@ -16,7 +16,7 @@ pub(crate) struct Away {
     parked: Vec<Input>,
 }
 
-impl Away {
+impl Suspension {
     pub(crate) fn since(input_ms: u64) -> Self {
         Self { input_ms, ..Self::default() }
     }
