@@ -5,10 +5,10 @@ use std::sync::Arc;
 use presence_core::{Input, Node, Notice, Output};
 use tokio::sync::mpsc;
 
-use crate::arrivals::{Arrivals, Event};
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::mesh::Mesh;
+use crate::presence_events::{PresenceEvent, PresenceEvents};
 use crate::queries;
 use crate::store::Store;
 use crate::views::Views;
@@ -59,7 +59,7 @@ pub(crate) fn queues() -> (Inputs, Waiting) {
 pub(crate) struct Outlets {
     pub(crate) hub: Arc<Hub>,
     pub(crate) views: Arc<Views>,
-    pub(crate) arrivals: Arrivals,
+    pub(crate) presence_events: PresenceEvents,
     pub(crate) queries: Arc<queries::Waiting>,
     pub(crate) store: Option<Store>,
     pub(crate) mesh: Option<Mesh>,
@@ -152,8 +152,12 @@ impl Outlets {
             | Output::Answer { .. }
             | Output::Deliver { .. }
             | Output::Dismiss { .. } => self.hub.carry_out(output),
-            Output::Arrived { room, user, info, .. } => self.arrivals.tell(Event::Arrived, &room, &user, &info),
-            Output::Left { room, user, info, .. } => self.arrivals.tell(Event::Left, &room, &user, &info),
+            Output::Arrived { room, user, info, .. } => {
+                self.presence_events.tell(PresenceEvent::Arrived, &room, &user, &info)
+            }
+            Output::Left { room, user, info, .. } => {
+                self.presence_events.tell(PresenceEvent::Left, &room, &user, &info)
+            }
             Output::Found { query, found } => self.queries.answer(query, found),
             // Readable before it is told: who begins to listen between the two reads the new one.
             Output::View(view) => self.views.set_room(view),

@@ -3,15 +3,15 @@
 mod audience;
 mod audiences;
 mod connection;
-mod counts;
-mod fragments;
-mod interned;
+mod counts_queue;
+mod fragment_queue;
+mod identifier_pool;
+mod keepalive;
 mod listeners;
-mod messages;
-mod named;
+mod message_queue;
 mod outbox;
-mod pulse;
-mod stays;
+mod pubsub;
+mod streamed;
 mod wheel;
 
 use std::collections::HashMap;
@@ -29,14 +29,14 @@ use tokio::time::Instant;
 use self::audiences::Audiences;
 use self::connection::Shared;
 pub(crate) use self::connection::{Connection, Speaks};
-use self::counts::Counts;
-use self::fragments::Fragments;
-use self::interned::Interned;
-use self::messages::Messages;
-pub(crate) use self::named::Ear;
+use self::counts_queue::CountsQueue;
+use self::fragment_queue::FragmentQueue;
+use self::identifier_pool::IdentifierPool;
+use self::keepalive::{Clock, Tick, slot};
+use self::message_queue::MessageQueue;
 pub(crate) use self::outbox::Frame;
-use self::pulse::{Clock, Moment, slot};
-pub(crate) use self::stays::{Dismissed, Stays};
+pub(crate) use self::pubsub::Capabilities;
+pub(crate) use self::streamed::{Dismissals, StreamedVisitors};
 use self::wheel::Wheel;
 use crate::clock::{millis, wall_ms};
 use crate::close_reason::CloseReason;
@@ -46,7 +46,7 @@ use crate::transport::Transport;
 
 /// Connections and audiences are spread over this many locks, each held for a look-up only.
 const SHARDS: usize = 16;
-/// How many sockets are written to or looked at before other tasks have their turn: about 2 ms.
+/// Delivery many sockets are written to or looked at before other tasks have their turn: about 2 ms.
 const PART: usize = 256;
 /// Longer between two looks at the clock, and the node was away: nobody else is to blame for that time.
 const AWAY: Duration = Duration::from_secs(1);
@@ -55,19 +55,19 @@ const AWAY: Duration = Duration::from_secs(1);
 pub(crate) struct Hub {
     pub(crate) limits: Limits,
     connections: [Mutex<HashMap<ConnectionId, Arc<Connection>>>; SHARDS],
-    streams: Audiences<Stream, Fragments>,
-    counts: Audiences<Room, Counts>,
-    pub(crate) stays: Stays,
+    streams: Audiences<Stream, FragmentQueue>,
+    counts: Audiences<Room, CountsQueue>,
+    pub(crate) streamed: StreamedVisitors,
     /// By what their listeners can make of a message.
-    named: Audiences<(StreamName, Ear), Messages>,
+    named: Audiences<(StreamName, Capabilities), MessageQueue>,
     pub(crate) history: History,
-    interned: Interned,
+    interned: IdentifierPool,
     count: AtomicUsize,
     /// Told when the last socket has gone.
     empty: Notify,
     shared: Arc<Shared>,
     clock: Clock,
-    /// How many drawings were ordered: the driver alone orders them, one after the other.
+    /// Delivery many drawings were ordered: the driver alone orders them, one after the other.
     ordinal: AtomicU64,
     /// The body that was shown last: all who join at one moment are shown the same.
     shown: Mutex<Option<(Arc<[Fragment]>, Bytes)>>,
@@ -88,10 +88,10 @@ impl Hub {
             connections: Default::default(),
             streams: Audiences::default(),
             counts: Audiences::default(),
-            stays: Stays::default(),
+            streamed: StreamedVisitors::default(),
             named: Audiences::default(),
             history: History::new(epoch),
-            interned: Interned::default(),
+            interned: IdentifierPool::default(),
             count: AtomicUsize::new(0),
             empty: Notify::new(),
             shared: Arc::new(shared),
@@ -129,14 +129,14 @@ impl Hub {
             }
             Output::Dismiss { connection, subscription } => match self.connection(connection) {
                 Some(socket) => socket.dismiss(subscription, self.now_ms()),
-                None => self.stays.dismiss(connection, subscription),
+                None => self.streamed.dismiss(connection, subscription),
             },
             Output::Deliver { message } => self.deliver(&message),
             _ => {}
         }
     }
 
-    /// How many sockets there are.
+    /// Delivery many sockets there are.
     pub(crate) fn sockets(&self) -> usize {
         self.count.load(Relaxed)
     }
@@ -263,10 +263,10 @@ async fn turn(hub: Weak<Hub>, every: Duration) {
         if passed > AWAY {
             woken_ms = ms;
         }
-        let moment = Moment::new(&hub.limits, ms, woken_ms, [ping.clone(), embed_ping.clone()]);
+        let tick = Tick::new(&hub.limits, ms, woken_ms, [ping.clone(), embed_ping.clone()]);
         for part in hub.shared.wheel.turn(ms).chunks(PART) {
             for connection in part.iter().filter_map(|id| hub.connection(*id)) {
-                let next_ms = connection.look(&moment);
+                let next_ms = connection.poll(&tick);
                 next_ms.into_iter().for_each(|next_ms| hub.shared.wheel.at(connection.id, next_ms));
             }
             tokio::task::yield_now().await;
@@ -274,7 +274,7 @@ async fn turn(hub: Weak<Hub>, every: Duration) {
         if woken_ms == ms {
             // Nobody was told anything meanwhile.
             for connection in hub.all() {
-                let _on_the_wheel = connection.look(&moment);
+                let _on_the_wheel = connection.poll(&tick);
             }
         }
     }

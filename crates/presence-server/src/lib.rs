@@ -63,7 +63,6 @@
 //! | `store` | a restart would forget |
 
 mod api;
-mod arrivals;
 mod asset;
 #[doc(hidden)]
 pub mod certificate;
@@ -81,6 +80,7 @@ pub mod mesh;
 mod moment;
 #[doc(hidden)]
 pub mod mux;
+mod presence_events;
 mod problem;
 mod queries;
 mod resolver;

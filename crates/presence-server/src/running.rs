@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::Site;
-use crate::arrivals::Arrivals;
 use crate::certificate::Authority;
 use crate::clock::{Clock, wall_ms};
 use crate::config::Config;
@@ -20,6 +19,7 @@ use crate::driver::{Driver, Ending, Inputs, Outlets, queues};
 use crate::hub::Hub;
 use crate::identity::{Embeds, Members, Names, Sessions, sha256};
 use crate::mesh::{Mesh, MeshConfig};
+use crate::presence_events::PresenceEvents;
 use crate::queries::Queries;
 use crate::secret::{Purpose, Secret, random};
 use crate::sites::Sites;
@@ -72,11 +72,11 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let webhooks = Webhooks::start(&config, name.clone(), incarnation, clock, &views)?;
     let node = Node::new(settings, Arc::clone(&app), &records, kept.addresses, clock.now());
     let queries = Queries::new(inputs.sockets.clone());
-    let arrivals = Arrivals::new(Arc::clone(&hub), Arc::clone(&views), queries.clone());
+    let presence_events = PresenceEvents::new(Arc::clone(&hub), Arc::clone(&views), queries.clone());
     let outlets = Outlets {
         hub: Arc::clone(&hub),
         views: Arc::clone(&views),
-        arrivals,
+        presence_events,
         queries: queries.waiting(),
         store,
         mesh,

@@ -1,14 +1,14 @@
 //! One WebSocket's reading half: frames in, inputs to the driver. Without it nobody could join a room or click.
 
-mod allowance;
-mod cable;
-mod embed;
+mod action_cable;
+mod cable_context;
 mod frames;
-mod presence_channel;
+mod members;
+mod presence_v1;
+mod protocol;
 mod pubsub;
-mod resume;
-mod session;
-mod talk;
+mod rate_limit;
+mod resumable;
 
 use std::cell::RefCell;
 use std::io;
@@ -23,20 +23,20 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tungstenite::protocol::frame::coding::Control;
 
-pub(crate) use self::cable::Cable;
-use self::embed::Embed;
-pub(crate) use self::embed::{EmbedShared, EmbedVisitor};
+use self::action_cable::Session;
+pub(crate) use self::cable_context::Cable;
 use self::frames::{Fault, Frames, HEADER_BYTES_MAX, Taken};
-pub(crate) use self::presence_channel::{Known, who};
-pub(crate) use self::resume::Resumes;
-use self::session::Session;
-use self::talk::Talk;
+pub(crate) use self::members::{Known, who};
+use self::presence_v1::Embed;
+pub(crate) use self::presence_v1::{EmbedShared, EmbedVisitor};
+use self::protocol::Protocol;
+pub(crate) use self::resumable::Resumes;
 use crate::close_reason::CloseReason;
 use crate::hub::{Connection, Frame, Hub, Speaks};
 use crate::sites::Grant;
 use crate::transport::Transport;
 
-/// How much is read at once, besides a frame that is not whole yet.
+/// Delivery much is read at once, besides a frame that is not whole yet.
 const READ_BYTES: usize = 16 * 1_024;
 
 thread_local! {
@@ -105,11 +105,13 @@ impl Language {
         }
     }
 
-    fn begin(self, connection: &Arc<Connection>, hub: &Arc<Hub>) -> Talk {
+    fn begin(self, connection: &Arc<Connection>, hub: &Arc<Hub>) -> Protocol {
         let (connection, hub) = (Arc::clone(connection), Arc::clone(hub));
         match self {
-            Self::Cable { cable, visitor } => Talk::Cable(Box::new(Session::begin(connection, hub, cable, visitor))),
-            Self::Embed { visitor, shared } => Talk::Embed(Box::new(Embed::new(connection, hub, shared, visitor))),
+            Self::Cable { cable, visitor } => {
+                Protocol::Cable(Box::new(Session::begin(connection, hub, cable, visitor)))
+            }
+            Self::Embed { visitor, shared } => Protocol::Embed(Box::new(Embed::new(connection, hub, shared, visitor))),
         }
     }
 }
@@ -127,7 +129,7 @@ enum Next {
 struct Reader<H> {
     connection: Arc<Connection>,
     hub: Arc<Hub>,
-    talk: Talk,
+    talk: Protocol,
     frames: Frames,
     /// Bytes that are no whole frame yet, or that wait for a pause to end.
     kept: Vec<u8>,

@@ -10,9 +10,9 @@ use presence_core::{ConnectionId, SubscriptionId};
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::listeners::{Listener, Listeners, Place, Run};
+use super::keepalive::Clock;
+use super::listeners::{Listener, Listeners, Place, SameKeyRun};
 use super::outbox::Frame;
-use super::pulse::Clock;
 use super::{PART, lock};
 use crate::close_reason::CloseReason;
 
@@ -20,15 +20,15 @@ use crate::close_reason::CloseReason;
 const SMALL: usize = 8;
 /// Where several messages left together, the next flush waits for company: this part of the time that the last one took,
 /// and never longer than this. A write costs the same whatever it carries, so under load most of them are spared.
-const COMPANY_PART: u32 = 4;
-const COMPANY_MAX: Duration = Duration::from_millis(10);
+const BATCH_DELAY_PART: u32 = 4;
+const BATCH_DELAY_MAX: Duration = Duration::from_millis(10);
 /// For less no timer is worth it.
-const COMPANY_MIN: Duration = Duration::from_millis(1);
+const BATCH_DELAY_MIN: Duration = Duration::from_millis(1);
 /// Each writer beyond the first has at least so many listeners to write to.
 const PER_WRITER: usize = 4 * PART;
 
 /// What waits in an audience while an earlier flush is being written.
-pub(super) trait Waiting: Default + Debug + Send + 'static {
+pub(super) trait FlushQueue: Default + Debug + Send + 'static {
     /// What comes in.
     type New;
     /// What goes out in one flush.
@@ -41,41 +41,41 @@ pub(super) trait Waiting: Default + Debug + Send + 'static {
     fn take(&mut self) -> Option<Self::Batch>;
 
     /// What is written. Called outside the audience's lock.
-    fn seal(batch: Self::Batch) -> Letter;
+    fn encode(batch: Self::Batch) -> Flush;
 }
 
 /// What goes to every listener.
 #[derive(Debug)]
-pub(super) struct Letter {
+pub(super) struct Flush {
     /// Bodies of frames, each of which follows an identifier's opening. All leave in one write.
     pub(super) bodies: Vec<Bytes>,
     /// Not to this one.
     pub(super) except: Option<ConnectionId>,
-    pub(super) how: How,
+    pub(super) how: Delivery,
 }
 
-impl Letter {
+impl Flush {
     /// One that may be dropped, for everybody who was not shown all of it already.
     pub(super) fn drawing(body: Bytes, ordinal: u64) -> Self {
-        Self { bodies: vec![body], except: None, how: How::Drawing { ordinal } }
+        Self { bodies: vec![body], except: None, how: Delivery::Drawing { ordinal } }
     }
 
-    fn write(&self, run: &Run, now_ms: u64) {
+    fn write(&self, run: &SameKeyRun, now_ms: u64) {
         let frame = Frame::messages(run.identifier.opening(), &self.bodies, run.listeners.len() > 1);
         for Listener { connection, subscription } in &run.listeners {
             match self.how {
                 _ if self.except == Some(connection.id) => {}
-                How::Drawing { ordinal } => connection.draw(&frame, *subscription, ordinal, now_ms),
-                How::Always => connection.send(&frame, now_ms),
-                How::Close => connection.close(CloseReason::Overflowed, now_ms),
+                Delivery::Drawing { ordinal } => connection.draw(&frame, *subscription, ordinal, now_ms),
+                Delivery::Always => connection.send(&frame, now_ms),
+                Delivery::Close => connection.close(CloseReason::Overflowed, now_ms),
             }
         }
     }
 }
 
-/// How it goes there.
+/// Delivery it goes there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum How {
+pub(super) enum Delivery {
     /// It draws, and may be dropped: what it is about is shown whole later. The ordinal is the place of its last fragments
     /// among all that was ordered to be drawn.
     Drawing { ordinal: u64 },
@@ -86,12 +86,12 @@ pub(super) enum How {
 }
 
 /// A letter on its way. Several tasks write it side by side: each takes the next listeners until none are left.
-struct Round {
-    letter: Letter,
-    reached: Mutex<Reached>,
+struct FlushCursor {
+    letter: Flush,
+    reached: Mutex<CursorPosition>,
 }
 
-enum Reached {
+enum CursorPosition {
     Nobody,
     UpTo(Place),
     All,
@@ -106,26 +106,26 @@ struct Inner<W> {
     waiting: W,
     flushing: bool,
     /// The last flush by a task of its own. Most audiences are too small to have one.
-    flushed: Option<Box<Flushed>>,
+    flushed: Option<Box<LastFlush>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Flushed {
+struct LastFlush {
     at: Instant,
     took: Duration,
     /// Several messages left together: this audience is under load.
     several: bool,
 }
 
-impl Flushed {
-    /// How long the next flush waits for more to come; `None` where messages come one by one, seldom, or to few listeners.
-    fn company(&self, now: Instant) -> Option<Duration> {
-        let wait = (self.took / COMPANY_PART).min(COMPANY_MAX);
-        (self.several && now - self.at < self.took && wait >= COMPANY_MIN).then_some(wait)
+impl LastFlush {
+    /// Delivery long the next flush waits for more to come; `None` where messages come one by one, seldom, or to few listeners.
+    fn batch_delay(&self, now: Instant) -> Option<Duration> {
+        let wait = (self.took / BATCH_DELAY_PART).min(BATCH_DELAY_MAX);
+        (self.several && now - self.at < self.took && wait >= BATCH_DELAY_MIN).then_some(wait)
     }
 }
 
-impl<W: Waiting> Audience<W> {
+impl<W: FlushQueue> Audience<W> {
     fn lock(&self) -> MutexGuard<'_, Inner<W>> {
         lock(&self.0)
     }
@@ -163,7 +163,7 @@ impl<W: Waiting> Audience<W> {
         drop(inner);
         if count <= SMALL {
             while let Some(letter) = self.take() {
-                let round = Round::new(letter);
+                let round = FlushCursor::new(letter);
                 while self.write_part(&round, clock) {}
             }
         } else {
@@ -175,13 +175,13 @@ impl<W: Waiting> Audience<W> {
         loop {
             let last = self.lock().flushed.as_deref().copied();
             // Nobody can say that all who publish have done so: it is a time that is waited for, and a short one.
-            if let Some(company) = last.and_then(|last| last.company(Instant::now())) {
-                tokio::time::sleep(company).await;
+            if let Some(delay) = last.and_then(|last| last.batch_delay(Instant::now())) {
+                tokio::time::sleep(delay).await;
             }
             let Some(letter) = self.take() else { return };
             let (begun, several) = (Instant::now(), letter.bodies.len() > 1);
             let others = self.writers(several) - 1;
-            let round = Arc::new(Round::new(letter));
+            let round = Arc::new(FlushCursor::new(letter));
             let write = || Arc::clone(&self).write(Arc::clone(&round), clock.clone());
             let others: Vec<_> = (0..others).map(|_| tokio::spawn(write())).collect();
             write().await;
@@ -189,57 +189,57 @@ impl<W: Waiting> Audience<W> {
                 // A writer that panicked has left what it had taken unwritten; the others reach the rest.
                 drop(other.await);
             }
-            self.lock().flushed = Some(Box::new(Flushed { at: Instant::now(), took: begun.elapsed(), several }));
+            self.lock().flushed = Some(Box::new(LastFlush { at: Instant::now(), took: begun.elapsed(), several }));
         }
     }
 
-    /// How many tasks share a flush: what one core would need long for is spread over all. Under load one core is left to
+    /// Delivery many tasks share a flush: what one core would need long for is spread over all. Under load one core is left to
     /// those from whom more comes.
     fn writers(&self, several: bool) -> usize {
         let cores = tokio::runtime::Handle::current().metrics().num_workers();
         (self.lock().listeners.len() / PER_WRITER).min(cores - usize::from(several)).max(1)
     }
 
-    async fn write(self: Arc<Self>, round: Arc<Round>, clock: Clock) {
+    async fn write(self: Arc<Self>, round: Arc<FlushCursor>, clock: Clock) {
         while self.write_part(&round, &clock) {
             tokio::task::yield_now().await;
         }
     }
 
     /// What waits, encoded once; `None` ends the flush.
-    fn take(&self) -> Option<Letter> {
+    fn take(&self) -> Option<Flush> {
         let batch = {
             let mut inner = self.lock();
             let batch = inner.waiting.take();
             inner.flushing = batch.is_some();
             batch
         };
-        batch.map(W::seal)
+        batch.map(W::encode)
     }
 
     /// Writes to the next listeners; returns whether there may be more.
-    fn write_part(&self, round: &Round, clock: &Clock) -> bool {
+    fn write_part(&self, round: &FlushCursor, clock: &Clock) -> bool {
         let part = round.next(&self.0);
         part.iter().for_each(|run| round.letter.write(run, clock.now_ms()));
         !part.is_empty()
     }
 }
 
-impl Round {
-    fn new(letter: Letter) -> Self {
-        Self { letter, reached: Mutex::new(Reached::Nobody) }
+impl FlushCursor {
+    fn new(letter: Flush) -> Self {
+        Self { letter, reached: Mutex::new(CursorPosition::Nobody) }
     }
 
     /// The next listeners, for whoever asks; none where all were taken.
-    fn next<W>(&self, audience: &Mutex<Inner<W>>) -> Vec<Run> {
+    fn next<W>(&self, audience: &Mutex<Inner<W>>) -> Vec<SameKeyRun> {
         let mut reached = lock(&self.reached);
         let after = match &*reached {
-            Reached::Nobody => None,
-            Reached::UpTo(place) => Some(place),
-            Reached::All => return Vec::new(),
+            CursorPosition::Nobody => None,
+            CursorPosition::UpTo(place) => Some(place),
+            CursorPosition::All => return Vec::new(),
         };
         let (part, last) = lock(audience).listeners.part(after, PART);
-        *reached = last.map_or(Reached::All, Reached::UpTo);
+        *reached = last.map_or(CursorPosition::All, CursorPosition::UpTo);
         part
     }
 }
@@ -255,7 +255,7 @@ mod tests {
         left: Vec<usize>,
     }
 
-    impl Waiting for Noted {
+    impl FlushQueue for Noted {
         type New = ();
         type Batch = usize;
 
@@ -271,8 +271,8 @@ mod tests {
             })
         }
 
-        fn seal(all: usize) -> Letter {
-            Letter { bodies: vec![Bytes::new(); all], except: None, how: How::Always }
+        fn encode(all: usize) -> Flush {
+            Flush { bodies: vec![Bytes::new(); all], except: None, how: Delivery::Always }
         }
     }
 
@@ -280,7 +280,7 @@ mod tests {
     async fn what_comes_while_a_flush_waits_for_company_leaves_with_it() {
         for (several, left) in [(true, vec![2]), (false, vec![1])] {
             let audience = Arc::new(Audience::<Noted>::default());
-            let last = Flushed { at: Instant::now(), took: Duration::from_secs(60), several };
+            let last = LastFlush { at: Instant::now(), took: Duration::from_secs(60), several };
             audience.lock().flushed = Some(Box::new(last));
             audience.change(|noted| noted.add(()));
             let flush = tokio::spawn(Arc::clone(&audience).flush(Clock::default()));
@@ -295,15 +295,15 @@ mod tests {
     #[test]
     fn only_under_load_a_flush_waits_for_company_and_never_long() {
         let at = Instant::now();
-        let company = |took_ms, several, after_ms| {
+        let batch_delay = |took_ms, several, after_ms| {
             let took = Duration::from_millis(took_ms);
-            Flushed { at, took, several }.company(at + Duration::from_millis(after_ms))
+            LastFlush { at, took, several }.batch_delay(at + Duration::from_millis(after_ms))
         };
-        assert_eq!(company(20, true, 0), Some(Duration::from_millis(5)));
-        assert_eq!(company(20, true, 19), Some(Duration::from_millis(5)));
-        assert_eq!(company(5_000, true, 0), Some(COMPANY_MAX));
+        assert_eq!(batch_delay(20, true, 0), Some(Duration::from_millis(5)));
+        assert_eq!(batch_delay(20, true, 19), Some(Duration::from_millis(5)));
+        assert_eq!(batch_delay(5_000, true, 0), Some(BATCH_DELAY_MAX));
         for (took_ms, several, after_ms) in [(20, false, 0), (20, true, 20), (3, true, 0)] {
-            assert_eq!(company(took_ms, several, after_ms), None);
+            assert_eq!(batch_delay(took_ms, several, after_ms), None);
         }
     }
 }

@@ -8,7 +8,7 @@ use presence_cable::Identifier;
 use presence_core::{ConnectionId, SubscriptionId};
 
 use super::SHARDS;
-use super::audience::{Audience, Waiting};
+use super::audience::{Audience, FlushQueue};
 use super::connection::Connection;
 
 /// Audiences by what they listen to; one without listeners takes no memory.
@@ -24,7 +24,7 @@ impl<K, W> Default for Audiences<K, W> {
     }
 }
 
-impl<K: Clone + Eq + Hash, W: Waiting> Audiences<K, W> {
+impl<K: Clone + Eq + Hash, W: FlushQueue> Audiences<K, W> {
     fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, Arc<Audience<W>>>> {
         let shard = &self.shards[self.hasher.hash_one(key) as usize % SHARDS];
         shard.lock().unwrap_or_else(PoisonError::into_inner)

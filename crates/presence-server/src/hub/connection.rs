@@ -11,15 +11,15 @@ use tokio::time::Instant;
 use tungstenite::protocol::frame::coding::Control;
 
 use super::audience::Audience;
-use super::counts::Counts;
+use super::counts_queue::CountsQueue;
+use super::keepalive::{Keepalive, KeepaliveAction, Tick};
 use super::lock;
 use super::outbox::{Frame, Outbox, Sent};
-use super::pulse::{Due, Moment, Pulse};
 use super::wheel::Wheel;
 use crate::close_reason::CloseReason;
 use crate::transport::Transport;
 
-/// How long a browser has to end the connection after a close frame.
+/// Delivery long a browser has to end the connection after a close frame.
 const GOODBYE_MS: u64 = 2_000;
 
 /// The language of a socket: it decides what a sign of life looks like.
@@ -37,7 +37,7 @@ struct Subscribed {
     id: SubscriptionId,
     identifier: Identifier,
     /// Where it is told counts.
-    counts: Option<Arc<Audience<Counts>>>,
+    counts: Option<Arc<Audience<CountsQueue>>>,
     /// What was ordered to be drawn up to here is part of what it was shown.
     shown: u64,
 }
@@ -71,7 +71,7 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 struct State {
     outbox: Outbox,
-    pulse: Pulse,
+    pulse: Keepalive,
     closing: Option<(CloseReason, u64)>,
 }
 
@@ -84,7 +84,7 @@ impl Connection {
         inputs: mpsc::Sender<Input>,
         now_ms: u64,
     ) -> Arc<Self> {
-        let state = State { outbox: Outbox::default(), pulse: Pulse::new(speaks, now_ms), closing: None };
+        let state = State { outbox: Outbox::default(), pulse: Keepalive::new(speaks, now_ms), closing: None };
         let (subscriptions, dismissed, state) = (Mutex::default(), Mutex::default(), Mutex::new(state));
         Arc::new(Self { id, stream, speaks, shared, inputs, subscriptions, dismissed, state })
     }
@@ -100,7 +100,12 @@ impl Connection {
     }
 
     /// The same for one that is told the counts of a room.
-    pub(super) fn subscribe_counts(&self, id: SubscriptionId, identifier: Identifier, counts: Arc<Audience<Counts>>) {
+    pub(super) fn subscribe_counts(
+        &self,
+        id: SubscriptionId,
+        identifier: Identifier,
+        counts: Arc<Audience<CountsQueue>>,
+    ) {
         self.add(Subscribed { id, identifier, counts: Some(counts), shown: 0 });
     }
 
@@ -119,7 +124,7 @@ impl Connection {
         self.subscribed(subscription).map(|(identifier, _)| identifier)
     }
 
-    fn subscribed(&self, subscription: SubscriptionId) -> Option<(Identifier, Option<Arc<Audience<Counts>>>)> {
+    fn subscribed(&self, subscription: SubscriptionId) -> Option<(Identifier, Option<Arc<Audience<CountsQueue>>>)> {
         let subscriptions = lock(&self.subscriptions);
         let found = subscriptions.iter().find(|subscribed| subscribed.id == subscription);
         found.map(|subscribed| (subscribed.identifier.clone(), subscribed.counts.clone()))
@@ -261,29 +266,29 @@ impl Connection {
     }
 
     /// Sends what is due, ends what is over. Returns when to look again, if at all.
-    pub(super) fn look(self: &Arc<Self>, moment: &Moment) -> Option<u64> {
+    pub(super) fn poll(self: &Arc<Self>, tick: &Tick) -> Option<u64> {
         let mut state = lock(&self.state);
         if let Some((_, since_ms)) = state.closing {
-            if moment.ms.saturating_sub(since_ms) >= GOODBYE_MS {
+            if tick.ms.saturating_sub(since_ms) >= GOODBYE_MS {
                 self.stream.shut(Shutdown::Both);
             }
             return None;
         }
         let waits = !state.outbox.is_empty();
-        match state.pulse.look(moment, waits) {
-            Due::Close(reason) => self.close_locked(&mut state, reason, moment.ms),
-            Due::Signs { probe, ping } => {
-                let ping = ping.then(|| moment.ping(self.speaks));
+        match state.pulse.poll(tick, waits) {
+            KeepaliveAction::Close(reason) => self.close_locked(&mut state, reason, tick.ms),
+            KeepaliveAction::Signs { probe, ping } => {
+                let ping = ping.then(|| tick.ping(self.speaks));
                 let signs = match (probe, ping) {
                     (Some(probe), Some(ping)) => Some(&Frame::signs_of_life(probe, ping)),
                     (Some(probe), None) => Some(&Frame::control(Control::Ping, &probe)),
                     (None, ping) => ping,
                 };
-                signs.into_iter().for_each(|signs| self.write_locked(&mut state, signs, None, moment.ms));
+                signs.into_iter().for_each(|signs| self.write_locked(&mut state, signs, None, tick.ms));
             }
         }
         let waits = !state.outbox.is_empty();
-        state.closing.is_none().then(|| state.pulse.next_ms(moment, waits))
+        state.closing.is_none().then(|| state.pulse.next_ms(tick, waits))
     }
 
     /// A pong came: the round trip in ms, where it answers our last ping and neither end slept meanwhile.

@@ -21,7 +21,7 @@ pub(super) type Place = (Identifier, ConnectionId);
 
 /// Listeners with one key.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(super) struct SameKeyRun {
     pub(super) identifier: Identifier,
     pub(super) listeners: Vec<Listener>,
 }
@@ -73,7 +73,7 @@ impl Listeners {
     }
 
     /// Up to `most` listeners behind this place, those with one key together, and the place of the last of them.
-    pub(super) fn part(&self, after: Option<&Place>, most: usize) -> (Vec<Run>, Option<Place>) {
+    pub(super) fn part(&self, after: Option<&Place>, most: usize) -> (Vec<SameKeyRun>, Option<Place>) {
         match self {
             Self::None => (Vec::new(), None),
             Self::One(place, listener) => {
@@ -95,13 +95,13 @@ fn insert(all: &mut BTreeMap<Place, Listener>, (identifier, connection): Place, 
     all.insert((identifier, connection), listener);
 }
 
-fn runs<'a>(listeners: impl Iterator<Item = (&'a Place, &'a Listener)>) -> (Vec<Run>, Option<Place>) {
-    let (mut runs, mut last): (Vec<Run>, _) = (Vec::new(), None);
+fn runs<'a>(listeners: impl Iterator<Item = (&'a Place, &'a Listener)>) -> (Vec<SameKeyRun>, Option<Place>) {
+    let (mut runs, mut last): (Vec<SameKeyRun>, _) = (Vec::new(), None);
     for (place, listener) in listeners {
         last = Some(place);
         match runs.last_mut().filter(|run| run.identifier.is(&place.0)) {
             Some(run) => run.listeners.push(listener.clone()),
-            None => runs.push(Run { identifier: place.0.clone(), listeners: vec![listener.clone()] }),
+            None => runs.push(SameKeyRun { identifier: place.0.clone(), listeners: vec![listener.clone()] }),
         }
     }
     (runs, last.cloned())

@@ -14,7 +14,7 @@ use crate::transport::Transport;
 const COPIED_BYTES_MAX: usize = 4_096;
 /// Longest header of a frame that is not masked.
 const HEADER_BYTES: usize = 10;
-/// How many pieces leave in one write.
+/// Delivery many pieces leave in one write.
 const PIECES_MAX: usize = 64;
 
 /// A WebSocket frame as it is written: header and all that is a socket's own, then what is shared by many.

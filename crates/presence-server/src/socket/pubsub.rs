@@ -10,10 +10,10 @@ use presence_cable::{
 use presence_core::{Input, Message, Room, StreamName};
 use tokio::time::Instant;
 
-use super::presence_channel::{Member, Question, shown, tab};
-use super::resume::Memory;
-use super::session::{Kind, Session, Subscription};
-use crate::hub::{Connection, Ear, Frame};
+use super::action_cable::{Kind, Session, Subscription};
+use super::members::{Member, Question, shown, tab};
+use super::resumable::Memory;
+use crate::hub::{Capabilities, Connection, Frame};
 use crate::identity::sha256;
 
 /// What a subscribe asks for besides.
@@ -26,7 +26,7 @@ pub(super) struct Wanted<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Named {
     pub(super) stream: StreamName,
-    pub(super) ear: Ear,
+    pub(super) ear: Capabilities,
     pub(super) member: Option<Member>,
     /// The site gave the right to listen: whoever has it may say who they are.
     trusted: bool,
@@ -92,7 +92,14 @@ impl Session {
             Channel::Stream { .. } | Channel::Reflex { .. } => (None, false, false),
         };
         let stream = found.ok_or("the stream is neither public nor is its name signed by us")?;
-        Ok(Named { stream, ear: Ear { extended, html }, member: None, trusted, waits: None, asking: Arc::default() })
+        Ok(Named {
+            stream,
+            ear: Capabilities { extended, html },
+            member: None,
+            trusted,
+            waits: None,
+            asking: Arc::default(),
+        })
     }
 
     /// A subscription was confirmed: it is sent what it missed, is live, and its user is present.
@@ -166,7 +173,7 @@ impl Session {
     }
 
     fn whisper(&mut self, index: usize, data: &str) -> Result<(), String> {
-        let Some(Named { stream, ear: Ear { html: false, .. }, .. }) = self.named_at(index) else {
+        let Some(Named { stream, ear: Capabilities { html: false, .. }, .. }) = self.named_at(index) else {
             return Err("nobody would hear it".to_owned());
         };
         let (stream, from) = (stream.clone(), Some(self.connection.id));
@@ -192,7 +199,8 @@ impl Session {
     }
 
     fn try_join(&mut self, index: usize, present: &Present<'_>) -> Result<(), &'static str> {
-        let Some(Named { stream, ear: Ear { html: false, .. }, member, trusted, .. }) = self.named_at(index) else {
+        let Some(Named { stream, ear: Capabilities { html: false, .. }, member, trusted, .. }) = self.named_at(index)
+        else {
             return Err("nobody is present there by an id");
         };
         if let Some(member) = member {

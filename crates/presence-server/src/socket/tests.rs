@@ -1,6 +1,6 @@
 //! Sockets without a node behind them: what a browser says becomes inputs, what is ordered reaches it.
 
-mod embed;
+mod presence_v1;
 mod pubsub;
 mod slow;
 

@@ -20,7 +20,7 @@ use super::Web;
 use super::came::Came;
 use super::crowd::Seat;
 use super::listen::{Peer, Place};
-use crate::hub::Dismissed;
+use crate::hub::Dismissals;
 use crate::problem::Problem;
 use crate::secret::random;
 use crate::sites::{Entry, RoomSeat, Site};
@@ -70,7 +70,7 @@ pub(super) struct Stay {
     rooms: Vec<Watched>,
     /// Who is not counted yet, since too many come at once.
     turns: VecDeque<(Instant, Input)>,
-    dismissed: Dismissed,
+    dismissed: Dismissals,
     changes: JoinSet<(usize, watch::Receiver<()>)>,
     /// A browser that ends it says so no other way than by going; what we end is opened again.
     ended: Ended,
@@ -114,7 +114,7 @@ impl Stay {
             visible,
             rooms: Vec::new(),
             turns: VecDeque::new(),
-            dismissed: web.hub.stays.begin(connection, web.hub.limits.rooms_per_socket),
+            dismissed: web.hub.streamed.begin(connection, web.hub.limits.rooms_per_socket),
             changes: JoinSet::new(),
             ended: Ended::Lost,
             place: Arc::clone(&peer.place),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use presence_core::{Found, Member, Members as Present, Message as Published, Region, RoomView, StreamName};
 
 use super::*;
-use crate::arrivals::{Arrivals, Event};
+use crate::presence_events::{PresenceEvent, PresenceEvents};
 use crate::sites::{Grant, Site};
 use crate::views::Views;
 
@@ -330,23 +330,23 @@ async fn in_a_large_room_only_how_many_there_are_is_told_and_that_once_a_second(
     let (mut browser, _) = place.extended(None).await;
     browser.confirmed(BENCH).await;
     let views = Arc::new(Views::new(Region::new("ams").unwrap(), presence_core::Place::default(), 0));
-    let arrivals = Arrivals::new(Arc::clone(&place.hub), Arc::clone(&views), place.cable.queries.clone());
+    let arrivals = PresenceEvents::new(Arc::clone(&place.hub), Arc::clone(&views), place.cable.queries.clone());
     let show = |users: u32| {
         let view = RoomView { users, ..(*views.room_or_empty(&room("bench"))).clone() };
         views.set_room(Arc::new(view));
     };
     let info = br#"{"id":"u1","info":null}"#;
     show(1_000);
-    arrivals.tell(Event::Arrived, &room("bench"), &user(1), info);
-    arrivals.tell(Event::Left, &room("bench"), &user(1), info);
-    arrivals.tell(Event::Arrived, &room("elsewhere"), &user(1), info);
+    arrivals.tell(PresenceEvent::Arrived, &room("bench"), &user(1), info);
+    arrivals.tell(PresenceEvent::Left, &room("bench"), &user(1), info);
+    arrivals.tell(PresenceEvent::Arrived, &room("elsewhere"), &user(1), info);
     assert_eq!(browser.next().await["message"], json!({"type": "join", "id": "u1", "info": null}));
     assert_eq!(browser.next().await["message"], json!({"type": "leave", "id": "u1"}));
 
     show(1_001);
     let begun = std::time::Instant::now();
     for total in [1_001, 1_006] {
-        (0..5).for_each(|_| arrivals.tell(Event::Arrived, &room("bench"), &user(1), info));
+        (0..5).for_each(|_| arrivals.tell(PresenceEvent::Arrived, &room("bench"), &user(1), info));
         let Input::Queried { query, .. } = place.input().await else { panic!("a question") };
         let found = Present { total, members: Vec::new(), next: None };
         place.cable.queries.waiting().answer(query, Found::Members(found));

@@ -22,7 +22,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const NAMED: usize = 5;
 
 /// Tells presence events.
-pub(crate) struct Arrivals {
+pub(crate) struct PresenceEvents {
     hub: Arc<Hub>,
     views: Arc<Views>,
     queries: Queries,
@@ -32,20 +32,20 @@ pub(crate) struct Arrivals {
 
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Event {
+pub(crate) enum PresenceEvent {
     /// A user has come.
     Arrived,
     /// A user has gone.
     Left,
 }
 
-impl Arrivals {
+impl PresenceEvents {
     pub(crate) fn new(hub: Arc<Hub>, views: Arc<Views>, queries: Queries) -> Self {
         Self { hub, views, queries, folding: Arc::default() }
     }
 
     /// Tells whoever listens. Never waits.
-    pub(crate) fn tell(&self, event: Event, room: &Room, user: &UserId, info: &[u8]) {
+    pub(crate) fn tell(&self, event: PresenceEvent, room: &Room, user: &UserId, info: &[u8]) {
         let Some(stream) = StreamName::new(room.as_str()).filter(|stream| self.hub.hears_presence(stream)) else {
             return;
         };
@@ -54,8 +54,8 @@ impl Arrivals {
         }
         let known = Known::new(info, &user.public(room, sha256));
         let body = match event {
-            Event::Arrived => arrived(known.record()),
-            Event::Left => left(known.record().id),
+            PresenceEvent::Arrived => arrived(known.record()),
+            PresenceEvent::Left => left(known.record().id),
         };
         self.hub.tell_presence(&stream, body.into());
     }

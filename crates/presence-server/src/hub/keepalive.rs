@@ -29,14 +29,14 @@ impl Clock {
     }
 }
 
-/// The moment at which sockets are looked at. The milliseconds are the hub's own: they stand still while the node itself
+/// One turn of the wheel, at which sockets are polled. The milliseconds are the hub's own: they stand still while the node itself
 /// is away.
 #[derive(Debug)]
-pub(crate) struct Moment {
+pub(crate) struct Tick {
     pub(crate) ms: u64,
     /// When the node was last found to have been away.
     pub(crate) woken_ms: u64,
-    /// How late a look may come: what must not be late is done so much earlier.
+    /// Delivery late a look may come: what must not be late is done so much earlier.
     pub(crate) slack_ms: u64,
     /// Action Cable's ping, and presence-v1's.
     pub(crate) pings: [Frame; 2],
@@ -46,7 +46,7 @@ pub(crate) struct Moment {
     pub(crate) write_within_ms: u64,
 }
 
-impl Moment {
+impl Tick {
     pub(crate) fn new(limits: &Limits, ms: u64, woken_ms: u64, pings: [Frame; 2]) -> Self {
         Self {
             ms,
@@ -69,7 +69,7 @@ impl Moment {
         }
     }
 
-    /// How long it may be quiet before one is due.
+    /// Delivery long it may be quiet before one is due.
     fn quiet_ms(&self, speaks: Speaks) -> u64 {
         match speaks {
             Speaks::Cable => self.ping_every_ms,
@@ -78,14 +78,14 @@ impl Moment {
     }
 }
 
-/// How exactly sockets are looked at: no ping is noticeably early.
+/// Delivery exactly sockets are looked at: no ping is noticeably early.
 pub(crate) fn slot(limits: &Limits) -> Duration {
     (limits.ping_every / 60).clamp(Duration::from_millis(5), Duration::from_millis(50))
 }
 
 /// What is due for one socket.
 #[derive(PartialEq, Eq, Debug)]
-pub(crate) enum Due {
+pub(crate) enum KeepaliveAction {
     /// It is over.
     Close(CloseReason),
     /// A ping of the protocol, one for the page's script, or both.
@@ -93,7 +93,7 @@ pub(crate) enum Due {
 }
 
 #[derive(Debug)]
-pub(crate) struct Pulse {
+pub(crate) struct Keepalive {
     speaks: Speaks,
     sent_ms: u64,
     /// The last moment at which nothing waited, or some of it was taken.
@@ -104,7 +104,7 @@ pub(crate) struct Pulse {
     alive_ms: u64,
 }
 
-impl Pulse {
+impl Keepalive {
     pub(crate) fn new(speaks: Speaks, now_ms: u64) -> Self {
         Self { speaks, sent_ms: now_ms, took_ms: now_ms, took: false, probed_ms: None, probe: None, alive_ms: now_ms }
     }
@@ -125,40 +125,44 @@ impl Pulse {
     }
 
     /// What is due now; `waits`: the socket can't take anything at present.
-    pub(crate) fn look(&mut self, moment: &Moment, waits: bool) -> Due {
-        let now_ms = moment.ms;
+    pub(crate) fn poll(&mut self, tick: &Tick, waits: bool) -> KeepaliveAction {
+        let now_ms = tick.ms;
         if std::mem::take(&mut self.took) {
             self.took_ms = now_ms;
             self.sent_ms = now_ms;
         }
         if waits {
             // More pings would only wait, too, and pongs can't be expected: taking bytes is the sign of life.
-            let stalled = now_ms.saturating_sub(self.took_ms) >= moment.write_within_ms;
-            self.alive_ms = self.alive_ms.max(self.took_ms.saturating_sub(moment.probe_every_ms));
-            return if stalled { Due::Close(CloseReason::Stalled) } else { Due::Signs { probe: None, ping: false } };
+            let stalled = now_ms.saturating_sub(self.took_ms) >= tick.write_within_ms;
+            self.alive_ms = self.alive_ms.max(self.took_ms.saturating_sub(tick.probe_every_ms));
+            return if stalled {
+                KeepaliveAction::Close(CloseReason::Stalled)
+            } else {
+                KeepaliveAction::Signs { probe: None, ping: false }
+            };
         }
         self.took_ms = now_ms;
-        if now_ms.saturating_sub(self.alive_ms) >= moment.pong_within_ms {
-            return Due::Close(CloseReason::Unanswered);
+        if now_ms.saturating_sub(self.alive_ms) >= tick.pong_within_ms {
+            return KeepaliveAction::Close(CloseReason::Unanswered);
         }
-        let quiet_ms = moment.quiet_ms(self.speaks);
-        let idle_ms = now_ms.saturating_sub(self.sent_ms) + moment.slack_ms;
-        let ping = idle_ms >= quiet_ms || (moment.woken_ms > self.sent_ms && moment.woken_ms > 0);
+        let quiet_ms = tick.quiet_ms(self.speaks);
+        let idle_ms = now_ms.saturating_sub(self.sent_ms) + tick.slack_ms;
+        let ping = idle_ms >= quiet_ms || (tick.woken_ms > self.sent_ms && tick.woken_ms > 0);
         // A probe that would be due before the next ping goes with this one: two frames, one write.
         let early_ms = if ping { quiet_ms } else { 0 };
-        let due = |at_ms| now_ms.saturating_sub(at_ms) + early_ms >= moment.probe_every_ms;
+        let due = |at_ms| now_ms.saturating_sub(at_ms) + early_ms >= tick.probe_every_ms;
         let probe = self.probed_ms.is_none_or(due).then(|| self.probe(now_ms));
-        Due::Signs { probe, ping }
+        KeepaliveAction::Signs { probe, ping }
     }
 
     /// When to look again, after what was due is done.
-    pub(crate) fn next_ms(&self, moment: &Moment, waits: bool) -> u64 {
-        let quiet_ms = moment.quiet_ms(self.speaks).saturating_sub(moment.slack_ms);
+    pub(crate) fn next_ms(&self, tick: &Tick, waits: bool) -> u64 {
+        let quiet_ms = tick.quiet_ms(self.speaks).saturating_sub(tick.slack_ms);
         if waits {
-            return (self.took_ms + moment.write_within_ms).min(moment.ms + quiet_ms);
+            return (self.took_ms + tick.write_within_ms).min(tick.ms + quiet_ms);
         }
-        let probe_ms = self.probed_ms.map_or(moment.ms, |at_ms| at_ms + moment.probe_every_ms);
-        (self.sent_ms + quiet_ms).min(probe_ms).min(self.alive_ms + moment.pong_within_ms)
+        let probe_ms = self.probed_ms.map_or(tick.ms, |at_ms| at_ms + tick.probe_every_ms);
+        (self.sent_ms + quiet_ms).min(probe_ms).min(self.alive_ms + tick.pong_within_ms)
     }
 
     fn probe(&mut self, now_ms: u64) -> [u8; 8] {
@@ -193,8 +197,8 @@ mod tests {
 
     const SLACK_MS: u64 = 50;
 
-    fn moment(ms: u64, woken_ms: u64) -> Moment {
-        Moment {
+    fn tick(ms: u64, woken_ms: u64) -> Tick {
+        Tick {
             ms,
             woken_ms,
             slack_ms: SLACK_MS,
@@ -216,16 +220,16 @@ mod tests {
     }
 
     /// Looks as often as the pulse asks for it, as late as the wheel may, and sends what is due.
-    fn watch(pulse: &mut Pulse, from_ms: u64, until_ms: u64, waits: bool) -> Seen {
+    fn watch(pulse: &mut Keepalive, from_ms: u64, until_ms: u64, waits: bool) -> Seen {
         let (mut seen, mut ms) = (Seen::default(), from_ms);
         while ms < until_ms {
             seen.looks += 1;
-            match pulse.look(&moment(ms, 0), waits) {
-                Due::Close(reason) => {
+            match pulse.poll(&tick(ms, 0), waits) {
+                KeepaliveAction::Close(reason) => {
                     seen.closed = Some((ms, reason));
                     break;
                 }
-                Due::Signs { probe, ping } => {
+                KeepaliveAction::Signs { probe, ping } => {
                     seen.probed.extend(probe.map(|_| ms));
                     if ping {
                         seen.pinged.push(ms);
@@ -233,8 +237,8 @@ mod tests {
                     }
                 }
             }
-            let next_ms = pulse.next_ms(&moment(ms, 0), waits);
-            assert!(next_ms > ms, "nothing is looked at twice in one moment");
+            let next_ms = pulse.next_ms(&tick(ms, 0), waits);
+            assert!(next_ms > ms, "nothing is looked at twice in one tick");
             ms = next_ms.next_multiple_of(SLACK_MS);
         }
         seen
@@ -242,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_silent_browser_is_pinged_probed_and_given_up_after_25_s() {
-        let mut pulse = Pulse::new(Speaks::Cable, 0);
+        let mut pulse = Keepalive::new(Speaks::Cable, 0);
         let seen = watch(&mut pulse, 0, 60_000, false);
         assert_eq!(seen.closed, Some((25_000, CloseReason::Unanswered)));
         assert_eq!(seen.pinged[..2], [2_950, 5_900]);
@@ -254,11 +258,11 @@ mod tests {
 
     #[test]
     fn where_much_is_sent_there_are_no_pings_but_probes() {
-        let mut pulse = Pulse::new(Speaks::Cable, 0);
+        let mut pulse = Keepalive::new(Speaks::Cable, 0);
         let mut probed = Vec::new();
         for ms in (0..24_000).step_by(500) {
             pulse.sent(ms);
-            let Due::Signs { probe, ping } = pulse.look(&moment(ms, 0), false) else { panic!("closed") };
+            let KeepaliveAction::Signs { probe, ping } = pulse.poll(&tick(ms, 0), false) else { panic!("closed") };
             assert!(!ping);
             probed.extend(probe.map(|_| ms));
         }
@@ -267,7 +271,7 @@ mod tests {
 
     #[test]
     fn an_embed_is_sent_a_ping_where_nothing_else_was_for_10_s() {
-        let mut pulse = Pulse::new(Speaks::Embed, 0);
+        let mut pulse = Keepalive::new(Speaks::Embed, 0);
         let seen = watch(&mut pulse, 0, 21_000, false);
         assert_eq!(seen.pinged, [9_950, 19_900]);
         assert_eq!(seen.probed, [0, 9_950, 19_900]);
@@ -275,11 +279,11 @@ mod tests {
 
     #[test]
     fn any_pong_is_a_sign_of_life_and_the_right_one_tells_the_round_trip() {
-        let probe = |pulse: &mut Pulse, ms| match pulse.look(&moment(ms, 0), false) {
-            Due::Signs { probe: Some(probe), .. } => probe,
+        let probe = |pulse: &mut Keepalive, ms| match pulse.poll(&tick(ms, 0), false) {
+            KeepaliveAction::Signs { probe: Some(probe), .. } => probe,
             other => panic!("{other:?}"),
         };
-        let mut pulse = Pulse::new(Speaks::Cable, 0);
+        let mut pulse = Keepalive::new(Speaks::Cable, 0);
         let first = probe(&mut pulse, 0);
         assert_eq!(pulse.ponged(b"unasked", 24_000, Instant::now()), None);
         assert_eq!(watch(&mut pulse, 25_000, 48_000, false).closed, None);
@@ -291,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_browser_that_takes_nothing_for_10_s_is_closed_and_one_that_takes_a_little_is_not() {
-        let mut pulse = Pulse::new(Speaks::Cable, 0);
+        let mut pulse = Keepalive::new(Speaks::Cable, 0);
         pulse.waits(0);
         for begin_ms in (0..60_000).step_by(5_000) {
             let seen = watch(&mut pulse, begin_ms, begin_ms + 5_000, true);
@@ -310,16 +314,16 @@ mod tests {
     fn time_in_which_the_node_was_away_is_nobodys_fault_and_ends_with_a_ping() {
         let clock = Clock::default();
         clock.advance(Duration::from_secs(5));
-        let mut pulse = Pulse::new(Speaks::Cable, clock.now_ms());
-        let Due::Signs { probe: Some(probe), .. } = pulse.look(&moment(clock.now_ms(), 0), false) else {
+        let mut pulse = Keepalive::new(Speaks::Cable, clock.now_ms());
+        let KeepaliveAction::Signs { probe: Some(probe), .. } = pulse.poll(&tick(clock.now_ms(), 0), false) else {
             panic!("no probe")
         };
         // Stopped for 40 s: the hub counts one.
         let ms = clock.advance(Duration::from_secs(1));
-        assert!(matches!(pulse.look(&moment(ms, ms), false), Due::Signs { ping: true, .. }));
+        assert!(matches!(pulse.poll(&tick(ms, ms), false), KeepaliveAction::Signs { ping: true, .. }));
         let late = Instant::now() + Duration::from_secs(40);
         assert_eq!(pulse.ponged(&probe, ms, late), None, "no round trip of 40 s");
         pulse.sent(ms);
-        assert!(matches!(pulse.look(&moment(ms + 250, ms), false), Due::Signs { ping: false, .. }));
+        assert!(matches!(pulse.poll(&tick(ms + 250, ms), false), KeepaliveAction::Signs { ping: false, .. }));
     }
 }

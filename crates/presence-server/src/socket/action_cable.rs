@@ -9,10 +9,10 @@ use presence_core::{Input, Room, Stream, SubscriptionId, Tab, UserId};
 use tokio::time::Instant;
 
 use super::Visitor;
-use super::allowance::Allowance;
-use super::cable::Cable;
+use super::cable_context::Cable;
 use super::pubsub::{Named, Wanted};
-use super::resume::Sid;
+use super::rate_limit::RateLimit;
+use super::resumable::Sid;
 use crate::hub::{Connection, Frame, Hub};
 use crate::identity::StreamKind;
 use crate::sites::Grant;
@@ -21,7 +21,7 @@ use crate::sites::Grant;
 const SUBSCRIPTIONS_PER_ROOM: usize = 3;
 /// Longest key of a subscription in bytes: the longest signed name fits.
 const IDENTIFIER_BYTES_MAX: usize = 10_240;
-/// How long nothing is read after a click that was halted: halting is not free either.
+/// Delivery long nothing is read after a click that was halted: halting is not free either.
 const HALTED_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a subscription is to.
@@ -68,15 +68,15 @@ pub(super) struct Session {
     /// The round trip that its page shows, in ms.
     shown_ms: Option<u32>,
     /// Clicks have their own, so that a page's subscriptions cost its visitor none.
-    clicks: Allowance,
-    others: Allowance,
+    clicks: RateLimit,
+    others: RateLimit,
     pub(super) inputs: Vec<Input>,
 }
 
 impl Session {
     /// Welcomes a browser.
     pub(super) fn begin(connection: Arc<Connection>, hub: Arc<Hub>, cable: Arc<Cable>, visitor: Visitor) -> Self {
-        let (clicks, others) = (Allowance::new(&hub.limits), Allowance::new(&hub.limits));
+        let (clicks, others) = (RateLimit::new(&hub.limits), RateLimit::new(&hub.limits));
         let Visitor { user, extended, sid, grant } = visitor;
         let (subscriptions, inputs, grant) = (Vec::new(), Vec::new(), grant.map(Box::new));
         let mut session = Self {

@@ -11,7 +11,7 @@ const KEPT_MIN: usize = 1_024;
 
 /// The keys that are in use, and some that were lately.
 #[derive(Debug, Default)]
-pub(super) struct Interned(Mutex<Keys>);
+pub(super) struct IdentifierPool(Mutex<Keys>);
 
 #[derive(Debug, Default)]
 struct Keys {
@@ -20,7 +20,7 @@ struct Keys {
     used: usize,
 }
 
-impl Interned {
+impl IdentifierPool {
     /// The key itself, or the same one that others have.
     pub(super) fn intern(&self, identifier: Identifier) -> Identifier {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn equal_keys_are_one_allocation_and_those_that_nobody_has_are_forgotten() {
-        let interned = Interned::default();
+        let interned = IdentifierPool::default();
         let first = interned.intern(Identifier::new("a"));
         assert!(interned.intern(Identifier::new("a")).is(&first));
         for number in 0..10 * KEPT_MIN {

@@ -1,24 +1,24 @@
-//! Fragments that wait to be drawn on the pages of a stream; folded, or a busy room would queue without end.
+//! FragmentQueue that wait to be drawn on the pages of a stream; folded, or a busy room would queue without end.
 
 use std::sync::Arc;
 
 use presence_cable::morphs;
 use presence_core::{Fragment, fold};
 
-use super::audience::{Letter, Waiting};
+use super::audience::{Flush, FlushQueue};
 
-/// How many flushes may wait behind the one that is being written before they are folded into one.
+/// Delivery many flushes may wait behind the one that is being written before they are folded into one.
 const WAITING_MAX: usize = 8;
 
 /// What core ordered to be drawn, in order.
 #[derive(Debug, Default)]
-pub(super) struct Fragments {
+pub(super) struct FragmentQueue {
     waiting: Vec<Arc<[Fragment]>>,
     /// The place of the last of them among all that was ordered.
     ordinal: u64,
 }
 
-impl Waiting for Fragments {
+impl FlushQueue for FragmentQueue {
     type New = (Arc<[Fragment]>, u64);
     type Batch = (Vec<Arc<[Fragment]>>, u64);
 
@@ -35,12 +35,12 @@ impl Waiting for Fragments {
         (!self.waiting.is_empty()).then(|| (std::mem::take(&mut self.waiting), self.ordinal))
     }
 
-    fn seal((waiting, ordinal): Self::Batch) -> Letter {
+    fn encode((waiting, ordinal): Self::Batch) -> Flush {
         let body = match &*waiting {
             [fragments] => morphs(fragments),
             several => morphs(&folded(several)),
         };
-        Letter::drawing(body.into(), ordinal)
+        Flush::drawing(body.into(), ordinal)
     }
 }
 

@@ -9,7 +9,7 @@ use presence_core::{Found, Members, PublicId, Query, Room, StreamName, Subscript
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::cable::Cable;
+use super::cable_context::Cable;
 use crate::hub::{Connection, Frame, Hub};
 
 /// Most members in one answer.
@@ -22,7 +22,7 @@ const TRIES: usize = 8;
 const ID_BYTES_MAX: usize = 256;
 /// What core keeps of a member's display data at most, in bytes.
 const INFO_BYTES_MAX: usize = 1_024;
-/// How ids of those begin whom nobody vouches for: an id that a site gave can't begin so.
+/// Delivery ids of those begin whom nobody vouches for: an id that a site gave can't begin so.
 const GUEST: &str = "guest:";
 /// So many digits of somebody's id for a room are shown where no other id is known.
 const DIGITS: usize = 16;

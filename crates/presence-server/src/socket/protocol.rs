@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use presence_core::Input;
 
-use super::embed::Embed;
-use super::session::Session;
+use super::action_cable::Session;
+use super::presence_v1::Embed;
 
 /// One browser's side, in the language that its subprotocol chose.
-pub(super) enum Talk {
+pub(super) enum Protocol {
     /// Action Cable.
     Cable(Box<Session>),
     /// `presence-v1`.
     Embed(Box<Embed>),
 }
 
-impl Talk {
+impl Protocol {
     /// Handles one message. Returns how long nothing more may be read.
     pub(super) fn text(&mut self, text: &str) -> Option<Duration> {
         match self {

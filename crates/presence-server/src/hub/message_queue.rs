@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use presence_core::ConnectionId;
 
-use super::audience::{How, Letter, Waiting};
+use super::audience::{Delivery, Flush, FlushQueue};
 
 /// What may wait in one audience in bytes, and how many: far more than a moment's worth.
 const BYTES_MAX: usize = 8 * 1_024 * 1_024;
@@ -17,16 +17,16 @@ const WHISPERS_MAX: usize = 256;
 
 /// A message for an audience, encoded.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(super) struct QueuedMessage {
     pub(super) body: Bytes,
     /// Not to this one, who sent it.
     pub(super) except: Option<ConnectionId>,
-    pub(super) kind: Kind,
+    pub(super) kind: MessageKind,
 }
 
 /// What a message is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(super) enum MessageKind {
     /// A server said it.
     Published,
     /// A browser said it: it may be left out where too much waits.
@@ -35,26 +35,26 @@ pub(super) enum Kind {
     Presence,
 }
 
-/// Messages, in order.
+/// MessageQueue, in order.
 #[derive(Debug, Default)]
-pub(super) struct Messages {
-    waiting: VecDeque<Told>,
+pub(super) struct MessageQueue {
+    waiting: VecDeque<QueuedMessage>,
     bytes: usize,
     /// Some found no room.
     lost: bool,
-    /// How many comings and goings there were.
+    /// Delivery many comings and goings there were.
     pub(super) arrivals: u64,
 }
 
-impl Waiting for Messages {
-    type New = Told;
+impl FlushQueue for MessageQueue {
+    type New = QueuedMessage;
     /// Those that leave in one write; none where some were lost.
-    type Batch = Vec<Told>;
+    type Batch = Vec<QueuedMessage>;
 
-    fn add(&mut self, told: Told) {
+    fn add(&mut self, told: QueuedMessage) {
         let full = self.waiting.len() >= WAITING_MAX || self.bytes + told.body.len() > BYTES_MAX;
-        self.arrivals += u64::from(told.kind == Kind::Presence);
-        if told.kind == Kind::Whispered && (full || self.waiting.len() >= WHISPERS_MAX) {
+        self.arrivals += u64::from(told.kind == MessageKind::Presence);
+        if told.kind == MessageKind::Whispered && (full || self.waiting.len() >= WHISPERS_MAX) {
             return;
         }
         if full {
@@ -83,14 +83,14 @@ impl Waiting for Messages {
 
     /// Where some were lost, everybody who should have had them is closed: clients come back and ask for what they
     /// missed.
-    fn seal(batch: Self::Batch) -> Letter {
-        let (except, how) = batch.first().map_or((None, How::Close), |told| (told.except, How::Always));
-        Letter { bodies: batch.into_iter().map(|told| told.body).collect(), except, how }
+    fn encode(batch: Self::Batch) -> Flush {
+        let (except, how) = batch.first().map_or((None, Delivery::Close), |told| (told.except, Delivery::Always));
+        Flush { bodies: batch.into_iter().map(|told| told.body).collect(), except, how }
     }
 }
 
-impl Messages {
-    fn pop(&mut self) -> Option<Told> {
+impl MessageQueue {
+    fn pop(&mut self) -> Option<QueuedMessage> {
         let told = self.waiting.pop_front()?;
         self.bytes -= told.body.len();
         Some(told)
@@ -101,20 +101,20 @@ impl Messages {
 mod tests {
     use super::*;
 
-    fn told(body: &str, whispered: bool) -> Told {
-        let kind = if whispered { Kind::Whispered } else { Kind::Published };
-        Told { body: Bytes::copy_from_slice(body.as_bytes()), except: None, kind }
+    fn told(body: &str, whispered: bool) -> QueuedMessage {
+        let kind = if whispered { MessageKind::Whispered } else { MessageKind::Published };
+        QueuedMessage { body: Bytes::copy_from_slice(body.as_bytes()), except: None, kind }
     }
 
     /// What was taken, flush by flush.
-    fn flushes(messages: &mut Messages) -> Vec<Vec<String>> {
-        let body = |told: Told| String::from_utf8_lossy(&told.body).into_owned();
+    fn flushes(messages: &mut MessageQueue) -> Vec<Vec<String>> {
+        let body = |told: QueuedMessage| String::from_utf8_lossy(&told.body).into_owned();
         std::iter::from_fn(|| messages.take()).map(|batch| batch.into_iter().map(body).collect()).collect()
     }
 
     #[test]
     fn messages_keep_their_order_and_whispers_are_the_first_to_go() {
-        let mut messages = Messages::default();
+        let mut messages = MessageQueue::default();
         for n in 0..WHISPERS_MAX + 2 {
             messages.add(told(&n.to_string(), n % 2 == 0));
         }
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_finds_no_room_is_not_lost_in_silence() {
-        let mut messages = Messages::default();
+        let mut messages = MessageQueue::default();
         let large = "x".repeat(1_024 * 1_024);
         (0..8).for_each(|_| messages.add(told(&large, false)));
         messages.add(told("one too many", true));
@@ -141,9 +141,9 @@ mod tests {
 
     #[test]
     fn what_waits_leaves_together_as_far_as_it_goes_to_everybody_and_fits() {
-        let mut messages = Messages::default();
+        let mut messages = MessageQueue::default();
         let large = "x".repeat(FLUSH_BYTES_MAX);
-        let except = Told { except: Some(ConnectionId(1)), ..told("not to one", true) };
+        let except = QueuedMessage { except: Some(ConnectionId(1)), ..told("not to one", true) };
         for told in [told("a", false), told("b", false), except, told("c", false), told(&large, false)] {
             messages.add(told);
         }

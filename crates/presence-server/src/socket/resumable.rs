@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::hub::Connection;
 use crate::secret::random;
 
-/// How long after its end a session can be gone on with.
+/// Delivery long after its end a session can be gone on with.
 const KEPT: Duration = Duration::from_secs(300);
 /// What the keys of one session's subscriptions may take in bytes; what is more must be subscribed to anew.
 const SESSION_BYTES_MAX: usize = 32 * 1_024;

@@ -1,4 +1,4 @@
-//! Who is counted by an answer that stays open, not by a socket: without it nobody could make them leave.
+//! Who is counted by an answer that streamed open, not by a socket: without it nobody could make them leave.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,22 +8,22 @@ use tokio::sync::mpsc;
 
 /// All of them on this node.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stays(Arc<Mutex<HashMap<ConnectionId, mpsc::Sender<SubscriptionId>>>>);
+pub(crate) struct StreamedVisitors(Arc<Mutex<HashMap<ConnectionId, mpsc::Sender<SubscriptionId>>>>);
 
 /// Tells one of them which of its subscriptions are ended. It is forgotten when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Dismissed {
-    all: Stays,
+pub(crate) struct Dismissals {
+    all: StreamedVisitors,
     connection: ConnectionId,
     ended: mpsc::Receiver<SubscriptionId>,
 }
 
-impl Stays {
+impl StreamedVisitors {
     /// One more, with so many subscriptions at most.
-    pub(crate) fn begin(&self, connection: ConnectionId, subscriptions: usize) -> Dismissed {
+    pub(crate) fn begin(&self, connection: ConnectionId, subscriptions: usize) -> Dismissals {
         let (sender, ended) = mpsc::channel(subscriptions.max(1));
         self.lock().insert(connection, sender);
-        Dismissed { all: self.clone(), connection, ended }
+        Dismissals { all: self.clone(), connection, ended }
     }
 
     /// Ends a subscription. Never waits: who has not taken as many as it has subscriptions takes one twice.
@@ -38,14 +38,14 @@ impl Stays {
     }
 }
 
-impl Dismissed {
+impl Dismissals {
     /// The next subscription that is ended.
     pub(crate) async fn next(&mut self) -> Option<SubscriptionId> {
         self.ended.recv().await
     }
 }
 
-impl Drop for Dismissed {
+impl Drop for Dismissals {
     fn drop(&mut self) {
         self.all.lock().remove(&self.connection);
     }
@@ -57,13 +57,13 @@ mod tests {
 
     #[tokio::test]
     async fn who_stays_is_told_and_who_is_gone_is_forgotten() {
-        let (stays, connection) = (Stays::default(), ConnectionId(7));
-        let mut dismissed = stays.begin(connection, 1);
-        stays.dismiss(connection, SubscriptionId(3));
-        stays.dismiss(connection, SubscriptionId(4));
-        stays.dismiss(ConnectionId(8), SubscriptionId(5));
+        let (streamed, connection) = (StreamedVisitors::default(), ConnectionId(7));
+        let mut dismissed = streamed.begin(connection, 1);
+        streamed.dismiss(connection, SubscriptionId(3));
+        streamed.dismiss(connection, SubscriptionId(4));
+        streamed.dismiss(ConnectionId(8), SubscriptionId(5));
         assert_eq!(dismissed.next().await, Some(SubscriptionId(3)));
         drop(dismissed);
-        assert!(stays.lock().is_empty());
+        assert!(streamed.lock().is_empty());
     }
 }

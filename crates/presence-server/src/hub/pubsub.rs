@@ -6,21 +6,21 @@ use bytes::Bytes;
 use presence_cable::{HistoryRequest, Identifier, positioned, published};
 use presence_core::{ConnectionId, Message, StreamName, SubscriptionId};
 
-use super::messages::{Kind, Told};
+use super::message_queue::{MessageKind, QueuedMessage};
 use super::{Connection, Frame, Hub};
 use crate::clock::wall_ms;
 use crate::history::{Held, Kept};
 
 /// What a subscription can make of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Ear {
+pub(crate) struct Capabilities {
     /// It speaks the extended protocol: messages say their place in the history, and there are presence events.
     pub(crate) extended: bool,
     /// The page performs what it is sent: never what somebody whispers.
     pub(crate) html: bool,
 }
 
-impl Ear {
+impl Capabilities {
     const ALL: [Self; 4] = [
         Self { extended: false, html: false },
         Self { extended: true, html: false },
@@ -37,11 +37,11 @@ impl Hub {
         // Held until it waits in every audience: whoever listens from then on has it from the history.
         let mut held = self.history.hold(&message.stream);
         let offset = message.kept.then(|| held.keep(message, wall_ms()));
-        let kind = if message.whispered { Kind::Whispered } else { Kind::Published };
-        for ear in Ear::ALL.into_iter().filter(|ear| !(ear.html && message.whispered)) {
+        let kind = if message.whispered { MessageKind::Whispered } else { MessageKind::Published };
+        for ear in Capabilities::ALL.into_iter().filter(|ear| !(ear.html && message.whispered)) {
             let Some(audience) = self.named.find(&(message.stream.clone(), ear)) else { continue };
             let body = self.body(json, &message.stream, offset.filter(|_| ear.extended));
-            audience.broadcast(Told { body, except: message.from, kind }, &self.clock);
+            audience.broadcast(QueuedMessage { body, except: message.from, kind }, &self.clock);
         }
     }
 
@@ -52,19 +52,21 @@ impl Hub {
 
     /// Whether anybody on this node is told who comes and goes there.
     pub(crate) fn hears_presence(&self, stream: &StreamName) -> bool {
-        self.named.find(&(stream.clone(), Ear::PRESENCE)).is_some()
+        self.named.find(&(stream.clone(), Capabilities::PRESENCE)).is_some()
     }
 
     /// Tells all who listen to a stream and can be told who is there.
     pub(crate) fn tell_presence(&self, stream: &StreamName, body: Bytes) {
-        if let Some(audience) = self.named.find(&(stream.clone(), Ear::PRESENCE)) {
-            audience.broadcast(Told { body, except: None, kind: Kind::Presence }, &self.clock);
+        if let Some(audience) = self.named.find(&(stream.clone(), Capabilities::PRESENCE)) {
+            audience.broadcast(QueuedMessage { body, except: None, kind: MessageKind::Presence }, &self.clock);
         }
     }
 
-    /// How many comings and goings a stream's listeners have been told of.
+    /// Delivery many comings and goings a stream's listeners have been told of.
     pub(crate) fn arrivals(&self, stream: &StreamName) -> u64 {
-        self.named.find(&(stream.clone(), Ear::PRESENCE)).map_or(0, |audience| audience.change(|told| told.arrivals))
+        self.named
+            .find(&(stream.clone(), Capabilities::PRESENCE))
+            .map_or(0, |audience| audience.change(|told| told.arrivals))
     }
 
     /// Sends who is there, but not where somebody has come or gone since so many had: it would be taken for what is true
@@ -77,7 +79,7 @@ impl Hub {
         connection: &Arc<Connection>,
     ) -> bool {
         // Whoever asked has unsubscribed.
-        let Some(audience) = self.named.find(&(stream.clone(), Ear::PRESENCE)) else { return true };
+        let Some(audience) = self.named.find(&(stream.clone(), Capabilities::PRESENCE)) else { return true };
         audience.change(|told| {
             let same = unless_more_than.is_none_or(|arrivals| told.arrivals == arrivals);
             if same {
@@ -92,7 +94,7 @@ impl Hub {
     pub(crate) fn listen_named(
         &self,
         stream: &StreamName,
-        ear: Ear,
+        ear: Capabilities,
         identifier: &Identifier,
         subscription: SubscriptionId,
         connection: &Arc<Connection>,
@@ -120,7 +122,7 @@ impl Hub {
     pub(crate) fn ignore_named(
         &self,
         stream: &StreamName,
-        ear: Ear,
+        ear: Capabilities,
         identifier: &Identifier,
         connection: ConnectionId,
     ) {

@@ -1,4 +1,4 @@
-//! Counts for embeds: who joins a room is told its numbers at once, and all are told when they change. Without it a page
+//! CountsQueue for embeds: who joins a room is told its numbers at once, and all are told when they change. Without it a page
 //! of another site would show one number for ever.
 
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use bytes::Bytes;
 use presence_cable::{Identifier, embed_counts, same_counts};
 use presence_core::{Room, RoomView, SubscriptionId};
 
-use super::audience::{Audience, Letter, Waiting};
+use super::audience::{Audience, Flush, FlushQueue};
 use super::{Connection, Hub};
 use crate::views::Views;
 
 /// The newest counts of one room: they say everything, so that older ones need not be told.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct CountsQueue {
     newest: Option<Arc<RoomView>>,
     waiting: bool,
 }
@@ -21,13 +21,13 @@ pub(super) struct Counts {
 /// Who begins to listen is told the counts at once, and never waits to be shown anything.
 const ALWAYS_NEWER: u64 = u64::MAX;
 
-impl Counts {
+impl CountsQueue {
     fn body(view: &RoomView) -> Bytes {
         embed_counts(view).into()
     }
 }
 
-impl Waiting for Counts {
+impl FlushQueue for CountsQueue {
     type New = Arc<RoomView>;
     type Batch = Arc<RoomView>;
 
@@ -40,15 +40,15 @@ impl Waiting for Counts {
         std::mem::take(&mut self.waiting).then(|| self.newest.clone()).flatten()
     }
 
-    fn seal(batch: Self::Batch) -> Letter {
-        Letter::drawing(Self::body(&batch), ALWAYS_NEWER)
+    fn encode(batch: Self::Batch) -> Flush {
+        Flush::drawing(Self::body(&batch), ALWAYS_NEWER)
     }
 }
 
-impl Audience<Counts> {
+impl Audience<CountsQueue> {
     /// What was told last, for a socket that was too slow for it.
     pub(super) fn newest(&self) -> Option<Bytes> {
-        self.change(|counts| counts.newest.clone()).map(|view| Counts::body(&view))
+        self.change(|counts| counts.newest.clone()).map(|view| CountsQueue::body(&view))
     }
 }
 
@@ -88,7 +88,7 @@ impl Hub {
         let mut view = views.room_or_empty(room);
         // A newer view may have been told between reading this one and writing it: then it is told again, to be the last.
         loop {
-            connection.tell(subscription, &Counts::body(&view), true, self.now_ms());
+            connection.tell(subscription, &CountsQueue::body(&view), true, self.now_ms());
             let now = views.room_or_empty(room);
             if now.version == view.version {
                 return;

@@ -7,7 +7,7 @@ use presence_cable::{EmbedSaid, Identifier, embed_error, embed_room, embed_welco
 use presence_core::{Input, Room, SubscriptionId, Tab, UserId};
 use tokio::time::Instant;
 
-use super::allowance::Allowance;
+use super::rate_limit::RateLimit;
 use crate::clock::wall_ms;
 use crate::hub::{Connection, Frame, Hub};
 use crate::identity::{EmbedId, Embeds};
@@ -69,16 +69,16 @@ pub(super) struct Embed {
     turn: Option<Turn>,
     next: u32,
     /// Joins have their own, so that a page may ask for all its rooms at once.
-    joins: Allowance,
-    others: Allowance,
+    joins: RateLimit,
+    others: RateLimit,
     inputs: Vec<Input>,
 }
 
 impl Embed {
     pub(super) fn new(connection: Arc<Connection>, hub: Arc<Hub>, shared: EmbedShared, visitor: EmbedVisitor) -> Self {
         let rooms = u32::try_from(hub.limits.rooms_per_socket).unwrap_or(u32::MAX);
-        let joins = Allowance::of(hub.limits.messages_per_second, hub.limits.message_burst.max(rooms));
-        let others = Allowance::new(&hub.limits);
+        let joins = RateLimit::of(hub.limits.messages_per_second, hub.limits.message_burst.max(rooms));
+        let others = RateLimit::new(&hub.limits);
         let (rooms, inputs) = (Vec::new(), Vec::new());
         Self {
             connection,

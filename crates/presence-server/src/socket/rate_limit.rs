@@ -1,4 +1,4 @@
-//! How fast one socket may ask; without it one page could keep a node busy.
+//! Delivery fast one socket may ask; without it one page could keep a node busy.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use tokio::time::Instant;
 use crate::config::Limits;
 
 /// So many messages a second, and a burst before that counts. Small: every socket has some.
-pub(super) struct Allowance {
+pub(super) struct RateLimit {
     each_us: u32,
     burst: u32,
     /// Until when what was sent so far would have taken at that rate.
     used_until: Instant,
 }
 
-impl Allowance {
+impl RateLimit {
     /// What a socket may say.
     pub(super) fn new(limits: &Limits) -> Self {
         Self::of(limits.messages_per_second, limits.message_burst)
@@ -44,12 +44,12 @@ mod tests {
     fn a_burst_passes_then_so_many_a_second() {
         let begin = Instant::now();
         let each = Duration::from_millis(100);
-        let mut allowance = Allowance { each_us: 100_000, burst: 40, used_until: begin };
-        assert!((0..40).all(|_| allowance.take(begin).is_none()));
-        assert_eq!(allowance.take(begin), Some(each));
-        assert!(allowance.take(begin + each).is_none());
-        assert!(allowance.take(begin + each).is_some());
+        let mut rate_limit = RateLimit { each_us: 100_000, burst: 40, used_until: begin };
+        assert!((0..40).all(|_| rate_limit.take(begin).is_none()));
+        assert_eq!(rate_limit.take(begin), Some(each));
+        assert!(rate_limit.take(begin + each).is_none());
+        assert!(rate_limit.take(begin + each).is_some());
         let later = begin + Duration::from_secs(60);
-        assert_eq!((0..60).filter(|_| allowance.take(later).is_none()).count(), 40);
+        assert_eq!((0..60).filter(|_| rate_limit.take(later).is_none()).count(), 40);
     }
 }

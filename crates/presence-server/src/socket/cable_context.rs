@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::resume::Resumes;
+use super::resumable::Resumes;
 use crate::identity::{Members, Names};
 use crate::queries::Queries;
 use crate::streams::Streams;
