@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use presence_cable::HistoryRequest;
 use presence_core::{Message, StreamName};
 
@@ -87,7 +88,7 @@ impl History {
     /// Holds one stream's history, so that nothing is lost or sent twice between looking and listening.
     pub(crate) fn hold<'a>(&'a self, stream: &'a StreamName) -> Held<'a> {
         let shard = &self.shards[self.hasher.hash_one(stream) as usize % SHARDS];
-        Held { history: self, stream, shard: shard.lock().unwrap_or_else(PoisonError::into_inner) }
+        Held { history: self, stream, shard: shard.lock() }
     }
 }
 
@@ -278,7 +279,7 @@ mod tests {
                 !missed(&history, &name, &since_ms(NOW_MS), NOW_MS + 2_000).unwrap().is_empty()
             })
             .collect();
-        let shards = history.shards.iter().map(|shard| shard.lock().unwrap().bytes).sum::<usize>();
+        let shards = history.shards.iter().map(|shard| shard.lock().bytes).sum::<usize>();
         assert!(shards <= SHARDS * SHARD_BYTES_MAX && kept.len() * body.len() <= shards);
         assert!(kept.len() > 500 && kept.contains(&1_999) && !kept.contains(&0), "{} kept", kept.len());
         let of_empty_ones = (0..400_000_u64).filter(|n| {
@@ -287,7 +288,7 @@ mod tests {
             n % 100_000 == 0
         });
         assert_eq!(of_empty_ones.count(), 4);
-        let streams: usize = history.shards.iter().map(|shard| shard.lock().unwrap().streams.len()).sum();
+        let streams: usize = history.shards.iter().map(|shard| shard.lock().streams.len()).sum();
         assert!(streams < 270_000, "{streams}");
     }
 }

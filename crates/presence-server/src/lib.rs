@@ -53,7 +53,7 @@
 //! | `telemetry` | nobody could follow a node's life |
 //! | `secret`, `identity` | nobody could be told from anybody else |
 //! | `sites` | no other page could show who is there |
-//! | `web`, `api` | nothing would be served |
+//! | `http` | nothing would be served |
 //! | `words` | frames and images would speak English alone |
 //! | `asset`, `client` | pages would have neither script nor style |
 //! | `socket`, `hub` | nothing would be live |
@@ -62,7 +62,6 @@
 //! | `webhooks` | other servers would have to ask again and again |
 //! | `store` | a restart would forget |
 
-mod api;
 mod asset;
 #[doc(hidden)]
 pub mod certificate;
@@ -73,17 +72,19 @@ mod command_line;
 mod config;
 mod driver;
 mod history;
+mod http;
 mod hub;
 mod identity;
+mod lru;
 #[doc(hidden)]
 pub mod mesh;
-mod moment;
 #[doc(hidden)]
 pub mod mux;
 mod presence_events;
 mod problem;
 mod queries;
 mod resolver;
+mod rfc3339;
 mod running;
 mod secret;
 mod sites;
@@ -93,7 +94,6 @@ mod streams;
 mod telemetry;
 mod transport;
 mod views;
-mod web;
 mod webhooks;
 mod words;
 

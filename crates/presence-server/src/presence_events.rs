@@ -2,9 +2,10 @@
 //! each of its visitors all of the others' comings and goings.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use presence_cable::{arrived, left};
 use presence_core::{Found, Query, Room, StreamName, UserId};
 
@@ -61,11 +62,11 @@ impl PresenceEvents {
     }
 
     fn fold(&self, room: &Room, stream: StreamName) {
-        if let Some(more) = lock(&self.folding).get_mut(room) {
+        if let Some(more) = self.folding.lock().get_mut(room) {
             *more = true;
             return;
         }
-        lock(&self.folding).insert(room.clone(), false);
+        self.folding.lock().insert(room.clone(), false);
         let (hub, queries, folding, room) =
             (Arc::clone(&self.hub), self.queries.clone(), Arc::clone(&self.folding), room.clone());
         tokio::spawn(async move {
@@ -75,7 +76,7 @@ impl PresenceEvents {
                     hub.tell_presence(&stream, who(&found).into());
                 }
                 tokio::time::sleep(EVERY).await;
-                let mut folding = lock(&folding);
+                let mut folding = folding.lock();
                 match folding.get_mut(&room) {
                     Some(more @ true) => *more = false,
                     Some(false) | None => {
@@ -86,8 +87,4 @@ impl PresenceEvents {
             }
         });
     }
-}
-
-fn lock(folding: &Mutex<HashMap<Room, bool>>) -> MutexGuard<'_, HashMap<Room, bool>> {
-    folding.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,10 +1,11 @@
 //! Questions that only the node itself can answer, from whoever may ask; without it nobody could list a room.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use presence_core::{Found, Input, Query};
 use tokio::sync::{mpsc, oneshot};
 
@@ -58,7 +59,7 @@ struct Place<'a> {
 
 impl Waiting {
     fn wait(&self, query: u64, sender: oneshot::Sender<Found>) -> Option<Place<'_>> {
-        let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut senders = self.senders.lock();
         (senders.len() < WAITING_MAX).then(|| {
             senders.insert(query, sender);
             Place { waiting: self, query }
@@ -67,7 +68,7 @@ impl Waiting {
 
     /// Gives an answer to who waits for it.
     pub(crate) fn answer(&self, query: u64, found: Found) {
-        let sender = self.senders.lock().unwrap_or_else(PoisonError::into_inner).remove(&query);
+        let sender = self.senders.lock().remove(&query);
         // Whoever asked may have given up.
         drop(sender.map(|sender| sender.send(found)));
     }
@@ -75,7 +76,7 @@ impl Waiting {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.waiting.senders.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.query);
+        self.waiting.senders.lock().remove(&self.query);
     }
 }
 
@@ -99,6 +100,6 @@ mod tests {
         assert_eq!(below.users, 3);
         node.await.unwrap();
         assert_eq!(queries.ask(query()).await, None);
-        assert!(queries.waiting.senders.lock().unwrap().is_empty());
+        assert!(queries.waiting.senders.lock().is_empty());
     }
 }

@@ -16,6 +16,9 @@ use crate::certificate::Authority;
 use crate::clock::{Clock, wall_ms};
 use crate::config::Config;
 use crate::driver::{Driver, Ending, Inputs, Outlets, queues};
+use crate::http::listen::{HttpServer, bind, connections_max};
+use crate::http::tls::{CertificateFiles, acceptor};
+use crate::http::{HttpState, Readiness, Services, router};
 use crate::hub::Hub;
 use crate::identity::{Embeds, Members, Names, Sessions, sha256};
 use crate::mesh::{Mesh, MeshConfig};
@@ -27,9 +30,6 @@ use crate::socket::{Cable, EmbedShared, Resumes};
 use crate::store::{Kept, Store};
 use crate::streams::Streams;
 use crate::views::Views;
-use crate::web::listen::{self, Listening, bind};
-use crate::web::tls::{Files, acceptor};
-use crate::web::{Parts, Readiness, Web};
 use crate::webhooks::Webhooks;
 
 /// After the last socket is closed, goodbye is repeated for 1 s; a node that needs much longer has failed.
@@ -45,7 +45,7 @@ pub struct Running {
     hub: Arc<Hub>,
     inputs: Inputs,
     driver: JoinHandle<Ending>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     connections: u32,
     closing: watch::Sender<bool>,
 }
@@ -83,8 +83,8 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         webhooks,
     };
     let driver = tokio::spawn(Driver { node, clock, waiting, outlets }.run());
-    let (connections, places) = seats(&config);
-    let parts = Parts {
+    let (connections, permits) = connection_permits(&config);
+    let services = Services {
         sessions: Sessions::new(secret.keys(Purpose::Session), site.name),
         cable: Arc::new(cable(&config, &secret, &site, &queries)),
         embed: embed(&config, &secret, &site, &views),
@@ -93,13 +93,14 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         hub: Arc::clone(&hub),
         inputs: inputs.clone(),
         readiness: Arc::clone(&readiness),
-        places: Arc::clone(&places),
+        connection_permits: Arc::clone(&permits),
     };
-    let router = Arc::new(Web::new(&config, app, site, parts)).router();
+    let router = router(&Arc::new(HttpState::new(&config, app, site, services)));
     let (closing, closed) = watch::channel(false);
-    let (header_within, open) = (config.limits.header_within, Arc::clone(&places));
     let scheme = if tls.is_some() { "https" } else { "http" };
-    tokio::spawn(Listening { listener, tls, router, header_within, places: open, closing: closed }.run());
+    let header_within = config.limits.header_within;
+    let server = HttpServer { listener, tls, router, header_within, permits: Arc::clone(&permits), closing: closed };
+    tokio::spawn(server.run());
     tracing::info!(node.region = %region, node.name = %name, node.incarnation = incarnation, "serving on {scheme}://{address}");
     Ok(Running {
         address,
@@ -108,7 +109,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         hub,
         inputs,
         driver,
-        places,
+        permits,
         connections,
         closing,
     })
@@ -127,9 +128,9 @@ fn settings(region: Region, place: Place, name: NodeName, incarnation: u64, mesh
     }
 }
 
-/// How many connections there may be, and their places.
-fn seats(config: &Config) -> (u32, Arc<Semaphore>) {
-    let connections = u32::try_from(listen::places(config.limits.connections)).unwrap_or(u32::MAX);
+/// How many connections the node accepts, and a permit for each.
+fn connection_permits(config: &Config) -> (u32, Arc<Semaphore>) {
+    let connections = u32::try_from(connections_max(config.limits.connections)).unwrap_or(u32::MAX);
     (connections, Arc::new(Semaphore::new(connections as usize)))
 }
 
@@ -186,7 +187,7 @@ async fn open_store(config: &Config, readiness: &Arc<Readiness>) -> anyhow::Resu
 
 fn open_tls(config: &Config) -> anyhow::Result<Option<TlsAcceptor>> {
     let files = config.tls_cert.clone().zip(config.tls_key.clone());
-    files.map(|(certificate, key)| acceptor(Files { certificate, key })).transpose()
+    files.map(|(certificate, key)| acceptor(CertificateFiles { certificate, key })).transpose()
 }
 
 async fn open_mesh(config: &Config, secret: &Secret, name: &NodeName, inputs: &Inputs) -> anyhow::Result<Option<Mesh>> {
@@ -258,7 +259,7 @@ impl Running {
         drop(self.inputs.sockets.send(Input::Emptied).await);
         let ended = tokio::time::timeout(GOODBYE_WITHIN, &mut self.driver).await;
         self.closing.send_replace(true);
-        let all = self.places.acquire_many(self.connections);
+        let all = self.permits.acquire_many(self.connections);
         drop(tokio::time::timeout(ANSWERS_WITHIN, all).await);
         let ending = ended.context("the node did not say goodbye in time")?.context("the node panicked")?;
         tracing::info!("drained");

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, RwLock};
 use presence_core::{MeshView, Place, Region, RegionState, RegionView, Room, RoomView, UserId};
 use tokio::sync::watch;
 
@@ -64,7 +65,7 @@ impl Views {
 
     /// The room as it is now; `None` where nobody is and nothing is kept.
     pub(crate) fn room(&self, room: &Room) -> Option<Arc<RoomView>> {
-        read(&self.rooms).get(room).cloned()
+        self.rooms.read().get(room).cloned()
     }
 
     /// The same, and an empty one of all known regions where there is none.
@@ -75,7 +76,7 @@ impl Views {
     /// The last one is kept for as long as it is true, for what was made of it: mostly one page is asked for by many.
     fn empty(&self, room: &Room) -> Arc<RoomView> {
         let mesh = self.mesh();
-        let mut last = self.empty.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.empty.lock();
         if let Some((of, view)) = &*last
             && (Arc::ptr_eq(of, &mesh) && view.room == *room)
         {
@@ -89,18 +90,18 @@ impl Views {
 
     /// All rooms that are known.
     pub(crate) fn rooms(&self) -> Vec<Arc<RoomView>> {
-        read(&self.rooms).values().cloned().collect()
+        self.rooms.read().values().cloned().collect()
     }
 
     /// Wakes whenever the room has a new view from now on; what has changed several times meanwhile wakes once.
     pub(crate) fn watch(&self, room: &Room) -> watch::Receiver<()> {
-        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.watched.lock();
         watched.entry(room.clone()).or_insert_with(|| watch::channel(()).0).subscribe()
     }
 
     /// Wakes who watches the room; forgets it where nobody does any more.
     fn wake(&self, room: &Room) {
-        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.watched.lock();
         if watched.get(room).is_some_and(|sender| sender.send(()).is_err()) {
             watched.remove(room);
         }
@@ -108,34 +109,34 @@ impl Views {
 
     /// How many tabs a user has in a room, over all nodes.
     pub(crate) fn tabs(&self, room: &Room, user: &UserId) -> u32 {
-        read(&self.tabs).get(&self.hasher.hash_one((room, user))).copied().unwrap_or(0)
+        self.tabs.read().get(&self.hasher.hash_one((room, user))).copied().unwrap_or(0)
     }
 
     /// The mesh as it was last published.
     pub(crate) fn mesh(&self) -> Arc<MeshView> {
-        Arc::clone(&read(&self.mesh).0)
+        Arc::clone(&self.mesh.read().0)
     }
 
     /// The same, and how long ago that was.
     pub(crate) fn mesh_and_age(&self) -> (Arc<MeshView>, Duration) {
-        let mesh = read(&self.mesh);
+        let mesh = self.mesh.read();
         (Arc::clone(&mesh.0), mesh.1.elapsed())
     }
 
     pub(crate) fn set_room(&self, view: Arc<RoomView>) {
         let room = view.room.clone();
-        write(&self.rooms).insert(room.clone(), view);
+        self.rooms.write().insert(room.clone(), view);
         self.wake(&room);
     }
 
     pub(crate) fn forget_room(&self, room: &Room) {
-        write(&self.rooms).remove(room);
+        self.rooms.write().remove(room);
         self.wake(room);
     }
 
     pub(crate) fn set_tabs(&self, room: &Room, user: &UserId, tabs: u32) {
         let key = self.hasher.hash_one((room, user));
-        let mut all = write(&self.tabs);
+        let mut all = self.tabs.write();
         if tabs == 0 {
             all.remove(&key);
         } else {
@@ -144,17 +145,8 @@ impl Views {
     }
 
     pub(crate) fn set_mesh(&self, view: Arc<MeshView>) {
-        *write(&self.mesh) = (view, Instant::now());
+        *self.mesh.write() = (view, Instant::now());
     }
-}
-
-// Every write is one assignment, so what a panicking thread leaves behind is still whole.
-fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

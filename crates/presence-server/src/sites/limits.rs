@@ -1,10 +1,11 @@
 //! What one site may use of a node; without it one busy or hostile site could take the place of all others.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use parking_lot::{Mutex, MutexGuard};
 use presence_core::{Room, RoomView};
 use tokio::time::Instant;
 
@@ -30,7 +31,7 @@ struct Usage {
 
 impl Open {
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Usage>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// How many sites use anything.

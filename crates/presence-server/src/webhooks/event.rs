@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::identity::sha256;
-use crate::moment::written;
+use crate::rfc3339::rfc3339;
 
 /// One message for receivers.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,7 +90,7 @@ impl Letter {
         let data = MemberData {
             room: passage.room.as_str(),
             member: passage.public(),
-            since: written(passage.since_ms),
+            since: rfc3339(passage.since_ms),
             info: serde_json::from_slice(&passage.info).ok(),
         };
         Self::new(kind, &passage.name(), Some(&passage.room), &data, now_ms)
@@ -115,7 +115,7 @@ impl Letter {
     }
 
     fn new(kind: &str, because: &str, room: Option<&Room>, data: &impl Serialize, now_ms: u64) -> Self {
-        let envelope = Envelope { r#type: kind, timestamp: written(now_ms), data };
+        let envelope = Envelope { r#type: kind, timestamp: rfc3339(now_ms), data };
         let body = serde_json::to_vec(&envelope).expect("texts and numbers are always JSON");
         let name = room.map_or("", Room::as_str);
         Self { id: format!("msg_{}", digest(&[kind, name, because])), room: room.cloned(), body: body.into() }

@@ -1,10 +1,10 @@
 //! Receivers that are slow, away, or want no more.
 
-use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
+use parking_lot::Mutex;
 use presence_core::{Place, Region};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -32,7 +32,7 @@ async fn receiver(answer: fn(usize) -> Option<StatusCode>) -> Fixture {
     let (heard, count) = (Arc::clone(&told), Arc::new(AtomicUsize::new(0)));
     let router = Router::new().fallback(async move |headers: HeaderMap| {
         let status = answer(count.fetch_add(1, Relaxed));
-        heard.lock().unwrap().push(headers["webhook-id"].to_str().unwrap().to_owned());
+        heard.lock().push(headers["webhook-id"].to_str().unwrap().to_owned());
         match status {
             Some(status) => status,
             None => std::future::pending().await,
@@ -65,7 +65,7 @@ impl Fixture {
     async fn heard(&self, count: usize) -> Vec<String> {
         let hearing = async {
             loop {
-                let told = self.told.lock().unwrap().clone();
+                let told = self.told.lock().clone();
                 if told.len() >= count {
                     return told;
                 }
@@ -121,5 +121,5 @@ async fn a_receiver_that_wants_no_more_is_left_alone() {
     };
     tokio::time::timeout(SOON, ended).await.expect("it ends soon");
     assert!(fixture.receiver.send(letter("3")), "nothing is missed by who wants nothing");
-    assert_eq!(fixture.told.lock().unwrap().len(), 1);
+    assert_eq!(fixture.told.lock().len(), 1);
 }

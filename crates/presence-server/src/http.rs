@@ -1,0 +1,23 @@
+//! HTTP: pages, the API, embeds and the upgrade to a socket.
+
+mod address_limit;
+mod api;
+mod cors;
+mod embeds;
+mod files;
+mod gzip_cache;
+pub(crate) mod listen;
+mod open_answer;
+mod pages;
+mod readiness;
+mod request_info;
+mod roll_up_cache;
+mod router;
+mod state;
+pub(crate) mod tls;
+mod upgrade;
+mod view_cache;
+
+pub(crate) use self::readiness::Readiness;
+pub(crate) use self::router::router;
+pub(crate) use self::state::{HttpState, Services};

@@ -1,0 +1,104 @@
+//! The HTTP API: counts, members, publishing and the state of the mesh, and the OpenAPI document that describes it.
+
+mod access;
+mod busiest;
+mod counts;
+mod dismiss;
+mod document;
+mod events;
+mod json_body;
+mod members;
+mod mesh;
+mod publish;
+mod query_params;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use presence_core::{MeshView, Region, RegionState, RegionView, Room};
+use serde::Serialize;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::state::HttpState;
+use crate::clock::millis;
+use crate::problem::Problem;
+use crate::rfc3339::rfc3339;
+
+/// Everything below `/api`.
+pub(super) fn routes() -> Router<Arc<HttpState>> {
+    documented_routes().0
+}
+
+/// The routes and their description, from one list.
+fn documented_routes() -> (Router<Arc<HttpState>>, OpenApi) {
+    OpenApiRouter::with_openapi(document::base())
+        .routes(routes!(counts::rooms))
+        .routes(routes!(counts::room))
+        .routes(routes!(events::events))
+        .routes(routes!(members::members))
+        .routes(routes!(busiest::busiest))
+        .routes(routes!(dismiss::dismiss))
+        .routes(routes!(mesh::mesh))
+        .routes(routes!(publish::publish))
+        .routes(routes!(document::document))
+        .split_for_parts()
+}
+
+/// The newest view of the mesh, and how old it is.
+struct MeshSnapshot {
+    mesh: Arc<MeshView>,
+    age_ms: u64,
+}
+
+impl MeshSnapshot {
+    fn of(state: &HttpState) -> Self {
+        let (mesh, age) = state.views.mesh_and_age();
+        Self { mesh, age_ms: millis(age) }
+    }
+
+    fn as_of(&self) -> String {
+        rfc3339(self.mesh.as_of_ms.saturating_add(self.age_ms))
+    }
+
+    fn heard_ms_ago(&self, region: &RegionView, here: &Region) -> u64 {
+        if region.region == *here { 0 } else { region.heard_ms_ago.saturating_add(self.age_ms) }
+    }
+
+    fn regions_heard(&self) -> usize {
+        self.mesh.regions.iter().filter(|region| region.state == RegionState::Live && region.whole).count()
+    }
+
+    fn regions_known(&self) -> usize {
+        self.mesh.regions.len()
+    }
+}
+
+fn room_named(name: &str) -> Result<Room, Problem> {
+    Room::new(name).ok_or_else(|| {
+        let detail = format!("A room's name has 1 to {} bytes of UTF-8.", Room::NAME_BYTES_MAX);
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    })
+}
+
+/// The `Cache-Control` of an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caching {
+    /// Any cache may keep it for a second, so that a shop's visitors together cost the node one answer a second.
+    OneSecond,
+    /// No cache may keep it: it is for the holder of the key only, or must be new.
+    Never,
+}
+
+fn json(status: StatusCode, caching: Caching, answer: &impl Serialize) -> Response {
+    let body = serde_json::to_string(answer).expect("texts and numbers are always JSON");
+    let caching = match caching {
+        Caching::OneSecond => "public, max-age=1",
+        Caching::Never => "no-store",
+    };
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, caching)];
+    (status, headers.map(|(name, value)| (name, HeaderValue::from_static(value))), body).into_response()
+}

@@ -1,0 +1,265 @@
+//! `/api/v1/rooms`: how many users are in rooms.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use presence_core::{Below, Found, Query, Region, RegionState, RegionView, Room, RoomView};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::access::readable_room;
+use super::query_params::QueryParams;
+use super::{Caching, MeshSnapshot, json};
+use crate::http::state::HttpState;
+use crate::problem::{Problem, ProblemAnswer};
+
+/// Rooms that one request may ask for.
+const ROOMS_MAX: usize = 100;
+
+/// How many users are in a room, over all regions, and how far the numbers can be trusted.
+#[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Counts)]
+pub(super) struct RoomCounts {
+    /// As asked.
+    room: String,
+    /// Distinct users with a page of the room open; the same browser in two regions is one.
+    users: u32,
+    /// Those of them with a visible page.
+    looking: u32,
+    /// Open pages.
+    tabs: u32,
+    /// Users that only a silent node reports; never part of `users`.
+    unsure: u32,
+    /// Those of `users` with event streams or frames only, whose presence no pong proves.
+    unproven: u32,
+    /// The same by region: every known region, also those without users.
+    regions: Vec<RegionCounts>,
+    /// How many regions are live and fully known to the node that answers.
+    regions_heard: usize,
+    /// How many regions are known.
+    regions_known: usize,
+    /// When this was true.
+    #[schema(format = DateTime)]
+    as_of: String,
+}
+
+/// One region's share.
+#[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
+struct RegionCounts {
+    /// Its code.
+    region: String,
+    /// Distinct users with a connection to that region's nodes.
+    users: u32,
+    /// Not counted where the name ends with a slash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u32, required = false)]
+    tabs: Option<u32>,
+    /// Not counted where the name ends with a slash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u32, required = false)]
+    unsure: Option<u32>,
+    state: StateName,
+    /// How long ago the region was heard.
+    heard_ms_ago: u64,
+}
+
+/// `live`: heard; `silent`: not heard for 4 s; `draining`: about to leave; `gone`: not heard for a minute.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum StateName {
+    Live,
+    Silent,
+    Draining,
+    Gone,
+}
+
+impl From<RegionState> for StateName {
+    fn from(state: RegionState) -> Self {
+        match state {
+            RegionState::Live => Self::Live,
+            RegionState::Silent => Self::Silent,
+            RegionState::Draining => Self::Draining,
+            RegionState::Gone => Self::Gone,
+        }
+    }
+}
+
+/// Several rooms, in the order asked.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RoomsCounts {
+    rooms: Vec<RoomCounts>,
+}
+
+/// The repeated parameter, which is read as pairs.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what is read as pairs")]
+struct RoomsParams {
+    /// A room's name, 1 to 1,024 bytes of UTF-8; may be repeated.
+    #[param(min_items = 1, max_items = 100, value_type = Vec<RoomName>)]
+    room: Vec<String>,
+}
+
+/// A room's name: 1 to 1,024 bytes of UTF-8.
+#[derive(ToSchema)]
+#[schema(value_type = String, min_length = 1, max_length = 1024, example = "shop.example/products/7")]
+#[expect(dead_code, reason = "it describes what is read as text")]
+pub(super) struct RoomName(String);
+
+/// Counts of one room
+///
+/// For a name without a slash, or with each slash written as %2F. An empty room answers zeros. A name that ends with a
+/// slash stands for all rooms below it, and its users are the distinct users of all of them.
+#[utoipa::path(
+    get, path = "/api/v1/rooms/{room}", tag = "rooms",
+    params(("room" = RoomName, Path, description = "The room's name")),
+    responses(
+        (status = 200, body = RoomCounts, description = "The counts of the room"),
+        (status = 403, body = ProblemAnswer, content_type = "application/problem+json",
+            description = "The room is private, and the request has no API key"),
+        (status = 429, body = ProblemAnswer, content_type = "application/problem+json", description = "Too many paths"),
+        (status = 503, body = ProblemAnswer, content_type = "application/problem+json", description = "Try again"),
+    ),
+    security((), ("key" = [])),
+)]
+pub(super) async fn room(
+    State(state): State<Arc<HttpState>>,
+    headers: HeaderMap,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let name = name.map(|Path(name)| name).unwrap_or_default();
+    let (room, caching) = readable_room(&state, &headers, &name)?;
+    let counts = RoomCounts::of(&state, &MeshSnapshot::of(&state), &room).await?;
+    Ok(json(StatusCode::OK, caching, &counts))
+}
+
+/// Counts of rooms
+///
+/// For any names, up to 100, in the order asked. An empty room answers zeros. A name that ends with a slash stands for
+/// all rooms below it, and its users are the distinct users of all of them.
+#[utoipa::path(
+    get, path = "/api/v1/rooms", tag = "rooms",
+    params(RoomsParams),
+    responses(
+        (status = 200, body = RoomsCounts, description = "The counts of the rooms"),
+        (status = 403, body = ProblemAnswer, content_type = "application/problem+json",
+            description = "The room is private, and the request has no API key"),
+        (status = 429, body = ProblemAnswer, content_type = "application/problem+json", description = "Too many paths"),
+        (status = 503, body = ProblemAnswer, content_type = "application/problem+json", description = "Try again"),
+    ),
+    security((), ("key" = [])),
+)]
+pub(super) async fn rooms(
+    State(state): State<Arc<HttpState>>,
+    headers: HeaderMap,
+    QueryParams(pairs): QueryParams<Vec<(String, String)>>,
+) -> Result<Response, Problem> {
+    if pairs.is_empty() || pairs.len() > ROOMS_MAX || pairs.iter().any(|(key, _)| key != "room") {
+        let detail = format!("Ask for 1 to {ROOMS_MAX} rooms: /api/v1/rooms?room=one&room=two.");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
+    let readable = |(_, name): &(String, String)| readable_room(&state, &headers, name);
+    let named = pairs.iter().map(readable).collect::<Result<Vec<_>, Problem>>()?;
+    let mesh = MeshSnapshot::of(&state);
+    let mut rooms = Vec::with_capacity(named.len());
+    for (room, _) in &named {
+        rooms.push(RoomCounts::of(&state, &mesh, room).await?);
+    }
+    let private = named.iter().any(|(_, caching)| *caching == Caching::Never);
+    let caching = if private { Caching::Never } else { Caching::OneSecond };
+    Ok(json(StatusCode::OK, caching, &RoomsCounts { rooms }))
+}
+
+/// Whether a name stands for all rooms below it.
+pub(super) fn is_path(room: &Room) -> bool {
+    room.as_str().ends_with('/')
+}
+
+async fn roll_up(state: &HttpState, path: &Room) -> Result<Below, Problem> {
+    if let Some(below) = state.roll_ups.get(path)? {
+        return Ok(below);
+    }
+    let query = Query::Below { path: path.as_str().to_owned() };
+    let Found::Below(below) = state.query(query).await? else { unreachable!("the node answers the query that it got") };
+    state.roll_ups.insert(path, below.clone());
+    Ok(below)
+}
+
+impl RoomCounts {
+    /// The counts of a room, or of all rooms below a path.
+    pub(super) async fn of(state: &HttpState, mesh: &MeshSnapshot, room: &Room) -> Result<Self, Problem> {
+        if is_path(room) {
+            Ok(Self::below(mesh, state.views.here(), room, &roll_up(state, room).await?))
+        } else {
+            Ok(Self::in_room(mesh, &state.views.room_or_empty(room)))
+        }
+    }
+
+    /// The state of regions is taken from the mesh, since the view of a quiet room may be old.
+    fn in_room(mesh: &MeshSnapshot, view: &RoomView) -> Self {
+        let counted = |code: &Region| view.regions.iter().find(|counted| counted.region == *code);
+        let regions = mesh.mesh.regions.iter().map(|region| {
+            let (users, tabs, unsure) =
+                counted(&region.region).map_or((0, 0, 0), |counted| (counted.users, counted.tabs, counted.unsure));
+            RegionCounts { tabs: Some(tabs), unsure: Some(unsure), ..RegionCounts::of(mesh, region, &view.here, users) }
+        });
+        Self {
+            room: view.room.to_string(),
+            users: view.users,
+            looking: view.looking,
+            tabs: view.tabs,
+            unsure: view.unsure,
+            unproven: view.unproven,
+            regions: regions.collect(),
+            regions_heard: mesh.regions_heard(),
+            regions_known: mesh.regions_known(),
+            as_of: mesh.as_of(),
+        }
+    }
+
+    fn below(mesh: &MeshSnapshot, here: &Region, path: &Room, below: &Below) -> Self {
+        let regions = mesh.mesh.regions.iter().map(|region| {
+            let users = below.regions.iter().find(|(code, _)| *code == region.region).map_or(0, |(_, users)| *users);
+            RegionCounts::of(mesh, region, here, users)
+        });
+        Self {
+            room: path.to_string(),
+            users: below.users,
+            looking: below.looking,
+            tabs: below.tabs,
+            unsure: below.unsure,
+            unproven: below.unproven,
+            regions: regions.collect(),
+            regions_heard: mesh.regions_heard(),
+            regions_known: mesh.regions_known(),
+            as_of: mesh.as_of(),
+        }
+    }
+
+    /// Whether anything but the time is different.
+    pub(super) fn differs_from(&self, other: &Self) -> bool {
+        let timeless = |counts: &Self| {
+            let mut counts = counts.clone();
+            counts.as_of.clear();
+            counts.regions.iter_mut().for_each(|region| region.heard_ms_ago = 0);
+            counts
+        };
+        timeless(self) != timeless(other)
+    }
+}
+
+impl RegionCounts {
+    fn of(mesh: &MeshSnapshot, region: &RegionView, here: &Region, users: u32) -> Self {
+        Self {
+            region: region.region.to_string(),
+            users,
+            tabs: None,
+            unsure: None,
+            state: region.state.into(),
+            heard_ms_ago: mesh.heard_ms_ago(region, here),
+        }
+    }
+}

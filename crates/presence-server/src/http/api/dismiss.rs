@@ -1,0 +1,53 @@
+//! `/api/v1/rooms/dismiss`: makes a user leave a room.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use presence_core::Input;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::access::Authorized;
+use super::json_body::JsonBody;
+use super::members::member_named;
+use super::{Caching, json, room_named};
+use crate::http::state::HttpState;
+use crate::problem::{Problem, ProblemAnswer};
+
+/// A user and the room to leave.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Dismissal {
+    /// The room's name, 1 to 1,024 bytes of UTF-8.
+    #[schema(min_length = 1, max_length = 1024, example = "shop.example/products/7")]
+    room: String,
+    /// The member's id, as the room's list of members has it.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    member: String,
+}
+
+/// Make a user leave a room
+///
+/// All pages of the user leave the room, in every region that is heard, and do not rejoin. A user who is not in the room
+/// is not an error.
+#[utoipa::path(
+    post, path = "/api/v1/rooms/dismiss", tag = "rooms",
+    request_body(content = Dismissal, description = "The room and the member"),
+    responses(
+        (status = 202, body = Dismissal, description = "The message is on its way to all regions"),
+        (status = 503, body = ProblemAnswer, content_type = "application/problem+json", description = "Try again"),
+    ),
+    security(("key" = [])),
+)]
+pub(super) async fn dismiss(
+    State(state): State<Arc<HttpState>>,
+    _: Authorized,
+    JsonBody(dismissal): JsonBody<Dismissal>,
+) -> Result<Response, Problem> {
+    let room = room_named(&dismissal.room)?;
+    let user = member_named(&dismissal.member)?;
+    state.send(Input::Dismissed { room, user }).await?;
+    Ok(json(StatusCode::ACCEPTED, Caching::Never, &dismissal))
+}

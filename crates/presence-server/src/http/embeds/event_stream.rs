@@ -1,0 +1,153 @@
+//! `presence-v1` as server-sent events, for pages whose WebSockets are blocked by a proxy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Query, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use presence_cable::{EMBED_PING, Identifier, embed_counts, embed_error, embed_left, embed_room, embed_welcome};
+use presence_core::RoomView;
+
+use super::streamed::{ChunkFormat, JoinedRoom, StreamedVisitor, Visibility};
+use crate::clock::wall_ms;
+use crate::http::listen::Peer;
+use crate::http::open_answer::EndReason;
+use crate::http::request_info::RequestInfo;
+use crate::http::state::HttpState;
+use crate::identity::EmbedId;
+use crate::problem::Problem;
+
+type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
+
+/// `GET /presence/events?room=…&room=…&token=…&id=…&visible=…`: a token is for the room before it.
+pub(in crate::http) async fn events(
+    State(state): State<Arc<HttpState>>,
+    Extension(peer): Extension<Peer>,
+    Extension(info): Extension<RequestInfo>,
+    headers: HeaderMap,
+    query: Pairs,
+) -> Response {
+    match open(&state, &peer, &info, &headers, query) {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// The query parameters.
+struct StreamParams {
+    rooms: Vec<RequestedRoom>,
+    id: Option<String>,
+    visibility: Visibility,
+}
+
+/// A room, and the token that was given for it.
+struct RequestedRoom {
+    name: String,
+    token: Option<String>,
+}
+
+impl StreamParams {
+    fn read(pairs: Vec<(String, String)>, most: usize) -> Result<Self, Problem> {
+        let mut params = Self { rooms: Vec::new(), id: None, visibility: Visibility::Visible };
+        for (name, value) in pairs {
+            match (name.as_str(), params.rooms.last_mut()) {
+                ("room", _) => params.rooms.push(RequestedRoom { name: value, token: None }),
+                ("token", Some(room)) => room.token = Some(value),
+                ("id", _) => params.id = Some(value),
+                ("visible", _) if value == "false" => params.visibility = Visibility::Hidden,
+                ("visible", _) => params.visibility = Visibility::Visible,
+                _ => {
+                    let detail = format!(
+                        "The parameters are room=, each followed by its token=, id= and visible=, not {name:?}."
+                    );
+                    return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+                }
+            }
+        }
+        if params.rooms.is_empty() || params.rooms.len() > most {
+            return Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                format!("Ask for 1 to {most} rooms: ?room=one&room=two."),
+            ));
+        }
+        Ok(params)
+    }
+}
+
+fn open(
+    state: &Arc<HttpState>,
+    peer: &Peer,
+    info: &RequestInfo,
+    headers: &HeaderMap,
+    query: Pairs,
+) -> Result<Response, Problem> {
+    let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
+    let origin = origin.ok_or_else(|| {
+        Problem::new(StatusCode::FORBIDDEN, "A stream needs an Origin header, which browsers send to other servers.")
+    })?;
+    let (site, host) = state.site(origin, info).ok_or_else(|| Problem::foreign(origin))?;
+    let Query(pairs) =
+        query.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "The query is not valid percent-encoded text."))?;
+    let params = StreamParams::read(pairs, state.hub.limits.rooms_per_socket)?;
+    let cookie = state.embed_cookie(headers, info);
+    let (id, identity) = state.embed.embeds.who(cookie, params.id.as_deref(), EmbedId::drawn());
+    let mut visitor = StreamedVisitor::new(state, peer, info, id.user(site.name()), params.visibility)?;
+    let mut opening = event(&embed_welcome(&state.embed.embeds.written(&id), identity));
+    let mut names = Vec::new();
+    for room in params.rooms {
+        let now_s = wall_ms() / 1_000;
+        let entry = state.embed.sites.enter(&site, &host, &room.name, room.token.as_deref(), now_s);
+        let uncounted = match entry.and_then(|entry| visitor.join(&site, entry)) {
+            Ok(JoinedRoom { index, uncounted }) => {
+                debug_assert_eq!(index, names.len(), "rooms are joined in order");
+                names.push(embed_room(&room.name));
+                uncounted
+            }
+            Err(problem) => Some(problem),
+        };
+        opening.extend(uncounted.map(|why| event(&embed_error(Some(&room.name), why.status(), why.detail()))));
+    }
+    let mut response = Response::new(visitor.body(opening, StreamChunks { names }));
+    let fixed = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store, no-transform"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    let headers = response.headers_mut();
+    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    let cookie = state.embed.embeds.cookie_written(&id, info.secure);
+    headers.insert(header::SET_COOKIE, HeaderValue::try_from(cookie).expect("a cookie is visible ASCII"));
+    Ok(response)
+}
+
+fn event(json: &str) -> String {
+    format!("data: {json}\n\n")
+}
+
+/// `presence-v1`, one message for each event.
+struct StreamChunks {
+    names: Vec<Identifier>,
+}
+
+impl ChunkFormat for StreamChunks {
+    /// No sign tells whether a browser still reads a stream, so the browser has to open it again.
+    const MAX_AGE: Duration = Duration::from_secs(60);
+
+    fn keepalive(&self) -> String {
+        event(EMBED_PING)
+    }
+
+    fn counts(&self, index: usize, view: &RoomView) -> String {
+        event(&format!("{}{}", self.names[index].opening(), embed_counts(view)))
+    }
+
+    fn last_chunk(&self, _reason: EndReason) -> Option<String> {
+        Some("event: again\ndata: {}\n\n".to_owned())
+    }
+
+    fn dismissed(&self, index: usize) -> Option<String> {
+        Some(event(&embed_left(&self.names[index])))
+    }
+}

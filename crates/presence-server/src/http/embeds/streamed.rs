@@ -1,0 +1,246 @@
+//! Visitors of an answer that stays open, who are counted for as long as the answer is read.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use presence_cable::same_counts;
+use presence_core::{ConnectionId, Ended, Input, Room, RoomView, SubscriptionId, Tab, UserId};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::http::address_limit::AddressPermit;
+use crate::http::listen::{ConnectionPermit, Peer};
+use crate::http::open_answer::{self, Content, EndReason, Timing, Wake};
+use crate::http::request_info::RequestInfo;
+use crate::http::state::HttpState;
+use crate::hub::Dismissals;
+use crate::problem::Problem;
+use crate::secret::random;
+use crate::sites::{Entry, RoomSeat, Site};
+
+/// New counts are written at most this often, so that an answer about a large room stays small.
+const GAP: Duration = Duration::from_secs(1);
+/// The first counts wait this long for the visitor to be among them.
+const COUNTED_WITHIN: Duration = Duration::from_millis(200);
+
+/// How counts are written.
+pub(super) trait ChunkFormat: Send + Sync + 'static {
+    const MAX_AGE: Duration;
+
+    /// A chunk that shows nothing.
+    fn keepalive(&self) -> String;
+
+    /// The counts of the room that was joined at this index.
+    fn counts(&self, index: usize, view: &RoomView) -> String;
+
+    /// The chunk that makes the visitor come back after the server has ended the answer.
+    fn last_chunk(&self, reason: EndReason) -> Option<String>;
+
+    /// Tells that the visitor was made to leave the room at this index.
+    fn dismissed(&self, index: usize) -> Option<String>;
+}
+
+/// Whether the page that shows an answer is visible.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Visibility {
+    Visible,
+    Hidden,
+}
+
+/// A visitor who is counted while an answer is open.
+pub(super) struct StreamedVisitor {
+    state: Arc<HttpState>,
+    connection: ConnectionId,
+    user: UserId,
+    visibility: Visibility,
+    rooms: Vec<WatchedRoom>,
+    /// Inputs for the node, with the time when each is due: joins wait where a site has too many.
+    inputs: VecDeque<(Instant, Input)>,
+    dismissed: Dismissals,
+    changes: JoinSet<(usize, watch::Receiver<()>)>,
+    /// Indices of rooms whose counts may have changed.
+    due: Vec<usize>,
+    /// A browser closes an answer without a word; an answer that the server ends is opened again.
+    ended: Ended,
+    permit: ConnectionPermit,
+    _address: AddressPermit,
+}
+
+/// A room that was joined.
+pub(super) struct JoinedRoom {
+    pub(super) index: usize,
+    /// Why the visitor is shown the room's counts without being among them.
+    pub(super) uncounted: Option<Problem>,
+}
+
+struct WatchedRoom {
+    room: Room,
+    written: Option<Arc<RoomView>>,
+    _seat: RoomSeat,
+}
+
+impl StreamedVisitor {
+    /// A visitor in no room yet. Fails if the node is full or about to stop.
+    pub(super) fn new(
+        state: &Arc<HttpState>,
+        peer: &Peer,
+        info: &RequestInfo,
+        user: UserId,
+        visibility: Visibility,
+    ) -> Result<Self, Problem> {
+        let address = state.admit(info)?;
+        let connection = state.connection_id();
+        peer.permit.begin_stream();
+        Ok(Self {
+            state: Arc::clone(state),
+            connection,
+            user,
+            visibility,
+            rooms: Vec::new(),
+            inputs: VecDeque::new(),
+            dismissed: state.hub.streamed.begin(connection, state.hub.limits.rooms_per_socket),
+            changes: JoinSet::new(),
+            due: Vec::new(),
+            ended: Ended::Lost,
+            permit: Arc::clone(&peer.permit),
+            _address: address,
+        })
+    }
+
+    /// Follows a room, and joins it when it is the site's turn. Fails if the site is in too many rooms.
+    pub(super) fn join(&mut self, site: &Site, entry: Entry) -> Result<JoinedRoom, Problem> {
+        let Entry { room, user, info } = entry;
+        let sites = &self.state.embed.sites;
+        let seat = sites.seat(site, &room)?;
+        let index = self.rooms.len();
+        let full = self.state.views.room(&room).is_some_and(|view| sites.is_full(&view));
+        let turn = if full { Err(sites.full()) } else { sites.turn(site) };
+        let changes = self.state.views.watch(&room);
+        watch(&mut self.changes, index, changes);
+        self.due.push(index);
+        self.rooms.push(WatchedRoom { room: room.clone(), written: None, _seat: seat });
+        let uncounted = match turn {
+            Ok(wait) => {
+                let visible = self.visibility == Visibility::Visible;
+                let tab = Tab { info, visible, proven: false, draws: false };
+                let (connection, subscription) = (self.connection, subscription(index));
+                let user = user.unwrap_or(self.user);
+                let joined = Input::Joined { connection, subscription, room, user, tab };
+                self.inputs.push_back((Instant::now() + wait, joined));
+                None
+            }
+            Err(problem) => Some(problem),
+        };
+        Ok(JoinedRoom { index, uncounted })
+    }
+
+    /// An answer that starts with `opening` and writes all counts as they change.
+    pub(super) fn body<F: ChunkFormat>(self, opening: String, format: F) -> Body {
+        let timing = Timing { gap: GAP, first_within: Some(COUNTED_WITHIN), max_age: F::MAX_AGE };
+        let draining = draining(Arc::clone(&self.state));
+        open_answer::body(opening, StreamedCounts { visitor: self, format }, timing, draining)
+    }
+}
+
+/// Waits for the next change of the room at this index.
+fn watch(all: &mut JoinSet<(usize, watch::Receiver<()>)>, index: usize, mut changes: watch::Receiver<()>) {
+    all.spawn(async move {
+        if changes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        (index, changes)
+    });
+}
+
+impl Drop for StreamedVisitor {
+    fn drop(&mut self) {
+        self.permit.end_stream();
+        let (inputs, connection, ended) = (self.state.inputs.clone(), self.connection, self.ended);
+        // The driver's queue may be full, and a visitor who is gone must not stay counted.
+        tokio::spawn(async move { drop(inputs.send(Input::Disconnected { connection, ended }).await) });
+    }
+}
+
+/// A visitor's counts in one format.
+struct StreamedCounts<F> {
+    visitor: StreamedVisitor,
+    format: F,
+}
+
+impl<F: ChunkFormat> Content for StreamedCounts<F> {
+    async fn next(&mut self) -> Wake {
+        let visitor = &mut self.visitor;
+        let due_at = visitor.inputs.front().map_or_else(Instant::now, |(at, _)| *at);
+        let queue = &visitor.state.inputs;
+        let turn = async {
+            sleep_until(due_at).await;
+            queue.reserve().await
+        };
+        tokio::select! {
+            Some(Ok((index, changes))) = visitor.changes.join_next() => {
+                watch(&mut visitor.changes, index, changes);
+                visitor.due.push(index);
+                Wake::Changed
+            }
+            place = turn, if !visitor.inputs.is_empty() => {
+                // No place is left only where the driver has ended, and the node with it.
+                if let (Some((_, input)), Ok(place)) = (visitor.inputs.pop_front(), place) {
+                    place.send(input);
+                }
+                Wake::Handled
+            }
+            Some(subscription) = visitor.dismissed.next() => {
+                let left = Input::Unsubscribed { connection: visitor.connection, subscription };
+                visitor.inputs.push_front((Instant::now(), left));
+                self.format.dismissed(subscription.0 as usize).map_or(Wake::Handled, Wake::Chunk)
+            }
+        }
+    }
+
+    async fn changes(&mut self) -> Vec<String> {
+        let due = std::mem::take(&mut self.visitor.due);
+        due.into_iter().filter_map(|index| self.changed(index)).collect()
+    }
+
+    async fn keepalive(&mut self) -> String {
+        self.format.keepalive()
+    }
+
+    fn last_chunk(&self, reason: EndReason) -> Option<String> {
+        self.format.last_chunk(reason)
+    }
+
+    fn reader_gone(&mut self) {
+        self.visitor.ended = Ended::Closed;
+    }
+}
+
+impl<F: ChunkFormat> StreamedCounts<F> {
+    /// The room's counts, if they differ from those written last. A room is empty only until the visitor is counted.
+    fn changed(&mut self, index: usize) -> Option<String> {
+        let watched = &mut self.visitor.rooms[index];
+        let view = self.visitor.state.views.room_or_empty(&watched.room);
+        if view.users == 0 || watched.written.as_ref().is_some_and(|written| same_counts(written, &view)) {
+            return None;
+        }
+        let chunk = self.format.counts(index, &view);
+        watched.written = Some(view);
+        Some(chunk)
+    }
+}
+
+/// The subscription to the room at this index.
+fn subscription(index: usize) -> SubscriptionId {
+    SubscriptionId(u32::try_from(index).expect("an answer follows few rooms"))
+}
+
+/// Waits for the node to drain and for this answer's turn, so that not all visitors come back at once.
+async fn draining(state: Arc<HttpState>) {
+    // Can't fail: the state holds the sender.
+    drop(state.readiness.draining().wait_for(|draining| *draining).await);
+    let [turn] = random::<1>();
+    tokio::time::sleep(state.hub.limits.drain_over.mul_f32(f32::from(turn) / 256.0)).await;
+}

@@ -1,0 +1,80 @@
+//! Static files: those that the app's pages refer to, and the script for the pages of sites.
+
+use std::collections::HashMap;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+
+use crate::identity::sha256;
+use crate::{Asset, client};
+
+/// The library's files and the app's own, by path.
+pub(super) fn by_path(own: Vec<Asset>) -> HashMap<String, Asset> {
+    let all = client::FILES.into_iter().chain([client::PRESENCE]).chain(own);
+    all.map(|asset| (asset.path.to_string(), asset)).collect()
+}
+
+/// Answers with a file, in a form that these request headers accept.
+pub(super) fn answer(asset: &Asset, request: &HeaderMap) -> Response {
+    let (encoding, body) = encoded(asset, request);
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    if asset.path.starts_with("/assets/") {
+        headers.extend(fixed(&[(header::CACHE_CONTROL, "public, max-age=31536000, immutable")]));
+    } else {
+        headers.extend(fixed(&[
+            (header::CACHE_CONTROL, "public, max-age=300"),
+            (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+            (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
+        ]));
+        let tag = tag(&body);
+        let cached = request.get_all(header::IF_NONE_MATCH).iter().any(|cached| lists(cached, &tag));
+        headers.insert(header::ETAG, HeaderValue::try_from(tag).expect("a hash in quotes is visible ASCII"));
+        if cached {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            return response;
+        }
+    }
+    headers.extend(fixed(&[(header::CONTENT_TYPE, asset.content_type), (header::VARY, "accept-encoding")]));
+    headers.extend(encoding.map(|name| (header::CONTENT_ENCODING, HeaderValue::from_static(name))));
+    *response.body_mut() = Body::from(body);
+    response
+}
+
+fn fixed(headers: &[(HeaderName, &'static str)]) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+}
+
+/// A tag for each content and each compressed form.
+fn tag(body: &[u8]) -> String {
+    format!("\"{}\"", HEXLOWER.encode(&sha256(body)[..8]))
+}
+
+fn lists(tags: &HeaderValue, tag: &str) -> bool {
+    let tags = tags.to_str().unwrap_or_default();
+    tags.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == tag || one == "*")
+}
+
+/// The smallest form of a file that the browser accepts.
+fn encoded(asset: &Asset, headers: &HeaderMap) -> (Option<&'static str>, Bytes) {
+    let forms = [("br", &asset.brotli), ("gzip", &asset.gzip)];
+    let found = forms.into_iter().find_map(|(name, body)| {
+        let body = body.clone().filter(|_| accepts(headers, name))?;
+        Some((Some(name), body))
+    });
+    found.unwrap_or_else(|| (None, asset.body.clone()))
+}
+
+/// Whether a request accepts this content encoding.
+pub(super) fn accepts(headers: &HeaderMap, name: &str) -> bool {
+    let accepted = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|one| match one.split_once(';') {
+        Some((coding, weight)) => {
+            coding.trim() == name && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+        }
+        None => one.trim() == name,
+    })
+}

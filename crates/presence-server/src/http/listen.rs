@@ -1,0 +1,217 @@
+//! Accepts connections and serves HTTP on them, within limits.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+/// Connections that the kernel holds before they are accepted: all visitors may reconnect at once.
+const BACKLOG: u32 = 4_096;
+/// The lifetime of a connection that does not become a socket.
+const AGE_MAX: Duration = Duration::from_secs(300);
+/// How much longer a connection lives while an answer on it stays open.
+const STREAM_EXTRA: Duration = Duration::from_secs(900);
+/// A peer that acknowledges nothing for this long is gone.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(20);
+/// How long the last answer of a closing connection may take.
+const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long to wait for the address, which the node that this one replaces may still hold.
+const BIND_WITHIN: Duration = Duration::from_secs(5);
+/// Files that are left for the disk, other nodes and the runtime.
+const OTHER_FILES: usize = 256;
+/// Largest head of a request.
+const HEAD_BYTES_MAX: usize = 32 * 1_024;
+
+/// The right to hold one of the node's connections; a socket keeps it to its end.
+pub(crate) type ConnectionPermit = Arc<HeldConnection>;
+
+/// A connection that counts against the node's limit.
+pub(crate) struct HeldConnection {
+    _permit: OwnedSemaphorePermit,
+    streams: AtomicBool,
+}
+
+impl HeldConnection {
+    /// An answer on this connection stays open from now on.
+    pub(super) fn begin_stream(&self) {
+        self.streams.store(true, Relaxed);
+    }
+
+    pub(super) fn end_stream(&self) {
+        self.streams.store(false, Relaxed);
+    }
+}
+
+/// The other end of a connection, an extension of every request.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// Whether TLS ends at this node.
+    pub(crate) secure: bool,
+    pub(crate) permit: ConnectionPermit,
+}
+
+/// Binds the address. Waits a while if another process still holds it.
+pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let deadline = tokio::time::Instant::now() + BIND_WITHIN;
+    let mut warned = false;
+    loop {
+        match try_bind(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && tokio::time::Instant::now() < deadline => {
+                if !std::mem::replace(&mut warned, true) {
+                    tracing::warn!(%address, "address in use; trying again for {} s", BIND_WITHIN.as_secs());
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) => {
+                return Err(error).with_context(|| {
+                    format!("can't listen on {address}: stop the process that listens there, or set another address with --listen")
+                });
+            }
+        }
+    }
+}
+
+fn try_bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// How many connections the node accepts: as many as are wanted, or as the limit of open files allows, less those that the
+/// disk and other nodes need.
+pub(crate) fn connections_max(wanted: usize) -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let files = line.and_then(|line| line.split_whitespace().next()).and_then(|soft| soft.parse::<usize>().ok());
+    let most = files.map_or(usize::MAX, |files| files.saturating_sub(OTHER_FILES).max(files / 2));
+    if most < wanted {
+        tracing::info!(
+            connections = most,
+            "the limit of open files allows fewer connections than --connections {wanted}; raise `ulimit -n`"
+        );
+    }
+    wanted.min(most)
+}
+
+/// The accept loop.
+pub(crate) struct HttpServer {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) router: Router,
+    pub(crate) header_within: Duration,
+    pub(crate) permits: Arc<Semaphore>,
+    /// True once the node stops listening.
+    pub(crate) closing: watch::Receiver<bool>,
+}
+
+impl HttpServer {
+    /// Accepts connections until the node stops. At the limit, further ones wait in the kernel.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let permit = tokio::select! {
+                permit = Arc::clone(&self.permits).acquire_owned() => permit.expect("the semaphore is never closed"),
+                _ = self.closing.wait_for(|closing| *closing) => return,
+            };
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                _ = self.closing.wait_for(|closing| *closing) => return,
+            };
+            match accepted {
+                Ok((stream, address)) => {
+                    let permit = Arc::new(HeldConnection { _permit: permit, streams: AtomicBool::new(false) });
+                    self.serve(stream, Peer { address, secure: self.tls.is_some(), permit });
+                }
+                Err(error) => {
+                    // Most often there are too many open files, and trying again at once would not help.
+                    tracing::warn!(%error, "could not accept a connection; raise `ulimit -n` if too many files are open");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    fn serve(&self, stream: TcpStream, peer: Peer) {
+        // Clicks and broadcasts are small. A stream that refuses an option is about to end.
+        drop(stream.set_nodelay(true));
+        drop(SockRef::from(&stream).set_tcp_user_timeout(Some(ACKNOWLEDGED_WITHIN)));
+        let connection = HttpConnection {
+            router: self.router.clone(),
+            closing: self.closing.clone(),
+            header_within: self.header_within,
+        };
+        match self.tls.clone() {
+            None => drop(tokio::spawn(connection.run(stream, peer))),
+            Some(tls) => drop(tokio::spawn(async move {
+                // A peer that speaks no TLS, or takes too long for it, is dropped like one that sends no request.
+                if let Ok(Ok(stream)) = tokio::time::timeout(connection.header_within, tls.accept(stream)).await {
+                    connection.run(stream, peer).await;
+                }
+            })),
+        }
+    }
+}
+
+/// One connection that speaks HTTP.
+struct HttpConnection {
+    router: Router,
+    closing: watch::Receiver<bool>,
+    /// How long the head of a request may take.
+    header_within: Duration,
+}
+
+impl HttpConnection {
+    async fn run(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
+        let Self { router, mut closing, header_within } = self;
+        let permit = Arc::clone(&peer.permit);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(peer.clone());
+            router.clone().oneshot(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(header_within)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        // Errors are the peer's: resets and half requests are common.
+        let grace = tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = closing.wait_for(|closing| *closing) => LAST_ANSWER_WITHIN,
+            () = tokio::time::sleep(AGE_MAX) => {
+                if permit.streams.load(Relaxed) { STREAM_EXTRA } else { LAST_ANSWER_WITHIN }
+            }
+        };
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            _ = connection => {}
+            () = tokio::time::sleep(grace) => {}
+            () = closed(closing), if grace > LAST_ANSWER_WITHIN => {}
+        }
+    }
+}
+
+/// Waits until the node has stopped and the last answers have had their time.
+async fn closed(mut closing: watch::Receiver<bool>) {
+    drop(closing.wait_for(|closing| *closing).await);
+    tokio::time::sleep(LAST_ANSWER_WITHIN).await;
+}

@@ -1,0 +1,100 @@
+//! The list of routes, and what applies to all of them: hosts, headers, panics.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+
+use super::embeds::{badge, event_stream, frame};
+use super::listen::Peer;
+use super::state::HttpState;
+use super::{api, cors, files, pages, upgrade};
+use crate::problem::Problem;
+
+/// All routes. Health checks are answered under every host, since load balancers know only an address.
+pub(crate) fn router(state: &Arc<HttpState>) -> Router {
+    let own = Router::new()
+        .merge(api::routes())
+        .fallback(file_or_page)
+        .layer(CompressionLayer::new().gzip(true))
+        .route("/cable", get(upgrade::cable))
+        .route("/presence", get(upgrade::presence))
+        .route("/presence/events", get(event_stream::events))
+        .route("/embed", get(frame::embed))
+        .route("/badge.svg", get(badge::badge))
+        .layer(from_fn_with_state(Arc::clone(state), cors::share))
+        .layer(from_fn_with_state(Arc::clone(state), own_host_only))
+        .with_state(Arc::clone(state));
+    let health = Router::new()
+        .route("/healthz", get(|| async { "This process works.\n" }))
+        .route("/readyz", get(ready))
+        .with_state(Arc::clone(state));
+    own.merge(health)
+        .method_not_allowed_fallback(|| async {
+            let detail = "This address does not answer that method. The Allow header lists those it answers.";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+        })
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(map_response(with_default_headers))
+}
+
+async fn own_host_only(State(state): State<Arc<HttpState>>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().expect("every connection has a peer");
+    match state.rules.resolve(request.headers(), peer.address.ip(), peer.secure) {
+        Ok(info) => {
+            request.extensions_mut().insert(info);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn file_or_page(State(state): State<Arc<HttpState>>, request: Request) -> Response {
+    let path = request.uri().path();
+    let file = state.files.get(path);
+    let room = if file.is_none() { state.app.room(&state.room, path) } else { None };
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    match (file, room) {
+        (None, None) => Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.").into_response(),
+        _ if !reads => {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This address answers GET and HEAD only.").into_response()
+        }
+        (Some(file), _) => files::answer(file, request.headers()),
+        (None, Some(room)) => pages::answer(&state, &room, &request),
+    }
+}
+
+async fn ready(State(state): State<Arc<HttpState>>) -> Response {
+    let report = state.readiness.report(&state.views.mesh());
+    let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (status, headers, report.json()).into_response()
+}
+
+/// Adds the headers that an answer does not set itself.
+async fn with_default_headers(mut response: Response) -> Response {
+    let defaults = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
+        (cors::CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        // An answer that is not a page may do nothing when it is opened as one.
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ];
+    for (name, value) in defaults {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn panicked(_reason: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    tracing::error!("a request handler panicked; the panic message is above");
+    let detail = "Something is broken in this server. The operator finds the reason in its log.";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
+}

@@ -1,0 +1,184 @@
+//! What pages, the API and embeds share: the views they read, the limits they keep and the caches they fill.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use axum::http::{HeaderMap, StatusCode, header};
+use presence_core::{App, ConnectionId, Found, Input, Query, Room};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::address_limit::{AddressLimit, AddressPermit};
+use super::files;
+use super::gzip_cache::GzipCache;
+use super::readiness::Readiness;
+use super::request_info::{ProxyRules, RequestInfo};
+use super::roll_up_cache::RollUpCache;
+use super::view_cache::ViewCache;
+use crate::config::{Config, Origin};
+use crate::driver::Inputs;
+use crate::hub::Hub;
+use crate::identity::{EmbedId, Names, Session, Sessions};
+use crate::problem::Problem;
+use crate::queries::Queries;
+use crate::sites::Site as EmbedSite;
+use crate::socket::{Cable, EmbedShared};
+use crate::views::Views;
+use crate::{Asset, Site};
+
+/// Sockets leave at most this many connections free.
+const RESERVE_MAX: usize = 64;
+/// How long an input waits for room in the driver's queue.
+const QUEUED_WITHIN: Duration = Duration::from_secs(1);
+
+/// The state of all routes.
+pub(crate) struct HttpState {
+    pub(super) app: Arc<dyn App>,
+    /// The room of the page at `/`.
+    pub(super) room: Room,
+    pub(super) files: HashMap<String, Asset>,
+    pub(super) gzip_cache: GzipCache,
+    pub(super) view_cache: ViewCache,
+    pub(super) rules: ProxyRules,
+    address_limit: Arc<AddressLimit>,
+    pub(super) api_key: Option<String>,
+    pub(super) sessions: Sessions,
+    pub(super) names: Arc<Names>,
+    pub(super) cable: Arc<Cable>,
+    pub(super) embed: EmbedShared,
+    pub(super) views: Arc<Views>,
+    queries: Queries,
+    pub(super) roll_ups: RollUpCache,
+    pub(super) hub: Arc<Hub>,
+    pub(super) inputs: mpsc::Sender<Input>,
+    pub(super) readiness: Arc<Readiness>,
+    next_connection: AtomicU64,
+    connection_permits: Arc<Semaphore>,
+    /// Connections that sockets leave free, so that a node full of them still answers health checks.
+    reserve: usize,
+}
+
+/// The services that [`HttpState`] is built on.
+pub(crate) struct Services {
+    pub(crate) sessions: Sessions,
+    pub(crate) cable: Arc<Cable>,
+    pub(crate) embed: EmbedShared,
+    pub(crate) views: Arc<Views>,
+    pub(crate) queries: Queries,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) inputs: Inputs,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) connection_permits: Arc<Semaphore>,
+}
+
+/// Why a node does not take a request now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Unavailable {
+    /// The node is about to stop.
+    Draining,
+    /// All connections but the reserve are taken.
+    Full,
+    /// The visitor's address holds all the sockets that it may.
+    AddressLimit,
+    /// The driver is behind.
+    Overloaded,
+}
+
+impl From<Unavailable> for Problem {
+    fn from(reason: Unavailable) -> Self {
+        let (status, detail) = match reason {
+            Unavailable::Draining => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "This node is about to stop. Connect again: another node will answer.",
+            ),
+            Unavailable::Full => (StatusCode::SERVICE_UNAVAILABLE, "This node is full. Try again, or another node."),
+            Unavailable::AddressLimit => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many sockets are open from your network. Close some pages and try again.",
+            ),
+            Unavailable::Overloaded => {
+                (StatusCode::SERVICE_UNAVAILABLE, "This node is overloaded. Try again in a second.")
+            }
+        };
+        Self::new(status, detail)
+    }
+}
+
+impl HttpState {
+    pub(crate) fn new(config: &Config, app: Arc<dyn App>, site: Site, services: Services) -> Self {
+        Self {
+            app,
+            room: Room::new(site.name).expect("a site's name is short and not empty"),
+            files: files::by_path(site.assets),
+            gzip_cache: GzipCache::default(),
+            view_cache: ViewCache::default(),
+            rules: ProxyRules::new(config),
+            address_limit: AddressLimit::new(config.limits.sockets_per_address),
+            api_key: config.secrets.api_key.clone(),
+            sessions: services.sessions,
+            names: Arc::clone(&services.cable.names),
+            cable: services.cable,
+            embed: services.embed,
+            views: services.views,
+            queries: services.queries,
+            roll_ups: RollUpCache::default(),
+            hub: services.hub,
+            inputs: services.inputs.sockets,
+            readiness: services.readiness,
+            next_connection: AtomicU64::new(1),
+            reserve: (services.connection_permits.available_permits() / 10).min(RESERVE_MAX),
+            connection_permits: services.connection_permits,
+        }
+    }
+
+    /// An id that no other socket or stream of this node has.
+    pub(super) fn connection_id(&self) -> ConnectionId {
+        ConnectionId(self.next_connection.fetch_add(1, Relaxed))
+    }
+
+    /// Lets a visitor open one more socket or stream.
+    pub(super) fn admit(&self, visitor: &RequestInfo) -> Result<AddressPermit, Unavailable> {
+        if self.readiness.is_draining() {
+            return Err(Unavailable::Draining);
+        }
+        if self.connection_permits.available_permits() < self.reserve {
+            return Err(Unavailable::Full);
+        }
+        self.address_limit.acquire(visitor.address).ok_or(Unavailable::AddressLimit)
+    }
+
+    /// The session of a request's cookie.
+    pub(super) fn session(&self, headers: &HeaderMap, info: &RequestInfo) -> Option<Session> {
+        cookies(headers).find_map(|cookies| self.sessions.read(cookies, info.secure))
+    }
+
+    /// The id of a request's embed cookie.
+    pub(super) fn embed_cookie(&self, headers: &HeaderMap, info: &RequestInfo) -> Option<EmbedId> {
+        cookies(headers).find_map(|cookies| self.embed.embeds.cookie(cookies, info.secure))
+    }
+
+    /// The site of a page and the page's host: a site that may embed this server, or this server's own origin.
+    pub(super) fn site(&self, origin: &str, info: &RequestInfo) -> Option<(EmbedSite, String)> {
+        let own = || {
+            let origin = origin.parse::<Origin>().ok().filter(|origin| self.rules.is_own(origin, info))?;
+            let host = origin.host.clone();
+            Some((EmbedSite::of(origin), host))
+        };
+        self.embed.sites.allows(origin).or_else(own)
+    }
+
+    /// The node's answer to a query.
+    pub(super) async fn query(&self, query: Query) -> Result<Found, Unavailable> {
+        self.queries.ask(query).await.ok_or(Unavailable::Overloaded)
+    }
+
+    /// Hands an input to the driver, waiting a while for room in its queue.
+    pub(super) async fn send(&self, input: Input) -> Result<(), Unavailable> {
+        self.inputs.send_timeout(input, QUEUED_WITHIN).await.map_err(|_| Unavailable::Overloaded)
+    }
+}
+
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok())
+}

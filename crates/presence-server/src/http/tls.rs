@@ -1,0 +1,159 @@
+//! TLS for browsers, for a node without a proxy in front of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, anyhow};
+use parking_lot::RwLock;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::sign::CertifiedKey;
+
+/// How often the files are checked for a renewed certificate.
+const CHECK_EVERY: Duration = Duration::from_secs(60);
+
+/// The files of a certificate and its key, in PEM.
+#[derive(Clone, Debug)]
+pub(crate) struct CertificateFiles {
+    /// The certificate, followed by the intermediate ones.
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// The certificate that browsers are sent now.
+#[derive(Debug)]
+struct CurrentCertificate(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for CurrentCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.read()))
+    }
+}
+
+/// Accepts TLS connections. Files that change while the node runs are read again within a minute. Errors name the file.
+pub(crate) fn acceptor(files: CertificateFiles) -> anyhow::Result<TlsAcceptor> {
+    let provider = Arc::new(ring::default_provider());
+    let current = Arc::new(CurrentCertificate(RwLock::new(Arc::new(read(&files, &provider)?))));
+    let mut watch = CertificateWatch { modified: modified(&files), files, provider: Arc::clone(&provider) };
+    let weak = Arc::downgrade(&current);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(CHECK_EVERY).await;
+            let Some(current) = weak.upgrade() else { return };
+            watch.reload_if_changed(&current);
+        }
+    });
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .context("this build has no version of TLS")?
+        .with_no_client_auth()
+        .with_cert_resolver(current);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// The files and when they had last been changed when they were read.
+struct CertificateWatch {
+    files: CertificateFiles,
+    modified: [Option<SystemTime>; 2],
+    provider: Arc<CryptoProvider>,
+}
+
+impl CertificateWatch {
+    fn reload_if_changed(&mut self, current: &CurrentCertificate) {
+        let now = modified(&self.files);
+        if now == self.modified {
+            return;
+        }
+        // The two files are not written at the same time. Until they match, the old certificate is used.
+        match read(&self.files, &self.provider) {
+            Ok(key) => {
+                *current.0.write() = Arc::new(key);
+                self.modified = now;
+                tracing::info!(file = %self.files.certificate.display(), "loaded the renewed certificate");
+            }
+            Err(error) => tracing::warn!("could not load the renewed certificate; still using the old one: {error:#}"),
+        }
+    }
+}
+
+fn modified(files: &CertificateFiles) -> [Option<SystemTime>; 2] {
+    [&files.certificate, &files.key].map(|file| fs::metadata(file).and_then(|data| data.modified()).ok())
+}
+
+fn read(files: &CertificateFiles, provider: &CryptoProvider) -> anyhow::Result<CertifiedKey> {
+    let certificates = certificates(&files.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .with_context(|| format!("--tls-key {} holds no private key in PEM", files.key.display()))?;
+    CertifiedKey::from_der(certificates, key, provider).with_context(|| {
+        format!("--tls-cert {} and --tls-key {} do not match", files.certificate.display(), files.key.display())
+    })
+}
+
+fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let all = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let all = all.with_context(|| format!("--tls-cert {} is not readable PEM", file.display()))?;
+    if all.is_empty() {
+        return Err(anyhow!("--tls-cert {} holds no certificate", file.display()));
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(folder: &Path, name: &str) -> (CertificateFiles, Vec<u8>) {
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        let files = CertificateFiles { certificate: folder.join("cert.pem"), key: folder.join("key.pem") };
+        fs::write(&files.certificate, made.cert.pem()).unwrap();
+        fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        (files, made.cert.der().to_vec())
+    }
+
+    #[test]
+    fn a_renewed_certificate_is_used_without_a_restart_and_a_broken_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let provider = Arc::new(ring::default_provider());
+        let (files, first) = write(folder.path(), "one.example");
+        let current = CurrentCertificate(RwLock::new(Arc::new(read(&files, &provider).unwrap())));
+        let now = |current: &CurrentCertificate| current.0.read().cert[0].to_vec();
+        let mut watch = CertificateWatch { modified: modified(&files), files: files.clone(), provider };
+        watch.reload_if_changed(&current);
+        assert_eq!(now(&current), first);
+        let touch = |second| {
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+            fs::File::options().write(true).open(&files.key).unwrap().set_modified(at).unwrap();
+        };
+        fs::write(&files.key, "half a fi").unwrap();
+        touch(1);
+        watch.reload_if_changed(&current);
+        assert_eq!(now(&current), first);
+        let (_, second) = write(folder.path(), "two.example");
+        touch(2);
+        watch.reload_if_changed(&current);
+        assert_eq!(now(&current), second);
+    }
+
+    #[tokio::test]
+    async fn errors_name_the_wrong_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (files, _) = write(folder.path(), "one.example");
+        let error =
+            |files: &CertificateFiles| acceptor(files.clone()).err().map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(error(&files), "");
+        let missing = CertificateFiles { certificate: folder.path().join("none.pem"), ..files.clone() };
+        assert!(error(&missing).starts_with("--tls-cert ") && error(&missing).contains("none.pem"));
+        let swapped = CertificateFiles { certificate: files.key.clone(), key: files.certificate.clone() };
+        assert!(error(&swapped).ends_with("holds no certificate"), "{}", error(&swapped));
+        let other = rcgen::KeyPair::generate().unwrap();
+        fs::write(&files.key, other.serialize_pem()).unwrap();
+        assert!(error(&files).ends_with("do not match"), "{}", error(&files));
+    }
+}
