@@ -3,10 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 
-use presence_cable::{
-    Answer, CABLE_READY_VERSION, Command, Identifier, Record, answer, arrived, left, positioned, present, published,
-    reflex_call,
-};
+use presence_cable::action_cable::{self, Answer, CABLE_READY_VERSION, Command, EXTENDED, PLAIN, answer, reflex_call};
+use presence_cable::{Encoder as _, Position, PresenceEvent, Record, Replay};
+use presence_core::{Message, StreamName};
 use serde_json::Value;
 
 /// What the stock server echoes and we don't: attributes, forms and settings are nobody's business.
@@ -62,57 +61,59 @@ fn every_recorded_command_is_understood() {
     }
 }
 
-/// Our words for a presence event.
+/// Our body of a presence event.
 fn presence(event: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let record = |of: &Value| (text(&of["id"]), of["info"].to_string());
-    match event["type"].as_str().unwrap() {
-        "join" => {
-            let (id, info) = record(event);
-            arrived(Record { id: &id, info: &info })
-        }
-        "leave" => left(&text(&event["id"])),
+    let record = |of: &Value| Record { id: text(&of["id"]), info: of["info"].to_string() };
+    let event = match event["type"].as_str().unwrap() {
+        "join" => PresenceEvent::Joined(record(event)),
+        "leave" => PresenceEvent::Left(text(&event["id"])),
         "info" => {
-            let records: Vec<_> = event["records"].as_array().unwrap().iter().map(record).collect();
-            let records: Vec<_> = records.iter().map(|(id, info)| Record { id, info }).collect();
-            present(event["total"].as_u64().unwrap(), &records)
+            let records = event["records"].as_array().unwrap().iter().map(record).collect();
+            PresenceEvent::Members { total: event["total"].as_u64().unwrap(), records }
         }
         other => panic!("{other}"),
+    };
+    EXTENDED.presence(&event).unwrap()
+}
+
+/// Our body of a message.
+fn message(frame: &Value) -> String {
+    let text = |name: &str| frame[name].as_str().unwrap_or_default().to_owned();
+    let stream = StreamName::new(frame["stream_id"].as_str().unwrap_or("any")).unwrap();
+    let body = frame["message"].to_string().into_bytes();
+    let message = Message { stream, body, kept: true, whispered: false, from: None };
+    match frame["offset"].as_u64() {
+        Some(offset) => EXTENDED.message(&message, Some(&Position { epoch: text("epoch"), offset })),
+        None => PLAIN.message(&message, None),
     }
+    .unwrap()
 }
 
 #[test]
 fn every_control_frame_is_as_recorded() {
     for (file, event) in recorded().into_iter().filter(|(_, event)| event["dir"] == "s2c") {
         let frame = event["frame"].clone();
-        let identifier = Identifier::new(frame["identifier"].as_str().unwrap_or_default());
+        let prefix = action_cable::prefix(frame["identifier"].as_str().unwrap_or_default());
         let ours = match frame["type"].as_str() {
             Some("welcome") if frame["restored"] == true => {
                 let ids: Vec<&str> =
                     frame["restored_ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
-                presence_cable::restored(frame["sid"].as_str().unwrap(), &ids)
+                action_cable::restored(frame["sid"].as_str().unwrap(), &ids)
             }
             Some("welcome") => {
-                frame["sid"].as_str().map_or_else(|| presence_cable::WELCOME.to_owned(), presence_cable::welcome)
+                frame["sid"].as_str().map_or_else(|| action_cable::WELCOME.to_owned(), action_cable::welcome)
             }
-            Some("confirm_history") => identifier.confirm_history(),
-            Some("presence") => format!("{}{}", identifier.opening(), presence(&frame["message"])),
-            Some("ping") => presence_cable::ping(frame["message"].as_u64().unwrap()),
-            Some("confirm_subscription") => identifier.confirm(),
-            Some("reject_subscription") => identifier.reject(),
+            Some("confirm_history") => action_cable::replayed(&prefix, Replay::Complete),
+            Some("presence") => format!("{prefix}{}", presence(&frame["message"])),
+            Some("ping") => action_cable::ping(frame["message"].as_u64().unwrap()),
+            Some("confirm_subscription") => action_cable::confirm(&prefix),
+            Some("reject_subscription") => action_cable::reject(&prefix),
             Some("disconnect") => {
-                presence_cable::disconnect(frame["reason"].as_str().unwrap(), frame["reconnect"].as_bool().unwrap())
+                action_cable::disconnect(frame["reason"].as_str().unwrap(), frame["reconnect"].as_bool().unwrap())
             }
             None if frame["message"]["cableReady"].is_null() && !frame["message"].is_null() => {
-                let (json, offset) = (frame["message"].to_string(), frame["offset"].as_u64());
-                let body = offset.map_or_else(
-                    || published(&json),
-                    |offset| {
-                        let text = |name: &str| frame[name].as_str().unwrap();
-                        positioned(&json, text("stream_id"), text("epoch"), offset)
-                    },
-                );
-                format!("{}{body}", identifier.opening())
+                format!("{prefix}{}", message(&frame))
             }
             _ => {
                 let version = &frame["message"]["version"];
@@ -141,7 +142,7 @@ fn every_ending_of_a_click_is_as_recorded() {
             // A morph of the page: a reflex of ours never does that.
             _ => continue,
         };
-        let frame = format!("{}{}", Identifier::new("{}").opening(), answer(ended, &call.echo));
+        let frame = format!("{}{}", action_cable::prefix("{}"), answer(ended, &call.echo));
         let ours = serde_json::from_str::<Value>(&frame).unwrap()["message"]["operations"][0].take();
         let theirs = theirs.as_object_mut().unwrap();
         theirs.retain(|key, value| !(key == "selector" && value.is_null()));

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::mesh::Mesh;
-use crate::presence_events::{PresenceEvent, PresenceEvents};
+use crate::presence_events::PresenceEvents;
 use crate::queries;
 use crate::store::Store;
 use crate::views::Views;
@@ -152,12 +152,8 @@ impl Outlets {
             | Output::Answer { .. }
             | Output::Deliver { .. }
             | Output::Dismiss { .. } => self.hub.carry_out(output),
-            Output::Arrived { room, user, info, .. } => {
-                self.presence_events.tell(PresenceEvent::Arrived, &room, &user, &info)
-            }
-            Output::Left { room, user, info, .. } => {
-                self.presence_events.tell(PresenceEvent::Left, &room, &user, &info)
-            }
+            Output::Arrived { room, user, info, .. } => self.presence_events.joined(&room, &user, &info),
+            Output::Left { room, user, info, .. } => self.presence_events.left(&room, &user, &info),
             Output::Found { query, found } => self.queries.answer(query, found),
             // Readable before it is told: who begins to listen between the two reads the new one.
             Output::View(view) => self.views.set_room(view),

@@ -1,44 +1,52 @@
-//! Which connections listen to which stream; the only writer of sockets. Without it a change would reach no page.
+//! Which connections listen to which stream, and what is written to their sockets. It knows no protocol: each brings an
+//! encoder.
 
 mod audience;
 mod audiences;
 mod connection;
 mod counts_queue;
+mod flush;
 mod fragment_queue;
-mod identifier_pool;
+mod frame;
 mod keepalive;
+mod language;
 mod listeners;
 mod message_queue;
 mod outbox;
+mod prefix;
 mod pubsub;
+mod shared;
 mod streamed;
 mod wheel;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use presence_cable::{Answer, EMBED_PING, Identifier, answer, morphs};
-use presence_core::{ConnectionId, Fragment, Input, Output, Room, Stream, StreamName, SubscriptionId};
+use parking_lot::Mutex;
+use presence_cable::Encoder;
+use presence_core::{ConnectionId, Fragment, Input, Output, Room, Stream, StreamName};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use self::audiences::Audiences;
-use self::connection::Shared;
-pub(crate) use self::connection::{Connection, Speaks};
+pub(crate) use self::connection::Connection;
+use self::connection::DropPolicy;
 use self::counts_queue::CountsQueue;
-use self::fragment_queue::FragmentQueue;
-use self::identifier_pool::IdentifierPool;
-use self::keepalive::{Clock, Tick, slot};
+use self::fragment_queue::{Drawing, FragmentQueue};
+pub(crate) use self::frame::Frame;
+use self::keepalive::{Tick, slot};
+use self::language::{Language, LanguageSet};
+pub(crate) use self::listeners::Subscriber;
 use self::message_queue::MessageQueue;
-pub(crate) use self::outbox::Frame;
-pub(crate) use self::pubsub::Capabilities;
+pub(crate) use self::prefix::Prefix;
+use self::prefix::PrefixPool;
+use self::shared::Shared;
 pub(crate) use self::streamed::{Dismissals, StreamedVisitors};
-use self::wheel::Wheel;
-use crate::clock::{millis, wall_ms};
+use crate::clock::wall_ms;
 use crate::close_reason::CloseReason;
 use crate::config::Limits;
 use crate::history::History;
@@ -46,71 +54,73 @@ use crate::transport::Transport;
 
 /// Connections and audiences are spread over this many locks, each held for a look-up only.
 const SHARDS: usize = 16;
-/// Delivery many sockets are written to or looked at before other tasks have their turn: about 2 ms.
-const PART: usize = 256;
-/// Longer between two looks at the clock, and the node was away: nobody else is to blame for that time.
-const AWAY: Duration = Duration::from_secs(1);
+/// How many sockets are written to or polled before other tasks have their turn: about 2 ms.
+const SOCKETS_PER_TURN: usize = 256;
+/// A longer time between two turns of the wheel means that the process was suspended: no browser is to blame for it.
+const SUSPENDED_AFTER: Duration = Duration::from_secs(1);
 
-/// Who listens to what on this node. Shared by all sockets and the driver; it never waits for anybody.
+/// Which subscriptions listen to what on this node. Shared by all sockets and the driver; it never waits.
 pub(crate) struct Hub {
     pub(crate) limits: Limits,
     connections: [Mutex<HashMap<ConnectionId, Arc<Connection>>>; SHARDS],
-    streams: Audiences<Stream, FragmentQueue>,
+    pages: Audiences<Stream, FragmentQueue>,
     counts: Audiences<Room, CountsQueue>,
+    streams: Audiences<StreamName, MessageQueue>,
     pub(crate) streamed: StreamedVisitors,
-    /// By what their listeners can make of a message.
-    named: Audiences<(StreamName, Capabilities), MessageQueue>,
     pub(crate) history: History,
-    interned: IdentifierPool,
+    prefixes: PrefixPool,
     count: AtomicUsize,
-    /// Told when the last socket has gone.
+    /// Notified when the last socket has gone.
     empty: Notify,
     shared: Arc<Shared>,
-    clock: Clock,
-    /// Delivery many drawings were ordered: the driver alone orders them, one after the other.
+    /// The protocols that have presence.
+    hearing_presence: LanguageSet,
+    /// How many drawings were ordered: the driver alone orders them, one after the other.
     ordinal: AtomicU64,
     /// The body that was shown last: all who join at one moment are shown the same.
-    shown: Mutex<Option<(Arc<[Fragment]>, Bytes)>>,
+    shown: Mutex<Option<Shown>>,
 }
 
-/// What a panic elsewhere leaves behind is still whole: nobody else has to end for it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+struct Shown {
+    language: Language,
+    fragments: Arc<[Fragment]>,
+    body: Bytes,
 }
 
 impl Hub {
-    /// A hub without sockets. The epoch names the order in which messages arrive here. Its wheel turns until the hub is dropped; needs a runtime.
-    pub(crate) fn start(limits: Limits, epoch: u64) -> Arc<Self> {
+    /// Starts a hub without sockets, for clients of these protocols. The epoch names the order in which messages arrive
+    /// here. Its wheel turns until the hub is dropped; needs a runtime.
+    pub(crate) fn start(limits: Limits, epoch: u64, encoders: &'static [&'static dyn Encoder]) -> Arc<Self> {
         let slot = slot(&limits);
-        let shared = Shared { queue_bytes: limits.socket_queue, wheel: Wheel::new(millis(slot)) };
+        let shared = Arc::new(Shared::new(limits.socket_queue, slot, encoders));
         let hub = Arc::new(Self {
             limits,
             connections: Default::default(),
-            streams: Audiences::default(),
+            pages: Audiences::default(),
             counts: Audiences::default(),
+            streams: Audiences::default(),
             streamed: StreamedVisitors::default(),
-            named: Audiences::default(),
             history: History::new(epoch),
-            interned: IdentifierPool::default(),
+            prefixes: PrefixPool::default(),
             count: AtomicUsize::new(0),
             empty: Notify::new(),
-            shared: Arc::new(shared),
-            clock: Clock::default(),
+            hearing_presence: shared.languages.hearing_presence(),
+            shared,
             ordinal: AtomicU64::new(0),
             shown: Mutex::default(),
         });
-        tokio::spawn(turn(Arc::downgrade(&hub), slot));
+        tokio::spawn(turn_wheel(Arc::downgrade(&hub), slot));
         hub
     }
 
     /// Carries out [`Output::Broadcast`], [`Output::Show`], [`Output::Answer`], [`Output::Deliver`] and
-    /// [`Output::Dismiss`]; others are not the
-    /// hub's. Never waits.
+    /// [`Output::Dismiss`]; others are not the hub's. Never waits.
     pub(crate) fn carry_out(&self, output: Output) {
         match output {
             Output::Broadcast { stream, fragments } => {
-                if let Some(audience) = self.streams.find(&stream) {
-                    audience.broadcast((fragments, self.ordinal.fetch_add(1, Relaxed) + 1), &self.clock);
+                if let Some(audience) = self.pages.find(&stream) {
+                    let ordinal = self.ordinal.fetch_add(1, Relaxed) + 1;
+                    audience.broadcast(Drawing { fragments, ordinal }, &self.shared);
                 }
             }
             Output::Show { connection, subscription, fragments, whole } => {
@@ -118,13 +128,16 @@ impl Hub {
                     if whole {
                         connection.shown(subscription, self.ordinal.load(Relaxed));
                     }
-                    connection.tell(subscription, &self.show(fragments), true, self.now_ms());
+                    connection.tell(subscription, DropPolicy::MayDrop, self.now_ms(), |language, encoder| {
+                        self.show(language, encoder, fragments)
+                    });
                 }
             }
             Output::Answer { connection, subscription, echo, outcome } => {
                 if let Some(connection) = self.connection(connection) {
-                    let body = answer(Answer::from(&outcome), &echo).into();
-                    connection.tell(subscription, &body, false, self.now_ms());
+                    connection.tell(subscription, DropPolicy::Keep, self.now_ms(), |_, encoder| {
+                        encoder.answer(&outcome, &echo).map(Bytes::from)
+                    });
                 }
             }
             Output::Dismiss { connection, subscription } => match self.connection(connection) {
@@ -136,13 +149,13 @@ impl Hub {
         }
     }
 
-    /// Delivery many sockets there are.
+    /// How many sockets there are.
     pub(crate) fn sockets(&self) -> usize {
         self.count.load(Relaxed)
     }
 
     /// Closes all sockets over this time, in random order, so that their clients don't come back all at once. Clicks on
-    /// those that are still open are taken. Returns when all are gone, or 2 s after the last was told.
+    /// those that are still open are handled. Returns when all are gone, or 2 s after the last was closed.
     pub(crate) async fn close_all(&self, over: Duration) {
         let begun = Instant::now();
         let mut open = self.all();
@@ -154,7 +167,7 @@ impl Hub {
             tokio::time::sleep_until(begun + each * index).await;
             connection.close(CloseReason::Drained, self.now_ms());
         }
-        // Who came meanwhile.
+        // Those that connected meanwhile.
         self.all().iter().for_each(|connection| connection.close(CloseReason::Drained, self.now_ms()));
         let gone = async {
             loop {
@@ -165,78 +178,74 @@ impl Hub {
                 empty.await;
             }
         };
-        // Who has not gone by then never will.
+        // Those that have not gone by then never will.
         drop(tokio::time::timeout(Duration::from_secs(2), gone).await);
     }
 
-    /// Milliseconds that pass for sockets: they stand still while the whole node is away.
+    /// Milliseconds that pass for sockets: they stand still while the process is suspended.
     pub(crate) fn now_ms(&self) -> u64 {
-        self.clock.now_ms()
+        self.shared.clock.now_ms()
     }
 
-    /// Takes over a socket: from now on only the hub writes to it.
+    /// Takes over a socket that speaks the protocol of this encoder: from now on only the hub writes to it.
     pub(crate) fn admit(
         &self,
         id: ConnectionId,
-        speaks: Speaks,
+        encoder: &dyn Encoder,
         stream: Transport,
         inputs: mpsc::Sender<Input>,
     ) -> Arc<Connection> {
         let now_ms = self.now_ms();
-        let connection = Connection::new(id, speaks, stream, Arc::clone(&self.shared), inputs, now_ms);
-        lock(self.shard(id)).insert(id, Arc::clone(&connection));
+        let language = self.shared.languages.find(encoder);
+        let connection = Connection::new(id, language, stream, Arc::clone(&self.shared), inputs, now_ms);
+        self.shard(id).lock().insert(id, Arc::clone(&connection));
         self.count.fetch_add(1, Relaxed);
-        // Not before it can be found: what the wheel gives and nobody knows is forgotten.
+        // Not before it can be found: an unknown connection that the wheel names is forgotten.
         self.shared.wheel.at(id, now_ms);
         connection
     }
 
-    /// The end of it. Its subscriptions must have been ended before.
-    pub(crate) fn dismiss(&self, connection: &Connection) {
+    /// Forgets a socket that has ended. Its subscriptions must have been ended before.
+    pub(crate) fn release(&self, connection: &Connection) {
         connection.end();
-        let known = lock(self.shard(connection.id)).remove(&connection.id).is_some();
+        let known = self.shard(connection.id).lock().remove(&connection.id).is_some();
         if known && self.count.fetch_sub(1, Relaxed) == 1 {
             self.empty.notify_waiters();
         }
     }
 
-    /// The key of a subscription: one allocation for all that have the same.
-    pub(crate) fn identifier(&self, key: &str) -> Identifier {
-        self.interned.intern(Identifier::new(key))
+    /// The prefix of a subscription in the protocol of this encoder: one allocation for all that have the same.
+    pub(crate) fn prefix(&self, encoder: &dyn Encoder, text: String) -> Prefix {
+        self.prefixes.get(self.shared.languages.find(encoder), text)
     }
 
-    /// A subscription listens to a stream.
-    pub(crate) fn listen(
-        &self,
-        stream: &Stream,
-        identifier: Identifier,
-        subscription: SubscriptionId,
-        connection: &Arc<Connection>,
-    ) {
-        self.streams.join(stream, identifier, subscription, connection);
+    /// A subscription begins to listen to the changes of a page.
+    pub(crate) fn listen(&self, stream: &Stream, subscriber: &Subscriber<'_>) {
+        self.pages.join(stream, subscriber);
     }
 
-    /// A subscription listens no more.
-    pub(crate) fn ignore(&self, stream: &Stream, identifier: &Identifier, connection: ConnectionId) {
-        self.streams.leave(stream, identifier, connection);
+    /// Ends what [`Hub::listen`] began.
+    pub(crate) fn ignore(&self, stream: &Stream, prefix: &Prefix, connection: ConnectionId) {
+        self.pages.leave(stream, prefix, connection);
     }
 
-    fn show(&self, fragments: Arc<[Fragment]>) -> Bytes {
-        let mut shown = lock(&self.shown);
-        if let Some((_, body)) = shown.as_ref().filter(|(same, _)| Arc::ptr_eq(same, &fragments)) {
-            return body.clone();
+    fn show(&self, language: Language, encoder: &dyn Encoder, fragments: Arc<[Fragment]>) -> Option<Bytes> {
+        let mut shown = self.shown.lock();
+        let same = |shown: &&Shown| shown.language == language && Arc::ptr_eq(&shown.fragments, &fragments);
+        if let Some(Shown { body, .. }) = shown.as_ref().filter(same) {
+            return Some(body.clone());
         }
-        let body = Bytes::from(morphs(&fragments));
-        *shown = Some((fragments, body.clone()));
-        body
+        let body = Bytes::from(encoder.fragments(&fragments)?);
+        *shown = Some(Shown { language, fragments, body: body.clone() });
+        Some(body)
     }
 
     fn all(&self) -> Vec<Arc<Connection>> {
-        self.connections.iter().flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>()).collect()
+        self.connections.iter().flat_map(|shard| shard.lock().values().cloned().collect::<Vec<_>>()).collect()
     }
 
     fn connection(&self, id: ConnectionId) -> Option<Arc<Connection>> {
-        lock(self.shard(id)).get(&id).cloned()
+        self.shard(id).lock().get(&id).cloned()
     }
 
     fn shard(&self, id: ConnectionId) -> &Mutex<HashMap<ConnectionId, Arc<Connection>>> {
@@ -244,27 +253,27 @@ impl Hub {
     }
 }
 
-/// Turns the wheel for as long as there is a hub, and looks at the sockets that are due.
-async fn turn(hub: Weak<Hub>, every: Duration) {
+/// Turns the wheel for as long as there is a hub, and polls the sockets that are due.
+async fn turn_wheel(hub: Weak<Hub>, every: Duration) {
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut before, mut woken_ms) = (Instant::now(), 0);
-    let (mut second, mut ping, embed_ping) = (0, Frame::text(""), Frame::text(EMBED_PING));
+    let (mut second, mut pings) = (0, Arc::default());
     loop {
         ticks.tick().await;
         let Some(hub) = hub.upgrade() else { return };
         let passed = before.elapsed();
         before += passed;
-        let ms = hub.clock.advance(passed.min(AWAY));
+        let ms = hub.shared.clock.advance(passed.min(SUSPENDED_AFTER));
         let unix_seconds = wall_ms() / 1_000;
         if unix_seconds != second {
-            (second, ping) = (unix_seconds, Frame::text(&presence_cable::ping(unix_seconds)));
+            (second, pings) = (unix_seconds, hub.shared.languages.pings(unix_seconds).into());
         }
-        if passed > AWAY {
+        if passed > SUSPENDED_AFTER {
             woken_ms = ms;
         }
-        let tick = Tick::new(&hub.limits, ms, woken_ms, [ping.clone(), embed_ping.clone()]);
-        for part in hub.shared.wheel.turn(ms).chunks(PART) {
+        let tick = Tick::new(&hub.limits, ms, woken_ms, &pings);
+        for part in hub.shared.wheel.turn(ms).chunks(SOCKETS_PER_TURN) {
             for connection in part.iter().filter_map(|id| hub.connection(*id)) {
                 let next_ms = connection.poll(&tick);
                 next_ms.into_iter().for_each(|next_ms| hub.shared.wheel.at(connection.id, next_ms));
@@ -272,7 +281,7 @@ async fn turn(hub: Weak<Hub>, every: Duration) {
             tokio::task::yield_now().await;
         }
         if woken_ms == ms {
-            // Nobody was told anything meanwhile.
+            // Nothing was sent meanwhile.
             for connection in hub.all() {
                 let _on_the_wheel = connection.poll(&tick);
             }

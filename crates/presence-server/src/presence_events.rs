@@ -1,43 +1,42 @@
-//! Who has come and who has gone, told to those who listen; folded where many come and go, or a large room would cost
-//! each of its visitors all of the others' comings and goings.
+//! Who joined and who left, sent to those who listen; folded in a large room, or each of its visitors would be sent all
+//! the others' joins and leaves.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use presence_cable::{arrived, left};
-use presence_core::{Found, Query, Room, StreamName, UserId};
+use presence_cable::{PresenceEvent, Record};
+use presence_core::{Found, Members, PublicId, Query, Room, StreamName, UserId};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::hub::Hub;
 use crate::identity::sha256;
 use crate::queries::Queries;
-use crate::socket::{Known, who};
 use crate::views::Views;
 
-/// In a room of more, only how many there are is told.
+/// In a room with more users, only their number is sent.
 const LARGE: u32 = 1_000;
-/// How often that is told at most.
+/// How often that is sent at most.
 const EVERY: Duration = Duration::from_secs(1);
-/// So many members are named with it: the client takes what it is told for an answer to its question.
+/// How many members are named with it: the client takes the event for an answer to its query.
 const NAMED: usize = 5;
+/// What the records of one event may take in bytes: the rest is left out, and the event says that it is coarse.
+const RECORDS_BYTES_MAX: usize = 64 * 1_024;
+/// How the ids of users begin that no site vouches for: an id that a site gave can't begin like this.
+pub(crate) const GUEST: &str = "guest:";
+/// How many digits of a user's id for a room are shown where no other id is known.
+const DIGITS: usize = 16;
 
-/// Tells presence events.
+/// Sends presence events.
 pub(crate) struct PresenceEvents {
     hub: Arc<Hub>,
     views: Arc<Views>,
     queries: Queries,
-    /// Rooms of which something was told within the last second, and whether there is more to tell.
+    /// Rooms of which an event was sent within the last second, and whether more has happened.
     folding: Arc<Mutex<HashMap<Room, bool>>>,
-}
-
-/// What happened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum PresenceEvent {
-    /// A user has come.
-    Arrived,
-    /// A user has gone.
-    Left,
 }
 
 impl PresenceEvents {
@@ -45,20 +44,24 @@ impl PresenceEvents {
         Self { hub, views, queries, folding: Arc::default() }
     }
 
-    /// Tells whoever listens. Never waits.
-    pub(crate) fn tell(&self, event: PresenceEvent, room: &Room, user: &UserId, info: &[u8]) {
+    /// Sends that a user joined. Never waits.
+    pub(crate) fn joined(&self, room: &Room, user: &UserId, info: &[u8]) {
+        self.tell(room, || PresenceEvent::Joined(record(info, &user.public(room, sha256))));
+    }
+
+    /// Sends that a user left. Never waits.
+    pub(crate) fn left(&self, room: &Room, user: &UserId, info: &[u8]) {
+        self.tell(room, || PresenceEvent::Left(record(info, &user.public(room, sha256)).id));
+    }
+
+    fn tell(&self, room: &Room, event: impl FnOnce() -> PresenceEvent) {
         let Some(stream) = StreamName::new(room.as_str()).filter(|stream| self.hub.hears_presence(stream)) else {
             return;
         };
         if self.views.room(room).is_some_and(|view| view.users > LARGE) {
             return self.fold(room, stream);
         }
-        let known = Known::new(info, &user.public(room, sha256));
-        let body = match event {
-            PresenceEvent::Arrived => arrived(known.record()),
-            PresenceEvent::Left => left(known.record().id),
-        };
-        self.hub.tell_presence(&stream, body.into());
+        self.hub.tell_presence(&stream, event());
     }
 
     fn fold(&self, room: &Room, stream: StreamName) {
@@ -71,9 +74,9 @@ impl PresenceEvents {
             (Arc::clone(&self.hub), self.queries.clone(), Arc::clone(&self.folding), room.clone());
         tokio::spawn(async move {
             loop {
-                let what = Query::Members { room: room.clone(), after: None, most: NAMED, region: None };
-                if let Some(Found::Members(found)) = queries.ask(what).await {
-                    hub.tell_presence(&stream, who(&found).into());
+                let query = Query::Members { room: room.clone(), after: None, most: NAMED, region: None };
+                if let Some(Found::Members(found)) = queries.ask(query).await {
+                    hub.tell_presence(&stream, members_event(&found));
                 }
                 tokio::time::sleep(EVERY).await;
                 let mut folding = folding.lock();
@@ -86,5 +89,54 @@ impl PresenceEvents {
                 }
             }
         });
+    }
+}
+
+/// Who is there, as far as the records fit.
+pub(crate) fn members_event(found: &Members) -> PresenceEvent {
+    let mut bytes = 0;
+    let records = found.members.iter().map(|member| record(&member.info, &member.public)).take_while(|record| {
+        bytes += record.id.len() + record.info.len() + 32;
+        bytes <= RECORDS_BYTES_MAX
+    });
+    PresenceEvent::Members { total: found.total as u64, records: records.collect() }
+}
+
+/// Display data of a user who joined by an id.
+#[derive(Deserialize)]
+struct Info<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    info: &'a RawValue,
+}
+
+/// A user as others see them. One who did not join by an id has one all the same: what the room's other visitors see.
+pub(crate) fn record(info: &[u8], public: &PublicId) -> Record {
+    let text = std::str::from_utf8(info).ok();
+    if let Some(Info { id, info }) = text.and_then(|text| serde_json::from_str(text).ok()) {
+        return Record { id: id.into_owned(), info: info.get().to_owned() };
+    }
+    let json = text.filter(|text| serde_json::from_str::<&RawValue>(text).is_ok());
+    Record { id: guest_id(public), info: json.unwrap_or("null").to_owned() }
+}
+
+/// The id of a user for whom no site vouches.
+pub(crate) fn guest_id(public: &PublicId) -> String {
+    format!("{GUEST}{}", &public.long()[..DIGITS])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_who_joined_in_another_way_has_a_record_too() {
+        for (info, told) in
+            [(&b""[..], "null"), (b"\xff", "null"), (b"not json", "null"), (b"[1]", "[1]"), (b"{}", "{}")]
+        {
+            let guest = Record { id: "guest:abababababababab".to_owned(), info: told.to_owned() };
+            assert_eq!(record(info, &PublicId([0xab; 32])), guest);
+        }
     }
 }

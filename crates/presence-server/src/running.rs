@@ -26,7 +26,7 @@ use crate::presence_events::PresenceEvents;
 use crate::queries::Queries;
 use crate::secret::{Purpose, Secret, random};
 use crate::sites::Sites;
-use crate::socket::{Cable, EmbedShared, Resumes};
+use crate::socket::{ActionCableContext, ENCODERS, EmbedContext, ResumableSessions};
 use crate::store::{Kept, Store};
 use crate::streams::Streams;
 use crate::views::Views;
@@ -63,7 +63,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let listener = bind(config.listen).await?;
     let address = listener.local_addr().context("the listener has no address")?;
     let (inputs, waiting) = queues();
-    let hub = Hub::start(config.limits.clone(), incarnation);
+    let hub = Hub::start(config.limits.clone(), incarnation, ENCODERS);
     let views = Arc::new(Views::new(region.clone(), place.clone(), wall_ms()));
     let mesh = open_mesh(&config, &secret, &name, &inputs).await?;
     let settings = settings(region.clone(), place.clone(), name.clone(), incarnation, mesh.as_ref());
@@ -144,19 +144,19 @@ fn named(config: &Config, store: Option<&Store>, kept: &Kept) -> (NodeName, u64)
     (name, incarnation)
 }
 
-fn cable(config: &Config, secret: &Secret, site: &Site, queries: &Queries) -> Cable {
-    Cable {
+fn cable(config: &Config, secret: &Secret, site: &Site, queries: &Queries) -> ActionCableContext {
+    ActionCableContext {
         names: Arc::new(Names::new(secret.keys(Purpose::Names), site.name)),
         members: Members::new(&secret.keys(Purpose::Members)),
         streams: Streams::new(config.public_streams.clone(), secret),
         queries: queries.clone(),
-        resumes: Resumes::default(),
+        resumable: ResumableSessions::default(),
     }
 }
 
-fn embed(config: &Config, secret: &Secret, site: &Site, views: &Arc<Views>) -> EmbedShared {
+fn embed(config: &Config, secret: &Secret, site: &Site, views: &Arc<Views>) -> EmbedContext {
     let reserved = Room::new(site.name).expect("a site's name is short and not empty");
-    EmbedShared {
+    EmbedContext {
         sites: Arc::new(Sites::new(config, secret.clone(), reserved)),
         embeds: Arc::new(Embeds::new(secret.keys(Purpose::Embed))),
         views: Arc::clone(views),

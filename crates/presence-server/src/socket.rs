@@ -1,7 +1,7 @@
-//! One WebSocket's reading half: frames in, inputs to the driver. Without it nobody could join a room or click.
+//! The reading half of one WebSocket: frames in, inputs to the driver.
 
 mod action_cable;
-mod cable_context;
+mod action_cable_context;
 mod frames;
 mod members;
 mod presence_v1;
@@ -9,6 +9,7 @@ mod protocol;
 mod pubsub;
 mod rate_limit;
 mod resumable;
+mod session;
 
 use std::cell::RefCell;
 use std::io;
@@ -17,135 +18,91 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use presence_core::{ConnectionId, Input, UserId};
+use presence_core::{ConnectionId, Input};
 use socket2::SockRef;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tungstenite::protocol::frame::coding::Control;
 
-use self::action_cable::Session;
-pub(crate) use self::cable_context::Cable;
+pub(crate) use self::action_cable::{Version, Visitor};
+pub(crate) use self::action_cable_context::ActionCableContext;
 use self::frames::{Fault, Frames, HEADER_BYTES_MAX, Taken};
-pub(crate) use self::members::{Known, who};
-use self::presence_v1::Embed;
-pub(crate) use self::presence_v1::{EmbedShared, EmbedVisitor};
+pub(crate) use self::presence_v1::{EmbedContext, EmbedVisitor};
 use self::protocol::Protocol;
-pub(crate) use self::resumable::Resumes;
+pub(crate) use self::protocol::{ENCODERS, SessionStart};
+pub(crate) use self::resumable::ResumableSessions;
 use crate::close_reason::CloseReason;
-use crate::hub::{Connection, Frame, Hub, Speaks};
-use crate::sites::Grant;
+use crate::hub::{Connection, Frame, Hub};
 use crate::transport::Transport;
 
-/// Delivery much is read at once, besides a frame that is not whole yet.
+/// How much is read at once, besides an incomplete frame.
 const READ_BYTES: usize = 16 * 1_024;
 
 thread_local! {
-    /// What all sockets of one worker thread read into, one after the other: a quiet connection keeps no buffer.
+    /// The buffer that all sockets of one worker thread read into, one after the other: a quiet connection keeps none.
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Whose socket it is, as the upgrade's request said.
-#[derive(Clone, Debug)]
-pub(crate) struct Visitor {
-    /// The user of its cookie, if it has one.
-    pub(crate) user: Option<UserId>,
-    /// It speaks the extended protocol.
-    pub(crate) extended: bool,
-    /// The session that it wants to go on with.
-    pub(crate) sid: Option<String>,
-    /// What its token opens, if it brought one.
-    pub(crate) grant: Option<Grant>,
+/// A connection that was upgraded to a WebSocket.
+pub(crate) struct Socket {
+    pub(crate) transport: Transport,
+    /// What the upgrade had read already.
+    pub(crate) unread: Bytes,
+    /// Its number, never used again while the process runs.
+    pub(crate) id: ConnectionId,
 }
 
-/// What is going to be spoken, and what is needed for it.
-pub(crate) enum Language {
-    /// Action Cable.
-    Cable {
-        /// What all sockets share that speak it.
-        cable: Arc<Cable>,
-        /// Whose socket it is.
-        visitor: Visitor,
-    },
-    /// `presence-v1`.
-    Embed {
-        /// Whose page it is.
-        visitor: EmbedVisitor,
-        /// What all embeds share.
-        shared: EmbedShared,
-    },
-}
-
-/// One WebSocket that is ready to be served. `id` is its number, never used again while the process runs; `unread` is
-/// what the upgrade had read already. Everything else that is known of it is told to the driver, the end included.
+/// Serves one WebSocket. Everything that is known of it is told to the driver, its end included.
 ///
-/// What it returns is kept small: it is all that a quiet socket's task holds. `held` is given back at its end.
-pub(crate) fn serve<H: Send + 'static>(
-    transport: Transport,
-    unread: Bytes,
-    id: ConnectionId,
-    language: Language,
-    (hub, inputs): (Arc<Hub>, mpsc::Sender<Input>),
-    held: H,
-) -> impl Future<Output = CloseReason> + Send + use<H> {
+/// The future is kept small: it is all that a quiet socket's task holds. `permits` are released at its end.
+pub(crate) fn serve<P: Send + 'static>(
+    socket: Socket,
+    start: SessionStart,
+    hub: Arc<Hub>,
+    inputs: mpsc::Sender<Input>,
+    permits: P,
+) -> impl Future<Output = CloseReason> + Send + use<P> {
+    let Socket { transport, unread, id } = socket;
     // Without these a broadcast would wait for the one before, and a browser that does not read be noticed late. Where
     // the system refuses, the socket works all the same.
     let _slower = transport.stream().set_nodelay(true);
     let _later = SockRef::from(transport.stream()).set_send_buffer_size(hub.limits.send_buffer);
-    let connection = hub.admit(id, language.speaks(), transport, inputs);
-    let talk = language.begin(&connection, &hub);
+    let connection = hub.admit(id, start.encoder, transport, inputs);
+    let session = (start.begin)(Arc::clone(&connection), Arc::clone(&hub));
     let (frames, kept) = (Frames::default(), unread.into());
-    Reader { connection, hub, talk, frames, kept, backlog: true, _held: held }.serve()
-}
-
-impl Language {
-    fn speaks(&self) -> Speaks {
-        match self {
-            Self::Cable { .. } => Speaks::Cable,
-            Self::Embed { .. } => Speaks::Embed,
-        }
-    }
-
-    fn begin(self, connection: &Arc<Connection>, hub: &Arc<Hub>) -> Protocol {
-        let (connection, hub) = (Arc::clone(connection), Arc::clone(hub));
-        match self {
-            Self::Cable { cable, visitor } => {
-                Protocol::Cable(Box::new(Session::begin(connection, hub, cable, visitor)))
-            }
-            Self::Embed { visitor, shared } => Protocol::Embed(Box::new(Embed::new(connection, hub, shared, visitor))),
-        }
-    }
+    Reader { connection, hub, session, frames, kept, backlog: true, _permits: permits }.serve()
 }
 
 /// What a reading task does next.
 enum Next {
-    /// Wait until there is something to read.
+    /// Wait for bytes.
     Wait,
-    /// Let this time pass before anything else is read.
+    /// Let this time pass before reading on.
     Pause(Duration),
     /// It is over.
     End(CloseReason),
 }
 
-struct Reader<H> {
+struct Reader<P> {
     connection: Arc<Connection>,
     hub: Arc<Hub>,
-    talk: Protocol,
+    session: Box<dyn Protocol>,
     frames: Frames,
-    /// Bytes that are no whole frame yet, or that wait for a pause to end.
+    /// Bytes of an incomplete frame, or that wait for a pause to end.
     kept: Vec<u8>,
-    /// What is kept may hold whole frames.
+    /// Whether the kept bytes may hold whole frames.
     backlog: bool,
-    _held: H,
+    _permits: P,
 }
 
-/// What has to wait for the driver, and waits outside of its socket's task.
+/// Inputs that wait for room in the driver's queue, outside of their socket's task.
 type Later = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-impl<H> Reader<H> {
+impl<P> Reader<P> {
     async fn serve(mut self) -> CloseReason {
         let reason = loop {
             let next = BUFFER.with_borrow_mut(|buffer| self.step(buffer));
-            let inputs = self.talk.take_inputs();
+            let inputs = self.session.take_inputs();
             match self.tell(inputs) {
                 Ok(None) => {}
                 Ok(Some(later)) => later.await,
@@ -157,22 +114,22 @@ impl<H> Reader<H> {
                         break self.connection.closing().unwrap_or(CloseReason::Lost);
                     }
                 }
-                // Seldom: a quiet socket has no room for it in its task.
+                // Boxed, since it is rare: a quiet socket has no room for it in its task.
                 Next::Pause(time) => Box::pin(tokio::time::sleep(time)).await,
                 Next::End(reason) => break reason,
             }
         };
-        self.talk.end();
-        self.hub.dismiss(&self.connection);
+        self.session.end();
+        self.hub.release(&self.connection);
         let ended = Input::Disconnected { connection: self.connection.id, ended: reason.ended() };
         if let Ok(Some(later)) = self.tell(vec![ended]) {
             later.await;
         }
-        tracing::debug!(connection.id = self.connection.id.0, reason = reason.as_str(), "a socket ended");
+        tracing::debug!(connection.id = self.connection.id.0, reason = reason.as_str(), "socket ended");
         reason
     }
 
-    /// Tells the driver; what it has no room for goes later. Fails where it has ended, and with it the node.
+    /// Tells the driver; what it has no room for goes later. Fails if it has ended, and with it the node.
     fn tell(&self, inputs: Vec<Input>) -> Result<Option<Later>, CloseReason> {
         let mut inputs = inputs.into_iter();
         while let Some(input) = inputs.next() {
@@ -183,7 +140,7 @@ impl<H> Reader<H> {
                     let driver = self.connection.inputs().clone();
                     return Ok(Some(Box::pin(async move {
                         for input in std::iter::once(first).chain(inputs) {
-                            // Fails where it has ended: the next turn notices.
+                            // Fails if it has ended: the next turn notices.
                             let _ended = driver.send(input).await;
                         }
                     })));
@@ -208,7 +165,7 @@ impl<H> Reader<H> {
             }
         }
         if self.connection.closing().is_some() {
-            // Nobody listens any more; reading on lets the close frame arrive before the connection is gone.
+            // The session is over; reading on lets the close frame arrive before the connection is gone.
             self.kept = Vec::new();
             return Next::Wait;
         }
@@ -221,7 +178,7 @@ impl<H> Reader<H> {
     /// Handles the frames that `bytes` hold; returns how many bytes were used.
     fn handle(&mut self, bytes: &mut [u8]) -> (usize, Next) {
         let mut at = 0;
-        if let Some(pause) = self.talk.resume() {
+        if let Some(pause) = self.session.resume() {
             self.backlog = true;
             return (at, Next::Pause(pause));
         }
@@ -238,7 +195,7 @@ impl<H> Reader<H> {
                 Taken::Nothing => return (at, Next::Wait),
                 Taken::Part => {}
                 Taken::Text(text) => {
-                    if let Some(pause) = self.talk.text(&text) {
+                    if let Some(pause) = self.session.text(&text) {
                         self.backlog = true;
                         return (at, Next::Pause(pause));
                     }
@@ -248,7 +205,7 @@ impl<H> Reader<H> {
                 }
                 Taken::Pong(payload) => {
                     let round_trip_ms = self.connection.ponged(payload, self.hub.now_ms());
-                    self.talk.ponged(round_trip_ms);
+                    self.session.ponged(round_trip_ms);
                 }
                 Taken::Close(_) => {
                     self.connection.close(CloseReason::Closed, self.hub.now_ms());

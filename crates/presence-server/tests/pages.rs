@@ -172,7 +172,7 @@ async fn the_stock_clients_come_with_the_server_where_the_page_says() {
 fn the_version_that_the_client_insists_on_is_the_locked_one() {
     let lock: serde_json::Value = serde_json::from_str(include_str!("../package-lock.json")).unwrap();
     let locked = &lock["packages"]["node_modules/cable_ready"]["version"];
-    assert_eq!(locked, presence_cable::CABLE_READY_VERSION);
+    assert_eq!(locked, presence_cable::action_cable::CABLE_READY_VERSION);
 }
 
 #[tokio::test]

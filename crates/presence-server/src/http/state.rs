@@ -23,7 +23,7 @@ use crate::identity::{EmbedId, Names, Session, Sessions};
 use crate::problem::Problem;
 use crate::queries::Queries;
 use crate::sites::Site as EmbedSite;
-use crate::socket::{Cable, EmbedShared};
+use crate::socket::{ActionCableContext, EmbedContext};
 use crate::views::Views;
 use crate::{Asset, Site};
 
@@ -45,8 +45,8 @@ pub(crate) struct HttpState {
     pub(super) api_key: Option<String>,
     pub(super) sessions: Sessions,
     pub(super) names: Arc<Names>,
-    pub(super) cable: Arc<Cable>,
-    pub(super) embed: EmbedShared,
+    pub(super) cable: Arc<ActionCableContext>,
+    pub(super) embed: EmbedContext,
     pub(super) views: Arc<Views>,
     queries: Queries,
     pub(super) roll_ups: RollUpCache,
@@ -62,8 +62,8 @@ pub(crate) struct HttpState {
 /// The services that [`HttpState`] is built on.
 pub(crate) struct Services {
     pub(crate) sessions: Sessions,
-    pub(crate) cable: Arc<Cable>,
-    pub(crate) embed: EmbedShared,
+    pub(crate) cable: Arc<ActionCableContext>,
+    pub(crate) embed: EmbedContext,
     pub(crate) views: Arc<Views>,
     pub(crate) queries: Queries,
     pub(crate) hub: Arc<Hub>,

@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use presence_cable::{PROTOCOL, PROTOCOL_EMBED, PROTOCOL_EXTENDED, PROTOCOL_UNSUPPORTED};
+use presence_cable::action_cable::{PROTOCOL, PROTOCOL_EXTENDED, PROTOCOL_UNSUPPORTED};
+use presence_cable::presence_v1;
 use presence_core::ConnectionId;
 use serde::Deserialize;
 use socket2::SockRef;
@@ -26,7 +27,7 @@ use crate::clock::wall_ms;
 use crate::identity::EmbedId;
 use crate::problem::Problem;
 use crate::sites::Site;
-use crate::socket::{self, EmbedVisitor, Language, Visitor};
+use crate::socket::{self, EmbedVisitor, SessionStart, Socket, Version, Visitor};
 use crate::transport::Transport;
 
 /// A close frame with code 1002, protocol error.
@@ -37,19 +38,16 @@ const TOKEN: &str = "anycable-token.";
 
 /// `GET /cable`.
 pub(crate) async fn cable(State(state): State<Arc<HttpState>>, mut request: Request) -> Response {
-    match open(&state, &mut request, cable_language) {
-        Ok(ready) => ready.answer(state, None),
+    match open(&state, &mut request, action_cable) {
+        Ok(ready) => ready.answer(state),
         Err(problem) => problem.into_response(),
     }
 }
 
 /// `GET /presence`.
 pub(crate) async fn presence(State(state): State<Arc<HttpState>>, mut request: Request) -> Response {
-    match open(&state, &mut request, embed_language) {
-        Ok(ready) => {
-            let cookie = ready.cookie(&state);
-            ready.answer(state, cookie)
-        }
+    match open(&state, &mut request, embed) {
+        Ok(ready) => ready.answer(state),
         Err(problem) => problem.into_response(),
     }
 }
@@ -67,39 +65,46 @@ struct CableParams {
 struct SocketUpgrade {
     upgrade: OnUpgrade,
     accept: String,
-    protocol: &'static str,
     connection: ConnectionId,
-    /// `None`: the client offers no protocol of this server.
-    language: Option<Language>,
-    secure: bool,
+    negotiated: Negotiated,
     address: AddressPermit,
     permit: ConnectionPermit,
 }
 
-/// The subprotocol that a request gets, and what serves it.
-type Negotiated = Result<(&'static str, Option<Language>), Problem>;
+/// The subprotocol that a request gets.
+struct Negotiated {
+    subprotocol: &'static str,
+    /// What serves it. `None`: the client offers no protocol of this server.
+    session: Option<SessionStart>,
+    /// Sent with every answer, so that it does not expire while the visitor returns.
+    cookie: Option<HeaderValue>,
+}
 
-fn open(
-    state: &Arc<HttpState>,
-    request: &mut Request,
-    language: fn(&HttpState, &Request, Option<&str>, &RequestInfo) -> Negotiated,
-) -> Result<SocketUpgrade, Problem> {
+/// Checks that a request's page may open a socket, and chooses its protocol.
+type Negotiate = fn(&HttpState, &Request, Option<&str>, &RequestInfo) -> Result<Negotiated, Problem>;
+
+fn open(state: &Arc<HttpState>, request: &mut Request, negotiate: Negotiate) -> Result<SocketUpgrade, Problem> {
     let peer = request.extensions().get::<Peer>().cloned().expect("every connection has a peer");
     let info = request.extensions().get::<RequestInfo>().cloned().expect("the router resolves every request first");
     let accept = accept_key(request)?;
     let origin = request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok());
-    let (protocol, language) = language(state, request, origin, &info)?;
+    let negotiated = negotiate(state, request, origin, &info)?;
     let address = state.admit(&info)?;
     let upgrade = request.extensions_mut().remove::<OnUpgrade>();
     let upgrade = upgrade
         .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "This connection can't be upgraded to a WebSocket."))?;
-    let (secure, permit, connection) = (info.secure, peer.permit, state.connection_id());
-    Ok(SocketUpgrade { upgrade, accept, protocol, connection, language, secure, address, permit })
+    let (permit, connection) = (peer.permit, state.connection_id());
+    Ok(SocketUpgrade { upgrade, accept, connection, negotiated, address, permit })
 }
 
 /// Allows pages of this server and of allowed origins. With a site's token, allows that site's pages and programs that
 /// send no origin.
-fn cable_language(state: &HttpState, request: &Request, origin: Option<&str>, info: &RequestInfo) -> Negotiated {
+fn action_cable(
+    state: &HttpState,
+    request: &Request,
+    origin: Option<&str>,
+    info: &RequestInfo,
+) -> Result<Negotiated, Problem> {
     let headers = request.headers();
     let Query(CableParams { sid, jid }) = Query::try_from_uri(request.uri()).unwrap_or_default();
     let token = jid.or_else(|| token_offered(headers));
@@ -124,39 +129,42 @@ fn cable_language(state: &HttpState, request: &Request, origin: Option<&str>, in
         _ => {}
     }
     // A client that is answered with the protocol "unsupported" does not try again.
-    let protocol = offered(headers, &[PROTOCOL_EXTENDED, PROTOCOL, PROTOCOL_UNSUPPORTED])?;
+    let subprotocol = offered(headers, &[PROTOCOL_EXTENDED, PROTOCOL, PROTOCOL_UNSUPPORTED])?;
     let user = state.session(headers, info).map(|session| state.sessions.user(&session));
-    let visitor = Visitor { user, extended: protocol == PROTOCOL_EXTENDED, sid, grant };
-    let language = Language::Cable { cable: Arc::clone(&state.cable), visitor };
-    Ok((protocol, (protocol != PROTOCOL_UNSUPPORTED).then_some(language)))
+    let version = if subprotocol == PROTOCOL_EXTENDED { Version::Extended } else { Version::Plain };
+    let session = state.cable.session(Visitor { user, version, sid, grant });
+    let session = (subprotocol != PROTOCOL_UNSUPPORTED).then_some(session);
+    Ok(Negotiated { subprotocol, session, cookie: None })
 }
 
-fn embed_language(state: &HttpState, request: &Request, origin: Option<&str>, info: &RequestInfo) -> Negotiated {
+fn embed(
+    state: &HttpState,
+    request: &Request,
+    origin: Option<&str>,
+    info: &RequestInfo,
+) -> Result<Negotiated, Problem> {
     let headers = request.headers();
     let origin = origin.ok_or_else(|| forbidden("A socket needs an Origin header, which every browser sends."))?;
     let (site, host) = state.site(origin, info).ok_or_else(|| Problem::foreign(origin))?;
-    let protocol = offered(headers, &[PROTOCOL_EMBED])?;
+    let subprotocol = offered(headers, &[presence_v1::PROTOCOL])?;
     let known = state.embed_cookie(headers, info);
-    let visitor = EmbedVisitor { site, host, known, kept: known.unwrap_or_else(EmbedId::drawn) };
-    Ok((protocol, Some(Language::Embed { visitor, shared: state.embed.clone() })))
+    let kept = known.unwrap_or_else(EmbedId::drawn);
+    let cookie = HeaderValue::try_from(state.embed.embeds.cookie_written(&kept, info.secure)).ok();
+    let session = Some(state.embed.session(EmbedVisitor { site, host, known, kept }));
+    Ok(Negotiated { subprotocol, session, cookie })
 }
 
 impl SocketUpgrade {
-    /// Sent with every answer, so that it does not expire while the visitor returns.
-    fn cookie(&self, state: &HttpState) -> Option<HeaderValue> {
-        let Some(Language::Embed { visitor, .. }) = &self.language else { return None };
-        HeaderValue::try_from(state.embed.embeds.cookie_written(&visitor.kept, self.secure)).ok()
-    }
-
-    fn answer(self, state: Arc<HttpState>, cookie: Option<HeaderValue>) -> Response {
+    fn answer(mut self, state: Arc<HttpState>) -> Response {
         let mut response = Response::builder()
             .status(StatusCode::SWITCHING_PROTOCOLS)
             .header(header::CONNECTION, "Upgrade")
             .header(header::UPGRADE, "websocket")
             .header(header::SEC_WEBSOCKET_ACCEPT, &self.accept)
-            .header(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(self.protocol))
+            .header(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(self.negotiated.subprotocol))
             .body(Body::empty())
             .expect("every header is right");
+        let cookie = self.negotiated.cookie.take();
         response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
         tokio::spawn(self.serve(state));
         response
@@ -171,13 +179,14 @@ impl SocketUpgrade {
         };
         // From here on pongs show whether the peer is still there.
         drop(SockRef::from(transport.stream()).set_tcp_user_timeout(None));
-        let Some(language) = self.language else {
+        let Some(session) = self.negotiated.session else {
             // The browser has learned from the protocol that it is not supported, and need not read the close frame.
             drop(transport.try_write(&CLOSE));
             return transport.shut(Shutdown::Both);
         };
-        let (held, driven) = ((self.address, self.permit), (Arc::clone(&state.hub), state.inputs.clone()));
-        tokio::spawn(socket::serve(transport, unread, self.connection, language, driven, held));
+        let socket = Socket { transport, unread, id: self.connection };
+        let (hub, inputs, permits) = (Arc::clone(&state.hub), state.inputs.clone(), (self.address, self.permit));
+        tokio::spawn(socket::serve(socket, session, hub, inputs, permits));
     }
 }
 

@@ -2,58 +2,52 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use presence_cable::Identifier;
-use presence_core::{ConnectionId, SubscriptionId};
+use parking_lot::{Mutex, MutexGuard};
+use presence_core::ConnectionId;
 
 use super::SHARDS;
 use super::audience::{Audience, FlushQueue};
-use super::connection::Connection;
+use super::listeners::Subscriber;
+use super::prefix::Prefix;
 
 /// Audiences by what they listen to; one without listeners takes no memory.
 #[derive(Debug)]
-pub(super) struct Audiences<K, W> {
-    shards: [Mutex<HashMap<K, Arc<Audience<W>>>>; SHARDS],
+pub(super) struct Audiences<K, Q> {
+    shards: [Mutex<HashMap<K, Arc<Audience<Q>>>>; SHARDS],
     hasher: RandomState,
 }
 
-impl<K, W> Default for Audiences<K, W> {
+impl<K, Q> Default for Audiences<K, Q> {
     fn default() -> Self {
         Self { shards: Default::default(), hasher: RandomState::new() }
     }
 }
 
-impl<K: Clone + Eq + Hash, W: FlushQueue> Audiences<K, W> {
-    fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, Arc<Audience<W>>>> {
-        let shard = &self.shards[self.hasher.hash_one(key) as usize % SHARDS];
-        shard.lock().unwrap_or_else(PoisonError::into_inner)
+impl<K: Clone + Eq + Hash, Q: FlushQueue> Audiences<K, Q> {
+    fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, Arc<Audience<Q>>>> {
+        self.shards[self.hasher.hash_one(key) as usize % SHARDS].lock()
     }
 
-    /// Whoever listens to this; `None` where nobody does.
-    pub(super) fn find(&self, key: &K) -> Option<Arc<Audience<W>>> {
+    /// The audience of this; `None` where nothing listens.
+    pub(super) fn find(&self, key: &K) -> Option<Arc<Audience<Q>>> {
         self.shard(key).get(key).cloned()
     }
 
-    /// A subscription listens.
-    pub(super) fn join(
-        &self,
-        key: &K,
-        identifier: Identifier,
-        subscription: SubscriptionId,
-        connection: &Arc<Connection>,
-    ) -> Arc<Audience<W>> {
+    /// Adds a subscription.
+    pub(super) fn join(&self, key: &K, subscriber: &Subscriber<'_>) -> Arc<Audience<Q>> {
         let mut shard = self.shard(key);
         let audience = shard.entry(key.clone()).or_default();
-        audience.join(identifier, subscription, connection);
+        audience.join(subscriber);
         Arc::clone(audience)
     }
 
-    /// A subscription listens no more.
-    pub(super) fn leave(&self, key: &K, identifier: &Identifier, connection: ConnectionId) {
+    /// Removes a subscription.
+    pub(super) fn leave(&self, key: &K, prefix: &Prefix, connection: ConnectionId) {
         let mut shard = self.shard(key);
         if let Some(audience) = shard.get(key) {
-            audience.leave(identifier, connection);
+            audience.leave(prefix, connection);
             if audience.is_empty() {
                 shard.remove(key);
             }

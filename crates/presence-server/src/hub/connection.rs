@@ -1,69 +1,61 @@
-//! The writing half of one WebSocket: what is sent, what waits, and whether anybody is still there.
+//! The writing half of one WebSocket: what is sent, what waits, and whether its browser is still there.
 
 use std::net::Shutdown;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use presence_cable::{Identifier, embed_left};
-use presence_core::{ConnectionId, Input, SubscriptionId};
+use parking_lot::Mutex;
+use presence_cable::Encoder;
+use presence_core::{ConnectionId, Input, RoomView, SubscriptionId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tungstenite::protocol::frame::coding::Control;
 
 use super::audience::Audience;
 use super::counts_queue::CountsQueue;
+use super::frame::Frame;
 use super::keepalive::{Keepalive, KeepaliveAction, Tick};
-use super::lock;
-use super::outbox::{Frame, Outbox, Sent};
-use super::wheel::Wheel;
+use super::language::Language;
+use super::outbox::{Outbox, Sent};
+use super::prefix::Prefix;
+use super::shared::Shared;
 use crate::close_reason::CloseReason;
 use crate::transport::Transport;
 
-/// Delivery long a browser has to end the connection after a close frame.
+/// How long a browser has to end the connection after a close frame.
 const GOODBYE_MS: u64 = 2_000;
 
-/// The language of a socket: it decides what a sign of life looks like.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Speaks {
-    /// Action Cable.
-    Cable,
-    /// `presence-v1`.
-    Embed,
-}
-
-/// One subscription, for what is written to it alone.
+/// One subscription.
 #[derive(Debug)]
 struct Subscribed {
     id: SubscriptionId,
-    identifier: Identifier,
-    /// Where it is told counts.
+    prefix: Prefix,
+    /// Where it listens to counts.
     counts: Option<Arc<Audience<CountsQueue>>>,
-    /// What was ordered to be drawn up to here is part of what it was shown.
-    shown: u64,
+    /// The ordinal up to which all drawings are part of what it was shown.
+    shown_upto: u64,
 }
 
 /// Nothing is drawn before the first whole showing, which has all of it.
 const NOT_YET: u64 = u64::MAX;
 
-/// What all sockets of a hub have in common.
-#[derive(Debug)]
-pub(super) struct Shared {
-    /// What may wait for one socket.
-    pub(super) queue_bytes: usize,
-    /// When each is looked at.
-    pub(super) wheel: Wheel,
+/// Whether a message may be dropped where the socket is too slow for it, since newer ones say everything later.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum DropPolicy {
+    MayDrop,
+    Keep,
 }
 
-/// One WebSocket as the hub knows it. The reading task owns nothing of it but the right to read.
+/// One WebSocket as the hub knows it. The reading task only reads from it.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) stream: Transport,
-    speaks: Speaks,
+    language: Language,
     shared: Arc<Shared>,
     inputs: mpsc::Sender<Input>,
     subscriptions: Mutex<Vec<Subscribed>>,
-    /// Subscriptions whose users were made to leave, until the reading task has heard of it.
+    /// Subscriptions whose users were made to leave, until the reading task takes note.
     dismissed: Mutex<Vec<SubscriptionId>>,
     state: Mutex<State>,
 }
@@ -71,86 +63,84 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 struct State {
     outbox: Outbox,
-    pulse: Keepalive,
+    keepalive: Keepalive,
     closing: Option<(CloseReason, u64)>,
 }
 
 impl Connection {
     pub(super) fn new(
         id: ConnectionId,
-        speaks: Speaks,
+        language: Language,
         stream: Transport,
         shared: Arc<Shared>,
         inputs: mpsc::Sender<Input>,
         now_ms: u64,
     ) -> Arc<Self> {
-        let state = State { outbox: Outbox::default(), pulse: Keepalive::new(speaks, now_ms), closing: None };
+        let keepalive = Keepalive::new(shared.languages.encoder(language).ping_after(), now_ms);
+        let state = State { outbox: Outbox::default(), keepalive, closing: None };
         let (subscriptions, dismissed, state) = (Mutex::default(), Mutex::default(), Mutex::new(state));
-        Arc::new(Self { id, stream, speaks, shared, inputs, subscriptions, dismissed, state })
+        Arc::new(Self { id, stream, language, shared, inputs, subscriptions, dismissed, state })
     }
 
-    /// Where the driver is told what its browser does.
+    /// The queue through which the driver is told what the browser does.
     pub(crate) fn inputs(&self) -> &mpsc::Sender<Input> {
         &self.inputs
     }
 
-    /// From now on messages to this subscription find their way.
-    pub(crate) fn subscribe(&self, id: SubscriptionId, identifier: Identifier) {
-        self.add(Subscribed { id, identifier, counts: None, shown: NOT_YET });
+    /// Adds a subscription, so that messages to it find their way.
+    pub(crate) fn subscribe(&self, id: SubscriptionId, prefix: Prefix) {
+        self.add(Subscribed { id, prefix, counts: None, shown_upto: NOT_YET });
     }
 
-    /// The same for one that is told the counts of a room.
-    pub(super) fn subscribe_counts(
-        &self,
-        id: SubscriptionId,
-        identifier: Identifier,
-        counts: Arc<Audience<CountsQueue>>,
-    ) {
-        self.add(Subscribed { id, identifier, counts: Some(counts), shown: 0 });
+    /// Adds a subscription to the counts of a room.
+    pub(super) fn subscribe_counts(&self, id: SubscriptionId, prefix: Prefix, counts: Arc<Audience<CountsQueue>>) {
+        self.add(Subscribed { id, prefix, counts: Some(counts), shown_upto: 0 });
     }
 
     fn add(&self, subscribed: Subscribed) {
-        let mut subscriptions = lock(&self.subscriptions);
-        // A page has three; growing by doubling would keep room for a fourth in every socket.
+        let mut subscriptions = self.subscriptions.lock();
+        // A page has three; growth by doubling would keep room for a fourth in every socket.
         subscriptions.reserve_exact(1);
         subscriptions.push(subscribed);
     }
 
     pub(crate) fn unsubscribe(&self, subscription: SubscriptionId) {
-        lock(&self.subscriptions).retain(|subscribed| subscribed.id != subscription);
+        self.subscriptions.lock().retain(|subscribed| subscribed.id != subscription);
     }
 
-    pub(crate) fn identifier(&self, subscription: SubscriptionId) -> Option<Identifier> {
-        self.subscribed(subscription).map(|(identifier, _)| identifier)
+    fn prefix(&self, subscription: SubscriptionId) -> Option<Prefix> {
+        self.find(subscription, |subscribed| subscribed.prefix.clone())
     }
 
-    fn subscribed(&self, subscription: SubscriptionId) -> Option<(Identifier, Option<Arc<Audience<CountsQueue>>>)> {
-        let subscriptions = lock(&self.subscriptions);
-        let found = subscriptions.iter().find(|subscribed| subscribed.id == subscription);
-        found.map(|subscribed| (subscribed.identifier.clone(), subscribed.counts.clone()))
+    fn find<T>(&self, subscription: SubscriptionId, get: impl FnOnce(&Subscribed) -> T) -> Option<T> {
+        self.subscriptions.lock().iter().find(|subscribed| subscribed.id == subscription).map(get)
     }
 
-    /// Ends a subscription whose user was made to leave: its page is told, and does not come back by itself.
+    fn counts(&self, subscription: SubscriptionId) -> Option<Arc<Audience<CountsQueue>>> {
+        self.find(subscription, |subscribed| subscribed.counts.clone()).flatten()
+    }
+
+    fn encoder(&self, language: Language) -> &'static dyn Encoder {
+        self.shared.languages.encoder(language)
+    }
+
+    /// Ends a subscription whose user was made to leave: its page is told, and stays away.
     pub(super) fn dismiss(self: &Arc<Self>, subscription: SubscriptionId, now_ms: u64) {
-        let Some((identifier, counts)) = self.subscribed(subscription) else { return };
-        if let Some(counts) = counts {
-            counts.leave(&identifier, self.id);
+        let Some(prefix) = self.prefix(subscription) else { return };
+        if let Some(counts) = self.counts(subscription) {
+            counts.leave(&prefix, self.id);
         }
         self.unsubscribe(subscription);
-        lock(&self.dismissed).push(subscription);
-        let farewell = match self.speaks {
-            Speaks::Cable => identifier.reject(),
-            Speaks::Embed => embed_left(&identifier),
-        };
-        self.send(&Frame::text(&farewell), now_ms);
+        self.dismissed.lock().push(subscription);
+        self.send(&Frame::text(&self.encoder(prefix.language()).dismissed(prefix.as_str())), now_ms);
         let (inputs, connection) = (self.inputs.clone(), self.id);
         // The driver, which ordered this, must not wait for room in its own queue.
         tokio::spawn(async move { inputs.send(Input::Unsubscribed { connection, subscription }).await });
     }
 
-    /// The subscriptions that were ended so, once.
+    /// Takes the subscriptions that were dismissed.
     pub(crate) fn take_dismissed(&self) -> Vec<SubscriptionId> {
-        std::mem::take(&mut lock(&self.dismissed))
+        std::mem::take(&mut self.dismissed.lock())
     }
 
     /// Sends a frame now, or when the socket can take it. Never waits.
@@ -158,30 +148,29 @@ impl Connection {
         self.write(frame, None, now_ms);
     }
 
-    /// The same for one that draws fragments for this subscription: it is dropped where the socket is too slow for it, and
-    /// the room is shown whole later.
+    /// Sends a frame that draws fragments for this subscription: it is dropped where the socket is too slow for it, and the
+    /// room is shown whole later.
     pub(super) fn draw(self: &Arc<Self>, frame: &Frame, subscription: SubscriptionId, ordinal: u64, now_ms: u64) {
         if self.awaits(subscription, ordinal) {
             self.write(frame, Some(subscription), now_ms);
         }
     }
 
-    /// Whether a drawing has something that this subscription was not shown. While thousands come to a room they would
-    /// hear of its counts twice otherwise, and before they are shown the rest.
+    /// Whether a drawing has something that this subscription was not shown. While thousands join a room they would be
+    /// sent its counts twice otherwise, and before they are shown the rest.
     fn awaits(&self, subscription: SubscriptionId, ordinal: u64) -> bool {
-        let subscriptions = lock(&self.subscriptions);
-        subscriptions.iter().any(|subscribed| subscribed.id == subscription && subscribed.shown < ordinal)
+        self.find(subscription, |subscribed| subscribed.shown_upto < ordinal).unwrap_or(false)
     }
 
-    /// A subscription is about to be shown all that was ordered to be drawn up to here.
+    /// A subscription is about to be shown everything up to this ordinal.
     pub(super) fn shown(&self, subscription: SubscriptionId, ordinal: u64) {
-        let mut subscriptions = lock(&self.subscriptions);
+        let mut subscriptions = self.subscriptions.lock();
         let found = subscriptions.iter_mut().filter(|subscribed| subscribed.id == subscription);
-        found.for_each(|subscribed| subscribed.shown = ordinal);
+        found.for_each(|subscribed| subscribed.shown_upto = ordinal);
     }
 
     fn write(self: &Arc<Self>, frame: &Frame, drawing: Option<SubscriptionId>, now_ms: u64) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if state.closing.is_none() {
             self.write_locked(&mut state, frame, drawing, now_ms);
         }
@@ -190,9 +179,9 @@ impl Connection {
     fn write_locked(self: &Arc<Self>, state: &mut State, frame: &Frame, drawing: Option<SubscriptionId>, now_ms: u64) {
         let waited = !state.outbox.is_empty();
         match state.outbox.send(frame, drawing, &self.stream, self.shared.queue_bytes) {
-            Sent::Whole if !frame.is_control() => state.pulse.sent(now_ms),
+            Sent::Whole if !frame.is_control() => state.keepalive.sent(now_ms),
             Sent::Waits if !waited => {
-                state.pulse.waits(now_ms);
+                state.keepalive.waits(now_ms);
                 tokio::spawn(Arc::clone(self).write_when_writable());
             }
             Sent::Whole | Sent::Waits | Sent::Dropped => {}
@@ -208,10 +197,10 @@ impl Connection {
                 return;
             }
             let stale = {
-                let mut state = lock(&self.state);
+                let mut state = self.state.lock();
                 match state.outbox.write(&self.stream) {
                     Ok(0) => {}
-                    Ok(_) => state.pulse.took(),
+                    Ok(_) => state.keepalive.took(),
                     Err(_) => return self.close_locked(&mut state, CloseReason::Lost, 0),
                 }
                 if !state.outbox.is_empty() {
@@ -223,21 +212,21 @@ impl Connection {
                 state.outbox.take_stale()
             };
             for subscription in stale {
-                if let Some((_, Some(counts))) = self.subscribed(subscription) {
-                    counts.newest().iter().for_each(|body| self.tell(subscription, body, true, 0));
+                if let Some(counts) = self.counts(subscription) {
+                    counts.newest().iter().for_each(|view| self.tell_counts(subscription, view, 0));
                     continue;
                 }
-                // The driver's queue may be full; the socket waits for its room then, nobody else does.
+                // The driver's queue may be full; then this task waits for room, and no other does.
                 let _ended = self.inputs.send(Input::Refreshed { connection: self.id, subscription }).await;
             }
             return;
         }
     }
 
-    /// Ends the connection for this reason, unless it is ending already: with a close frame where there is a code for
-    /// it. The reading task notices, and tells the driver.
+    /// Begins to end the connection for this reason, unless it is ending already: with a close frame if there is a code
+    /// for it. The reading task notices, and tells the driver.
     pub(crate) fn close(self: &Arc<Self>, reason: CloseReason, now_ms: u64) {
-        self.close_locked(&mut lock(&self.state), reason, now_ms);
+        self.close_locked(&mut self.state.lock(), reason, now_ms);
     }
 
     fn close_locked(self: &Arc<Self>, state: &mut State, reason: CloseReason, now_ms: u64) {
@@ -260,57 +249,69 @@ impl Connection {
         }
     }
 
-    /// Why it ends, where it is ending.
+    /// Why it ends, if it is ending.
     pub(crate) fn closing(&self) -> Option<CloseReason> {
-        lock(&self.state).closing.map(|(reason, _)| reason)
+        self.state.lock().closing.map(|(reason, _)| reason)
     }
 
-    /// Sends what is due, ends what is over. Returns when to look again, if at all.
+    /// Sends the pings that are due, ends what is over. Returns when to poll again, if at all.
     pub(super) fn poll(self: &Arc<Self>, tick: &Tick) -> Option<u64> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if let Some((_, since_ms)) = state.closing {
             if tick.ms.saturating_sub(since_ms) >= GOODBYE_MS {
                 self.stream.shut(Shutdown::Both);
             }
             return None;
         }
-        let waits = !state.outbox.is_empty();
-        match state.pulse.poll(tick, waits) {
+        let queue = state.outbox.state();
+        match state.keepalive.poll(tick, queue) {
             KeepaliveAction::Close(reason) => self.close_locked(&mut state, reason, tick.ms),
             KeepaliveAction::Signs { probe, ping } => {
-                let ping = ping.then(|| tick.ping(self.speaks));
+                let ping = ping.then(|| tick.ping(self.language));
                 let signs = match (probe, ping) {
-                    (Some(probe), Some(ping)) => Some(&Frame::signs_of_life(probe, ping)),
+                    (Some(probe), Some(ping)) => Some(&Frame::both_pings(probe, ping)),
                     (Some(probe), None) => Some(&Frame::control(Control::Ping, &probe)),
                     (None, ping) => ping,
                 };
                 signs.into_iter().for_each(|signs| self.write_locked(&mut state, signs, None, tick.ms));
             }
         }
-        let waits = !state.outbox.is_empty();
-        state.closing.is_none().then(|| state.pulse.next_ms(tick, waits))
+        let queue = state.outbox.state();
+        state.closing.is_none().then(|| state.keepalive.next_ms(tick, queue))
     }
 
-    /// A pong came: the round trip in ms, where it answers our last ping and neither end slept meanwhile.
+    /// Handles a pong: returns the round trip in ms, if it answers the last ping and neither end was suspended meanwhile.
     pub(crate) fn ponged(&self, payload: &[u8], now_ms: u64) -> Option<u32> {
-        lock(&self.state).pulse.ponged(payload, now_ms, Instant::now())
+        self.state.lock().keepalive.ponged(payload, now_ms, Instant::now())
     }
 
-    /// The page's script said that it is there.
+    /// Notes that the page's script said that it is there.
     pub(crate) fn alive(&self, now_ms: u64) {
-        lock(&self.state).pulse.alive(now_ms);
+        self.state.lock().keepalive.alive(now_ms);
     }
 
-    /// The reading task is done: whoever still waits to write ends, too.
+    /// Ends the connection: a task that waits to write ends, too.
     pub(crate) fn end(&self) {
         self.stream.shut(Shutdown::Both);
     }
 
-    /// A message to one subscription; dropped in silence where it is gone.
-    pub(crate) fn tell(self: &Arc<Self>, subscription: SubscriptionId, body: &Bytes, drawing: bool, now_ms: u64) {
-        if let Some(identifier) = self.identifier(subscription) {
-            let frame = Frame::message(identifier.opening(), body);
-            self.write(&frame, drawing.then_some(subscription), now_ms);
+    /// Sends a message to one subscription; nothing where it is gone, or where its protocol has no body for it.
+    pub(super) fn tell(
+        self: &Arc<Self>,
+        subscription: SubscriptionId,
+        policy: DropPolicy,
+        now_ms: u64,
+        body: impl FnOnce(Language, &dyn Encoder) -> Option<Bytes>,
+    ) {
+        let Some(prefix) = self.prefix(subscription) else { return };
+        if let Some(body) = body(prefix.language(), self.encoder(prefix.language())) {
+            let drawing = (policy == DropPolicy::MayDrop).then_some(subscription);
+            self.write(&Frame::message(prefix.as_str(), &body), drawing, now_ms);
         }
+    }
+
+    /// Sends one subscription the counts of a room.
+    pub(super) fn tell_counts(self: &Arc<Self>, subscription: SubscriptionId, view: &RoomView, now_ms: u64) {
+        self.tell(subscription, DropPolicy::MayDrop, now_ms, |_, encoder| encoder.counts(view).map(Bytes::from));
     }
 }

@@ -1,83 +1,73 @@
-//! CountsQueue for embeds: who joins a room is told its numbers at once, and all are told when they change. Without it a page
-//! of another site would show one number for ever.
+//! Counts of rooms: a subscription that joins is sent a room's numbers at once, and all are sent them when they change.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use presence_cable::{Identifier, embed_counts, same_counts};
+use presence_cable::{Encoder, same_counts};
 use presence_core::{Room, RoomView, SubscriptionId};
 
-use super::audience::{Audience, Flush, FlushQueue};
+use super::audience::{Audience, FlushQueue};
+use super::flush::Flush;
+use super::listeners::Subscriber;
+use super::prefix::Prefix;
 use super::{Connection, Hub};
 use crate::views::Views;
 
-/// The newest counts of one room: they say everything, so that older ones need not be told.
+/// The newest counts of one room: they say everything, so that older ones need not be sent.
 #[derive(Debug, Default)]
 pub(super) struct CountsQueue {
     newest: Option<Arc<RoomView>>,
     waiting: bool,
 }
 
-/// Who begins to listen is told the counts at once, and never waits to be shown anything.
+/// A new listener is sent the counts at once, and never waits to be shown anything.
 const ALWAYS_NEWER: u64 = u64::MAX;
 
-impl CountsQueue {
-    fn body(view: &RoomView) -> Bytes {
-        embed_counts(view).into()
-    }
-}
-
 impl FlushQueue for CountsQueue {
-    type New = Arc<RoomView>;
+    type Item = Arc<RoomView>;
     type Batch = Arc<RoomView>;
 
-    fn add(&mut self, view: Self::New) {
+    fn push(&mut self, view: Self::Item) {
         self.waiting |= self.newest.as_ref().is_none_or(|newest| !same_counts(newest, &view));
         self.newest = Some(view);
     }
 
-    fn take(&mut self) -> Option<Self::Batch> {
-        std::mem::take(&mut self.waiting).then(|| self.newest.clone()).flatten()
+    fn take(&mut self) -> Option<Flush<Self::Batch>> {
+        let view = std::mem::take(&mut self.waiting).then(|| self.newest.clone()).flatten();
+        view.map(|view| Flush::drawing(view, ALWAYS_NEWER))
     }
 
-    fn encode(batch: Self::Batch) -> Flush {
-        Flush::drawing(Self::body(&batch), ALWAYS_NEWER)
+    fn encode(view: &Self::Batch, encoder: &dyn Encoder) -> Vec<Bytes> {
+        encoder.counts(view).map(Bytes::from).into_iter().collect()
     }
 }
 
 impl Audience<CountsQueue> {
-    /// What was told last, for a socket that was too slow for it.
-    pub(super) fn newest(&self) -> Option<Bytes> {
-        self.change(|counts| counts.newest.clone()).map(|view| CountsQueue::body(&view))
+    /// What was sent last, for a socket that was too slow for it.
+    pub(super) fn newest(&self) -> Option<Arc<RoomView>> {
+        self.change(|counts| counts.newest.clone())
     }
 }
 
 impl Hub {
-    /// A room has a new view, which can be read already: its embeds are told.
+    /// Sends a room's new view, which can be read already, to those who listen to its counts.
     pub(crate) fn counted(&self, view: &Arc<RoomView>) {
         if let Some(audience) = self.counts.find(&view.room) {
-            audience.broadcast(Arc::clone(view), &self.clock);
+            audience.broadcast(Arc::clone(view), &self.shared);
         }
     }
 
-    /// A subscription is told a room's counts: those of now at once, all later ones as they come.
-    pub(crate) fn listen_counts(
-        &self,
-        room: &Room,
-        identifier: &Identifier,
-        subscription: SubscriptionId,
-        connection: &Arc<Connection>,
-        views: &Views,
-    ) {
-        let audience = self.counts.join(room, identifier.clone(), subscription, connection);
+    /// Sends a subscription a room's counts: the present ones at once, all later ones as they come.
+    pub(crate) fn listen_counts(&self, room: &Room, subscriber: &Subscriber<'_>, views: &Views) {
+        let audience = self.counts.join(room, subscriber);
         audience.change(|counts| {
             counts.newest.get_or_insert_with(|| views.room_or_empty(room));
         });
-        connection.subscribe_counts(subscription, identifier.clone(), Arc::clone(&audience));
-        self.tell_counts(room, subscription, connection, views);
+        subscriber.connection.subscribe_counts(subscriber.subscription, subscriber.prefix.clone(), audience);
+        self.tell_counts(room, subscriber.subscription, subscriber.connection, views);
     }
 
-    /// Tells one subscription a room's counts as they are now.
+    /// Sends one subscription a room's counts as they are now.
     pub(crate) fn tell_counts(
         &self,
         room: &Room,
@@ -86,9 +76,9 @@ impl Hub {
         views: &Views,
     ) {
         let mut view = views.room_or_empty(room);
-        // A newer view may have been told between reading this one and writing it: then it is told again, to be the last.
+        // A newer view may have been sent between reading this one and writing it: then it is sent again, to be the last.
         loop {
-            connection.tell(subscription, &CountsQueue::body(&view), true, self.now_ms());
+            connection.tell_counts(subscription, &view, self.now_ms());
             let now = views.room_or_empty(room);
             if now.version == view.version {
                 return;
@@ -97,8 +87,8 @@ impl Hub {
         }
     }
 
-    /// A subscription is told no more.
-    pub(crate) fn ignore_counts(&self, room: &Room, identifier: &Identifier, connection: &Connection) {
-        self.counts.leave(room, identifier, connection.id);
+    /// Ends what [`Hub::listen_counts`] began.
+    pub(crate) fn ignore_counts(&self, room: &Room, prefix: &Prefix, connection: &Connection) {
+        self.counts.leave(room, prefix, connection.id);
     }
 }

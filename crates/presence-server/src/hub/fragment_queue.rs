@@ -1,46 +1,56 @@
-//! FragmentQueue that wait to be drawn on the pages of a stream; folded, or a busy room would queue without end.
+//! Fragments that wait to be drawn on the pages of a stream; folded, or a busy room would queue without end.
 
 use std::sync::Arc;
 
-use presence_cable::morphs;
+use bytes::Bytes;
+use presence_cable::Encoder;
 use presence_core::{Fragment, fold};
 
-use super::audience::{Flush, FlushQueue};
+use super::audience::FlushQueue;
+use super::flush::Flush;
 
-/// Delivery many flushes may wait behind the one that is being written before they are folded into one.
+/// How many drawings may wait behind the flush that is being written before they are folded into one.
 const WAITING_MAX: usize = 8;
 
 /// What core ordered to be drawn, in order.
 #[derive(Debug, Default)]
 pub(super) struct FragmentQueue {
     waiting: Vec<Arc<[Fragment]>>,
-    /// The place of the last of them among all that was ordered.
+    /// The ordinal of the last of them.
     ordinal: u64,
 }
 
-impl FlushQueue for FragmentQueue {
-    type New = (Arc<[Fragment]>, u64);
-    type Batch = (Vec<Arc<[Fragment]>>, u64);
+/// Fragments that are drawn together.
+#[derive(Debug)]
+pub(super) struct Drawing {
+    pub(super) fragments: Arc<[Fragment]>,
+    /// Its place among all that were ordered.
+    pub(super) ordinal: u64,
+}
 
-    fn add(&mut self, (new, ordinal): Self::New) {
+impl FlushQueue for FragmentQueue {
+    type Item = Drawing;
+    type Batch = Vec<Arc<[Fragment]>>;
+
+    fn push(&mut self, drawing: Drawing) {
         if self.waiting.len() == WAITING_MAX {
             let folded = folded(&std::mem::take(&mut self.waiting));
             self.waiting.push(folded);
         }
-        self.waiting.push(new);
-        self.ordinal = ordinal;
+        self.waiting.push(drawing.fragments);
+        self.ordinal = drawing.ordinal;
     }
 
-    fn take(&mut self) -> Option<Self::Batch> {
-        (!self.waiting.is_empty()).then(|| (std::mem::take(&mut self.waiting), self.ordinal))
+    fn take(&mut self) -> Option<Flush<Self::Batch>> {
+        (!self.waiting.is_empty()).then(|| Flush::drawing(std::mem::take(&mut self.waiting), self.ordinal))
     }
 
-    fn encode((waiting, ordinal): Self::Batch) -> Flush {
-        let body = match &*waiting {
-            [fragments] => morphs(fragments),
-            several => morphs(&folded(several)),
+    fn encode(batch: &Self::Batch, encoder: &dyn Encoder) -> Vec<Bytes> {
+        let body = match &**batch {
+            [fragments] => encoder.fragments(fragments),
+            several => encoder.fragments(&folded(several)),
         };
-        Flush::drawing(body.into(), ordinal)
+        body.map(Bytes::from).into_iter().collect()
     }
 }
 

@@ -1,23 +1,25 @@
-//! Signs of life of one socket, in both directions: what is due, and when somebody is no longer there.
+//! Keepalive of one socket: which pings are due, and when its browser is gone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use presence_cable::PingAfter;
 use tokio::time::Instant;
 
-use super::Speaks;
-use super::outbox::Frame;
+use super::frame::Frame;
+use super::language::Language;
+use super::outbox::OutboxState;
 use crate::clock::millis;
 use crate::close_reason::CloseReason;
 use crate::config::Limits;
 
-/// Time as it passes for sockets: it stands still while the node itself is away. Kept in microseconds, moved by the
-/// hub's beat alone, and read by everybody without a call to the system.
+/// Time as it passes for sockets: it stands still while the node's process is suspended. Kept in microseconds, moved only
+/// when the hub turns its wheel, and read without a system call.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Clock(Arc<AtomicU64>);
+pub(crate) struct SocketClock(Arc<AtomicU64>);
 
-impl Clock {
+impl SocketClock {
     pub(crate) fn now_ms(&self) -> u64 {
         self.0.load(Relaxed) / 1_000
     }
@@ -34,12 +36,12 @@ impl Clock {
 #[derive(Debug)]
 pub(crate) struct Tick {
     pub(crate) ms: u64,
-    /// When the node was last found to have been away.
+    /// When the process was last found to have been suspended.
     pub(crate) woken_ms: u64,
-    /// Delivery late a look may come: what must not be late is done so much earlier.
+    /// How late a poll may come: what must not be late is done that much earlier.
     pub(crate) slack_ms: u64,
-    /// Action Cable's ping, and presence-v1's.
-    pub(crate) pings: [Frame; 2],
+    /// The ping of each protocol.
+    pub(crate) pings: Arc<[Frame]>,
     pub(crate) ping_every_ms: u64,
     pub(crate) probe_every_ms: u64,
     pub(crate) pong_within_ms: u64,
@@ -47,12 +49,12 @@ pub(crate) struct Tick {
 }
 
 impl Tick {
-    pub(crate) fn new(limits: &Limits, ms: u64, woken_ms: u64, pings: [Frame; 2]) -> Self {
+    pub(crate) fn new(limits: &Limits, ms: u64, woken_ms: u64, pings: &Arc<[Frame]>) -> Self {
         Self {
             ms,
             woken_ms,
             slack_ms: millis(slot(limits)),
-            pings,
+            pings: Arc::clone(pings),
             ping_every_ms: millis(limits.ping_every),
             probe_every_ms: millis(limits.probe_every),
             pong_within_ms: millis(limits.pong_within),
@@ -60,25 +62,21 @@ impl Tick {
         }
     }
 
-    /// The sign of life of a language.
-    pub(crate) fn ping(&self, speaks: Speaks) -> &Frame {
-        let [cable, embed] = &self.pings;
-        match speaks {
-            Speaks::Cable => cable,
-            Speaks::Embed => embed,
-        }
+    /// The ping of a protocol.
+    pub(crate) fn ping(&self, language: Language) -> &Frame {
+        &self.pings[language.index()]
     }
 
-    /// Delivery long it may be quiet before one is due.
-    fn quiet_ms(&self, speaks: Speaks) -> u64 {
-        match speaks {
-            Speaks::Cable => self.ping_every_ms,
-            Speaks::Embed => self.probe_every_ms,
+    /// How long a socket may be quiet before a ping is due.
+    fn quiet_ms(&self, ping_after: PingAfter) -> u64 {
+        match ping_after {
+            PingAfter::PingEvery => self.ping_every_ms,
+            PingAfter::ProbeEvery => self.probe_every_ms,
         }
     }
 }
 
-/// Delivery exactly sockets are looked at: no ping is noticeably early.
+/// How exactly sockets are polled: no ping is noticeably early.
 pub(crate) fn slot(limits: &Limits) -> Duration {
     (limits.ping_every / 60).clamp(Duration::from_millis(5), Duration::from_millis(50))
 }
@@ -94,7 +92,7 @@ pub(crate) enum KeepaliveAction {
 
 #[derive(Debug)]
 pub(crate) struct Keepalive {
-    speaks: Speaks,
+    ping_after: PingAfter,
     sent_ms: u64,
     /// The last moment at which nothing waited, or some of it was taken.
     took_ms: u64,
@@ -105,8 +103,16 @@ pub(crate) struct Keepalive {
 }
 
 impl Keepalive {
-    pub(crate) fn new(speaks: Speaks, now_ms: u64) -> Self {
-        Self { speaks, sent_ms: now_ms, took_ms: now_ms, took: false, probed_ms: None, probe: None, alive_ms: now_ms }
+    pub(crate) fn new(ping_after: PingAfter, now_ms: u64) -> Self {
+        Self {
+            ping_after,
+            sent_ms: now_ms,
+            took_ms: now_ms,
+            took: false,
+            probed_ms: None,
+            probe: None,
+            alive_ms: now_ms,
+        }
     }
 
     /// Something went out.
@@ -124,14 +130,14 @@ impl Keepalive {
         self.took = true;
     }
 
-    /// What is due now; `waits`: the socket can't take anything at present.
-    pub(crate) fn poll(&mut self, tick: &Tick, waits: bool) -> KeepaliveAction {
+    /// What is due now; while something waits the socket can't take anything.
+    pub(crate) fn poll(&mut self, tick: &Tick, queue: OutboxState) -> KeepaliveAction {
         let now_ms = tick.ms;
         if std::mem::take(&mut self.took) {
             self.took_ms = now_ms;
             self.sent_ms = now_ms;
         }
-        if waits {
+        if queue == OutboxState::Waiting {
             // More pings would only wait, too, and pongs can't be expected: taking bytes is the sign of life.
             let stalled = now_ms.saturating_sub(self.took_ms) >= tick.write_within_ms;
             self.alive_ms = self.alive_ms.max(self.took_ms.saturating_sub(tick.probe_every_ms));
@@ -145,7 +151,7 @@ impl Keepalive {
         if now_ms.saturating_sub(self.alive_ms) >= tick.pong_within_ms {
             return KeepaliveAction::Close(CloseReason::Unanswered);
         }
-        let quiet_ms = tick.quiet_ms(self.speaks);
+        let quiet_ms = tick.quiet_ms(self.ping_after);
         let idle_ms = now_ms.saturating_sub(self.sent_ms) + tick.slack_ms;
         let ping = idle_ms >= quiet_ms || (tick.woken_ms > self.sent_ms && tick.woken_ms > 0);
         // A probe that would be due before the next ping goes with this one: two frames, one write.
@@ -156,9 +162,9 @@ impl Keepalive {
     }
 
     /// When to look again, after what was due is done.
-    pub(crate) fn next_ms(&self, tick: &Tick, waits: bool) -> u64 {
-        let quiet_ms = tick.quiet_ms(self.speaks).saturating_sub(tick.slack_ms);
-        if waits {
+    pub(crate) fn next_ms(&self, tick: &Tick, queue: OutboxState) -> u64 {
+        let quiet_ms = tick.quiet_ms(self.ping_after).saturating_sub(tick.slack_ms);
+        if queue == OutboxState::Waiting {
             return (self.took_ms + tick.write_within_ms).min(tick.ms + quiet_ms);
         }
         let probe_ms = self.probed_ms.map_or(tick.ms, |at_ms| at_ms + tick.probe_every_ms);
@@ -202,7 +208,7 @@ mod tests {
             ms,
             woken_ms,
             slack_ms: SLACK_MS,
-            pings: [Frame::text(""), Frame::text("")],
+            pings: Arc::default(),
             ping_every_ms: 3_000,
             probe_every_ms: 10_000,
             pong_within_ms: 25_000,
@@ -220,11 +226,11 @@ mod tests {
     }
 
     /// Looks as often as the pulse asks for it, as late as the wheel may, and sends what is due.
-    fn watch(pulse: &mut Keepalive, from_ms: u64, until_ms: u64, waits: bool) -> Seen {
+    fn watch(pulse: &mut Keepalive, from_ms: u64, until_ms: u64, queue: OutboxState) -> Seen {
         let (mut seen, mut ms) = (Seen::default(), from_ms);
         while ms < until_ms {
             seen.looks += 1;
-            match pulse.poll(&tick(ms, 0), waits) {
+            match pulse.poll(&tick(ms, 0), queue) {
                 KeepaliveAction::Close(reason) => {
                     seen.closed = Some((ms, reason));
                     break;
@@ -237,7 +243,7 @@ mod tests {
                     }
                 }
             }
-            let next_ms = pulse.next_ms(&tick(ms, 0), waits);
+            let next_ms = pulse.next_ms(&tick(ms, 0), queue);
             assert!(next_ms > ms, "nothing is looked at twice in one tick");
             ms = next_ms.next_multiple_of(SLACK_MS);
         }
@@ -246,8 +252,8 @@ mod tests {
 
     #[test]
     fn a_silent_browser_is_pinged_probed_and_given_up_after_25_s() {
-        let mut pulse = Keepalive::new(Speaks::Cable, 0);
-        let seen = watch(&mut pulse, 0, 60_000, false);
+        let mut pulse = Keepalive::new(PingAfter::PingEvery, 0);
+        let seen = watch(&mut pulse, 0, 60_000, OutboxState::Empty);
         assert_eq!(seen.closed, Some((25_000, CloseReason::Unanswered)));
         assert_eq!(seen.pinged[..2], [2_950, 5_900]);
         // Every third ping is joined by a probe, and costs no write of its own.
@@ -258,11 +264,13 @@ mod tests {
 
     #[test]
     fn where_much_is_sent_there_are_no_pings_but_probes() {
-        let mut pulse = Keepalive::new(Speaks::Cable, 0);
+        let mut pulse = Keepalive::new(PingAfter::PingEvery, 0);
         let mut probed = Vec::new();
         for ms in (0..24_000).step_by(500) {
             pulse.sent(ms);
-            let KeepaliveAction::Signs { probe, ping } = pulse.poll(&tick(ms, 0), false) else { panic!("closed") };
+            let KeepaliveAction::Signs { probe, ping } = pulse.poll(&tick(ms, 0), OutboxState::Empty) else {
+                panic!("closed")
+            };
             assert!(!ping);
             probed.extend(probe.map(|_| ms));
         }
@@ -271,22 +279,22 @@ mod tests {
 
     #[test]
     fn an_embed_is_sent_a_ping_where_nothing_else_was_for_10_s() {
-        let mut pulse = Keepalive::new(Speaks::Embed, 0);
-        let seen = watch(&mut pulse, 0, 21_000, false);
+        let mut pulse = Keepalive::new(PingAfter::ProbeEvery, 0);
+        let seen = watch(&mut pulse, 0, 21_000, OutboxState::Empty);
         assert_eq!(seen.pinged, [9_950, 19_900]);
         assert_eq!(seen.probed, [0, 9_950, 19_900]);
     }
 
     #[test]
     fn any_pong_is_a_sign_of_life_and_the_right_one_tells_the_round_trip() {
-        let probe = |pulse: &mut Keepalive, ms| match pulse.poll(&tick(ms, 0), false) {
+        let probe = |pulse: &mut Keepalive, ms| match pulse.poll(&tick(ms, 0), OutboxState::Empty) {
             KeepaliveAction::Signs { probe: Some(probe), .. } => probe,
             other => panic!("{other:?}"),
         };
-        let mut pulse = Keepalive::new(Speaks::Cable, 0);
+        let mut pulse = Keepalive::new(PingAfter::PingEvery, 0);
         let first = probe(&mut pulse, 0);
         assert_eq!(pulse.ponged(b"unasked", 24_000, Instant::now()), None);
-        assert_eq!(watch(&mut pulse, 25_000, 48_000, false).closed, None);
+        assert_eq!(watch(&mut pulse, 25_000, 48_000, OutboxState::Empty).closed, None);
         assert_eq!(pulse.ponged(&first, 48_000, Instant::now()), None, "an answer to an older ping");
         let second = probe(&mut pulse, 60_000);
         assert!(pulse.ponged(&second, 60_010, Instant::now()).is_some_and(|ms| ms < 500));
@@ -295,35 +303,40 @@ mod tests {
 
     #[test]
     fn a_browser_that_takes_nothing_for_10_s_is_closed_and_one_that_takes_a_little_is_not() {
-        let mut pulse = Keepalive::new(Speaks::Cable, 0);
+        let mut pulse = Keepalive::new(PingAfter::PingEvery, 0);
         pulse.waits(0);
         for begin_ms in (0..60_000).step_by(5_000) {
-            let seen = watch(&mut pulse, begin_ms, begin_ms + 5_000, true);
+            let seen = watch(&mut pulse, begin_ms, begin_ms + 5_000, OutboxState::Waiting);
             assert!(seen.closed.is_none() && seen.pinged.is_empty() && seen.probed.is_empty());
             pulse.took();
         }
         // Nothing waits any more: it has the time to answer a probe that a browser has that was just heard.
-        let seen = watch(&mut pulse, 60_000, 65_000, false);
+        let seen = watch(&mut pulse, 60_000, 65_000, OutboxState::Empty);
         assert!(seen.closed.is_none() && seen.probed == [60_000]);
         pulse.waits(64_000);
-        let seen = watch(&mut pulse, 65_000, 80_000, true);
+        let seen = watch(&mut pulse, 65_000, 80_000, OutboxState::Waiting);
         assert_eq!(seen.closed, Some((74_000, CloseReason::Stalled)));
     }
 
     #[test]
     fn time_in_which_the_node_was_away_is_nobodys_fault_and_ends_with_a_ping() {
-        let clock = Clock::default();
+        let clock = SocketClock::default();
         clock.advance(Duration::from_secs(5));
-        let mut pulse = Keepalive::new(Speaks::Cable, clock.now_ms());
-        let KeepaliveAction::Signs { probe: Some(probe), .. } = pulse.poll(&tick(clock.now_ms(), 0), false) else {
+        let mut pulse = Keepalive::new(PingAfter::PingEvery, clock.now_ms());
+        let KeepaliveAction::Signs { probe: Some(probe), .. } =
+            pulse.poll(&tick(clock.now_ms(), 0), OutboxState::Empty)
+        else {
             panic!("no probe")
         };
         // Stopped for 40 s: the hub counts one.
         let ms = clock.advance(Duration::from_secs(1));
-        assert!(matches!(pulse.poll(&tick(ms, ms), false), KeepaliveAction::Signs { ping: true, .. }));
+        assert!(matches!(pulse.poll(&tick(ms, ms), OutboxState::Empty), KeepaliveAction::Signs { ping: true, .. }));
         let late = Instant::now() + Duration::from_secs(40);
         assert_eq!(pulse.ponged(&probe, ms, late), None, "no round trip of 40 s");
         pulse.sent(ms);
-        assert!(matches!(pulse.poll(&tick(ms + 250, ms), false), KeepaliveAction::Signs { ping: false, .. }));
+        assert!(matches!(
+            pulse.poll(&tick(ms + 250, ms), OutboxState::Empty),
+            KeepaliveAction::Signs { ping: false, .. }
+        ));
     }
 }

@@ -1,13 +1,20 @@
-//! Who listens to one thing, in an order in which everybody can be reached in parts while others come and go.
+//! The listeners of one thing, in an order in which all can be reached part by part while others join and leave.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use presence_cable::Identifier;
 use presence_core::{ConnectionId, SubscriptionId};
 
 use super::connection::Connection;
+use super::prefix::Prefix;
+
+/// A subscription that begins to listen.
+pub(crate) struct Subscriber<'a> {
+    pub(crate) connection: &'a Arc<Connection>,
+    pub(crate) subscription: SubscriptionId,
+    pub(crate) prefix: &'a Prefix,
+}
 
 /// One subscription that listens.
 #[derive(Clone, Debug)]
@@ -16,23 +23,23 @@ pub(super) struct Listener {
     pub(super) subscription: SubscriptionId,
 }
 
-/// Sorted by key, so that subscriptions with one key, to which the very same bytes go, stand together.
-pub(super) type Place = (Identifier, ConnectionId);
+/// Sorted by prefix, so that subscriptions with one prefix, to which the very same bytes go, stand together.
+pub(super) type ListenerKey = (Prefix, ConnectionId);
 
-/// Listeners with one key.
+/// Listeners with one prefix.
 #[derive(Debug)]
 pub(super) struct SameKeyRun {
-    pub(super) identifier: Identifier,
+    pub(super) prefix: Prefix,
     pub(super) listeners: Vec<Listener>,
 }
 
-/// All of them. A user's own stream has one listener most of the time: that one takes no allocation.
+/// All listeners of one thing. A user's own stream usually has one: that one takes no allocation.
 #[derive(Debug, Default)]
 pub(super) enum Listeners {
     #[default]
     None,
-    One(Place, Listener),
-    Many(BTreeMap<Place, Listener>),
+    One(ListenerKey, Listener),
+    Many(BTreeMap<ListenerKey, Listener>),
 }
 
 impl Listeners {
@@ -44,40 +51,40 @@ impl Listeners {
         }
     }
 
-    pub(super) fn insert(&mut self, identifier: Identifier, listener: Listener) {
-        let place = (identifier, listener.connection.id);
+    pub(super) fn insert(&mut self, prefix: Prefix, listener: Listener) {
+        let key = (prefix, listener.connection.id);
         *self = match std::mem::take(self) {
-            Self::None => Self::One(place, listener),
-            Self::One(same, _) if same == place => Self::One(place, listener),
+            Self::None => Self::One(key, listener),
+            Self::One(same, _) if same == key => Self::One(key, listener),
             Self::One(other, first) => {
                 let mut all = BTreeMap::from([(other, first)]);
-                insert(&mut all, place, listener);
+                insert(&mut all, key, listener);
                 Self::Many(all)
             }
             Self::Many(mut all) => {
-                insert(&mut all, place, listener);
+                insert(&mut all, key, listener);
                 Self::Many(all)
             }
         };
     }
 
-    pub(super) fn remove(&mut self, identifier: &Identifier, connection: ConnectionId) {
-        let place = (identifier.clone(), connection);
+    pub(super) fn remove(&mut self, prefix: &Prefix, connection: ConnectionId) {
+        let key = (prefix.clone(), connection);
         match self {
-            Self::One(same, _) if *same == place => *self = Self::None,
+            Self::One(same, _) if *same == key => *self = Self::None,
             Self::Many(all) => {
-                all.remove(&place);
+                all.remove(&key);
             }
             Self::None | Self::One(..) => {}
         }
     }
 
-    /// Up to `most` listeners behind this place, those with one key together, and the place of the last of them.
-    pub(super) fn part(&self, after: Option<&Place>, most: usize) -> (Vec<SameKeyRun>, Option<Place>) {
+    /// Up to `most` listeners after this key, those with one prefix together, and the key of the last of them.
+    pub(super) fn part(&self, after: Option<&ListenerKey>, most: usize) -> (Vec<SameKeyRun>, Option<ListenerKey>) {
         match self {
             Self::None => (Vec::new(), None),
-            Self::One(place, listener) => {
-                runs([(place, listener)].into_iter().filter(|(place, _)| after.is_none_or(|after| after < *place)))
+            Self::One(key, listener) => {
+                runs([(key, listener)].into_iter().filter(|(key, _)| after.is_none_or(|after| after < *key)))
             }
             Self::Many(all) => {
                 let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -87,21 +94,23 @@ impl Listeners {
     }
 }
 
-/// One allocation for all that have this key: it is found equal without being read, and kept once.
-fn insert(all: &mut BTreeMap<Place, Listener>, (identifier, connection): Place, listener: Listener) {
-    let from = (identifier, ConnectionId(0));
+/// Keeps one allocation for all that have this prefix: it is found equal without being read.
+fn insert(all: &mut BTreeMap<ListenerKey, Listener>, (prefix, connection): ListenerKey, listener: Listener) {
+    let from = (prefix, ConnectionId(0));
     let known = all.range(&from..).next().map(|((known, _), _)| known);
-    let identifier = known.filter(|known| **known == from.0).unwrap_or(&from.0).clone();
-    all.insert((identifier, connection), listener);
+    let prefix = known.filter(|known| **known == from.0).unwrap_or(&from.0).clone();
+    all.insert((prefix, connection), listener);
 }
 
-fn runs<'a>(listeners: impl Iterator<Item = (&'a Place, &'a Listener)>) -> (Vec<SameKeyRun>, Option<Place>) {
+fn runs<'a>(
+    listeners: impl Iterator<Item = (&'a ListenerKey, &'a Listener)>,
+) -> (Vec<SameKeyRun>, Option<ListenerKey>) {
     let (mut runs, mut last): (Vec<SameKeyRun>, _) = (Vec::new(), None);
-    for (place, listener) in listeners {
-        last = Some(place);
-        match runs.last_mut().filter(|run| run.identifier.is(&place.0)) {
+    for (key, listener) in listeners {
+        last = Some(key);
+        match runs.last_mut().filter(|run| run.prefix.is(&key.0)) {
             Some(run) => run.listeners.push(listener.clone()),
-            None => runs.push(SameKeyRun { identifier: place.0.clone(), listeners: vec![listener.clone()] }),
+            None => runs.push(SameKeyRun { prefix: key.0.clone(), listeners: vec![listener.clone()] }),
         }
     }
     (runs, last.cloned())

@@ -1,122 +1,158 @@
 //! Published messages that wait for a stream's listeners: never folded, since each says something of its own.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use presence_core::ConnectionId;
+use presence_cable::{Encoder, Position, PresenceEvent};
+use presence_core::{ConnectionId, Message};
 
-use super::audience::{Delivery, Flush, FlushQueue};
+use super::audience::FlushQueue;
+use super::flush::{Delivery, Flush};
 
-/// What may wait in one audience in bytes, and how many: far more than a moment's worth.
+/// What may wait in one audience in bytes, and how many messages: far more than a moment's worth.
 const BYTES_MAX: usize = 8 * 1_024 * 1_024;
 const WAITING_MAX: usize = 4_096;
 /// What leaves in one write at most: as much as a socket takes at once, and little beside what may wait for it.
 const FLUSH_BYTES_MAX: usize = 16 * 1_024;
-/// Whispers find room only while fewer wait: they are the first to be left out.
+/// Whispers find room only while fewer messages wait: they are the first to be left out.
 const WHISPERS_MAX: usize = 256;
 
-/// A message for an audience, encoded.
+/// A message for the listeners of a stream.
 #[derive(Clone, Debug)]
-pub(super) struct QueuedMessage {
-    pub(super) body: Bytes,
-    /// Not to this one, who sent it.
-    pub(super) except: Option<ConnectionId>,
-    pub(super) kind: MessageKind,
+pub(super) enum QueuedMessage {
+    /// A message of a server, or a whisper of a browser, which may be left out where too much waits.
+    Message { message: Arc<Message>, position: Option<Position> },
+    /// A user joined or left.
+    Presence(Arc<PresenceEvent>),
 }
 
-/// What a message is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum MessageKind {
-    /// A server said it.
-    Published,
-    /// A browser said it: it may be left out where too much waits.
-    Whispered,
-    /// Somebody has come or gone.
-    Presence,
+impl QueuedMessage {
+    /// The connection that sent it and does not hear it.
+    fn except(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Message { message, .. } => message.from,
+            Self::Presence(_) => None,
+        }
+    }
+
+    fn is_whisper(&self) -> bool {
+        matches!(self, Self::Message { message, .. } if message.whispered)
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Message { message, .. } => message.body.len(),
+            Self::Presence(event) => match &**event {
+                PresenceEvent::Joined(record) => record.id.len() + record.info.len(),
+                PresenceEvent::Left(id) => id.len(),
+                PresenceEvent::Members { records, .. } => {
+                    records.iter().map(|record| record.id.len() + record.info.len()).sum()
+                }
+            },
+        }
+    }
 }
 
-/// MessageQueue, in order.
+/// Messages, in order.
 #[derive(Debug, Default)]
 pub(super) struct MessageQueue {
     waiting: VecDeque<QueuedMessage>,
     bytes: usize,
-    /// Some found no room.
+    /// Whether some found no room.
     lost: bool,
-    /// Delivery many comings and goings there were.
-    pub(super) arrivals: u64,
+    /// How many presence events there were.
+    pub(super) presence_events: u64,
 }
 
 impl FlushQueue for MessageQueue {
-    type New = QueuedMessage;
-    /// Those that leave in one write; none where some were lost.
+    type Item = QueuedMessage;
+    /// Messages that leave in one write; none where some were lost.
     type Batch = Vec<QueuedMessage>;
 
-    fn add(&mut self, told: QueuedMessage) {
-        let full = self.waiting.len() >= WAITING_MAX || self.bytes + told.body.len() > BYTES_MAX;
-        self.arrivals += u64::from(told.kind == MessageKind::Presence);
-        if told.kind == MessageKind::Whispered && (full || self.waiting.len() >= WHISPERS_MAX) {
+    fn push(&mut self, message: QueuedMessage) {
+        let full = self.waiting.len() >= WAITING_MAX || self.bytes + message.bytes() > BYTES_MAX;
+        self.presence_events += u64::from(matches!(message, QueuedMessage::Presence(_)));
+        if message.is_whisper() && (full || self.waiting.len() >= WHISPERS_MAX) {
             return;
         }
         if full {
-            *self = Self { lost: true, arrivals: self.arrivals, ..Self::default() };
+            *self = Self { lost: true, presence_events: self.presence_events, ..Self::default() };
             return;
         }
-        self.bytes += told.body.len();
-        self.waiting.push_back(told);
+        self.bytes += message.bytes();
+        self.waiting.push_back(message);
     }
 
-    fn take(&mut self) -> Option<Self::Batch> {
+    /// Where some were lost, everyone who should have had them is closed: clients come back and ask for what they missed.
+    fn take(&mut self) -> Option<Flush<Self::Batch>> {
         if std::mem::take(&mut self.lost) {
-            return Some(Vec::new());
+            return Some(Flush { batch: Vec::new(), except: None, delivery: Delivery::Close, messages: 0 });
         }
-        let mut batch = vec![self.pop()?];
-        let mut bytes = batch[0].body.len();
-        // Under load what waits leaves together. What goes to some only leaves alone.
-        while let Some(next) = self.waiting.front().filter(|next| next.except.is_none() && batch[0].except.is_none())
-            && bytes + next.body.len() <= FLUSH_BYTES_MAX
+        let first = self.pop()?;
+        let (except, mut bytes, mut batch) = (first.except(), first.bytes(), vec![first]);
+        // Under load what waits leaves together. A message that does not go to everyone leaves alone.
+        while let Some(next) = self.waiting.front().filter(|next| next.except().is_none() && except.is_none())
+            && bytes + next.bytes() <= FLUSH_BYTES_MAX
         {
-            bytes += next.body.len();
+            bytes += next.bytes();
             batch.extend(self.pop());
         }
-        Some(batch)
+        let messages = batch.len();
+        Some(Flush { batch, except, delivery: Delivery::Always, messages })
     }
 
-    /// Where some were lost, everybody who should have had them is closed: clients come back and ask for what they
-    /// missed.
-    fn encode(batch: Self::Batch) -> Flush {
-        let (except, how) = batch.first().map_or((None, Delivery::Close), |told| (told.except, Delivery::Always));
-        Flush { bodies: batch.into_iter().map(|told| told.body).collect(), except, how }
+    fn encode(batch: &Self::Batch, encoder: &dyn Encoder) -> Vec<Bytes> {
+        let body = |message: &QueuedMessage| match message {
+            QueuedMessage::Message { message, position } => encoder.message(message, position.as_ref()),
+            QueuedMessage::Presence(event) => encoder.presence(event),
+        };
+        batch.iter().filter_map(body).map(Bytes::from).collect()
     }
 }
 
 impl MessageQueue {
     fn pop(&mut self) -> Option<QueuedMessage> {
-        let told = self.waiting.pop_front()?;
-        self.bytes -= told.body.len();
-        Some(told)
+        let message = self.waiting.pop_front()?;
+        self.bytes -= message.bytes();
+        Some(message)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use presence_core::StreamName;
+
     use super::*;
 
-    fn told(body: &str, whispered: bool) -> QueuedMessage {
-        let kind = if whispered { MessageKind::Whispered } else { MessageKind::Published };
-        QueuedMessage { body: Bytes::copy_from_slice(body.as_bytes()), except: None, kind }
+    fn published(body: &str) -> QueuedMessage {
+        let (stream, body) = (StreamName::new("bench").unwrap(), body.as_bytes().to_vec());
+        let message = Message { stream, body, kept: false, whispered: false, from: None };
+        QueuedMessage::Message { message: Arc::new(message), position: None }
+    }
+
+    fn whispered(body: &str, from: Option<ConnectionId>) -> QueuedMessage {
+        let QueuedMessage::Message { message, position } = published(body) else { panic!("a message") };
+        let message = Message { whispered: true, from, ..Arc::unwrap_or_clone(message) };
+        QueuedMessage::Message { message: Arc::new(message), position }
     }
 
     /// What was taken, flush by flush.
     fn flushes(messages: &mut MessageQueue) -> Vec<Vec<String>> {
-        let body = |told: QueuedMessage| String::from_utf8_lossy(&told.body).into_owned();
-        std::iter::from_fn(|| messages.take()).map(|batch| batch.into_iter().map(body).collect()).collect()
+        let body = |queued: QueuedMessage| match queued {
+            QueuedMessage::Message { message, .. } => String::from_utf8_lossy(&message.body).into_owned(),
+            QueuedMessage::Presence(event) => format!("{event:?}"),
+        };
+        let flushes = std::iter::from_fn(|| messages.take());
+        flushes.map(|flush| flush.batch.into_iter().map(body).collect()).collect()
     }
 
     #[test]
     fn messages_keep_their_order_and_whispers_are_the_first_to_go() {
         let mut messages = MessageQueue::default();
         for n in 0..WHISPERS_MAX + 2 {
-            messages.add(told(&n.to_string(), n % 2 == 0));
+            let body = n.to_string();
+            messages.push(if n % 2 == 0 { whispered(&body, None) } else { published(&body) });
         }
         let all = flushes(&mut messages).concat();
         assert_eq!(all.len(), WHISPERS_MAX + 1, "the last whisper found no room");
@@ -128,24 +164,24 @@ mod tests {
     fn what_finds_no_room_is_not_lost_in_silence() {
         let mut messages = MessageQueue::default();
         let large = "x".repeat(1_024 * 1_024);
-        (0..8).for_each(|_| messages.add(told(&large, false)));
-        messages.add(told("one too many", true));
+        (0..8).for_each(|_| messages.push(published(&large)));
+        messages.push(whispered("one too many", None));
         assert!(!messages.lost);
-        messages.add(told("one too many", false));
-        messages.add(told("after", false));
+        messages.push(published("one too many"));
+        messages.push(published("after"));
         assert_eq!(flushes(&mut messages), [vec![], vec!["after".to_owned()]]);
         assert_eq!(messages.bytes, 0);
-        (0..=WAITING_MAX).for_each(|_| messages.add(told("", false)));
+        (0..=WAITING_MAX).for_each(|_| messages.push(published("")));
         assert_eq!(flushes(&mut messages), [Vec::<String>::new()]);
     }
 
     #[test]
-    fn what_waits_leaves_together_as_far_as_it_goes_to_everybody_and_fits() {
+    fn what_waits_leaves_together_as_far_as_it_goes_to_everyone_and_fits() {
         let mut messages = MessageQueue::default();
         let large = "x".repeat(FLUSH_BYTES_MAX);
-        let except = QueuedMessage { except: Some(ConnectionId(1)), ..told("not to one", true) };
-        for told in [told("a", false), told("b", false), except, told("c", false), told(&large, false)] {
-            messages.add(told);
+        let except = whispered("not to one", Some(ConnectionId(1)));
+        for message in [published("a"), published("b"), except, published("c"), published(&large)] {
+            messages.push(message);
         }
         let flushes = flushes(&mut messages);
         assert_eq!(flushes.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 1, 1]);

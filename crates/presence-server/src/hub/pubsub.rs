@@ -1,156 +1,134 @@
-//! Streams by name: what is published reaches all who listen, once, and whoever comes later is sent what was missed.
+//! Streams by name: what is published reaches all listeners once, and those who join later are sent what they missed.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use presence_cable::{HistoryRequest, Identifier, positioned, published};
-use presence_core::{ConnectionId, Message, StreamName, SubscriptionId};
+use presence_cable::{Encoder, HistoryRequest, Position, PresenceEvent, Replay};
+use presence_core::{ConnectionId, Message, StreamName};
 
-use super::message_queue::{MessageKind, QueuedMessage};
-use super::{Connection, Frame, Hub};
+use super::frame::Frame;
+use super::listeners::Subscriber;
+use super::message_queue::QueuedMessage;
+use super::prefix::Prefix;
+use super::{Connection, Hub};
 use crate::clock::wall_ms;
 use crate::history::{Held, Kept};
 
-/// What a subscription can make of a message.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Capabilities {
-    /// It speaks the extended protocol: messages say their place in the history, and there are presence events.
-    pub(crate) extended: bool,
-    /// The page performs what it is sent: never what somebody whispers.
-    pub(crate) html: bool,
-}
-
-impl Capabilities {
-    const ALL: [Self; 4] = [
-        Self { extended: false, html: false },
-        Self { extended: true, html: false },
-        Self { extended: false, html: true },
-        Self { extended: true, html: true },
-    ];
-    const PRESENCE: Self = Self { extended: true, html: false };
-}
-
 impl Hub {
-    /// Writes a message to all who listen to its stream on this node, and keeps it where it is to be kept.
+    /// Writes a message to all listeners of its stream on this node, and puts it into the history if it is to be kept.
     pub(super) fn deliver(&self, message: &Arc<Message>) {
-        let Ok(json) = std::str::from_utf8(&message.body) else { return };
-        // Held until it waits in every audience: whoever listens from then on has it from the history.
+        if std::str::from_utf8(&message.body).is_err() {
+            return;
+        }
+        // Held until the message waits in the audience: whoever listens from then on has it from the history.
         let mut held = self.history.hold(&message.stream);
         let offset = message.kept.then(|| held.keep(message, wall_ms()));
-        let kind = if message.whispered { MessageKind::Whispered } else { MessageKind::Published };
-        for ear in Capabilities::ALL.into_iter().filter(|ear| !(ear.html && message.whispered)) {
-            let Some(audience) = self.named.find(&(message.stream.clone(), ear)) else { continue };
-            let body = self.body(json, &message.stream, offset.filter(|_| ear.extended));
-            audience.broadcast(QueuedMessage { body, except: message.from, kind }, &self.clock);
+        if let Some(audience) = self.streams.find(&message.stream) {
+            let position = offset.map(|offset| self.position(offset));
+            audience.broadcast(QueuedMessage::Message { message: Arc::clone(message), position }, &self.shared);
         }
     }
 
-    fn body(&self, json: &str, stream: &StreamName, offset: Option<u64>) -> Bytes {
-        let placed = offset.map(|offset| positioned(json, stream.as_str(), self.history.epoch(), offset));
-        placed.unwrap_or_else(|| published(json)).into()
+    fn position(&self, offset: u64) -> Position {
+        Position { epoch: self.history.epoch().to_owned(), offset }
     }
 
-    /// Whether anybody on this node is told who comes and goes there.
+    /// Whether a listener on this node is sent who joins and leaves there.
     pub(crate) fn hears_presence(&self, stream: &StreamName) -> bool {
-        self.named.find(&(stream.clone(), Capabilities::PRESENCE)).is_some()
+        self.streams.find(stream).is_some_and(|audience| audience.speaks(self.hearing_presence))
     }
 
-    /// Tells all who listen to a stream and can be told who is there.
-    pub(crate) fn tell_presence(&self, stream: &StreamName, body: Bytes) {
-        if let Some(audience) = self.named.find(&(stream.clone(), Capabilities::PRESENCE)) {
-            audience.broadcast(QueuedMessage { body, except: None, kind: MessageKind::Presence }, &self.clock);
+    /// Sends an event to all listeners of a stream whose protocol has presence.
+    pub(crate) fn tell_presence(&self, stream: &StreamName, event: PresenceEvent) {
+        if let Some(audience) = self.streams.find(stream).filter(|audience| audience.speaks(self.hearing_presence)) {
+            audience.broadcast(QueuedMessage::Presence(Arc::new(event)), &self.shared);
         }
     }
 
-    /// Delivery many comings and goings a stream's listeners have been told of.
-    pub(crate) fn arrivals(&self, stream: &StreamName) -> u64 {
-        self.named
-            .find(&(stream.clone(), Capabilities::PRESENCE))
-            .map_or(0, |audience| audience.change(|told| told.arrivals))
+    /// How many presence events a stream's listeners have been sent.
+    pub(crate) fn presence_events(&self, stream: &StreamName) -> u64 {
+        self.streams.find(stream).map_or(0, |audience| audience.change(|queue| queue.presence_events))
     }
 
-    /// Sends who is there, but not where somebody has come or gone since so many had: it would be taken for what is true
-    /// after that. Whether it was sent.
-    pub(crate) fn send_present(
+    /// Sends one subscription who is there, unless more presence events were sent since there had been this many: the
+    /// client would take older members for newer ones. Returns whether it was sent.
+    pub(crate) fn send_members(
         &self,
         stream: &StreamName,
         unless_more_than: Option<u64>,
-        frame: &Frame,
-        connection: &Arc<Connection>,
+        subscriber: (&Prefix, &Arc<Connection>),
+        members: &PresenceEvent,
     ) -> bool {
-        // Whoever asked has unsubscribed.
-        let Some(audience) = self.named.find(&(stream.clone(), Capabilities::PRESENCE)) else { return true };
-        audience.change(|told| {
-            let same = unless_more_than.is_none_or(|arrivals| told.arrivals == arrivals);
+        let (prefix, connection) = subscriber;
+        // The subscription that asked has ended.
+        let Some(audience) = self.streams.find(stream) else { return true };
+        let Some(body) = self.encoder(prefix).presence(members) else { return true };
+        let frame = Frame::message(prefix.as_str(), &body.into());
+        audience.change(|queue| {
+            let same = unless_more_than.is_none_or(|events| queue.presence_events == events);
             if same {
-                connection.send(frame, self.now_ms());
+                connection.send(&frame, self.now_ms());
             }
             same
         })
     }
 
-    /// A subscription listens from now on. Before that it is sent what it missed, if it asks; nothing comes twice, or
-    /// not at all, in between.
+    /// A subscription begins to listen. Before that it is sent what it missed, if it asks; nothing comes twice, or not at
+    /// all, in between.
     pub(crate) fn listen_named(
         &self,
         stream: &StreamName,
-        ear: Capabilities,
-        identifier: &Identifier,
-        subscription: SubscriptionId,
-        connection: &Arc<Connection>,
+        subscriber: &Subscriber<'_>,
         history: Option<&HistoryRequest>,
     ) {
         let mut held = self.history.hold(stream);
         if let Some(request) = history {
-            self.send_missed(&mut held, identifier, connection, request);
+            self.send_missed(&mut held, subscriber.prefix, subscriber.connection, request);
         }
-        self.named.join(&(stream.clone(), ear), identifier.clone(), subscription, connection);
+        self.streams.join(stream, subscriber);
     }
 
-    /// The same for one that listens already.
-    pub(crate) fn repeat(
+    /// Sends a subscription that listens already what it missed.
+    pub(crate) fn replay(
         &self,
         stream: &StreamName,
-        identifier: &Identifier,
+        prefix: &Prefix,
         connection: &Arc<Connection>,
         request: &HistoryRequest,
     ) {
-        self.send_missed(&mut self.history.hold(stream), identifier, connection, request);
+        self.send_missed(&mut self.history.hold(stream), prefix, connection, request);
     }
 
-    /// A subscription listens no more.
-    pub(crate) fn ignore_named(
-        &self,
-        stream: &StreamName,
-        ear: Capabilities,
-        identifier: &Identifier,
-        connection: ConnectionId,
-    ) {
-        self.named.leave(&(stream.clone(), ear), identifier, connection);
+    /// Ends what [`Hub::listen_named`] began.
+    pub(crate) fn ignore_named(&self, stream: &StreamName, prefix: &Prefix, connection: ConnectionId) {
+        self.streams.leave(stream, prefix, connection);
+    }
+
+    fn encoder(&self, prefix: &Prefix) -> &'static dyn Encoder {
+        self.shared.languages.encoder(prefix.language())
     }
 
     fn send_missed(
         &self,
         held: &mut Held<'_>,
-        identifier: &Identifier,
+        prefix: &Prefix,
         connection: &Arc<Connection>,
         request: &HistoryRequest,
     ) {
-        let missed = held.missed(request, wall_ms()).map(|missed| self.frames(&missed, identifier));
-        // What has no room in the socket's queue would close it, and its client would come back and ask again.
+        let missed = held.missed(request, wall_ms()).map(|missed| self.frames(&missed, prefix));
+        // A replay larger than the socket's queue would close it, and its client would come back and ask again.
         let room = self.limits.socket_queue / 2;
         let frames = missed.filter(|frames| frames.iter().map(Frame::len).sum::<usize>() <= room);
-        let end = if frames.is_some() { identifier.confirm_history() } else { identifier.reject_history() };
-        for frame in frames.into_iter().flatten().chain([Frame::text(&end)]) {
+        let replay = if frames.is_some() { Replay::Complete } else { Replay::Unknown };
+        let end = self.encoder(prefix).replayed(prefix.as_str(), replay).map(|end| Frame::text(&end));
+        for frame in frames.into_iter().flatten().chain(end) {
             connection.send(&frame, self.now_ms());
         }
     }
 
-    fn frames(&self, missed: &[Kept], identifier: &Identifier) -> Vec<Frame> {
+    fn frames(&self, missed: &[Kept], prefix: &Prefix) -> Vec<Frame> {
         let frame = |kept: &Kept| {
-            let json = std::str::from_utf8(&kept.message.body).ok()?;
-            let body = self.body(json, &kept.message.stream, Some(kept.offset));
-            Some(Frame::message(identifier.opening(), &body))
+            let body = self.encoder(prefix).message(&kept.message, Some(&self.position(kept.offset)))?;
+            Some(Frame::message(prefix.as_str(), &body.into()))
         };
         missed.iter().filter_map(frame).collect()
     }

@@ -1,16 +1,17 @@
-//! Who is counted by an answer that streamed open, not by a socket: without it nobody could make them leave.
+//! Visitors that are counted by a streamed response, not by a socket: without it they could not be dismissed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use presence_core::{ConnectionId, SubscriptionId};
 use tokio::sync::mpsc;
 
-/// All of them on this node.
+/// All streamed visitors of this node.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StreamedVisitors(Arc<Mutex<HashMap<ConnectionId, mpsc::Sender<SubscriptionId>>>>);
 
-/// Tells one of them which of its subscriptions are ended. It is forgotten when this is dropped.
+/// Tells one of them which of its subscriptions are ended. The visitor is forgotten when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Dismissals {
     all: StreamedVisitors,
@@ -19,22 +20,18 @@ pub(crate) struct Dismissals {
 }
 
 impl StreamedVisitors {
-    /// One more, with so many subscriptions at most.
+    /// Adds one, with at most this many subscriptions.
     pub(crate) fn begin(&self, connection: ConnectionId, subscriptions: usize) -> Dismissals {
         let (sender, ended) = mpsc::channel(subscriptions.max(1));
-        self.lock().insert(connection, sender);
+        self.0.lock().insert(connection, sender);
         Dismissals { all: self.clone(), connection, ended }
     }
 
-    /// Ends a subscription. Never waits: who has not taken as many as it has subscriptions takes one twice.
+    /// Ends a subscription. Never waits: a full queue means that the same subscription was ended twice.
     pub(super) fn dismiss(&self, connection: ConnectionId, subscription: SubscriptionId) {
-        if let Some(sender) = self.lock().get(&connection) {
+        if let Some(sender) = self.0.lock().get(&connection) {
             let _twice = sender.try_send(subscription);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, mpsc::Sender<SubscriptionId>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -47,7 +44,7 @@ impl Dismissals {
 
 impl Drop for Dismissals {
     fn drop(&mut self) {
-        self.all.lock().remove(&self.connection);
+        self.all.0.lock().remove(&self.connection);
     }
 }
 
@@ -56,7 +53,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_stays_is_told_and_who_is_gone_is_forgotten() {
+    async fn a_streamed_visitor_is_told_and_one_that_is_gone_is_forgotten() {
         let (streamed, connection) = (StreamedVisitors::default(), ConnectionId(7));
         let mut dismissed = streamed.begin(connection, 1);
         streamed.dismiss(connection, SubscriptionId(3));
@@ -64,6 +61,6 @@ mod tests {
         streamed.dismiss(ConnectionId(8), SubscriptionId(5));
         assert_eq!(dismissed.next().await, Some(SubscriptionId(3)));
         drop(dismissed);
-        assert!(streamed.lock().is_empty());
+        assert!(streamed.0.lock().is_empty());
     }
 }

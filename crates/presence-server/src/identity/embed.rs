@@ -1,6 +1,6 @@
 //! Who a visitor of another site's page is: a random id that we signed, kept by a cookie of its own or by the page.
 
-use presence_cable::EmbedIdentity;
+use presence_cable::presence_v1::EmbedIdentity;
 use presence_core::UserId;
 
 use super::{AGE_S, Kind, sealed, unsealed};

@@ -1,19 +1,22 @@
-//! What one browser has asked for by Action Cable: its subscriptions, whose they are, and how fast it may ask.
+//! One browser's session in Action Cable: its subscriptions, whose they are, and how fast it may ask.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use presence_cable::{Answer, Channel, Command, Identifier, answer, reflex_call};
-use presence_core::{Input, Room, Stream, SubscriptionId, Tab, UserId};
+use presence_cable::Encoder;
+use presence_cable::action_cable::{
+    self, Answer, Channel, Command, EXTENDED, PLAIN, TURBO, TURBO_EXTENDED, answer, confirm, reflex_call, reject,
+};
+use presence_core::{Input, Room, Stream, Tab, UserId};
 use tokio::time::Instant;
 
-use super::Visitor;
-use super::cable_context::Cable;
-use super::pubsub::{Named, Wanted};
+use super::action_cable_context::ActionCableContext;
+use super::protocol::{Protocol, SessionStart};
+use super::pubsub::{NamedStream, SubscribeOptions};
 use super::rate_limit::RateLimit;
 use super::resumable::Sid;
-use crate::hub::{Connection, Frame, Hub};
+use super::session::{Session, Subscription};
+use crate::hub::{Connection, Hub};
 use crate::identity::StreamKind;
 use crate::sites::Grant;
 
@@ -21,12 +24,31 @@ use crate::sites::Grant;
 const SUBSCRIPTIONS_PER_ROOM: usize = 3;
 /// Longest key of a subscription in bytes: the longest signed name fits.
 const IDENTIFIER_BYTES_MAX: usize = 10_240;
-/// Delivery long nothing is read after a click that was halted: halting is not free either.
+/// How long reading pauses after a click that was halted: halting is not free either.
 const HALTED_PAUSE: Duration = Duration::from_millis(10);
+
+/// The visitor of a socket, as the upgrade's request said.
+#[derive(Clone, Debug)]
+pub(crate) struct Visitor {
+    /// The user of its cookie, if it has one.
+    pub(crate) user: Option<UserId>,
+    pub(crate) version: Version,
+    /// The session that it wants to resume.
+    pub(crate) sid: Option<String>,
+    /// What its token opens, if it brought one.
+    pub(crate) grant: Option<Grant>,
+}
+
+/// The version of the protocol that a client chose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Version {
+    Plain,
+    Extended,
+}
 
 /// What a subscription is to.
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+pub(super) enum Target {
     /// The room's stream: the socket is in the room.
     Room(Room),
     /// The stream of the socket's user there.
@@ -34,294 +56,291 @@ pub(super) enum Kind {
     /// Clicks on the room's page.
     Reflex(Room),
     /// What is published under a name.
-    Named(Box<Named>),
+    Named(Box<NamedStream>),
 }
 
-impl Kind {
+impl Target {
+    fn room_mut(&mut self) -> Option<&mut Room> {
+        match self {
+            Self::Room(room) | Self::User(room) | Self::Reflex(room) => Some(room),
+            Self::Named(_) => None,
+        }
+    }
+
     fn room(&self) -> Option<&Room> {
         match self {
             Self::Room(room) | Self::User(room) | Self::Reflex(room) => Some(room),
             Self::Named(_) => None,
         }
     }
+
+    /// The stream of the page's changes that it listens to.
+    fn page(&self, user: UserId) -> Option<Stream> {
+        match self {
+            Self::Room(room) => Some(Stream::Room(room.clone())),
+            Self::User(room) => Some(Stream::User(room.clone(), user)),
+            Self::Reflex(_) | Self::Named(_) => None,
+        }
+    }
 }
 
-#[derive(Debug)]
-pub(super) struct Subscription {
-    pub(super) id: SubscriptionId,
-    pub(super) identifier: Identifier,
-    pub(super) kind: Kind,
-}
-
-/// One browser's side of the talk in Action Cable.
-pub(super) struct Session {
-    pub(super) connection: Arc<Connection>,
-    pub(super) hub: Arc<Hub>,
-    pub(super) cable: Arc<Cable>,
-    /// It speaks the extended protocol, and can be gone on with by this name.
+/// A session in Action Cable.
+pub(super) struct ActionCableSession {
+    pub(super) session: Session<Target>,
+    pub(super) context: Arc<ActionCableContext>,
+    /// Of the extended protocol: the name by which the session can be resumed.
     pub(super) sid: Option<Sid>,
     pub(super) user: Option<UserId>,
     /// What its token opens.
     pub(super) grant: Option<Box<Grant>>,
-    pub(super) subscriptions: Vec<Subscription>,
-    next: u32,
     /// The round trip that its page shows, in ms.
     shown_ms: Option<u32>,
-    /// Clicks have their own, so that a page's subscriptions cost its visitor none.
+    /// Clicks have a limit of their own, so that a page's subscriptions cost its visitor none.
     clicks: RateLimit,
-    others: RateLimit,
-    pub(super) inputs: Vec<Input>,
 }
 
-impl Session {
-    /// Welcomes a browser.
-    pub(super) fn begin(connection: Arc<Connection>, hub: Arc<Hub>, cable: Arc<Cable>, visitor: Visitor) -> Self {
-        let (clicks, others) = (RateLimit::new(&hub.limits), RateLimit::new(&hub.limits));
-        let Visitor { user, extended, sid, grant } = visitor;
-        let (subscriptions, inputs, grant) = (Vec::new(), Vec::new(), grant.map(Box::new));
-        let mut session = Self {
-            connection,
-            hub,
-            cable,
-            sid: None,
-            user,
-            grant,
-            subscriptions,
-            next: 0,
-            shown_ms: None,
-            clicks,
-            others,
-            inputs,
+/// What became of a click.
+enum Click {
+    Taken,
+    Halted,
+}
+
+impl ActionCableContext {
+    /// A session for this visitor.
+    pub(crate) fn session(self: &Arc<Self>, visitor: Visitor) -> SessionStart {
+        let context = Arc::clone(self);
+        let encoder = match visitor.version {
+            Version::Plain => &PLAIN,
+            Version::Extended => &EXTENDED,
         };
-        session.welcome(extended, sid.as_deref());
-        session
+        let begin = |connection, hub| {
+            Box::new(ActionCableSession::begin(connection, hub, context, visitor)) as Box<dyn Protocol>
+        };
+        SessionStart { encoder, begin: Box::new(begin) }
     }
+}
 
-    /// What has happened since, for the driver.
-    pub(super) fn take_inputs(&mut self) -> Vec<Input> {
-        std::mem::take(&mut self.inputs)
-    }
-
-    /// Handles one message. Returns how long nothing more may be read.
-    pub(super) fn text(&mut self, text: &str) -> Option<Duration> {
+impl Protocol for ActionCableSession {
+    fn text(&mut self, text: &str) -> Option<Duration> {
         self.forget_dismissed();
         let done = match Command::parse(text) {
             Ok(Command::Subscribe { identifier, history, presence }) => {
-                self.subscribe(&identifier, &Wanted { history, presence });
+                self.subscribe(&identifier, &SubscribeOptions { history, presence });
                 Ok(())
             }
             Ok(Command::Unsubscribe { identifier }) => {
                 self.unsubscribe(&identifier);
                 Ok(())
             }
-            Ok(Command::Message { identifier, data }) => match self.click(&Identifier::new(&identifier), &data) {
-                Ok(true) => return None,
-                Ok(false) => return Some(HALTED_PAUSE),
+            Ok(Command::Message { identifier, data }) => match self.click(&identifier, &data) {
+                Ok(Click::Taken) => return None,
+                Ok(Click::Halted) => return Some(HALTED_PAUSE),
                 Err(reason) => Err(reason),
             },
             Ok(command) => self.follow(&command),
             Err(error) => Err(error.to_string()),
         };
         if let Err(reason) = done {
-            tracing::debug!(connection.id = self.connection.id.0, reason, "a message is ignored");
+            tracing::debug!(connection.id = self.session.connection.id.0, reason, "ignored a message");
         }
-        self.others.take(Instant::now())
+        self.session.spend_request()
     }
 
-    /// Our ping was answered. The page is told of a round trip that differs by more than a tenth from the one it shows.
-    pub(super) fn ponged(&mut self, round_trip_ms: Option<u32>) {
+    /// The page is told of a round trip that differs by more than a tenth from the one it shows.
+    fn ponged(&mut self, round_trip_ms: Option<u32>) {
         let shown = |ms: u32| self.shown_ms.is_some_and(|shown| ms.abs_diff(shown) <= shown / 10);
         if let Some(round_trip_ms) = round_trip_ms.filter(|ms| !shown(*ms)) {
             // Before the page listens to its own stream it is not shown anything.
-            let listens = self.subscriptions.iter().any(|known| matches!(known.kind, Kind::User(_)));
+            let listens = self.session.subscriptions.iter().any(|known| matches!(known.to, Target::User(_)));
             self.shown_ms = listens.then_some(round_trip_ms);
-            self.inputs.push(Input::Ponged { connection: self.connection.id, round_trip_ms });
+            self.session.inputs.push(Input::Ponged { connection: self.session.connection.id, round_trip_ms });
         }
         self.wait_no_longer();
     }
 
-    /// The socket is gone: nobody listens any more.
-    pub(super) fn end(&mut self) {
-        for subscription in std::mem::take(&mut self.subscriptions) {
+    fn take_inputs(&mut self) -> Vec<Input> {
+        self.session.take_inputs()
+    }
+
+    fn end(&mut self) {
+        for subscription in std::mem::take(&mut self.session.subscriptions) {
             self.ignore(&subscription);
         }
         if let Some(sid) = self.sid {
-            self.cable.resumes.end(sid, Instant::now());
+            self.context.resumable.end(sid, Instant::now());
         }
     }
+}
 
-    fn subscribe(&mut self, key: &str, wanted: &Wanted<'_>) {
-        let identifier = Identifier::new(key);
-        if self.subscriptions.iter().any(|known| known.identifier == identifier) {
+impl ActionCableSession {
+    /// Welcomes a browser.
+    fn begin(connection: Arc<Connection>, hub: Arc<Hub>, context: Arc<ActionCableContext>, visitor: Visitor) -> Self {
+        let clicks = RateLimit::new(&hub.limits);
+        let Visitor { user, version, sid, grant } = visitor;
+        let (session, grant) = (Session::new(connection, hub), grant.map(Box::new));
+        let mut session = Self { session, context, sid: None, user, grant, shown_ms: None, clicks };
+        session.welcome(version, sid.as_deref());
+        session
+    }
+
+    fn subscribe(&mut self, key: &str, options: &SubscribeOptions<'_>) {
+        let prefix = action_cable::prefix(key);
+        if self.session.position(&prefix).is_some() {
             // The client asks again when the first confirm is late.
-            return self.send(&identifier.confirm());
+            return self.session.send(&confirm(&prefix));
         }
-        match self.allowed(key) {
-            Ok(kind) => {
-                self.send(&identifier.confirm());
-                self.accept(key, kind);
-                self.begin_with(&identifier, wanted);
+        match self.target(key) {
+            Ok(target) => {
+                self.session.send(&confirm(&prefix));
+                let index = self.accept(key, target);
+                self.start_with(index, options);
             }
             Err(reason) => {
-                tracing::debug!(connection.id = self.connection.id.0, reason, "a subscription is rejected");
-                self.send(&identifier.reject());
+                tracing::debug!(connection.id = self.session.connection.id.0, reason, "rejected a subscription");
+                self.session.send(&reject(&prefix));
             }
         }
     }
 
     /// What a subscription with this key would be to, or why it may not be.
-    pub(super) fn allowed(&mut self, key: &str) -> Result<Kind, String> {
-        let limits = &self.hub.limits;
+    pub(super) fn target(&mut self, key: &str) -> Result<Target, String> {
+        let limits = &self.session.hub.limits;
         if key.len() > IDENTIFIER_BYTES_MAX {
             return Err("its key is too long".to_owned());
         }
-        if self.subscriptions.len() >= limits.rooms_per_socket.saturating_mul(SUBSCRIPTIONS_PER_ROOM) {
+        if self.session.subscriptions.len() >= limits.rooms_per_socket.saturating_mul(SUBSCRIPTIONS_PER_ROOM) {
             return Err("the socket has too many".to_owned());
         }
-        let (signed, clicks) = match Channel::parse(key).map_err(|error| error.to_string())? {
-            Channel::Stream { name } => (name, false),
-            Channel::Reflex { room } => (room, true),
-            channel @ (Channel::Public { .. } | Channel::Signed { .. } | Channel::Turbo { .. }) => {
-                return self.named(&channel).map(|named| Kind::Named(Box::new(named)));
-            }
+        let channel = Channel::parse(key).map_err(|error| error.to_string())?;
+        let (Channel::Stream { name: signed } | Channel::Reflex { room: signed }) = &channel else {
+            return self.named(&channel).map(|named| Target::Named(Box::new(named)));
         };
-        let name = self.cable.names.open_name(&signed).ok_or("its name is not signed by us")?;
-        let kind = match name.stream {
-            StreamKind::User(_) if clicks => return Err("clicks need a room".to_owned()),
-            StreamKind::Room(room) if clicks => Kind::Reflex(room),
-            StreamKind::Room(room) if self.is_full_for(&room) => {
+        let name = self.context.names.open_name(signed).ok_or("its name is not signed by us")?;
+        let target = match (name.stream, &channel) {
+            (StreamKind::User(_), Channel::Reflex { .. }) => return Err("clicks need a room".to_owned()),
+            (StreamKind::Room(room), Channel::Reflex { .. }) => Target::Reflex(room),
+            (StreamKind::Room(room), _) if self.is_full_for(&room) => {
                 return Err(format!("the socket is in {} rooms already", limits.rooms_per_socket));
             }
-            StreamKind::Room(room) => Kind::Room(room),
-            StreamKind::User(room) => Kind::User(room),
+            (StreamKind::Room(room), _) => Target::Room(room),
+            (StreamKind::User(room), _) => Target::User(room),
         };
         self.user = self.user.or(name.guest);
-        Ok(kind)
+        Ok(target)
     }
 
-    /// Whether the socket is in so many rooms that it can't be in this one, too.
+    /// Whether the socket is in as many rooms as it may be, this one not among them.
     pub(super) fn is_full_for(&self, room: &Room) -> bool {
-        let rooms = self.subscriptions.iter().filter_map(|known| match &known.kind {
-            Kind::Room(known) => Some(known.as_str()),
-            Kind::Named(named) => named.member.as_ref().map(|_| named.stream.as_str()),
-            Kind::User(_) | Kind::Reflex(_) => None,
+        let rooms = self.session.subscriptions.iter().filter_map(|known| match &known.to {
+            Target::Room(known) => Some(known.as_str()),
+            Target::Named(named) => named.member.as_ref().map(|_| named.stream.as_str()),
+            Target::User(_) | Target::Reflex(_) => None,
         });
         let rooms: std::collections::BTreeSet<_> = rooms.collect();
-        rooms.len() >= self.hub.limits.rooms_per_socket && !rooms.contains(room.as_str())
+        rooms.len() >= self.session.hub.limits.rooms_per_socket && !rooms.contains(room.as_str())
     }
 
-    /// It listens, then the driver is told, whose answer shows all: nothing is lost between. Its client was told before
-    /// that the subscription is live, so that nothing arrives at one that it does not know.
-    pub(super) fn accept(&mut self, key: &str, kind: Kind) {
-        let user = *self.user.get_or_insert_with(|| self.cable.names.new_guest());
-        let (connection, subscription, identifier) = (self.connection.id, self.number(), self.hub.identifier(key));
-        let kind = self.interned(kind);
-        self.connection.subscribe(subscription, identifier.clone());
-        if let Some(stream) = stream(&kind, user) {
-            self.hub.listen(&stream, identifier.clone(), subscription, &self.connection);
+    /// Listens, then tells the driver, whose answer shows everything: nothing is lost in between. The client was told before
+    /// that the subscription is live, so that nothing arrives at one that it does not know. Returns its index.
+    pub(super) fn accept(&mut self, key: &str, target: Target) -> usize {
+        let user = *self.user.get_or_insert_with(|| self.context.names.new_guest());
+        let (connection, subscription) = (self.session.connection.id, self.session.number());
+        let prefix = self.session.hub.prefix(self.encoder(&target), action_cable::prefix(key));
+        let new = Subscription { id: subscription, prefix, to: self.with_shared_room(target) };
+        self.session.connection.subscribe(subscription, new.prefix.clone());
+        if let Some(page) = new.to.page(user) {
+            self.session.hub.listen(&page, &new.subscriber(&self.session.connection));
         }
-        self.inputs.extend(match &kind {
-            Kind::Room(room) => {
+        self.session.inputs.extend(match &new.to {
+            Target::Room(room) => {
                 Some(Input::Joined { connection, subscription, room: room.clone(), user, tab: Tab::page() })
             }
-            Kind::User(room) => Some(Input::Listened { connection, subscription, room: room.clone(), user }),
-            Kind::Reflex(_) | Kind::Named(_) => None,
+            Target::User(room) => Some(Input::Listened { connection, subscription, room: room.clone(), user }),
+            Target::Reflex(_) | Target::Named(_) => None,
         });
-        self.subscriptions.reserve_exact(1);
-        self.subscriptions.push(Subscription { id: subscription, identifier, kind });
         if let Some(sid) = self.sid {
-            self.cable.resumes.subscribed(sid, key, user);
+            self.context.resumable.subscribed(sid, key, user);
+        }
+        self.session.add(new)
+    }
+
+    /// How messages to a subscription are written.
+    fn encoder(&self, target: &Target) -> &'static dyn Encoder {
+        let html = matches!(target, Target::Named(named) if named.is_html());
+        match (self.sid.is_some(), html) {
+            (false, false) => &PLAIN,
+            (false, true) => &TURBO,
+            (true, false) => &EXTENDED,
+            (true, true) => &TURBO_EXTENDED,
         }
     }
 
-    /// The same, its room's name kept once for all subscriptions to that room.
-    fn interned(&self, kind: Kind) -> Kind {
-        let known = |room: Room| {
-            let same = self.subscriptions.iter().filter_map(|known| known.kind.room()).find(|known| **known == room);
-            same.cloned().unwrap_or(room)
-        };
-        match kind {
-            Kind::Room(room) => Kind::Room(known(room)),
-            Kind::User(room) => Kind::User(known(room)),
-            Kind::Reflex(room) => Kind::Reflex(known(room)),
-            Kind::Named(_) => kind,
+    /// Keeps the name of a room once for all subscriptions to that room.
+    fn with_shared_room(&self, mut target: Target) -> Target {
+        if let Some(room) = target.room_mut() {
+            let known = self.session.subscriptions.iter().filter_map(|known| known.to.room());
+            if let Some(same) = known.into_iter().find(|known| *known == room) {
+                *room = same.clone();
+            }
         }
-    }
-
-    /// A number for a subscription, or for what core takes for one.
-    pub(super) fn number(&mut self) -> SubscriptionId {
-        self.next += 1;
-        SubscriptionId(self.next - 1)
+        target
     }
 
     fn unsubscribe(&mut self, key: &str) {
-        let identifier = Identifier::new(key);
-        let Some(index) = self.subscriptions.iter().position(|known| known.identifier == identifier) else { return };
-        let mut ended = self.subscriptions.swap_remove(index);
+        let Some(index) = self.session.position(&action_cable::prefix(key)) else { return };
+        let mut ended = self.session.remove(index);
         self.ignore(&ended);
-        self.connection.unsubscribe(ended.id);
-        let (connection, subscription) = (self.connection.id, ended.id);
-        match &mut ended.kind {
-            Kind::Room(_) | Kind::User(_) => self.inputs.push(Input::Unsubscribed { connection, subscription }),
-            Kind::Named(named) => self.inputs.extend(named.leave(&self.connection)),
-            Kind::Reflex(_) => {}
+        match &mut ended.to {
+            Target::Room(_) | Target::User(_) => self.session.unsubscribed(ended.id),
+            Target::Named(named) => self.session.inputs.extend(named.leave(&self.session.connection)),
+            Target::Reflex(_) => {}
         }
         if let Some(sid) = self.sid {
-            self.cable.resumes.unsubscribed(sid, key);
+            self.context.resumable.unsubscribed(sid, key);
         }
     }
 
-    /// Whoever was made to leave is in that room no more; the browser was told.
+    /// Forgets the subscriptions that the hub ended, since their user was made to leave.
     fn forget_dismissed(&mut self) {
-        for dismissed in self.connection.take_dismissed() {
-            if let Some(index) = self.subscriptions.iter().position(|known| known.id == dismissed) {
-                let ended = self.subscriptions.swap_remove(index);
+        for dismissed in self.session.connection.take_dismissed() {
+            if let Some(index) = self.session.position_of(dismissed) {
+                let ended = self.session.remove(index);
                 self.ignore(&ended);
             }
-            for known in &mut self.subscriptions {
-                if let Kind::Named(named) = &mut known.kind {
+            for known in &mut self.session.subscriptions {
+                if let Target::Named(named) = &mut known.to {
                     named.member.take_if(|member| member.subscription == dismissed);
                 }
             }
         }
     }
 
-    fn ignore(&self, Subscription { identifier, kind, .. }: &Subscription) {
-        if let Kind::Named(named) = kind {
-            return self.hub.ignore_named(&named.stream, named.ear, identifier, self.connection.id);
+    fn ignore(&self, Subscription { prefix, to, .. }: &Subscription<Target>) {
+        let (hub, connection) = (&self.session.hub, self.session.connection.id);
+        if let Target::Named(named) = to {
+            return hub.ignore_named(&named.stream, prefix, connection);
         }
         // Whoever has a subscription has a user.
-        if let Some(stream) = self.user.and_then(|user| stream(kind, user)) {
-            self.hub.ignore(&stream, identifier, self.connection.id);
+        if let Some(page) = self.user.and_then(|user| to.page(user)) {
+            hub.ignore(&page, prefix, connection);
         }
     }
 
-    /// Takes a click; one too many is halted, and `false`. Fails where it is no click that could be answered.
-    fn click(&mut self, identifier: &Identifier, data: &str) -> Result<bool, String> {
-        let to = self.subscriptions.iter().find(|known| known.identifier == *identifier);
-        let (Some(Subscription { id, kind: Kind::Reflex(room), .. }), Some(user)) = (to, self.user) else {
-            return Err("nobody expects it".to_owned());
+    /// Takes a click, or halts one too many. Fails if it is no click that could be answered.
+    fn click(&mut self, key: &str, data: &str) -> Result<Click, String> {
+        let index = self.session.position(&action_cable::prefix(key));
+        let to = index.map(|index| (index, &self.session.subscriptions[index]));
+        let (Some((index, Subscription { id, to: Target::Reflex(room), .. })), Some(user)) = (to, self.user) else {
+            return Err("there is no reflex channel with this key".to_owned());
         };
         let call = reflex_call(data).map_err(|error| error.to_string())?;
-        let connection = self.connection.id;
-        if self.clicks.take(Instant::now()).is_some() {
-            let body = Bytes::from(answer(Answer::Halted, &call.echo));
-            self.connection.tell(*id, &body, false, self.hub.now_ms());
-            return Ok(false);
+        if self.clicks.spend(Instant::now()).is_some() {
+            self.session.send_to(index, answer(Answer::Halted, &call.echo));
+            return Ok(Click::Halted);
         }
-        self.inputs.push(Input::Clicked { connection, subscription: *id, room: room.clone(), user, call });
-        Ok(true)
-    }
-
-    pub(super) fn send(&self, text: &str) {
-        self.connection.send(&Frame::text(text), self.hub.now_ms());
-    }
-}
-
-fn stream(kind: &Kind, user: UserId) -> Option<Stream> {
-    match kind {
-        Kind::Room(room) => Some(Stream::Room(room.clone())),
-        Kind::User(room) => Some(Stream::User(room.clone(), user)),
-        Kind::Reflex(_) | Kind::Named(_) => None,
+        let connection = self.session.connection.id;
+        let clicked = Input::Clicked { connection, subscription: *id, room: room.clone(), user, call };
+        self.session.inputs.push(clicked);
+        Ok(Click::Taken)
     }
 }

@@ -1,32 +1,35 @@
-//! What the page of a site asks for by `presence-v1`: the rooms that it is counted in and told of.
+//! The session of an embed in `presence-v1`: the rooms that it is counted in and whose counts it is sent.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use presence_cable::{EmbedSaid, Identifier, embed_error, embed_room, embed_welcome};
+use axum::http::StatusCode;
+use presence_cable::presence_v1::{self, PresenceV1, Request, error, welcome};
 use presence_core::{Input, Room, SubscriptionId, Tab, UserId};
 use tokio::time::Instant;
 
+use super::protocol::{Protocol, SessionStart};
 use super::rate_limit::RateLimit;
+use super::session::{Session, Subscription};
 use crate::clock::wall_ms;
-use crate::hub::{Connection, Frame, Hub};
+use crate::hub::{Connection, Hub};
 use crate::identity::{EmbedId, Embeds};
 use crate::problem::Problem;
 use crate::sites::{RoomSeat, Site, Sites};
 use crate::views::Views;
 
-/// A join that waits for its turn is looked at again after this time, so that a drain need not wait for it.
-const TURN_LOOKED_AT: Duration = Duration::from_millis(250);
+/// A join that waits for its turn is checked again after this time, so that a drain need not wait for it.
+const TURN_CHECKED_EVERY: Duration = Duration::from_millis(250);
 
 /// What all embeds share.
 #[derive(Clone)]
-pub(crate) struct EmbedShared {
+pub(crate) struct EmbedContext {
     pub(crate) sites: Arc<Sites>,
     pub(crate) embeds: Arc<Embeds>,
     pub(crate) views: Arc<Views>,
 }
 
-/// Whose page it is, as the upgrade's request said.
+/// The page of a socket, as the upgrade's request said.
 #[derive(Clone, Debug)]
 pub(crate) struct EmbedVisitor {
     pub(crate) site: Site,
@@ -39,220 +42,192 @@ pub(crate) struct EmbedVisitor {
 }
 
 /// One room that the page asked for.
-struct Joined {
-    subscription: SubscriptionId,
-    identifier: Identifier,
+struct JoinedRoom {
     room: Room,
-    /// It counts there; else it is told the numbers alone.
+    /// Whether it counts there; else it is sent the numbers alone.
     counted: bool,
     _seat: RoomSeat,
 }
 
 /// A join that waits for its turn.
-struct Turn {
+struct PendingJoin {
     at: Instant,
     subscription: SubscriptionId,
     user: UserId,
     info: Vec<u8>,
 }
 
-/// One page's side of the talk.
-pub(super) struct Embed {
-    connection: Arc<Connection>,
-    hub: Arc<Hub>,
-    shared: EmbedShared,
+/// A session in `presence-v1`.
+struct EmbedSession {
+    session: Session<JoinedRoom>,
+    context: EmbedContext,
     visitor: EmbedVisitor,
     /// Known once it has said hello.
     user: Option<UserId>,
     visible: bool,
-    rooms: Vec<Joined>,
-    turn: Option<Turn>,
-    next: u32,
-    /// Joins have their own, so that a page may ask for all its rooms at once.
+    pending: Option<PendingJoin>,
+    /// Joins have a limit of their own, so that a page may ask for all its rooms at once.
     joins: RateLimit,
-    others: RateLimit,
-    inputs: Vec<Input>,
 }
 
-impl Embed {
-    pub(super) fn new(connection: Arc<Connection>, hub: Arc<Hub>, shared: EmbedShared, visitor: EmbedVisitor) -> Self {
-        let rooms = u32::try_from(hub.limits.rooms_per_socket).unwrap_or(u32::MAX);
-        let joins = RateLimit::of(hub.limits.messages_per_second, hub.limits.message_burst.max(rooms));
-        let others = RateLimit::new(&hub.limits);
-        let (rooms, inputs) = (Vec::new(), Vec::new());
-        Self {
-            connection,
-            hub,
-            shared,
-            visitor,
-            user: None,
-            visible: true,
-            rooms,
-            turn: None,
-            next: 0,
-            joins,
-            others,
-            inputs,
-        }
+impl EmbedContext {
+    /// A session for this visitor.
+    pub(crate) fn session(&self, visitor: EmbedVisitor) -> SessionStart {
+        let context = self.clone();
+        let begin =
+            |connection, hub| Box::new(EmbedSession::new(connection, hub, context, visitor)) as Box<dyn Protocol>;
+        SessionStart { encoder: &PresenceV1, begin: Box::new(begin) }
     }
+}
 
-    /// What has happened since, for the driver.
-    pub(super) fn take_inputs(&mut self) -> Vec<Input> {
-        std::mem::take(&mut self.inputs)
-    }
-
-    /// Handles one message. Returns how long nothing more may be read.
-    pub(super) fn text(&mut self, text: &str) -> Option<Duration> {
+impl Protocol for EmbedSession {
+    fn text(&mut self, text: &str) -> Option<Duration> {
         self.forget_dismissed();
-        let now = Instant::now();
-        match EmbedSaid::parse(text) {
-            Ok(EmbedSaid::Join { room, token }) => {
+        match Request::parse(text) {
+            Ok(Request::Join { room, token }) => {
                 if let Err(problem) = self.join(&room, token.as_deref()) {
-                    self.refuse(Some(&room), &problem);
+                    self.session.send(&error(Some(&room), problem.status(), problem.detail()));
                 }
-                let pause = self.joins.take(now);
+                let pause = self.joins.spend(Instant::now());
                 return pause.max(self.resume());
             }
-            Ok(EmbedSaid::Hello { id, visible }) => self.hello(id.as_deref(), visible),
-            Ok(EmbedSaid::Leave { room }) => self.leave(&room),
-            Ok(EmbedSaid::Visible { visible }) => self.look(visible),
-            Err(error) => {
-                tracing::debug!(connection.id = self.connection.id.0, %error, "junk on a socket is answered");
-                self.send(&embed_error(None, 400, "This is no message of presence-v1."));
+            Ok(Request::Hello { id, visible }) => self.hello(id.as_deref(), visible),
+            Ok(Request::Leave { room }) => self.leave(&room),
+            Ok(Request::Visible { visible }) => self.set_visible(visible),
+            Err(reason) => {
+                tracing::debug!(connection.id = self.session.connection.id.0, %reason, "refused a message");
+                self.session.send(&error(None, 400, "This is no message of presence-v1."));
             }
         }
-        self.others.take(now)
+        self.session.spend_request()
     }
 
-    /// Counts a join whose turn has come. Returns how long nothing may be read, where it has not.
-    pub(super) fn resume(&mut self) -> Option<Duration> {
-        let turn = self.turn.as_ref()?;
-        let wait = turn.at.saturating_duration_since(Instant::now());
+    /// Counts a join whose turn has come.
+    fn resume(&mut self) -> Option<Duration> {
+        let pending = self.pending.as_ref()?;
+        let wait = pending.at.saturating_duration_since(Instant::now());
         if !wait.is_zero() {
-            return Some(wait.min(TURN_LOOKED_AT));
+            return Some(wait.min(TURN_CHECKED_EVERY));
         }
-        let turn = self.turn.take()?;
-        self.count(turn.subscription, turn.user, turn.info);
+        let pending = self.pending.take()?;
+        self.count(pending);
         None
     }
 
-    /// The socket is gone: nobody listens any more.
-    pub(super) fn end(&mut self) {
-        for joined in std::mem::take(&mut self.rooms) {
-            self.hub.ignore_counts(&joined.room, &joined.identifier, &self.connection);
-        }
+    fn take_inputs(&mut self) -> Vec<Input> {
+        self.session.take_inputs()
     }
 
-    /// Who the visitor is. Said again, it is answered with the same.
+    fn end(&mut self) {
+        for joined in std::mem::take(&mut self.session.subscriptions) {
+            self.session.hub.ignore_counts(&joined.to.room, &joined.prefix, &self.session.connection);
+        }
+    }
+}
+
+impl EmbedSession {
+    fn new(connection: Arc<Connection>, hub: Arc<Hub>, context: EmbedContext, visitor: EmbedVisitor) -> Self {
+        let rooms = u32::try_from(hub.limits.rooms_per_socket).unwrap_or(u32::MAX);
+        let joins = RateLimit::of(hub.limits.messages_per_second, hub.limits.message_burst.max(rooms));
+        let session = Session::new(connection, hub);
+        Self { session, context, visitor, user: None, visible: true, pending: None, joins }
+    }
+
+    /// Says who the visitor is. A repeated hello has the same answer.
     fn hello(&mut self, given: Option<&str>, visible: bool) {
-        let embeds = &self.shared.embeds;
+        let embeds = &self.context.embeds;
         let (id, identity) = embeds.who(self.visitor.known, given, self.visitor.kept);
-        let welcome = embed_welcome(&embeds.written(&id), identity);
+        let welcome = welcome(&embeds.written(&id), identity);
         let user = id.user(self.visitor.site.name());
         if *self.user.get_or_insert(user) != user {
-            return self.send(&embed_error(None, 409, "This page said hello with another id before."));
+            return self.session.send(&error(None, 409, "This page said hello with another id before."));
         }
-        self.send(&welcome);
-        self.look(visible);
+        self.session.send(&welcome);
+        self.set_visible(visible);
     }
 
-    fn look(&mut self, visible: bool) {
+    fn set_visible(&mut self, visible: bool) {
         if std::mem::replace(&mut self.visible, visible) == visible {
             return;
         }
-        let connection = self.connection.id;
-        let counted = self.rooms.iter().filter(|joined| joined.counted);
-        let looked = counted.map(|joined| {
-            let subscription = joined.subscription;
-            Input::Looked { connection, subscription, visible }
-        });
-        self.inputs.extend(looked);
+        let connection = self.session.connection.id;
+        let counted = self.session.subscriptions.iter().filter(|joined| joined.to.counted);
+        let looked = counted.map(|joined| Input::Looked { connection, subscription: joined.id, visible });
+        self.session.inputs.extend(looked);
     }
 
-    /// Listening first, then told what is so now, then counted: nothing is lost between. Asked again, it is told again, and
-    /// counted where it could not be before.
+    /// Listens, is sent the present counts, then is counted: nothing is lost in between. A repeated join is sent the counts
+    /// again, and counted if it could not be before.
     fn join(&mut self, name: &str, token: Option<&str>) -> Result<(), Problem> {
-        let user = self.user.ok_or_else(|| problem(400, "Say hello first."))?;
-        let identifier = embed_room(name);
-        let known = self.rooms.iter().find(|joined| joined.identifier == identifier);
-        if let Some(known) = known.filter(|known| known.counted) {
-            self.hub.tell_counts(&known.room, known.subscription, &self.connection, &self.shared.views);
+        let user = self.user.ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "Say hello first."))?;
+        let prefix = presence_v1::prefix(name);
+        let known = self.session.position(&prefix).map(|index| &self.session.subscriptions[index]);
+        if let Some(Subscription { id, to, .. }) = known.filter(|known| known.to.counted) {
+            let Session { hub, connection, .. } = &self.session;
+            hub.tell_counts(&to.room, *id, connection, &self.context.views);
             return Ok(());
         }
-        let known = known.map(|known| known.subscription);
+        let known = known.map(|known| known.id);
         let EmbedVisitor { site, host, .. } = &self.visitor;
-        let entry = self.shared.sites.enter(site, host, name, token, wall_ms() / 1_000)?;
+        let entry = self.context.sites.enter(site, host, name, token, wall_ms() / 1_000)?;
         let subscription = match known {
             Some(subscription) => subscription,
-            None => self.listen(identifier, &entry.room)?,
+            None => self.listen(prefix, &entry.room)?,
         };
-        let view = self.shared.views.room(&entry.room);
-        if view.is_some_and(|view| self.shared.sites.is_full(&view)) {
-            return Err(self.shared.sites.full());
+        let view = self.context.views.room(&entry.room);
+        if view.is_some_and(|view| self.context.sites.is_full(&view)) {
+            return Err(self.context.sites.full());
         }
-        let at = Instant::now() + self.shared.sites.turn(&self.visitor.site)?;
-        self.turn = Some(Turn { at, subscription, user: entry.user.unwrap_or(user), info: entry.info });
+        let at = Instant::now() + self.context.sites.turn(&self.visitor.site)?;
+        self.pending = Some(PendingJoin { at, subscription, user: entry.user.unwrap_or(user), info: entry.info });
         Ok(())
     }
 
-    fn listen(&mut self, identifier: Identifier, room: &Room) -> Result<SubscriptionId, Problem> {
-        let most = self.hub.limits.rooms_per_socket;
-        if self.rooms.len() >= most {
-            return Err(problem(429, format!("One page may show {most} rooms, and this one shows as many.")));
+    fn listen(&mut self, prefix: String, room: &Room) -> Result<SubscriptionId, Problem> {
+        let most = self.session.hub.limits.rooms_per_socket;
+        if self.session.subscriptions.len() >= most {
+            let detail = format!("One page may show {most} rooms, and this one shows as many.");
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
         }
-        let seat = self.shared.sites.seat(&self.visitor.site, room)?;
-        let subscription = SubscriptionId(self.next);
-        self.next += 1;
-        self.hub.listen_counts(room, &identifier, subscription, &self.connection, &self.shared.views);
-        let room = room.clone();
-        self.rooms.push(Joined { subscription, identifier, room, counted: false, _seat: seat });
-        Ok(subscription)
+        let seat = self.context.sites.seat(&self.visitor.site, room)?;
+        let (id, prefix) = (self.session.number(), self.session.hub.prefix(&PresenceV1, prefix));
+        let joined = Subscription { id, prefix, to: JoinedRoom { room: room.clone(), counted: false, _seat: seat } };
+        let Session { hub, connection, .. } = &self.session;
+        hub.listen_counts(room, &joined.subscriber(connection), &self.context.views);
+        self.session.add(joined);
+        Ok(id)
     }
 
-    fn count(&mut self, subscription: SubscriptionId, user: UserId, info: Vec<u8>) {
-        let Some(joined) = self.rooms.iter_mut().find(|joined| joined.subscription == subscription) else { return };
+    fn count(&mut self, pending: PendingJoin) {
+        let PendingJoin { subscription, user, info, .. } = pending;
+        let Some(index) = self.session.position_of(subscription) else { return };
+        let joined = &mut self.session.subscriptions[index].to;
         joined.counted = true;
-        let (connection, room) = (self.connection.id, joined.room.clone());
+        let (connection, room) = (self.session.connection.id, joined.room.clone());
         let tab = Tab { info, visible: self.visible, proven: true, draws: false };
-        self.inputs.push(Input::Joined { connection, subscription, room, user, tab });
+        self.session.inputs.push(Input::Joined { connection, subscription, room, user, tab });
     }
 
     fn leave(&mut self, name: &str) {
-        let identifier = embed_room(name);
-        let Some(index) = self.rooms.iter().position(|joined| joined.identifier == identifier) else { return };
-        let joined = self.forget(index);
-        if joined.counted {
-            let (connection, subscription) = (self.connection.id, joined.subscription);
-            self.inputs.push(Input::Unsubscribed { connection, subscription });
+        let Some(index) = self.session.position(&presence_v1::prefix(name)) else { return };
+        let left = self.forget(index);
+        if left.to.counted {
+            self.session.unsubscribed(left.id);
         }
     }
 
-    fn forget(&mut self, index: usize) -> Joined {
-        let joined = self.rooms.swap_remove(index);
-        self.hub.ignore_counts(&joined.room, &joined.identifier, &self.connection);
-        self.connection.unsubscribe(joined.subscription);
+    fn forget(&mut self, index: usize) -> Subscription<JoinedRoom> {
+        let joined = self.session.remove(index);
+        self.session.hub.ignore_counts(&joined.to.room, &joined.prefix, &self.session.connection);
         joined
     }
 
-    /// What the hub ended, since its user was made to leave.
+    /// Forgets the subscriptions that the hub ended, since their user was made to leave.
     fn forget_dismissed(&mut self) {
-        for subscription in self.connection.take_dismissed() {
-            if let Some(index) = self.rooms.iter().position(|joined| joined.subscription == subscription) {
+        for dismissed in self.session.connection.take_dismissed() {
+            if let Some(index) = self.session.position_of(dismissed) {
                 self.forget(index);
             }
         }
     }
-
-    fn refuse(&self, room: Option<&str>, problem: &Problem) {
-        self.send(&embed_error(room, problem.status(), problem.detail()));
-    }
-
-    fn send(&self, text: &str) {
-        self.connection.send(&Frame::text(text), self.hub.now_ms());
-    }
-}
-
-fn problem(status: u16, detail: impl Into<String>) -> Problem {
-    let status = axum::http::StatusCode::from_u16(status).expect("a status that HTTP knows");
-    Problem::new(status, detail)
 }

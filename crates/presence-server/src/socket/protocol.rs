@@ -1,59 +1,44 @@
-//! What is spoken on a socket: the reader drives one of these and need not know which.
+//! What the reading task knows of client protocols: a list of their encoders, and one trait for all sessions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use presence_cable::presence_v1::PresenceV1;
+use presence_cable::{Encoder, action_cable};
 use presence_core::Input;
 
-use super::action_cable::Session;
-use super::presence_v1::Embed;
+use crate::hub::{Connection, Hub};
 
-/// One browser's side, in the language that its subprotocol chose.
-pub(super) enum Protocol {
-    /// Action Cable.
-    Cable(Box<Session>),
-    /// `presence-v1`.
-    Embed(Box<Embed>),
+/// Every protocol that clients speak here: one line each.
+pub(crate) static ENCODERS: &[&dyn Encoder] =
+    &[&action_cable::PLAIN, &action_cable::EXTENDED, &action_cable::TURBO, &action_cable::TURBO_EXTENDED, &PresenceV1];
+
+/// A session that a request asked for. It begins once its socket is there.
+pub(crate) struct SessionStart {
+    /// How its frames are written.
+    pub(crate) encoder: &'static dyn Encoder,
+    pub(crate) begin: Begin,
 }
 
-impl Protocol {
-    /// Handles one message. Returns how long nothing more may be read.
-    pub(super) fn text(&mut self, text: &str) -> Option<Duration> {
-        match self {
-            Self::Cable(session) => session.text(text),
-            Self::Embed(embed) => embed.text(text),
-        }
+/// Begins a session on a connection.
+pub(crate) type Begin = Box<dyn FnOnce(Arc<Connection>, Arc<Hub>) -> Box<dyn Protocol> + Send>;
+
+/// One browser's session, in the protocol that its request chose.
+pub(crate) trait Protocol: Send {
+    /// Handles one message. Returns how long reading pauses.
+    fn text(&mut self, text: &str) -> Option<Duration>;
+
+    /// Continues what had to wait. Returns how long reading still pauses for it.
+    fn resume(&mut self) -> Option<Duration> {
+        None
     }
 
-    /// Goes on with what had to wait. Returns how long it still has to, and nothing may be read meanwhile.
-    pub(super) fn resume(&mut self) -> Option<Duration> {
-        match self {
-            Self::Cable(_) => None,
-            Self::Embed(embed) => embed.resume(),
-        }
-    }
+    /// Handles the answer to a ping, with the round trip in ms if it is known.
+    fn ponged(&mut self, _round_trip_ms: Option<u32>) {}
 
-    /// Our ping was answered.
-    pub(super) fn ponged(&mut self, round_trip_ms: Option<u32>) {
-        match self {
-            Self::Cable(session) => session.ponged(round_trip_ms),
-            // The page shows no round trip.
-            Self::Embed(_) => {}
-        }
-    }
+    /// Takes what happened since the last call, for the driver.
+    fn take_inputs(&mut self) -> Vec<Input>;
 
-    /// What has happened since, for the driver.
-    pub(super) fn take_inputs(&mut self) -> Vec<Input> {
-        match self {
-            Self::Cable(session) => session.take_inputs(),
-            Self::Embed(embed) => embed.take_inputs(),
-        }
-    }
-
-    /// The socket is gone: nobody listens any more.
-    pub(super) fn end(&mut self) {
-        match self {
-            Self::Cable(session) => session.end(),
-            Self::Embed(embed) => embed.end(),
-        }
-    }
+    /// Ends every subscription: the socket is gone.
+    fn end(&mut self);
 }

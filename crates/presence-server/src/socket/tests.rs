@@ -6,7 +6,7 @@ mod slow;
 
 use clap::Parser;
 use futures_util::{SinkExt as _, StreamExt as _};
-use presence_core::{Ended, Fragment, Outcome, Output, PublicId, Room, Stream, SubscriptionId, Tab};
+use presence_core::{Ended, Fragment, Outcome, Output, PublicId, Room, Stream, SubscriptionId, Tab, UserId};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
@@ -31,7 +31,7 @@ struct Line {
 struct Place {
     hub: Arc<Hub>,
     names: Arc<Names>,
-    cable: Arc<Cable>,
+    context: Arc<ActionCableContext>,
     inputs: mpsc::Sender<Input>,
     happened: mpsc::Receiver<Input>,
     next: u64,
@@ -52,28 +52,28 @@ impl Place {
         let secrets =
             Secrets { secret: Some("a secret of at least thirty-two bytes".to_owned()), ..Secrets::default() };
         let public = ["bench", "chat/*"].map(|pattern| pattern.parse().unwrap()).to_vec();
-        let cable = Cable {
+        let context = ActionCableContext {
             names: Arc::clone(&names),
             members: Members::new(&keys),
             streams: Streams::new(public, &Secret::find(&secrets, None).0),
             queries: Queries::new(inputs.clone()),
-            resumes: Resumes::default(),
+            resumable: ResumableSessions::default(),
         };
-        Self { hub: Hub::start(limits, 7), names, cable: Arc::new(cable), inputs, happened, next: 7 }
+        let hub = Hub::start(limits, 7, ENCODERS);
+        Self { hub, names, context: Arc::new(context), inputs, happened, next: 7 }
     }
 
     async fn open(&mut self, user: Option<UserId>) -> Browser {
-        let mut browser = self.connect_as(Visitor { user, extended: false, sid: None, grant: None }).await;
+        let mut browser = self.connect_as(Visitor { user, version: Version::Plain, sid: None, grant: None }).await;
         assert_eq!(browser.next().await, json!({"type": "welcome"}));
         browser
     }
 
     async fn connect_as(&mut self, visitor: Visitor) -> Browser {
-        let language = Language::Cable { cable: Arc::clone(&self.cable), visitor };
-        self.connect(language).await
+        self.connect(self.context.session(visitor)).await
     }
 
-    async fn connect(&mut self, language: Language) -> Browser {
+    async fn connect(&mut self, start: SessionStart) -> Browser {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         // A browser that stops reading is to be noticed after kilobytes, not after what a loopback connection can hold.
         let socket = TcpSocket::new_v4().unwrap();
@@ -81,9 +81,9 @@ impl Place {
         let stream = socket.connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
         self.next += 1;
-        let driven = (Arc::clone(&self.hub), self.inputs.clone());
         let (transport, id) = (Transport::Bare(accepted), ConnectionId(self.next));
-        let served = tokio::spawn(serve(transport, Bytes::new(), id, language, driven, ()));
+        let (socket, hub) = (Socket { transport, unread: Bytes::new(), id }, Arc::clone(&self.hub));
+        let served = tokio::spawn(serve(socket, start, hub, self.inputs.clone(), ()));
         let stream = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
         Browser { stream, served }
     }

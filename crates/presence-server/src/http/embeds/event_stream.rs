@@ -7,7 +7,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use presence_cable::{EMBED_PING, Identifier, embed_counts, embed_error, embed_left, embed_room, embed_welcome};
+use presence_cable::presence_v1;
 use presence_core::RoomView;
 
 use super::streamed::{ChunkFormat, JoinedRoom, StreamedVisitor, Visibility};
@@ -94,7 +94,7 @@ fn open(
     let cookie = state.embed_cookie(headers, info);
     let (id, identity) = state.embed.embeds.who(cookie, params.id.as_deref(), EmbedId::drawn());
     let mut visitor = StreamedVisitor::new(state, peer, info, id.user(site.name()), params.visibility)?;
-    let mut opening = event(&embed_welcome(&state.embed.embeds.written(&id), identity));
+    let mut opening = event(&presence_v1::welcome(&state.embed.embeds.written(&id), identity));
     let mut names = Vec::new();
     for room in params.rooms {
         let now_s = wall_ms() / 1_000;
@@ -102,12 +102,12 @@ fn open(
         let uncounted = match entry.and_then(|entry| visitor.join(&site, entry)) {
             Ok(JoinedRoom { index, uncounted }) => {
                 debug_assert_eq!(index, names.len(), "rooms are joined in order");
-                names.push(embed_room(&room.name));
+                names.push(presence_v1::prefix(&room.name));
                 uncounted
             }
             Err(problem) => Some(problem),
         };
-        opening.extend(uncounted.map(|why| event(&embed_error(Some(&room.name), why.status(), why.detail()))));
+        opening.extend(uncounted.map(|why| event(&presence_v1::error(Some(&room.name), why.status(), why.detail()))));
     }
     let mut response = Response::new(visitor.body(opening, StreamChunks { names }));
     let fixed = [
@@ -128,7 +128,7 @@ fn event(json: &str) -> String {
 
 /// `presence-v1`, one message for each event.
 struct StreamChunks {
-    names: Vec<Identifier>,
+    names: Vec<String>,
 }
 
 impl ChunkFormat for StreamChunks {
@@ -136,11 +136,11 @@ impl ChunkFormat for StreamChunks {
     const MAX_AGE: Duration = Duration::from_secs(60);
 
     fn keepalive(&self) -> String {
-        event(EMBED_PING)
+        event(presence_v1::PING)
     }
 
     fn counts(&self, index: usize, view: &RoomView) -> String {
-        event(&format!("{}{}", self.names[index].opening(), embed_counts(view)))
+        event(&format!("{}{}", self.names[index], presence_v1::counts(view)))
     }
 
     fn last_chunk(&self, _reason: EndReason) -> Option<String> {
@@ -148,6 +148,6 @@ impl ChunkFormat for StreamChunks {
     }
 
     fn dismissed(&self, index: usize) -> Option<String> {
-        Some(event(&embed_left(&self.names[index])))
+        Some(event(&presence_v1::left(&self.names[index])))
     }
 }

@@ -16,10 +16,10 @@ struct Line {
 }
 
 /// What embeds share on a node that serves everybody.
-fn shared() -> EmbedShared {
+fn shared() -> EmbedContext {
     let config = Line::parse_from(["node", "--site", "*"]).config;
     let (secret, _) = Secret::find(&Secrets { secret: Some("s".repeat(32)), ..Secrets::default() }, None);
-    EmbedShared {
+    EmbedContext {
         embeds: Arc::new(Embeds::new(secret.keys(Purpose::Embed))),
         sites: Arc::new(Sites::new(&config, secret, room("demo"))),
         views: Arc::new(Views::new(Region::new("ams").unwrap(), Where::default(), 0)),
@@ -27,17 +27,17 @@ fn shared() -> EmbedShared {
 }
 
 /// A page that has said hello.
-async fn page(place: &mut Place, shared: &EmbedShared) -> Browser {
+async fn page(place: &mut Place, shared: &EmbedContext) -> Browser {
     let (site, host) = shared.sites.allows("https://shop.example").unwrap();
     let visitor = EmbedVisitor { site, host, known: None, kept: EmbedId::drawn() };
-    let mut browser = place.connect(Language::Embed { visitor, shared: shared.clone() }).await;
+    let mut browser = place.connect(shared.session(visitor)).await;
     browser.say(json!({"type": "hello"}).to_string()).await;
     assert_eq!(browser.next().await["type"], "welcome");
     browser
 }
 
 /// A view of about 2 KiB as counts.
-fn view(shared: &EmbedShared, users: u32) -> Arc<RoomView> {
+fn view(shared: &EmbedContext, users: u32) -> Arc<RoomView> {
     let region = |number: u32| RegionView {
         region: Region::new(&format!("region-{number}")).unwrap(),
         place: Where::default(),
@@ -57,7 +57,7 @@ fn view(shared: &EmbedShared, users: u32) -> Arc<RoomView> {
 }
 
 /// As the driver does.
-fn publish(place: &Place, shared: &EmbedShared, view: &Arc<RoomView>) {
+fn publish(place: &Place, shared: &EmbedContext, view: &Arc<RoomView>) {
     shared.views.set_room(Arc::clone(view));
     place.hub.counted(view);
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use presence_cable::PresenceEvent;
 use presence_core::{Found, Member, Members as Present, Message as Published, Region, RoomView, StreamName};
 
 use super::*;
-use crate::presence_events::{PresenceEvent, PresenceEvents};
+use crate::presence_events::PresenceEvents;
 use crate::sites::{Grant, Site};
 use crate::views::Views;
 
@@ -35,11 +36,11 @@ impl Place {
     }
 
     async fn go_on(&mut self, user: Option<UserId>, sid: Option<String>) -> Browser {
-        self.connect_as(Visitor { user, extended: true, sid, grant: None }).await
+        self.connect_as(Visitor { user, version: Version::Extended, sid, grant: None }).await
     }
 
     async fn connect_with(&mut self, user: Option<UserId>, grant: Option<Grant>) -> Browser {
-        self.connect_as(Visitor { user, extended: true, sid: None, grant }).await
+        self.connect_as(Visitor { user, version: Version::Extended, sid: None, grant }).await
     }
 
     fn publish(&self, stream: &str, body: &Value) {
@@ -47,7 +48,7 @@ impl Place {
     }
 
     fn signed(&self, channel: &str, stream: &str) -> String {
-        json!({"channel": channel, "signed_stream_name": self.cable.streams.sign(stream).unwrap()}).to_string()
+        json!({"channel": channel, "signed_stream_name": self.context.streams.sign(stream).unwrap()}).to_string()
     }
 
     async fn joined(&mut self) -> (UserId, Value) {
@@ -199,7 +200,7 @@ async fn the_plain_protocol_has_no_history_and_no_presence() {
     browser.ask("history", BENCH, "history", json!({"since": 1})).await;
     browser.ask("join", BENCH, "presence", json!({"id": "u1"})).await;
     browser.ask("presence", BENCH, "data", json!({})).await;
-    place.hub.tell_presence(&StreamName::new("bench").unwrap(), presence_cable::left("u1").into());
+    place.hub.tell_presence(&StreamName::new("bench").unwrap(), PresenceEvent::Left("u1".to_owned()));
     browser.rejected("the end").await;
     while let Ok(input) = place.happened.try_recv() {
         assert!(matches!(input, Input::Ponged { .. }), "{input:?}");
@@ -280,7 +281,7 @@ async fn a_token_opens_its_stream_and_says_who_one_is() {
         browser.ask("join", key, "presence", json!({"id": "ann", "info": "another"})).await;
         let Input::Joined { user, tab, .. } = place.input().await else { panic!("a join") };
         assert_eq!(serde_json::from_slice::<Value>(&tab.info).unwrap(), json!({"id": "ann", "info": {}}));
-        assert_eq!(user, place.cable.members.named("ann"));
+        assert_eq!(user, place.context.members.named("ann"));
     }
     let mut nobody = place.connect_with(None, Some(Grant { user: None, info: None, ..grant })).await;
     nobody.next().await;
@@ -309,7 +310,7 @@ async fn who_is_there_is_answered_and_says_when_it_is_not_all() {
         browser.ask("presence", BENCH, "data", json!({})).await;
         let Input::Queried { query, .. } = place.input().await else { panic!("a question") };
         let found = Present { total, members: everybody.clone(), next: None };
-        place.cable.queries.waiting().answer(query, Found::Members(found));
+        place.context.queries.waiting().answer(query, Found::Members(found));
         let mut message = json!({"type": "info", "total": total, "records": records});
         message.as_object_mut().unwrap().extend(coarse.as_object().unwrap().clone());
         browser.next_is(&json!({"identifier": BENCH, "type": "presence", "message": message})).await;
@@ -319,7 +320,7 @@ async fn who_is_there_is_answered_and_says_when_it_is_not_all() {
     let many = Present { total: 500, members: vec![member(3, long.as_bytes()); 500], next: None };
     browser.ask("presence", BENCH, "data", json!({})).await;
     let Input::Queried { query, .. } = place.input().await else { panic!("a question") };
-    place.cable.queries.waiting().answer(query, Found::Members(many));
+    place.context.queries.waiting().answer(query, Found::Members(many));
     let message = browser.next().await["message"].take();
     assert!(message["coarse"] == true && message["records"].as_array().unwrap().len() < 80);
 }
@@ -330,26 +331,27 @@ async fn in_a_large_room_only_how_many_there_are_is_told_and_that_once_a_second(
     let (mut browser, _) = place.extended(None).await;
     browser.confirmed(BENCH).await;
     let views = Arc::new(Views::new(Region::new("ams").unwrap(), presence_core::Place::default(), 0));
-    let arrivals = PresenceEvents::new(Arc::clone(&place.hub), Arc::clone(&views), place.cable.queries.clone());
+    let presence_events =
+        PresenceEvents::new(Arc::clone(&place.hub), Arc::clone(&views), place.context.queries.clone());
     let show = |users: u32| {
         let view = RoomView { users, ..(*views.room_or_empty(&room("bench"))).clone() };
         views.set_room(Arc::new(view));
     };
     let info = br#"{"id":"u1","info":null}"#;
     show(1_000);
-    arrivals.tell(PresenceEvent::Arrived, &room("bench"), &user(1), info);
-    arrivals.tell(PresenceEvent::Left, &room("bench"), &user(1), info);
-    arrivals.tell(PresenceEvent::Arrived, &room("elsewhere"), &user(1), info);
+    presence_events.joined(&room("bench"), &user(1), info);
+    presence_events.left(&room("bench"), &user(1), info);
+    presence_events.joined(&room("elsewhere"), &user(1), info);
     assert_eq!(browser.next().await["message"], json!({"type": "join", "id": "u1", "info": null}));
     assert_eq!(browser.next().await["message"], json!({"type": "leave", "id": "u1"}));
 
     show(1_001);
     let begun = std::time::Instant::now();
     for total in [1_001, 1_006] {
-        (0..5).for_each(|_| arrivals.tell(PresenceEvent::Arrived, &room("bench"), &user(1), info));
+        (0..5).for_each(|_| presence_events.joined(&room("bench"), &user(1), info));
         let Input::Queried { query, .. } = place.input().await else { panic!("a question") };
         let found = Present { total, members: Vec::new(), next: None };
-        place.cable.queries.waiting().answer(query, Found::Members(found));
+        place.context.queries.waiting().answer(query, Found::Members(found));
         let folded = json!({"type": "info", "total": total, "records": [], "coarse": true});
         assert_eq!(browser.next().await["message"], folded);
     }

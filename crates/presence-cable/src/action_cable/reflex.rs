@@ -1,4 +1,4 @@
-//! A click as StimulusReflex writes it, and the answer that completes its life in the page.
+//! A click as StimulusReflex writes it, and the answer to it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,8 +8,9 @@ use presence_core::{Outcome, ReflexCall};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::cable_ready::{BODY_BEGIN, end_body};
 use crate::error::CableError;
-use crate::message::{BODY_BEGIN, end_body, quoted};
+use crate::quoted;
 
 /// Longest id of a click in bytes; the client's are UUIDs.
 const ID_BYTES_MAX: usize = 128;
@@ -50,11 +51,11 @@ struct Dataset {
     dataset: BTreeMap<String, Value>,
 }
 
-/// The click in the `data` of a message to the reflex channel. Attributes and data attributes are merged as text;
-/// what is no text, number or truth value is left out.
+/// Parses the `data` of a message to the reflex channel. Attributes and data attributes are merged as text; values that
+/// are neither text, numbers nor booleans are left out.
 ///
 /// # Errors
-/// Where there is no `id` or no `target`: such a click can't be answered.
+/// `id` or `target` is missing: such a click can't be answered.
 pub fn reflex_call(data: &str) -> Result<ReflexCall, CableError> {
     let click: Click<'_> = serde_json::from_str(data).map_err(CableError::NotAReflex)?;
     if click.id.len() > ID_BYTES_MAX {
@@ -105,16 +106,16 @@ fn echo(click: &Click<'_>) -> String {
     echo
 }
 
-/// How a click ended, in the client's words.
+/// The outcome of a click, in the client's words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer<'a> {
-    /// `morph-nothing`: carried out; what came of it is drawn like everybody else's changes.
+    /// `morph-nothing`: carried out; the change is drawn like every other.
     Nothing,
     /// `morph-halted`: not now.
     Halted,
-    /// `morph-forbidden`: not by this user.
+    /// `morph-forbidden`: not allowed for this user.
     Forbidden,
-    /// `morph-error`: it can't be carried out, for this reason.
+    /// `morph-error`: failed, for this reason.
     Error(&'a str),
 }
 
@@ -131,7 +132,7 @@ impl<'a> From<&'a Outcome> for Answer<'a> {
 /// The body of the message that answers a click; `echo` is the one of its [`ReflexCall`].
 pub fn answer(answer: Answer<'_>, echo: &str) -> String {
     let (id, echo) = echo.split_once('\n').unwrap_or(("null", "{\"id\":null"));
-    // A reflex that fails has not yet said how it would morph; the client is told the default then.
+    // A reflex that fails has not chosen its morph yet; the client expects the default then.
     let (event, morph) = match answer {
         Answer::Nothing => ("nothing", "nothing"),
         Answer::Halted => ("halted", "page"),
@@ -156,7 +157,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::Identifier;
+    use crate::action_cable::prefix;
 
     fn click() -> String {
         json!({
@@ -173,7 +174,7 @@ mod tests {
 
     fn answered(ending: Answer<'_>) -> Value {
         let call = reflex_call(&click()).unwrap();
-        let frame = format!("{}{}", Identifier::new("{}").opening(), answer(ending, &call.echo));
+        let frame = format!("{}{}", prefix("{}"), answer(ending, &call.echo));
         serde_json::from_str(&frame).unwrap()
     }
 

@@ -1,94 +1,75 @@
-//! Browser to server: without this a frame's text would mean nothing.
+//! Commands, browser to server.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::encoder::HistoryRequest;
 use crate::error::CableError;
 
-/// What a browser asks for. The identifier is the decoded text, byte for byte as the browser made it.
+/// A command of a browser. The identifier is the decoded text, byte for byte as the browser made it.
 #[derive(Clone, Debug)]
 pub enum Command<'a> {
     /// Listen to a channel with these parameters.
     Subscribe {
         /// The parameters as JSON text: the subscription's key.
         identifier: Cow<'a, str>,
-        /// What was missed is wanted, too (extended protocol).
+        /// Asks for missed messages, too (extended protocol).
         history: Option<HistoryRequest>,
-        /// To be present there at once, as with [`Command::Join`] (extended protocol).
-        presence: Option<Present<'a>>,
+        /// Makes the user present at once, as with [`Command::Join`] (extended protocol).
+        presence: Option<PresenceRequest<'a>>,
     },
     /// Stop listening.
     Unsubscribe {
         /// The subscription's key.
         identifier: Cow<'a, str>,
     },
-    /// Something for the channel: for us, a click.
+    /// Data for the channel: here, a click.
     Message {
         /// The subscription's key.
         identifier: Cow<'a, str>,
         /// JSON text.
         data: Cow<'a, str>,
     },
-    /// Something for all others who listen to the same stream.
+    /// Data for all others who listen to the same stream.
     Whisper {
         /// The subscription's key.
         identifier: Cow<'a, str>,
         /// JSON text, as it came.
         data: &'a str,
     },
-    /// What was missed is wanted (extended protocol).
+    /// Asks for missed messages (extended protocol).
     History {
         /// The subscription's key.
         identifier: Cow<'a, str>,
         /// Since when.
         history: HistoryRequest,
     },
-    /// Be present there (extended protocol).
+    /// Makes the user present there (extended protocol).
     Join {
         /// The subscription's key.
         identifier: Cow<'a, str>,
-        /// As whom.
-        presence: Present<'a>,
+        /// The id and the display data.
+        presence: PresenceRequest<'a>,
     },
-    /// Be present there no more; the subscription stays (extended protocol).
+    /// Ends the presence there; the subscription stays (extended protocol).
     Leave {
         /// The subscription's key.
         identifier: Cow<'a, str>,
     },
-    /// Who is present there? (extended protocol)
+    /// Asks who is present there (extended protocol).
     Presence {
         /// The subscription's key.
         identifier: Cow<'a, str>,
     },
-    /// The page's script is alive (extended protocol).
+    /// Says that the page's script is alive (extended protocol).
     Pong,
 }
 
-/// Since when messages are wanted.
-#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct HistoryRequest {
-    /// Seconds since 1970 by the browser's clock; for streams of which it knows no position.
-    pub since: Option<f64>,
-    /// The last position that the browser knows, by the name of the stream.
-    pub streams: BTreeMap<String, Position>,
-}
-
-/// A place in the order in which one store took a stream's messages.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-pub struct Position {
-    /// Which store.
-    pub epoch: String,
-    /// The message's number there.
-    pub offset: u64,
-}
-
-/// Who somebody is present as.
+/// The identity under which a user asks to be present.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Present<'a> {
+pub struct PresenceRequest<'a> {
     /// Chosen by the browser: several sessions with one id are one.
     #[serde(borrow)]
     pub id: Cow<'a, str>,
@@ -96,7 +77,7 @@ pub struct Present<'a> {
     info: Option<&'a RawValue>,
 }
 
-impl Present<'_> {
+impl PresenceRequest<'_> {
     /// Display data as JSON text; `null` where none was given.
     pub fn info(&self) -> &str {
         self.info.map_or("null", RawValue::get)
@@ -122,10 +103,10 @@ struct Raw<'a> {
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Command<'a> {
-    /// The command in the text of one frame.
+    /// Parses the text of one frame.
     ///
     /// # Errors
-    /// Where the text is no command that we know. The connection stays: the stock server only logs this, too.
+    /// The text is no known command. The connection stays open: the stock server only logs this, too.
     pub fn parse(text: &'a str) -> Result<Self, CableError> {
         let Raw { command, identifier, data, history, presence } = read(text)?;
         if command == "pong" {
@@ -163,6 +144,7 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, CableError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoder::Position;
 
     #[test]
     fn an_identifier_is_decoded_and_not_touched() {

@@ -1,49 +1,75 @@
-//! `presence-v1`, the small language of embeds: JSON text both ways. Without it only our own page could show who is there.
+//! `presence-v1`, the small protocol of embeds: JSON text both ways.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use presence_core::{RegionView, RoomView};
+use presence_core::RoomView;
 use serde::Deserialize;
 
+use crate::encoder::{Encoder, PingAfter, is_stale};
 use crate::error::CableError;
-use crate::identifier::Identifier;
-use crate::message::quoted;
+use crate::quoted;
 
 /// The subprotocol.
-pub const PROTOCOL_EMBED: &str = "presence-v1";
-/// A sign of life, where nothing else was sent for a while.
-pub const EMBED_PING: &str = r#"{"type":"ping"}"#;
+pub const PROTOCOL: &str = "presence-v1";
+/// The frame that shows that the server is there.
+pub const PING: &str = r#"{"type":"ping"}"#;
 
-/// What an embed says.
+/// The encoder of `presence-v1`.
+#[derive(Debug)]
+pub struct PresenceV1;
+
+impl Encoder for PresenceV1 {
+    fn name(&self) -> &'static str {
+        PROTOCOL
+    }
+
+    fn ping(&self, _unix_seconds: u64) -> String {
+        PING.to_owned()
+    }
+
+    fn ping_after(&self) -> PingAfter {
+        PingAfter::ProbeEvery
+    }
+
+    fn dismissed(&self, prefix: &str) -> String {
+        left(prefix)
+    }
+
+    fn counts(&self, view: &RoomView) -> Option<String> {
+        Some(counts(view))
+    }
+}
+
+/// A message of an embed.
 #[derive(PartialEq, Eq, Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-pub enum EmbedSaid<'a> {
+pub enum Request<'a> {
     /// The first message.
     Hello {
-        /// What `welcome` gave at an earlier time, where the page could keep it.
+        /// The id of an earlier `welcome`, if the page could keep it.
         #[serde(borrow, default)]
         id: Option<Cow<'a, str>>,
         /// Whether the page can be seen.
         #[serde(default = "yes")]
         visible: bool,
     },
-    /// To be counted in a room, and told its counts from now on.
+    /// Asks to be counted in a room, and to be sent its counts.
     Join {
         /// The room, as the page names it.
         #[serde(borrow)]
         room: Cow<'a, str>,
-        /// What the site signed, where the room is private or the visitor known.
+        /// A token that the site signed, if the room is private or the visitor known.
         #[serde(borrow, default)]
         token: Option<Cow<'a, str>>,
     },
-    /// To be counted there no more.
+    /// Asks to be counted there no longer.
     Leave {
         /// The room, named as it was joined.
         #[serde(borrow)]
         room: Cow<'a, str>,
     },
-    /// The page was hidden, or shown again.
+    /// Says that the page was hidden, or shown again.
     Visible {
         /// Whether it can be seen now.
         visible: bool,
@@ -54,11 +80,11 @@ fn yes() -> bool {
     true
 }
 
-impl<'a> EmbedSaid<'a> {
-    /// What a frame's text says. Fields that we don't know are left alone.
+impl<'a> Request<'a> {
+    /// Parses the text of a frame. Unknown fields are ignored.
     ///
     /// # Errors
-    /// Where it is no message of this language.
+    /// The text is no message of this protocol.
     pub fn parse(text: &'a str) -> Result<Self, CableError> {
         serde_json::from_str(text).map_err(CableError::BadMessage)
     }
@@ -71,7 +97,7 @@ pub enum EmbedIdentity {
     Cookie,
     /// By the id that it gave.
     Given,
-    /// Nobody knew it.
+    /// It had none.
     New,
 }
 
@@ -86,33 +112,33 @@ impl EmbedIdentity {
     }
 }
 
-/// Answers a hello: who the visitor is from now on, to be given again at the next one.
-pub fn embed_welcome(id: &str, identity: EmbedIdentity) -> String {
+/// The answer to a hello: the visitor's id, to be given with the next hello.
+pub fn welcome(id: &str, identity: EmbedIdentity) -> String {
     format!(r#"{{"type":"welcome","id":{},"identity":"{}"}}"#, quoted(id), identity.as_str())
 }
 
-/// Something can't be done: with a status as in HTTP, and a sentence that helps.
-pub fn embed_error(room: Option<&str>, status: u16, detail: &str) -> String {
+/// The frame that refuses a request, with a status as in HTTP and a sentence that helps.
+pub fn error(room: Option<&str>, status: u16, detail: &str) -> String {
     let room = room.map(|room| format!(r#""room":{},"#, quoted(room))).unwrap_or_default();
     format!(r#"{{"type":"error",{room}"status":{status},"detail":{}}}"#, quoted(detail))
 }
 
-/// How every `counts` begins.
+/// The beginning of every `counts`.
 const COUNTS: &str = r#"{"type":"counts","#;
 
-/// The opening of every `counts` of a room, as the page named it: [`embed_counts`] follows.
-pub fn embed_room(name: &str) -> Identifier {
-    Identifier::of_opening(format!(r#"{COUNTS}"room":{}"#, quoted(name)))
+/// The prefix of every `counts` of a room, as the page named it.
+pub fn prefix(name: &str) -> String {
+    format!(r#"{COUNTS}"room":{}"#, quoted(name))
 }
 
-/// The visitor was made to leave a room; its page does not come back by itself.
-pub fn embed_left(room: &Identifier) -> String {
-    let room = room.opening().strip_prefix(COUNTS).unwrap_or_default();
+/// The frame that says that the visitor was made to leave a room; its page stays away.
+pub fn left(prefix: &str) -> String {
+    let room = prefix.strip_prefix(COUNTS).unwrap_or_default();
     format!(r#"{{"type":"left",{room}}}"#)
 }
 
-/// The rest of `counts`, the same for every name that a room was given.
-pub fn embed_counts(view: &RoomView) -> String {
+/// The body of `counts`, the same for every name that a room was given.
+pub fn counts(view: &RoomView) -> String {
     let mut body = format!(
         r#","users":{},"looking":{},"tabs":{},"unsure":{},"unproven":{},"regions":["#,
         view.users, view.looking, view.tabs, view.unsure, view.unproven
@@ -128,28 +154,13 @@ pub fn embed_counts(view: &RoomView) -> String {
     body
 }
 
-/// Whether [`embed_counts`] says the same of both.
-pub fn same_counts(one: &RoomView, other: &RoomView) -> bool {
-    let whole = |view: &RoomView| (view.users, view.looking, view.tabs, view.unsure, view.unproven, is_stale(view));
-    let told = |one: &RegionView, other: &RegionView| {
-        (&one.region, one.users, one.state) == (&other.region, other.users, other.state)
-    };
-    whole(one) == whole(other)
-        && one.regions.len() == other.regions.len()
-        && one.regions.iter().zip(&other.regions).all(|(one, other)| told(one, other))
-}
-
-/// Some region is not fully known here: the numbers may be too low.
-fn is_stale(view: &RoomView) -> bool {
-    view.regions_heard() < view.regions.len()
-}
-
 #[cfg(test)]
 mod tests {
-    use presence_core::{Place, Region, RegionState, Room};
+    use presence_core::{Place, Region, RegionState, RegionView, Room};
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::encoder::same_counts;
 
     fn region(code: &str, users: u32, state: RegionState) -> RegionView {
         RegionView {
@@ -186,22 +197,19 @@ mod tests {
 
     #[test]
     fn what_pages_say_is_understood_and_junk_is_not() {
-        let said = |text| EmbedSaid::parse(text).unwrap();
-        assert_eq!(said(r#"{"type":"hello"}"#), EmbedSaid::Hello { id: None, visible: true });
+        let said = |text| Request::parse(text).unwrap();
+        assert_eq!(said(r#"{"type":"hello"}"#), Request::Hello { id: None, visible: true });
         assert_eq!(
             said(r#"{"visible":false,"type":"hello","id":"a.b","more":[1]}"#),
-            EmbedSaid::Hello { id: Some("a.b".into()), visible: false }
+            Request::Hello { id: Some("a.b".into()), visible: false }
         );
-        assert_eq!(
-            said(r#"{"type":"join","room":"a\u0062\"/"}"#),
-            EmbedSaid::Join { room: "ab\"/".into(), token: None }
-        );
+        assert_eq!(said(r#"{"type":"join","room":"a\u0062\"/"}"#), Request::Join { room: "ab\"/".into(), token: None });
         assert_eq!(
             said(r#"{"type":"join","room":"a","token":"t"}"#),
-            EmbedSaid::Join { room: "a".into(), token: Some("t".into()) }
+            Request::Join { room: "a".into(), token: Some("t".into()) }
         );
-        assert_eq!(said(r#"{"type":"leave","room":""}"#), EmbedSaid::Leave { room: "".into() });
-        assert_eq!(said(r#"{"type":"visible","visible":true}"#), EmbedSaid::Visible { visible: true });
+        assert_eq!(said(r#"{"type":"leave","room":""}"#), Request::Leave { room: "".into() });
+        assert_eq!(said(r#"{"type":"visible","visible":true}"#), Request::Visible { visible: true });
         for junk in [
             "",
             "junk",
@@ -216,14 +224,14 @@ mod tests {
             r#"{"type":"visible","visible":"yes"}"#,
             r#"{"type":"hello","id":[]}"#,
         ] {
-            assert!(EmbedSaid::parse(junk).is_err(), "{junk}");
+            assert!(Request::parse(junk).is_err(), "{junk}");
         }
     }
 
     #[test]
     fn counts_are_one_object_whatever_the_room_was_called() {
         for name in ["lamp", "a\"b\\", "", "ü\u{2028}</script>"] {
-            let frame = format!("{}{}", embed_room(name).opening(), embed_counts(&view(14)));
+            let frame = format!("{}{}", prefix(name), counts(&view(14)));
             assert_eq!(
                 serde_json::from_str::<Value>(&frame).unwrap(),
                 json!({"type": "counts", "room": name, "users": 14, "looking": 2, "tabs": 16, "unsure": 1, "unproven": 0,
@@ -250,15 +258,15 @@ mod tests {
     fn answers_are_json() {
         let read = |text: String| serde_json::from_str::<Value>(&text).unwrap();
         assert_eq!(
-            read(embed_welcome("a.b", EmbedIdentity::Given)),
+            read(welcome("a.b", EmbedIdentity::Given)),
             json!({"type": "welcome", "id": "a.b", "identity": "given"})
         );
         assert_eq!(
-            read(embed_error(Some("\"x"), 403, "No \"such\" token.")),
+            read(error(Some("\"x"), 403, "No \"such\" token.")),
             json!({"type": "error", "room": "\"x", "status": 403, "detail": "No \"such\" token."})
         );
-        assert_eq!(read(embed_error(None, 400, "No.")), json!({"type": "error", "status": 400, "detail": "No."}));
-        assert_eq!(read(embed_left(&embed_room("\"x"))), json!({"type": "left", "room": "\"x"}));
-        assert_eq!(read(EMBED_PING.to_owned()), json!({"type": "ping"}));
+        assert_eq!(read(error(None, 400, "No.")), json!({"type": "error", "status": 400, "detail": "No."}));
+        assert_eq!(read(left(&prefix("\"x"))), json!({"type": "left", "room": "\"x"}));
+        assert_eq!(read(PresenceV1.ping(0)), json!({"type": "ping"}));
     }
 }

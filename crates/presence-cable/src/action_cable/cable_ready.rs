@@ -1,31 +1,16 @@
-//! Server to browser: frames that need no subscription, and the body that draws fragments on a page.
+//! The CableReady body that draws fragments on a page.
 
 use std::fmt::Write;
 
 use presence_core::Fragment;
 
-/// The subprotocol that we speak.
-pub const PROTOCOL: &str = "actioncable-v1-json";
-/// What the stock client offers beside it; a server that selects this one tells the client to give up.
-pub const PROTOCOL_UNSUPPORTED: &str = "actioncable-unsupported";
+use crate::quoted;
+
 /// The version of the `cable_ready` client that pages load. The StimulusReflex client drops every message that names
 /// another one.
 pub const CABLE_READY_VERSION: &str = "5.0.6";
-/// The first frame on every connection.
-pub const WELCOME: &str = r#"{"type":"welcome"}"#;
-
-/// A sign of life; the client reconnects after 6 s without any frame.
-pub fn ping(unix_seconds: u64) -> String {
-    format!(r#"{{"type":"ping","message":{unix_seconds}}}"#)
-}
-
-/// Tells the client why it is about to be closed. With `reconnect` false it never comes back by itself.
-pub fn disconnect(reason: &str, reconnect: bool) -> String {
-    format!(r#"{{"type":"disconnect","reason":{},"reconnect":{reconnect}}}"#, quoted(reason))
-}
-
 /// The body of a message that draws these fragments, in order: one CableReady `morph` of `#id` each.
-pub fn morphs(fragments: &[Fragment]) -> String {
+pub(super) fn morphs(fragments: &[Fragment]) -> String {
     let html: usize = fragments.iter().map(|f| f.html.len() + f.html.len() / 8 + f.id.len() + 64).sum();
     let mut body = String::with_capacity(html + 80);
     body.push_str(BODY_BEGIN);
@@ -41,14 +26,10 @@ pub fn morphs(fragments: &[Fragment]) -> String {
 }
 
 /// A body begins with the comma after the identifier.
-pub(crate) const BODY_BEGIN: &str = r#","message":{"cableReady":true,"operations":["#;
+pub(super) const BODY_BEGIN: &str = r#","message":{"cableReady":true,"operations":["#;
 
-pub(crate) fn end_body(body: &mut String) {
+pub(super) fn end_body(body: &mut String) {
     write!(body, r#"],"version":"{CABLE_READY_VERSION}"}}}}"#).expect("writing to a string can't fail");
-}
-
-pub(crate) fn quoted(text: &str) -> String {
-    serde_json::to_string(text).expect("text is always JSON")
 }
 
 /// `#id` in CSS: an id may begin with a digit (a region's code does), a selector may not.
@@ -77,7 +58,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::Identifier;
+    use crate::action_cable::prefix;
 
     #[test]
     fn fragments_become_morphs_in_order() {
@@ -85,7 +66,7 @@ mod tests {
             Fragment { id: "lightbulb".to_owned(), html: "<i id=\"lightbulb\">\n</i>".to_owned(), within: None },
             Fragment { id: "yyz_usercount".to_owned(), html: "<b></b>".to_owned(), within: Some("regions") },
         ];
-        let frame = format!("{}{}", Identifier::new("{}").opening(), morphs(&fragments));
+        let frame = format!("{}{}", prefix("{}"), morphs(&fragments));
         assert_eq!(
             serde_json::from_str::<Value>(&frame).unwrap(),
             json!({"identifier": "{}", "message": {"cableReady": true, "version": "5.0.6", "operations": [
@@ -107,14 +88,5 @@ mod tests {
         ] {
             assert_eq!(selector(id), css);
         }
-    }
-
-    #[test]
-    fn control_frames_are_as_recorded() {
-        assert_eq!(ping(1_795_495_953), r#"{"type":"ping","message":1795495953}"#);
-        assert_eq!(
-            disconnect("unauthorized", false),
-            r#"{"type":"disconnect","reason":"unauthorized","reconnect":false}"#
-        );
     }
 }

@@ -1,0 +1,166 @@
+//! Action Cable, plain and extended: its frames, and the bodies of CableReady, StimulusReflex and Turbo Streams.
+
+mod cable_ready;
+mod channel;
+mod command;
+mod extended;
+mod reflex;
+
+use presence_core::{Fragment, Message, Outcome};
+
+pub use self::cable_ready::CABLE_READY_VERSION;
+pub use self::channel::Channel;
+pub use self::command::{Command, PresenceRequest};
+pub use self::extended::{PRESENCE_ERROR, restored, welcome};
+pub use self::reflex::{Answer, answer, reflex_call};
+use crate::encoder::{Encoder, PingAfter, Position, PresenceEvent, Replay};
+use crate::quoted;
+
+/// The plain subprotocol.
+pub const PROTOCOL: &str = "actioncable-v1-json";
+/// The extended subprotocol: everything of the plain one, and history and presence.
+pub const PROTOCOL_EXTENDED: &str = "actioncable-v1-ext-json";
+/// What the stock client offers beside it; a server that selects this one tells the client to give up.
+pub const PROTOCOL_UNSUPPORTED: &str = "actioncable-unsupported";
+/// The first frame on every plain connection.
+pub const WELCOME: &str = r#"{"type":"welcome"}"#;
+
+/// Subscriptions of the plain protocol.
+pub static PLAIN: ActionCable = ActionCable { name: PROTOCOL, version: Version::Plain, content: Content::Data };
+/// Subscriptions of the extended protocol.
+pub static EXTENDED: ActionCable =
+    ActionCable { name: PROTOCOL_EXTENDED, version: Version::Extended, content: Content::Data };
+/// Turbo Streams by the plain protocol.
+pub static TURBO: ActionCable =
+    ActionCable { name: "actioncable-v1-json with HTML", version: Version::Plain, content: Content::Html };
+/// Turbo Streams by the extended protocol.
+pub static TURBO_EXTENDED: ActionCable =
+    ActionCable { name: "actioncable-v1-ext-json with HTML", version: Version::Extended, content: Content::Html };
+
+/// The encoder of Action Cable.
+#[derive(Debug)]
+pub struct ActionCable {
+    name: &'static str,
+    version: Version,
+    content: Content,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Version {
+    Plain,
+    Extended,
+}
+
+/// What the client does with a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Content {
+    /// It hands the message to the page's script.
+    Data,
+    /// It performs the message: never what another visitor whispers.
+    Html,
+}
+
+impl Encoder for ActionCable {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn ping(&self, unix_seconds: u64) -> String {
+        ping(unix_seconds)
+    }
+
+    fn ping_after(&self) -> PingAfter {
+        PingAfter::PingEvery
+    }
+
+    fn dismissed(&self, prefix: &str) -> String {
+        reject(prefix)
+    }
+
+    fn fragments(&self, fragments: &[Fragment]) -> Option<String> {
+        Some(cable_ready::morphs(fragments))
+    }
+
+    fn answer(&self, outcome: &Outcome, echo: &str) -> Option<String> {
+        Some(answer(Answer::from(outcome), echo))
+    }
+
+    fn message(&self, message: &Message, position: Option<&Position>) -> Option<String> {
+        if message.whispered && self.content == Content::Html {
+            return None;
+        }
+        let json = std::str::from_utf8(&message.body).ok()?;
+        let position = position.filter(|_| self.version == Version::Extended);
+        Some(extended::message(json, message.stream.as_str(), position))
+    }
+
+    fn hears_presence(&self) -> bool {
+        self.version == Version::Extended && self.content == Content::Data
+    }
+
+    fn presence(&self, event: &PresenceEvent) -> Option<String> {
+        self.hears_presence().then(|| extended::presence(event))
+    }
+
+    fn replayed(&self, prefix: &str, replay: Replay) -> Option<String> {
+        Some(replayed(prefix, replay))
+    }
+}
+
+/// The prefix of every frame to the subscription with this key. Equal keys have equal prefixes.
+pub fn prefix(identifier: &str) -> String {
+    format!("{{\"identifier\":{}", quoted(identifier))
+}
+
+/// The frame that says that a subscription is live.
+pub fn confirm(prefix: &str) -> String {
+    format!("{prefix},\"type\":\"confirm_subscription\"}}")
+}
+
+/// The frame that says that there is no such subscription, and that asking again is useless.
+pub fn reject(prefix: &str) -> String {
+    format!("{prefix},\"type\":\"reject_subscription\"}}")
+}
+
+/// The frame that ends a replay of missed messages (extended protocol).
+pub fn replayed(prefix: &str, replay: Replay) -> String {
+    let word = match replay {
+        Replay::Complete => "confirm_history",
+        Replay::Unknown => "reject_history",
+    };
+    format!("{prefix},\"type\":\"{word}\"}}")
+}
+
+/// The frame that shows that the server is there; the client reconnects after 6 s without any frame.
+pub fn ping(unix_seconds: u64) -> String {
+    format!(r#"{{"type":"ping","message":{unix_seconds}}}"#)
+}
+
+/// The frame that tells the client why it is about to be closed. With `reconnect` false it stays away.
+pub fn disconnect(reason: &str, reconnect: bool) -> String {
+    format!(r#"{{"type":"disconnect","reason":{},"reconnect":{reconnect}}}"#, quoted(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_echoed_byte_for_byte() {
+        for key in ["{\"channel\":\"Aé☃\",\"b\":1,  \"a\":\"\\\"\"}", "", "\u{0}\u{7f}\u{2028}\\", "</script>"] {
+            for frame in [confirm(&prefix(key)), reject(&prefix(key))] {
+                let back: serde_json::Value = serde_json::from_str(&frame).unwrap();
+                assert_eq!(back["identifier"], key);
+            }
+        }
+    }
+
+    #[test]
+    fn control_frames_are_as_recorded() {
+        assert_eq!(ping(1_795_495_953), r#"{"type":"ping","message":1795495953}"#);
+        assert_eq!(
+            disconnect("unauthorized", false),
+            r#"{"type":"disconnect","reason":"unauthorized","reconnect":false}"#
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! The text that every frame to a subscription begins with, one allocation for all subscriptions that have the same: a
+//! thousand pages of one room would hold a thousand copies otherwise.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::language::Language;
+
+/// Fewer prefixes are kept without a check of which are still in use.
+const KEPT_MIN: usize = 1_024;
+
+/// A subscription's protocol, and what every frame to it begins with; a body follows. Cheap to clone.
+#[derive(Clone, Eq, Debug)]
+pub(crate) struct Prefix(Arc<Inner>);
+
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+struct Inner {
+    language: Language,
+    text: Box<str>,
+}
+
+impl Prefix {
+    fn new(language: Language, text: String) -> Self {
+        Self(Arc::new(Inner { language, text: text.into() }))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0.text
+    }
+
+    pub(super) fn language(&self) -> Language {
+        self.0.language
+    }
+
+    /// Whether both are one allocation: told apart without reading.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+}
+
+impl PartialEq for Prefix {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other) || self.0 == other.0
+    }
+}
+
+impl Hash for Prefix {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl Ord for Prefix {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self.is(other) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for Prefix {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The prefixes that are in use, and some that were lately.
+#[derive(Debug, Default)]
+pub(super) struct PrefixPool(Mutex<Pooled>);
+
+#[derive(Debug, Default)]
+struct Pooled {
+    prefixes: HashSet<Prefix>,
+    /// How many were in use at the last check.
+    used: usize,
+}
+
+impl PrefixPool {
+    /// The one prefix of this protocol and text.
+    pub(super) fn get(&self, language: Language, text: String) -> Prefix {
+        let prefix = Prefix::new(language, text);
+        let mut pooled = self.0.lock();
+        if let Some(known) = pooled.prefixes.get(&prefix) {
+            return known.clone();
+        }
+        // Twice as many as were in use: a check of all of them costs each new one two steps.
+        if pooled.prefixes.len() >= pooled.used.max(KEPT_MIN) * 2 {
+            pooled.prefixes.retain(Prefix::is_shared);
+            pooled.used = pooled.prefixes.len();
+        }
+        pooled.prefixes.insert(prefix.clone());
+        prefix
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::language::Languages;
+    use super::*;
+    use crate::socket::ENCODERS;
+
+    #[test]
+    fn equal_prefixes_are_one_allocation_and_unused_ones_are_forgotten() {
+        let languages = Languages::new(ENCODERS);
+        let [language, other] = [ENCODERS[0], ENCODERS[1]].map(|encoder| languages.find(encoder));
+        let pool = PrefixPool::default();
+        let get = |text: &str| pool.get(language, text.to_owned());
+        let first = get("a");
+        assert!(get("a").is(&first));
+        assert_ne!(get("b"), first);
+        assert_ne!(pool.get(other, "a".to_owned()), first, "another protocol's");
+        assert_eq!(Prefix::new(language, "a".to_owned()), first);
+        for number in 0..10 * KEPT_MIN {
+            get(&number.to_string());
+        }
+        assert!(pool.0.lock().prefixes.len() <= 2 * KEPT_MIN);
+        assert!(get("a").is(&first), "it is in use");
+    }
+}
