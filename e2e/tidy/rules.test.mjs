@@ -44,6 +44,12 @@ test("the database is named in store.rs alone", () => {
   assert.deepEqual(naming.filter((file) => !allowed.test(file)), []);
 });
 
+test("the hub names no client protocol", () => {
+  const hub = sources.filter((file) => /^crates\/presence-server\/src\/hub(\.rs|\/)/.test(file));
+  assert.ok(hub.length > 10);
+  assert.deepEqual(hub.filter((file) => /action_?cable|cable_?ready|stimulus|turbo|presence_?v1|embed/i.test(code(file))), []);
+});
+
 test("the crates depend on each other in one direction", () => {
   const order = ["presence-core", "presence-cable", "presence-server", "presence-demo"];
   for (const [place, crate] of order.entries()) {

@@ -12,8 +12,8 @@ pub use self::cable_ready::CABLE_READY_VERSION;
 pub use self::channel::Channel;
 pub use self::command::{Command, PresenceRequest};
 pub use self::extended::{PRESENCE_ERROR, restored, welcome};
-pub use self::reflex::{Answer, answer, reflex_call};
-use crate::encoder::{Encoder, PingAfter, Position, PresenceEvent, Replay};
+pub use self::reflex::{ReflexAnswer, answer, reflex_call};
+use crate::encoder::{Encoder, PingAfter, Position, PresenceEvent, ReplayEnd};
 use crate::quoted;
 
 /// The plain subprotocol.
@@ -25,35 +25,51 @@ pub const PROTOCOL_UNSUPPORTED: &str = "actioncable-unsupported";
 /// The first frame on every plain connection.
 pub const WELCOME: &str = r#"{"type":"welcome"}"#;
 
-/// Subscriptions of the plain protocol.
-pub static PLAIN: ActionCable = ActionCable { name: PROTOCOL, version: Version::Plain, content: Content::Data };
-/// Subscriptions of the extended protocol.
+/// Messages of the plain protocol, as data.
+pub static PLAIN: ActionCable = ActionCable { name: PROTOCOL, version: Version::Plain, content: MessageContent::Data };
+/// Messages of the extended protocol, as data.
 pub static EXTENDED: ActionCable =
-    ActionCable { name: PROTOCOL_EXTENDED, version: Version::Extended, content: Content::Data };
+    ActionCable { name: PROTOCOL_EXTENDED, version: Version::Extended, content: MessageContent::Data };
 /// Turbo Streams by the plain protocol.
 pub static TURBO: ActionCable =
-    ActionCable { name: "actioncable-v1-json with HTML", version: Version::Plain, content: Content::Html };
+    ActionCable { name: "actioncable-v1-json with HTML", version: Version::Plain, content: MessageContent::Html };
 /// Turbo Streams by the extended protocol.
-pub static TURBO_EXTENDED: ActionCable =
-    ActionCable { name: "actioncable-v1-ext-json with HTML", version: Version::Extended, content: Content::Html };
+pub static TURBO_EXTENDED: ActionCable = ActionCable {
+    name: "actioncable-v1-ext-json with HTML",
+    version: Version::Extended,
+    content: MessageContent::Html,
+};
+
+/// The encoder of messages with this content in this version.
+pub fn encoder(version: Version, content: MessageContent) -> &'static ActionCable {
+    match (version, content) {
+        (Version::Plain, MessageContent::Data) => &PLAIN,
+        (Version::Plain, MessageContent::Html) => &TURBO,
+        (Version::Extended, MessageContent::Data) => &EXTENDED,
+        (Version::Extended, MessageContent::Html) => &TURBO_EXTENDED,
+    }
+}
 
 /// The encoder of Action Cable.
 #[derive(Debug)]
 pub struct ActionCable {
     name: &'static str,
     version: Version,
-    content: Content,
+    content: MessageContent,
 }
 
+/// The version of the protocol that a client chose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Version {
+pub enum Version {
+    /// [`PROTOCOL`].
     Plain,
+    /// [`PROTOCOL_EXTENDED`].
     Extended,
 }
 
 /// What the client does with a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Content {
+pub enum MessageContent {
     /// It hands the message to the page's script.
     Data,
     /// It performs the message: never what another visitor whispers.
@@ -82,11 +98,11 @@ impl Encoder for ActionCable {
     }
 
     fn answer(&self, outcome: &Outcome, echo: &str) -> Option<String> {
-        Some(answer(Answer::from(outcome), echo))
+        Some(answer(ReflexAnswer::from(outcome), echo))
     }
 
     fn message(&self, message: &Message, position: Option<&Position>) -> Option<String> {
-        if message.whispered && self.content == Content::Html {
+        if message.whispered && self.content == MessageContent::Html {
             return None;
         }
         let json = std::str::from_utf8(&message.body).ok()?;
@@ -95,14 +111,14 @@ impl Encoder for ActionCable {
     }
 
     fn hears_presence(&self) -> bool {
-        self.version == Version::Extended && self.content == Content::Data
+        self.version == Version::Extended && self.content == MessageContent::Data
     }
 
     fn presence(&self, event: &PresenceEvent) -> Option<String> {
         self.hears_presence().then(|| extended::presence(event))
     }
 
-    fn replayed(&self, prefix: &str, replay: Replay) -> Option<String> {
+    fn replayed(&self, prefix: &str, replay: ReplayEnd) -> Option<String> {
         Some(replayed(prefix, replay))
     }
 }
@@ -123,10 +139,10 @@ pub fn reject(prefix: &str) -> String {
 }
 
 /// The frame that ends a replay of missed messages (extended protocol).
-pub fn replayed(prefix: &str, replay: Replay) -> String {
+pub fn replayed(prefix: &str, replay: ReplayEnd) -> String {
     let word = match replay {
-        Replay::Complete => "confirm_history",
-        Replay::Unknown => "reject_history",
+        ReplayEnd::Complete => "confirm_history",
+        ReplayEnd::Unknown => "reject_history",
     };
     format!("{prefix},\"type\":\"{word}\"}}")
 }

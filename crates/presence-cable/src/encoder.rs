@@ -54,7 +54,7 @@ pub trait Encoder: Debug + Send + Sync {
     }
 
     /// The frame that ends a replay of missed messages.
-    fn replayed(&self, _prefix: &str, _replay: Replay) -> Option<String> {
+    fn replayed(&self, _prefix: &str, _replay: ReplayEnd) -> Option<String> {
         None
     }
 }
@@ -70,7 +70,7 @@ pub enum PingAfter {
 
 /// How a replay of missed messages ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Replay {
+pub enum ReplayEnd {
     /// Everything that was missed has been sent.
     Complete,
     /// Some of it is no longer known, and none was sent.

@@ -3,8 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 
-use presence_cable::action_cable::{self, Answer, CABLE_READY_VERSION, Command, EXTENDED, PLAIN, answer, reflex_call};
-use presence_cable::{Encoder as _, Position, PresenceEvent, Record, Replay};
+use presence_cable::action_cable::{
+    self, CABLE_READY_VERSION, Command, EXTENDED, PLAIN, ReflexAnswer, answer, reflex_call,
+};
+use presence_cable::{Encoder as _, Position, PresenceEvent, Record, ReplayEnd};
 use presence_core::{Message, StreamName};
 use serde_json::Value;
 
@@ -104,7 +106,7 @@ fn every_control_frame_is_as_recorded() {
             Some("welcome") => {
                 frame["sid"].as_str().map_or_else(|| action_cable::WELCOME.to_owned(), action_cable::welcome)
             }
-            Some("confirm_history") => action_cable::replayed(&prefix, Replay::Complete),
+            Some("confirm_history") => action_cable::replayed(&prefix, ReplayEnd::Complete),
             Some("presence") => format!("{prefix}{}", presence(&frame["message"])),
             Some("ping") => action_cable::ping(frame["message"].as_u64().unwrap()),
             Some("confirm_subscription") => action_cable::confirm(&prefix),
@@ -135,10 +137,10 @@ fn every_ending_of_a_click_is_as_recorded() {
         let Some(mut theirs) = ending(sent["id"].as_str().unwrap()) else { continue };
         let error = theirs["error"].as_str().unwrap_or_default().to_owned();
         let ended = match theirs["name"].as_str().and_then(|name| name.strip_prefix("stimulus-reflex:morph-")) {
-            Some("nothing") => Answer::Nothing,
-            Some("halted") => Answer::Halted,
-            Some("forbidden") => Answer::Forbidden,
-            Some("error") => Answer::Error(&error),
+            Some("nothing") => ReflexAnswer::Nothing,
+            Some("halted") => ReflexAnswer::Halted,
+            Some("forbidden") => ReflexAnswer::Forbidden,
+            Some("error") => ReflexAnswer::Error(&error),
             // A morph of the page: a reflex of ours never does that.
             _ => continue,
         };

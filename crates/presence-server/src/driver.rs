@@ -43,16 +43,16 @@ pub(crate) struct Inputs {
 }
 
 /// The ends that the driver reads.
-pub(crate) struct Waiting {
+pub(crate) struct DriverQueues {
     sockets: mpsc::Receiver<Input>,
     mesh: mpsc::Receiver<Input>,
 }
 
 /// Both queues, bounded.
-pub(crate) fn queues() -> (Inputs, Waiting) {
+pub(crate) fn queues() -> (Inputs, DriverQueues) {
     let (sockets, sockets_rx) = mpsc::channel(SOCKET_INPUTS_MAX);
     let (mesh, mesh_rx) = mpsc::channel(MESH_INPUTS_MAX);
-    (Inputs { sockets, mesh }, Waiting { sockets: sockets_rx, mesh: mesh_rx })
+    (Inputs { sockets, mesh }, DriverQueues { sockets: sockets_rx, mesh: mesh_rx })
 }
 
 /// Where outputs go.
@@ -70,7 +70,7 @@ pub(crate) struct Outlets {
 pub(crate) struct Driver {
     pub(crate) node: Node,
     pub(crate) clock: Clock,
-    pub(crate) waiting: Waiting,
+    pub(crate) waiting: DriverQueues,
     pub(crate) outlets: Outlets,
 }
 

@@ -9,11 +9,11 @@ mod flush;
 mod fragment_queue;
 mod frame;
 mod keepalive;
-mod language;
 mod listeners;
 mod message_queue;
 mod outbox;
 mod prefix;
+mod protocols;
 mod pubsub;
 mod shared;
 mod streamed;
@@ -36,15 +36,15 @@ use self::audiences::Audiences;
 pub(crate) use self::connection::Connection;
 use self::connection::DropPolicy;
 use self::counts_queue::CountsQueue;
-use self::fragment_queue::{Drawing, FragmentQueue};
+use self::fragment_queue::{FragmentQueue, QueuedDrawing};
 pub(crate) use self::frame::Frame;
 use self::keepalive::{Tick, slot};
-use self::language::{Language, LanguageSet};
 pub(crate) use self::listeners::Subscriber;
 use self::message_queue::MessageQueue;
 pub(crate) use self::prefix::Prefix;
 use self::prefix::PrefixPool;
-use self::shared::Shared;
+use self::protocols::{ProtocolId, ProtocolSet};
+use self::shared::HubShared;
 pub(crate) use self::streamed::{Dismissals, StreamedVisitors};
 use crate::clock::wall_ms;
 use crate::close_reason::CloseReason;
@@ -59,7 +59,7 @@ const SOCKETS_PER_TURN: usize = 256;
 /// A longer time between two turns of the wheel means that the process was suspended: no browser is to blame for it.
 const SUSPENDED_AFTER: Duration = Duration::from_secs(1);
 
-/// Which subscriptions listen to what on this node. Shared by all sockets and the driver; it never waits.
+/// Which subscriptions listen to what on this node. HubShared by all sockets and the driver; it never waits.
 pub(crate) struct Hub {
     pub(crate) limits: Limits,
     connections: [Mutex<HashMap<ConnectionId, Arc<Connection>>>; SHARDS],
@@ -72,17 +72,17 @@ pub(crate) struct Hub {
     count: AtomicUsize,
     /// Notified when the last socket has gone.
     empty: Notify,
-    shared: Arc<Shared>,
+    shared: Arc<HubShared>,
     /// The protocols that have presence.
-    hearing_presence: LanguageSet,
+    hearing_presence: ProtocolSet,
     /// How many drawings were ordered: the driver alone orders them, one after the other.
     ordinal: AtomicU64,
     /// The body that was shown last: all who join at one moment are shown the same.
-    shown: Mutex<Option<Shown>>,
+    shown: Mutex<Option<ShownBody>>,
 }
 
-struct Shown {
-    language: Language,
+struct ShownBody {
+    protocol: ProtocolId,
     fragments: Arc<[Fragment]>,
     body: Bytes,
 }
@@ -92,7 +92,7 @@ impl Hub {
     /// here. Its wheel turns until the hub is dropped; needs a runtime.
     pub(crate) fn start(limits: Limits, epoch: u64, encoders: &'static [&'static dyn Encoder]) -> Arc<Self> {
         let slot = slot(&limits);
-        let shared = Arc::new(Shared::new(limits.socket_queue, slot, encoders));
+        let shared = Arc::new(HubShared::new(limits.socket_queue, slot, encoders));
         let hub = Arc::new(Self {
             limits,
             connections: Default::default(),
@@ -104,7 +104,7 @@ impl Hub {
             prefixes: PrefixPool::default(),
             count: AtomicUsize::new(0),
             empty: Notify::new(),
-            hearing_presence: shared.languages.hearing_presence(),
+            hearing_presence: shared.protocols.hearing_presence(),
             shared,
             ordinal: AtomicU64::new(0),
             shown: Mutex::default(),
@@ -120,7 +120,7 @@ impl Hub {
             Output::Broadcast { stream, fragments } => {
                 if let Some(audience) = self.pages.find(&stream) {
                     let ordinal = self.ordinal.fetch_add(1, Relaxed) + 1;
-                    audience.broadcast(Drawing { fragments, ordinal }, &self.shared);
+                    audience.broadcast(QueuedDrawing { fragments, ordinal }, &self.shared);
                 }
             }
             Output::Show { connection, subscription, fragments, whole } => {
@@ -128,8 +128,8 @@ impl Hub {
                     if whole {
                         connection.shown(subscription, self.ordinal.load(Relaxed));
                     }
-                    connection.tell(subscription, DropPolicy::MayDrop, self.now_ms(), |language, encoder| {
-                        self.show(language, encoder, fragments)
+                    connection.tell(subscription, DropPolicy::MayDrop, self.now_ms(), |protocol, encoder| {
+                        self.show(protocol, encoder, fragments)
                     });
                 }
             }
@@ -196,8 +196,8 @@ impl Hub {
         inputs: mpsc::Sender<Input>,
     ) -> Arc<Connection> {
         let now_ms = self.now_ms();
-        let language = self.shared.languages.find(encoder);
-        let connection = Connection::new(id, language, stream, Arc::clone(&self.shared), inputs, now_ms);
+        let protocol = self.shared.protocols.find(encoder);
+        let connection = Connection::new(id, protocol, stream, Arc::clone(&self.shared), inputs, now_ms);
         self.shard(id).lock().insert(id, Arc::clone(&connection));
         self.count.fetch_add(1, Relaxed);
         // Not before it can be found: an unknown connection that the wheel names is forgotten.
@@ -216,7 +216,7 @@ impl Hub {
 
     /// The prefix of a subscription in the protocol of this encoder: one allocation for all that have the same.
     pub(crate) fn prefix(&self, encoder: &dyn Encoder, text: String) -> Prefix {
-        self.prefixes.get(self.shared.languages.find(encoder), text)
+        self.prefixes.get(self.shared.protocols.find(encoder), text)
     }
 
     /// A subscription begins to listen to the changes of a page.
@@ -229,14 +229,14 @@ impl Hub {
         self.pages.leave(stream, prefix, connection);
     }
 
-    fn show(&self, language: Language, encoder: &dyn Encoder, fragments: Arc<[Fragment]>) -> Option<Bytes> {
+    fn show(&self, protocol: ProtocolId, encoder: &dyn Encoder, fragments: Arc<[Fragment]>) -> Option<Bytes> {
         let mut shown = self.shown.lock();
-        let same = |shown: &&Shown| shown.language == language && Arc::ptr_eq(&shown.fragments, &fragments);
-        if let Some(Shown { body, .. }) = shown.as_ref().filter(same) {
+        let same = |shown: &&ShownBody| shown.protocol == protocol && Arc::ptr_eq(&shown.fragments, &fragments);
+        if let Some(ShownBody { body, .. }) = shown.as_ref().filter(same) {
             return Some(body.clone());
         }
         let body = Bytes::from(encoder.fragments(&fragments)?);
-        *shown = Some(Shown { language, fragments, body: body.clone() });
+        *shown = Some(ShownBody { protocol, fragments, body: body.clone() });
         Some(body)
     }
 
@@ -267,7 +267,7 @@ async fn turn_wheel(hub: Weak<Hub>, every: Duration) {
         let ms = hub.shared.clock.advance(passed.min(SUSPENDED_AFTER));
         let unix_seconds = wall_ms() / 1_000;
         if unix_seconds != second {
-            (second, pings) = (unix_seconds, hub.shared.languages.pings(unix_seconds).into());
+            (second, pings) = (unix_seconds, hub.shared.protocols.pings(unix_seconds).into());
         }
         if passed > SUSPENDED_AFTER {
             woken_ms = ms;

@@ -4,7 +4,7 @@
 //! The end that dialled reads messages and asks; the other publishes and answers. What an end may not do is left aside.
 
 mod frames;
-mod outbox;
+mod write_queue;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 #[doc(hidden)]
 pub use self::frames::{Broken, FrameReader, Kind, write_frame};
-use self::outbox::Outbox;
+use self::write_queue::WriteQueue;
 
 /// The longest message, question or answer.
 pub const BYTES_MAX: usize = 1 << 20;
@@ -39,7 +39,7 @@ const READ_BYTES: usize = 16 << 10;
 /// One end of the stream. Cheap to clone; the stream is closed with the last clone.
 #[derive(Clone)]
 pub(crate) struct Mux {
-    shared: Arc<Shared>,
+    shared: Arc<MuxState>,
     pump: Arc<Pump>,
     read: Arc<AsyncMutex<mpsc::Receiver<Read>>>,
 }
@@ -57,10 +57,10 @@ impl Drop for Pump {
 }
 
 #[derive(Default)]
-struct Shared {
-    outbox: Mutex<Outbox>,
+struct MuxState {
+    outbox: Mutex<WriteQueue>,
     waits: Notify,
-    asked: Mutex<Asked>,
+    asked: Mutex<OpenQuestions>,
     last: AtomicU64,
     /// A clone for each question of the other end that is open.
     answering: Arc<()>,
@@ -68,7 +68,7 @@ struct Shared {
 
 /// Questions of this end.
 #[derive(Default)]
-struct Asked {
+struct OpenQuestions {
     open: BTreeMap<u64, oneshot::Sender<Vec<u8>>>,
     /// Why the stream has ended, once it has.
     ended: Option<Arc<io::Error>>,
@@ -82,7 +82,7 @@ impl Mux {
     /// `dialled`: this end reads and asks; else it publishes and answers.
     pub(crate) fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static, dialled: bool) -> Self {
         let (read_tx, read) = mpsc::channel(READ_MAX);
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(MuxState::default());
         let pump = tokio::spawn(Arc::clone(&shared).pump(stream, dialled, read_tx)).abort_handle();
         Self { shared, pump: Arc::new(Pump(pump)), read: Arc::new(AsyncMutex::new(read)) }
     }
@@ -139,7 +139,7 @@ impl Mux {
     }
 }
 
-impl Shared {
+impl MuxState {
     fn number(&self) -> u64 {
         self.last.fetch_add(1, Ordering::Relaxed)
     }
@@ -223,7 +223,7 @@ impl Shared {
 
 /// The way back to the end that asked. Dropped without an answer, that end is told that there is none.
 pub(crate) struct Answer {
-    shared: Arc<Shared>,
+    shared: Arc<MuxState>,
     number: u64,
     open: Option<Arc<()>>,
 }

@@ -27,7 +27,7 @@ use crate::queries::Queries;
 use crate::secret::{Purpose, Secret, random};
 use crate::sites::Sites;
 use crate::socket::{ActionCableContext, ENCODERS, EmbedContext, ResumableSessions};
-use crate::store::{Kept, Store};
+use crate::store::{Store, StoredState};
 use crate::streams::Streams;
 use crate::views::Views;
 use crate::webhooks::Webhooks;
@@ -135,7 +135,7 @@ fn connection_permits(config: &Config) -> (u32, Arc<Semaphore>) {
 }
 
 /// As told, as kept, or drawn; kept for the next start.
-fn named(config: &Config, store: Option<&Store>, kept: &Kept) -> (NodeName, u64) {
+fn named(config: &Config, store: Option<&Store>, kept: &StoredState) -> (NodeName, u64) {
     let name = config.own_name().or_else(|| kept.node.clone()).unwrap_or_else(|| drawn_name(&config.own_region()));
     let incarnation = wall_ms().max(kept.incarnation.saturating_add(1));
     if let Some(store) = store {
@@ -173,10 +173,10 @@ fn place(config: &Config, site: &Site, region: &Region) -> Place {
     }
 }
 
-async fn open_store(config: &Config, readiness: &Arc<Readiness>) -> anyhow::Result<(Option<Store>, Kept)> {
+async fn open_store(config: &Config, readiness: &Arc<Readiness>) -> anyhow::Result<(Option<Store>, StoredState)> {
     let Some(folder) = config.data_dir.clone() else {
         tracing::warn!("there is no --data-dir: facts are kept in memory and gone after a restart");
-        return Ok((None, Kept::default()));
+        return Ok((None, StoredState::default()));
     };
     let readiness = Arc::clone(readiness);
     let health = Box::new(move |words| readiness.set_disk(words));

@@ -2,7 +2,7 @@
 
 mod action_cable;
 mod action_cable_context;
-mod frames;
+mod frame_decoder;
 mod members;
 mod presence_v1;
 mod protocol;
@@ -24,9 +24,9 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tungstenite::protocol::frame::coding::Control;
 
-pub(crate) use self::action_cable::{Version, Visitor};
+pub(crate) use self::action_cable::Visitor;
 pub(crate) use self::action_cable_context::ActionCableContext;
-use self::frames::{Fault, Frames, HEADER_BYTES_MAX, Taken};
+use self::frame_decoder::{Decoded, FrameDecoder, FrameError, HEADER_BYTES_MAX};
 pub(crate) use self::presence_v1::{EmbedContext, EmbedVisitor};
 use self::protocol::Protocol;
 pub(crate) use self::protocol::{ENCODERS, SessionStart};
@@ -44,7 +44,7 @@ thread_local! {
 }
 
 /// A connection that was upgraded to a WebSocket.
-pub(crate) struct Socket {
+pub(crate) struct UpgradedSocket {
     pub(crate) transport: Transport,
     /// What the upgrade had read already.
     pub(crate) unread: Bytes,
@@ -56,21 +56,21 @@ pub(crate) struct Socket {
 ///
 /// The future is kept small: it is all that a quiet socket's task holds. `permits` are released at its end.
 pub(crate) fn serve<P: Send + 'static>(
-    socket: Socket,
+    socket: UpgradedSocket,
     start: SessionStart,
     hub: Arc<Hub>,
     inputs: mpsc::Sender<Input>,
     permits: P,
 ) -> impl Future<Output = CloseReason> + Send + use<P> {
-    let Socket { transport, unread, id } = socket;
+    let UpgradedSocket { transport, unread, id } = socket;
     // Without these a broadcast would wait for the one before, and a browser that does not read be noticed late. Where
     // the system refuses, the socket works all the same.
     let _slower = transport.stream().set_nodelay(true);
     let _later = SockRef::from(transport.stream()).set_send_buffer_size(hub.limits.send_buffer);
     let connection = hub.admit(id, start.encoder, transport, inputs);
     let session = (start.begin)(Arc::clone(&connection), Arc::clone(&hub));
-    let (frames, kept) = (Frames::default(), unread.into());
-    Reader { connection, hub, session, frames, kept, backlog: true, _permits: permits }.serve()
+    let (frames, kept) = (FrameDecoder::default(), unread.into());
+    SocketReader { connection, hub, session, frames, kept, backlog: true, _permits: permits }.serve()
 }
 
 /// What a reading task does next.
@@ -83,11 +83,11 @@ enum Next {
     End(CloseReason),
 }
 
-struct Reader<P> {
+struct SocketReader<P> {
     connection: Arc<Connection>,
     hub: Arc<Hub>,
     session: Box<dyn Protocol>,
-    frames: Frames,
+    frames: FrameDecoder,
     /// Bytes of an incomplete frame, or that wait for a pause to end.
     kept: Vec<u8>,
     /// Whether the kept bytes may hold whole frames.
@@ -98,7 +98,7 @@ struct Reader<P> {
 /// Inputs that wait for room in the driver's queue, outside of their socket's task.
 type Later = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-impl<P> Reader<P> {
+impl<P> SocketReader<P> {
     async fn serve(mut self) -> CloseReason {
         let reason = loop {
             let next = BUFFER.with_borrow_mut(|buffer| self.step(buffer));
@@ -192,22 +192,22 @@ impl<P> Reader<P> {
             };
             at += length;
             match taken {
-                Taken::Nothing => return (at, Next::Wait),
-                Taken::Part => {}
-                Taken::Text(text) => {
+                Decoded::Nothing => return (at, Next::Wait),
+                Decoded::Part => {}
+                Decoded::Text(text) => {
                     if let Some(pause) = self.session.text(&text) {
                         self.backlog = true;
                         return (at, Next::Pause(pause));
                     }
                 }
-                Taken::Ping(payload) => {
+                Decoded::Ping(payload) => {
                     self.connection.send(&Frame::control(Control::Pong, payload), self.hub.now_ms());
                 }
-                Taken::Pong(payload) => {
+                Decoded::Pong(payload) => {
                     let round_trip_ms = self.connection.ponged(payload, self.hub.now_ms());
                     self.session.ponged(round_trip_ms);
                 }
-                Taken::Close(_) => {
+                Decoded::Close(_) => {
                     self.connection.close(CloseReason::Closed, self.hub.now_ms());
                     return (bytes.len(), Next::End(self.connection.closing().unwrap_or(CloseReason::Closed)));
                 }
@@ -216,13 +216,13 @@ impl<P> Reader<P> {
     }
 }
 
-impl From<Fault> for CloseReason {
-    fn from(fault: Fault) -> Self {
+impl From<FrameError> for CloseReason {
+    fn from(fault: FrameError) -> Self {
         match fault {
-            Fault::Protocol => Self::Protocol,
-            Fault::Text => Self::Text,
-            Fault::Binary => Self::Binary,
-            Fault::Size => Self::Size,
+            FrameError::Protocol => Self::Protocol,
+            FrameError::Text => Self::Text,
+            FrameError::Binary => Self::Binary,
+            FrameError::Size => Self::Size,
         }
     }
 }

@@ -17,7 +17,7 @@ use presence_core::NodeName;
 use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 
-use self::queue::{Batch, Queue};
+use self::queue::{Queue, WriteBatch};
 
 const FACTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("facts");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -30,7 +30,7 @@ const HELD_FOR: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// What is told of the disk: a sentence about what is wrong, or nothing.
-pub(crate) type Health = Box<dyn Fn(Option<String>) + Send>;
+pub(crate) type DiskHealth = Box<dyn Fn(Option<String>) + Send>;
 
 /// The way to the writing thread.
 pub(crate) struct Store {
@@ -40,7 +40,7 @@ pub(crate) struct Store {
 
 /// What was kept before this start.
 #[derive(Default)]
-pub(crate) struct Kept {
+pub(crate) struct StoredState {
     /// The records, in the order of their keys.
     pub(crate) records: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The incarnation of the last start; 0: none.
@@ -58,7 +58,7 @@ impl Store {
     /// # Errors
     ///
     /// Where another node uses the folder.
-    pub(crate) fn open(folder: &Path, health: Health) -> anyhow::Result<(Self, Kept)> {
+    pub(crate) fn open(folder: &Path, health: DiskHealth) -> anyhow::Result<(Self, StoredState)> {
         let path = folder.join(FILE);
         let (database, kept) = match open_or_wait(&path)? {
             Ok(database) => {
@@ -118,7 +118,7 @@ struct Writer {
     path: PathBuf,
     database: Option<Database>,
     queue: Arc<Queue>,
-    health: Health,
+    health: DiskHealth,
     /// Something is said to be wrong.
     said: bool,
 }
@@ -143,7 +143,7 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, batch: &Batch) -> Result<(), redb::Error> {
+    fn write(&mut self, batch: &WriteBatch) -> Result<(), redb::Error> {
         let database = match self.database.take() {
             Some(database) => database,
             None => create(&self.path)?,
@@ -166,7 +166,7 @@ impl Writer {
         Ok(transaction.commit()?)
     }
 
-    fn failed(&mut self, error: &redb::Error, batch: &Batch) {
+    fn failed(&mut self, error: &redb::Error, batch: &WriteBatch) {
         let words = sentence(&self.path, error);
         if !std::mem::replace(&mut self.said, true) {
             tracing::warn!("{words}; {} records wait in memory", batch.records.len());
@@ -215,11 +215,11 @@ fn open_or_wait(path: &Path) -> anyhow::Result<Result<Database, redb::Error>> {
 }
 
 /// What can be read where nothing can be written: a copy in memory is repaired and read.
-fn salvaged(path: &Path) -> Kept {
-    let read = || -> anyhow::Result<Kept> {
+fn salvaged(path: &Path) -> StoredState {
+    let read = || -> anyhow::Result<StoredState> {
         let bytes = match fs::read(path) {
             Ok(bytes) if !bytes.is_empty() => bytes,
-            _ => return Ok(Kept::default()),
+            _ => return Ok(StoredState::default()),
         };
         let copy = InMemoryBackend::new();
         copy.set_len(bytes.len() as u64)?;
@@ -228,12 +228,12 @@ fn salvaged(path: &Path) -> Kept {
     };
     read().unwrap_or_else(|error| {
         tracing::error!("{} can't be read: {error:#}; this node starts without it", path.display());
-        Kept::default()
+        StoredState::default()
     })
 }
 
-fn read(database: &Database) -> Result<Kept, redb::Error> {
-    let mut kept = Kept::default();
+fn read(database: &Database) -> Result<StoredState, redb::Error> {
+    let mut kept = StoredState::default();
     let transaction = database.begin_read()?;
     match transaction.open_table(FACTS) {
         Ok(facts) => {

@@ -108,7 +108,7 @@ fn echo(click: &Click<'_>) -> String {
 
 /// The outcome of a click, in the client's words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Answer<'a> {
+pub enum ReflexAnswer<'a> {
     /// `morph-nothing`: carried out; the change is drawn like every other.
     Nothing,
     /// `morph-halted`: not now.
@@ -119,7 +119,7 @@ pub enum Answer<'a> {
     Error(&'a str),
 }
 
-impl<'a> From<&'a Outcome> for Answer<'a> {
+impl<'a> From<&'a Outcome> for ReflexAnswer<'a> {
     fn from(outcome: &'a Outcome) -> Self {
         match outcome {
             Outcome::Done => Self::Nothing,
@@ -130,21 +130,21 @@ impl<'a> From<&'a Outcome> for Answer<'a> {
 }
 
 /// The body of the message that answers a click; `echo` is the one of its [`ReflexCall`].
-pub fn answer(answer: Answer<'_>, echo: &str) -> String {
+pub fn answer(answer: ReflexAnswer<'_>, echo: &str) -> String {
     let (id, echo) = echo.split_once('\n').unwrap_or(("null", "{\"id\":null"));
     // A reflex that fails has not chosen its morph yet; the client expects the default then.
     let (event, morph) = match answer {
-        Answer::Nothing => ("nothing", "nothing"),
-        Answer::Halted => ("halted", "page"),
-        Answer::Forbidden => ("forbidden", "page"),
-        Answer::Error(_) => ("error", "page"),
+        ReflexAnswer::Nothing => ("nothing", "nothing"),
+        ReflexAnswer::Halted => ("halted", "page"),
+        ReflexAnswer::Forbidden => ("forbidden", "page"),
+        ReflexAnswer::Error(_) => ("error", "page"),
     };
     let mut body = String::with_capacity(echo.len() + 320);
     body.push_str(BODY_BEGIN);
     write!(body, r#"{{"operation":"dispatchEvent","name":"stimulus-reflex:morph-{event}","payload":{{}},"#)
         .expect("writing to a string can't fail");
     write!(body, r#""stimulusReflex":{echo},"morph":"{morph}"}},"#).expect("writing to a string can't fail");
-    if let Answer::Error(reason) = answer {
+    if let ReflexAnswer::Error(reason) = answer {
         write!(body, r#""error":{},"#, quoted(reason)).expect("writing to a string can't fail");
     }
     write!(body, r#""reflexId":{id}}}"#).expect("writing to a string can't fail");
@@ -172,7 +172,7 @@ mod tests {
         .to_string()
     }
 
-    fn answered(ending: Answer<'_>) -> Value {
+    fn answered(ending: ReflexAnswer<'_>) -> Value {
         let call = reflex_call(&click()).unwrap();
         let frame = format!("{}{}", prefix("{}"), answer(ending, &call.echo));
         serde_json::from_str(&frame).unwrap()
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn an_answer_echoes_what_the_client_needs_and_nothing_private() {
-        let frame = answered(Answer::Nothing);
+        let frame = answered(ReflexAnswer::Nothing);
         let operation = json!({
             "operation": "dispatchEvent", "name": "stimulus-reflex:morph-nothing", "payload": {},
             "stimulusReflex": {
@@ -220,9 +220,9 @@ mod tests {
     #[test]
     fn each_ending_has_its_event() {
         for (ending, event, error) in [
-            (Answer::Halted, "halted", Value::Null),
-            (Answer::Forbidden, "forbidden", Value::Null),
-            (Answer::Error("no \"such\" reflex"), "error", json!("no \"such\" reflex")),
+            (ReflexAnswer::Halted, "halted", Value::Null),
+            (ReflexAnswer::Forbidden, "forbidden", Value::Null),
+            (ReflexAnswer::Error("no \"such\" reflex"), "error", json!("no \"such\" reflex")),
         ] {
             let operation = answered(ending)["message"]["operations"][0].take();
             assert_eq!(operation["name"], format!("stimulus-reflex:morph-{event}"));

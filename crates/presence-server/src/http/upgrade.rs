@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use presence_cable::action_cable::{PROTOCOL, PROTOCOL_EXTENDED, PROTOCOL_UNSUPPORTED};
+use presence_cable::action_cable::{PROTOCOL, PROTOCOL_EXTENDED, PROTOCOL_UNSUPPORTED, Version};
 use presence_cable::presence_v1;
 use presence_core::ConnectionId;
 use serde::Deserialize;
@@ -27,7 +27,7 @@ use crate::clock::wall_ms;
 use crate::identity::EmbedId;
 use crate::problem::Problem;
 use crate::sites::Site;
-use crate::socket::{self, EmbedVisitor, SessionStart, Socket, Version, Visitor};
+use crate::socket::{self, EmbedVisitor, SessionStart, UpgradedSocket, Visitor};
 use crate::transport::Transport;
 
 /// A close frame with code 1002, protocol error.
@@ -184,7 +184,7 @@ impl SocketUpgrade {
             drop(transport.try_write(&CLOSE));
             return transport.shut(Shutdown::Both);
         };
-        let socket = Socket { transport, unread, id: self.connection };
+        let socket = UpgradedSocket { transport, unread, id: self.connection };
         let (hub, inputs, permits) = (Arc::clone(&state.hub), state.inputs.clone(), (self.address, self.permit));
         tokio::spawn(socket::serve(socket, session, hub, inputs, permits));
     }

@@ -12,10 +12,10 @@ use tokio::time::Instant;
 
 use super::SOCKETS_PER_TURN;
 use super::flush::{Flush, FlushCursor};
-use super::language::LanguageSet;
 use super::listeners::{Listener, Listeners, Subscriber};
 use super::prefix::Prefix;
-use super::shared::Shared;
+use super::protocols::ProtocolSet;
+use super::shared::HubShared;
 
 /// Audiences up to this size are written to at once, without a task of their own.
 const SMALL: usize = 8;
@@ -47,13 +47,13 @@ pub(super) trait FlushQueue: Default + Debug + Send + 'static {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Audience<Q>(Mutex<Inner<Q>>);
+pub(super) struct Audience<Q>(Mutex<AudienceState<Q>>);
 
 #[derive(Debug, Default)]
-struct Inner<Q> {
+struct AudienceState<Q> {
     listeners: Listeners,
     /// The protocols of all listeners since the audience was last empty.
-    languages: LanguageSet,
+    protocols: ProtocolSet,
     queue: Q,
     flushing: bool,
     /// The last flush by a task of its own. Most audiences are too small to have one.
@@ -89,7 +89,7 @@ impl<Q: FlushQueue> Audience<Q> {
         let listener =
             Listener { connection: Arc::clone(subscriber.connection), subscription: subscriber.subscription };
         let mut inner = self.0.lock();
-        inner.languages.insert(subscriber.prefix.language());
+        inner.protocols.insert(subscriber.prefix.protocol());
         inner.listeners.insert(subscriber.prefix.clone(), listener);
     }
 
@@ -102,8 +102,8 @@ impl<Q: FlushQueue> Audience<Q> {
     }
 
     /// Whether a listener speaks one of these protocols.
-    pub(super) fn speaks(&self, languages: LanguageSet) -> bool {
-        self.0.lock().languages.meets(languages)
+    pub(super) fn speaks(&self, protocols: ProtocolSet) -> bool {
+        self.0.lock().protocols.meets(protocols)
     }
 
     /// Reads or changes what waits, and what is kept beside it.
@@ -112,7 +112,7 @@ impl<Q: FlushQueue> Audience<Q> {
     }
 
     /// Writes to every listener. While an earlier flush is being written this waits, together with what else does.
-    pub(super) fn broadcast(self: &Arc<Self>, item: Q::Item, shared: &Arc<Shared>) {
+    pub(super) fn broadcast(self: &Arc<Self>, item: Q::Item, shared: &Arc<HubShared>) {
         let mut inner = self.0.lock();
         let count = inner.listeners.len();
         if count == 0 {
@@ -134,7 +134,7 @@ impl<Q: FlushQueue> Audience<Q> {
         }
     }
 
-    async fn flush(self: Arc<Self>, shared: Arc<Shared>) {
+    async fn flush(self: Arc<Self>, shared: Arc<HubShared>) {
         loop {
             let last = self.0.lock().last_flush.as_deref().copied();
             // Whether all publishers have published can't be known, so the flush waits for a time, and a short one.
@@ -224,7 +224,7 @@ mod tests {
             let last = LastFlush { at: Instant::now(), took: Duration::from_secs(60), load };
             audience.0.lock().last_flush = Some(Box::new(last));
             audience.change(|queue| queue.push(()));
-            let shared = Arc::new(Shared::new(0, Duration::from_millis(10), &[]));
+            let shared = Arc::new(HubShared::new(0, Duration::from_millis(10), &[]));
             let flush = tokio::spawn(Arc::clone(&audience).flush(shared));
             // It waits, or has written the first and ended.
             tokio::task::yield_now().await;

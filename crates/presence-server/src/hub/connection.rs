@@ -15,10 +15,10 @@ use super::audience::Audience;
 use super::counts_queue::CountsQueue;
 use super::frame::Frame;
 use super::keepalive::{Keepalive, KeepaliveAction, Tick};
-use super::language::Language;
 use super::outbox::{Outbox, Sent};
 use super::prefix::Prefix;
-use super::shared::Shared;
+use super::protocols::ProtocolId;
+use super::shared::HubShared;
 use crate::close_reason::CloseReason;
 use crate::transport::Transport;
 
@@ -51,17 +51,17 @@ pub(super) enum DropPolicy {
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) stream: Transport,
-    language: Language,
-    shared: Arc<Shared>,
+    protocol: ProtocolId,
+    shared: Arc<HubShared>,
     inputs: mpsc::Sender<Input>,
     subscriptions: Mutex<Vec<Subscribed>>,
     /// Subscriptions whose users were made to leave, until the reading task takes note.
     dismissed: Mutex<Vec<SubscriptionId>>,
-    state: Mutex<State>,
+    state: Mutex<ConnectionState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct ConnectionState {
     outbox: Outbox,
     keepalive: Keepalive,
     closing: Option<(CloseReason, u64)>,
@@ -70,16 +70,16 @@ struct State {
 impl Connection {
     pub(super) fn new(
         id: ConnectionId,
-        language: Language,
+        protocol: ProtocolId,
         stream: Transport,
-        shared: Arc<Shared>,
+        shared: Arc<HubShared>,
         inputs: mpsc::Sender<Input>,
         now_ms: u64,
     ) -> Arc<Self> {
-        let keepalive = Keepalive::new(shared.languages.encoder(language).ping_after(), now_ms);
-        let state = State { outbox: Outbox::default(), keepalive, closing: None };
+        let keepalive = Keepalive::new(shared.protocols.encoder(protocol).ping_after(), now_ms);
+        let state = ConnectionState { outbox: Outbox::default(), keepalive, closing: None };
         let (subscriptions, dismissed, state) = (Mutex::default(), Mutex::default(), Mutex::new(state));
-        Arc::new(Self { id, stream, language, shared, inputs, subscriptions, dismissed, state })
+        Arc::new(Self { id, stream, protocol, shared, inputs, subscriptions, dismissed, state })
     }
 
     /// The queue through which the driver is told what the browser does.
@@ -120,8 +120,8 @@ impl Connection {
         self.find(subscription, |subscribed| subscribed.counts.clone()).flatten()
     }
 
-    fn encoder(&self, language: Language) -> &'static dyn Encoder {
-        self.shared.languages.encoder(language)
+    fn encoder(&self, protocol: ProtocolId) -> &'static dyn Encoder {
+        self.shared.protocols.encoder(protocol)
     }
 
     /// Ends a subscription whose user was made to leave: its page is told, and stays away.
@@ -132,7 +132,7 @@ impl Connection {
         }
         self.unsubscribe(subscription);
         self.dismissed.lock().push(subscription);
-        self.send(&Frame::text(&self.encoder(prefix.language()).dismissed(prefix.as_str())), now_ms);
+        self.send(&Frame::text(&self.encoder(prefix.protocol()).dismissed(prefix.as_str())), now_ms);
         let (inputs, connection) = (self.inputs.clone(), self.id);
         // The driver, which ordered this, must not wait for room in its own queue.
         tokio::spawn(async move { inputs.send(Input::Unsubscribed { connection, subscription }).await });
@@ -176,7 +176,13 @@ impl Connection {
         }
     }
 
-    fn write_locked(self: &Arc<Self>, state: &mut State, frame: &Frame, drawing: Option<SubscriptionId>, now_ms: u64) {
+    fn write_locked(
+        self: &Arc<Self>,
+        state: &mut ConnectionState,
+        frame: &Frame,
+        drawing: Option<SubscriptionId>,
+        now_ms: u64,
+    ) {
         let waited = !state.outbox.is_empty();
         match state.outbox.send(frame, drawing, &self.stream, self.shared.queue_bytes) {
             Sent::Whole if !frame.is_control() => state.keepalive.sent(now_ms),
@@ -229,7 +235,7 @@ impl Connection {
         self.close_locked(&mut self.state.lock(), reason, now_ms);
     }
 
-    fn close_locked(self: &Arc<Self>, state: &mut State, reason: CloseReason, now_ms: u64) {
+    fn close_locked(self: &Arc<Self>, state: &mut ConnectionState, reason: CloseReason, now_ms: u64) {
         if state.closing.is_some() {
             return;
         }
@@ -267,7 +273,7 @@ impl Connection {
         match state.keepalive.poll(tick, queue) {
             KeepaliveAction::Close(reason) => self.close_locked(&mut state, reason, tick.ms),
             KeepaliveAction::Signs { probe, ping } => {
-                let ping = ping.then(|| tick.ping(self.language));
+                let ping = ping.then(|| tick.ping(self.protocol));
                 let signs = match (probe, ping) {
                     (Some(probe), Some(ping)) => Some(&Frame::both_pings(probe, ping)),
                     (Some(probe), None) => Some(&Frame::control(Control::Ping, &probe)),
@@ -301,10 +307,10 @@ impl Connection {
         subscription: SubscriptionId,
         policy: DropPolicy,
         now_ms: u64,
-        body: impl FnOnce(Language, &dyn Encoder) -> Option<Bytes>,
+        body: impl FnOnce(ProtocolId, &dyn Encoder) -> Option<Bytes>,
     ) {
         let Some(prefix) = self.prefix(subscription) else { return };
-        if let Some(body) = body(prefix.language(), self.encoder(prefix.language())) {
+        if let Some(body) = body(prefix.protocol(), self.encoder(prefix.protocol())) {
             let drawing = (policy == DropPolicy::MayDrop).then_some(subscription);
             self.write(&Frame::message(prefix.as_str(), &body), drawing, now_ms);
         }

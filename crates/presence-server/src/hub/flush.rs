@@ -9,7 +9,7 @@ use presence_core::ConnectionId;
 use super::audience::FlushQueue;
 use super::frame::Frame;
 use super::listeners::{Listener, ListenerKey, SameKeyRun};
-use super::shared::Shared;
+use super::shared::HubShared;
 use crate::close_reason::CloseReason;
 
 /// The content of one flush, and how it goes to every listener.
@@ -48,7 +48,7 @@ pub(super) struct FlushCursor<Q: FlushQueue> {
     /// The bodies of each protocol, by its number.
     encoded: Box<[OnceLock<Vec<Bytes>>]>,
     position: Mutex<CursorPosition>,
-    shared: Arc<Shared>,
+    shared: Arc<HubShared>,
 }
 
 enum CursorPosition {
@@ -58,8 +58,8 @@ enum CursorPosition {
 }
 
 impl<Q: FlushQueue> FlushCursor<Q> {
-    pub(super) fn new(flush: Flush<Q::Batch>, shared: &Arc<Shared>) -> Self {
-        let encoded = (0..shared.languages.len()).map(|_| OnceLock::new()).collect();
+    pub(super) fn new(flush: Flush<Q::Batch>, shared: &Arc<HubShared>) -> Self {
+        let encoded = (0..shared.protocols.len()).map(|_| OnceLock::new()).collect();
         Self { flush, encoded, position: Mutex::new(CursorPosition::Start), shared: Arc::clone(shared) }
     }
 
@@ -81,9 +81,9 @@ impl<Q: FlushQueue> FlushCursor<Q> {
 
     /// Writes to listeners with one prefix.
     pub(super) fn write(&self, run: &SameKeyRun) {
-        let (now_ms, language) = (self.shared.clock.now_ms(), run.prefix.language());
-        let encode = || Q::encode(&self.flush.batch, self.shared.languages.encoder(language));
-        let bodies = self.encoded[language.index()].get_or_init(encode);
+        let (now_ms, protocol) = (self.shared.clock.now_ms(), run.prefix.protocol());
+        let encode = || Q::encode(&self.flush.batch, self.shared.protocols.encoder(protocol));
+        let bodies = self.encoded[protocol.index()].get_or_init(encode);
         if bodies.is_empty() && self.flush.delivery != Delivery::Close {
             return;
         }

@@ -22,17 +22,17 @@ pub(super) struct FragmentQueue {
 
 /// Fragments that are drawn together.
 #[derive(Debug)]
-pub(super) struct Drawing {
+pub(super) struct QueuedDrawing {
     pub(super) fragments: Arc<[Fragment]>,
     /// Its place among all that were ordered.
     pub(super) ordinal: u64,
 }
 
 impl FlushQueue for FragmentQueue {
-    type Item = Drawing;
+    type Item = QueuedDrawing;
     type Batch = Vec<Arc<[Fragment]>>;
 
-    fn push(&mut self, drawing: Drawing) {
+    fn push(&mut self, drawing: QueuedDrawing) {
         if self.waiting.len() == WAITING_MAX {
             let folded = folded(&std::mem::take(&mut self.waiting));
             self.waiting.push(folded);

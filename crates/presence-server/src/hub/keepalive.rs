@@ -8,8 +8,8 @@ use presence_cable::PingAfter;
 use tokio::time::Instant;
 
 use super::frame::Frame;
-use super::language::Language;
 use super::outbox::OutboxState;
+use super::protocols::ProtocolId;
 use crate::clock::millis;
 use crate::close_reason::CloseReason;
 use crate::config::Limits;
@@ -63,8 +63,8 @@ impl Tick {
     }
 
     /// The ping of a protocol.
-    pub(crate) fn ping(&self, language: Language) -> &Frame {
-        &self.pings[language.index()]
+    pub(crate) fn ping(&self, protocol: ProtocolId) -> &Frame {
+        &self.pings[protocol.index()]
     }
 
     /// How long a socket may be quiet before a ping is due.
@@ -218,7 +218,7 @@ mod tests {
 
     /// What happened to one socket in a stretch of time.
     #[derive(Default)]
-    struct Seen {
+    struct Observed {
         looks: usize,
         probed: Vec<u64>,
         pinged: Vec<u64>,
@@ -226,8 +226,8 @@ mod tests {
     }
 
     /// Looks as often as the pulse asks for it, as late as the wheel may, and sends what is due.
-    fn watch(pulse: &mut Keepalive, from_ms: u64, until_ms: u64, queue: OutboxState) -> Seen {
-        let (mut seen, mut ms) = (Seen::default(), from_ms);
+    fn watch(pulse: &mut Keepalive, from_ms: u64, until_ms: u64, queue: OutboxState) -> Observed {
+        let (mut seen, mut ms) = (Observed::default(), from_ms);
         while ms < until_ms {
             seen.looks += 1;
             match pulse.poll(&tick(ms, 0), queue) {

@@ -8,32 +8,32 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::language::Language;
+use super::protocols::ProtocolId;
 
 /// Fewer prefixes are kept without a check of which are still in use.
 const KEPT_MIN: usize = 1_024;
 
 /// A subscription's protocol, and what every frame to it begins with; a body follows. Cheap to clone.
 #[derive(Clone, Eq, Debug)]
-pub(crate) struct Prefix(Arc<Inner>);
+pub(crate) struct Prefix(Arc<PrefixText>);
 
 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-struct Inner {
-    language: Language,
+struct PrefixText {
+    protocol: ProtocolId,
     text: Box<str>,
 }
 
 impl Prefix {
-    fn new(language: Language, text: String) -> Self {
-        Self(Arc::new(Inner { language, text: text.into() }))
+    fn new(protocol: ProtocolId, text: String) -> Self {
+        Self(Arc::new(PrefixText { protocol, text: text.into() }))
     }
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0.text
     }
 
-    pub(super) fn language(&self) -> Language {
-        self.0.language
+    pub(super) fn protocol(&self) -> ProtocolId {
+        self.0.protocol
     }
 
     /// Whether both are one allocation: told apart without reading.
@@ -83,8 +83,8 @@ struct Pooled {
 
 impl PrefixPool {
     /// The one prefix of this protocol and text.
-    pub(super) fn get(&self, language: Language, text: String) -> Prefix {
-        let prefix = Prefix::new(language, text);
+    pub(super) fn get(&self, protocol: ProtocolId, text: String) -> Prefix {
+        let prefix = Prefix::new(protocol, text);
         let mut pooled = self.0.lock();
         if let Some(known) = pooled.prefixes.get(&prefix) {
             return known.clone();
@@ -101,21 +101,21 @@ impl PrefixPool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::language::Languages;
+    use super::super::protocols::Protocols;
     use super::*;
     use crate::socket::ENCODERS;
 
     #[test]
     fn equal_prefixes_are_one_allocation_and_unused_ones_are_forgotten() {
-        let languages = Languages::new(ENCODERS);
-        let [language, other] = [ENCODERS[0], ENCODERS[1]].map(|encoder| languages.find(encoder));
+        let protocols = Protocols::new(ENCODERS);
+        let [protocol, other] = [ENCODERS[0], ENCODERS[1]].map(|encoder| protocols.find(encoder));
         let pool = PrefixPool::default();
-        let get = |text: &str| pool.get(language, text.to_owned());
+        let get = |text: &str| pool.get(protocol, text.to_owned());
         let first = get("a");
         assert!(get("a").is(&first));
         assert_ne!(get("b"), first);
         assert_ne!(pool.get(other, "a".to_owned()), first, "another protocol's");
-        assert_eq!(Prefix::new(language, "a".to_owned()), first);
+        assert_eq!(Prefix::new(protocol, "a".to_owned()), first);
         for number in 0..10 * KEPT_MIN {
             get(&number.to_string());
         }

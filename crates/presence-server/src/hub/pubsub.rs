@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use presence_cable::{Encoder, HistoryRequest, Position, PresenceEvent, Replay};
+use presence_cable::{Encoder, HistoryRequest, Position, PresenceEvent, ReplayEnd};
 use presence_core::{ConnectionId, Message, StreamName};
 
 use super::frame::Frame;
@@ -104,7 +104,7 @@ impl Hub {
     }
 
     fn encoder(&self, prefix: &Prefix) -> &'static dyn Encoder {
-        self.shared.languages.encoder(prefix.language())
+        self.shared.protocols.encoder(prefix.protocol())
     }
 
     fn send_missed(
@@ -118,7 +118,7 @@ impl Hub {
         // A replay larger than the socket's queue would close it, and its client would come back and ask again.
         let room = self.limits.socket_queue / 2;
         let frames = missed.filter(|frames| frames.iter().map(Frame::len).sum::<usize>() <= room);
-        let replay = if frames.is_some() { Replay::Complete } else { Replay::Unknown };
+        let replay = if frames.is_some() { ReplayEnd::Complete } else { ReplayEnd::Unknown };
         let end = self.encoder(prefix).replayed(prefix.as_str(), replay).map(|end| Frame::text(&end));
         for frame in frames.into_iter().flatten().chain(end) {
             connection.send(&frame, self.now_ms());

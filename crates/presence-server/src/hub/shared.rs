@@ -5,24 +5,24 @@ use std::time::Duration;
 use presence_cable::Encoder;
 
 use super::keepalive::SocketClock;
-use super::language::Languages;
+use super::protocols::Protocols;
 use super::wheel::Wheel;
 use crate::clock::millis;
 
 /// One for each hub.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct HubShared {
     /// The bytes that may wait for one socket.
     pub(super) queue_bytes: usize,
     /// When each socket is polled.
     pub(super) wheel: Wheel,
     pub(super) clock: SocketClock,
-    pub(super) languages: Languages,
+    pub(super) protocols: Protocols,
 }
 
-impl Shared {
+impl HubShared {
     pub(super) fn new(queue_bytes: usize, slot: Duration, encoders: &'static [&'static dyn Encoder]) -> Self {
-        let languages = Languages::new(encoders);
-        Self { queue_bytes, wheel: Wheel::new(millis(slot)), clock: SocketClock::default(), languages }
+        let protocols = Protocols::new(encoders);
+        Self { queue_bytes, wheel: Wheel::new(millis(slot)), clock: SocketClock::default(), protocols }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use presence_cable::Encoder;
 use presence_cable::action_cable::{
-    self, Answer, Channel, Command, EXTENDED, PLAIN, TURBO, TURBO_EXTENDED, answer, confirm, reflex_call, reject,
+    self, Channel, Command, MessageContent, ReflexAnswer, Version, answer, confirm, encoder, reflex_call, reject,
 };
 use presence_core::{Input, Room, Stream, Tab, UserId};
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use super::protocol::{Protocol, SessionStart};
 use super::pubsub::{NamedStream, SubscribeOptions};
 use super::rate_limit::RateLimit;
 use super::resumable::Sid;
-use super::session::{Session, Subscription};
+use super::session::{SessionBase, Subscription};
 use crate::hub::{Connection, Hub};
 use crate::identity::StreamKind;
 use crate::sites::Grant;
@@ -39,16 +39,9 @@ pub(crate) struct Visitor {
     pub(crate) grant: Option<Grant>,
 }
 
-/// The version of the protocol that a client chose.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Version {
-    Plain,
-    Extended,
-}
-
 /// What a subscription is to.
 #[derive(Clone, Debug)]
-pub(super) enum Target {
+pub(super) enum SubscriptionTarget {
     /// The room's stream: the socket is in the room.
     Room(Room),
     /// The stream of the socket's user there.
@@ -59,7 +52,7 @@ pub(super) enum Target {
     Named(Box<NamedStream>),
 }
 
-impl Target {
+impl SubscriptionTarget {
     fn room_mut(&mut self) -> Option<&mut Room> {
         match self {
             Self::Room(room) | Self::User(room) | Self::Reflex(room) => Some(room),
@@ -86,7 +79,7 @@ impl Target {
 
 /// A session in Action Cable.
 pub(super) struct ActionCableSession {
-    pub(super) session: Session<Target>,
+    pub(super) session: SessionBase<SubscriptionTarget>,
     pub(super) context: Arc<ActionCableContext>,
     /// Of the extended protocol: the name by which the session can be resumed.
     pub(super) sid: Option<Sid>,
@@ -100,8 +93,8 @@ pub(super) struct ActionCableSession {
 }
 
 /// What became of a click.
-enum Click {
-    Taken,
+enum ClickResult {
+    Decoded,
     Halted,
 }
 
@@ -109,10 +102,7 @@ impl ActionCableContext {
     /// A session for this visitor.
     pub(crate) fn session(self: &Arc<Self>, visitor: Visitor) -> SessionStart {
         let context = Arc::clone(self);
-        let encoder = match visitor.version {
-            Version::Plain => &PLAIN,
-            Version::Extended => &EXTENDED,
-        };
+        let encoder = encoder(visitor.version, MessageContent::Data);
         let begin = |connection, hub| {
             Box::new(ActionCableSession::begin(connection, hub, context, visitor)) as Box<dyn Protocol>
         };
@@ -133,8 +123,8 @@ impl Protocol for ActionCableSession {
                 Ok(())
             }
             Ok(Command::Message { identifier, data }) => match self.click(&identifier, &data) {
-                Ok(Click::Taken) => return None,
-                Ok(Click::Halted) => return Some(HALTED_PAUSE),
+                Ok(ClickResult::Decoded) => return None,
+                Ok(ClickResult::Halted) => return Some(HALTED_PAUSE),
                 Err(reason) => Err(reason),
             },
             Ok(command) => self.follow(&command),
@@ -151,7 +141,8 @@ impl Protocol for ActionCableSession {
         let shown = |ms: u32| self.shown_ms.is_some_and(|shown| ms.abs_diff(shown) <= shown / 10);
         if let Some(round_trip_ms) = round_trip_ms.filter(|ms| !shown(*ms)) {
             // Before the page listens to its own stream it is not shown anything.
-            let listens = self.session.subscriptions.iter().any(|known| matches!(known.to, Target::User(_)));
+            let listens =
+                self.session.subscriptions.iter().any(|known| matches!(known.to, SubscriptionTarget::User(_)));
             self.shown_ms = listens.then_some(round_trip_ms);
             self.session.inputs.push(Input::Ponged { connection: self.session.connection.id, round_trip_ms });
         }
@@ -177,7 +168,7 @@ impl ActionCableSession {
     fn begin(connection: Arc<Connection>, hub: Arc<Hub>, context: Arc<ActionCableContext>, visitor: Visitor) -> Self {
         let clicks = RateLimit::new(&hub.limits);
         let Visitor { user, version, sid, grant } = visitor;
-        let (session, grant) = (Session::new(connection, hub), grant.map(Box::new));
+        let (session, grant) = (SessionBase::new(connection, hub), grant.map(Box::new));
         let mut session = Self { session, context, sid: None, user, grant, shown_ms: None, clicks };
         session.welcome(version, sid.as_deref());
         session
@@ -203,7 +194,7 @@ impl ActionCableSession {
     }
 
     /// What a subscription with this key would be to, or why it may not be.
-    pub(super) fn target(&mut self, key: &str) -> Result<Target, String> {
+    pub(super) fn target(&mut self, key: &str) -> Result<SubscriptionTarget, String> {
         let limits = &self.session.hub.limits;
         if key.len() > IDENTIFIER_BYTES_MAX {
             return Err("its key is too long".to_owned());
@@ -213,17 +204,17 @@ impl ActionCableSession {
         }
         let channel = Channel::parse(key).map_err(|error| error.to_string())?;
         let (Channel::Stream { name: signed } | Channel::Reflex { room: signed }) = &channel else {
-            return self.named(&channel).map(|named| Target::Named(Box::new(named)));
+            return self.named(&channel).map(|named| SubscriptionTarget::Named(Box::new(named)));
         };
         let name = self.context.names.open_name(signed).ok_or("its name is not signed by us")?;
         let target = match (name.stream, &channel) {
             (StreamKind::User(_), Channel::Reflex { .. }) => return Err("clicks need a room".to_owned()),
-            (StreamKind::Room(room), Channel::Reflex { .. }) => Target::Reflex(room),
+            (StreamKind::Room(room), Channel::Reflex { .. }) => SubscriptionTarget::Reflex(room),
             (StreamKind::Room(room), _) if self.is_full_for(&room) => {
                 return Err(format!("the socket is in {} rooms already", limits.rooms_per_socket));
             }
-            (StreamKind::Room(room), _) => Target::Room(room),
-            (StreamKind::User(room), _) => Target::User(room),
+            (StreamKind::Room(room), _) => SubscriptionTarget::Room(room),
+            (StreamKind::User(room), _) => SubscriptionTarget::User(room),
         };
         self.user = self.user.or(name.guest);
         Ok(target)
@@ -232,9 +223,9 @@ impl ActionCableSession {
     /// Whether the socket is in as many rooms as it may be, this one not among them.
     pub(super) fn is_full_for(&self, room: &Room) -> bool {
         let rooms = self.session.subscriptions.iter().filter_map(|known| match &known.to {
-            Target::Room(known) => Some(known.as_str()),
-            Target::Named(named) => named.member.as_ref().map(|_| named.stream.as_str()),
-            Target::User(_) | Target::Reflex(_) => None,
+            SubscriptionTarget::Room(known) => Some(known.as_str()),
+            SubscriptionTarget::Named(named) => named.member.as_ref().map(|_| named.stream.as_str()),
+            SubscriptionTarget::User(_) | SubscriptionTarget::Reflex(_) => None,
         });
         let rooms: std::collections::BTreeSet<_> = rooms.collect();
         rooms.len() >= self.session.hub.limits.rooms_per_socket && !rooms.contains(room.as_str())
@@ -242,7 +233,7 @@ impl ActionCableSession {
 
     /// Listens, then tells the driver, whose answer shows everything: nothing is lost in between. The client was told before
     /// that the subscription is live, so that nothing arrives at one that it does not know. Returns its index.
-    pub(super) fn accept(&mut self, key: &str, target: Target) -> usize {
+    pub(super) fn accept(&mut self, key: &str, target: SubscriptionTarget) -> usize {
         let user = *self.user.get_or_insert_with(|| self.context.names.new_guest());
         let (connection, subscription) = (self.session.connection.id, self.session.number());
         let prefix = self.session.hub.prefix(self.encoder(&target), action_cable::prefix(key));
@@ -252,11 +243,13 @@ impl ActionCableSession {
             self.session.hub.listen(&page, &new.subscriber(&self.session.connection));
         }
         self.session.inputs.extend(match &new.to {
-            Target::Room(room) => {
+            SubscriptionTarget::Room(room) => {
                 Some(Input::Joined { connection, subscription, room: room.clone(), user, tab: Tab::page() })
             }
-            Target::User(room) => Some(Input::Listened { connection, subscription, room: room.clone(), user }),
-            Target::Reflex(_) | Target::Named(_) => None,
+            SubscriptionTarget::User(room) => {
+                Some(Input::Listened { connection, subscription, room: room.clone(), user })
+            }
+            SubscriptionTarget::Reflex(_) | SubscriptionTarget::Named(_) => None,
         });
         if let Some(sid) = self.sid {
             self.context.resumable.subscribed(sid, key, user);
@@ -265,18 +258,17 @@ impl ActionCableSession {
     }
 
     /// How messages to a subscription are written.
-    fn encoder(&self, target: &Target) -> &'static dyn Encoder {
-        let html = matches!(target, Target::Named(named) if named.is_html());
-        match (self.sid.is_some(), html) {
-            (false, false) => &PLAIN,
-            (false, true) => &TURBO,
-            (true, false) => &EXTENDED,
-            (true, true) => &TURBO_EXTENDED,
-        }
+    fn encoder(&self, target: &SubscriptionTarget) -> &'static dyn Encoder {
+        let version = if self.sid.is_some() { Version::Extended } else { Version::Plain };
+        let content = match target {
+            SubscriptionTarget::Named(named) => named.content,
+            _ => MessageContent::Data,
+        };
+        encoder(version, content)
     }
 
     /// Keeps the name of a room once for all subscriptions to that room.
-    fn with_shared_room(&self, mut target: Target) -> Target {
+    fn with_shared_room(&self, mut target: SubscriptionTarget) -> SubscriptionTarget {
         if let Some(room) = target.room_mut() {
             let known = self.session.subscriptions.iter().filter_map(|known| known.to.room());
             if let Some(same) = known.into_iter().find(|known| *known == room) {
@@ -291,9 +283,9 @@ impl ActionCableSession {
         let mut ended = self.session.remove(index);
         self.ignore(&ended);
         match &mut ended.to {
-            Target::Room(_) | Target::User(_) => self.session.unsubscribed(ended.id),
-            Target::Named(named) => self.session.inputs.extend(named.leave(&self.session.connection)),
-            Target::Reflex(_) => {}
+            SubscriptionTarget::Room(_) | SubscriptionTarget::User(_) => self.session.unsubscribed(ended.id),
+            SubscriptionTarget::Named(named) => self.session.inputs.extend(named.leave(&self.session.connection)),
+            SubscriptionTarget::Reflex(_) => {}
         }
         if let Some(sid) = self.sid {
             self.context.resumable.unsubscribed(sid, key);
@@ -308,16 +300,16 @@ impl ActionCableSession {
                 self.ignore(&ended);
             }
             for known in &mut self.session.subscriptions {
-                if let Target::Named(named) = &mut known.to {
+                if let SubscriptionTarget::Named(named) = &mut known.to {
                     named.member.take_if(|member| member.subscription == dismissed);
                 }
             }
         }
     }
 
-    fn ignore(&self, Subscription { prefix, to, .. }: &Subscription<Target>) {
+    fn ignore(&self, Subscription { prefix, to, .. }: &Subscription<SubscriptionTarget>) {
         let (hub, connection) = (&self.session.hub, self.session.connection.id);
-        if let Target::Named(named) = to {
+        if let SubscriptionTarget::Named(named) = to {
             return hub.ignore_named(&named.stream, prefix, connection);
         }
         // Whoever has a subscription has a user.
@@ -327,20 +319,22 @@ impl ActionCableSession {
     }
 
     /// Takes a click, or halts one too many. Fails if it is no click that could be answered.
-    fn click(&mut self, key: &str, data: &str) -> Result<Click, String> {
+    fn click(&mut self, key: &str, data: &str) -> Result<ClickResult, String> {
         let index = self.session.position(&action_cable::prefix(key));
         let to = index.map(|index| (index, &self.session.subscriptions[index]));
-        let (Some((index, Subscription { id, to: Target::Reflex(room), .. })), Some(user)) = (to, self.user) else {
+        let (Some((index, Subscription { id, to: SubscriptionTarget::Reflex(room), .. })), Some(user)) =
+            (to, self.user)
+        else {
             return Err("there is no reflex channel with this key".to_owned());
         };
         let call = reflex_call(data).map_err(|error| error.to_string())?;
         if self.clicks.spend(Instant::now()).is_some() {
-            self.session.send_to(index, answer(Answer::Halted, &call.echo));
-            return Ok(Click::Halted);
+            self.session.send_to(index, answer(ReflexAnswer::Halted, &call.echo));
+            return Ok(ClickResult::Halted);
         }
         let connection = self.session.connection.id;
         let clicked = Input::Clicked { connection, subscription: *id, room: room.clone(), user, call };
         self.session.inputs.push(clicked);
-        Ok(Click::Taken)
+        Ok(ClickResult::Decoded)
     }
 }

@@ -21,7 +21,7 @@ const INFO_BYTES_MAX: usize = 1_024;
 
 /// A subscription's presence.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Member {
+pub(super) struct JoinedMember {
     /// The id that the browser asked for.
     pub(super) id: String,
     /// The number under which core knows of it.

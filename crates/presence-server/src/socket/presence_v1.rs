@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::protocol::{Protocol, SessionStart};
 use super::rate_limit::RateLimit;
-use super::session::{Session, Subscription};
+use super::session::{SessionBase, Subscription};
 use crate::clock::wall_ms;
 use crate::hub::{Connection, Hub};
 use crate::identity::{EmbedId, Embeds};
@@ -42,7 +42,7 @@ pub(crate) struct EmbedVisitor {
 }
 
 /// One room that the page asked for.
-struct JoinedRoom {
+struct EmbedRoom {
     room: Room,
     /// Whether it counts there; else it is sent the numbers alone.
     counted: bool,
@@ -59,7 +59,7 @@ struct PendingJoin {
 
 /// A session in `presence-v1`.
 struct EmbedSession {
-    session: Session<JoinedRoom>,
+    session: SessionBase<EmbedRoom>,
     context: EmbedContext,
     visitor: EmbedVisitor,
     /// Known once it has said hello.
@@ -129,7 +129,7 @@ impl EmbedSession {
     fn new(connection: Arc<Connection>, hub: Arc<Hub>, context: EmbedContext, visitor: EmbedVisitor) -> Self {
         let rooms = u32::try_from(hub.limits.rooms_per_socket).unwrap_or(u32::MAX);
         let joins = RateLimit::of(hub.limits.messages_per_second, hub.limits.message_burst.max(rooms));
-        let session = Session::new(connection, hub);
+        let session = SessionBase::new(connection, hub);
         Self { session, context, visitor, user: None, visible: true, pending: None, joins }
     }
 
@@ -163,7 +163,7 @@ impl EmbedSession {
         let prefix = presence_v1::prefix(name);
         let known = self.session.position(&prefix).map(|index| &self.session.subscriptions[index]);
         if let Some(Subscription { id, to, .. }) = known.filter(|known| known.to.counted) {
-            let Session { hub, connection, .. } = &self.session;
+            let SessionBase { hub, connection, .. } = &self.session;
             hub.tell_counts(&to.room, *id, connection, &self.context.views);
             return Ok(());
         }
@@ -191,8 +191,8 @@ impl EmbedSession {
         }
         let seat = self.context.sites.seat(&self.visitor.site, room)?;
         let (id, prefix) = (self.session.number(), self.session.hub.prefix(&PresenceV1, prefix));
-        let joined = Subscription { id, prefix, to: JoinedRoom { room: room.clone(), counted: false, _seat: seat } };
-        let Session { hub, connection, .. } = &self.session;
+        let joined = Subscription { id, prefix, to: EmbedRoom { room: room.clone(), counted: false, _seat: seat } };
+        let SessionBase { hub, connection, .. } = &self.session;
         hub.listen_counts(room, &joined.subscriber(connection), &self.context.views);
         self.session.add(joined);
         Ok(id)
@@ -216,7 +216,7 @@ impl EmbedSession {
         }
     }
 
-    fn forget(&mut self, index: usize) -> Subscription<JoinedRoom> {
+    fn forget(&mut self, index: usize) -> Subscription<EmbedRoom> {
         let joined = self.session.remove(index);
         self.session.hub.ignore_counts(&joined.to.room, &joined.prefix, &self.session.connection);
         joined

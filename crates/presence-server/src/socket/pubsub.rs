@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use presence_cable::action_cable::{
-    self, Channel, Command, PRESENCE_ERROR, PresenceRequest, WELCOME, replayed, restored, welcome,
+    self, Channel, Command, MessageContent, PRESENCE_ERROR, PresenceRequest, Version, WELCOME, replayed, restored,
+    welcome,
 };
-use presence_cable::{HistoryRequest, Position, Replay};
+use presence_cable::{HistoryRequest, Position, ReplayEnd};
 use presence_core::{Input, Message, Room, StreamName};
 use tokio::time::Instant;
 
-use super::action_cable::{ActionCableSession, Target, Version};
-use super::members::{Member, MembersQuery, shown_id, tab};
+use super::action_cable::{ActionCableSession, SubscriptionTarget};
+use super::members::{JoinedMember, MembersQuery, shown_id, tab};
 use super::resumable::SavedSession;
 use crate::close_reason::CloseReason;
 use crate::hub::Connection;
@@ -27,27 +28,18 @@ pub(super) struct SubscribeOptions<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct NamedStream {
     pub(super) stream: StreamName,
-    content: Content,
-    pub(super) member: Option<Member>,
-    trust: Trust,
+    pub(super) content: MessageContent,
+    pub(super) member: Option<JoinedMember>,
+    trust: ListenRight,
     /// It was resumed, and is live once its client has said what it knows: the number of the last message then.
     waits: Option<u64>,
     /// Whether an answer to a presence command is on its way.
     answering: Arc<AtomicBool>,
 }
 
-/// What the client does with a message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Content {
-    /// It hands the message to the page's script.
-    Data,
-    /// It performs the message: never what another visitor whispers.
-    Html,
-}
-
 /// How the browser got the right to listen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Trust {
+enum ListenRight {
     /// The stream is public.
     Public,
     /// The site gave the right: whoever has it may choose their id.
@@ -55,13 +47,9 @@ enum Trust {
 }
 
 impl NamedStream {
-    pub(super) fn is_html(&self) -> bool {
-        self.content == Content::Html
-    }
-
     /// Ends the presence, if there is one.
     pub(super) fn leave(&mut self, connection: &Connection) -> Option<Input> {
-        let Member { subscription, .. } = self.member.take()?;
+        let JoinedMember { subscription, .. } = self.member.take()?;
         connection.unsubscribe(subscription);
         Some(Input::Resigned { connection: connection.id, subscription })
     }
@@ -92,7 +80,7 @@ impl ActionCableSession {
         let names: Vec<&str> = live.iter().map(|(key, _)| *key).collect();
         self.session.send(&restored(&sid.to_string(), &names));
         for (key, mut target) in live {
-            if let Target::Named(named) = &mut target {
+            if let SubscriptionTarget::Named(named) = &mut target {
                 named.waits = Some(self.session.hub.history.head());
             }
             self.accept(key, target);
@@ -103,12 +91,12 @@ impl ActionCableSession {
     pub(super) fn named(&self, channel: &Channel) -> Result<NamedStream, String> {
         let (found, trust, content) = match channel {
             Channel::Public { name } if self.grant.as_ref().is_some_and(|grant| grant.room.as_str() == name) => {
-                (StreamName::new(name), Trust::Site, Content::Data)
+                (StreamName::new(name), ListenRight::Site, MessageContent::Data)
             }
-            Channel::Public { name } => (self.context.streams.public(name), Trust::Public, Content::Data),
-            Channel::Signed { name } => (self.context.streams.signed(name), Trust::Site, Content::Data),
-            Channel::Turbo { name } => (self.context.streams.signed(name), Trust::Site, Content::Html),
-            Channel::Stream { .. } | Channel::Reflex { .. } => (None, Trust::Public, Content::Data),
+            Channel::Public { name } => (self.context.streams.public(name), ListenRight::Public, MessageContent::Data),
+            Channel::Signed { name } => (self.context.streams.signed(name), ListenRight::Site, MessageContent::Data),
+            Channel::Turbo { name } => (self.context.streams.signed(name), ListenRight::Site, MessageContent::Html),
+            Channel::Stream { .. } | Channel::Reflex { .. } => (None, ListenRight::Public, MessageContent::Data),
         };
         let stream = found.ok_or("the stream is neither public nor is its name signed by us")?;
         Ok(NamedStream { stream, content, member: None, trust, waits: None, answering: Arc::default() })
@@ -117,7 +105,7 @@ impl ActionCableSession {
     /// A subscription was confirmed: sends it what it missed, makes it live and its user present.
     pub(super) fn start_with(&mut self, index: usize, options: &SubscribeOptions<'_>) {
         let history = options.history.as_ref().filter(|_| self.sid.is_some());
-        if matches!(self.session.subscriptions[index].to, Target::Named(_)) {
+        if matches!(self.session.subscriptions[index].to, SubscriptionTarget::Named(_)) {
             self.go_live(index, history);
             if let Some(request) = options.presence.as_ref().filter(|_| self.sid.is_some()) {
                 self.join(index, request);
@@ -130,12 +118,12 @@ impl ActionCableSession {
     /// A room is shown whole to a socket that joins it: nothing was missed.
     fn confirm_history(&self, index: usize) {
         let prefix = &self.session.subscriptions[index].prefix;
-        self.session.send(&replayed(prefix.as_str(), Replay::Complete));
+        self.session.send(&replayed(prefix.as_str(), ReplayEnd::Complete));
     }
 
     fn go_live(&mut self, index: usize, history: Option<&HistoryRequest>) {
         let subscription = &mut self.session.subscriptions[index];
-        let Target::Named(named) = &mut subscription.to else { return };
+        let SubscriptionTarget::Named(named) = &mut subscription.to else { return };
         named.waits = None;
         let (stream, subscription) = (named.stream.clone(), &self.session.subscriptions[index]);
         self.session.hub.listen_named(&stream, &subscription.subscriber(&self.session.connection), history);
@@ -143,8 +131,8 @@ impl ActionCableSession {
 
     fn named_at(&self, index: usize) -> Option<&NamedStream> {
         match &self.session.subscriptions[index].to {
-            Target::Named(named) => Some(named),
-            Target::Room(_) | Target::User(_) | Target::Reflex(_) => None,
+            SubscriptionTarget::Named(named) => Some(named),
+            SubscriptionTarget::Room(_) | SubscriptionTarget::User(_) | SubscriptionTarget::Reflex(_) => None,
         }
     }
 
@@ -189,7 +177,7 @@ impl ActionCableSession {
     }
 
     fn whisper(&mut self, index: usize, data: &str) -> Result<(), String> {
-        let Some(NamedStream { stream, content: Content::Data, .. }) = self.named_at(index) else {
+        let Some(NamedStream { stream, content: MessageContent::Data, .. }) = self.named_at(index) else {
             return Err("the subscription has no whispers".to_owned());
         };
         let (stream, from) = (stream.clone(), Some(self.session.connection.id));
@@ -217,7 +205,8 @@ impl ActionCableSession {
     }
 
     fn try_join(&mut self, index: usize, request: &PresenceRequest<'_>) -> Result<(), &'static str> {
-        let Some(NamedStream { stream, content: Content::Data, member, trust, .. }) = self.named_at(index) else {
+        let Some(NamedStream { stream, content: MessageContent::Data, member, trust, .. }) = self.named_at(index)
+        else {
             return Err("the subscription has no presence by id");
         };
         if let Some(member) = member {
@@ -233,7 +222,7 @@ impl ActionCableSession {
         if known.is_some_and(|known| *known != request.id) {
             return Err("the token is another user's");
         }
-        let vouched = *trust == Trust::Site || known.is_some();
+        let vouched = *trust == ListenRight::Site || known.is_some();
         let guest = (!vouched).then(|| own.public(&room, sha256));
         let shown = shown_id(&request.id, guest.as_ref()).ok_or("the id is empty, too long or reserved")?;
         let members = &self.context.members;
@@ -244,15 +233,15 @@ impl ActionCableSession {
         let joined = &mut self.session.subscriptions[index];
         // By that number it can be dismissed.
         self.session.connection.subscribe(subscription, joined.prefix.clone());
-        if let Target::Named(named) = &mut joined.to {
-            named.member = Some(Member { id: request.id.clone().into_owned(), subscription });
+        if let SubscriptionTarget::Named(named) = &mut joined.to {
+            named.member = Some(JoinedMember { id: request.id.clone().into_owned(), subscription });
         }
         self.session.inputs.push(Input::Joined { connection, subscription, room, user, tab });
         Ok(())
     }
 
     fn leave(&mut self, index: usize) {
-        if let Target::Named(named) = &mut self.session.subscriptions[index].to {
+        if let SubscriptionTarget::Named(named) = &mut self.session.subscriptions[index].to {
             self.session.inputs.extend(named.leave(&self.session.connection));
         }
     }

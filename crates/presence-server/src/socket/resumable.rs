@@ -74,10 +74,10 @@ struct ResumableSession {
 
 /// Every session of this node that can be resumed.
 #[derive(Default)]
-pub(crate) struct ResumableSessions(Mutex<Inner>);
+pub(crate) struct ResumableSessions(Mutex<ResumableTable>);
 
 #[derive(Default)]
-struct Inner {
+struct ResumableTable {
     sessions: HashMap<Sid, ResumableSession>,
     /// In the order of their ends; those that were resumed are still among them.
     ended: VecDeque<(Instant, Sid)>,
@@ -139,7 +139,7 @@ impl ResumableSessions {
     }
 }
 
-impl Inner {
+impl ResumableTable {
     fn expire(&mut self, now: Instant) {
         while let Some((_, sid)) = self.ended.pop_front_if(|(ended, _)| now.duration_since(*ended) >= KEPT) {
             self.forget(sid);

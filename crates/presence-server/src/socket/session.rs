@@ -24,7 +24,7 @@ impl<T> Subscription<T> {
 }
 
 /// The common part of a session.
-pub(super) struct Session<T> {
+pub(super) struct SessionBase<T> {
     pub(super) connection: Arc<Connection>,
     pub(super) hub: Arc<Hub>,
     pub(super) subscriptions: Vec<Subscription<T>>,
@@ -33,7 +33,7 @@ pub(super) struct Session<T> {
     pub(super) inputs: Vec<Input>,
 }
 
-impl<T> Session<T> {
+impl<T> SessionBase<T> {
     pub(super) fn new(connection: Arc<Connection>, hub: Arc<Hub>) -> Self {
         let requests = RateLimit::new(&hub.limits);
         Self { connection, hub, subscriptions: Vec::new(), next: 0, requests, inputs: Vec::new() }

@@ -3,9 +3,12 @@
 mod presence_v1;
 mod pubsub;
 mod slow;
+mod third_protocol;
 
 use clap::Parser;
 use futures_util::{SinkExt as _, StreamExt as _};
+use presence_cable::Encoder;
+use presence_cable::action_cable::Version;
 use presence_core::{Ended, Fragment, Outcome, Output, PublicId, Room, Stream, SubscriptionId, Tab, UserId};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -22,13 +25,13 @@ use crate::secret::{Keys, Secret};
 use crate::streams::Streams;
 
 #[derive(Parser)]
-struct Line {
+struct LimitsLine {
     #[command(flatten)]
     limits: Limits,
 }
 
 /// A hub, and the driver's end of its sockets' inputs.
-struct Place {
+struct TestHub {
     hub: Arc<Hub>,
     names: Arc<Names>,
     context: Arc<ActionCableContext>,
@@ -43,9 +46,13 @@ struct Browser {
     served: JoinHandle<CloseReason>,
 }
 
-impl Place {
+impl TestHub {
     fn new(limits: &str) -> Self {
-        let limits = Line::parse_from(["node"].into_iter().chain(limits.split_whitespace())).limits;
+        Self::with_encoders(limits, ENCODERS)
+    }
+
+    fn with_encoders(limits: &str, encoders: &'static [&'static dyn Encoder]) -> Self {
+        let limits = LimitsLine::parse_from(["node"].into_iter().chain(limits.split_whitespace())).limits;
         let (inputs, happened) = mpsc::channel(64);
         let keys = Keys { signing: [1; 32], accepted: vec![[1; 32]] };
         let names = Arc::new(Names::new(keys.clone(), "demo"));
@@ -59,7 +66,7 @@ impl Place {
             queries: Queries::new(inputs.clone()),
             resumable: ResumableSessions::default(),
         };
-        let hub = Hub::start(limits, 7, ENCODERS);
+        let hub = Hub::start(limits, 7, encoders);
         Self { hub, names, context: Arc::new(context), inputs, happened, next: 7 }
     }
 
@@ -82,7 +89,7 @@ impl Place {
         let (accepted, _) = listener.accept().await.unwrap();
         self.next += 1;
         let (transport, id) = (Transport::Bare(accepted), ConnectionId(self.next));
-        let (socket, hub) = (Socket { transport, unread: Bytes::new(), id }, Arc::clone(&self.hub));
+        let (socket, hub) = (UpgradedSocket { transport, unread: Bytes::new(), id }, Arc::clone(&self.hub));
         let served = tokio::spawn(serve(socket, start, hub, self.inputs.clone(), ()));
         let stream = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
         Browser { stream, served }
@@ -173,9 +180,9 @@ fn drawing(key: &str, id: &str) -> Value {
 
 #[tokio::test]
 async fn a_join_is_confirmed_listens_and_is_told() {
-    let mut place = Place::new("");
-    let key = place.room_key("shop");
-    let mut browser = place.open(Some(user(1))).await;
+    let mut test = TestHub::new("");
+    let key = test.room_key("shop");
+    let mut browser = test.open(Some(user(1))).await;
     browser.confirmed(&key).await;
     let joined = Input::Joined {
         connection: ConnectionId(8),
@@ -184,7 +191,7 @@ async fn a_join_is_confirmed_listens_and_is_told() {
         user: user(1),
         tab: Tab::page(),
     };
-    assert_eq!(place.input().await, joined);
+    assert_eq!(test.input().await, joined);
 
     let (connection, subscription) = (ConnectionId(8), SubscriptionId(0));
     let broadcast = |hub: &Hub, name, id| {
@@ -194,11 +201,11 @@ async fn a_join_is_confirmed_listens_and_is_told() {
         hub.carry_out(Output::Show { connection, subscription, fragments: drawn(id), whole });
     };
     // Before it is shown the room whole it is told nothing of what changes there: the whole has all of it.
-    broadcast(&place.hub, "shop", "old");
-    show(&place.hub, "part", false);
-    show(&place.hub, "one", true);
-    broadcast(&place.hub, "other", "others");
-    broadcast(&place.hub, "shop", "all");
+    broadcast(&test.hub, "shop", "old");
+    show(&test.hub, "part", false);
+    show(&test.hub, "one", true);
+    broadcast(&test.hub, "other", "others");
+    broadcast(&test.hub, "shop", "all");
     for id in ["part", "one", "all"] {
         assert_eq!(browser.next().await, drawing(&key, id));
     }
@@ -206,66 +213,66 @@ async fn a_join_is_confirmed_listens_and_is_told() {
     // Asked again, it is confirmed again and nothing else happens.
     browser.confirmed(&key).await;
     browser.command("unsubscribe", &key).await;
-    assert_eq!(place.input().await, Input::Unsubscribed { connection, subscription });
-    place.hub.carry_out(Output::Broadcast { stream: Stream::Room(room("shop")), fragments: drawn("late") });
+    assert_eq!(test.input().await, Input::Unsubscribed { connection, subscription });
+    test.hub.carry_out(Output::Broadcast { stream: Stream::Room(room("shop")), fragments: drawn("late") });
     browser.confirmed(&key).await;
-    assert!(matches!(place.input().await, Input::Joined { subscription: SubscriptionId(1), .. }));
+    assert!(matches!(test.input().await, Input::Joined { subscription: SubscriptionId(1), .. }));
 
     browser.stream.close(None).await.unwrap();
-    assert_eq!(place.input().await, Input::Disconnected { connection, ended: Ended::Closed });
+    assert_eq!(test.input().await, Input::Disconnected { connection, ended: Ended::Closed });
     assert_eq!(browser.served.await.unwrap(), CloseReason::Closed);
-    assert_eq!(place.hub.sockets(), 0);
+    assert_eq!(test.hub.sockets(), 0);
 }
 
 #[tokio::test]
 async fn a_users_stream_is_the_sockets_own_whoever_it_was_signed_for() {
-    let mut place = Place::new("");
-    let key = place.user_key("shop");
-    let mut browser = place.open(Some(user(2))).await;
+    let mut test = TestHub::new("");
+    let key = test.user_key("shop");
+    let mut browser = test.open(Some(user(2))).await;
     browser.confirmed(&key).await;
-    assert!(matches!(place.input().await, Input::Listened { user: UserId(id), .. } if id == [2; 32]));
+    assert!(matches!(test.input().await, Input::Listened { user: UserId(id), .. } if id == [2; 32]));
     let (connection, subscription) = (ConnectionId(8), SubscriptionId(0));
-    place.hub.carry_out(Output::Show { connection, subscription, fragments: drawn("you"), whole: true });
+    test.hub.carry_out(Output::Show { connection, subscription, fragments: drawn("you"), whole: true });
     assert_eq!(browser.next().await, drawing(&key, "you"));
     for byte in [9, 2] {
         let stream = Stream::User(room("shop"), user(byte));
-        place.hub.carry_out(Output::Broadcast { stream, fragments: drawn(&format!("of{byte}")) });
+        test.hub.carry_out(Output::Broadcast { stream, fragments: drawn(&format!("of{byte}")) });
     }
     assert_eq!(browser.next().await, drawing(&key, "of2"));
 }
 
 #[tokio::test]
 async fn without_a_cookie_the_pages_guest_is_the_user_or_else_a_new_one() {
-    let mut place = Place::new("");
+    let mut test = TestHub::new("");
     let guest = Guest::drawn();
-    let signed = place.names.room(&room("shop"), Some(&guest));
+    let signed = test.names.room(&room("shop"), Some(&guest));
     let guests_key = json!({"channel": "CableReady::Stream", "identifier": signed}).to_string();
-    let plain_key = place.room_key("shop");
+    let plain_key = test.room_key("shop");
     let mut seen = Vec::new();
     for (cookie, key) in [(None, &guests_key), (Some(user(3)), &guests_key), (None, &plain_key), (None, &plain_key)] {
-        let mut browser = place.open(cookie).await;
+        let mut browser = test.open(cookie).await;
         browser.confirmed(key).await;
-        let Input::Joined { user, .. } = place.input().await else { panic!("a join") };
+        let Input::Joined { user, .. } = test.input().await else { panic!("a join") };
         seen.push(user);
         drop(browser);
-        assert!(matches!(place.input().await, Input::Disconnected { ended: Ended::Lost, .. }));
+        assert!(matches!(test.input().await, Input::Disconnected { ended: Ended::Lost, .. }));
     }
-    assert_eq!(seen[0], place.names.guest(&guest));
+    assert_eq!(seen[0], test.names.guest(&guest));
     assert_eq!(seen[1], user(3));
     assert!(seen[2] != seen[3] && !seen[..2].contains(&seen[2]));
 }
 
 #[tokio::test]
 async fn what_is_not_ours_or_too_much_is_rejected() {
-    let mut place = Place::new("--rooms-per-socket 2");
-    let mut browser = place.open(None).await;
+    let mut test = TestHub::new("--rooms-per-socket 2");
+    let mut browser = test.open(None).await;
     for key in ["a", "b"] {
-        browser.confirmed(&place.room_key(key)).await;
+        browser.confirmed(&test.room_key(key)).await;
     }
     let foreign = Names::new(Keys { signing: [2; 32], accepted: vec![[2; 32]] }, "demo").room(&room("a"), None);
-    let users_name = place.names.user(&room("a"), &PublicId([9; 32]), None);
+    let users_name = test.names.user(&room("a"), &PublicId([9; 32]), None);
     for key in [
-        place.room_key("c"),
+        test.room_key("c"),
         json!({"channel": "CableReady::Stream", "identifier": foreign}).to_string(),
         json!({"channel": "StimulusReflex::Channel", "room": users_name}).to_string(),
         json!({"channel": "StimulusReflex::Channel"}).to_string(),
@@ -278,17 +285,17 @@ async fn what_is_not_ours_or_too_much_is_rejected() {
         assert_eq!(browser.next().await, json!({"identifier": key, "type": "reject_subscription"}));
     }
     // A room that the socket is in already is no more rooms; another one fits where one was left.
-    let again = format!(" {}", place.room_key("a"));
+    let again = format!(" {}", test.room_key("a"));
     browser.confirmed(&again).await;
-    browser.command("unsubscribe", &place.room_key("b")).await;
-    browser.confirmed(&place.room_key("c")).await;
+    browser.command("unsubscribe", &test.room_key("b")).await;
+    browser.confirmed(&test.room_key("c")).await;
 }
 
 #[tokio::test]
 async fn a_click_is_told_with_its_room_and_answered_at_its_subscription() {
-    let mut place = Place::new("--message-burst 2 --messages-per-second 1");
-    let (key, other) = (place.reflex_key("shop"), place.room_key("shop"));
-    let mut browser = place.open(Some(user(1))).await;
+    let mut test = TestHub::new("--message-burst 2 --messages-per-second 1");
+    let (key, other) = (test.reflex_key("shop"), test.room_key("shop"));
+    let mut browser = test.open(Some(user(1))).await;
     browser.confirmed(&key).await;
     browser.click(&other, "nobody").await;
     for id in ["first", "second", "third"] {
@@ -299,11 +306,11 @@ async fn a_click_is_told_with_its_room_and_answered_at_its_subscription() {
     assert_eq!(halted["name"], "stimulus-reflex:morph-halted");
     assert_eq!(halted["reflexId"], "third");
     for id in ["first", "second"] {
-        let Input::Clicked { connection, subscription, room, user, call } = place.input().await else {
+        let Input::Clicked { connection, subscription, room, user, call } = test.input().await else {
             panic!("a click");
         };
         assert_eq!((room.as_str(), user, &*call.target), ("shop", UserId([1; 32]), "Lamp#set"));
-        place.hub.carry_out(Output::Answer { connection, subscription, echo: call.echo, outcome: Outcome::Done });
+        test.hub.carry_out(Output::Answer { connection, subscription, echo: call.echo, outcome: Outcome::Done });
         let done = browser.next().await["message"]["operations"][0].take();
         assert_eq!(done["name"], "stimulus-reflex:morph-nothing");
         assert_eq!(done["stimulusReflex"]["id"], id);
@@ -312,30 +319,30 @@ async fn a_click_is_told_with_its_room_and_answered_at_its_subscription() {
 
 #[tokio::test]
 async fn junk_is_ignored_and_what_is_against_the_protocol_closes_with_its_code() {
-    let mut place = Place::new("");
-    let mut browser = place.open(None).await;
+    let mut test = TestHub::new("");
+    let mut browser = test.open(None).await;
     for junk in ["", "not json", "[]", "{\"command\":\"bogus\"}", "{\"command\":\"unsubscribe\",\"identifier\":\"{}\"}"]
     {
         browser.say(junk).await;
     }
     browser.command("message", "{}").await;
-    browser.confirmed(&place.room_key("a")).await;
+    browser.confirmed(&test.room_key("a")).await;
     browser.stream.send(Message::Ping(Bytes::from_static(b"there?"))).await.unwrap();
     assert_eq!(browser.stream.next().await.unwrap().unwrap(), Message::Pong(Bytes::from_static(b"there?")));
 
-    let long = "x".repeat(place.hub.limits.frame_size);
+    let long = "x".repeat(test.hub.limits.frame_size);
     browser.say(long.clone()).await;
-    browser.confirmed(&place.room_key("b")).await;
+    browser.confirmed(&test.room_key("b")).await;
     browser.say(format!("{long}x")).await;
     assert_eq!(closed_with(browser, CloseReason::Size).await, 1009);
-    let mut browser = place.open(None).await;
+    let mut browser = test.open(None).await;
     browser.stream.send(Message::Binary(Bytes::from_static(b"x"))).await.unwrap();
     assert_eq!(closed_with(browser, CloseReason::Binary).await, 1003);
     for (bytes, reason, code) in [
         (&[0x81, 0x01, b'x'][..], CloseReason::Protocol, 1002),
         (&[0x81, 0x81, 0, 0, 0, 0, 0xff], CloseReason::Text, 1007),
     ] {
-        let mut browser = place.open(None).await;
+        let mut browser = test.open(None).await;
         tokio::io::AsyncWriteExt::write_all(browser.stream.get_mut(), bytes).await.unwrap();
         assert_eq!(closed_with(browser, reason).await, code);
     }
@@ -356,15 +363,15 @@ async fn closed_with(mut browser: Browser, reason: CloseReason) -> u16 {
 
 #[tokio::test]
 async fn a_drain_closes_every_socket_without_a_disconnect_frame_and_takes_clicks_until_then() {
-    let mut place = Place::new("");
-    let key = place.reflex_key("shop");
+    let mut test = TestHub::new("");
+    let key = test.reflex_key("shop");
     let mut browsers = Vec::new();
     for _ in 0..5 {
-        let mut browser = place.open(None).await;
+        let mut browser = test.open(None).await;
         browser.confirmed(&key).await;
         browsers.push(browser);
     }
-    let hub = Arc::clone(&place.hub);
+    let hub = Arc::clone(&test.hub);
     let drain = tokio::spawn(async move { hub.close_all(Duration::from_millis(500)).await });
     // The last of five is told after 500 ms: until then at least one can click.
     for browser in &mut browsers {
@@ -372,10 +379,10 @@ async fn a_drain_closes_every_socket_without_a_disconnect_frame_and_takes_clicks
         let click = json!({"command": "message", "identifier": key, "data": data}).to_string();
         let _closed = browser.stream.send(Message::Text(click.into())).await;
     }
-    assert!(matches!(place.input().await, Input::Clicked { .. }));
+    assert!(matches!(test.input().await, Input::Clicked { .. }));
     for browser in browsers {
         assert_eq!(closed_with(browser, CloseReason::Drained).await, 1001);
     }
     drain.await.unwrap();
-    assert_eq!(place.hub.sockets(), 0);
+    assert_eq!(test.hub.sockets(), 0);
 }

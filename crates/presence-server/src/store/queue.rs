@@ -10,14 +10,14 @@ const GATHER: Duration = Duration::from_millis(10);
 
 /// What is written in one transaction.
 #[derive(Clone, Default)]
-pub(super) struct Batch {
+pub(super) struct WriteBatch {
     pub(super) records: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     pub(super) meta: BTreeMap<&'static str, Vec<u8>>,
 }
 
 #[derive(Default)]
-struct State {
-    waiting: Batch,
+struct QueueState {
+    waiting: WriteBatch,
     /// Keys that are on disk: what is not need not be taken off.
     on_disk: BTreeSet<Vec<u8>>,
     closing: bool,
@@ -25,17 +25,17 @@ struct State {
 
 /// Filled by the driver, emptied by the writing thread.
 pub(super) struct Queue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     changed: Condvar,
 }
 
 impl Queue {
     pub(super) fn new(on_disk: BTreeSet<Vec<u8>>) -> Self {
-        Self { state: Mutex::new(State { on_disk, ..State::default() }), changed: Condvar::new() }
+        Self { state: Mutex::new(QueueState { on_disk, ..QueueState::default() }), changed: Condvar::new() }
     }
 
     // A thread that panics while it holds the lock leaves whole maps behind.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -55,7 +55,7 @@ impl Queue {
     }
 
     /// The next group, once there is one; `None` when the queue is closed and empty.
-    pub(super) fn take(&self) -> Option<Batch> {
+    pub(super) fn take(&self) -> Option<WriteBatch> {
         let mut state = self.state();
         while state.waiting.is_empty() {
             if state.closing {
@@ -72,7 +72,7 @@ impl Queue {
     }
 
     /// The group is on disk.
-    pub(super) fn written(&self, batch: &Batch) {
+    pub(super) fn written(&self, batch: &WriteBatch) {
         let mut state = self.state();
         for (key, record) in &batch.records {
             if record.is_some() {
@@ -85,7 +85,7 @@ impl Queue {
 
     /// The disk did not take the group: it waits again, behind what is newer, for this long. True: the queue is closed
     /// and nobody will try again.
-    pub(super) fn put_back(&self, batch: Batch, retry: Duration) -> bool {
+    pub(super) fn put_back(&self, batch: WriteBatch, retry: Duration) -> bool {
         let mut state = self.state();
         for (key, record) in batch.records {
             state.waiting.records.entry(key).or_insert(record);
@@ -93,7 +93,7 @@ impl Queue {
         for (name, value) in batch.meta {
             state.waiting.meta.entry(name).or_insert(value);
         }
-        let State { waiting, on_disk, .. } = &mut *state;
+        let QueueState { waiting, on_disk, .. } = &mut *state;
         waiting.records.retain(|key, record| record.is_some() || on_disk.contains(key));
         if state.closing {
             return true;
@@ -104,7 +104,7 @@ impl Queue {
     }
 }
 
-impl Batch {
+impl WriteBatch {
     fn is_empty(&self) -> bool {
         self.records.is_empty() && self.meta.is_empty()
     }

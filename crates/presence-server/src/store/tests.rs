@@ -5,12 +5,12 @@ use std::sync::mpsc;
 
 use super::*;
 
-fn quiet() -> Health {
+fn quiet() -> DiskHealth {
     Box::new(|_| {})
 }
 
 /// What a node that starts now finds in this folder, were the one that runs killed at this moment.
-fn found_after_a_kill(folder: &Path) -> Kept {
+fn found_after_a_kill(folder: &Path) -> StoredState {
     let other = tempfile::tempdir().unwrap();
     fs::copy(folder.join(FILE), other.path().join(FILE)).unwrap();
     Store::open(other.path(), quiet()).unwrap().1

@@ -1,6 +1,6 @@
 //! Embeds without a node behind them: what is told, in what order, and what a slow page is spared.
 
-use presence_core::{Place as Where, Region, RegionState, RegionView, RoomView};
+use presence_core::{Place, Region, RegionState, RegionView, RoomView};
 
 use super::*;
 use crate::config::{Config, Secrets};
@@ -10,27 +10,27 @@ use crate::sites::Sites;
 use crate::views::Views;
 
 #[derive(Parser)]
-struct Line {
+struct ConfigLine {
     #[command(flatten)]
     config: Config,
 }
 
 /// What embeds share on a node that serves everybody.
 fn shared() -> EmbedContext {
-    let config = Line::parse_from(["node", "--site", "*"]).config;
+    let config = ConfigLine::parse_from(["node", "--site", "*"]).config;
     let (secret, _) = Secret::find(&Secrets { secret: Some("s".repeat(32)), ..Secrets::default() }, None);
     EmbedContext {
         embeds: Arc::new(Embeds::new(secret.keys(Purpose::Embed))),
         sites: Arc::new(Sites::new(&config, secret, room("demo"))),
-        views: Arc::new(Views::new(Region::new("ams").unwrap(), Where::default(), 0)),
+        views: Arc::new(Views::new(Region::new("ams").unwrap(), Place::default(), 0)),
     }
 }
 
 /// A page that has said hello.
-async fn page(place: &mut Place, shared: &EmbedContext) -> Browser {
+async fn page(test: &mut TestHub, shared: &EmbedContext) -> Browser {
     let (site, host) = shared.sites.allows("https://shop.example").unwrap();
     let visitor = EmbedVisitor { site, host, known: None, kept: EmbedId::drawn() };
-    let mut browser = place.connect(shared.session(visitor)).await;
+    let mut browser = test.connect(shared.session(visitor)).await;
     browser.say(json!({"type": "hello"}).to_string()).await;
     assert_eq!(browser.next().await["type"], "welcome");
     browser
@@ -40,7 +40,7 @@ async fn page(place: &mut Place, shared: &EmbedContext) -> Browser {
 fn view(shared: &EmbedContext, users: u32) -> Arc<RoomView> {
     let region = |number: u32| RegionView {
         region: Region::new(&format!("region-{number}")).unwrap(),
-        place: Where::default(),
+        place: Place::default(),
         state: RegionState::Live,
         since_ms: 0,
         whole: true,
@@ -57,36 +57,36 @@ fn view(shared: &EmbedContext, users: u32) -> Arc<RoomView> {
 }
 
 /// As the driver does.
-fn publish(place: &Place, shared: &EmbedContext, view: &Arc<RoomView>) {
+fn publish(test: &TestHub, shared: &EmbedContext, view: &Arc<RoomView>) {
     shared.views.set_room(Arc::clone(view));
-    place.hub.counted(view);
+    test.hub.counted(view);
 }
 
-async fn join(place: &mut Place, browser: &mut Browser) -> Input {
+async fn join(test: &mut TestHub, browser: &mut Browser) -> Input {
     browser.say(json!({"type": "join", "room": "lamp"}).to_string()).await;
     let first = browser.next().await;
     assert!(first["type"] == "counts" && first["room"] == "lamp", "{first}");
-    place.input().await
+    test.input().await
 }
 
 #[tokio::test]
 async fn a_join_is_told_and_counted_without_being_drawn() {
-    let (mut place, shared) = (Place::new(""), shared());
-    let mut browser = page(&mut place, &shared).await;
-    let Input::Joined { connection, subscription, room, tab, .. } = join(&mut place, &mut browser).await else {
+    let (mut test, shared) = (TestHub::new(""), shared());
+    let mut browser = page(&mut test, &shared).await;
+    let Input::Joined { connection, subscription, room, tab, .. } = join(&mut test, &mut browser).await else {
         panic!("a join");
     };
     assert_eq!(room.as_str(), "shop.example/lamp");
     assert_eq!(tab, Tab { info: Vec::new(), visible: true, proven: true, draws: false });
     browser.say(json!({"type": "visible", "visible": false}).to_string()).await;
-    assert_eq!(place.input().await, Input::Looked { connection, subscription, visible: false });
+    assert_eq!(test.input().await, Input::Looked { connection, subscription, visible: false });
     // What is so already is not said twice.
     browser.say(json!({"type": "visible", "visible": false}).to_string()).await;
     browser.say(json!({"type": "leave", "room": "lamp"}).to_string()).await;
-    assert_eq!(place.input().await, Input::Unsubscribed { connection, subscription });
-    publish(&place, &shared, &view(&shared, 7));
+    assert_eq!(test.input().await, Input::Unsubscribed { connection, subscription });
+    publish(&test, &shared, &view(&shared, 7));
     browser.stream.close(None).await.unwrap();
-    assert!(matches!(place.input().await, Input::Disconnected { ended: Ended::Closed, .. }));
+    assert!(matches!(test.input().await, Input::Disconnected { ended: Ended::Closed, .. }));
     while let Some(Ok(message)) = browser.stream.next().await {
         assert!(!message.is_text(), "who has left is told nothing: {message}");
     }
@@ -94,11 +94,11 @@ async fn a_join_is_told_and_counted_without_being_drawn() {
 
 #[tokio::test]
 async fn what_says_the_same_is_not_told_again() {
-    let (mut place, shared) = (Place::new(""), shared());
-    let mut browser = page(&mut place, &shared).await;
-    join(&mut place, &mut browser).await;
+    let (mut test, shared) = (TestHub::new(""), shared());
+    let mut browser = page(&mut test, &shared).await;
+    join(&mut test, &mut browser).await;
     for users in [1, 1, 1, 2] {
-        publish(&place, &shared, &view(&shared, users));
+        publish(&test, &shared, &view(&shared, users));
     }
     let told = [browser.next().await, browser.next().await].map(|counts| counts["users"].clone());
     assert_eq!(told, [json!(1), json!(2)]);
@@ -106,36 +106,36 @@ async fn what_says_the_same_is_not_told_again() {
 
 #[tokio::test]
 async fn a_slow_page_loses_counts_and_is_told_the_last_ones_when_it_can_take_them() {
-    let (mut place, shared) = (Place::new(""), shared());
-    let mut browser = page(&mut place, &shared).await;
-    join(&mut place, &mut browser).await;
+    let (mut test, shared) = (TestHub::new(""), shared());
+    let mut browser = page(&mut test, &shared).await;
+    join(&mut test, &mut browser).await;
     for users in 1..=1_000 {
-        publish(&place, &shared, &view(&shared, users));
+        publish(&test, &shared, &view(&shared, users));
     }
     let mut told = Vec::new();
     while told.last() != Some(&1_000) {
         told.push(browser.next().await["users"].as_u64().unwrap());
     }
     assert!(told.is_sorted() && told.len() < 500, "{told:?}");
-    publish(&place, &shared, &view(&shared, 1_001));
+    publish(&test, &shared, &view(&shared, 1_001));
     assert_eq!(browser.next().await["users"], 1_001);
     // The driver has nothing to draw for it.
-    assert!(place.happened.try_recv().is_err());
+    assert!(test.happened.try_recv().is_err());
 }
 
 #[tokio::test]
 async fn a_room_is_told_to_many_pages_under_the_names_that_they_gave_it() {
-    let (mut place, shared) = (Place::new(""), shared());
+    let (mut test, shared) = (TestHub::new(""), shared());
     let names = ["lamp", "/lamp", "shop.example/lamp"];
     let mut pages = Vec::new();
     for name in names.iter().cycle().take(30) {
-        let mut browser = page(&mut place, &shared).await;
+        let mut browser = page(&mut test, &shared).await;
         browser.say(json!({"type": "join", "room": name}).to_string()).await;
         assert_eq!(browser.next().await["room"], *name);
-        assert!(matches!(place.input().await, Input::Joined { .. }));
+        assert!(matches!(test.input().await, Input::Joined { .. }));
         pages.push((name, browser));
     }
-    publish(&place, &shared, &view(&shared, 30));
+    publish(&test, &shared, &view(&shared, 30));
     for (name, browser) in &mut pages {
         let counts = browser.next().await;
         assert_eq!((&counts["room"], &counts["users"]), (&json!(name), &json!(30)));

@@ -25,7 +25,7 @@ fn placed(key: &str, stream: &str, offset: u64, body: &Value) -> Value {
     json!({"identifier": key, "message": body, "stream_id": stream, "epoch": "7", "offset": offset})
 }
 
-impl Place {
+impl TestHub {
     /// A browser that speaks the extended protocol, and its session's name.
     async fn extended(&mut self, user: Option<UserId>) -> (Browser, String) {
         let mut browser = self.go_on(user, None).await;
@@ -81,10 +81,10 @@ fn ended(key: &str, how: &str) -> Value {
 
 #[tokio::test]
 async fn public_and_signed_streams_are_heard_and_no_others() {
-    let mut place = Place::new("");
-    let (signed, turbo) = (place.signed("$pubsub", "room/1"), place.signed("Turbo::StreamsChannel", "room/1"));
-    let mut plain = place.open(Some(user(1))).await;
-    let (mut extended, _) = place.extended(Some(user(2))).await;
+    let mut test = TestHub::new("");
+    let (signed, turbo) = (test.signed("$pubsub", "room/1"), test.signed("Turbo::StreamsChannel", "room/1"));
+    let mut plain = test.open(Some(user(1))).await;
+    let (mut extended, _) = test.extended(Some(user(2))).await;
     for key in [BENCH, &signed, &turbo] {
         plain.confirmed(key).await;
         extended.confirmed(key).await;
@@ -99,9 +99,9 @@ async fn public_and_signed_streams_are_heard_and_no_others() {
         extended.rejected(key).await;
     }
     let html = json!("<turbo-stream action=\"update\" target=\"a\"></turbo-stream>");
-    place.publish("bench", &json!({"text": "hi"}));
-    place.publish("room/1", &html);
-    place.publish("nobody", &html);
+    test.publish("bench", &json!({"text": "hi"}));
+    test.publish("room/1", &html);
+    test.publish("nobody", &html);
     plain.next_is(&live(BENCH, &json!({"text": "hi"}))).await;
     extended.next_is(&placed(BENCH, "bench", 1, &json!({"text": "hi"}))).await;
     let mut heard = [plain.next().await, plain.next().await];
@@ -113,17 +113,17 @@ async fn public_and_signed_streams_are_heard_and_no_others() {
     extended.command("unsubscribe", &signed).await;
     extended.command("unsubscribe", &turbo).await;
     extended.rejected("the end").await;
-    place.publish("room/1", &html);
-    place.publish("bench", &json!(1));
+    test.publish("room/1", &html);
+    test.publish("bench", &json!(1));
     extended.next_is(&placed(BENCH, "bench", 5, &json!(1))).await;
 }
 
 #[tokio::test]
 async fn a_whisper_goes_to_all_others_and_never_to_what_performs_it() {
-    let mut place = Place::new("");
-    let (turbo, signed) = (place.signed("Turbo::StreamsChannel", "bench"), place.signed("$pubsub", "bench"));
-    let (mut ann, _) = place.extended(Some(user(1))).await;
-    let mut bob = place.open(Some(user(2))).await;
+    let mut test = TestHub::new("");
+    let (turbo, signed) = (test.signed("Turbo::StreamsChannel", "bench"), test.signed("$pubsub", "bench"));
+    let (mut ann, _) = test.extended(Some(user(1))).await;
+    let mut bob = test.open(Some(user(2))).await;
     for browser in [&mut ann, &mut bob] {
         browser.confirmed(BENCH).await;
         browser.confirmed(&turbo).await;
@@ -132,35 +132,35 @@ async fn a_whisper_goes_to_all_others_and_never_to_what_performs_it() {
     ann.ask("whisper", &turbo, "data", json!("<b>")).await;
     ann.ask("whisper", "{}", "data", json!(1)).await;
     ann.ask("whisper", BENCH, "data", json!({"typing": true})).await;
-    let Input::Published { message: said } = place.input().await else { panic!("a whisper") };
+    let Input::Published { message: said } = test.input().await else { panic!("a whisper") };
     assert!(!said.kept && said.whispered && said.from == Some(ConnectionId(8)) && said.body == br#"{"typing":true}"#);
-    place.hub.carry_out(Output::Deliver { message: Arc::new(said) });
+    test.hub.carry_out(Output::Deliver { message: Arc::new(said) });
     let mut heard = [bob.next().await, bob.next().await];
     heard.sort_by_key(|frame| frame["identifier"] == signed);
     assert_eq!(heard, [BENCH, &signed].map(|key| live(key, &json!({"typing": true}))), "no place: it is not kept");
-    place.publish("bench", &json!("after"));
+    test.publish("bench", &json!("after"));
     let heard = [ann.next().await, ann.next().await];
     assert!(heard.iter().all(|frame| frame["message"] == "after" && frame["offset"] == 1));
     // What a server publishes is performed, also where it is not for the history.
-    place.hub.carry_out(message("bench", "\"<b>\"", false));
+    test.hub.carry_out(message("bench", "\"<b>\"", false));
     let heard = [ann.next().await, ann.next().await];
     assert!(heard.iter().all(|frame| frame["message"] == "<b>" && frame["offset"] == Value::Null));
 }
 
 #[tokio::test]
 async fn what_was_missed_comes_after_the_confirm_and_before_what_is_live() {
-    let mut place = Place::new("");
+    let mut test = TestHub::new("");
     for n in 1..=3 {
-        place.publish("bench", &json!(n));
+        test.publish("bench", &json!(n));
     }
-    let (mut browser, _) = place.extended(None).await;
+    let (mut browser, _) = test.extended(None).await;
     let subscribe = |history: Value| json!({"command": "subscribe", "identifier": BENCH, "history": history});
     browser.say(subscribe(json!({"since": 1, "streams": {}})).to_string()).await;
     let all = [1, 2, 3].map(|n| placed(BENCH, "bench", n, &json!(n)));
     browser.answers(&[ended(BENCH, "confirm_subscription")]).await;
     browser.answers(&all).await;
     browser.answers(&[ended(BENCH, "confirm_history")]).await;
-    place.publish("bench", &json!(4));
+    test.publish("bench", &json!(4));
     browser.next_is(&placed(BENCH, "bench", 4, &json!(4))).await;
 
     let after =
@@ -176,23 +176,23 @@ async fn what_was_missed_comes_after_the_confirm_and_before_what_is_live() {
     browser.answers(&[ended(BENCH, "confirm_history")]).await;
 
     // More than its socket could take at once is not sent at all.
-    (0..10).for_each(|_| place.publish("bench", &json!("x".repeat(30_000))));
+    (0..10).for_each(|_| test.publish("bench", &json!("x".repeat(30_000))));
     for _ in 0..10 {
         browser.next().await;
     }
     browser.ask("history", BENCH, "history", after("7", 4)).await;
     browser.answers(&[ended(BENCH, "reject_history")]).await;
     // A room is shown whole to whoever joins it: nothing of it is missed.
-    let room = place.room_key("shop");
+    let room = test.room_key("shop");
     browser.say(json!({"command": "subscribe", "identifier": room, "history": after("7", 1)}).to_string()).await;
     browser.answers(&[ended(&room, "confirm_subscription"), ended(&room, "confirm_history")]).await;
 }
 
 #[tokio::test]
 async fn the_plain_protocol_has_no_history_and_no_presence() {
-    let mut place = Place::new("");
-    place.publish("bench", &json!(1));
-    let mut browser = place.open(None).await;
+    let mut test = TestHub::new("");
+    test.publish("bench", &json!(1));
+    let mut browser = test.open(None).await;
     let wanted =
         json!({"command": "subscribe", "identifier": BENCH, "history": {"since": 1}, "presence": {"id": "u1"}});
     browser.say(wanted.to_string()).await;
@@ -200,41 +200,41 @@ async fn the_plain_protocol_has_no_history_and_no_presence() {
     browser.ask("history", BENCH, "history", json!({"since": 1})).await;
     browser.ask("join", BENCH, "presence", json!({"id": "u1"})).await;
     browser.ask("presence", BENCH, "data", json!({})).await;
-    place.hub.tell_presence(&StreamName::new("bench").unwrap(), PresenceEvent::Left("u1".to_owned()));
+    test.hub.tell_presence(&StreamName::new("bench").unwrap(), PresenceEvent::Left("u1".to_owned()));
     browser.rejected("the end").await;
-    while let Ok(input) = place.happened.try_recv() {
+    while let Ok(input) = test.happened.try_recv() {
         assert!(matches!(input, Input::Ponged { .. }), "{input:?}");
     }
 }
 
 #[tokio::test]
 async fn an_id_is_as_asked_where_the_site_vouches_for_it_and_else_marked_with_who_asked() {
-    let mut place = Place::new("");
-    let signed = place.signed("$pubsub", "bench");
-    let mut both = [place.extended(Some(user(1))).await.0, place.extended(Some(user(2))).await.0];
+    let mut test = TestHub::new("");
+    let signed = test.signed("$pubsub", "bench");
+    let mut both = [test.extended(Some(user(1))).await.0, test.extended(Some(user(2))).await.0];
     let mut seen = Vec::new();
     for (index, key) in [(0, &*signed), (1, &*signed), (0, BENCH), (1, BENCH)] {
         let browser = &mut both[index];
         browser.confirmed(key).await;
         browser.ask("join", key, "presence", json!({"id": "u1", "info": {"name": "Ann"}})).await;
-        seen.push(place.joined().await);
+        seen.push(test.joined().await);
     }
     assert_eq!(seen[0].1, json!({"id": "u1", "info": {"name": "Ann"}}));
     assert_eq!(seen[0], seen[1], "several sessions of one id are one");
     let public = user(1).public(&room("bench"), crate::identity::sha256).long();
     assert_eq!(seen[2].1["id"], format!("guest:{}:u1", &public[..16]));
     let users: std::collections::BTreeSet<_> = seen.iter().map(|(user, _)| *user).collect();
-    assert_eq!(users.len(), 3, "nobody takes another's place");
+    assert_eq!(users.len(), 3, "nobody takes another's test");
 
     let [mut ann, _bob] = both;
     let error = json!({"identifier": signed, "type": "presence", "message": {"type": "error"}});
     ann.ask("join", &signed, "presence", json!({"id": "u1", "info": "again"})).await;
     ann.ask("join", &signed, "presence", json!({"id": "u2"})).await;
     ann.next_is(&error).await;
-    let turbo = place.signed("Turbo::StreamsChannel", "bench");
+    let turbo = test.signed("Turbo::StreamsChannel", "bench");
     ann.confirmed(&turbo).await;
     ann.ask("leave", &signed, "presence", Value::Null).await;
-    assert!(matches!(place.input().await, Input::Resigned { connection: ConnectionId(8), .. }));
+    assert!(matches!(test.input().await, Input::Resigned { connection: ConnectionId(8), .. }));
     for (key, id, info) in [
         (&signed, "guest:0123456789abcdef:u1", Value::Null),
         (&signed, "", Value::Null),
@@ -245,31 +245,31 @@ async fn an_id_is_as_asked_where_the_site_vouches_for_it_and_else_marked_with_wh
         assert_eq!(ann.next().await["message"], json!({"type": "error"}));
     }
     ann.ask("join", &signed, "presence", json!({"id": "u2"})).await;
-    assert_eq!(place.joined().await.1, json!({"id": "u2", "info": null}));
+    assert_eq!(test.joined().await.1, json!({"id": "u2", "info": null}));
     ann.command("unsubscribe", &signed).await;
-    assert!(matches!(place.input().await, Input::Resigned { connection: ConnectionId(8), .. }));
+    assert!(matches!(test.input().await, Input::Resigned { connection: ConnectionId(8), .. }));
 
     // Whoever is made to leave may come again.
     ann.confirmed(&signed).await;
     ann.ask("join", &signed, "presence", json!({"id": "u3"})).await;
-    let Input::Joined { connection, subscription, .. } = place.input().await else { panic!("a join") };
-    place.hub.carry_out(Output::Dismiss { connection, subscription });
+    let Input::Joined { connection, subscription, .. } = test.input().await else { panic!("a join") };
+    test.hub.carry_out(Output::Dismiss { connection, subscription });
     ann.next_is(&ended(&signed, "reject_subscription")).await;
-    assert_eq!(place.input().await, Input::Unsubscribed { connection, subscription });
+    assert_eq!(test.input().await, Input::Unsubscribed { connection, subscription });
     ann.ask("join", &signed, "presence", json!({"id": "u4"})).await;
-    assert_eq!(place.joined().await.1["id"], "u4");
+    assert_eq!(test.joined().await.1["id"], "u4");
 }
 
 #[tokio::test]
 async fn a_token_opens_its_stream_and_says_who_one_is() {
-    let mut place = Place::new("");
+    let mut test = TestHub::new("");
     let grant = Grant {
         site: Site::of("https://shop.example".parse().unwrap()),
         room: room("shop.example/private/7"),
         user: Some("ann".to_owned()),
         info: Some("{}".to_owned()),
     };
-    let mut browser = place.connect_with(None, Some(grant.clone())).await;
+    let mut browser = test.connect_with(None, Some(grant.clone())).await;
     browser.next().await;
     let key = r#"{"channel":"$pubsub","stream_name":"shop.example/private/7"}"#;
     browser.confirmed(key).await;
@@ -279,22 +279,22 @@ async fn a_token_opens_its_stream_and_says_who_one_is() {
         browser.ask("join", key, "presence", json!({"id": "bob"})).await;
         assert_eq!(browser.next().await["message"], json!({"type": "error"}));
         browser.ask("join", key, "presence", json!({"id": "ann", "info": "another"})).await;
-        let Input::Joined { user, tab, .. } = place.input().await else { panic!("a join") };
+        let Input::Joined { user, tab, .. } = test.input().await else { panic!("a join") };
         assert_eq!(serde_json::from_slice::<Value>(&tab.info).unwrap(), json!({"id": "ann", "info": {}}));
-        assert_eq!(user, place.context.members.named("ann"));
+        assert_eq!(user, test.context.members.named("ann"));
     }
-    let mut nobody = place.connect_with(None, Some(Grant { user: None, info: None, ..grant })).await;
+    let mut nobody = test.connect_with(None, Some(Grant { user: None, info: None, ..grant })).await;
     nobody.next().await;
     nobody.confirmed(key).await;
     nobody.ask("join", key, "presence", json!({"id": "anybody", "info": 1})).await;
-    let Input::Joined { tab, .. } = place.input().await else { panic!("a join") };
+    let Input::Joined { tab, .. } = test.input().await else { panic!("a join") };
     assert_eq!(serde_json::from_slice::<Value>(&tab.info).unwrap(), json!({"id": "anybody", "info": 1}));
 }
 
 #[tokio::test]
 async fn who_is_there_is_answered_and_says_when_it_is_not_all() {
-    let mut place = Place::new("");
-    let (mut browser, _) = place.extended(None).await;
+    let mut test = TestHub::new("");
+    let (mut browser, _) = test.extended(None).await;
     browser.confirmed(BENCH).await;
     let member = |byte: u8, info: &[u8]| Member {
         public: PublicId([byte; 32]),
@@ -308,9 +308,9 @@ async fn who_is_there_is_answered_and_says_when_it_is_not_all() {
     let records = json!([{"id": "u1", "info": {"name": "Ann"}}, {"id": "guest:0202020202020202", "info": null}]);
     for (total, coarse) in [(2, json!({})), (9, json!({"coarse": true}))] {
         browser.ask("presence", BENCH, "data", json!({})).await;
-        let Input::Queried { query, .. } = place.input().await else { panic!("a question") };
+        let Input::Queried { query, .. } = test.input().await else { panic!("a question") };
         let found = Present { total, members: everybody.clone(), next: None };
-        place.context.queries.waiting().answer(query, Found::Members(found));
+        test.context.queries.waiting().answer(query, Found::Members(found));
         let mut message = json!({"type": "info", "total": total, "records": records});
         message.as_object_mut().unwrap().extend(coarse.as_object().unwrap().clone());
         browser.next_is(&json!({"identifier": BENCH, "type": "presence", "message": message})).await;
@@ -319,20 +319,19 @@ async fn who_is_there_is_answered_and_says_when_it_is_not_all() {
     let long = format!(r#"{{"id":"u","info":"{}"}}"#, "x".repeat(1_000));
     let many = Present { total: 500, members: vec![member(3, long.as_bytes()); 500], next: None };
     browser.ask("presence", BENCH, "data", json!({})).await;
-    let Input::Queried { query, .. } = place.input().await else { panic!("a question") };
-    place.context.queries.waiting().answer(query, Found::Members(many));
+    let Input::Queried { query, .. } = test.input().await else { panic!("a question") };
+    test.context.queries.waiting().answer(query, Found::Members(many));
     let message = browser.next().await["message"].take();
     assert!(message["coarse"] == true && message["records"].as_array().unwrap().len() < 80);
 }
 
 #[tokio::test]
 async fn in_a_large_room_only_how_many_there_are_is_told_and_that_once_a_second() {
-    let mut place = Place::new("");
-    let (mut browser, _) = place.extended(None).await;
+    let mut test = TestHub::new("");
+    let (mut browser, _) = test.extended(None).await;
     browser.confirmed(BENCH).await;
     let views = Arc::new(Views::new(Region::new("ams").unwrap(), presence_core::Place::default(), 0));
-    let presence_events =
-        PresenceEvents::new(Arc::clone(&place.hub), Arc::clone(&views), place.context.queries.clone());
+    let presence_events = PresenceEvents::new(Arc::clone(&test.hub), Arc::clone(&views), test.context.queries.clone());
     let show = |users: u32| {
         let view = RoomView { users, ..(*views.room_or_empty(&room("bench"))).clone() };
         views.set_room(Arc::new(view));
@@ -349,9 +348,9 @@ async fn in_a_large_room_only_how_many_there_are_is_told_and_that_once_a_second(
     let begun = std::time::Instant::now();
     for total in [1_001, 1_006] {
         (0..5).for_each(|_| presence_events.joined(&room("bench"), &user(1), info));
-        let Input::Queried { query, .. } = place.input().await else { panic!("a question") };
+        let Input::Queried { query, .. } = test.input().await else { panic!("a question") };
         let found = Present { total, members: Vec::new(), next: None };
-        place.context.queries.waiting().answer(query, Found::Members(found));
+        test.context.queries.waiting().answer(query, Found::Members(found));
         let folded = json!({"type": "info", "total": total, "records": [], "coarse": true});
         assert_eq!(browser.next().await["message"], folded);
     }
@@ -360,72 +359,72 @@ async fn in_a_large_room_only_how_many_there_are_is_told_and_that_once_a_second(
 
 #[tokio::test]
 async fn a_session_goes_on_after_a_cut_with_what_was_missed_and_as_the_same_user() {
-    let mut place = Place::new("");
-    let room = place.room_key("shop");
-    let (mut browser, sid) = place.extended(None).await;
+    let mut test = TestHub::new("");
+    let room = test.room_key("shop");
+    let (mut browser, sid) = test.extended(None).await;
     browser.confirmed(BENCH).await;
     browser.confirmed(&room).await;
     browser.confirmed(r#"{"channel":"$pubsub","stream_name":"chat/1"}"#).await;
     browser.command("unsubscribe", r#"{"channel":"$pubsub","stream_name":"chat/1"}"#).await;
-    let Input::Joined { user: guest, .. } = place.input().await else { panic!("a join") };
-    place.publish("bench", &json!("seen"));
+    let Input::Joined { user: guest, .. } = test.input().await else { panic!("a join") };
+    test.publish("bench", &json!("seen"));
     browser.next_is(&placed(BENCH, "bench", 1, &json!("seen"))).await;
     // The browser is cut off, and knows it before the server does.
-    place.publish("bench", &json!("missed"));
-    let mut again = place.go_on(None, Some(sid.clone())).await;
+    test.publish("bench", &json!("missed"));
+    let mut again = test.go_on(None, Some(sid.clone())).await;
     let welcome = again.next().await;
     let next = welcome["sid"].as_str().unwrap().to_owned();
     assert_ne!(next, sid);
     let ids = json!([BENCH, room]);
     assert_eq!(welcome, json!({"type": "welcome", "sid": next, "restored": true, "restored_ids": ids}));
     assert_eq!(browser.served.await.unwrap(), CloseReason::Resumed);
-    let mut happened = [place.input().await, place.input().await];
+    let mut happened = [test.input().await, test.input().await];
     happened.sort_by_key(|input| matches!(input, Input::Joined { .. }));
     assert!(matches!(happened[0], Input::Disconnected { ended: Ended::Closed, .. }), "{happened:?}");
     assert!(matches!(&happened[1], Input::Joined { user, .. } if *user == guest));
 
     // Until it has said what it knows it is sent nothing out of order.
-    place.publish("bench", &json!("live"));
+    test.publish("bench", &json!("live"));
     let history = json!({"since": 1, "streams": {"bench": {"epoch": "7", "offset": 1}}});
     again.ask("history", BENCH, "history", history).await;
     let missed = ["missed", "live"].into_iter().zip(2..).map(|(body, n)| placed(BENCH, "bench", n, &json!(body)));
     again.answers(&missed.collect::<Vec<_>>()).await;
     again.answers(&[ended(BENCH, "confirm_history")]).await;
-    place.publish("bench", &json!("after"));
+    test.publish("bench", &json!("after"));
     again.next_is(&placed(BENCH, "bench", 4, &json!("after"))).await;
 
     // A name works once, and only for whom it was made.
     drop(again);
-    assert!(matches!(place.input().await, Input::Disconnected { ended: Ended::Lost, .. }));
+    assert!(matches!(test.input().await, Input::Disconnected { ended: Ended::Lost, .. }));
     for (owner, sid) in [(None, sid), (Some(user(1)), next.clone()), (None, "junk".to_owned())] {
-        let mut stranger = place.go_on(owner, Some(sid)).await;
+        let mut stranger = test.go_on(owner, Some(sid)).await;
         assert_eq!(stranger.next().await["restored"], Value::Null);
     }
-    let mut third = place.go_on(None, Some(next)).await;
+    let mut third = test.go_on(None, Some(next)).await;
     assert_eq!(third.next().await["restored_ids"], ids);
 }
 
 #[tokio::test]
 async fn a_client_that_goes_on_without_asking_is_sent_what_came_since() {
-    let mut place = Place::new("--ping-every 1s --probe-every 100ms");
-    let (mut browser, sid) = place.extended(None).await;
+    let mut test = TestHub::new("--ping-every 1s --probe-every 100ms");
+    let (mut browser, sid) = test.extended(None).await;
     browser.confirmed(BENCH).await;
-    place.publish("bench", &json!("before"));
+    test.publish("bench", &json!("before"));
     browser.next().await;
     drop(browser);
-    place.input().await;
-    let mut again = place.go_on(None, Some(sid)).await;
+    test.input().await;
+    let mut again = test.go_on(None, Some(sid)).await;
     assert_eq!(again.next().await["restored"], true);
-    place.publish("bench", &json!("since"));
+    test.publish("bench", &json!("since"));
     again.answers(&[placed(BENCH, "bench", 2, &json!("since")), ended(BENCH, "confirm_history")]).await;
-    place.publish("bench", &json!("live"));
+    test.publish("bench", &json!("live"));
     again.next_is(&placed(BENCH, "bench", 3, &json!("live"))).await;
 }
 
 #[tokio::test]
 async fn a_pong_in_text_is_a_sign_of_life() {
-    let mut place = Place::new("--probe-every 100ms --pong-within 600ms");
-    let (browser, _) = place.extended(None).await;
+    let mut test = TestHub::new("--probe-every 100ms --pong-within 600ms");
+    let (browser, _) = test.extended(None).await;
     // Frames are written by hand, since a client library would answer pings by itself.
     let Browser { stream, served } = browser;
     let mut raw = stream.into_inner();

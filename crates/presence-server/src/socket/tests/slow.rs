@@ -15,8 +15,8 @@ fn large(number: usize) -> Arc<[Fragment]> {
     [Fragment { id: "large".to_owned(), html, within: None }].into()
 }
 
-fn broadcast(place: &Place, number: usize) {
-    place.hub.carry_out(Output::Broadcast { stream: Stream::Room(room("shop")), fragments: large(number) });
+fn broadcast(test: &TestHub, number: usize) {
+    test.hub.carry_out(Output::Broadcast { stream: Stream::Room(room("shop")), fragments: large(number) });
 }
 
 fn number(frame: &Value) -> Option<usize> {
@@ -25,25 +25,25 @@ fn number(frame: &Value) -> Option<usize> {
 }
 
 /// The one who has just joined is shown the room, and is told what changes from then on.
-async fn shown(place: &mut Place, browser: &mut Browser) {
-    let Input::Joined { connection, subscription, .. } = place.input().await else { panic!("a join") };
-    place.hub.carry_out(Output::Show { connection, subscription, fragments: drawn("all"), whole: true });
+async fn shown(test: &mut TestHub, browser: &mut Browser) {
+    let Input::Joined { connection, subscription, .. } = test.input().await else { panic!("a join") };
+    test.hub.carry_out(Output::Show { connection, subscription, fragments: drawn("all"), whole: true });
     assert_eq!(browser.next().await["message"]["operations"][0]["selector"], "#all");
 }
 
-async fn joined(place: &mut Place, key: &str) -> Browser {
-    let mut browser = place.open(Some(user(1))).await;
+async fn joined(test: &mut TestHub, key: &str) -> Browser {
+    let mut browser = test.open(Some(user(1))).await;
     browser.confirmed(key).await;
-    shown(place, &mut browser).await;
+    shown(test, &mut browser).await;
     browser
 }
 
 #[tokio::test]
 async fn a_slow_browser_loses_fragments_is_shown_the_room_whole_and_keeps_its_answers() {
-    let mut place = Place::new("");
-    let key = place.room_key("shop");
-    let mut browser = joined(&mut place, &key).await;
-    let reflex_key = place.reflex_key("shop");
+    let mut test = TestHub::new("");
+    let key = test.room_key("shop");
+    let mut browser = joined(&mut test, &key).await;
+    let reflex_key = test.reflex_key("shop");
     browser.confirmed(&reflex_key).await;
     let answer = |echo: usize| Output::Answer {
         connection: CONNECTION,
@@ -52,9 +52,9 @@ async fn a_slow_browser_loses_fragments_is_shown_the_room_whole_and_keeps_its_an
         outcome: Outcome::Done,
     };
     for count in 0..400 {
-        broadcast(&place, count);
+        broadcast(&test, count);
         if count % 100 == 0 {
-            place.hub.carry_out(answer(count));
+            test.hub.carry_out(answer(count));
         }
     }
     let (mut drawn, mut answered) = (Vec::new(), Vec::new());
@@ -64,12 +64,12 @@ async fn a_slow_browser_loses_fragments_is_shown_the_room_whole_and_keeps_its_an
                 Some(number) => drawn.push(number),
                 None => answered.push(frame["message"]["operations"][0]["reflexId"].as_str().unwrap().to_owned()),
             },
-            input = place.input() => {
+            input = test.input() => {
                 // It can take more: it is shown the room whole, and hears of what happens from then on.
                 let (connection, subscription) = (CONNECTION, SUBSCRIPTION);
                 assert_eq!(input, Input::Refreshed { connection, subscription });
-                place.hub.carry_out(Output::Show { connection, subscription, fragments: large(1_000), whole: true });
-                broadcast(&place, 1_001);
+                test.hub.carry_out(Output::Show { connection, subscription, fragments: large(1_000), whole: true });
+                broadcast(&test, 1_001);
             }
         }
     }
@@ -80,16 +80,16 @@ async fn a_slow_browser_loses_fragments_is_shown_the_room_whole_and_keeps_its_an
 
 #[tokio::test]
 async fn a_browser_that_takes_nothing_is_closed_and_nobody_waits_for_it() {
-    let mut place = Place::new("--write-within 1s");
-    let key = place.room_key("shop");
-    let stuck = joined(&mut place, &key).await;
+    let mut test = TestHub::new("--write-within 1s");
+    let key = test.room_key("shop");
+    let stuck = joined(&mut test, &key).await;
     let mut others = Vec::new();
     for _ in 0..20 {
-        others.push(joined(&mut place, &key).await);
+        others.push(joined(&mut test, &key).await);
     }
     let begun = Instant::now();
     for count in 0..100 {
-        broadcast(&place, count);
+        broadcast(&test, count);
         for browser in &mut others {
             assert_eq!(number(&browser.next().await), Some(count));
         }
@@ -97,29 +97,29 @@ async fn a_browser_that_takes_nothing_is_closed_and_nobody_waits_for_it() {
     assert_eq!(stuck.served.await.unwrap(), CloseReason::Stalled);
     assert!(begun.elapsed() >= Duration::from_secs(1));
     let ended = Input::Disconnected { connection: CONNECTION, ended: Ended::Unanswered };
-    assert_eq!(place.input().await, ended);
+    assert_eq!(test.input().await, ended);
 }
 
 #[tokio::test]
 async fn where_answers_alone_fill_the_queue_the_socket_is_closed() {
-    let mut place = Place::new("--socket-queue 64kb");
-    let key = place.reflex_key("shop");
-    let mut browser = place.open(None).await;
+    let mut test = TestHub::new("--socket-queue 64kb");
+    let key = test.reflex_key("shop");
+    let mut browser = test.open(None).await;
     browser.confirmed(&key).await;
     for _ in 0..200 {
         let (connection, subscription) = (CONNECTION, SUBSCRIPTION);
         let echo = format!("\"1\"\n{{\"id\":\"1\",\"url\":\"{}\"", "x".repeat(4_096));
-        place.hub.carry_out(Output::Answer { connection, subscription, echo, outcome: Outcome::Done });
+        test.hub.carry_out(Output::Answer { connection, subscription, echo, outcome: Outcome::Done });
     }
     assert_eq!(browser.served.await.unwrap(), CloseReason::Overflowed);
-    assert_eq!(place.input().await, Input::Disconnected { connection: CONNECTION, ended: Ended::Lost });
+    assert_eq!(test.input().await, Input::Disconnected { connection: CONNECTION, ended: Ended::Lost });
 }
 
 #[tokio::test]
 async fn a_browser_that_does_not_answer_pings_is_closed_and_one_that_does_is_not() {
-    let mut place = Place::new("--probe-every 200ms --pong-within 500ms --ping-every 200ms");
-    let mut silent = place.open(None).await;
-    let mut alive = place.open(None).await;
+    let mut test = TestHub::new("--probe-every 200ms --pong-within 500ms --ping-every 200ms");
+    let mut silent = test.open(None).await;
+    let mut alive = test.open(None).await;
     let begun = Instant::now();
     // Reads without the client's library, which would answer.
     let mut bytes = [0; 1_024];
@@ -130,17 +130,17 @@ async fn a_browser_that_does_not_answer_pings_is_closed_and_one_that_does_is_not
     }
     assert_eq!(silent.served.await.unwrap(), CloseReason::Unanswered);
     assert!(begun.elapsed() >= Duration::from_millis(400));
-    assert_eq!(place.input().await, Input::Disconnected { connection: CONNECTION, ended: Ended::Unanswered });
+    assert_eq!(test.input().await, Input::Disconnected { connection: CONNECTION, ended: Ended::Unanswered });
     assert!(!alive.served.is_finished());
 }
 
 #[tokio::test]
 async fn pings_come_while_it_is_quiet_and_tell_the_round_trip() {
-    let mut place = Place::new("--ping-every 300ms --probe-every 100ms");
-    let key = place.room_key("shop");
-    let mut browser = place.open(None).await;
+    let mut test = TestHub::new("--ping-every 300ms --probe-every 100ms");
+    let key = test.room_key("shop");
+    let mut browser = test.open(None).await;
     browser.confirmed(&key).await;
-    shown(&mut place, &mut browser).await;
+    shown(&mut test, &mut browser).await;
     let begun = Instant::now();
     let mut pings = Vec::new();
     while pings.len() < 3 {
@@ -152,7 +152,7 @@ async fn pings_come_while_it_is_quiet_and_tell_the_round_trip() {
     }
     assert!(pings.is_sorted() && begun.elapsed() >= Duration::from_millis(500));
     let mut round_trips = 0;
-    while let Ok(input) = place.happened.try_recv() {
+    while let Ok(input) = test.happened.try_recv() {
         if let Input::Ponged { connection, round_trip_ms } = input {
             assert!(connection == CONNECTION && round_trip_ms < 1_000);
             round_trips += 1;
@@ -162,7 +162,7 @@ async fn pings_come_while_it_is_quiet_and_tell_the_round_trip() {
     // While something else is sent there is no need.
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(900) {
-        broadcast(&place, 1);
+        broadcast(&test, 1);
         if let Message::Text(text) = browser.stream.next().await.unwrap().unwrap() {
             assert!(!text.contains("\"type\":\"ping\""), "after {:?}", begun.elapsed());
         }

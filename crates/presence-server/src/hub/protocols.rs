@@ -6,24 +6,24 @@ use super::frame::Frame;
 
 /// The number of a registered protocol.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) struct Language(u8);
+pub(crate) struct ProtocolId(u8);
 
 /// Every registered protocol.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Languages(&'static [&'static dyn Encoder]);
+pub(super) struct Protocols(&'static [&'static dyn Encoder]);
 
 /// The protocols that are spoken in one audience.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct LanguageSet(u32);
+pub(super) struct ProtocolSet(u32);
 
-impl Language {
+impl ProtocolId {
     pub(super) fn index(self) -> usize {
         usize::from(self.0)
     }
 }
 
-impl Languages {
-    /// At most 32 protocols, so that a [`LanguageSet`] has room for each.
+impl Protocols {
+    /// At most 32 protocols, so that a [`ProtocolSet`] has room for each.
     pub(super) fn new(encoders: &'static [&'static dyn Encoder]) -> Self {
         assert!(encoders.len() <= 32, "{} protocols are registered, at most 32", encoders.len());
         Self(encoders)
@@ -34,19 +34,21 @@ impl Languages {
     }
 
     /// The number of this encoder, which must be registered.
-    pub(super) fn find(self, encoder: &dyn Encoder) -> Language {
+    pub(super) fn find(self, encoder: &dyn Encoder) -> ProtocolId {
         let index = self.0.iter().position(|known| known.name() == encoder.name());
-        Language(index.and_then(|index| u8::try_from(index).ok()).expect("every protocol that is spoken is registered"))
+        ProtocolId(
+            index.and_then(|index| u8::try_from(index).ok()).expect("every protocol that is spoken is registered"),
+        )
     }
 
-    pub(super) fn encoder(self, language: Language) -> &'static dyn Encoder {
-        self.0[language.index()]
+    pub(super) fn encoder(self, protocol: ProtocolId) -> &'static dyn Encoder {
+        self.0[protocol.index()]
     }
 
     /// Those that say who joins and who leaves.
-    pub(super) fn hearing_presence(self) -> LanguageSet {
+    pub(super) fn hearing_presence(self) -> ProtocolSet {
         let hearing = (0_u8..).zip(self.0).filter(|(_, encoder)| encoder.hears_presence());
-        LanguageSet(hearing.fold(0, |set, (index, _)| set | 1 << index))
+        ProtocolSet(hearing.fold(0, |set, (index, _)| set | 1 << index))
     }
 
     /// The ping of each, at this second.
@@ -55,9 +57,9 @@ impl Languages {
     }
 }
 
-impl LanguageSet {
-    pub(super) fn insert(&mut self, language: Language) {
-        self.0 |= 1 << language.0;
+impl ProtocolSet {
+    pub(super) fn insert(&mut self, protocol: ProtocolId) {
+        self.0 |= 1 << protocol.0;
     }
 
     pub(super) fn meets(self, other: Self) -> bool {

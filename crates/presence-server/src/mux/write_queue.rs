@@ -20,14 +20,14 @@ const WRITE_BYTES: usize = 16 << 10;
 
 /// In the order of their turns: the priority, then which came first.
 #[derive(Default)]
-pub(super) struct Outbox {
-    waiting: BTreeMap<(Reverse<i32>, u64), Waiting>,
+pub(super) struct WriteQueue {
+    waiting: BTreeMap<(Reverse<i32>, u64), PendingWrite>,
     messages_bytes: usize,
     bytes: usize,
     last: u64,
 }
 
-struct Waiting {
+struct PendingWrite {
     kind: Kind,
     number: u64,
     rest: Bytes,
@@ -35,7 +35,7 @@ struct Waiting {
     since: Instant,
 }
 
-impl Outbox {
+impl WriteQueue {
     /// Puts it in; false where there is no room.
     pub(super) fn put(&mut self, kind: Kind, number: u64, bytes: Bytes, priority: i32) -> bool {
         let messages = if kind == Kind::Message { self.messages_bytes + bytes.len() } else { self.messages_bytes };
@@ -45,7 +45,7 @@ impl Outbox {
         }
         (self.messages_bytes, self.bytes) = (messages, self.bytes + bytes.len());
         self.last += 1;
-        let waiting = Waiting { kind, number, rest: bytes, begun: false, since: Instant::now() };
+        let waiting = PendingWrite { kind, number, rest: bytes, begun: false, since: Instant::now() };
         self.waiting.insert((Reverse(priority), self.last), waiting);
         true
     }

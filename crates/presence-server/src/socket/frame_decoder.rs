@@ -13,7 +13,7 @@ pub(crate) const HEADER_BYTES_MAX: usize = 14;
 
 /// What a browser's bytes hold next.
 #[derive(PartialEq, Eq, Debug)]
-pub(crate) enum Taken<'a> {
+pub(crate) enum Decoded<'a> {
     /// A whole message.
     Text(Cow<'a, str>),
     /// To be answered with the same bytes.
@@ -30,7 +30,7 @@ pub(crate) enum Taken<'a> {
 
 /// Why a browser's bytes are refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Fault {
+pub(crate) enum FrameError {
     /// Against the protocol: 1002.
     Protocol,
     /// Text that is not UTF-8: 1007.
@@ -43,65 +43,67 @@ pub(crate) enum Fault {
 
 /// One connection's place in its message: nothing, unless a message comes in parts.
 #[derive(Debug, Default)]
-pub(crate) struct Frames {
+pub(crate) struct FrameDecoder {
     parts: Option<Vec<u8>>,
 }
 
-impl Frames {
+impl FrameDecoder {
     /// Takes what `bytes` begin with: how many bytes that was, and what. The payload is unmasked in place, so bytes that
     /// were taken must not be given again. A message of more than `limit` bytes is refused at its header.
-    pub(crate) fn take<'a>(&mut self, bytes: &'a mut [u8], limit: usize) -> Result<(usize, Taken<'a>), Fault> {
-        let Some((header, length, begin)) = header(bytes)? else { return Ok((0, Taken::Nothing)) };
+    pub(crate) fn take<'a>(&mut self, bytes: &'a mut [u8], limit: usize) -> Result<(usize, Decoded<'a>), FrameError> {
+        let Some((header, length, begin)) = header(bytes)? else { return Ok((0, Decoded::Nothing)) };
         // Browsers must mask, and no extension was agreed upon.
-        let mask = header.mask.ok_or(Fault::Protocol)?;
+        let mask = header.mask.ok_or(FrameError::Protocol)?;
         if header.rsv1 || header.rsv2 || header.rsv3 {
-            return Err(Fault::Protocol);
+            return Err(FrameError::Protocol);
         }
         self.check(&header, length, limit)?;
-        let end = begin + usize::try_from(length).map_err(|_| Fault::Size)?;
-        let Some(payload) = bytes.get_mut(begin..end) else { return Ok((0, Taken::Nothing)) };
+        let end = begin + usize::try_from(length).map_err(|_| FrameError::Size)?;
+        let Some(payload) = bytes.get_mut(begin..end) else { return Ok((0, Decoded::Nothing)) };
         unmask(payload, mask);
         let taken = match header.opcode {
-            OpCode::Control(Control::Ping) => Taken::Ping(payload),
-            OpCode::Control(Control::Pong) => Taken::Pong(payload),
-            OpCode::Control(_) => Taken::Close(close_code(payload)?),
+            OpCode::Control(Control::Ping) => Decoded::Ping(payload),
+            OpCode::Control(Control::Pong) => Decoded::Pong(payload),
+            OpCode::Control(_) => Decoded::Close(close_code(payload)?),
             OpCode::Data(_) => self.data(payload, header.is_final)?,
         };
         Ok((end, taken))
     }
 
-    fn check(&self, header: &FrameHeader, length: u64, limit: usize) -> Result<(), Fault> {
+    fn check(&self, header: &FrameHeader, length: u64, limit: usize) -> Result<(), FrameError> {
         let before = match (header.opcode, &self.parts) {
-            (OpCode::Control(_), _) if length > CONTROL_BYTES_MAX || !header.is_final => return Err(Fault::Protocol),
+            (OpCode::Control(_), _) if length > CONTROL_BYTES_MAX || !header.is_final => {
+                return Err(FrameError::Protocol);
+            }
             (OpCode::Control(_), _) => return Ok(()),
-            (OpCode::Data(Data::Binary), None) => return Err(Fault::Binary),
+            (OpCode::Data(Data::Binary), None) => return Err(FrameError::Binary),
             (OpCode::Data(Data::Text), None) => 0,
             (OpCode::Data(Data::Continue), Some(parts)) => parts.len(),
-            (OpCode::Data(_), _) => return Err(Fault::Protocol),
+            (OpCode::Data(_), _) => return Err(FrameError::Protocol),
         };
-        if length > (limit - before) as u64 { Err(Fault::Size) } else { Ok(()) }
+        if length > (limit - before) as u64 { Err(FrameError::Size) } else { Ok(()) }
     }
 
-    fn data<'a>(&mut self, payload: &'a [u8], last: bool) -> Result<Taken<'a>, Fault> {
+    fn data<'a>(&mut self, payload: &'a [u8], last: bool) -> Result<Decoded<'a>, FrameError> {
         if last && self.parts.is_none() {
-            let text = std::str::from_utf8(payload).map_err(|_| Fault::Text)?;
-            return Ok(Taken::Text(Cow::Borrowed(text)));
+            let text = std::str::from_utf8(payload).map_err(|_| FrameError::Text)?;
+            return Ok(Decoded::Text(Cow::Borrowed(text)));
         }
         let mut parts = self.parts.take().unwrap_or_default();
         parts.extend_from_slice(payload);
         if last {
-            let text = String::from_utf8(parts).map_err(|_| Fault::Text)?;
-            return Ok(Taken::Text(Cow::Owned(text)));
+            let text = String::from_utf8(parts).map_err(|_| FrameError::Text)?;
+            return Ok(Decoded::Text(Cow::Owned(text)));
         }
         self.parts = Some(parts);
-        Ok(Taken::Part)
+        Ok(Decoded::Part)
     }
 }
 
 /// The header that `bytes` begin with, the payload's length and where it begins; `None` where the header is not whole.
-fn header(bytes: &[u8]) -> Result<Option<(FrameHeader, u64, usize)>, Fault> {
+fn header(bytes: &[u8]) -> Result<Option<(FrameHeader, u64, usize)>, FrameError> {
     let mut cursor = Cursor::new(bytes);
-    let header = FrameHeader::parse(&mut cursor).map_err(|_| Fault::Protocol)?;
+    let header = FrameHeader::parse(&mut cursor).map_err(|_| FrameError::Protocol)?;
     let begin = usize::try_from(cursor.position()).expect("a header is short");
     Ok(header.map(|(header, length)| (header, length, begin)))
 }
@@ -117,16 +119,16 @@ fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     }
 }
 
-fn close_code(payload: &[u8]) -> Result<Option<u16>, Fault> {
+fn close_code(payload: &[u8]) -> Result<Option<u16>, FrameError> {
     match payload {
         [] => Ok(None),
-        [_] => Err(Fault::Protocol),
+        [_] => Err(FrameError::Protocol),
         [high, low, reason @ ..] => {
             let code = u16::from_be_bytes([*high, *low]);
             if !CloseCode::from(code).is_allowed() {
-                return Err(Fault::Protocol);
+                return Err(FrameError::Protocol);
             }
-            std::str::from_utf8(reason).map_err(|_| Fault::Text)?;
+            std::str::from_utf8(reason).map_err(|_| FrameError::Text)?;
             Ok(Some(code))
         }
     }
@@ -154,8 +156,8 @@ mod tests {
     }
 
     /// What the whole of `bytes` says, given in pieces cut at `cuts`.
-    fn read(bytes: &[u8], cuts: &[usize]) -> Result<Vec<String>, Fault> {
-        let mut frames = Frames::default();
+    fn read(bytes: &[u8], cuts: &[usize]) -> Result<Vec<String>, FrameError> {
+        let mut frames = FrameDecoder::default();
         let (mut kept, mut said, mut begin) = (Vec::new(), Vec::new(), 0);
         for end in cuts.iter().copied().chain([bytes.len()]) {
             kept.extend_from_slice(&bytes[begin..end]);
@@ -163,7 +165,7 @@ mod tests {
             let mut at = 0;
             loop {
                 let (length, taken) = frames.take(&mut kept[at..], LIMIT)?;
-                if taken == Taken::Nothing {
+                if taken == Decoded::Nothing {
                     break;
                 }
                 said.push(format!("{taken:?}"));
@@ -208,29 +210,29 @@ mod tests {
     #[test]
     fn the_longest_message_passes_and_one_byte_more_is_refused_at_its_header() {
         assert!(read(&frame(0x81, &[b'x'; LIMIT]), &[]).is_ok());
-        assert_eq!(read(&frame(0x81, &[b'x'; LIMIT + 1])[..8], &[]), Err(Fault::Size));
+        assert_eq!(read(&frame(0x81, &[b'x'; LIMIT + 1])[..8], &[]), Err(FrameError::Size));
         let parts = [frame(0x01, &[b'x'; 600]), frame(0x80, &[b'x'; 401])].concat();
-        assert_eq!(read(&parts, &[]), Err(Fault::Size));
-        assert_eq!(read(&[0x81, 0xff, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0], &[]), Err(Fault::Size));
+        assert_eq!(read(&parts, &[]), Err(FrameError::Size));
+        assert_eq!(read(&[0x81, 0xff, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0], &[]), Err(FrameError::Size));
     }
 
     #[test]
     fn what_is_against_the_protocol_is_refused() {
         for (bytes, fault) in [
-            (vec![0x81, 0x01, b'x'], Fault::Protocol), // not masked
-            (frame(0xc1, b"x"), Fault::Protocol),      // an extension's bit
-            (frame(0x83, b"x"), Fault::Protocol),      // an unknown opcode
-            (frame(0x80, b"x"), Fault::Protocol),      // the end of nothing
-            ([frame(0x01, b"x"), frame(0x81, b"y")].concat(), Fault::Protocol), // a message in a message
-            ([frame(0x01, b"x"), frame(0x82, b"y")].concat(), Fault::Protocol),
-            (frame(0x09, b"x"), Fault::Protocol),      // a ping in parts
-            (frame(0x89, &[0; 126]), Fault::Protocol), // a long ping
-            (frame(0x88, &[3]), Fault::Protocol),      // half a code
-            (frame(0x88, &[3, 237]), Fault::Protocol), // 1005 is never sent
-            (frame(0x88, &[3, 232, 0xff]), Fault::Text),
-            (frame(0x82, b"x"), Fault::Binary),
-            (frame(0x81, &[0xff]), Fault::Text),
-            ([frame(0x01, &[0xc3]), frame(0x80, &[0x28])].concat(), Fault::Text),
+            (vec![0x81, 0x01, b'x'], FrameError::Protocol), // not masked
+            (frame(0xc1, b"x"), FrameError::Protocol),      // an extension's bit
+            (frame(0x83, b"x"), FrameError::Protocol),      // an unknown opcode
+            (frame(0x80, b"x"), FrameError::Protocol),      // the end of nothing
+            ([frame(0x01, b"x"), frame(0x81, b"y")].concat(), FrameError::Protocol), // a message in a message
+            ([frame(0x01, b"x"), frame(0x82, b"y")].concat(), FrameError::Protocol),
+            (frame(0x09, b"x"), FrameError::Protocol),      // a ping in parts
+            (frame(0x89, &[0; 126]), FrameError::Protocol), // a long ping
+            (frame(0x88, &[3]), FrameError::Protocol),      // half a code
+            (frame(0x88, &[3, 237]), FrameError::Protocol), // 1005 is never sent
+            (frame(0x88, &[3, 232, 0xff]), FrameError::Text),
+            (frame(0x82, b"x"), FrameError::Binary),
+            (frame(0x81, &[0xff]), FrameError::Text),
+            ([frame(0x01, &[0xc3]), frame(0x80, &[0x28])].concat(), FrameError::Text),
         ] {
             assert_eq!(read(&bytes, &[]), Err(fault), "{bytes:x?}");
         }
