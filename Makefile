@@ -28,7 +28,7 @@ test: ## everything that CI runs; installs what the tests need first
 sim: ## the simulator: many seeds, or one replayed with SEED=42
 	$(if $(SEED),SEED=$(SEED) )cargo test --release -p presence-core --test all worlds -- --nocapture
 
-bench: ## ours, the floor and the peers in one run; writes docs/benchmarks.md; half an hour
+bench: ## ours, the baseline and the peers in one run; writes docs/benchmarks.md; half an hour
 	scripts/prepare.sh
 	node bench/run.mjs
 

@@ -1,4 +1,4 @@
-// Prints what a delivery, a visitor, a page and an answer cost in counts, beside what is on record; `--write` puts them there.
+// Prints what a delivery, a visitor, a page and an API answer cost in counts, beside the recorded counts; `--write` records them.
 import { readFileSync, writeFileSync } from "node:fs";
 import { counts } from "../e2e/lib/counts.mjs";
 

@@ -1,5 +1,5 @@
-// `make links`: what is asked of the links between nodes, and what is reached, in one table; twenty-five minutes. `node
-// bench/links.mjs quick` does less of the same in six, `node bench/links.mjs full WORD...` only the rows that hold such a word.
+// `make links`: targets for the links between nodes, and what is reached, in one table; twenty-five minutes. `node
+// bench/links.mjs quick` measures less in six, `node bench/links.mjs full WORD...` only the rows that contain one of the words.
 import { attacked } from "../e2e/lib/attack.mjs";
 import { bareOverLoss, nodesOverLoss } from "../e2e/lib/lossy.mjs";
 import { bareClosed, closedCleanly, frozen, killedAndBack, threeNodes } from "../e2e/lib/returns.mjs";
@@ -21,7 +21,7 @@ const SECONDS = [3, 5, 6, 8, 10, 15, 20, 40];
 const table = [];
 const began = Date.now();
 
-/** One row: `holds` says of what `measure` found whether it is what was asked for, `show` writes it down. */
+/** Adds a row: `holds` tests the result of `measure` against the target, `show` formats it. */
 async function row(what, asked, measure, show, holds) {
   if (words.length > 0 && !words.some((word) => what.toLowerCase().includes(word.toLowerCase()))) return;
   const found = await measure().then((value) => ({ reached: show(value), holds: holds(value) }), (error) => ({ reached: error.message.slice(0, 200), holds: false }));
@@ -80,7 +80,7 @@ for (const protocol of ["quic", "tls"]) {
     ({ each_kib: each }) => each < 97);
 }
 await row(`Memory for each of ${plan.dead} dead addresses`, "< 10 KB", () => memoryOfDials({ count: plan.dead, programs }),
-  ({ each_kib: each, files, cpu_ms: cpu }) => `${each.toFixed(1)} KiB; ${files} more files; ${cpu.toFixed(1)} ms of CPU`, ({ each_kib: each }) => each < 9.7);
+  ({ each_kib: each, files, cpu_ms: cpu }) => `${each.toFixed(1)} KiB; ${files} more open files; ${cpu.toFixed(1)} ms of CPU`, ({ each_kib: each }) => each < 9.7);
 for (const protocol of ["quic", "tls"]) {
   await row(`CPU for each message and reader, 1,000/s of 200 B to 11, ${protocol}: publisher, reader`, "≤ 18, ≤ 35 µs",
     () => cpuOfMessages({ nodes: 12, rate: 1_000, seconds: plan.messageSeconds, programs, protocol }),
@@ -92,21 +92,21 @@ const paths = [["5 %, 100±50 ms", { loss: 5, delay: 100, jitter: 50 }, 500], ["
 for (const [name, path, limit] of paths) {
   await row(`${name}, ${plan.loss} s, 50 messages/s each: messages, worst pair`, `p99 < ${limit / 1_000} s; no link lost`,
     () => scoped((t) => bareOverLoss(t, { ...path, seconds: plan.loss, programs })),
-    (found) => `p50 ${ms(found.p50_ms)}, p99 ${ms(found.p99_ms)}, at most ${ms(found.max_ms)}; ${found.lost} lost; ${found.received} of ${found.sent} came; slowest dial ${ms(found.dial_ms)}`,
+    (found) => `p50 ${ms(found.p50_ms)}, p99 ${ms(found.p99_ms)}, at most ${ms(found.max_ms)}; ${found.lost} lost; ${found.received} of ${found.sent} arrived; slowest dial ${ms(found.dial_ms)}`,
     (found) => found.p99_ms < limit && found.lost === 0);
 }
 await row(`5 %, 100±50 ms, ${plan.loss} s, whole nodes: falsely unsure`, "none", () => scoped((t) => nodesOverLoss(t, { ...paths[0][1], seconds: plan.loss, programs })),
   (wrong) => (wrong.length === 0 ? "none" : `${wrong.length}: ${wrong[0]}`), (wrong) => wrong.length === 0);
 
-const often = async (starts) => {
+const repeated = async (starts) => {
   const times = [];
   for (let start = 0; start < plan.starts; start += 1) times.push(await starts({ count: plan.nodes, programs, protocol: "quic" }));
   return times;
 };
-await row(`${plan.nodes} bare meshes started together: all are linked to all`, "< 2 s", () => often(bareStarts),
+await row(`${plan.nodes} bare meshes started together: all are linked to all`, "< 2 s", () => repeated(bareStarts),
   (times) => `${times.map(ms).join(", ")} after the last one's start`, (times) => most(times) < 2_000);
-await row(`${plan.nodes} whole nodes started together: all hear all directly`, "< 2 s", () => often(wholeStarts),
-  (times) => times.map(({ ms: heard, direct_ms: direct }) => `${ms(heard)} after the last one's start (the API, which is up to 1 s behind: ${ms(direct)})`).join(", "),
+await row(`${plan.nodes} whole nodes started together: all hear all directly`, "< 2 s", () => repeated(wholeStarts),
+  (times) => times.map(({ ms: heard, direct_ms: direct }) => `${ms(heard)} after the last one's start (the API, which is up to 1 s late: ${ms(direct)})`).join(", "),
   (times) => times.every(({ ms: heard, direct_ms: direct }) => heard < 2_000 && direct < 3_000));
 let size;
 const sized = async () => (size ??= await sizes({ programs }));
@@ -114,5 +114,5 @@ await row("Crates in Cargo.lock", "≤ 300", sized, ({ crates }) => String(crate
 await row("The program", "≤ 15 MB", sized, ({ program_mb: mb }) => `${mb.toFixed(1)} MB`, ({ program_mb: mb }) => mb <= 15);
 await row("Memory at its start with --mesh-listen", "≤ 16 MB", sized, ({ memory_mib: mib }) => `${mib.toFixed(1)} MiB`, ({ memory_mib: mib }) => mib * 1.048576 <= 16);
 
-console.log(["| What | Asked | Reached |", "|---|---|---|", ...table.map(({ what, asked, reached, holds }) => `| ${what} | ${asked} | ${reached} ${holds ? "✓" : "✗"} |`)].join("\n"));
+console.log(["| What | Target | Reached |", "|---|---|---|", ...table.map(({ what, asked, reached, holds }) => `| ${what} | ${asked} | ${reached} ${holds ? "✓" : "✗"} |`)].join("\n"));
 if (table.some(({ holds }) => !holds)) process.exitCode = 1;

@@ -1,4 +1,4 @@
-// From lines that were measured to the figures that are shown: medians, and medians of ratios of pairs.
+// Figures from measured lines: medians, and medians of ratios between two servers.
 
 export function median(values) {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
@@ -7,7 +7,7 @@ export function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** A question to the lines: `where` are fields that must be equal, `field` is what is asked for. */
+/** Queries over measured lines: `where` holds fields that must be equal, `field` is the one to read. */
 export class Figures {
   constructor(lines) {
     this.lines = lines;
@@ -22,7 +22,7 @@ export class Figures {
     return median(this.all(server, where, field).map(({ value }) => value));
   }
 
-  /** The median of what one is of the other in each round; a server that was measured in fewer rounds counts with its median. */
+  /** The median ratio over all rounds; a server with fewer rounds counts with its median. */
   ratio(server, other, where, field, otherWhere = where) {
     const theirs = this.all(other, otherWhere, field);
     const usual = median(theirs.map(({ value }) => value));

@@ -1,4 +1,4 @@
-// Builds and installs what is measured; says what can't be had.
+// Builds and installs the measured programs, and says which are missing.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { bench, root, programs, target } from "./paths.mjs";
@@ -16,7 +16,7 @@ export function build() {
   if (!passes("cargo", ["build", "--profile", "dist", ...crates], { cwd: root })) throw new Error("our own programs can't be built");
 }
 
-/** Peers by name: `undefined` where one can be measured, else why not. */
+/** Peers by name: `undefined` if one can be measured, else the reason why not. */
 export function peers({ rails }) {
   const folder = join(bench, "peers/node");
   if (!existsSync(join(folder, "node_modules/ws"))) passes("npm", ["ci", "--ignore-scripts"], { cwd: folder });
@@ -32,18 +32,18 @@ export function peers({ rails }) {
 }
 
 function debian() {
-  const isThere = () => output("puma", ["--version"]) && output("redis-server", ["--version"]) && output("ruby", ["-e", "require 'action_cable'"]) !== undefined;
-  if (isThere()) return undefined;
+  const isInstalled = () => output("puma", ["--version"]) && output("redis-server", ["--version"]) && output("ruby", ["-e", "require 'action_cable'"]) !== undefined;
+  if (isInstalled()) return undefined;
   const asRoot = process.getuid() === 0 ? [] : ["sudo", "-n"];
   const apt = (...args) => {
     const [command, ...rest] = [...asRoot, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", ...args];
     return passes(command, rest);
   };
   if (apt("update", "-q")) apt("install", "-q", "-y", "--no-install-recommends", ...DEBIAN);
-  return isThere() ? undefined : "Debian's packages could not be installed here";
+  return isInstalled() ? undefined : "Debian's packages could not be installed here";
 }
 
-/** What was measured, exactly. */
+/** The exact versions of what was measured. */
 export function versions() {
   const npm = (name) => JSON.parse(readFileSync(join(bench, "peers/node/node_modules", name, "package.json"), "utf8")).version;
   const tried = (read) => {

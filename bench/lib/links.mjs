@@ -1,4 +1,4 @@
-// What links between nodes cost: memory, CPU, the time until many nodes that start together are linked.
+// What links between nodes cost: memory, CPU, and the time until nodes that start together are linked.
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { allHeardAgain } from "../../e2e/lib/heard.mjs";
@@ -10,10 +10,10 @@ import { median } from "./figures.mjs";
 import { root } from "./paths.mjs";
 
 const BYTES = 200;
-/** A node's memory is read when its start is over. */
+/** Wait before a node's memory is read, until its start is over. */
 const CALM_MS = 3_000;
 
-/** What is started while `work` runs ends with it. */
+/** Runs `work` with a test context of its own: what it starts ends with it. */
 export async function scoped(work) {
   const ends = [];
   try {
@@ -25,7 +25,7 @@ export async function scoped(work) {
 
 const rss = async (nodes) => median((await Promise.all(nodes.map((node) => node.report()))).map((report) => report.process.rss_kib));
 
-/** KiB of a node alone, of one of two, of one of `count`, and what each peer adds; what only the first one costs is not of each. */
+/** KiB of a node alone, of one of two, of one of `count`, and what each further peer adds. */
 export function memoryOfPeers({ count, programs, protocol }) {
   return scoped(async (t) => {
     const alone = await BareNode.start(t, "alone", { listen: `${protocol}/127.0.0.1:0`, programs });
@@ -37,7 +37,7 @@ export function memoryOfPeers({ count, programs, protocol }) {
   });
 }
 
-/** KiB that a node keeps of each dead address that it has dialled, at most eight of them at a time. */
+/** KiB that a node keeps for each dead address that it has dialled, at most eight at a time. */
 export function memoryOfDials({ count, programs }) {
   return scoped(async (t) => {
     const node = await BareNode.start(t, "dials", { programs });
@@ -48,12 +48,12 @@ export function memoryOfDials({ count, programs }) {
       await Promise.all(Array.from({ length: 8 }, async () => {
         for (let address = waiting.pop(); address; address = waiting.pop()) {
           const own = address;
-          node.order(`try ${own}`);
+          node.command(`try ${own}`);
           await node.line("failed", { fits: (line) => line.address === own, within: 30_000 });
         }
       }));
     };
-    // What only the first ones cost is paid before.
+    // The first dials cost more than the others.
     await dialling(dead.splice(0, 8));
     const before = await node.report();
     await dialling(dead);
@@ -66,7 +66,7 @@ export function memoryOfDials({ count, programs }) {
   });
 }
 
-/** µs of CPU for each message and reader: of the one that publishes, and of the readers; and ms that messages took. */
+/** µs of CPU for each message and reader, of the publisher and of the readers; and how many ms messages took. */
 export function cpuOfMessages({ nodes: count, rate, seconds, programs, protocol = "quic" }) {
   return scoped(async (t) => {
     const { nodes } = await bareMesh(t, count, { programs, protocol });
@@ -81,19 +81,19 @@ export function cpuOfMessages({ nodes: count, rate, seconds, programs, protocol 
     const used = (to, from, field = "cpu_s") => to.map((report, place) => report.process[field] - from[place].process[field]);
     const [all, mesh] = [used(after, before), used(after, before, "mesh_cpu_s")];
     const messages = rate * seconds;
-    const heard = after.slice(1).map((report) => report.heard);
+    const latencies = after.slice(1).map((report) => report.latency);
     return {
       publisher_us: (1e6 * all[0]) / (messages * readers.length),
       reader_us: (1e6 * median(all.slice(1))) / messages, reader_mesh_us: (1e6 * median(mesh.slice(1))) / messages,
       idle_percent: (100 * median(used(before, idleFrom))) / 5,
-      lost: messages * readers.length - heard.reduce((sum, one) => sum + one.count, 0),
-      p50_ms: median(heard.map((one) => one.p50_ms)), p99_ms: median(heard.map((one) => one.p99_ms)),
+      lost: messages * readers.length - latencies.reduce((sum, one) => sum + one.count, 0),
+      p50_ms: median(latencies.map((one) => one.p50_ms)), p99_ms: median(latencies.map((one) => one.p99_ms)),
       threads: median(after.map((report) => report.process.threads)), files: median(after.map((report) => report.process.files)),
     };
   });
 }
 
-/** Bare meshes started together: ms until all are linked, after the last one was started. */
+/** Bare meshes started together: ms from the last start until all are linked. */
 export function bareStarts({ count, programs, protocol }) {
   return scoped(async (t) => {
     const { launched, whole } = await bareMesh(t, count, { programs, protocol });
@@ -102,8 +102,8 @@ export function bareStarts({ count, programs, protocol }) {
 }
 
 /**
- * The same with whole nodes: ms until each has logged each other (`ms`), and until the API of each, which is up to a second
- * behind, says of each other that it is heard without help (`direct_ms`).
+ * The same with whole nodes: ms until each has logged every other (`ms`), and until the API of each, which is up to a second
+ * late, says that it hears every other directly (`direct_ms`).
  */
 export function wholeStarts({ count, programs }) {
   return scoped(async (t) => {
@@ -127,7 +127,7 @@ export async function sizes({ programs }) {
   const program = join(programs, "global-presence");
   const memory = await scoped(async (t) => {
     const node = await Node.start(t, { mesh: true, program });
-    await until("its start is over", async () => (await node.get("/readyz")).status === 200);
+    await until("the node is ready", async () => (await node.get("/readyz")).status === 200);
     await pause(CALM_MS);
     return node.memory() / 1_024;
   });

@@ -1,4 +1,4 @@
-// Single measurements: each starts a server of its own, puts a load on it and returns what that printed.
+// Single measurements: each starts a server of its own, puts a load on it and returns the printed lines.
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { request } from "../../e2e/lib/http.mjs";
@@ -23,7 +23,7 @@ export function broadcasts(name, { connections, seconds, count }) {
   });
 }
 
-/** Figures of broadcasts that did not all arrive say nothing. */
+/** A measurement in which broadcasts were lost counts as failed. */
 function arrived(line) {
   if (line.drained !== false && !line.incomplete) return line;
   const { connections, broadcasts, lost, incomplete } = line;
@@ -31,27 +31,27 @@ function arrived(line) {
   return { kind: "failed", why: `with ${connections} connections ${missing} did not arrive in time` };
 }
 
-/** Everybody joins at once. */
+/** All clients join at once. */
 export function storm(name, { connections, giveUp }) {
   return running(name, (server) => measurements(line(server, "storm", [
     ...servers[name].storm, "--connections", connections, "--give-up", giveUp,
   ])));
 }
 
-/** Connections that nothing happens on. */
+/** Idle connections. */
 export function idle(name, { connections, seconds }) {
   const { present, broadcasts: plain, most = Infinity } = servers[name];
   const args = ["--connections", Math.min(connections, most), "--idle-seconds", seconds];
   return running(name, (server) => measurements(line(server, "idle", [...(present ?? plain), ...args])));
 }
 
-/** The floor, made to send as often as ours did: as texts alone, and as ours did it, with pings that are answered. */
-export function idleFloor({ connections, seconds, textsPerS, pingsPerS }) {
-  return running("floor", async (server) => {
+/** The baseline with the heartbeats of ours: all as texts, and as texts and pings that are answered. */
+export function idleBaseline({ connections, seconds, textsPerS, pingsPerS }) {
+  return running("baseline", async (server) => {
     const lines = [];
     for (const [mode, texts, pings] of [["sends", textsPerS + pingsPerS, 0], ["answered", textsPerS, pingsPerS]]) {
-      const args = ["--connections", connections, "--idle-seconds", seconds, "--floor-texts", Math.round(texts), "--floor-pings", Math.round(pings)];
-      const measured = await measurements(line(server, "idle", [...servers.floor.broadcasts, ...args]));
+      const args = ["--connections", connections, "--idle-seconds", seconds, "--baseline-texts", Math.round(texts), "--baseline-pings", Math.round(pings)];
+      const measured = await measurements(line(server, "idle", [...servers.baseline.broadcasts, ...args]));
       lines.push(...measured.map((one) => ({ ...one, mode })));
     }
     return lines;
@@ -63,7 +63,7 @@ export function requests({ seconds }) {
   return running("ours", (server) => measurements(line(server, "http", ["--seconds", seconds])));
 }
 
-/** Two nodes, clicks at one of them, eyes on the other. */
+/** Two nodes: clicks at one of them, watched at the other. */
 export async function clicks({ seconds }) {
   const ports = [await freePort(), await freePort()];
   const mesh = [await freePort(), await freePort()].map((port) => `quic/127.0.0.1:${port}`);
@@ -87,7 +87,7 @@ export async function clicks({ seconds }) {
   }
 }
 
-/** How long a node alone takes to be ready, its memory then, and its size. */
+/** How long a single node takes to be ready, its memory then, and its size. */
 export async function starting() {
   const port = await freePort();
   const began = process.hrtime.bigint();

@@ -24,8 +24,8 @@ function svg(height, title, body) {
 export function bars({ title, unit, series = [], rows, log = false }) {
   const values = rows.flatMap((row) => row.values).filter((value) => value > 0);
   const [least, most] = [Math.min(...values), Math.max(...values)];
-  const floor = 10 ** Math.floor(Math.log10(least) - 0.3);
-  const width = (value) => 430 * (log ? Math.log10(value / floor) / Math.log10(most / floor) : value / most);
+  const from = 10 ** Math.floor(Math.log10(least) - 0.3);
+  const width = (value) => 430 * (log ? Math.log10(value / from) / Math.log10(most / from) : value / most);
   const group = (row) => row.values.length * 18 + 12;
   let y = 62;
   let body = `<text class="small" x="16" y="46">${escaped(unit)}${log ? ", each step is ten times as much" : ""}</text>`;
@@ -62,7 +62,7 @@ export function curves({ title, unit, lines }) {
     const [x, y] = at(points.at(-1));
     const labelY = Math.max(y + 4, free);
     free = labelY + 16;
-    const colour = own ? "s0" : label === "the floor" ? "s2" : "s1";
+    const colour = own ? "s0" : label === "the baseline" ? "s2" : "s1";
     body += `<polyline class="line ${colour}" style="fill:none" points="${points.map((point) => at(point).map((one) => one.toFixed(1)).join(",")).join(" ")}"/>`;
     body += `<text class="${own ? "title" : "small"}" x="${x + 8}" y="${labelY}">${escaped(label)}</text>`;
   }

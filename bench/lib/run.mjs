@@ -1,4 +1,4 @@
-// Runs other programs: to their end, or as servers that are stopped again.
+// Runs other programs: to their end, or as servers until they are stopped.
 import { execFileSync, spawn } from "node:child_process";
 import { connect } from "node:net";
 import { pause } from "../../e2e/lib/until.mjs";
@@ -9,7 +9,7 @@ process.on("exit", () => {
 });
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
 
-/** What a program prints, or `undefined` where it is not there or fails. */
+/** The output of a program, or `undefined` if it is missing or fails. */
 export function output(command, args = [], options = {}) {
   try {
     return execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], ...options }).trim();
@@ -18,7 +18,7 @@ export function output(command, args = [], options = {}) {
   }
 }
 
-/** Runs a program to its end and shows what it says; false where it fails. */
+/** Runs a program to its end and shows its output; false if it fails. */
 export function passes(command, args, options = {}) {
   try {
     execFileSync(command, args, { stdio: ["ignore", 2, 2], ...options });
@@ -28,7 +28,7 @@ export function passes(command, args, options = {}) {
   }
 }
 
-/** As many open files as the machine allows; the shell becomes the program, so its pid is the program's. */
+/** Raises the limit of open files. The shell becomes the program, so its pid is the program's. */
 function unlimited(line) {
   return ["sh", ["-c", 'ulimit -n "$(ulimit -Hn)"; exec "$@"', "sh", ...line]];
 }
@@ -38,8 +38,8 @@ function launch(line, env, stdio) {
   const [command, args] = unlimited(line);
   const child = spawn(command, args, { env: { ...clean, ...env }, stdio });
   running.add(child);
-  child.said = "";
-  for (const pipe of [child.stdout, child.stderr]) pipe?.setEncoding("utf8").on("data", (text) => (child.said = (child.said + text).slice(-4_000)));
+  child.output = "";
+  for (const pipe of [child.stdout, child.stderr]) pipe?.setEncoding("utf8").on("data", (text) => (child.output = (child.output + text).slice(-4_000)));
   child.ended = new Promise((resolve) => child.on("close", (code) => {
     running.delete(child);
     resolve(code);
@@ -52,14 +52,14 @@ export async function start(line, { env = {}, port, within = 30_000 } = {}) {
   const child = launch(line, env, ["ignore", "pipe", "pipe"]);
   const end = Date.now() + within;
   while (!(await accepts(port))) {
-    if (child.exitCode !== null) throw new Error(`${line[0]} ended: ${child.said}`);
-    if (Date.now() > end) throw new Error(`${line[0]} does not listen on ${port}: ${child.said}`);
+    if (child.exitCode !== null) throw new Error(`${line[0]} ended: ${child.output}`);
+    if (Date.now() > end) throw new Error(`${line[0]} does not listen on ${port}: ${child.output}`);
     await pause(5);
   }
   return child;
 }
 
-/** Ends a server, by force where it takes its time: what it would still do is of no interest. */
+/** Stops a server, by force if it takes longer than a second. */
 export async function stop(child) {
   child.kill("SIGTERM");
   const late = setTimeout(() => child.kill("SIGKILL"), 1_000);
@@ -78,7 +78,7 @@ function accepts(port) {
   });
 }
 
-/** Runs a program that prints one line of JSON for each measurement, and returns them; `each` is handed them as they come. */
+/** Runs a program that prints lines of JSON, and returns them; passes each to `each` as it arrives. */
 export async function measurements(line, env = {}, each = () => {}) {
   const child = launch(line, env, ["ignore", "pipe", "pipe"]);
   const lines = [];
@@ -92,6 +92,6 @@ export async function measurements(line, env = {}, each = () => {}) {
     }
   });
   const code = await child.ended;
-  if (code !== 0) lines.push({ kind: "failed", why: child.said.trim().split("\n").at(-1) });
+  if (code !== 0) lines.push({ kind: "failed", why: child.output.trim().split("\n").at(-1) });
   return lines;
 }

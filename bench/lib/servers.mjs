@@ -1,4 +1,4 @@
-// The measured servers: how each is started, and what the load says to it.
+// The measured servers: how each is started, and the arguments of the load.
 import { join } from "node:path";
 import { freePort } from "../../e2e/lib/ports.mjs";
 import { bun, naive } from "./install.mjs";
@@ -9,18 +9,18 @@ const key = "a key for benchmarks";
 const secret = "a secret for benchmarks alone, the same on every node";
 export const environment = { GP_API_KEY: key, GP_SECRET: secret, GP_LOG: "error" };
 
-/** What our nodes are started with in every measurement. */
+/** Arguments of our nodes in every measurement. */
 export const oursArgs = ["--public-streams", "bench", "--sockets-per-address", "100000"];
 
 const cable = (...identifiers) => ["--protocol", "actioncable", ...identifiers.flatMap((one) => ["--subscribe", JSON.stringify(one)])];
 const posts = (path, body, ...more) => ["--publish", path, "--body", body, ...more];
-/** Bytes of payload such that a broadcast has 204 bytes as a frame in each protocol. */
+/** The payload's size is such that a broadcast has 204 bytes as a frame in each protocol. */
 const raw = ["--protocol", "raw", "--size", "200"];
 const socketio = (room) => ["--protocol", "socketio", "--subscribe", `420["join","${room}"]`];
 
 /**
- * `line(port)`: the command; `broadcasts`: what the load is told to make it broadcast; `storm`: to make everybody join;
- * `most`: at how many connections it is measured at most.
+ * `line(port)`: the command; `broadcasts`, `storm`: the load's arguments for broadcasts and storms; `most`: the limit of
+ * connections to measure with.
  */
 export const servers = {
   ours: {
@@ -38,9 +38,9 @@ export const servers = {
     env: environment,
     storm: ["--protocol", "actioncable", "--pages", "--count-after", "users: "],
   },
-  floor: {
-    name: "the floor",
-    line: (port) => [join(programs, "floor"), String(port)],
+  baseline: {
+    name: "the baseline",
+    line: (port) => [join(programs, "baseline"), String(port)],
     broadcasts: raw,
     storm: [...raw, "--subscribe", "J"],
   },
@@ -78,7 +78,7 @@ export const servers = {
   },
 };
 
-/** Starts one, lets `use` have `{ port, pids }`, and stops it. */
+/** Starts a server, passes `{ port, pids }` to `use`, and stops it. */
 export async function running(name, use) {
   const { line, env = {}, redis } = servers[name];
   const children = [];

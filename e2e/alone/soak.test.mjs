@@ -9,5 +9,5 @@ test("15,000 visitors stay, and every page tells the truth while others come and
   const measured = await soak({ connections: CONNECTIONS, seconds: 30, tell: (line) => t.diagnostic(line) });
   assert.ok(measured.length >= 2, "it was looked more than once");
   for (const { connections, closed } of measured) assert.deepEqual({ connections, closed }, { connections: CONNECTIONS, closed: 0 });
-  assert.ok(measured.at(-1).came > CONNECTIONS + 50 && measured.at(-1).clicks > 2, JSON.stringify(measured.at(-1)));
+  assert.ok(measured.at(-1).joined > CONNECTIONS + 50 && measured.at(-1).clicks > 2, JSON.stringify(measured.at(-1)));
 });

@@ -1,5 +1,5 @@
 // A node that is attacked by somebody without a secret while others come: what tests and `make links` share.
-import { BareNode, built, knock } from "./links.mjs";
+import { BareNode, attack, built } from "./links.mjs";
 import { pause, until } from "./until.mjs";
 
 /** A new node comes this often. */
@@ -23,7 +23,7 @@ export async function attacked(t, { rate, seconds, protocol = "quic", kind, addr
   const logged = node.log.length;
 
   const began = Date.now();
-  const attacker = await knock(t, node.socket, { rate, seconds, tcp: protocol === "tls", kind, addresses, programs });
+  const attacker = await attack(t, node.socket, { rate, seconds, tcp: protocol === "tls", kind, addresses, programs });
   const joins = [];
   let memory = before.process.rss_kib;
   for (let guest = 1; guest * JOIN_EVERY_MS < seconds * 1_000; guest += 1) {

@@ -47,7 +47,7 @@ class Program {
     return this.lines.filter((line) => line.kind === kind);
   }
 
-  order(words) {
+  command(words) {
     this.process.stdin.write(`${words}\n`);
   }
 }
@@ -76,7 +76,7 @@ export class BareNode extends Program {
   }
 
   dial(...addresses) {
-    this.order(`dial ${addresses.join(" ")}`);
+    this.command(`dial ${addresses.join(" ")}`);
   }
 
   /** How long the dial of this address took until there was a link, in ms. */
@@ -87,20 +87,20 @@ export class BareNode extends Program {
   /** Publishes evenly; resolves when all is said. */
   async publish(rate, bytes, seconds) {
     const from = this.lines.length;
-    this.order(`publish ${rate} ${bytes} ${seconds}`);
+    this.command(`publish ${rate} ${bytes} ${seconds}`);
     return this.line("published", { from, within: (seconds + 20) * 1_000 });
   }
 
   /** What it measured, since the last report or in all. */
   async report() {
     const from = this.lines.length;
-    this.order("report");
+    this.command("report");
     return this.line("report", { from });
   }
 
   /** Closes its links and ends; resolves with the moment when it began to. */
   async quit() {
-    this.order("quit");
+    this.command("quit");
     await this.ended;
     return this.all("closing")[0].at_ms;
   }
@@ -138,10 +138,10 @@ export async function network(t, pairs, { loss = 0, delay = 0, jitter = 0, inOrd
  * An attacker of `IP:PORT` who knows no secret, from one address or from as many as `addresses` says; resolves when it has begun,
  * `done()` with what it did.
  */
-export async function knock(t, to, { rate, seconds, tcp = false, kind = "hello", addresses = 1, programs = built }) {
+export async function attack(t, to, { rate, seconds, tcp = false, kind = "hello", addresses = 1, programs = built }) {
   const many = addresses > 1 ? ["--from", "127.0.2.1", "--sockets", String(addresses), "--spread"] : [];
   const options = { to, rate, seconds, ...(tcp ? {} : { kind }) };
-  const attacker = new Program(t, ["knock", ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]), ...(tcp ? ["--tcp"] : many)], programs);
-  await attacker.line("knocking");
-  return { done: () => attacker.line("knocked", { within: (seconds + 20) * 1_000 }) };
+  const attacker = new Program(t, ["attack", ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]), ...(tcp ? ["--tcp"] : many)], programs);
+  await attacker.line("attacking");
+  return { done: () => attacker.line("attacked", { within: (seconds + 20) * 1_000 }) };
 }

@@ -1,4 +1,4 @@
-//! A room that shows how many are in it and nothing else: what a storm of joins costs, without a page's other work.
+//! A room that shows only the number of its users: the cost of a storm of joins without the rest of a page.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use presence_server::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Site
 /// The whole page; its block `count` is what changes redraw.
 #[derive(Template)]
 #[template(path = "page.html", blocks = ["count"])]
-struct Page<'a> {
+struct CounterPage<'a> {
     visit: Option<&'a Visit<'a>>,
     users: u32,
 }
@@ -17,7 +17,7 @@ struct Counter;
 
 impl App for Counter {
     fn page(&self, view: &RoomView, visit: &Visit<'_>) -> String {
-        Page { visit: Some(visit), users: view.users }.to_string()
+        CounterPage { visit: Some(visit), users: view.users }.to_string()
     }
 
     fn reflex(&self, _: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
@@ -27,7 +27,7 @@ impl App for Counter {
     fn render(&self, change: &Change, view: &RoomView) -> Vec<Fragment> {
         match change {
             Change::Everything | Change::Counts => {
-                vec![Fragment::new("count", Page { visit: None, users: view.users }.as_count())]
+                vec![Fragment::new("count", CounterPage { visit: None, users: view.users }.as_count())]
             }
             _ => Vec::new(),
         }

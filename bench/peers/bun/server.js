@@ -1,9 +1,9 @@
 // uWebSockets as it comes inside Bun, with its own publish and subscribe: `bun server.js PORT`. One text message is one
-// order, as for the floor: `B<text>` sends the text to everybody, `J` joins a room whose count is told at most every 50 ms.
+// command, as for the baseline: `B<text>` sends the text to all clients, `J` joins a room whose count is sent at most every 50 ms.
 const joined = new Set();
 let timer;
 
-function tell() {
+function announce() {
   timer ??= setTimeout(() => {
     timer = undefined;
     server.publish("bench", JSON.stringify({ count: joined.size }));
@@ -22,9 +22,9 @@ const server = Bun.serve({
       if (text.startsWith("B")) server.publish("bench", text.slice(1));
       else if (text.startsWith("J")) {
         joined.add(socket);
-        tell();
+        announce();
       }
     },
-    close: (socket) => void (joined.delete(socket) && tell()),
+    close: (socket) => void (joined.delete(socket) && announce()),
   },
 });

@@ -1,5 +1,5 @@
 // A server on the npm package `socket.io`: `node socketio.js PORT`. `POST /broadcast` sends its JSON to the room `bench`;
-// who joins `storm` is counted, and the count is told at most every 50 ms.
+// clients that join `storm` are counted, and the count is sent at most every 50 ms.
 const { createServer } = require("node:http");
 const { Server } = require("socket.io");
 
@@ -14,7 +14,7 @@ const web = createServer((request, answer) => {
 const io = new Server(web, { perMessageDeflate: false, serveClient: false, transports: ["websocket"] });
 let timer;
 
-function tell() {
+function announce() {
   timer ??= setTimeout(() => {
     timer = undefined;
     io.to("storm").emit("presence", { count: io.sockets.adapter.rooms.get("storm")?.size ?? 0 });
@@ -25,8 +25,8 @@ io.on("connection", (socket) => {
   socket.on("join", (room, done) => {
     socket.join(room);
     done("ok");
-    if (room === "storm") tell();
+    if (room === "storm") announce();
   });
-  socket.on("disconnecting", () => socket.rooms.has("storm") && tell());
+  socket.on("disconnecting", () => socket.rooms.has("storm") && announce());
 });
 web.listen({ host: "127.0.0.1", port: Number(process.argv[2]), backlog: 4_096 });

@@ -1,6 +1,6 @@
 # Action Cable as Rails has it, on puma and Redis, from Debian's packages:
-# `REDIS_URL=... RAILS_MAX_THREADS=5 puma -b tcp://127.0.0.1:PORT config.ru`. `POST /broadcast` sends its JSON to everybody in
-# BenchChannel; who is in PresenceChannel is counted in Redis, and each join tells everybody the new count.
+# `REDIS_URL=... RAILS_MAX_THREADS=5 puma -b tcp://127.0.0.1:PORT config.ru`. `POST /broadcast` sends its JSON to all clients
+# of BenchChannel; clients of PresenceChannel are counted in Redis, and each join sends all of them the new count.
 require "action_controller/railtie"
 require "action_cable/engine"
 require "redis"

@@ -1,4 +1,4 @@
-//! One bare mesh: it links to the nodes that it is told, publishes, and reports what it heard and what that cost.
+//! One bare mesh: it dials the given nodes, publishes, and reports what it received and what that cost.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use presence_bench::schedule::Schedule;
 use presence_core::{DialError, Input, LinkId, Linked, NodeHash, NodeName, Output, Urgency};
 use presence_server::certificate::Authority;
 use presence_server::mesh::{Mesh, MeshConfig};
@@ -15,43 +16,48 @@ use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
 use crate::args::NodeArgs;
-use crate::heard::{Heard, message, percentiles};
-use crate::own;
-use crate::publishing::Publishing;
-use crate::{lines, now_ms, now_ns, say};
+use crate::cost;
+use crate::received::{LinkStatistics, message, percentiles};
+use crate::{lines, now_ms, now_ns, print};
 
-/// Inputs that wait for this program.
+/// Inputs that may wait for this program.
 const INPUTS_MAX: usize = 4_096;
-/// When an address is dialled again after a failure.
-const AGAIN: Duration = Duration::from_millis(250);
+/// Time until an address is dialled again after a failure.
+const REDIAL_AFTER: Duration = Duration::from_millis(250);
 
-/// An address that was to be dialled.
+/// An address to dial.
 #[derive(Debug)]
-struct Target {
-    /// It is dialled until there is a link, and whenever that is lost.
-    kept: bool,
-    /// When the first dial was ordered, or the first since the link was lost.
-    ordered: Instant,
+struct DialTarget {
+    /// Dials until there is a link, and again whenever that is lost.
+    keep: bool,
+    /// When the first dial began, or the first since the link was lost.
+    began: Instant,
     tries: u32,
     link: Option<LinkId>,
     due: Option<Instant>,
 }
 
-/// What each link delivered.
-type AllHeard = BTreeMap<LinkId, Heard>;
+/// Messages of each link.
+type Received = BTreeMap<LinkId, LinkStatistics>;
 
-struct Bare {
+/// Messages that are published at an even rate.
+struct Publication {
+    schedule: Schedule,
+    bytes: usize,
+}
+
+struct BareNode {
     mesh: Mesh,
-    targets: BTreeMap<String, Target>,
-    /// When the first of them is to be dialled again.
+    targets: BTreeMap<String, DialTarget>,
+    /// When the next address is due.
     dial_at: Option<Instant>,
-    heard: Arc<Mutex<AllHeard>>,
-    publishing: Option<Publishing>,
+    received: Arc<Mutex<Received>>,
+    publishing: Option<Publication>,
     published: u64,
     lost: u64,
 }
 
-/// Starts a mesh of this name; nodes of the same secret link.
+/// Starts a mesh with this name; nodes with the same secret link.
 pub(crate) async fn start(
     name: &str,
     secret: u8,
@@ -64,7 +70,7 @@ pub(crate) async fn start(
         advertise: Vec::new(),
         peers: Vec::new(),
         hash: NodeHash::of(&name, sha256),
-        // The same after a restart, and another one for each node.
+        // The same after a restart, and a different one for each node.
         reset_key: sha256(name.as_str().as_bytes()),
         name,
         authority: Authority::Secret { current: [secret; 32], previous: None },
@@ -78,43 +84,45 @@ pub(crate) async fn run(args: NodeArgs) -> anyhow::Result<()> {
     presence_server::log(&Config::of(["--log", "info"]).map_err(anyhow::Error::msg)?)?;
     let (inputs_tx, inputs) = mpsc::channel(INPUTS_MAX);
     let mesh = start(&args.name, args.secret, args.listen, inputs_tx).await?;
-    let publishing = args.publish.map(|rate| Publishing::new(rate, args.bytes, None, Instant::now()));
+    let publishing =
+        args.publish.map(|rate| Publication { schedule: Schedule::new(rate, None, Instant::now()), bytes: args.bytes });
     let addresses = mesh.advertised();
-    say(
+    print(
         &json!({ "kind": "listening", "address": addresses.first(), "addresses": addresses, "pid": std::process::id() }),
     );
-    let heard = Arc::new(Mutex::new(BTreeMap::new()));
-    let mut links = read(inputs, Arc::clone(&heard));
-    let mut bare = Bare { mesh, targets: BTreeMap::new(), dial_at: None, heard, publishing, published: 0, lost: 0 };
+    let received = Arc::new(Mutex::new(BTreeMap::new()));
+    let mut links = read(inputs, Arc::clone(&received));
+    let mut node =
+        BareNode { mesh, targets: BTreeMap::new(), dial_at: None, received, publishing, published: 0, lost: 0 };
     for address in args.dial {
-        bare.dial(address, true);
+        node.dial(address, true);
     }
-    let mut orders = lines();
+    let mut commands = lines();
     loop {
-        let wake = bare.wakes_at();
+        let wake = node.wakes_at();
         tokio::select! {
-            input = links.recv() => bare.take(input.context("the mesh has ended")?),
-            order = orders.recv() => match order.as_deref() {
+            input = links.recv() => node.on_input(input.context("the mesh has ended")?),
+            command = commands.recv() => match command.as_deref() {
                 None | Some("quit") => break,
-                Some(order) => bare.obey(order),
+                Some(command) => node.obey(command),
             },
-            () = sleep_until(wake.unwrap_or_else(Instant::now).into()), if wake.is_some() => bare.work(Instant::now()),
+            () = sleep_until(wake.unwrap_or_else(Instant::now).into()), if wake.is_some() => node.work(Instant::now()),
         }
     }
-    say(&json!({ "kind": "closing", "at_ms": now_ms() }));
-    bare.mesh.close().await;
-    say(&json!({ "kind": "closed", "at_ms": now_ms() }));
+    print(&json!({ "kind": "closing", "at_ms": now_ms() }));
+    node.mesh.close().await;
+    print(&json!({ "kind": "closed", "at_ms": now_ms() }));
     Ok(())
 }
 
-/// Reads what the mesh delivers, in a thread of its own: that is the cheapest way there is. Messages are counted there, what
-/// happens to links is handed on.
-fn read(mut inputs: mpsc::Receiver<Input>, heard: Arc<Mutex<AllHeard>>) -> mpsc::Receiver<Input> {
+/// Reads what the mesh delivers in a thread of its own, which is the cheapest way. Messages are counted there; other inputs
+/// are passed on.
+fn read(mut inputs: mpsc::Receiver<Input>, received: Arc<Mutex<Received>>) -> mpsc::Receiver<Input> {
     let (links_tx, links) = mpsc::channel(INPUTS_MAX);
     std::thread::spawn(move || {
         while let Some(input) = inputs.blocking_recv() {
             match input {
-                Input::Received { link, bytes } => lock(&heard).entry(link).or_default().take(&bytes, now_ns()),
+                Input::Received { link, bytes } => lock(&received).entry(link).or_default().record(&bytes, now_ns()),
                 other => drop(links_tx.blocking_send(other)),
             }
         }
@@ -122,26 +130,26 @@ fn read(mut inputs: mpsc::Receiver<Input>, heard: Arc<Mutex<AllHeard>>) -> mpsc:
     links
 }
 
-fn lock(heard: &Mutex<AllHeard>) -> MutexGuard<'_, AllHeard> {
-    heard.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(received: &Mutex<Received>) -> MutexGuard<'_, Received> {
+    received.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Bare {
+impl BareNode {
     fn wakes_at(&self) -> Option<Instant> {
-        let publishes = self.publishing.as_ref().and_then(Publishing::next_at);
+        let publishes = self.publishing.as_ref().and_then(|publication| publication.schedule.next_at());
         publishes.into_iter().chain(self.dial_at).min()
     }
 
     /// Does what is due.
     fn work(&mut self, now: Instant) {
-        if let Some(publishing) = &mut self.publishing {
-            for _ in 0..publishing.take_due(now) {
+        if let Some(publication) = &mut self.publishing {
+            for _ in 0..publication.schedule.take_due(now) {
                 self.published += 1;
-                let bytes = message(now_ns(), self.published, publishing.bytes);
+                let bytes = message(now_ns(), self.published, publication.bytes);
                 self.mesh.carry_out(Output::Publish { to: None, bytes, urgency: Urgency::High });
             }
-            if publishing.next_at().is_none() {
-                say(&json!({ "kind": "published", "messages": publishing.sent }));
+            if publication.schedule.next_at().is_none() {
+                print(&json!({ "kind": "published", "messages": publication.schedule.taken }));
                 self.publishing = None;
             }
         }
@@ -155,24 +163,25 @@ impl Bare {
         }
     }
 
-    fn obey(&mut self, order: &str) {
-        let mut words = order.split_ascii_whitespace();
+    fn obey(&mut self, command: &str) {
+        let mut words = command.split_ascii_whitespace();
         match words.next() {
             Some("dial") => words.for_each(|address| self.dial(address.to_owned(), true)),
             Some("try") => words.for_each(|address| self.dial(address.to_owned(), false)),
             Some("hangup") => words.for_each(|address| self.hang_up(address)),
             Some("publish") => {
                 let numbers: Vec<u32> = words.filter_map(|word| word.parse().ok()).collect();
-                let [rate, bytes, seconds] = numbers[..] else { return say(&wrong(order)) };
-                self.publishing = Some(Publishing::new(rate, bytes as usize, Some(seconds), Instant::now()));
+                let [rate, bytes, seconds] = numbers[..] else { return print(&unknown(command)) };
+                let schedule = Schedule::new(rate, Some(seconds), Instant::now());
+                self.publishing = Some(Publication { schedule, bytes: bytes as usize });
             }
-            Some("report") => say(&self.report()),
-            _ => say(&wrong(order)),
+            Some("report") => print(&self.report()),
+            _ => print(&unknown(command)),
         }
     }
 
-    fn dial(&mut self, address: String, kept: bool) {
-        let target = Target { kept, ordered: Instant::now(), tries: 0, link: None, due: None };
+    fn dial(&mut self, address: String, keep: bool) {
+        let target = DialTarget { keep, began: Instant::now(), tries: 0, link: None, due: None };
         self.targets.insert(address.clone(), target);
         self.dial_once(address);
     }
@@ -191,7 +200,7 @@ impl Bare {
         }
     }
 
-    fn take(&mut self, input: Input) {
+    fn on_input(&mut self, input: Input) {
         match input {
             Input::Dialled { address, result } => self.dialled(&address, result),
             Input::LinkLost { link } => self.link_lost(link),
@@ -206,21 +215,21 @@ impl Bare {
             }
             return;
         };
-        let ms = target.ordered.elapsed().as_secs_f64() * 1_000.0;
+        let ms = target.began.elapsed().as_secs_f64() * 1_000.0;
         let tries = target.tries;
         match result {
             Ok(Linked { link, .. }) => {
                 target.link = Some(link);
-                say(&json!({ "kind": "linked", "address": address, "ms": ms, "tries": tries, "at_ms": now_ms() }));
+                print(&json!({ "kind": "linked", "address": address, "ms": ms, "tries": tries, "at_ms": now_ms() }));
             }
             Err(error) => {
-                if target.kept {
-                    target.due = Some(Instant::now() + AGAIN);
+                if target.keep {
+                    target.due = Some(Instant::now() + REDIAL_AFTER);
                     self.dial_at = self.targets.values().filter_map(|target| target.due).min();
                 } else {
                     self.targets.remove(address);
                 }
-                say(&json!({ "kind": "failed", "address": address, "ms": ms, "tries": tries, "why": error.code() }));
+                print(&json!({ "kind": "failed", "address": address, "ms": ms, "tries": tries, "why": error.code() }));
             }
         }
     }
@@ -230,28 +239,28 @@ impl Bare {
             return;
         };
         self.lost += 1;
-        *target = Target { kept: target.kept, ordered: Instant::now(), tries: 0, link: None, due: None };
-        let (address, kept) = (address.clone(), target.kept);
-        say(&json!({ "kind": "lost", "address": address, "at_ms": now_ms() }));
-        if kept {
+        *target = DialTarget { keep: target.keep, began: Instant::now(), tries: 0, link: None, due: None };
+        let (address, keep) = (address.clone(), target.keep);
+        print(&json!({ "kind": "lost", "address": address, "at_ms": now_ms() }));
+        if keep {
             self.dial_once(address);
         }
     }
 
-    /// What happened since the start; latencies and links that are lost since the last report only.
+    /// Reports what happened since the start. Latencies and lost links are those since the last report.
     fn report(&mut self) -> Value {
         let mut all = Vec::new();
         let mut links = Vec::new();
         let of: BTreeMap<LinkId, &str> =
             self.targets.iter().filter_map(|(address, target)| Some((target.link?, address.as_str()))).collect();
-        let mut heard = lock(&self.heard);
-        for (link, heard) in heard.iter_mut() {
-            links.push(heard.report(of.get(link).copied().unwrap_or("lost"), &mut all));
+        let mut received = lock(&self.received);
+        for (link, statistics) in received.iter_mut() {
+            links.push(statistics.report(of.get(link).copied().unwrap_or("lost"), &mut all));
         }
-        let (received, missing) =
-            heard.values().fold((0, 0), |sum, heard| (sum.0 + heard.received(), sum.1 + heard.missing()));
-        heard.retain(|link, _| of.contains_key(link));
-        drop(heard);
+        let (count, missing) =
+            received.values().fold((0, 0), |sum, link| (sum.0 + link.received(), sum.1 + link.missing()));
+        received.retain(|link, _| of.contains_key(link));
+        drop(received);
         let counts = self.mesh.counts();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let failed: BTreeMap<&str, u64> = DialError::ALL.map(|why| (why.code(), counts.dials_failed(why))).into();
@@ -260,14 +269,14 @@ impl Bare {
             "oversized": read(&counts.oversized), "messages": read(&counts.messages_dropped),
         });
         json!({
-            "kind": "report", "process": own::report(), "links_up": of.len(), "links_lost": self.lost, "sent": self.published,
-            "received": received, "missing": missing, "heard": percentiles(&mut all), "links": links,
+            "kind": "report", "process": cost::report(), "links_up": of.len(), "links_lost": self.lost, "sent": self.published,
+            "received": count, "missing": missing, "latency": percentiles(&mut all), "links": links,
             "dials_failed": failed, "dropped": dropped,
         })
     }
 }
 
-fn wrong(order: &str) -> Value {
+fn unknown(command: &str) -> Value {
     let known = "dial ADDRESS..., try ADDRESS..., hangup ADDRESS..., publish RATE BYTES SECONDS, report, quit";
-    json!({ "kind": "wrong", "why": format!("{order:?} is no order: {known}") })
+    json!({ "kind": "unknown", "why": format!("{command:?} is no command: {known}") })
 }

@@ -1,4 +1,4 @@
-//! A network that delays and loses UDP packets, in user space: tests need no rights and no kernel module for it.
+//! A network in user space that delays and loses UDP packets, so that tests need neither privileges nor a kernel module.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashMap};
@@ -7,6 +7,7 @@ use std::sync::atomic::{self, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use presence_bench::random::Random;
 use rustix::net::sockopt;
 use serde_json::json;
 use tokio::net::UdpSocket;
@@ -14,18 +15,17 @@ use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
 use crate::args::RelayArgs;
-use crate::random::Random;
-use crate::{lines, say};
+use crate::{lines, print};
 
-/// Packets that are on their way at most; more are lost.
-const UNDER_WAY_MAX: usize = 1 << 16;
-/// Packets that wait to be put among them.
+/// Limit of packets in flight; more are lost.
+const IN_FLIGHT_MAX: usize = 1 << 16;
+/// Limit of packets that wait to join them.
 const QUEUE: usize = 4_096;
-/// Most clients of one pair.
+/// Limit of clients of one pair.
 const CLIENTS_MAX: usize = 1_024;
 const BUFFER_BYTES: usize = 2 << 20;
 
-/// A packet on its way.
+/// A packet in flight.
 struct Packet {
     due: Instant,
     number: u64,
@@ -82,7 +82,7 @@ impl Direction {
         let (lost, part, number) = {
             let mut chance = network.chance.lock().unwrap_or_else(PoisonError::into_inner);
             chance.1 += 1;
-            (chance.0.part() * 100.0 < network.loss, chance.0.part(), chance.1)
+            (chance.0.fraction() * 100.0 < network.loss, chance.0.fraction(), chance.1)
         };
         if lost {
             network.lost.fetch_add(1, atomic::Ordering::Relaxed);
@@ -121,14 +121,14 @@ pub(crate) async fn run(args: &RelayArgs) -> anyhow::Result<()> {
         tokio::spawn(relay(front, to, Arc::clone(&network)));
     }
     anyhow::ensure!(!listens.is_empty(), "write --pair LISTEN=TO, or --listen and --to");
-    say(&json!({ "kind": "relaying", "addresses": listens }));
+    print(&json!({ "kind": "relaying", "addresses": listens }));
     let carried = tokio::spawn(carry(packets, Arc::clone(&network)));
-    let mut orders = lines();
-    while orders.recv().await.is_some() {}
+    let mut input = lines();
+    while input.recv().await.is_some() {}
     carried.abort();
     let read = |counter: &AtomicU64| counter.load(atomic::Ordering::Relaxed);
     let all = network.chance.lock().unwrap_or_else(PoisonError::into_inner).1;
-    say(&json!({
+    print(&json!({
         "kind": "relayed", "packets": all, "lost": read(&network.lost), "overflowed": read(&network.overflowed),
     }));
     Ok(())
@@ -141,13 +141,13 @@ async fn bind(address: SocketAddr) -> anyhow::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// What comes to `front` goes to `to` from a socket of each client's own, and what comes back there goes to the client.
+/// Forwards packets from `front` to `to`, through a socket of each client's own, and the answers back to the client.
 async fn relay(front: Arc<UdpSocket>, to: SocketAddr, network: Arc<Network>) {
     let mut clients: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
     let mut there = Direction::new(&network);
     let mut bytes = vec![0; 1 << 16];
     loop {
-        // An error is of an earlier packet that nobody took.
+        // An error is about an earlier packet that was not accepted.
         let Ok((length, client)) = front.recv_from(&mut bytes).await else { continue };
         let back = match clients.get(&client) {
             Some(back) => Arc::clone(back),
@@ -175,12 +175,12 @@ async fn come_back(back: Arc<UdpSocket>, front: Arc<UdpSocket>, client: SocketAd
 
 /// Sends every packet when it is due.
 async fn carry(mut packets: mpsc::Receiver<Packet>, network: Arc<Network>) {
-    let mut under_way: BinaryHeap<Reverse<Packet>> = BinaryHeap::new();
+    let mut in_flight: BinaryHeap<Reverse<Packet>> = BinaryHeap::new();
     loop {
-        let due = under_way.peek().map(|Reverse(packet)| packet.due);
+        let due = in_flight.peek().map(|Reverse(packet)| packet.due);
         tokio::select! {
             packet = packets.recv() => match packet {
-                Some(packet) if under_way.len() < UNDER_WAY_MAX => under_way.push(Reverse(packet)),
+                Some(packet) if in_flight.len() < IN_FLIGHT_MAX => in_flight.push(Reverse(packet)),
                 Some(_) => {
                     network.overflowed.fetch_add(1, atomic::Ordering::Relaxed);
                 }
@@ -188,9 +188,9 @@ async fn carry(mut packets: mpsc::Receiver<Packet>, network: Arc<Network>) {
             },
             () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
                 let now = Instant::now();
-                while under_way.peek().is_some_and(|Reverse(packet)| packet.due <= now) {
-                    if let Some(Reverse(packet)) = under_way.pop() {
-                        // A full buffer loses it, as a network does.
+                while in_flight.peek().is_some_and(|Reverse(packet)| packet.due <= now) {
+                    if let Some(Reverse(packet)) = in_flight.pop() {
+                        // A full buffer drops it, as a network does.
                         let _ = packet.socket.try_send_to(&packet.bytes, packet.to);
                     }
                 }

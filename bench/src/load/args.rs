@@ -1,68 +1,68 @@
-//! What a load is told on its command line.
+//! The command line of the load.
 
 use std::net::SocketAddrV4;
 
 use clap::{Parser, ValueEnum};
 
-use crate::protocol::Protocol;
+use crate::protocol::ClientProtocol;
 
-/// What is measured.
+/// Measurements.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum Scenario {
-    /// Connections that nothing is said to
+pub(crate) enum LoadScenario {
+    /// Connections without messages
     Idle,
-    /// One broadcast at a time, quiet in between
+    /// One broadcast at a time, with pauses
     Fanout,
-    /// Broadcasts without a pause, so many at once
+    /// Broadcasts without pauses, a window of them at once
     Sustain,
-    /// Everybody joins one room at the same moment
+    /// All clients join one room at the same moment
     Storm,
-    /// Clicks at one node until they are seen at another
+    /// Clicks at one node until another node shows them
     Click,
-    /// Plain requests
+    /// Plain HTTP requests
     Http,
-    /// A day in the life of a busy node, shortened
+    /// A busy node: visitors join, leave and click for a long time
     Soak,
 }
 
-/// Puts load on a server and prints what it cost, one line of JSON for each measurement
+/// Puts load on a server and prints its cost, one line of JSON for each measurement
 #[derive(Parser, Clone, Debug)]
-pub(crate) struct Args {
-    /// The server
+pub(crate) struct LoadArgs {
+    /// Address of the server
     #[arg(long, value_name = "IP:PORT")]
     pub(crate) address: SocketAddrV4,
 
-    /// The server's processes
+    /// Processes of the server
     #[arg(long, value_name = "PID")]
     pub(crate) pid: Vec<u32>,
 
     #[arg(long, value_enum, default_value = "actioncable")]
-    pub(crate) protocol: Protocol,
+    pub(crate) protocol: ClientProtocol,
 
     #[arg(long, value_enum, value_delimiter = ',', required = true)]
-    pub(crate) scenario: Vec<Scenario>,
+    pub(crate) scenario: Vec<LoadScenario>,
 
-    /// At how many connections to measure; they are added to each other
+    /// Numbers of connections to measure with; connections stay open from one to the next
     #[arg(long, value_name = "COUNT", value_delimiter = ',', default_value = "1000")]
     pub(crate) connections: Vec<usize>,
 
-    /// What everybody says to subscribe: an identifier of Action Cable, else a message
+    /// Message that subscribes a client; for Action Cable an identifier
     #[arg(long, value_name = "TEXT")]
     pub(crate) subscribe: Vec<String>,
 
-    /// Every connection is a visitor of its own, whose page says what it subscribes to
+    /// Makes each connection a visitor that subscribes to the streams of its page
     #[arg(long)]
     pub(crate) pages: bool,
 
-    /// The path that broadcasts are posted to; without it they are said on a socket
+    /// Path that broadcasts are posted to; without it they are sent on a socket
     #[arg(long, value_name = "PATH")]
     pub(crate) publish: Option<String>,
 
-    /// A header of such posts
+    /// Header of such requests
     #[arg(long, value_name = "NAME: VALUE")]
     pub(crate) header: Vec<String>,
 
-    /// A broadcast; {payload} is what its receivers look for
+    /// Body of a broadcast; {payload} is replaced by what its receivers look for
     #[arg(long, value_name = "TEXT", default_value = "B{payload}")]
     pub(crate) body: String,
 
@@ -70,39 +70,39 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 200)]
     pub(crate) size: usize,
 
-    /// How many broadcasts are under way at once while they are sustained
+    /// Numbers of broadcasts in flight at once, for sustain
     #[arg(long, value_name = "COUNT", value_delimiter = ',', default_value = "1,8")]
     pub(crate) windows: Vec<usize>,
 
-    /// How many broadcasts one after the other
+    /// Number of broadcasts, for fanout
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     pub(crate) broadcasts: usize,
 
-    /// How long to measure what goes on all the time
+    /// Length of a measurement
     #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
     pub(crate) seconds: f64,
 
-    /// How long to measure connections that nothing is said to
+    /// Length of a measurement of idle connections
     #[arg(long, value_name = "SECONDS", default_value_t = 12.0)]
     pub(crate) idle_seconds: f64,
 
-    /// How many text messages a second the floor sends meanwhile
+    /// Text messages a second that the baseline sends to idle connections
     #[arg(long, value_name = "RATE", default_value_t = 0)]
-    pub(crate) floor_texts: u32,
+    pub(crate) baseline_texts: u32,
 
-    /// How many pings a second the floor sends meanwhile
+    /// Pings a second that the baseline sends to idle connections
     #[arg(long, value_name = "RATE", default_value_t = 0)]
-    pub(crate) floor_pings: u32,
+    pub(crate) baseline_pings: u32,
 
-    /// The text before the number that says how many are in the room
+    /// Text before the number of people in the room
     #[arg(long, value_name = "TEXT", default_value = r#""count":"#)]
     pub(crate) count_after: String,
 
-    /// When a storm is given up
+    /// Time after which a storm is given up
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     pub(crate) give_up: f64,
 
-    /// The node where clicks are looked for
+    /// Node whose pages must show the clicks
     #[arg(long, value_name = "IP:PORT")]
     pub(crate) other: Option<SocketAddrV4>,
 
@@ -110,7 +110,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "RATE", value_delimiter = ',', default_value = "10,1000")]
     pub(crate) rates: Vec<u32>,
 
-    /// The paths of plain requests
+    /// Paths of plain HTTP requests
     #[arg(long, value_name = "PATH", value_delimiter = ',', default_value = "/,/api/v1/rooms/demo")]
     pub(crate) paths: Vec<String>,
 }

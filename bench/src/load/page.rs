@@ -1,4 +1,4 @@
-//! A page as a browser gets it: whose it is, and the signed names of what it listens to.
+//! A page as a browser gets it: its visitor's cookie, and the signed names of its streams.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddrV4, TcpStream};
@@ -7,20 +7,20 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use memchr::memmem::find;
 
-use crate::http::{Answer, answer, header, request};
-use crate::mark::number;
+use crate::http::{HttpResponse, header, request, response};
+use crate::timestamp::number;
 
-/// One visitor's page.
+/// The page of one visitor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Page {
+pub(crate) struct DemoPage {
     pub(crate) cookie: String,
     pub(crate) room: String,
     pub(crate) streams: Vec<String>,
-    /// Eight digits by which the page names its visitor to others, where it does.
+    /// Eight digits by which the page names its visitor, if it does.
     pub(crate) user: String,
 }
 
-impl Page {
+impl DemoPage {
     fn read(head: &str, html: &str) -> anyhow::Result<Self> {
         let cookie = header(head, "set-cookie").and_then(|cookie| cookie.split(';').next()).unwrap_or_default();
         let attribute = |text: &str, begin: &str| {
@@ -31,7 +31,7 @@ impl Page {
         let elements = html.split("<cable-ready-stream-from ").skip(1);
         let streams: Vec<_> = elements.filter_map(|element| attribute(element, "identifier=\"")).collect();
         if streams.is_empty() {
-            bail!("the page listens to nothing");
+            bail!("the page has no streams");
         }
         let you = html.split_once("id=\"you\"").and_then(|(_, you)| you.split_once("User #"));
         let user = you.and_then(|(_, user)| user.get(..8)).unwrap_or_default().to_owned();
@@ -40,7 +40,7 @@ impl Page {
 }
 
 /// Fetches pages, each for a new visitor, over one connection.
-pub(crate) struct Pages {
+pub(crate) struct PageFetcher {
     at: SocketAddrV4,
     host: String,
     connection: Option<TcpStream>,
@@ -48,30 +48,30 @@ pub(crate) struct Pages {
     part: Vec<u8>,
 }
 
-impl Pages {
+impl PageFetcher {
     pub(crate) fn new(at: SocketAddrV4, host: &str) -> Self {
         Self { at, host: host.to_owned(), connection: None, bytes: Vec::new(), part: vec![0; 64 * 1_024] }
     }
 
-    /// The page of a new visitor.
-    pub(crate) fn fetch(&mut self) -> anyhow::Result<Page> {
-        self.get("/", |answer| Page::read(answer.head, &String::from_utf8_lossy(answer.body)))
+    /// Fetches the page of a new visitor.
+    pub(crate) fn fetch(&mut self) -> anyhow::Result<DemoPage> {
+        self.get("/", |response| DemoPage::read(response.head, &String::from_utf8_lossy(response.body)))
     }
 
-    /// How many users the API counts in the demo's room.
+    /// Asks the API for the number of users in the demo's room.
     pub(crate) fn users(&mut self) -> anyhow::Result<u64> {
-        self.get("/api/v1/rooms/demo", |answer| users(answer.body).context("the answer counts nobody"))
+        self.get("/api/v1/rooms/demo", |response| users(response.body).context("the response has no number of users"))
     }
 
-    /// A server may have closed the connection since; then there is a second try.
-    fn get<T>(&mut self, path: &str, read: fn(&Answer<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    /// Tries twice, as the server may have closed the connection since the last request.
+    fn get<T>(&mut self, path: &str, read: fn(&HttpResponse<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
         self.try_get(path, read).or_else(|_| {
             self.connection = None;
             self.try_get(path, read)
         })
     }
 
-    fn try_get<T>(&mut self, path: &str, read: fn(&Answer<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    fn try_get<T>(&mut self, path: &str, read: fn(&HttpResponse<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let at = self.at;
         let connection = match &mut self.connection {
             Some(connection) => connection,
@@ -90,20 +90,20 @@ impl Pages {
                 bail!("the server closed the connection instead of answering");
             }
             self.bytes.extend_from_slice(&self.part[..got]);
-            if let Some(answer) = answer(&self.bytes) {
-                if answer.status != 200 {
-                    bail!("{path} was answered {}: {}", answer.status, String::from_utf8_lossy(answer.body));
+            if let Some(response) = response(&self.bytes) {
+                if response.status != 200 {
+                    bail!("{path} was answered {}: {}", response.status, String::from_utf8_lossy(response.body));
                 }
-                return read(&answer);
+                return read(&response);
             }
         }
     }
 }
 
-/// What the API's answer says of the whole room, which comes before what it says of regions.
-fn users(answer: &[u8]) -> Option<u64> {
-    let at = find(answer, br#""users":"#)? + br#""users":"#.len();
-    number(&answer[at..]).map(|(users, _)| users)
+/// Reads the users of the whole room, which stand before those of regions.
+fn users(body: &[u8]) -> Option<u64> {
+    let at = find(body, br#""users":"#)? + br#""users":"#.len();
+    number(&body[at..]).map(|(users, _)| users)
 }
 
 #[cfg(test)]
@@ -111,14 +111,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_says_what_its_browser_needs() {
+    fn a_page_names_its_visitor_room_and_streams() {
         let html = "<meta name=\"presence-room\" content=\"cm9--1\"><cable-ready-stream-from identifier=\"cm9--1\">\
             </cable-ready-stream-from><cable-ready-stream-from identifier=\"dXNl--2\"></cable-ready-stream-from>\
             <span id=\"you\" class=\"user\">User #1A2B3C4D</span>";
-        let page = Page::read("HTTP/1.1 200 OK\r\nset-cookie: presence=abc; Path=/\r\n\r\n", html).unwrap();
+        let page = DemoPage::read("HTTP/1.1 200 OK\r\nset-cookie: presence=abc; Path=/\r\n\r\n", html).unwrap();
         assert_eq!((&*page.cookie, &*page.room, &*page.user), ("presence=abc", "cm9--1", "1A2B3C4D"));
         assert_eq!(page.streams, ["cm9--1", "dXNl--2"]);
-        assert!(Page::read("", "<p>Sorry</p>").is_err());
+        assert!(DemoPage::read("", "<p>Sorry</p>").is_err());
     }
 
     #[test]

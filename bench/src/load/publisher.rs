@@ -1,96 +1,98 @@
-//! How a load makes a server broadcast: by a message on a socket, or by requests over connections of their own.
+//! Makes a server broadcast, by messages on a socket or by requests over connections of their own.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::args::Args;
-use crate::crowd::Crowd;
-use crate::http::{Answer, request};
-use crate::mark::Mark;
-use crate::protocol::Plan;
+use crate::args::LoadArgs;
+use crate::connections::Connections;
+use crate::http::{HttpResponse, request};
+use crate::protocol::ClientPlan;
+use crate::timestamp::Timestamp;
 
-/// Where broadcasts come from.
+/// The source of broadcasts.
 pub(crate) struct Publisher {
-    way: Way,
+    target: PublishTarget,
     body: String,
     size: usize,
-    /// The next broadcast's number.
+    /// Number of the next broadcast.
     pub(crate) next: u64,
 }
 
-enum Way {
-    /// A socket that is part of the crowd, but counts as nobody.
+enum PublishTarget {
+    /// One of the connections, which does not count as a client.
     Socket(usize),
-    /// Requests to a path with headers; those connections that are free, which are all at first, and what waits for one.
+    /// Requests to a path, over `free` connections; bodies wait until one is free.
     Posts { path: String, headers: String, free: Vec<usize>, waiting: VecDeque<String> },
 }
 
 impl Publisher {
-    /// `most` is how many broadcasts can be under way at once.
-    pub(crate) fn new(args: &Args, crowd: &mut Crowd, most: usize) -> anyhow::Result<Self> {
-        let way = match &args.publish {
+    /// `most` is the number of broadcasts that can be in flight at once.
+    pub(crate) fn new(args: &LoadArgs, connections: &mut Connections, most: usize) -> anyhow::Result<Self> {
+        let target = match &args.publish {
             None => {
-                let id = crowd.open(Plan::default())?;
-                crowd.until(Duration::from_secs(5), &mut |_, _, _| {}, &mut |crowd| crowd.is_subscribed(id))?;
-                crowd.tally.subscribed = 0;
-                crowd.tally.ready = 0;
-                Way::Socket(id)
+                let id = connections.open(ClientPlan::default())?;
+                connections.until(Duration::from_secs(5), &mut |_, _, _| {}, &mut |connections| {
+                    connections.is_subscribed(id)
+                })?;
+                connections.totals.subscribed = 0;
+                connections.totals.ready = 0;
+                PublishTarget::Socket(id)
             }
             Some(path) => {
-                let free = (0..most).map(|_| crowd.open_http()).collect::<anyhow::Result<Vec<_>>>()?;
+                let free = (0..most).map(|_| connections.open_http()).collect::<anyhow::Result<Vec<_>>>()?;
                 let headers = args.header.iter().map(|header| format!("{header}\r\n")).collect();
-                Way::Posts { path: path.clone(), headers, free, waiting: VecDeque::new() }
+                PublishTarget::Posts { path: path.clone(), headers, free, waiting: VecDeque::new() }
             }
         };
-        Ok(Self { way, body: args.body.clone(), size: args.size, next: 1 })
+        Ok(Self { target, body: args.body.clone(), size: args.size, next: 1 })
     }
 
-    /// Whether this is a socket that counts as nobody.
+    /// Returns whether this connection is the publisher's own.
     pub(crate) fn is(&self, id: usize) -> bool {
-        matches!(self.way, Way::Socket(own) if own == id)
+        matches!(self.target, PublishTarget::Socket(own) if own == id)
     }
 
-    /// Says something to a server that is no broadcast.
-    pub(crate) fn order(&self, crowd: &mut Crowd, text: &str) {
-        if let Way::Socket(id) = self.way {
-            crowd.say(id, text);
+    /// Sends a command to the baseline.
+    pub(crate) fn command(&self, connections: &mut Connections, text: &str) {
+        if let PublishTarget::Socket(id) = self.target {
+            connections.send_text(id, text);
         }
     }
 
-    /// Makes the server broadcast the next one.
-    pub(crate) fn publish(&mut self, crowd: &mut Crowd) -> anyhow::Result<()> {
-        let mark = Mark { number: self.next, sent_us: crowd.now_us() };
+    /// Makes the server send the next broadcast.
+    pub(crate) fn publish(&mut self, connections: &mut Connections) -> anyhow::Result<()> {
+        let timestamp = Timestamp { number: self.next, sent_us: connections.now_us() };
         self.next += 1;
-        let body = self.body.replace("{payload}", &mark.payload(self.size));
-        match &mut self.way {
-            Way::Socket(id) => crowd.say(*id, &body),
-            Way::Posts { waiting, .. } => waiting.push_back(body),
+        let body = self.body.replace("{payload}", &timestamp.payload(self.size));
+        match &mut self.target {
+            PublishTarget::Socket(id) => connections.send_text(*id, &body),
+            PublishTarget::Posts { waiting, .. } => waiting.push_back(body),
         }
-        self.post(crowd)
+        self.post(connections)
     }
 
-    /// Takes the answer to a request of ours.
-    pub(crate) fn answered(&mut self, id: usize, answer: &Answer<'_>) -> Result<(), String> {
-        if let Way::Posts { free, .. } = &mut self.way {
+    /// Handles the response to a request.
+    pub(crate) fn on_response(&mut self, id: usize, response: &HttpResponse<'_>) -> Result<(), String> {
+        if let PublishTarget::Posts { free, .. } = &mut self.target {
             free.push(id);
         }
-        match answer.status {
+        match response.status {
             200..300 => Ok(()),
-            status => Err(format!("publishing was answered {status}: {}", String::from_utf8_lossy(answer.body))),
+            status => Err(format!("publishing was answered {status}: {}", String::from_utf8_lossy(response.body))),
         }
     }
 
-    /// Sends what has waited for a free connection.
-    pub(crate) fn post(&mut self, crowd: &mut Crowd) -> anyhow::Result<()> {
-        let Way::Posts { path, headers, free, waiting } = &mut self.way else { return Ok(()) };
+    /// Sends bodies that waited for a free connection.
+    pub(crate) fn post(&mut self, connections: &mut Connections) -> anyhow::Result<()> {
+        let PublishTarget::Posts { path, headers, free, waiting } = &mut self.target else { return Ok(()) };
         while !waiting.is_empty() {
             let Some(mut id) = free.pop() else { break };
-            if !crowd.is_there(id) {
-                id = crowd.open_http()?;
+            if !connections.is_there(id) {
+                id = connections.open_http()?;
             }
             let body = waiting.pop_front().unwrap_or_default();
-            let post = request("POST", &crowd.host, path, headers, &body);
-            crowd.write(id, post.as_bytes());
+            let post = request("POST", &connections.host, path, headers, &body);
+            connections.write(id, post.as_bytes());
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What is measured, one file each, and the order of it.
+//! The measurements, one file each, and their order.
 
 mod broadcasts;
 mod click;
@@ -9,77 +9,77 @@ mod soak;
 mod storm;
 
 use anyhow::Context;
+use presence_bench::process::Processes;
 use serde_json::Value;
 
-use crate::args::{Args, Scenario};
-use crate::crowd::Crowd;
-use crate::page::Pages;
-use crate::process::Processes;
+use crate::args::{LoadArgs, LoadScenario};
+use crate::connections::Connections;
+use crate::page::PageFetcher;
 use crate::publisher::Publisher;
 
-/// What all scenarios work with.
-pub(crate) struct Run<'a> {
-    pub(crate) args: &'a Args,
+/// State that all measurements share.
+pub(crate) struct LoadRun<'a> {
+    pub(crate) args: &'a LoadArgs,
     pub(crate) server: Processes,
-    pub(crate) crowd: Crowd,
-    pub(crate) pages: Pages,
-    /// The server's memory before anybody came.
+    pub(crate) connections: Connections,
+    pub(crate) pages: PageFetcher,
+    /// The server's memory before the first connection.
     pub(crate) rss_kib_at_first: u64,
 }
 
 /// Prints a measurement.
-pub(crate) fn tell(measured: &Value) {
+pub(crate) fn report(measured: &Value) {
     println!("{measured}");
 }
 
-/// Measures what the command line asks for.
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+/// Runs the measurements of the command line.
+pub(crate) fn run(args: &LoadArgs) -> anyhow::Result<()> {
     let server = Processes(args.pid.clone());
-    let crowd = Crowd::new(args.address, args.protocol)?;
-    let pages = Pages::new(args.address, &crowd.host);
+    let connections = Connections::new(args.address, args.protocol)?;
+    let pages = PageFetcher::new(args.address, &connections.host);
     let rss_kib_at_first = server.rss_kib();
-    let mut run = Run { args, server, crowd, pages, rss_kib_at_first };
+    let mut run = LoadRun { args, server, connections, pages, rss_kib_at_first };
     for scenario in &args.scenario {
         match scenario {
-            Scenario::Storm => tell(&storm::storm(&mut run, args.connections[0])?),
-            Scenario::Soak => soak::soak(&mut run, args.connections[0])?,
-            Scenario::Click => {
-                let other = args.other.context("clicks are looked for at another node: --other")?;
+            LoadScenario::Storm => report(&storm::storm(&mut run, args.connections[0])?),
+            LoadScenario::Soak => soak::soak(&mut run, args.connections[0])?,
+            LoadScenario::Click => {
+                let other = args.other.context("clicks need a second node: --other")?;
                 let mut clicks = click::Clicks::begin(&mut run, other)?;
                 for rate in &args.rates {
-                    tell(&clicks.at(&mut run, *rate)?);
+                    report(&clicks.at(&mut run, *rate)?);
                 }
             }
-            Scenario::Http => {
+            LoadScenario::Http => {
                 for path in &args.paths {
-                    tell(&requests::requests(&mut run, path)?);
+                    report(&requests::requests(&mut run, path)?);
                 }
             }
-            // Those go on with the connections of one another.
-            Scenario::Idle | Scenario::Fanout | Scenario::Sustain => return run.held(),
+            // These share their connections.
+            LoadScenario::Idle | LoadScenario::Fanout | LoadScenario::Sustain => return run.on_open_connections(),
         }
     }
     Ok(())
 }
 
-impl Run<'_> {
-    /// Those scenarios that are measured on connections that are held.
-    fn held(&mut self) -> anyhow::Result<()> {
+impl LoadRun<'_> {
+    /// Runs the measurements that share open connections.
+    fn on_open_connections(&mut self) -> anyhow::Result<()> {
         let args = self.args;
         let most = args.windows.iter().copied().max().unwrap_or(1);
-        let mut publisher = Publisher::new(args, &mut self.crowd, most)?;
+        let mut publisher = Publisher::new(args, &mut self.connections, most)?;
         for connections in &args.connections {
-            tell(&connect::grow(self, *connections)?);
+            report(&connect::grow(self, *connections)?);
             for scenario in &args.scenario {
                 match scenario {
-                    Scenario::Idle => tell(&idle::idle(self, &publisher)?),
-                    Scenario::Fanout => tell(&broadcasts::fanout(self, &mut publisher)?),
-                    Scenario::Sustain => {
+                    LoadScenario::Idle => report(&idle::idle(self, &publisher)?),
+                    LoadScenario::Fanout => report(&broadcasts::fanout(self, &mut publisher)?),
+                    LoadScenario::Sustain => {
                         for window in &args.windows {
-                            tell(&broadcasts::sustain(self, &mut publisher, *window)?);
+                            report(&broadcasts::sustain(self, &mut publisher, *window)?);
                         }
                     }
-                    Scenario::Storm | Scenario::Soak | Scenario::Click | Scenario::Http => {}
+                    LoadScenario::Storm | LoadScenario::Soak | LoadScenario::Click | LoadScenario::Http => {}
                 }
             }
         }

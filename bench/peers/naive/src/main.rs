@@ -1,7 +1,7 @@
-//! What somebody writes in an hour who knows axum: Action Cable over one `tokio::broadcast`, a timer for each connection,
-//! and the new count to everybody on each join. Without it nobody could tell what more work is worth.
+//! A server as one writes it with axum in an hour: Action Cable over one `tokio::broadcast`, a timer for each connection,
+//! and the new count to all clients on each join. Beside it one sees what more work is worth.
 //!
-//! `naive PORT`; `POST /broadcast` sends its JSON to everybody; who subscribes to `PresenceChannel` is counted.
+//! `naive PORT`; `POST /broadcast` sends its JSON to all clients; clients that subscribe to `PresenceChannel` are counted.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -24,12 +24,12 @@ struct Room {
 impl Room {
     fn count(&self, by: i64) {
         let count = self.members.fetch_add(by, Ordering::SeqCst) + by;
-        // Nobody may be there to hear it.
+        // An error means that there is no client.
         let _ = self.messages.send(json!({ "count": count }));
     }
 }
 
-/// One connection's side of the talk.
+/// One connection.
 struct Client {
     socket: WebSocket,
     room: Arc<Room>,
@@ -53,8 +53,8 @@ async fn publish(State(room): State<Arc<Room>>, Json(message): Json<Value>) {
 async fn cable(State(room): State<Arc<Room>>, upgrade: WebSocketUpgrade) -> Response {
     upgrade.protocols(["actioncable-v1-json"]).on_upgrade(async move |socket| {
         let mut client = Client { socket, room, subscriptions: Vec::new(), member: false };
-        // However it ends, it is over.
-        let _ = client.talk().await;
+        // An error ends the connection like a close does.
+        let _ = client.run().await;
         if client.member {
             client.room.count(-1);
         }
@@ -62,14 +62,14 @@ async fn cable(State(room): State<Arc<Room>>, upgrade: WebSocketUpgrade) -> Resp
 }
 
 impl Client {
-    async fn talk(&mut self) -> Result<(), axum::Error> {
+    async fn run(&mut self) -> Result<(), axum::Error> {
         self.send(&json!({"type": "welcome"})).await?;
         let mut messages = self.room.messages.subscribe();
         let mut pings = tokio::time::interval(Duration::from_secs(3));
         loop {
             tokio::select! {
                 received = self.socket.recv() => match received {
-                    Some(Ok(Message::Text(text))) => self.hear(&text).await?,
+                    Some(Ok(Message::Text(text))) => self.on_text(&text).await?,
                     Some(Ok(_)) => {}
                     _ => return Ok(()),
                 },
@@ -88,7 +88,7 @@ impl Client {
         }
     }
 
-    async fn hear(&mut self, text: &str) -> Result<(), axum::Error> {
+    async fn on_text(&mut self, text: &str) -> Result<(), axum::Error> {
         let command: Value = serde_json::from_str(text).unwrap_or_default();
         let (Some("subscribe"), Some(identifier)) = (command["command"].as_str(), command["identifier"].as_str())
         else {

@@ -1,21 +1,21 @@
-//! Plain requests, one after the other on each of some connections.
+//! Plain requests, one after the other on each of several connections.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::Run;
+use super::LoadRun;
+use crate::client::ClientEvent;
 use crate::http::request;
-use crate::member::Heard;
-use crate::statistics::{ms, percentile};
+use presence_bench::statistics::{ms, percentile};
 
 const CONNECTIONS: usize = 16;
 
-/// Asks for one path for as long as is measured.
-pub(super) fn requests(run: &mut Run<'_>, path: &str) -> anyhow::Result<Value> {
+/// Requests one path until the time is over.
+pub(super) fn requests(run: &mut LoadRun<'_>, path: &str) -> anyhow::Result<Value> {
     let headers: String = run.args.header.iter().map(|header| format!("{header}\r\n")).collect();
-    let request = request("GET", &run.crowd.host, path, &headers, "");
-    let mut idle = (0..CONNECTIONS).map(|_| run.crowd.open_http()).collect::<anyhow::Result<Vec<_>>>()?;
+    let request = request("GET", &run.connections.host, path, &headers, "");
+    let mut idle = (0..CONNECTIONS).map(|_| run.connections.open_http()).collect::<anyhow::Result<Vec<_>>>()?;
     let first = idle[0];
     let mut asked_us = [0; CONNECTIONS];
     let (mut took_us, mut refused, mut bytes) = (Vec::new(), 0_u32, 0);
@@ -23,22 +23,22 @@ pub(super) fn requests(run: &mut Run<'_>, path: &str) -> anyhow::Result<Value> {
     let end = Duration::from_secs_f64(run.args.seconds);
     while began.elapsed() < end {
         for id in idle.drain(..) {
-            asked_us[id - first] = run.crowd.now_us();
-            run.crowd.write(id, request.as_bytes());
+            asked_us[id - first] = run.connections.now_us();
+            run.connections.write(id, request.as_bytes());
         }
-        run.crowd.turn(Duration::from_millis(20), &mut |id, now_us, what| {
-            if let Heard::Answer(answer) = what {
+        run.connections.poll(Duration::from_millis(20), &mut |id, now_us, what| {
+            if let ClientEvent::Response(response) = what {
                 took_us.push(u32::try_from(now_us - asked_us[id - first]).unwrap_or(u32::MAX));
-                refused += u32::from(answer.status != 200);
-                bytes = answer.length;
+                refused += u32::from(response.status != 200);
+                bytes = response.length;
                 idle.push(id);
             }
         })?;
     }
     let (seconds, cpu_s) = (began.elapsed().as_secs_f64(), run.server.cpu_s() - cpu_s);
-    run.crowd.is_whole()?;
+    run.connections.ensure_all_open()?;
     for id in first..first + CONNECTIONS {
-        run.crowd.hang_up(id);
+        run.connections.hang_up(id);
     }
     let requests = took_us.len() as f64;
     let [p50, p99] = [0.5, 0.99].map(|part| ms(percentile(&mut took_us, part)));

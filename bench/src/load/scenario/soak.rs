@@ -1,47 +1,47 @@
-//! A busy node for a long time: visitors come, leave and click without a pause, and every page must tell the truth.
+//! A busy node for a long time: visitors join, leave and click without pauses, and every page must show the right number.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
 use memchr::memmem::find;
+use presence_bench::random::Random;
 use serde_json::json;
 
-use super::{Run, connect, tell};
-use crate::crowd::Crowd;
-use crate::mark::number;
-use crate::member::Heard;
-use crate::page::Page;
+use super::{LoadRun, connect, report};
+use crate::client::ClientEvent;
+use crate::connections::Connections;
+use crate::page::DemoPage;
 use crate::protocol::{click, reflexes};
+use crate::timestamp::number;
 
-/// How long visitors come and go before everybody's page is compared with who is there.
+/// Time between comparisons of all pages with the number of visitors.
 const ROUND: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(50);
-/// Each tick one leaves and another one comes; every so many ticks somebody clicks, which every page then shows.
+/// At each tick one visitor leaves and another joins; at every twentieth one clicks, and every page shows that.
 const TICKS_PER_CLICK: u32 = 20;
-/// Whoever closes a page is still counted for 2 s, in case it is a reload; what is left is for the news to be told, on a busy machine, too.
+/// A closed page counts for 2 s, in case it is a reload; the rest is for messages to arrive on a busy machine.
 const TRUE_WITHIN: Duration = Duration::from_secs(15);
 
-/// Who has not been let in yet, at most.
+/// Limit of visitors that are not subscribed yet.
 const AT_ONCE: usize = 128;
-const LET_IN_WITHIN: Duration = Duration::from_secs(300);
+const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(300);
 
-/// Visitors who are there.
-struct Visitors {
-    /// Their sockets, with what they say a click to.
-    there: Vec<(usize, String)>,
-    /// What each one's page shows, by the socket's number.
-    shown: Shown,
+/// The visitors in the room.
+struct SoakVisitors {
+    /// Their sockets, with the identifier of their clicks.
+    present: Vec<(usize, String)>,
+    /// The number on each page, by the socket's number.
+    shown: ShownCounts,
     clicks: u64,
-    came: u64,
-    /// Which of them is next; a fixed row of numbers, so that every run is the same.
-    chance: u64,
+    joined: u64,
+    random: Random,
 }
 
 #[derive(Default)]
-struct Shown(Vec<u64>);
+struct ShownCounts(Vec<u64>);
 
-impl Shown {
-    fn take(&mut self, id: usize, text: &[u8]) {
+impl ShownCounts {
+    fn record(&mut self, id: usize, text: &[u8]) {
         let Some(users) = headcount(text) else { return };
         if self.0.len() <= id {
             self.0.resize(id + 1, 0);
@@ -50,7 +50,7 @@ impl Shown {
     }
 }
 
-/// The number of people in what a page is told, where it is told one.
+/// Reads the number of people from a text, if it has one.
 fn headcount(text: &[u8]) -> Option<u64> {
     let at = &text[find(text, br#"id=\"headcount\""#)?..];
     let number_at = find(at, br#"class=\"number\">"#)? + br#"class=\"number\">"#.len();
@@ -59,23 +59,29 @@ fn headcount(text: &[u8]) -> Option<u64> {
     number(&digits).map(|(number, _)| number)
 }
 
-/// Goes on for as long as it is told; fails at the first page that stays wrong, and where anybody was closed.
-pub(super) fn soak(run: &mut Run<'_>, connections: usize) -> anyhow::Result<()> {
-    let mut visitors = Visitors { there: Vec::new(), shown: Shown::default(), clicks: 0, came: 0, chance: 1 };
+/// Runs for the given time. Fails at the first page that stays wrong, and when a connection is closed.
+pub(super) fn soak(run: &mut LoadRun<'_>, count: usize) -> anyhow::Result<()> {
+    let mut visitors = SoakVisitors {
+        present: Vec::new(),
+        shown: ShownCounts::default(),
+        clicks: 0,
+        joined: 0,
+        random: Random::of(1),
+    };
     let began = Instant::now();
-    // Pages first: while visitors come one by one, each is news to all who are there already.
-    let pages = (0..connections).map(|_| run.pages.fetch()).collect::<anyhow::Result<Vec<_>>>()?;
+    // Pages first: while visitors join one by one, each join is a message to all others.
+    let pages = (0..count).map(|_| run.pages.fetch()).collect::<anyhow::Result<Vec<_>>>()?;
     for page in &pages {
-        visitors.comes(run, page)?;
-        visitors.hear(&mut run.crowd, Duration::ZERO)?;
-        // Not faster than a server takes them.
-        while visitors.there.len() > run.crowd.tally.subscribed + AT_ONCE {
-            visitors.hear(&mut run.crowd, TICK)?;
-            ensure!(began.elapsed() < LET_IN_WITHIN, "visitors are not let in");
+        visitors.join(run, page)?;
+        visitors.poll(&mut run.connections, Duration::ZERO)?;
+        // Not faster than the server accepts them.
+        while visitors.present.len() > run.connections.totals.subscribed + AT_ONCE {
+            visitors.poll(&mut run.connections, TICK)?;
+            ensure!(began.elapsed() < SUBSCRIBED_WITHIN, "visitors are not subscribed in time");
         }
     }
     drop(pages);
-    visitors.is_true(run, "came")?;
+    visitors.wait_until_true(run, "joined")?;
     let end = Instant::now() + Duration::from_secs_f64(run.args.seconds);
     while Instant::now() < end {
         let (began, cpu_s) = (Instant::now(), run.server.cpu_s());
@@ -83,71 +89,70 @@ pub(super) fn soak(run: &mut Run<'_>, connections: usize) -> anyhow::Result<()> 
             visitors.tick(run)?;
         }
         let percent = (run.server.cpu_s() - cpu_s) / began.elapsed().as_secs_f64() * 100.0;
-        let true_after = visitors.is_true(run, "stayed")?;
-        tell(&json!({
-            "kind": "soak", "connections": run.crowd.tally.subscribed, "closed": run.crowd.tally.closed,
-            "came": visitors.came, "clicks": visitors.clicks, "cpu_percent": percent,
+        let true_after = visitors.wait_until_true(run, "stayed")?;
+        report(&json!({
+            "kind": "soak", "connections": run.connections.totals.subscribed, "closed": run.connections.totals.closed,
+            "joined": visitors.joined, "clicks": visitors.clicks, "cpu_percent": percent,
             "rss_mib": run.server.rss_kib() as f64 / 1024.0, "true_after_ms": true_after.as_secs_f64() * 1e3,
         }));
     }
     Ok(())
 }
 
-impl Visitors {
-    fn comes(&mut self, run: &mut Run<'_>, page: &Page) -> anyhow::Result<()> {
-        let id = run.crowd.open(connect::visitor(page))?;
-        self.there.push((id, reflexes(&page.room)));
-        self.came += 1;
+impl SoakVisitors {
+    fn join(&mut self, run: &mut LoadRun<'_>, page: &DemoPage) -> anyhow::Result<()> {
+        let id = run.connections.open(connect::visitor(page))?;
+        self.present.push((id, reflexes(&page.room)));
+        self.joined += 1;
         Ok(())
     }
 
-    fn tick(&mut self, run: &mut Run<'_>) -> anyhow::Result<()> {
+    fn tick(&mut self, run: &mut LoadRun<'_>) -> anyhow::Result<()> {
         let leaves = self.pick();
-        let (id, _) = self.there.swap_remove(leaves);
-        run.crowd.leave(id);
+        let (id, _) = self.present.swap_remove(leaves);
+        run.connections.leave(id);
         let page = run.pages.fetch()?;
-        self.comes(run, &page)?;
-        if self.came.is_multiple_of(TICKS_PER_CLICK.into()) {
+        self.join(run, &page)?;
+        if self.joined.is_multiple_of(TICKS_PER_CLICK.into()) {
             let clicks = self.pick();
-            let (id, reflexes) = &self.there[clicks];
-            run.crowd.say(*id, &click(reflexes, self.clicks, self.clicks.is_multiple_of(2)));
+            let (id, reflexes) = &self.present[clicks];
+            run.connections.send_text(*id, &click(reflexes, self.clicks, self.clicks.is_multiple_of(2)));
             self.clicks += 1;
         }
         let end = Instant::now() + TICK;
         while Instant::now() < end {
-            self.hear(&mut run.crowd, end.saturating_duration_since(Instant::now()))?;
+            self.poll(&mut run.connections, end.saturating_duration_since(Instant::now()))?;
         }
-        run.crowd.is_whole()
+        run.connections.ensure_all_open()
     }
 
     fn pick(&mut self) -> usize {
-        self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.chance >> 33) as usize % self.there.len()
+        self.random.number() as usize % self.present.len()
     }
 
-    fn hear(&mut self, crowd: &mut Crowd, wait: Duration) -> anyhow::Result<()> {
+    fn poll(&mut self, connections: &mut Connections, wait: Duration) -> anyhow::Result<()> {
         let shown = &mut self.shown;
-        crowd.turn(wait, &mut |id, _, what| {
-            if let Heard::Text(text) = what {
-                shown.take(id, text);
+        connections.poll(wait, &mut |id, _, what| {
+            if let ClientEvent::Text(text) = what {
+                shown.record(id, text);
             }
         })
     }
 
-    /// Waits until every page shows how many are there and the API says the same. Says how long that took.
-    fn is_true(&mut self, run: &mut Run<'_>, what: &str) -> anyhow::Result<Duration> {
+    /// Waits until every page and the API have the right number, and returns how long that took.
+    fn wait_until_true(&mut self, run: &mut LoadRun<'_>, what: &str) -> anyhow::Result<Duration> {
         let began = Instant::now();
-        let there = self.there.len() as u64;
+        let present = self.present.len() as u64;
         loop {
-            self.hear(&mut run.crowd, TICK)?;
-            run.crowd.is_whole()?;
-            let wrong = self.there.iter().filter(|(id, _)| self.shown.0.get(*id) != Some(&there)).count();
+            self.poll(&mut run.connections, TICK)?;
+            run.connections.ensure_all_open()?;
+            let wrong = self.present.iter().filter(|(id, _)| self.shown.0.get(*id) != Some(&present)).count();
             let users = run.pages.users()?;
-            if wrong == 0 && users == there && run.crowd.tally.subscribed as u64 == there {
+            if wrong == 0 && users == present && run.connections.totals.subscribed as u64 == present {
                 return Ok(began.elapsed());
             }
             if began.elapsed() > TRUE_WITHIN {
-                bail!("{there} {what}, but {wrong} pages show another number, and the API says {users}");
+                bail!("{present} {what}, but {wrong} pages show another number, and the API says {users}");
             }
         }
     }
@@ -158,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_that_a_page_shows_is_read_with_and_without_a_comma() {
+    fn the_number_on_a_page_is_read_with_and_without_a_comma() {
         let text = |shown| {
             format!(
                 r##"{{"selector":"#headcount","html":"<p id=\"headcount\"><strong class=\"number\">{shown}</strong>"}}"##

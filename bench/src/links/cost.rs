@@ -1,15 +1,14 @@
-//! What this process costs: CPU, memory, threads and open files.
+//! Cost of this process: CPU, memory, threads and open files.
 
 use std::fs::{read_dir, read_to_string};
 
+use presence_bench::process::{Processes, ticks};
 use serde_json::{Value, json};
 
-use crate::process::{Processes, ticks};
-
-/// The mesh's own thread.
+/// Name of the mesh's own thread.
 const MESH: &str = "mesh";
 
-/// All of it, since the start.
+/// Reports the cost since the start.
 pub(crate) fn report() -> Value {
     let own = Processes::own();
     let entries = |folder| read_dir(folder).map_or(0, Iterator::count);
@@ -20,7 +19,7 @@ pub(crate) fn report() -> Value {
     })
 }
 
-/// What of the CPU the mesh's thread used: the rest is of whoever reads what it delivers.
+/// CPU of the mesh's thread; the rest is that of whoever reads its messages.
 fn mesh_cpu_s() -> f64 {
     let tasks = read_dir("/proc/self/task").into_iter().flatten().flatten();
     let stats = tasks.filter_map(|task| read_to_string(task.path().join("stat")).ok());

@@ -1,4 +1,4 @@
-//! The floor's sockets: accepting, reading, and one `send` for each.
+//! The baseline's sockets: accepting, reading, and one `send` for each.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -10,33 +10,33 @@ use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketFlags, accept_with, send, sockopt};
 use tungstenite::handshake::derive_accept_key;
 
-use crate::orders::{Order, orders};
+use crate::commands::{ClientCommand, commands};
 
 const EVENTS_AT_ONCE: usize = 1_024;
 const READ_BYTES: usize = 64 * 1_024;
 
-struct Socket {
+struct ClientSocket {
     fd: OwnedFd,
     open: bool,
     joined: bool,
-    /// What the kernel did not take; while there is some, it is told when it can take more.
+    /// Bytes that the kernel did not take yet. While there are any, `epoll` reports when it can take more.
     backlog: Vec<u8>,
 }
 
-/// What came of one pass.
-pub(crate) enum Happened {
-    /// A client gave an order.
-    Said(Order),
-    /// A client that had joined is gone.
+/// What one pass found.
+pub(crate) enum SocketEvent {
+    /// A client sent a command.
+    Received(ClientCommand),
+    /// A client that had joined closed its socket.
     Left,
 }
 
-/// All of them, by the number of their descriptor.
+/// All sockets, by the number of their descriptor.
 pub(crate) struct Sockets {
     epoll: OwnedFd,
     listener: OwnedFd,
-    sockets: Vec<Option<Socket>>,
-    /// Those whose handshake is done, close together.
+    sockets: Vec<Option<ClientSocket>>,
+    /// Sockets whose handshake is done, without gaps.
     live: Vec<usize>,
     events: Vec<epoll::Event>,
     buffer: Vec<u8>,
@@ -58,15 +58,15 @@ impl Sockets {
         Ok(Self { epoll, listener, sockets: Vec::new(), live: Vec::new(), events, buffer })
     }
 
-    /// Waits until something happens, at most so long.
-    pub(crate) fn wait(&mut self, at_most: Option<Duration>) -> io::Result<Vec<Happened>> {
+    /// Waits until something happens, for at most that long.
+    pub(crate) fn wait(&mut self, at_most: Option<Duration>) -> io::Result<Vec<SocketEvent>> {
         let at_most = at_most.map(|wait| Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() });
         self.events.clear();
         match epoll::wait(&self.epoll, spare_capacity(&mut self.events), at_most.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let mut happened = Vec::new();
+        let mut events = Vec::new();
         for place in 0..self.events.len() {
             let (data, flags) = (self.events[place].data, self.events[place].flags);
             let at = usize::try_from(data.u64()).unwrap_or(usize::MAX);
@@ -78,10 +78,10 @@ impl Sockets {
                 self.send_backlog(at)?;
             }
             if flags.intersects(!epoll::EventFlags::OUT) {
-                self.read(at, &mut happened);
+                self.read(at, &mut events);
             }
         }
-        Ok(happened)
+        Ok(events)
     }
 
     fn accept(&mut self) -> io::Result<()> {
@@ -97,17 +97,17 @@ impl Sockets {
             if self.sockets.len() <= at {
                 self.sockets.resize_with(at + 1, || None);
             }
-            self.sockets[at] = Some(Socket { fd, open: false, joined: false, backlog: Vec::new() });
+            self.sockets[at] = Some(ClientSocket { fd, open: false, joined: false, backlog: Vec::new() });
         }
     }
 
-    fn read(&mut self, at: usize, happened: &mut Vec<Happened>) {
+    fn read(&mut self, at: usize, events: &mut Vec<SocketEvent>) {
         let Some(socket) = self.sockets.get_mut(at).and_then(Option::as_mut) else { return };
         let bytes = match rustix::io::read(&socket.fd, &mut self.buffer[..]) {
-            Ok(0) => return self.close(at, happened),
+            Ok(0) => return self.close(at, events),
             Ok(read) => &self.buffer[..read],
             Err(Errno::AGAIN) => return,
-            Err(_) => return self.close(at, happened),
+            Err(_) => return self.close(at, events),
         };
         if !socket.open {
             let text = String::from_utf8_lossy(bytes);
@@ -120,22 +120,22 @@ impl Sockets {
             self.live.push(at);
             return;
         }
-        for order in orders(bytes) {
-            if order == Order::Join && std::mem::replace(&mut socket.joined, true) {
+        for command in commands(bytes) {
+            if command == ClientCommand::Join && std::mem::replace(&mut socket.joined, true) {
                 continue;
             }
-            happened.push(Happened::Said(order));
+            events.push(SocketEvent::Received(command));
         }
     }
 
-    fn close(&mut self, at: usize, happened: &mut Vec<Happened>) {
+    fn close(&mut self, at: usize, events: &mut Vec<SocketEvent>) {
         if self.sockets[at].take().is_some_and(|socket| socket.joined) {
-            happened.push(Happened::Left);
+            events.push(SocketEvent::Left);
         }
         self.live.retain(|live| *live != at);
     }
 
-    /// One `send` for each socket.
+    /// Sends to every socket, one `send` each.
     pub(crate) fn send_to_all(&mut self, wire: &[u8]) -> io::Result<()> {
         for place in 0..self.live.len() {
             self.send_to(place, wire)?;
@@ -143,12 +143,12 @@ impl Sockets {
         Ok(())
     }
 
-    /// To one of those that are live, counted round and round.
+    /// Sends to one of the live sockets; places beyond the last one start over.
     pub(crate) fn send_to(&mut self, place: usize, wire: &[u8]) -> io::Result<()> {
         let Some(at) = place.checked_rem(self.live.len()).map(|place| self.live[place]) else { return Ok(()) };
         let Some(socket) = self.sockets[at].as_mut() else { return Ok(()) };
         let sent = if socket.backlog.is_empty() {
-            // One that is gone is closed when it is read.
+            // A broken socket is closed when it is read.
             send(&socket.fd, wire, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).unwrap_or(0)
         } else {
             0

@@ -1,13 +1,14 @@
-//! What was heard over a link: how late each message was, and which ones are missing.
+//! Messages received over a link: how late each was, and how many are missing.
 
+use presence_bench::statistics::{ms, percentile};
 use serde_json::{Value, json};
 
-/// Most latencies that are kept between two reports, for each link.
+/// Latencies that are kept for a link between two reports.
 const LATENCIES_MAX: usize = 1 << 20;
-/// A message begins with the time when it was published and with its number.
+/// A message begins with the time of its publication and its number.
 pub(crate) const HEAD_BYTES: usize = 16;
 
-/// A message of this size.
+/// Makes a message of this size.
 pub(crate) fn message(sent_ns: u64, number: u64, bytes: usize) -> Vec<u8> {
     let mut message = vec![0; bytes.max(HEAD_BYTES)];
     message[..8].copy_from_slice(&sent_ns.to_be_bytes());
@@ -15,16 +16,16 @@ pub(crate) fn message(sent_ns: u64, number: u64, bytes: usize) -> Vec<u8> {
     message
 }
 
-/// When a message was sent, and its number.
+/// Reads when a message was sent, and its number.
 fn head(message: &[u8]) -> Option<(u64, u64)> {
     let sent = message.first_chunk::<8>()?;
     let number = message.get(8..)?.first_chunk::<8>()?;
     Some((u64::from_be_bytes(*sent), u64::from_be_bytes(*number)))
 }
 
-/// What one link delivered.
+/// Messages that one link delivered.
 #[derive(Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct LinkStatistics {
     received: u64,
     first: Option<u64>,
     highest: u64,
@@ -32,8 +33,8 @@ pub(crate) struct Heard {
     latencies_us: Vec<u32>,
 }
 
-impl Heard {
-    pub(crate) fn take(&mut self, bytes: &[u8], now_ns: u64) {
+impl LinkStatistics {
+    pub(crate) fn record(&mut self, bytes: &[u8], now_ns: u64) {
         let Some((sent_ns, number)) = head(bytes) else { return };
         self.received += 1;
         self.first = Some(self.first.map_or(number, |first| first.min(number)));
@@ -50,12 +51,12 @@ impl Heard {
         self.received
     }
 
-    /// Messages between the first and the last one that did not come.
+    /// Returns how many messages between the first and the last one are missing.
     pub(crate) fn missing(&self) -> u64 {
         self.first.map_or(0, |first| (self.highest - first + 1).saturating_sub(self.received))
     }
 
-    /// What it measured since the last report, which is forgotten; `all` is added to.
+    /// Reports the latencies since the last report, adds them to `all`, and drops them.
     pub(crate) fn report(&mut self, address: &str, all: &mut Vec<u32>) -> Value {
         let mut latencies = std::mem::take(&mut self.latencies_us);
         all.extend_from_slice(&latencies);
@@ -68,14 +69,10 @@ impl Heard {
     }
 }
 
-/// p50, p99 and the most, in milliseconds; `null` of none.
+/// Median, 99th percentile and maximum in milliseconds; `null` for no latencies.
 pub(crate) fn percentiles(us: &mut [u32]) -> Value {
-    us.sort_unstable();
-    let at = |part: f64| {
-        let place = (us.len() as f64 * part).ceil() as usize;
-        us.get(place.max(1) - 1).map(|us| f64::from(*us) / 1_000.0)
-    };
-    json!({ "count": us.len(), "p50_ms": at(0.5), "p99_ms": at(0.99), "max_ms": at(1.0) })
+    let [p50, p99, max] = [0.5, 0.99, 1.0].map(|part| (!us.is_empty()).then(|| ms(percentile(us, part))));
+    json!({ "count": us.len(), "p50_ms": p50, "p99_ms": p99, "max_ms": max })
 }
 
 #[cfg(test)]
@@ -84,25 +81,22 @@ mod tests {
 
     #[test]
     fn messages_that_are_missing_or_overtaken_are_counted() {
-        let mut heard = Heard::default();
+        let mut link = LinkStatistics::default();
         for number in [10, 12, 11, 15] {
-            heard.take(&message(1_000_000, number, 200), 3_000_000);
+            link.record(&message(1_000_000, number, 200), 3_000_000);
         }
-        heard.take(b"not one of ours", 0);
-        assert_eq!((heard.received(), heard.missing(), heard.overtaken), (4, 2, 1));
+        link.record(b"not one of ours", 0);
+        assert_eq!((link.received(), link.missing(), link.overtaken), (4, 2, 1));
         let mut all = vec![5_000];
-        let report = heard.report("quic/a:1", &mut all);
+        let report = link.report("quic/a:1", &mut all);
         assert_eq!((&report["p50_ms"], &report["max_ms"], &report["count"]), (&json!(2.0), &json!(2.0), &json!(4)));
         assert_eq!(percentiles(&mut all)["max_ms"], json!(5.0));
-        assert_eq!(heard.report("quic/a:1", &mut all)["count"], json!(0), "latencies are reported once");
-        assert_eq!(heard.missing(), 2, "what is missing is counted from the beginning");
+        assert_eq!(link.report("quic/a:1", &mut all)["count"], json!(0), "latencies are reported once");
+        assert_eq!(link.missing(), 2, "what is missing is counted from the beginning");
     }
 
     #[test]
-    fn percentiles_are_values_that_were_measured() {
-        let mut all: Vec<u32> = (1..=100).map(|ms| ms * 1_000).collect();
-        let found = percentiles(&mut all);
-        assert_eq!((&found["p50_ms"], &found["p99_ms"], &found["max_ms"]), (&json!(50.0), &json!(99.0), &json!(100.0)));
+    fn no_latencies_have_no_percentiles() {
         assert_eq!(percentiles(&mut [])["p99_ms"], Value::Null);
     }
 }

@@ -1,25 +1,41 @@
-//! What the kernel says of the measured processes: CPU time and resident memory.
+//! CPU time and memory of processes, and how a benchmark's own process starts and ends.
 
 use std::fs::read_to_string;
+use std::process::ExitCode;
 
-/// The processes that are the server.
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Runs a program's work with as many open files as the machine allows, and prints how it failed.
+pub fn run(work: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+    let most = getrlimit(Resource::Nofile).maximum;
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most });
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The processes of one server.
 #[derive(Clone)]
-pub(crate) struct Processes(pub(crate) Vec<u32>);
+pub struct Processes(pub Vec<u32>);
 
 impl Processes {
     /// This process.
-    pub(crate) fn own() -> Self {
+    pub fn own() -> Self {
         Self(vec![std::process::id()])
     }
 
     /// CPU seconds so far, in steps of 10 ms; the kernel derives them from exact run times.
-    pub(crate) fn cpu_s(&self) -> f64 {
+    pub fn cpu_s(&self) -> f64 {
         let ticks: u64 = self.each("stat", ticks).sum();
         ticks as f64 / rustix::param::clock_ticks_per_second() as f64
     }
 
     /// Resident memory in KiB; the kernel's own memory for sockets is not part of it.
-    pub(crate) fn rss_kib(&self) -> u64 {
+    pub fn rss_kib(&self) -> u64 {
         self.each("status", rss_kib).sum()
     }
 
@@ -29,7 +45,7 @@ impl Processes {
 }
 
 /// User and system time of a `stat` file. A program's name may hold spaces and brackets.
-pub(crate) fn ticks(stat: &str) -> Option<u64> {
+pub fn ticks(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
     let mut next = || fields.next()?.parse::<u64>().ok();
     Some(next()? + next()?)

@@ -1,20 +1,20 @@
-//! Percentiles: what is printed of many times.
+//! Percentiles and medians of measured times.
 
-/// The smallest value that at least `part` (0 to 1) of all are not above; 0 of none. Sorts them.
-pub(crate) fn percentile(values: &mut [u32], part: f64) -> u32 {
+/// Sorts the values and returns the smallest one that at least `part` (0 to 1) of them do not exceed; 0 for none.
+pub fn percentile(values: &mut [u32], part: f64) -> u32 {
     values.sort_unstable();
     let place = (values.len() as f64 * part).ceil() as usize;
     values.get(place.clamp(1, values.len().max(1)) - 1).copied().unwrap_or(0)
 }
 
-/// Of an even number the upper one of the two in the middle; 0 of none.
-pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+/// The median, or the upper of the two middle values; 0 for none.
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// Microseconds as milliseconds.
-pub(crate) fn ms(us: u32) -> f64 {
+pub fn ms(us: u32) -> f64 {
     f64::from(us) / 1_000.0
 }
 
