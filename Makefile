@@ -48,10 +48,10 @@ links: ## what is asked of the links between nodes, measured: freezes, attacks, 
 	scripts/prepare.sh
 	node bench/links.mjs
 
-scaling: ## what a node costs: runs the grid in virtual time, draws docs/scaling.md anew; LARGE=1 up to 5 million visitors
+scaling: ## what a node costs: runs the grid in virtual time, writes docs/scaling.md; LARGE=1 up to 5 million visitors
 	cargo build --release -p presence-scaling
 	cargo run --release -p presence-scaling -- grid $(if $(LARGE),--large)
-	cargo run --release -p presence-scaling -- draw
+	node scaling/draw.mjs
 
 docs: ## writes docs/configuration.md from --help
 	cargo build --release --workspace --all-targets

@@ -28,8 +28,8 @@ function plots(lines, plan) {
       rows: bar(["baseline", "room", "bun", "ws", "socketio", "naive", "rails"], (name) => [figures.median(name, { kind: "storm", connections: storm, converged: true }, "last_ms") / 1_000]),
     }),
     "fanout.svg": curves({
-      title: "One broadcast: when the last receiver has it", unit: "ms over connections; server and receivers share the machine",
-      lines: ALL.map((name) => ({ label: servers[name].name, own: own(name), points: fanout(name) })).filter(({ points }) => points.length > 1),
+      title: "One broadcast: when the last receiver has it", x: "connections", y: "ms; server and receivers share the machine",
+      lines: ALL.map((name) => ({ label: servers[name].name, own: own(name), colour: own(name) ? "c0" : name === "baseline" ? "c1" : "grey", points: fanout(name) })).filter(({ points }) => points.length > 1),
     }),
   };
 }

@@ -1,18 +1,15 @@
-//! The smallest app that shows how many are here, and a lamp to click; without it nothing would be drawn.
+//! The app of the simulation: the number of users, and a lamp to click.
 
 use presence_core::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256, as nodes use it.
-#[must_use]
-pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// One count and one lamp.
-pub struct Count;
+pub(crate) struct CounterApp;
 
-impl App for Count {
+impl App for CounterApp {
     fn page(&self, _: &RoomView, _: &Visit<'_>) -> String {
         String::new()
     }
@@ -36,6 +33,6 @@ fn count(view: &RoomView) -> Fragment {
 }
 
 fn lamp(view: &RoomView) -> Fragment {
-    let by = view.registers.get("lamp").map_or_else(|| "nobody".to_owned(), |entry| entry.author.public.short());
+    let by = view.registers.get("lamp").map_or_else(|| "no one".to_owned(), |entry| entry.author.public.short());
     Fragment::new("lamp", format!(r#"<b id="lamp">{by}</b>"#))
 }

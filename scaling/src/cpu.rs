@@ -1,21 +1,19 @@
-//! CPU time of this thread; by the clock on the wall, whatever else the machine does would be counted, too.
+//! CPU time of this thread; wall time would include other work of the machine.
 
 use std::collections::BTreeMap;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::chance::mix;
+use crate::random::mix;
 
-/// Nanoseconds of CPU that this thread has used.
-#[must_use]
-pub fn nanos() -> u64 {
+/// Returns the CPU time of this thread.
+pub(crate) fn nanos() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 
-/// What looking at that clock twice costs by itself.
-#[must_use]
-pub fn overhead_nanos() -> u64 {
+/// Returns the cost of reading that clock twice.
+pub(crate) fn overhead_nanos() -> u64 {
     let mut between: Vec<u64> = (0..101)
         .map(|_| {
             let began = nanos();
@@ -26,9 +24,8 @@ pub fn overhead_nanos() -> u64 {
     between[50]
 }
 
-/// What a fixed piece of work takes: a map of keys as long as those of rows, filled and read out of order, as a node does.
-#[must_use]
-pub fn reference_nanos() -> u64 {
+/// Returns the time of a fixed piece of work: a map with keys as long as those of rows, filled and read out of order.
+pub(crate) fn reference_nanos() -> u64 {
     let began = nanos();
     let mut map = BTreeMap::new();
     for number in 0..10_000 {

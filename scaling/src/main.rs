@@ -1,73 +1,99 @@
-//! The command `scaling`; without it nobody could run the model.
+//! Measures what a node costs, in virtual time and without sockets, and where it breaks.
+//!
+//! Start at [`trace`]: the peers of a run are real nodes that run one after another and leave traces; then one more node,
+//! the observed one, receives all traces at once, as it would in a mesh. [`recorder`] counts what it sends, receives, does and
+//! holds; [`cost_model`] fits constants to these counts; [`document`] writes docs/scaling.md.
+
+mod app;
+mod cost_model;
+mod cpu;
+mod document;
+mod grid;
+mod limits;
+mod message_sizes;
+mod metrics;
+mod partial_interest;
+mod plots;
+mod random;
+mod rates;
+mod recorder;
+mod regression;
+mod replay;
+mod runs;
+mod scenario;
+mod simulated_mesh;
+mod simulated_node;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod trace;
+mod trace_file;
+mod visitors;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use presence_scaling::grid;
-use presence_scaling::meter::Meter;
-use presence_scaling::page;
-use presence_scaling::record;
-use presence_scaling::runs;
-use presence_scaling::scenario::{Scenario, Shape};
+
+use crate::recorder::Recorder;
+use crate::scenario::{RoomDistribution, Scenario};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What a node costs, simulated.
+/// Measures what a node costs, in a simulation
 #[derive(Parser)]
-struct Options {
+struct ScalingArgs {
     #[command(subcommand)]
-    command: Command,
+    command: ScalingCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
-    /// Records what the observed node of a run will hear.
-    Record(One),
-    /// Lets it hear that, and prints what was counted.
-    Observe(One),
-    /// Runs all scenarios, each in a process of its own.
+enum ScalingCommand {
+    /// Writes the traces that the observed node of a run receives
+    Trace(RunArgs),
+    /// Runs the observed node on these traces and prints what was counted
+    Observe(RunArgs),
+    /// Runs all scenarios, each in a process of its own
     Grid {
-        /// Also those that take gigabytes and many minutes.
+        /// Also runs those that take gigabytes and many minutes
         #[arg(long)]
         large: bool,
-        /// Where the runs are kept: what was found of other scenarios before stays there.
+        /// File of the results; those of other scenarios stay in it
         #[arg(long, default_value = "docs/scaling/runs.jsonl")]
         runs: PathBuf,
     },
-    /// Draws plots and tables from the runs that are kept.
+    /// Writes the tables from the results, and prints the plots as JSON
     Draw {
-        /// Where the runs are kept.
+        /// File of the results
         #[arg(long, default_value = "docs/scaling/runs.jsonl")]
         runs: PathBuf,
-        /// The document with places for tables; plots go into the folder of its name.
+        /// The document with a place for each table
         #[arg(long, default_value = "docs/scaling.md")]
         document: PathBuf,
     },
 }
 
-/// One run.
 #[derive(clap::Args)]
-struct One {
+struct RunArgs {
     #[arg(long, default_value_t = 12)]
     nodes: usize,
     #[arg(long, default_value_t = 100_000)]
     visitors: u64,
     /// one, equal:N, zipf or each
     #[arg(long, default_value = "equal:1000")]
-    rooms: Shape,
+    rooms: RoomDistribution,
     #[arg(long, default_value_t = 1_000)]
     joins: u64,
     #[arg(long, default_value_t = 10)]
     clicks: u64,
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where recordings are.
+    /// Folder of the traces
     #[arg(long)]
     folder: PathBuf,
 }
 
-impl One {
+impl RunArgs {
     fn scenario(&self) -> Scenario {
         let Self { nodes, visitors, rooms: shape, joins, clicks, seed, .. } = *self;
         Scenario { nodes, visitors, shape, joins, clicks, seed }
@@ -75,19 +101,19 @@ impl One {
 }
 
 fn main() -> anyhow::Result<()> {
-    match Options::parse().command {
-        Command::Record(one) => {
-            std::fs::create_dir_all(&one.folder)?;
-            record::record(&one.scenario(), &one.folder)?;
+    match ScalingArgs::parse().command {
+        ScalingCommand::Trace(run) => {
+            std::fs::create_dir_all(&run.folder)?;
+            trace::write(&run.scenario(), &run.folder)?;
         }
-        Command::Observe(one) => {
-            let scenario = one.scenario();
-            let mut meter = Meter::new(scenario);
-            record::observed(&scenario, &one.folder)?.run(&mut meter);
-            println!("{}", serde_json::to_string(&meter.found())?);
+        ScalingCommand::Observe(run) => {
+            let scenario = run.scenario();
+            let mut recorder = Recorder::new(scenario);
+            trace::observed(&scenario, &run.folder)?.run(&mut recorder);
+            println!("{}", serde_json::to_string(&recorder.finish())?);
         }
-        Command::Grid { large, runs } => runs::run_all(&grid::grid(large), &runs)?,
-        Command::Draw { runs, document } => page::draw(&runs, &document)?,
+        ScalingCommand::Grid { large, runs } => runs::run_all(&grid::grid(large), &runs)?,
+        ScalingCommand::Draw { runs, document } => println!("{}", document::draw(&runs, &document)?),
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Runs scenarios in processes of their own, so that memory is that of one node, and keeps what was found.
+//! Runs scenarios in processes of their own, so that memory is that of one node, and keeps the results.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,50 +6,42 @@ use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 
-use crate::meter::Measured;
+use crate::metrics::RunMetrics;
 use crate::scenario::Scenario;
 
-/// Runs all of these and writes what was found into a file, a line each. Lines of other scenarios stay.
-///
-/// # Errors
-///
-/// Where a run fails, or a node of it complains.
-pub fn run_all(scenarios: &[Scenario], file: &Path) -> anyhow::Result<()> {
+/// Runs the scenarios and writes their metrics into a file, one line each. Lines of other scenarios stay.
+pub(crate) fn run_all(scenarios: &[Scenario], file: &Path) -> anyhow::Result<()> {
     let mut runs = if file.exists() { read(file)? } else { Vec::new() };
     let folder = std::env::temp_dir().join(format!("presence-scaling-{}", std::process::id()));
     for scenario in scenarios {
         let began = Instant::now();
-        let found = run(scenario, &folder);
+        let metrics = run(scenario, &folder);
         std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
-        let found = found.with_context(|| scenario.to_string())?;
+        let metrics = metrics.with_context(|| scenario.to_string())?;
         eprintln!("{scenario}: {:.1} s", began.elapsed().as_secs_f64());
         runs.retain(|run| run.scenario != *scenario);
-        runs.push(found);
+        runs.push(metrics);
         let lines = runs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
         std::fs::write(file, lines.join("\n") + "\n")?;
     }
     Ok(())
 }
 
-/// What was found before.
-///
-/// # Errors
-///
-/// Where the file can't be read.
-pub fn read(file: &Path) -> anyhow::Result<Vec<Measured>> {
+/// Reads the metrics of earlier runs.
+pub(crate) fn read(file: &Path) -> anyhow::Result<Vec<RunMetrics>> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     Ok(text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
 }
 
-fn run(scenario: &Scenario, folder: &Path) -> anyhow::Result<Measured> {
+fn run(scenario: &Scenario, folder: &Path) -> anyhow::Result<RunMetrics> {
     std::fs::create_dir_all(folder)?;
-    ask_self("record", scenario, folder)?;
-    let found: Measured = serde_json::from_slice(&ask_self("observe", scenario, folder)?)?;
-    ensure!(found.warnings.is_empty(), "the node complained: {:?}", found.warnings);
-    Ok(found)
+    run_self("trace", scenario, folder)?;
+    let metrics: RunMetrics = serde_json::from_slice(&run_self("observe", scenario, folder)?)?;
+    ensure!(metrics.warnings.is_empty(), "the node warned: {:?}", metrics.warnings);
+    Ok(metrics)
 }
 
-fn ask_self(what: &str, scenario: &Scenario, folder: &Path) -> anyhow::Result<Vec<u8>> {
+fn run_self(what: &str, scenario: &Scenario, folder: &Path) -> anyhow::Result<Vec<u8>> {
     let Scenario { nodes, visitors, shape, joins, clicks, seed } = scenario;
     let mut command = Command::new(std::env::current_exe()?);
     command.args([what, "--nodes", &nodes.to_string(), "--visitors", &visitors.to_string()]);

@@ -1,4 +1,4 @@
-//! What a run is of: how many nodes, visitors, rooms, joins and clicks, and who of them is where.
+//! What a run simulates: the numbers of nodes, visitors, rooms, joins and clicks, and which visitor is where.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,48 +6,45 @@ use std::str::FromStr;
 use presence_core::{Room, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::chance::{fraction, mix};
+use crate::random::{fraction, mix};
 
 /// How visitors are spread over rooms.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Shape {
-    /// All in one room.
+pub(crate) enum RoomDistribution {
+    /// All visitors in one room.
     One,
-    /// So many rooms, each as likely.
+    /// This many rooms, each with the same chance.
     Equal(u32),
     /// As many rooms as visitors; the r-th is visited in proportion to 1/r.
     Zipf,
-    /// Everybody in a room of their own.
+    /// Each visitor in a room of their own.
     Each,
 }
 
 /// One point of the grid.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Scenario {
-    /// How many nodes, each a region of its own.
-    pub nodes: usize,
-    /// How many visitors in the whole world.
-    pub visitors: u64,
-    /// Which rooms they are in.
-    pub shape: Shape,
-    /// How many come in a second in the whole world; as many leave.
-    pub joins: u64,
-    /// How many clicks a second in the whole world.
-    pub clicks: u64,
-    /// Everything else follows from it.
-    pub seed: u64,
+pub(crate) struct Scenario {
+    /// Nodes, each in a region of its own.
+    pub(crate) nodes: usize,
+    /// Visitors in the whole world.
+    pub(crate) visitors: u64,
+    pub(crate) shape: RoomDistribution,
+    /// Joins a second in the whole world; as many visitors leave.
+    pub(crate) joins: u64,
+    /// Clicks a second in the whole world.
+    pub(crate) clicks: u64,
+    /// Seed of all random choices.
+    pub(crate) seed: u64,
 }
 
 impl Scenario {
-    /// Which node a visitor is connected to.
-    #[must_use]
-    pub fn node_of(&self, visitor: u64) -> usize {
+    /// Returns the node that a visitor is connected to.
+    pub(crate) fn node_of(&self, visitor: u64) -> usize {
         (mix(visitor ^ self.seed.rotate_left(17)) % self.nodes as u64) as usize
     }
 
-    /// Who a visitor is: as random as a hash.
-    #[must_use]
-    pub fn user(&self, visitor: u64) -> UserId {
+    /// Returns the id of a visitor, as random as a hash.
+    pub(crate) fn user(&self, visitor: u64) -> UserId {
         let mut id = [0; 32];
         for (part, bytes) in (0_u64..).zip(id.chunks_exact_mut(8)) {
             bytes.copy_from_slice(&mix(visitor.wrapping_mul(4).wrapping_add(part) ^ self.seed).to_be_bytes());
@@ -55,53 +52,40 @@ impl Scenario {
         UserId(id)
     }
 
-    /// Which room a visitor comes to, as a number.
-    #[must_use]
-    pub fn room_number(&self, visitor: u64) -> u64 {
+    /// Returns the number of the room that a visitor joins.
+    pub(crate) fn room_number(&self, visitor: u64) -> u64 {
         let chance = visitor ^ self.seed.rotate_left(41);
         match self.shape {
-            Shape::One => 0,
-            Shape::Equal(rooms) => mix(chance) % u64::from(rooms),
-            // Uniform in the logarithm: what 1/r sums up to.
-            Shape::Zipf => (((self.visitors + 1) as f64).ln() * fraction(chance)).exp() as u64 - 1,
-            Shape::Each => visitor,
+            RoomDistribution::One => 0,
+            RoomDistribution::Equal(rooms) => mix(chance) % u64::from(rooms),
+            // Uniform in the logarithm, which is the sum of 1/r.
+            RoomDistribution::Zipf => (((self.visitors + 1) as f64).ln() * fraction(chance)).exp() as u64 - 1,
+            RoomDistribution::Each => visitor,
         }
     }
 
-    /// The name of the room that a visitor comes to: as long as a path of a shop's page.
-    ///
-    /// # Panics
-    ///
-    /// Never: the name is neither empty nor too long.
-    #[must_use]
-    pub fn room(&self, visitor: u64) -> Room {
+    /// Returns the name of the room that a visitor joins, as long as the path of a shop's page.
+    pub(crate) fn room(&self, visitor: u64) -> Room {
         room(self.room_number(visitor))
     }
 
-    /// How likely each class of rooms is: (number of such rooms, chance that a visitor comes to a given one of them).
-    #[must_use]
-    pub fn classes(&self) -> Vec<(f64, f64)> {
+    /// Returns classes of rooms: the number of such rooms, and the chance that a visitor joins a given one of them.
+    pub(crate) fn classes(&self) -> Vec<(f64, f64)> {
         let visitors = self.visitors as f64;
         match self.shape {
-            Shape::One => vec![(1.0, 1.0)],
-            Shape::Equal(rooms) => vec![(f64::from(rooms), 1.0 / f64::from(rooms))],
-            Shape::Each => vec![(visitors, 1.0 / visitors)],
-            Shape::Zipf => zipf(self.visitors),
+            RoomDistribution::One => vec![(1.0, 1.0)],
+            RoomDistribution::Equal(rooms) => vec![(f64::from(rooms), 1.0 / f64::from(rooms))],
+            RoomDistribution::Each => vec![(visitors, 1.0 / visitors)],
+            RoomDistribution::Zipf => zipf(self.visitors),
         }
     }
 }
 
-/// The name of a room by its number.
-///
-/// # Panics
-///
-/// Never: the name is neither empty nor too long.
-#[must_use]
-pub fn room(number: u64) -> Room {
+pub(crate) fn room(number: u64) -> Room {
     Room::new(&format!("shop.example/item/{number:07}")).expect("a name of 25 bytes")
 }
 
-/// Rooms by rank, those of about the same rank together.
+/// Returns classes of rooms with about the same rank.
 fn zipf(rooms: u64) -> Vec<(f64, f64)> {
     let whole = ((rooms + 1) as f64).ln();
     let mut classes = Vec::new();
@@ -115,7 +99,7 @@ fn zipf(rooms: u64) -> Vec<(f64, f64)> {
     classes
 }
 
-impl fmt::Display for Shape {
+impl fmt::Display for RoomDistribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::One => f.write_str("one"),
@@ -126,7 +110,7 @@ impl fmt::Display for Shape {
     }
 }
 
-impl FromStr for Shape {
+impl FromStr for RoomDistribution {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

@@ -1,18 +1,16 @@
-//! The tables of docs/scaling.md: constants, every run against the model, and where a node breaks.
+//! The tables of docs/scaling.md: constants, every run beside the model, and where a node breaks.
 
 use std::fmt::Write as _;
 
-use crate::costs::AWAY_MS;
+use crate::cost_model::AWAY_MS;
 use crate::grid::MIDDLE;
-use crate::interest;
 use crate::limits::{CORE_MICROS, Model, VISITORS_MAX};
-use crate::meter::Measured;
-use crate::scenario::{Scenario, Shape};
-use crate::svg::short;
+use crate::metrics::RunMetrics;
+use crate::partial_interest;
+use crate::scenario::{RoomDistribution, Scenario};
 
-/// All of them, by the name of their place in the document.
-#[must_use]
-pub fn tables(model: &Model, runs: &[Measured]) -> Vec<(&'static str, String)> {
+/// All tables by their place in the document.
+pub(crate) fn tables(model: &Model, runs: &[RunMetrics]) -> Vec<(&'static str, String)> {
     vec![
         ("constants", constants(model)),
         ("runs", all_runs(model, runs)),
@@ -23,22 +21,22 @@ pub fn tables(model: &Model, runs: &[Measured]) -> Vec<(&'static str, String)> {
 }
 
 fn constants(model: &Model) -> String {
-    let (bytes, costs) = (&model.bytes, &model.costs);
+    let (sizes, costs) = (&model.sizes, &model.costs);
     let mut table = "| Constant | Value |\n|---|---|\n".to_owned();
     let mut row = |what: &str, value: f64, unit: &str| {
         let digits = if value.abs() < 9.95 { 1 } else { 0 };
         let _ = writeln!(table, "| {what} | {value:.digits$} {unit} |");
     };
-    row("row of a visitor, in a delta", bytes.row, "bytes");
-    row("row of a room's name (25 bytes long)", bytes.name, "bytes");
-    row("row that was removed", bytes.removed, "bytes");
-    row("delta without rows", bytes.delta, "bytes");
-    row("heartbeat that names no other node", bytes.beat, "bytes");
-    row("… for each other node", bytes.beat_named, "bytes");
-    row("… for each node echoed, at most eight", bytes.beat_echo, "bytes");
-    row("click", bytes.click, "bytes");
-    row("hello and its answer", bytes.hello + bytes.hello_answer, "bytes");
-    row("… for each node that the answer names", bytes.hello_named, "bytes");
+    row("row of a visitor, in a delta", sizes.row, "bytes");
+    row("row of a room's name (25 bytes long)", sizes.name, "bytes");
+    row("row that was removed", sizes.removed, "bytes");
+    row("delta without rows", sizes.delta, "bytes");
+    row("heartbeat that names no other node", sizes.beat, "bytes");
+    row("… for each other node", sizes.beat_named, "bytes");
+    row("… for each node echoed, at most eight", sizes.beat_echo, "bytes");
+    row("click", sizes.click, "bytes");
+    row("hello and its answer", sizes.hello + sizes.hello_answer, "bytes");
+    row("… for each node that the answer names", sizes.hello_named, "bytes");
     row("handling a delta", costs.delta_micros, "µs");
     row("handling a row, in a world of 100,000 visitors", costs.row_micros, "µs");
     row("… more for each doubling of the world", costs.row_doubled_micros, "µs");
@@ -63,11 +61,11 @@ fn deviation(said: f64, found: f64) -> String {
     if found < 1e-9 { String::new() } else { format!(" ({:+.0} %)", (said / found - 1.0) * 100.0) }
 }
 
-fn all_runs(model: &Model, runs: &[Measured]) -> String {
+fn all_runs(model: &Model, runs: &[RunMetrics]) -> String {
     let mut table = "| Nodes | Visitors | Rooms | Joins/s | Clicks/s | Bytes out/s | Bytes in/s | Views/s | Writes/s | Driver, % of a core | Memory, MB | Silence, ms | Drawn again, ms |\n\
                      |---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
-    let mut runs: Vec<&Measured> = runs.iter().collect();
+    let mut runs: Vec<&RunMetrics> = runs.iter().collect();
     runs.sort_by_key(|run| {
         let Scenario { nodes, visitors, shape, joins, clicks, .. } = run.scenario;
         (visitors, nodes, shape.to_string(), joins, clicks)
@@ -94,11 +92,11 @@ fn all_runs(model: &Model, runs: &[Measured]) -> String {
     table
 }
 
-const SHAPES: [(Shape, &str); 4] = [
-    (Shape::One, "all in one room"),
-    (Shape::Equal(1_000), "1,000 rooms"),
-    (Shape::Zipf, "Zipf"),
-    (Shape::Each, "rooms of one"),
+const SHAPES: [(RoomDistribution, &str); 4] = [
+    (RoomDistribution::One, "all in one room"),
+    (RoomDistribution::Equal(1_000), "1,000 rooms"),
+    (RoomDistribution::Zipf, "Zipf"),
+    (RoomDistribution::Each, "rooms of one"),
 ];
 
 fn visitors(value: f64) -> String {
@@ -139,7 +137,6 @@ fn one_node(model: &Model) -> String {
     ];
     for world in worlds {
         let rates = model.rates(&world);
-        let others = world.nodes as f64 - 1.0;
         let core = |micros: f64| format!("{:.0} %", micros / 1e4);
         let _ = writeln!(
             table,
@@ -150,7 +147,7 @@ fn one_node(model: &Model) -> String {
             world.clicks,
             short(rates.bytes_out),
             short(rates.bytes_in),
-            short(others * (rates.deltas_out + rates.beats_out + rates.clicks_out)),
+            short(rates.messages_out(world.nodes)),
             core(model.driver(&world)),
             core(model.links(&world)),
             core(model.sockets(&world)),
@@ -165,17 +162,35 @@ fn interest_table(model: &Model) -> String {
     let mut table =
         "| Watchers of a room on each node | Bytes, compared with full replication |\n|---|---|\n".to_owned();
     for watchers in [0.01, 0.1, 0.3, 1.0, 3.0, 10.0] {
-        let _ = writeln!(table, "| {watchers} | {:.0} % |", 100.0 * interest::ratio(watchers, &model.bytes));
+        let _ = writeln!(table, "| {watchers} | {:.0} % |", 100.0 * partial_interest::ratio(watchers, &model.sizes));
     }
-    let half = interest::watchers_for(0.5, &model.bytes);
+    let half = partial_interest::watchers_for(0.5, &model.sizes);
     let _ = writeln!(table, "\nHalf of the bytes are saved below {half:.2} watchers of a room on each node.");
-    // Below which rate the whole stream is not worth the trouble.
+    // The rate below which complete knowledge costs little.
     for megabytes in [1.0, 10.0] {
-        let joins = interest::search(1.0, 1e7, |joins| {
-            let scenario = Scenario { shape: Shape::Each, joins: joins as u64, ..MIDDLE };
+        let joins = partial_interest::search(1.0, 1e7, |joins| {
+            let scenario = Scenario { shape: RoomDistribution::Each, joins: joins as u64, ..MIDDLE };
             model.rates(&scenario).bytes_in < megabytes * 1e6
         });
         let _ = writeln!(table, "A node receives {megabytes:.0} MB/s at {} joins/s in rooms of one.", short(joins));
     }
     table
+}
+
+/// Formats 1000 as 1k, with two significant digits.
+fn short(value: f64) -> String {
+    let (part, unit) = match value.abs() {
+        v if v >= 0.9995e9 => (value / 1e9, "G"),
+        v if v >= 0.9995e6 => (value / 1e6, "M"),
+        v if v >= 0.9995e3 => (value / 1e3, "k"),
+        _ => (value, ""),
+    };
+    let digits = match part.abs() {
+        part if part >= 9.95 => 0,
+        part if part >= 0.995 => 1,
+        _ => 2,
+    };
+    let text = format!("{part:.digits$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text };
+    format!("{text}{unit}")
 }

@@ -1,16 +1,12 @@
-//! Finds the constants with which sums of features come closest to what was measured; without it CPU and memory could
-//! not be split into rows, drawings and heartbeats.
+//! Fits constants to measurements, which splits CPU and memory into rows, drawings and heartbeats.
 
-/// As many rounds as it takes for the constants to stand still.
+/// Rounds until the constants no longer change.
 const ROUNDS: usize = 20_000;
 
-/// Constants, none below zero, for which `features · constants` is as near `measured` as can be, in proportion.
-///
-/// Coordinate descent: each constant in turn takes the value that is best beside the others.
-#[must_use]
-pub fn fit<const N: usize>(samples: &[([f64; N], f64)]) -> [f64; N] {
+/// Finds constants, none negative, with the least relative error of `features · constants` (coordinate descent).
+pub(crate) fn fit<const N: usize>(samples: &[([f64; N], f64)]) -> [f64; N] {
     let mut constants = [0.0; N];
-    // Each sample weighs the same, however large it is.
+    // Each sample has the same weight.
     let samples: Vec<[f64; N]> = samples.iter().map(|(features, sum)| features.map(|feature| feature / sum)).collect();
     for _ in 0..ROUNDS {
         for constant in 0..N {
@@ -29,7 +25,7 @@ pub fn fit<const N: usize>(samples: &[([f64; N], f64)]) -> [f64; N] {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn what_was_put_in_comes_out() {
+    fn known_constants_are_found() {
         let samples: Vec<([f64; 3], f64)> = (1..9_u32)
             .map(|n| {
                 let features = [f64::from(n), f64::from(n * n % 7), 1.0];
