@@ -11,7 +11,7 @@ pub const PONG: u8 = 10;
 
 /// The side that writes a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sender {
+pub enum FrameSender {
     /// Frames are masked. The mask is zero: that is legal, and costs neither side anything.
     Client,
     /// Frames are not masked.
@@ -37,8 +37,8 @@ impl WebSocketFrame<'_> {
 }
 
 /// Appends a frame.
-pub fn write(out: &mut Vec<u8>, sender: Sender, opcode: u8, payload: &[u8]) {
-    let masked = if sender == Sender::Client { 0x80 } else { 0 };
+pub fn write(out: &mut Vec<u8>, sender: FrameSender, opcode: u8, payload: &[u8]) {
+    let masked = if sender == FrameSender::Client { 0x80 } else { 0 };
     out.push(0x80 | opcode);
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
         (Ok(short @ 0..=125), _) => out.push(masked | short),
@@ -51,7 +51,7 @@ pub fn write(out: &mut Vec<u8>, sender: Sender, opcode: u8, payload: &[u8]) {
             out.extend_from_slice(&(payload.len() as u64).to_be_bytes());
         }
     }
-    if sender == Sender::Client {
+    if sender == FrameSender::Client {
         out.extend_from_slice(&[0; 4]);
     }
     out.extend_from_slice(payload);
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn frames_of_every_length_are_read_once_they_are_complete() {
-        for (sender, length) in [Sender::Client, Sender::Server]
+        for (sender, length) in [FrameSender::Client, FrameSender::Server]
             .into_iter()
             .flat_map(|sender| [0, 125, 126, 65_535, 65_536].map(|length| (sender, length)))
         {
@@ -99,7 +99,7 @@ mod tests {
     fn a_server_writes_lengths_and_no_mask() {
         let written = |payload: &[u8]| {
             let mut frame = Vec::new();
-            write(&mut frame, Sender::Server, TEXT, payload);
+            write(&mut frame, FrameSender::Server, TEXT, payload);
             frame
         };
         assert_eq!(written(b"hi"), [0x81, 2, b'h', b'i']);

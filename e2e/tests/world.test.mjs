@@ -41,7 +41,7 @@ test("a region that ends by itself is told, and the others go on", { timeout: 90
   assert.deepEqual(readdirSync(kept).sort(), REGIONS);
   const [first] = running.pids();
   process.kill(first, "SIGKILL");
-  await until("it is told", () => / has ended by itself \(signal: 9/.test(running.said));
+  await until("it is told", () => / has ended unexpectedly \(signal: 9/.test(running.said));
   assert.equal(running.pids().length, 5);
 
   const second = spawn(program, ["world", "--port", String(running.port)], { stdio: ["ignore", "ignore", "pipe"] });

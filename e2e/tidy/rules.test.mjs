@@ -1,14 +1,11 @@
 // The rules of ARCHITECTURE.md that no compiler keeps.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { root } from "../lib/paths.mjs";
+import { read, rust, tracked } from "../lib/tree.mjs";
 
-const tracked = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: root, encoding: "utf8" })
-  .split("\0").filter(Boolean);
-const read = (file) => readFileSync(`${root}/${file}`, "utf8");
-const sources = tracked.filter((file) => /^((crates|examples)\/[^/]+|bench|bench\/app|bench\/peers\/naive)\/src\/.*\.rs$/.test(file));
+const sources = rust("src");
 
 /** Without comments, and without the unit tests at a file's end. */
 function code(file) {

@@ -22,7 +22,7 @@ pub(crate) fn write(scenario: &Scenario, folder: &Path) -> io::Result<()> {
     SimulatedMesh::new(*scenario).run(Load::Clicks, &mut empty_mesh);
     empty_mesh.close()?;
     for peer in 1..scenario.nodes {
-        let sources = vec![inputs_of(folder, peer, Inputs::QuestionsAndMessages)?, visitor_inputs(scenario, peer)];
+        let sources = vec![inputs_of(folder, peer, TraceInputs::QuestionsAndMessages)?, visitor_inputs(scenario, peer)];
         let mut peer_trace =
             PeerTrace { writer: TraceWriter::create(&folder.join(format!("said-{peer}")))?, failed: None };
         Replay::new(scenario, peer, sources, answers_to(folder, peer)?).run(&mut peer_trace);
@@ -34,7 +34,7 @@ pub(crate) fn write(scenario: &Scenario, folder: &Path) -> io::Result<()> {
 
 /// Returns node 0 with its visitors, on the traces of its peers.
 pub(crate) fn observed(scenario: &Scenario, folder: &Path) -> io::Result<Replay> {
-    let mut sources = vec![inputs_of(folder, 0, Inputs::Questions)?, visitor_inputs(scenario, 0)];
+    let mut sources = vec![inputs_of(folder, 0, TraceInputs::Questions)?, visitor_inputs(scenario, 0)];
     for peer in 1..scenario.nodes {
         let reading = TraceReader::open(&folder.join(format!("said-{peer}")))?;
         let heard = reading
@@ -46,17 +46,17 @@ pub(crate) fn observed(scenario: &Scenario, folder: &Path) -> io::Result<Replay>
 
 /// What a node receives from a trace of the empty mesh.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Inputs {
+enum TraceInputs {
     Questions,
     QuestionsAndMessages,
 }
 
 /// Returns the inputs of a node of the empty mesh.
-fn inputs_of(folder: &Path, node: usize, with: Inputs) -> io::Result<InputSource> {
+fn inputs_of(folder: &Path, node: usize, with: TraceInputs) -> io::Result<InputSource> {
     let trace = TraceReader::open(&folder.join(format!("heard-{node}")))?;
     let inputs = trace.enumerate().filter_map(move |(number, entry)| match entry.tag {
         QUESTION => Some((entry.at_ms, Input::Asked { question: number as u64, bytes: entry.bytes })),
-        from if with == Inputs::QuestionsAndMessages => {
+        from if with == TraceInputs::QuestionsAndMessages => {
             Some((entry.at_ms, Input::Received { link: link(usize::from(from)), bytes: entry.bytes }))
         }
         _ => None,

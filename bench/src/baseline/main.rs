@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Parser;
 use presence_bench::schedule::Schedule;
-use presence_bench::websocket::{PING, Sender, TEXT, write};
+use presence_bench::websocket::{FrameSender, PING, TEXT, write};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 
 use crate::commands::ClientCommand;
@@ -79,7 +79,9 @@ impl Baseline {
         let mut wire = Vec::new();
         for event in events {
             match event {
-                SocketEvent::Received(ClientCommand::Broadcast(text)) => write(&mut wire, Sender::Server, TEXT, &text),
+                SocketEvent::Received(ClientCommand::Broadcast(text)) => {
+                    write(&mut wire, FrameSender::Server, TEXT, &text)
+                }
                 SocketEvent::Received(ClientCommand::Join) => self.join(1),
                 SocketEvent::Received(ClientCommand::Texts(rate)) => self.texts.set(rate, now),
                 SocketEvent::Received(ClientCommand::Pings(rate)) => self.pings.set(rate, now),
@@ -87,7 +89,7 @@ impl Baseline {
             }
         }
         if self.count_changed && now - self.announced >= ANNOUNCE_EVERY {
-            write(&mut wire, Sender::Server, TEXT, format!(r#"{{"count":{}}}"#, self.joined).as_bytes());
+            write(&mut wire, FrameSender::Server, TEXT, format!(r#"{{"count":{}}}"#, self.joined).as_bytes());
             self.count_changed = false;
             self.announced = now;
         }
@@ -109,7 +111,7 @@ impl Baseline {
 impl Heartbeats {
     fn new(opcode: u8, payload: &[u8], now: Instant) -> Self {
         let mut frame = Vec::new();
-        write(&mut frame, Sender::Server, opcode, payload);
+        write(&mut frame, FrameSender::Server, opcode, payload);
         Self { frame, schedule: Schedule::new(0, None, now), next: 0 }
     }
 

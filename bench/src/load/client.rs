@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use presence_bench::websocket::{self, Sender};
+use presence_bench::websocket::{self, FrameSender};
 
 use crate::connections::ConnectionTotals;
 use crate::http;
@@ -109,7 +109,7 @@ impl Client {
         match frame.opcode {
             websocket::PING => {
                 context.totals.pings += 1;
-                websocket::write(context.out, Sender::Client, websocket::PONG, payload);
+                websocket::write(context.out, FrameSender::Client, websocket::PONG, payload);
             }
             websocket::CLOSE => {
                 return Err(format!("closed: {}", String::from_utf8_lossy(payload.get(2..).unwrap_or(&[]))));
@@ -130,7 +130,7 @@ impl Client {
             ServerMessage::Other => {}
             ServerMessage::Ready => self.ready(context),
             ServerMessage::Asks(answer) => {
-                websocket::write(context.out, Sender::Client, websocket::TEXT, answer.as_bytes())
+                websocket::write(context.out, FrameSender::Client, websocket::TEXT, answer.as_bytes())
             }
             ServerMessage::Heartbeat => context.totals.heartbeats += 1,
             ServerMessage::Rejected => context.totals.refused += 1,
@@ -156,7 +156,7 @@ impl Client {
     pub(crate) fn subscribe(&mut self, context: &mut ClientContext<'_>) {
         let Role::Socket { plan, phase: phase @ Phase::Ready } = &mut self.role else { return };
         for message in &plan.subscribe {
-            websocket::write(context.out, Sender::Client, websocket::TEXT, message.as_bytes());
+            websocket::write(context.out, FrameSender::Client, websocket::TEXT, message.as_bytes());
         }
         *phase = Phase::Subscribing(plan.subscribe.len());
         if !context.protocol.confirms() || plan.subscribe.is_empty() {

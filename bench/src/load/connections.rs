@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use presence_bench::websocket::{self, CLOSE, Sender, TEXT};
+use presence_bench::websocket::{self, CLOSE, FrameSender, TEXT};
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
@@ -115,7 +115,7 @@ impl Connections {
     /// Sends one text message.
     pub(crate) fn send_text(&mut self, id: usize, text: &str) {
         let mut frame = Vec::with_capacity(text.len() + 14);
-        websocket::write(&mut frame, Sender::Client, TEXT, text.as_bytes());
+        websocket::write(&mut frame, FrameSender::Client, TEXT, text.as_bytes());
         self.write(id, &frame);
     }
 
@@ -145,7 +145,7 @@ impl Connections {
     /// Closes a client as a browser closes a tab.
     pub(crate) fn leave(&mut self, id: usize) {
         let mut frame = Vec::new();
-        websocket::write(&mut frame, Sender::Client, CLOSE, &1001_u16.to_be_bytes());
+        websocket::write(&mut frame, FrameSender::Client, CLOSE, &1001_u16.to_be_bytes());
         self.write(id, &frame);
         if let Some(client) = self.clients.get_mut(id).and_then(Option::as_mut) {
             self.totals.subscribed -= usize::from(client.phase() == Some(Phase::Subscribed));

@@ -1,4 +1,4 @@
-//! Who "you" are: the name under which others see you.
+//! The name of the visitor, as they and others see it.
 
 use askama::Template;
 use presence_core::{Change, Fragment, PublicId, RoomView};
@@ -8,7 +8,7 @@ use crate::feature::{Feature, fragment};
 /// What the list of features needs of this one.
 pub(crate) const FEATURE: Feature = Feature { render, ..Feature::NONE };
 
-/// The socket knows best whose it is: the page may have been made for an older cookie.
+/// The socket knows its visitor; the page may have been made for an older cookie.
 fn render(change: &Change, _: &RoomView) -> Vec<Fragment> {
     match change {
         Change::You { user } => ["you", "you-to-others"].map(|id| fragment(id, &YouHtml::of(id, *user))).into(),
@@ -16,7 +16,7 @@ fn render(change: &Change, _: &RoomView) -> Vec<Fragment> {
     }
 }
 
-/// The visitor's name. It takes its colour from around it: that is chosen per load and no fragment knows it.
+/// The visitor's name. Its colour comes from the page, which chooses one for each load; fragments do not know it.
 #[derive(Template)]
 #[template(path = "you.html")]
 pub(crate) struct YouHtml {

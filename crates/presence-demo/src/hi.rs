@@ -1,4 +1,4 @@
-//! The wall: what "say hi" means, and the newest nine of them.
+//! The wall: what "say hi" means, and the nine newest messages.
 
 use askama::Template;
 use minicbor::{Decode, Encode};
@@ -11,16 +11,16 @@ use crate::{palette, regions};
 /// What the list of features needs of this one.
 pub(crate) const FEATURE: Feature = Feature { reflex, render, ..Feature::NONE };
 
-/// The click's name.
+/// The name of the click.
 const SAY_HI: &str = "Hi#say_hi";
 
-/// The log's.
+/// The name of the log.
 pub(crate) const KEY: &str = "hi";
 
-/// How many the wall keeps.
+/// Messages that the wall keeps.
 const CAP: u16 = 9;
 
-/// The fact. Fields are numbered; a newer build may add some.
+/// The fact. Fields are numbered, and a newer build may add some.
 #[derive(Encode, Decode, Clone, Default)]
 #[cbor(map)]
 struct Hi {
@@ -28,7 +28,7 @@ struct Hi {
     colour: Option<String>,
 }
 
-/// A hi in the visitor's colour. The colour comes from the browser: what is not in the palette is no colour.
+/// Adds a message in the visitor's colour. Browsers send the colour, so one outside the palette is ignored.
 fn reflex(call: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
     if call.target != SAY_HI {
         return Err(Refusal::Unknown);
@@ -38,12 +38,12 @@ fn reflex(call: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
     Ok(vec![Write::Append { key: KEY, value, cap: CAP, lasts_ms: Some(crate::FACTS_LAST_MS) }])
 }
 
-/// When somebody in that region said hi last: ms since 1970, as far as the wall remembers.
+/// Returns when a visitor in that region last said hi, in ms since 1970, as far as the wall remembers.
 pub(crate) fn newest_of(view: &RoomView, region: &Region) -> Option<u64> {
     entries(view).find(|entry| entry.author.region == *region).map(|entry| entry.at_ms)
 }
 
-/// A changed wall is redrawn whole, so that it stands in the same order everywhere.
+/// Redraws the whole wall at each change, so that its order is the same everywhere.
 fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
         Change::Everything => vec![fragment("messages-body", &WallHtml::of(view))],
@@ -52,19 +52,18 @@ fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     }
 }
 
-/// A peer may know a greater cap; this page shows nine.
+/// The newest messages. A peer may have a greater cap; this page shows nine.
 fn entries(view: &RoomView) -> impl Iterator<Item = &Entry> {
     view.logs.get(KEY).into_iter().flatten().take(usize::from(CAP))
 }
 
-/// The wall.
 #[derive(Template)]
 #[template(path = "wall.html")]
 pub(crate) struct WallHtml {
-    messages: Vec<Message>,
+    messages: Vec<WallMessage>,
 }
 
-struct Message {
+struct WallMessage {
     user: String,
     colour: Option<&'static str>,
     from: String,
@@ -73,11 +72,11 @@ struct Message {
 
 impl WallHtml {
     pub(crate) fn of(view: &RoomView) -> Self {
-        Self { messages: entries(view).map(|entry| Message::of(entry, view)).collect() }
+        Self { messages: entries(view).map(|entry| WallMessage::of(entry, view)).collect() }
     }
 }
 
-impl Message {
+impl WallMessage {
     fn of(entry: &Entry, view: &RoomView) -> Self {
         let hi: Hi = minicbor::decode(&entry.value).unwrap_or_default();
         Self {

@@ -1,22 +1,22 @@
-//! Draws: the page, alive in every region. One feature, one file: what a click means and what it looks like.
+//! The demo page: one file for each feature, with what a click means and what it looks like.
 //!
 //! | File | Feature |
 //! |---|---|
 //! | `page` | the page around all of them, and how many people are here |
-//! | `lightbulb` | one bulb for everybody |
-//! | `regions`, `map` | where everyone is, in cards and on the map |
-//! | `hello`, `hi` | who you are, and the wall |
+//! | `lightbulb` | one bulb for all visitors |
+//! | `regions`, `map` | where visitors are, on cards and on the map |
+//! | `hello`, `hi` | your name, and the wall |
 //! | `tabs` | how many tabs you have open |
-//! | `speed` | how far everything is |
+//! | `speed` | round trips |
 //!
-//! A click never touches a page: it becomes a fact, and a changed fact is drawn, here as on the other side of the world.
+//! A click never changes a page: it becomes a fact, and a changed fact is drawn in the same way in all regions.
 
-/// Each name is a file beside this one with a `FEATURE` in it: a new feature is that file and one line here.
+/// Each name is a file beside this one with a `FEATURE`: a new feature is a file and one line here.
 macro_rules! features {
     ($($name:ident,)+) => {
         $(mod $name;)+
 
-        /// All of them, in the order of their sections.
+        /// All features in the order of their sections.
         const FEATURES: &[feature::Feature] = &[$($name::FEATURE),+];
     };
 }
@@ -42,10 +42,10 @@ pub use places::{place, place_of};
 use presence_core::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
 use presence_server::Site;
 
-/// The page's facts outlive every machine that it runs on, but not the interest in them.
+/// How long the page's facts are kept.
 const FACTS_LAST_MS: u64 = 365 * 24 * 60 * 60 * 1_000;
 
-/// What the server needs to know of this site.
+/// The description of this site for the server.
 pub fn site() -> Site {
     Site { name: "demo", assets: vec![assets::STYLE.clone(), assets::ICON.clone()], place: place_of }
 }

@@ -1,4 +1,4 @@
-//! One bulb for everybody on Earth: what a click on it means, and what it looks like.
+//! One bulb for all visitors: what a click on it means, and what it looks like.
 
 use askama::Template;
 use minicbor::{Decode, Encode};
@@ -11,12 +11,12 @@ use crate::utc::Utc;
 /// What the list of features needs of this one.
 pub(crate) const FEATURE: Feature = Feature { reflex, render, ..Feature::NONE };
 
-/// The click's name.
+/// The name of the click.
 const TOGGLE: &str = "Lightbulb#toggle";
 
 const KEY: &str = "lightbulb";
 
-/// The fact. Fields are numbered; a newer build may add some.
+/// The fact. Fields are numbered, and a newer build may add some.
 #[derive(Encode, Decode, Clone, Copy)]
 #[cbor(map)]
 struct Bulb {
@@ -24,13 +24,13 @@ struct Bulb {
     on: bool,
 }
 
-/// What the room's fact says; off where nobody has clicked, or where somebody wrote what we can't read.
+/// Returns whether the bulb is on; it is off without a fact, or with one that can't be read.
 pub(crate) fn is_on(view: &RoomView) -> bool {
     let entry = view.registers.get(KEY);
     entry.and_then(|entry| minicbor::decode::<Bulb>(&entry.value).ok()).is_some_and(|bulb| bulb.on)
 }
 
-/// A click means the opposite of what its visitor saw, so that two who click at once get what both wanted.
+/// A click means the opposite of what its visitor saw, so that two clicks at once have the effect that both visitors wanted.
 fn reflex(call: &ReflexCall, view: &RoomView) -> Result<Vec<Write>, Refusal> {
     if call.target != TOGGLE {
         return Err(Refusal::Unknown);
@@ -44,7 +44,7 @@ fn reflex(call: &ReflexCall, view: &RoomView) -> Result<Vec<Write>, Refusal> {
     Ok(vec![Write::Set { key: KEY, value, lasts_ms: Some(crate::FACTS_LAST_MS) }])
 }
 
-/// A changed fact, from wherever, redraws the bulb and who clicked it last.
+/// A changed fact, from any region, redraws the bulb and its label.
 fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     if !matches!(change, Change::Everything) && *change != Change::Set(KEY.to_owned()) {
         return Vec::new();
@@ -67,10 +67,10 @@ impl LightbulbHtml {
 #[derive(Template)]
 #[template(path = "lightbulb_label.html")]
 pub(crate) struct LabelHtml {
-    click: Option<Click>,
+    click: Option<LastClick>,
 }
 
-struct Click {
+struct LastClick {
     user: String,
     from: String,
     at: Utc,
@@ -78,7 +78,7 @@ struct Click {
 
 impl LabelHtml {
     pub(crate) fn of(view: &RoomView) -> Self {
-        let click = view.registers.get(KEY).map(|entry| Click {
+        let click = view.registers.get(KEY).map(|entry| LastClick {
             user: entry.author.public.short(),
             from: regions::words(view, &entry.author.region),
             at: Utc::of(entry.at_ms),

@@ -1,4 +1,4 @@
-//! The binary: parses the command line, builds a node around the demo, runs it.
+//! The program: parses the command line and runs a node with the demo page.
 
 mod world;
 
@@ -11,20 +11,20 @@ use presence_server::{Config, Server, SignRoom, SignStream, SiteKey, log, one_li
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Shows who is looking at a page right now, everywhere in the world, and lets all of them act on it together.
+/// Shows who is looking at a page right now, everywhere in the world, and lets all of them act on it together
 #[derive(Parser)]
 #[command(name = "global-presence", version, args_conflicts_with_subcommands = true)]
-struct Command {
+struct DemoCommand {
     #[command(flatten)]
     node: Config,
 
     #[command(subcommand)]
-    other: Option<Other>,
+    other: Option<OtherCommand>,
 }
 
-/// What it does besides running one node.
+/// Subcommands; without one it runs a node.
 #[derive(Subcommand)]
-enum Other {
+enum OtherCommand {
     World(world::World),
     Sign(SignRoom),
     Key(SiteKey),
@@ -33,16 +33,16 @@ enum Other {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let command = match Command::try_parse() {
+    let command = match DemoCommand::try_parse() {
         Ok(command) => command,
         Err(error) if error.use_stderr() => return mistake(&one_line(&error)),
         Err(help) => help.exit(),
     };
     let ended = match command.other {
-        Some(Other::World(world)) => world.run().await,
-        Some(Other::Sign(room)) => room.token().map(|token| println!("{token}")),
-        Some(Other::SignStream(stream)) => stream.text().map(|text| println!("{text}")),
-        Some(Other::Key(site)) => site.key().map(|(key, said)| {
+        Some(OtherCommand::World(world)) => world.run().await,
+        Some(OtherCommand::Sign(room)) => room.token().map(|token| println!("{token}")),
+        Some(OtherCommand::SignStream(stream)) => stream.text().map(|text| println!("{text}")),
+        Some(OtherCommand::Key(site)) => site.key().map(|(key, said)| {
             said.into_iter().for_each(|said| eprintln!("global-presence: {said}"));
             println!("{key}");
         }),
@@ -59,7 +59,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     Server::new(config, Demo, presence_demo::site()).run().await
 }
 
-/// One line that says what to write instead.
+/// Prints a mistake in one line that says what to write instead.
 fn mistake(sentence: &str) -> ExitCode {
     eprintln!("global-presence: {sentence}");
     ExitCode::FAILURE

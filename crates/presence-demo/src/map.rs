@@ -1,4 +1,4 @@
-//! The dots on the world map: where the regions lie, how many are there, and who has just said hi.
+//! The dots on the world map: regions, their numbers of people, and messages of the last seconds.
 
 use askama::Template;
 use presence_core::{Change, Fragment, RegionView, RoomView};
@@ -12,10 +12,10 @@ pub(crate) const FEATURE: Feature = Feature { render, ..Feature::NONE };
 /// The land, written by `data/map.mjs` from Natural Earth.
 pub(crate) const LAND: &str = include_str!("../data/land.svgpath");
 
-/// How long a hi makes its dot ripple.
+/// How long a dot ripples after a message.
 const RIPPLE_MS: u64 = 5_000;
 
-/// Whatever changes where people are redraws the dots, all of them: a lone `<circle>` would be no SVG in a morph.
+/// Every change redraws all dots: a single `<circle>` could not be morphed, as it is no SVG.
 fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
         Change::Everything | Change::Regions | Change::RegionCounts(_) => {
@@ -26,7 +26,7 @@ fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     }
 }
 
-/// Whether a dot ripples at this moment.
+/// Returns whether a dot ripples at this moment.
 pub(crate) fn ripples(view: &RoomView, now_ms: u64) -> bool {
     view.regions.iter().any(|region| hi::newest_of(view, &region.region).is_some_and(|at| ripples_at(at, now_ms)))
 }
@@ -35,7 +35,7 @@ fn ripples_at(hi_ms: u64, now_ms: u64) -> bool {
     now_ms.saturating_sub(hi_ms) < RIPPLE_MS
 }
 
-/// The dots, a picture of their own over the land.
+/// The dots, a picture of their own on top of the land.
 #[derive(Template)]
 #[template(path = "dots.html")]
 pub(crate) struct DotsHtml {
@@ -51,9 +51,9 @@ struct Dot {
     x: f64,
     y: f64,
     radius: f64,
-    /// The city's name stands left of the dot, since another dot is close by on the right.
+    /// The name of the city is left of the dot, as another dot is close by on the right.
     left: bool,
-    /// The moment of the newest hi, while it is fresh. It names the ripple: a newer hi is another one, and starts anew.
+    /// The time of the newest message while its ripple lasts. It is part of the ripple's id, so a newer message starts a new one.
     hi_at_ms: Option<u64>,
 }
 
@@ -89,7 +89,7 @@ impl Dot {
     }
 }
 
-/// From degrees to the sheet of `data/map.mjs`, by the same formula (Equal Earth). `None` for what is no place on Earth.
+/// Projects degrees onto the map of `data/map.mjs`, by the same formula (Equal Earth). Returns `None` outside the Earth.
 fn project((latitude, longitude): (f64, f64)) -> Option<(f64, f64)> {
     if !(-90.0..=90.0).contains(&latitude) || !(-180.0..=180.0).contains(&longitude) {
         return None;
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_fall_on_the_sheet_where_they_lie() {
+    fn places_are_projected_onto_the_map() {
         assert_eq!(project((0.0, 0.0)), Some((500.0, 240.0)));
         let (x, _) = project((0.0, 180.0)).unwrap();
         assert!((x - 1000.0).abs() < 0.01, "{x}");
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_place_on_earth_has_no_dot() {
+    fn locations_outside_the_earth_have_no_dot() {
         for location in [(f64::NAN, 0.0), (0.0, f64::INFINITY), (91.0, 0.0), (0.0, -200.0)] {
             assert_eq!(project(location), None);
         }

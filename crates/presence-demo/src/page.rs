@@ -1,4 +1,4 @@
-//! The whole page around the features, right before any script runs, and how many people are here.
+//! The whole page around the features, as it is before any script runs, and the number of people.
 
 use askama::Template;
 use presence_core::{Change, Fragment, RoomView, Visit};
@@ -9,19 +9,18 @@ use crate::{FEATURES, assets, feature, hello, hi, lightbulb, map, palette, place
 /// What the list of features needs of this one.
 pub(crate) const FEATURE: Feature = Feature { render, ..Feature::NONE };
 
-/// Where the source is; empty where the build was not told.
+/// Address of the source; empty if the build does not know it.
 const SOURCE: &str = env!("CARGO_PKG_REPOSITORY");
 
-/// More or fewer people than before.
 fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
-        // Who is sent this is in the room: one user is the reader.
+        // Receivers of this are in the room, so one of the users is the reader.
         Change::Counts | Change::Everything => vec![fragment("headcount", &HeadcountHtml::of(view, true))],
         _ => Vec::new(),
     }
 }
 
-/// The page for this visit.
+/// Renders the page for this visit.
 pub(crate) fn page(view: &RoomView, visit: &Visit<'_>) -> String {
     html(&PageHtml {
         script: visit.script,
@@ -35,7 +34,7 @@ pub(crate) fn page(view: &RoomView, visit: &Visit<'_>) -> String {
         colour: palette::pick(visit.chance),
         edge: visit.edge.map(places::words),
         land: map::LAND.trim_end(),
-        parts: &visit.once(|| Parts::of(view)),
+        parts: &visit.once(|| CommonParts::of(view)),
         headcount: html(&HeadcountHtml::of(view, visit.tabs > 0)),
         ripples: map::ripples(view, visit.now_ms).then(|| html(&map::DotsHtml::of(view, visit.now_ms))),
         you: html(&hello::YouHtml::of("you", visit.user)),
@@ -45,8 +44,8 @@ pub(crate) fn page(view: &RoomView, visit: &Visit<'_>) -> String {
     })
 }
 
-/// What is the same on every visitor's page.
-struct Parts {
+/// The parts that are the same on the page of every visitor.
+struct CommonParts {
     here: String,
     lightbulb: String,
     label: String,
@@ -58,7 +57,7 @@ struct Parts {
     distances: String,
 }
 
-impl Parts {
+impl CommonParts {
     fn of(view: &RoomView) -> Self {
         Self {
             here: regions::words(view, &view.here),
@@ -74,17 +73,17 @@ impl Parts {
     }
 }
 
-/// Up to how many people every coming and going is read out to those who listen to the page.
+/// Up to this many people, screen readers read out each change of the number.
 const READ_OUT_MAX: u32 = 9;
 
-/// How many people are here.
+/// The number of people.
 #[derive(Template)]
 #[template(path = "headcount.html")]
 struct HeadcountHtml {
     users: u32,
     unsure: u32,
     places: usize,
-    /// Whether the reader is one of them: a page that is just being served is not in the room yet.
+    /// Whether the number includes the reader: a page that is being served is not in the room yet.
     counted: bool,
     read_out: bool,
 }
@@ -101,7 +100,7 @@ impl HeadcountHtml {
     }
 }
 
-/// The page. What is text here is an element that a fragment redraws.
+/// The page. Each `String` is an element that a fragment redraws.
 #[derive(Template)]
 #[template(path = "page.html")]
 struct PageHtml<'a> {
@@ -116,13 +115,13 @@ struct PageHtml<'a> {
     colour: &'static str,
     edge: Option<String>,
     land: &'static str,
-    parts: &'a Parts,
+    parts: &'a CommonParts,
     headcount: String,
-    /// The dots, where one ripples right now.
+    /// The dots, if one ripples now.
     ripples: Option<String>,
     you: String,
     you_to_others: String,
     tabcount: String,
-    /// Of features that have no place of their own.
+    /// Sections of features without a place of their own.
     sections: String,
 }

@@ -1,16 +1,16 @@
-//! The colours that a visitor can have; without it anybody could paint anything on everybody's page.
+//! The colours that a visitor can have. Colours come from browsers, so others are refused.
 
-/// Their names. `assets/style.css` says what each looks like, on light and on dark.
+/// Names of the colours. `assets/style.css` defines them for both themes.
 pub(crate) const COLOURS: [&str; 10] =
     ["coral", "amber", "olive", "green", "teal", "sky", "indigo", "violet", "plum", "rose"];
 
-/// One by chance.
+/// Picks a random colour.
 pub(crate) fn pick(chance: u64) -> &'static str {
     let at = chance % COLOURS.len() as u64;
     COLOURS[usize::try_from(at).expect("less than ten")]
 }
 
-/// The colour of this name; `None` for what is not in the palette.
+/// Returns the colour of this name, or `None` if it is not in the palette.
 pub(crate) fn known(name: &str) -> Option<&'static str> {
     COLOURS.into_iter().find(|colour| *colour == name)
 }
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn contrast_is_measured_as_the_guidelines_say() {
+    fn contrast_is_measured_by_the_guidelines() {
         assert!((contrast("#000000", "#ffffff") - 21.0).abs() < 0.001);
         assert!((contrast("#767676", "#ffffff") - 4.54).abs() < 0.01);
     }

@@ -1,19 +1,19 @@
-//! What a region's or an edge's code means; without it a visitor would read `iad` and not Ashburn.
+//! Places of region and edge codes, so that a visitor reads Ashburn instead of `iad`.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use presence_core::{Place, Region};
 
-/// Written by `data/places.py`: code, name, latitude and longitude, between tabs.
+/// Written by `data/places.py`: code, name, latitude and longitude, separated by tabs.
 const TABLE: &str = include_str!("../data/places.tsv");
 
-/// From the code to the rest of its line.
+/// The rest of a line by its code.
 static PLACES: LazyLock<BTreeMap<&str, &str>> =
     LazyLock::new(|| TABLE.lines().filter_map(|l| l.split_once('\t')).collect());
 
-/// The place of a code of three letters (an airport's, as hosting networks name their regions and edges), in words and
-/// on the map: "Toronto, Canada", "Ashburn, Virginia (US)". `None` where nobody knows it.
+/// Returns the place of an airport code, by which hosting networks name their regions and edges: "Toronto, Canada",
+/// "Ashburn, Virginia (US)". Returns `None` for an unknown code.
 pub fn place(code: &str) -> Option<Place> {
     let mut fields = PLACES.get(code.to_ascii_lowercase().as_str())?.split('\t');
     let name = fields.next()?.to_owned();
@@ -21,12 +21,12 @@ pub fn place(code: &str) -> Option<Place> {
     Some(Place { name, location: Some(location) })
 }
 
-/// The same, as the server asks.
+/// Returns the place of a region.
 pub fn place_of(region: &Region) -> Option<Place> {
     place(region.as_str())
 }
 
-/// The words for a code: its place, or the code itself.
+/// Returns the name of a place, or the code itself if it is unknown.
 pub(crate) fn words(code: &str) -> String {
     place(code).map_or_else(|| code.to_owned(), |place| place.name)
 }
@@ -64,8 +64,8 @@ mod tests {
     }
 
     #[test]
-    fn every_line_of_the_table_is_whole() {
-        assert_eq!(PLACES.len(), TABLE.lines().count() - 1, "the first line is a remark, no code stands twice");
+    fn every_line_of_the_table_is_complete() {
+        assert_eq!(PLACES.len(), TABLE.lines().count() - 1, "the first line is a comment, and each code occurs once");
         for line in TABLE.lines().skip(1) {
             let code = &line[..3];
             let (lat, lon) = place(code).and_then(|place| place.location).unwrap_or_else(|| panic!("{line}"));

@@ -1,4 +1,4 @@
-//! Where everyone is: one card per region, with its people, its distance and whether it is heard.
+//! One card for each region: its number of people, its round trip, and its state.
 
 use askama::Template;
 use presence_core::{Change, Fragment, Region, RegionState, RegionView, RoomView};
@@ -13,7 +13,7 @@ pub(crate) const FEATURE: Feature = Feature { render, ..Feature::NONE };
 /// The fragment that holds the cards.
 const CARDS: &str = "regions";
 
-/// A region in words: as its own nodes announce it, else from the table, else its code.
+/// Returns the name of a region: as its nodes announce it, else from the table, else its code.
 pub(crate) fn words(view: &RoomView, region: &Region) -> String {
     let known = view.regions.iter().find(|known| known.region == *region).map(|known| known.place.name.as_str());
     match known {
@@ -22,12 +22,12 @@ pub(crate) fn words(view: &RoomView, region: &Region) -> String {
     }
 }
 
-/// Whether what is known of a region is of now.
+/// Returns whether what is known of a region is current.
 pub(crate) fn is_heard(region: &RegionView) -> bool {
     matches!(region.state, RegionState::Live | RegionState::Draining)
 }
 
-/// Other regions, or another state of one, redraw all cards; numbers redraw themselves.
+/// A new region or a changed state redraws all cards; changed numbers redraw only the numbers.
 fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
         Change::Regions | Change::Everything => {
@@ -46,7 +46,7 @@ fn numbers(region: &RegionView) -> Vec<Fragment> {
     ]
 }
 
-/// In which region the visitor is, and of how many.
+/// The region that serves the page, and the number of regions.
 #[derive(Template)]
 #[template(path = "serving.html")]
 pub(crate) struct ServingHtml {
@@ -74,14 +74,14 @@ impl RegionsHtml {
     }
 }
 
-/// One region's number of people.
+/// The number of people in a region.
 #[derive(Template)]
 #[template(path = "region_usercount.html")]
 struct UserCountHtml<'a> {
     card: &'a Card,
 }
 
-/// One region's people of whom we are not sure.
+/// The number of people in a region whose presence is unsure.
 #[derive(Template)]
 #[template(path = "region_unsure.html")]
 struct UnsureHtml<'a> {
@@ -112,7 +112,7 @@ impl Card {
             mine,
             state: view.state,
             since: Utc::of(view.since_ms),
-            // Where nothing is heard, how long it took is history.
+            // The last round trip of a region that is not heard is out of date.
             round_trip_ms: view.round_trip_ms.filter(|_| is_heard(view)),
             users: view.users,
             unsure: view.unsure,

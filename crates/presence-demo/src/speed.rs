@@ -1,4 +1,4 @@
-//! How fast it is: from the visitor to this region, and from this region to the others.
+//! Round trips: from the visitor to this region, and from this region to the others.
 
 use askama::Template;
 use presence_core::{Change, Fragment, RoomView};
@@ -9,7 +9,6 @@ use crate::regions;
 /// What the list of features needs of this one.
 pub(crate) const FEATURE: Feature = Feature { render, ..Feature::NONE };
 
-/// The socket's own ping is answered, or a region is nearer or farther than it was.
 fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
         Change::RoundTrip { ms } => vec![fragment("round-trip", &RoundTripHtml { ms: Some(*ms) })],
@@ -18,14 +17,14 @@ fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     }
 }
 
-/// From the visitor to here and back.
+/// The round trip from the visitor to this region.
 #[derive(Template)]
 #[template(path = "round_trip.html")]
 pub(crate) struct RoundTripHtml {
     pub(crate) ms: Option<u32>,
 }
 
-/// From here to the other regions and back, the nearest first.
+/// The round trips from this region to the others, the shortest first.
 #[derive(Template)]
 #[template(path = "distances.html")]
 pub(crate) struct DistancesHtml {
@@ -36,7 +35,7 @@ pub(crate) struct DistancesHtml {
 struct Distance {
     name: String,
     ms: u32,
-    /// Of the farthest, in percent: the length of the bar.
+    /// Percentage of the longest round trip: the length of the bar.
     share: u64,
 }
 

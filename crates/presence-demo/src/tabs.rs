@@ -1,4 +1,4 @@
-//! How many tabs the visitor has open, over all regions.
+//! The number of tabs that the visitor has open, in all regions.
 
 use askama::Template;
 use presence_core::{Change, Fragment, RoomView};
@@ -8,7 +8,7 @@ use crate::feature::{Feature, fragment};
 /// What the list of features needs of this one.
 pub(crate) const FEATURE: Feature = Feature { render, ..Feature::NONE };
 
-/// The user's stream carries it to all of them, wherever they are.
+/// The user's stream delivers it to all their tabs, in any region.
 fn render(change: &Change, _: &RoomView) -> Vec<Fragment> {
     match change {
         Change::Tabs { tabs, .. } => vec![fragment("tabcount", &TabCountHtml { tabs: *tabs })],
@@ -16,7 +16,6 @@ fn render(change: &Change, _: &RoomView) -> Vec<Fragment> {
     }
 }
 
-/// The number alone.
 #[derive(Template)]
 #[template(path = "tabcount.html")]
 pub(crate) struct TabCountHtml {

@@ -1,6 +1,6 @@
-//! Moments in words; without it a page would show milliseconds.
+//! Times in words.
 
-/// Milliseconds since 1970 as a page shows them, always in UTC.
+/// A time as a page shows it, always in UTC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Utc {
     year: u64,
@@ -13,7 +13,7 @@ const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Au
 const DAYS_OF_400_YEARS: u64 = 146_097;
 
 impl Utc {
-    /// Of this moment.
+    /// Converts milliseconds since 1970.
     pub(crate) fn of(ms: u64) -> Self {
         let seconds = ms / 1_000;
         // Counted from 1 March of the year 0, so that the leap day is a year's last.
@@ -52,7 +52,7 @@ mod tests {
     use super::Utc;
 
     #[test]
-    fn days_are_those_of_the_calendar() {
+    fn dates_are_those_of_the_calendar() {
         for (ms, expected) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_400_000, "2000-02-29T00:00:00Z"),

@@ -1,4 +1,4 @@
-//! Six regions on one machine: `global-presence world`. Without it one would need a continent to see the page at work.
+//! `global-presence world`: six regions on one machine.
 
 mod children;
 mod ocean;
@@ -17,10 +17,10 @@ use tokio::time::timeout;
 
 use children::Children;
 
-/// Amsterdam, Ashburn, London, Chennai, Santiago, Toronto: where the first one ran.
+/// Amsterdam, Ashburn, London, Chennai, Santiago, Toronto.
 pub(crate) const REGIONS: [&str; 6] = ["ams", "iad", "lhr", "maa", "scl", "yyz"];
 
-/// Usually 3 s; after this the addresses are shown all the same.
+/// It usually takes 3 s; after this time the addresses are shown anyway.
 const FORMED_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -45,14 +45,14 @@ pub(crate) struct World {
 }
 
 /// One region of the world.
-struct Place {
+struct WorldRegion {
     code: &'static str,
     port: u16,
     location: (f64, f64),
     name: String,
 }
 
-impl Place {
+impl WorldRegion {
     fn mesh_address(&self) -> String {
         format!("quic/127.0.0.1:{}", self.port)
     }
@@ -63,8 +63,8 @@ impl World {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let places = self.places()?;
         free(&places)?;
-        let folder = Folder::new(self.data_dir.as_deref())?;
-        let mut stop = Stop::new()?;
+        let folder = DataFolder::new(self.data_dir.as_deref())?;
+        let mut stop = StopSignals::new()?;
         say(&format!("Starting six regions: {}.", REGIONS.join(", ")));
         let mut children = Children::start(&places, &folder.path, !self.no_wan, &self.log)?;
         tokio::select! {
@@ -81,17 +81,17 @@ impl World {
         Ok(())
     }
 
-    fn places(&self) -> anyhow::Result<Vec<Place>> {
+    fn places(&self) -> anyhow::Result<Vec<WorldRegion>> {
         let place = |(number, code): (u16, &&'static str)| {
             let place = presence_demo::place(code).with_context(|| format!("{code} is in no table"))?;
             let location = place.location.with_context(|| format!("{code} is nowhere"))?;
-            Ok(Place { code, port: self.port + number, location, name: place.name })
+            Ok(WorldRegion { code, port: self.port + number, location, name: place.name })
         };
         (0..).zip(&REGIONS).map(place).collect()
     }
 
-    /// Shows how the regions find each other, then where they are; goes on for ever.
-    async fn show(&self, places: &[Place], folder: &Folder) {
+    /// Shows how the regions find each other, then their addresses; never returns.
+    async fn show(&self, places: &[WorldRegion], folder: &DataFolder) {
         let began = Instant::now();
         let mut shown = String::new();
         let mut formed = false;
@@ -115,7 +115,7 @@ impl World {
         std::future::pending().await
     }
 
-    fn words(&self, places: &[Place], folder: &Folder) -> String {
+    fn words(&self, places: &[WorldRegion], folder: &DataFolder) -> String {
         let mut words = String::from("\n");
         for place in places {
             words += &format!("  http://{}.localhost:{:<6}{}\n", place.code, place.port, place.name);
@@ -133,8 +133,8 @@ impl World {
     }
 }
 
-/// A child can't be told apart from another program on its port, so that is looked at first.
-fn free(places: &[Place]) -> anyhow::Result<()> {
+/// Fails if a port is taken: a child could not be told apart from the program on its port.
+fn free(places: &[WorldRegion]) -> anyhow::Result<()> {
     for place in places {
         let at = (Ipv4Addr::LOCALHOST, place.port);
         let taken = TcpListener::bind(at).map(drop).and_then(|()| UdpSocket::bind(at).map(drop)).err();
@@ -148,7 +148,7 @@ fn free(places: &[Place]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many regions this one hears and knows completely, itself included; 0 while it does not answer.
+/// Returns how many regions this one hears, including itself; 0 while it does not answer.
 async fn heard_by(port: u16) -> u64 {
     let ask = async {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()?;
@@ -161,22 +161,22 @@ async fn heard_by(port: u16) -> u64 {
     timeout(Duration::from_secs(1), ask).await.ok().flatten().unwrap_or(0)
 }
 
-/// Where the regions keep what is written.
-struct Folder {
+/// The folder of all data directories.
+struct DataFolder {
     path: PathBuf,
-    passing: bool,
+    temporary: bool,
 }
 
-impl Folder {
+impl DataFolder {
     fn new(told: Option<&Path>) -> anyhow::Result<Self> {
         let unique = format!("global-presence-world-{}-{:08x}", std::process::id(), u32::from_ne_bytes(random()?));
         let path = told.map_or_else(|| std::env::temp_dir().join(unique), Path::to_path_buf);
         std::fs::create_dir_all(&path).with_context(|| format!("the folder {} can't be made", path.display()))?;
-        Ok(Self { path, passing: told.is_none() })
+        Ok(Self { path, temporary: told.is_none() })
     }
 
     fn words(&self) -> String {
-        if self.passing {
+        if self.temporary {
             "\nWhat is written is gone at the end; --data-dir FOLDER keeps it.\n".to_owned()
         } else {
             format!("\nWhat is written stays in {}.\n", self.path.display())
@@ -184,21 +184,21 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for DataFolder {
     fn drop(&mut self) {
-        if self.passing {
+        if self.temporary {
             let _ = std::fs::remove_dir_all(&self.path);
         }
     }
 }
 
 /// Ctrl-C, and what a service manager sends.
-struct Stop {
+struct StopSignals {
     interrupted: Signal,
     terminated: Signal,
 }
 
-impl Stop {
+impl StopSignals {
     fn new() -> std::io::Result<Self> {
         Ok(Self { interrupted: signal(SignalKind::interrupt())?, terminated: signal(SignalKind::terminate())? })
     }
@@ -217,7 +217,7 @@ fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// A closed terminal is no reason to leave six processes behind.
+/// Prints a line. A closed terminal must not end this process before its children.
 fn say(words: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{words}").and_then(|()| out.flush());

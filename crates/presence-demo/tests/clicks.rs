@@ -1,4 +1,4 @@
-//! What clicks mean, also those that no button of ours sends.
+//! What clicks mean, including those that the page does not send.
 
 #[path = "worked/applause.rs"]
 mod applause;
@@ -18,7 +18,7 @@ fn click(target: &str, attrs: &[(&str, &str)]) -> ReflexCall {
     ReflexCall { target: target.to_owned(), attrs, echo: String::new() }
 }
 
-/// The world after the click, as the fact makes it anywhere.
+/// The room after the click, in any region.
 fn after(view: &RoomView, call: &ReflexCall) -> RoomView {
     let mut view = view.clone();
     for write in Demo.reflex(call, &view).expect("a click of the page") {
@@ -64,7 +64,7 @@ fn a_click_means_the_opposite_of_what_its_visitor_saw() {
 }
 
 #[test]
-fn the_label_says_who_clicked_last_and_where() {
+fn the_label_names_the_last_visitor_and_region() {
     let dark = world(vec![region("yyz", 1, None)]);
     assert!(drawn(&dark, "lightswitch-label").contains("Nobody has clicked it yet"));
     let label = drawn(&after(&dark, &click("Lightbulb#toggle", &[])), "lightswitch-label");
@@ -112,7 +112,7 @@ fn other_clicks_are_refused() {
     }
 }
 
-/// CONTRIBUTING's worked example, as it would stand beside the other features: the list with one more line.
+/// The list of features with CONTRIBUTING's worked example.
 const FEATURES: &[feature::Feature] = &[applause::FEATURE];
 
 /// Three claps of two people, in two regions.

@@ -1,4 +1,4 @@
-//! What is drawn is true: a page that fragments have changed equals the page that would be served now.
+//! A page that fragments have changed equals the page that would be served now.
 
 #[expect(dead_code, reason = "each test file uses a part of it")]
 mod common;
@@ -13,13 +13,13 @@ use sheet::{draw, draw_all, element};
 
 const CODES: [&str; 6] = ["yyz", "ams", "iad", "lhr", "maa", "somewhere"];
 
-/// A visitor who is in the room.
+/// A visitor in the room.
 fn present() -> Visit<'static> {
     Visit { tabs: 1, ..visit() }
 }
 
 prop_compose! {
-    /// Also with values that no build of ours would write.
+    /// Any room, including values that no build writes.
     fn any_world()(
         regions in 1..CODES.len(),
         users in prop::collection::vec((0..200_u32, 0..3_u32, 0..4_usize, prop::option::of(0..900_u32)), CODES.len()),
@@ -64,7 +64,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn everything_makes_any_page_the_page_of_now(before in any_world(), now in any_world()) {
+    fn everything_turns_any_page_into_the_current_one(before in any_world(), now in any_world()) {
         let page = Demo.page(&before, &present());
         let drawn = draw_all(&page, &Demo.render(&Change::Everything, &now));
         let served = Demo.page(&RoomView { here: now.here.clone(), ..now.clone() }, &present());
@@ -93,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn what_stands_in_another_fragment_is_drawn_by_that_one_too(view in any_world()) {
+    fn a_fragment_inside_another_is_also_drawn_by_that(view in any_world()) {
         let fragments = all_fragments(&view);
         for inner in fragments.iter().filter(|fragment| fragment.within.is_some()) {
             let outer = fragments.iter().find(|outer| Some(outer.id.as_str()) == inner.within);
@@ -103,7 +103,7 @@ proptest! {
 }
 
 #[test]
-fn ids_that_others_rely_on_are_there() {
+fn ids_that_other_code_uses_exist() {
     let view = world(vec![region("yyz", 1, None), region("ams", 2, Some(90))]);
     let page = Demo.page(&view, &visit());
     for id in ["lightbulb", "lightswitch-label", "yyz_usercount", "ams_usercount", "messages-body", "tabcount"] {

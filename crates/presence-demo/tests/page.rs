@@ -1,4 +1,4 @@
-//! The page as it is served: true, whole and harmless before any script runs.
+//! The page as it is served, before any script runs.
 
 mod common;
 
@@ -23,7 +23,7 @@ fn words(html: &str) -> String {
 }
 
 #[test]
-fn numbers_stand_in_the_first_bytes() {
+fn numbers_are_in_the_served_page() {
     let mut view = world(vec![region("yyz", 3, None), region("ams", 12, Some(92)), region("maa", 0, Some(231))]);
     view.regions[2].state = RegionState::Silent;
     (view.regions[2].unsure, view.unsure) = (4, 4);
@@ -42,11 +42,11 @@ fn numbers_stand_in_the_first_bytes() {
 }
 
 #[test]
-fn who_is_alone_is_told_to_ping_a_friend() {
+fn a_single_visitor_is_told_to_ping_a_friend() {
     let alone = world(vec![region("yyz", 1, None)]);
     let said = |view: &RoomView, tabs| words(&Demo.page(view, &Visit { tabs, ..visit() }));
     assert!(said(&alone, 1).contains("You are the only one: ping a friend!"));
-    assert!(!said(&alone, 0).contains("ping a friend"), "the one who is here is somebody else");
+    assert!(!said(&alone, 0).contains("ping a friend"), "the one visitor in the room is somebody else");
     assert!(said(&world(vec![region("yyz", 0, None)]), 0).contains("ping a friend"));
     assert!(!said(&world(vec![region("yyz", 2, None)]), 1).contains("ping a friend"));
 }
@@ -61,7 +61,7 @@ fn the_edge_is_named_in_words() {
 }
 
 #[test]
-fn hostile_words_stay_words() {
+fn hostile_text_is_escaped() {
     let hostile = "<script>alert(1)</script>\"' onload=x";
     let mut view = world(vec![region("yyz", 1, None), region("ams", 1, None)]);
     for known in &mut view.regions {
@@ -88,7 +88,7 @@ fn nothing_on_the_page_needs_an_exception_from_the_policy() {
 }
 
 #[test]
-fn what_the_page_refers_to_exists() {
+fn every_reference_of_the_page_exists() {
     let page = Demo.page(&world(vec![region("yyz", 1, None), region("ams", 1, Some(3))]), &visit());
     let ids = values(&page, "id");
     assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), "an id stands twice: {ids:?}");
@@ -110,7 +110,7 @@ fn every_asset_is_smaller_compressed() {
 }
 
 #[test]
-fn the_colour_is_another_at_another_load() {
+fn the_colour_changes_with_each_load() {
     let view = world(vec![region("yyz", 1, None)]);
     let colour = |chance| values(&Demo.page(&view, &Visit { chance, ..visit() }), "data-colour").concat();
     let seen: BTreeSet<String> = (0..50).map(colour).collect();
@@ -118,7 +118,7 @@ fn the_colour_is_another_at_another_load() {
 }
 
 #[test]
-fn what_pages_have_in_common_is_drawn_once_and_what_passes_is_not_kept() {
+fn common_parts_are_drawn_once_and_ripples_each_time() {
     let mut view = world(vec![region("yyz", 1, None), region("ams", 1, Some(3))]);
     view.logs.insert("hi".to_owned(), vec![entry(&[], 1, "ams", 4_000)]);
     let cache = PageCache::default();
@@ -126,8 +126,8 @@ fn what_pages_have_in_common_is_drawn_once_and_what_passes_is_not_kept() {
     let page = |ms_later| Demo.page(&view, &Visit { now_ms: NOW_MS + ms_later, ..visit.clone() });
     assert_eq!([0, 999, 1_000, 0].map(|ms_later| page(ms_later).contains("ripple-ams")), [true, true, false, true]);
 
-    // Only a server says what belongs to which view; given another one, the page is of the first.
-    let nobody = world(vec![region("yyz", 0, None)]);
-    assert!(Demo.page(&nobody, &visit).contains("ams_usercount"));
-    assert!(!Demo.page(&nobody, &Visit { cache: None, ..visit }).contains("ams_usercount"));
+    // The server decides which cache belongs to which view; with the cache of another view the page shows that view.
+    let empty = world(vec![region("yyz", 0, None)]);
+    assert!(Demo.page(&empty, &visit).contains("ams_usercount"));
+    assert!(!Demo.page(&empty, &Visit { cache: None, ..visit }).contains("ams_usercount"));
 }

@@ -1,4 +1,4 @@
-//! The world's processes: started, listened to, stopped. Without it Ctrl-C would leave some behind.
+//! The processes of the world: starts them, repeats their logs, stops them.
 
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -12,30 +12,30 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::{Place, ocean, random, say};
+use super::{WorldRegion, ocean, random, say};
 
-/// A node takes 3 s to let its visitors go and 1 s to say goodbye.
+/// A node needs 3 s to drain its visitors and 1 s to say goodbye.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
-/// What all children are to do.
+/// What all children should do.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Order {
+enum ChildOrder {
     Run,
     Stop,
     Kill,
 }
 
-/// All of them.
+/// All processes.
 pub(super) struct Children {
-    orders: watch::Sender<Order>,
+    orders: watch::Sender<ChildOrder>,
     living: JoinSet<(&'static str, ExitStatus)>,
 }
 
 impl Children {
-    /// One process of this same program for each place.
-    pub(super) fn start(places: &[Place], folder: &Path, wan: bool, log: &str) -> anyhow::Result<Self> {
+    /// Starts one process of this program for each region.
+    pub(super) fn start(places: &[WorldRegion], folder: &Path, wan: bool, log: &str) -> anyhow::Result<Self> {
         let secret: String = random::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect();
-        let (orders, orders_rx) = watch::channel(Order::Run);
+        let (orders, orders_rx) = watch::channel(ChildOrder::Run);
         let mut living = JoinSet::new();
         for place in places {
             let mut command = command(place, places, folder, wan)?;
@@ -48,13 +48,13 @@ impl Children {
         Ok(Self { orders, living })
     }
 
-    /// Tells of each that ends by itself; ends when none is left.
+    /// Reports each process that ends unexpectedly; returns when none is left.
     pub(super) async fn watch(&mut self) -> anyhow::Result<()> {
         while let Some((code, status)) = self.next().await {
             let left = self.living.len();
-            say(&format!("{code} has ended by itself ({status}); {left} regions go on without it."));
+            say(&format!("{code} has ended unexpectedly ({status}); {left} regions go on without it."));
         }
-        anyhow::bail!("all regions have ended by themselves")
+        anyhow::bail!("all regions have ended unexpectedly")
     }
 
     async fn next(&mut self) -> Option<(&'static str, ExitStatus)> {
@@ -66,9 +66,9 @@ impl Children {
         }
     }
 
-    /// Asks all to leave, waits, and ends those that are late.
+    /// Asks all to leave, waits, and kills those that are late.
     pub(super) async fn stop(&mut self) {
-        self.orders.send_replace(Order::Stop);
+        self.orders.send_replace(ChildOrder::Stop);
         while let Some((code, status)) = self.next().await {
             if !status.success() {
                 say(&format!("{code} did not stop cleanly ({status})."));
@@ -76,16 +76,16 @@ impl Children {
         }
     }
 
-    /// Ends all at once.
+    /// Kills all.
     pub(super) async fn kill(&mut self) {
-        self.orders.send_replace(Order::Kill);
+        self.orders.send_replace(ChildOrder::Kill);
         while self.next().await.is_some() {}
     }
 }
 
-fn command(place: &Place, places: &[Place], folder: &Path, wan: bool) -> anyhow::Result<Command> {
+fn command(place: &WorldRegion, places: &[WorldRegion], folder: &Path, wan: bool) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("this program does not find itself")?);
-    // Settings of the caller's shell are for one node, not for six.
+    // Settings of the caller's shell are meant for one node.
     let inherited = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     for name in inherited.filter(|name| name.starts_with("GP_") || name.starts_with("FLY_")) {
         command.env_remove(name);
@@ -103,20 +103,20 @@ fn command(place: &Place, places: &[Place], folder: &Path, wan: bool) -> anyhow:
             command.args(["--mesh-delay", &format!("{}={ms}", other.mesh_address())]);
         }
     }
-    // In a group of its own, so that Ctrl-C reaches this process alone, which then asks the children to leave.
+    // In a process group of its own, so that Ctrl-C reaches only this process, which then asks the children to leave.
     command.process_group(0).kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     Ok(command)
 }
 
-async fn live(mut child: Child, mut orders: watch::Receiver<Order>) -> ExitStatus {
+async fn live(mut child: Child, mut orders: watch::Receiver<ChildOrder>) -> ExitStatus {
     tokio::select! {
         status = child.wait() => return status.unwrap_or_default(),
-        _ = orders.wait_for(|order| *order != Order::Run) => {}
+        _ = orders.wait_for(|order| *order != ChildOrder::Run) => {}
     }
     terminate(&child);
     tokio::select! {
         status = child.wait() => return status.unwrap_or_default(),
-        _ = orders.wait_for(|order| *order == Order::Kill) => {}
+        _ = orders.wait_for(|order| *order == ChildOrder::Kill) => {}
         () = sleep(STOP_WITHIN) => {}
     }
     // An error means that it has just ended.
@@ -132,10 +132,10 @@ fn terminate(child: &Child) {
     }
 }
 
-/// What a region says, with its name before each line.
-async fn repeat(code: &str, said: Option<impl AsyncRead + Unpin>) {
-    let Some(said) = said else { return };
-    let mut lines = BufReader::new(said).lines();
+/// Repeats the log of a region, with its name before each line.
+async fn repeat(code: &str, log: Option<impl AsyncRead + Unpin>) {
+    let Some(log) = log else { return };
+    let mut lines = BufReader::new(log).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         say(&format!("{code}: {line}"));
     }

@@ -1,23 +1,23 @@
-//! How far the regions of the world are from each other: without it they would all be in one room.
+//! The simulated distances between the regions of the world.
 
 use std::time::Duration;
 
-use super::Place;
+use super::WorldRegion;
 
 const EARTH_RADIUS_KM: f64 = 6_371.0;
 /// Light in glass.
 const KM_PER_MS: f64 = 200.0;
-/// Cables follow coasts and shipping lanes, and every router on the way takes its time: what is measured between
-/// hosting regions is about half as much again as the shortest line.
+/// Cables follow coasts and shipping lanes, and every router takes time: measured times between hosting regions are about
+/// half as long again as those of the shortest line.
 const DETOUR: f64 = 1.5;
 
-/// How long a message needs from one place to the other.
-pub(super) fn one_way(from: &Place, to: &Place) -> Duration {
+/// Returns the time of a message from one region to another.
+pub(super) fn one_way(from: &WorldRegion, to: &WorldRegion) -> Duration {
     let ms = distance_km(from.location, to.location) / KM_PER_MS * DETOUR;
     Duration::from_secs_f64(ms.round() / 1_000.0)
 }
 
-/// Along the shortest line on the globe, latitude and longitude in degrees.
+/// Returns the length of the shortest line on the globe; latitudes and longitudes are in degrees.
 fn distance_km(from: (f64, f64), to: (f64, f64)) -> f64 {
     let [(from_lat, from_long), (to_lat, to_long)] =
         [from, to].map(|(lat, long)| (lat.to_radians(), long.to_radians()));
@@ -26,15 +26,15 @@ fn distance_km(from: (f64, f64), to: (f64, f64)) -> f64 {
     2.0 * EARTH_RADIUS_KM * half_chord.sqrt().min(1.0).asin()
 }
 
-/// What is told of it: the nearest and the farthest two.
-pub(super) fn words(places: &[Place]) -> String {
+/// Describes the nearest and the farthest two regions.
+pub(super) fn words(places: &[WorldRegion]) -> String {
     let pairs = places.iter().enumerate().flat_map(|(n, a)| places[n + 1..].iter().map(move |b| (one_way(a, b), a, b)));
     let pairs: Vec<_> = pairs.collect();
-    let told = |pair: Option<&(Duration, &Place, &Place)>| {
+    let named = |pair: Option<&(Duration, &WorldRegion, &WorldRegion)>| {
         pair.map_or_else(String::new, |(ms, a, b)| format!("{} and {} {} ms", a.code, b.code, ms.as_millis()))
     };
-    let nearest = told(pairs.iter().min_by_key(|(ms, ..)| *ms));
-    let farthest = told(pairs.iter().max_by_key(|(ms, ..)| *ms));
+    let nearest = named(pairs.iter().min_by_key(|(ms, ..)| *ms));
+    let farthest = named(pairs.iter().max_by_key(|(ms, ..)| *ms));
     format!(
         "\nThe ocean is simulated: what one region says waits its way over the sea, by the distance\n\
          ({nearest} apart, {farthest}). --no-wan drains it.\n"
@@ -45,9 +45,9 @@ pub(super) fn words(places: &[Place]) -> String {
 mod tests {
     use super::*;
 
-    fn place(code: &'static str) -> Place {
+    fn place(code: &'static str) -> WorldRegion {
         let place = presence_demo::place(code).unwrap();
-        Place { code, port: 0, location: place.location.unwrap(), name: place.name }
+        WorldRegion { code, port: 0, location: place.location.unwrap(), name: place.name }
     }
 
     #[test]
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_and_the_farthest_are_told() {
+    fn the_nearest_and_the_farthest_regions_are_described() {
         let words = words(&super::super::REGIONS.map(place));
         assert!(words.contains("ams and lhr 3 ms apart") && words.contains("maa and scl"), "{words}");
     }

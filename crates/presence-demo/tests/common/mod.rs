@@ -1,10 +1,10 @@
-//! An invented world to draw; without it every test of the page would need running nodes.
+//! An invented room to draw, so that tests of the page need no running nodes.
 
 use std::collections::BTreeMap;
 
 use presence_core::{Author, Entry, Place, PublicId, Region, RegionState, RegionView, Room, RoomView, UserId, Visit};
 
-/// The moment at which everything here is true.
+/// The current time in these tests.
 pub(crate) const NOW_MS: u64 = 1_795_593_909_000;
 
 /// A user as others see them.
@@ -29,7 +29,7 @@ pub(crate) fn region(code: &str, users: u32, round_trip_ms: Option<u32>) -> Regi
     }
 }
 
-/// A world of these regions, the first one being ours, in which nobody has clicked.
+/// A room in these regions without facts; the first region is our own.
 pub(crate) fn world(regions: Vec<RegionView>) -> RoomView {
     RoomView {
         room: Room::new("demo").expect("not empty"),
@@ -48,19 +48,19 @@ pub(crate) fn world(regions: Vec<RegionView>) -> RoomView {
     }
 }
 
-/// What somebody in that region wrote some time ago.
+/// A fact that a visitor in that region wrote some time ago.
 pub(crate) fn entry(value: &[u8], by: u8, code: &str, ms_ago: u64) -> Entry {
     let author =
         Author { user: UserId([by; 32]), public: user(by), region: Region::new(code).expect("a code of the tests") };
     Entry { value: value.to_vec(), author, at_ms: NOW_MS - ms_ago }
 }
 
-/// A place that somebody else's node announces.
+/// A place as another node announces it.
 pub(crate) fn announced(name: &str) -> Place {
     Place { name: name.to_owned(), location: Some((0.0, 0.0)) }
 }
 
-/// A visitor with no tab open yet, who came through no edge.
+/// A visitor with no open tab, who came through no edge.
 pub(crate) fn visit() -> Visit<'static> {
     let (room_stream, user_stream) = ("cm9vbQ==--00", "dXNlcg==--00");
     let script = presence_server::SCRIPT;

@@ -1,10 +1,10 @@
-//! A page as text into which fragments can be drawn; without it nobody would know whether they fit.
+//! Draws fragments into the text of a page, as a browser would.
 
 use presence_core::Fragment;
 
 const VOID: [&str; 5] = ["meta", "link", "br", "img", "input"];
 
-/// The length of the first element of `html`, which has to start with its tag. Panics where it does not end.
+/// Returns the length of the first element of `html`, which must begin with its tag. Panics if it does not end.
 pub(crate) fn element(html: &str) -> usize {
     let mut open: Vec<&str> = Vec::new();
     let mut at = 0;
@@ -25,7 +25,7 @@ pub(crate) fn element(html: &str) -> usize {
     }
 }
 
-/// The page after the fragment was drawn, as a `morph` of the element of that id would do.
+/// Draws a fragment, as a `morph` of the element of its id does.
 pub(crate) fn draw(page: &str, fragment: &Fragment) -> String {
     let attribute = format!(" id=\"{}\"", fragment.id);
     let found = page.find(&attribute).unwrap_or_else(|| panic!("the page has no #{}", fragment.id));
@@ -34,7 +34,7 @@ pub(crate) fn draw(page: &str, fragment: &Fragment) -> String {
     format!("{}{}{}", &page[..start], fragment.html, &page[end..])
 }
 
-/// The same, for all of them in order.
+/// Draws all fragments in order.
 pub(crate) fn draw_all(page: &str, fragments: &[Fragment]) -> String {
     fragments.iter().fold(page.to_owned(), |page, fragment| draw(&page, fragment))
 }

@@ -1,0 +1,46 @@
+// One word, one meaning: a type's name occurs once in the workspace.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { read, rust } from "../lib/tree.mjs";
+
+/** Names that occur twice for a reason. */
+const reasoned = {};
+
+/** Names that still have several meanings, by the crates that use them. Remove a name when it has only one. */
+const pending = {
+  "presence-core": [
+    "Numbered", "Rare", "Said",
+  ],
+  "presence-core and presence-server": [
+    "Asked", "Clock", "Counts", "Dismissed", "Entry", "Fault", "Held", "Kept", "Link", "Member", "Members", "Now",
+    "Passage", "Peer", "Place", "Published", "Question", "RollUps",
+  ],
+  "presence-cable and presence-server": ["Answer"],
+  "presence-server": [
+    "Connection", "Health", "Inner", "Joined", "Keys", "Kind", "Known", "Language", "Letter", "Line", "Mesh", "Names",
+    "Open", "Outbox", "Pairs", "Reader", "Session", "Shared", "Site", "State", "Telling", "Told", "Waiting",
+  ],
+};
+
+/** `{ name, place }` of each type that a file declares, including aliases at the top level. */
+function declared(file) {
+  const types = /^[ ]*(?:pub(?:\([a-z ]+\))? )?(?:struct|enum|trait|union) (\w+)|^(?:pub(?:\([a-z ]+\))? )?type (\w+)/gm;
+  const text = read(file);
+  return [...text.matchAll(types)].map((found) => ({
+    name: found[1] ?? found[2], place: `${file}:${text.slice(0, found.index).split("\n").length}`,
+  }));
+}
+
+test("a type's name occurs once in the workspace", (t) => {
+  // Examples and peers are programs of their own, each read without the others.
+  const files = rust("src").filter((file) => !/^(examples|bench\/peers)\//.test(file));
+  const places = new Map();
+  for (const { name, place } of files.flatMap(declared)) places.set(name, [...(places.get(name) ?? []), place]);
+  assert.ok(places.size > 200);
+  const twice = [...places].filter(([, all]) => all.length > 1);
+  const allowed = new Set([...Object.keys(reasoned), ...Object.values(pending).flat()]);
+  assert.deepEqual(twice.filter(([name]) => !allowed.has(name)), []);
+  assert.deepEqual(Object.keys(reasoned).filter((name) => places.get(name)?.length < 2), [], "these need no exception");
+  const done = [...allowed].filter((name) => !twice.some(([other]) => other === name));
+  if (done.length > 0) t.diagnostic(`no longer pending: ${done.join(", ")}`);
+});
