@@ -1,8 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks: a C compiler, Chromium, Node.js, Ruby, PHP, valgrind, the npm packages of
-# e2e/,
-# Python and the packages that the API is fuzzed with.
-# Without it `make test` would only run on machines that somebody set up by hand.
+# e2e/, Python and the packages that the API is fuzzed with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +17,7 @@ need ruby ruby
 need php php-cli
 need curl curl
 need openssl openssl
-# Counts instructions: what things cost may not grow unseen.
+# Counts instructions, so that costs do not grow unnoticed.
 need valgrind valgrind
 need python3 python3 python3-venv
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
@@ -46,13 +44,13 @@ if [ "$node_major" -lt 20 ]; then
     exit 1
 fi
 
-# Anew only where the lock file has changed since the last time.
+# Only if the lock file has changed since the last time.
 if [ ! -d e2e/node_modules ] || [ e2e/package-lock.json -nt e2e/node_modules/.package-lock.json ]; then
     (cd e2e && npm ci --ignore-scripts)
     touch e2e/node_modules/.package-lock.json
 fi
 
-# The same for Python: the copy in the environment's folder says what it holds.
+# The same for Python: a copy of the requirements in its folder tells what is installed.
 fuzz="${CARGO_TARGET_DIR:-target}/fuzz"
 if ! cmp -s e2e/fuzz/requirements.txt "$fuzz/requirements.txt"; then
     rm -rf "$fuzz"

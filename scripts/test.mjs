@@ -1,4 +1,4 @@
-// Runs every check and test there is and ends with one line that sums them: what `make test` and CI do.
+// Runs every check and test, and ends with one line of totals: `make test` and CI.
 import { spawn } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -10,7 +10,7 @@ const failures = [];
 const times = [];
 const sum = { passed: 0, failed: 0, skipped: 0 };
 
-/** Runs a command, passes its output on, and hands each line of it to `eachLine`. */
+/** Runs a command, prints its output, and passes each line to `eachLine`. */
 function run(name, command, args, { env = {}, eachLine = () => {} } = {}) {
   console.log(`\n== ${name}: ${command} ${args.join(" ")}`);
   const started = Date.now();
@@ -88,7 +88,7 @@ if (!only || only === "build" || only === "browsers") {
   }
 }
 if (only !== "check") {
-  // One build for all: with the tests' own features, so that nothing is compiled twice.
+  // One build for all, with the features of the tests, so that nothing is compiled twice.
   await run("build", "cargo", ["build", "--release", "--workspace", "--all-targets"]);
 }
 if (!only || only === "rust") {
@@ -96,10 +96,10 @@ if (!only || only === "rust") {
   await run("planted faults", "cargo", ["test", "--release", "-p", "presence-core", "--features", "planted", "--test", "planted", "every"], { eachLine: countCargo });
 }
 if (!only || only === "browsers") {
-  // Tests that measure time have the machine to themselves; the others mostly wait.
+  // Tests that measure time run alone; the others mostly wait.
   await runNode("browsers", testFiles("e2e/tests"), 4);
   await runNode("alone", testFiles("e2e/alone"), 1);
-  // The same promises where nodes are linked by TLS over TCP.
+  // The same tests with links over TLS.
   const tls = { GP_TEST_MESH: "tls", STARTS: "1" };
   await runNode("browsers over tls", ["two-regions", "crash", "freeze", "drain-restart"].map((name) => `e2e/tests/${name}.test.mjs`), 4, tls);
   await runNode("alone over tls", ["starts", "links-return"].map((name) => `e2e/alone/${name}.test.mjs`), 1, tls);

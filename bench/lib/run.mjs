@@ -1,6 +1,7 @@
 // Runs other programs: to their end, or as servers until they are stopped.
 import { execFileSync, spawn } from "node:child_process";
 import { connect } from "node:net";
+import { environment } from "../../e2e/lib/environment.mjs";
 import { pause } from "../../e2e/lib/until.mjs";
 
 const running = new Set();
@@ -34,9 +35,8 @@ function unlimited(line) {
 }
 
 function launch(line, env, stdio) {
-  const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(GP|FLY)_/.test(name)));
   const [command, args] = unlimited(line);
-  const child = spawn(command, args, { env: { ...clean, ...env }, stdio });
+  const child = spawn(command, args, { env: environment(env), stdio });
   running.add(child);
   child.output = "";
   for (const pipe of [child.stdout, child.stderr]) pipe?.setEncoding("utf8").on("data", (text) => (child.output = (child.output + text).slice(-4_000)));

@@ -1,4 +1,4 @@
-// The link between two of three nodes is cut: the third passes on, nobody becomes unsure, nothing is late.
+// The link between two of three nodes is cut: the third one relays, no user becomes unsure, nothing is late.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BareClient } from "../lib/client.mjs";
@@ -41,7 +41,7 @@ async function triangle(t) {
   return { nodes, cut: change("cut"), heal: () => change("heal")("both") };
 }
 
-/** Every node hears every other without help. */
+/** Every node hears every other directly. */
 async function allDirect(nodes) {
   for (const node of nodes) {
     const { nodes: known } = await node.mesh();
@@ -58,7 +58,7 @@ async function asked(node) {
 }
 
 for (const way of ["both", "one way"]) {
-  test(`a link that is cut ${way === "both" ? "in both directions" : way} is gone round`, { timeout: 90_000 }, async (t) => {
+  test(`a link that is cut ${way === "both" ? "in both directions" : way} is relayed around`, { timeout: 90_000 }, async (t) => {
     const { nodes, cut, heal } = await triangle(t);
     const [ams, iad] = nodes;
     const here = await BareClient.join(t, ams, { draws: true });

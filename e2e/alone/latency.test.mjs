@@ -1,4 +1,4 @@
-// How long a click takes from one region's page to another's, with nothing simulated in between.
+// The time of a click from a page in one region to a page in another, without simulated delays.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { browser, isOn, tab, untilBulb, visitor } from "../lib/browser.mjs";

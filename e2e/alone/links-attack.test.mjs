@@ -1,11 +1,11 @@
-// Somebody without the secret floods a node with beginnings of links: new nodes are linked all the same.
+// An attacker without the secret floods a node with first packets of links: new nodes are linked all the same.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { attacked } from "../lib/attack.mjs";
 
 const SECONDS = 20;
 const WITHIN_MS = 1_000;
-/** 1 MB is the promise, which `make links` holds; what an allocator keeps varies. */
+/** 1 MB is the promise, which `make links` measures; what an allocator keeps varies. */
 const MEMORY_KIB = 1_536;
 /** 20 seconds are less than a minute. */
 const LOG_LINES = 1;
@@ -19,7 +19,7 @@ const attacks = [
 ];
 
 for (const [name, attack] of attacks) {
-  test(`${name} keep no new node waiting for a second`, { timeout: 120_000 }, async (t) => {
+  test(`${name} delay no new node by a second`, { timeout: 120_000 }, async (t) => {
     const { joins, memory_kib: memory, log, lost, cpu_percent: cpu, done } = await attacked(t, { seconds: SECONDS, ...attack });
     t.diagnostic(`linked after ${joins.map((ms) => ms.toFixed(1)).join(", ")} ms; ${memory} KiB more memory, ${cpu.toFixed(1)} % of a core, ${log.length} lines logged; ${JSON.stringify(done)}`);
     assert.ok(joins.length >= 6 && joins.every((ms) => ms < WITHIN_MS), JSON.stringify(joins));

@@ -1,4 +1,4 @@
-// Interfaces come up after the nodes, and change their addresses later: links follow, no process is restarted.
+// Network interfaces come up after the nodes, and later change their addresses: links follow without a restart.
 import { execFile, execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { promisify } from "node:util";
@@ -10,7 +10,7 @@ const MESH_PORT = 7447;
 const run = promisify(execFile);
 const ip = (...args) => execFileSync("ip", args, { stdio: ["ignore", "ignore", "pipe"] });
 
-/** Two machines of their own: network namespaces, each with nothing but loopback. */
+/** Two network namespaces, each with only a loopback interface. */
 function namespaces(t) {
   const names = ["a", "b"].map((name) => `gp-${process.pid}-${name}`);
   for (const name of names) {
@@ -21,7 +21,7 @@ function namespaces(t) {
   return names;
 }
 
-/** What the node in that namespace says of the mesh. */
+/** The mesh as the node in that namespace reports it. */
 async function mesh(namespace, node) {
   const url = `http://127.0.0.1:${node.port}/api/v1/mesh`;
   const { stdout } = await run("ip", ["netns", "exec", namespace, "curl", "-s", "-H", `authorization: Bearer ${apiKey}`, "-H", `host: localhost:${node.port}`, url]);

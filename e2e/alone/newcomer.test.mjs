@@ -1,4 +1,4 @@
-// A node that starts beside one with a hundred thousand rows: how soon it knows them all.
+// How soon a new node knows the hundred thousand rows of another one.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Embed } from "../lib/crowd.mjs";
@@ -17,7 +17,7 @@ async function users(node, group) {
   return (await node.json(`/api/v1/rooms?${names.join("&")}`)).rooms.reduce((sum, room) => sum + room.users, 0);
 }
 
-/** Whether it knows everybody, the newest first. */
+/** Whether a node knows all users, the newest first. */
 async function knowsAll(node) {
   for (let group = GROUPS - 1; group >= 0; group -= 1) {
     if ((await users(node, group)) !== PAGES * ROOMS) return false;
@@ -46,6 +46,6 @@ test("100,000 rows of another node are known a second after a start", { timeout:
   const known = Date.now();
   assert.ok(await knowsAll(young), "all the others were known before");
   t.diagnostic(`linked ${linked - began} ms after its start, all known ${known - linked} ms later`);
-  // A second is the promise; a machine that does something else as well may take three.
+  // A second is the promise; a busy machine may take three.
   assert.ok(known - linked < 3_000, `${known - linked} ms`);
 });

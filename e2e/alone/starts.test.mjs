@@ -1,4 +1,4 @@
-// Twelve nodes started together, told of each other in every way there is: all hear all in 8 s, each time, none twice.
+// Twelve nodes start together and find each other in each possible way: all hear all in 8 s, and no node is known twice.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ownNames } from "../lib/names.mjs";
@@ -11,7 +11,7 @@ const WITHIN_MS = 8_000;
 const STARTS = Number(process.env.STARTS ?? 3);
 const NAME = "nodes.mesh.test";
 
-/** Nodes on 127.0.0.11 and on, all on one port, as one name needs it; `peers` is told which node and all addresses. */
+/** Nodes on 127.0.0.11 and on, all on one port, as one name needs it; `peers` gets the node's place and all addresses. */
 async function prepare(t, peers, { command } = {}) {
   const meshPort = await freePort();
   const hosts = Array.from({ length: NODES }, (_, place) => `127.0.0.${11 + place}`);
@@ -33,7 +33,7 @@ async function allHearAll(nodes, begun) {
     for (const node of left) {
       const { nodes: known } = await node.mesh({ timeout: 2_000 });
       const heard = known.filter(({ state, via }) => state === "live" && !via);
-      assert.equal(new Set(known.map((other) => other.node)).size, known.length, `${node.name} knows somebody twice`);
+      assert.equal(new Set(known.map((other) => other.node)).size, known.length, `${node.name} knows a node twice`);
       if (heard.length !== NODES) throw new Error(`${node.name} hears ${heard.length} of ${NODES}`);
       left.delete(node);
     }

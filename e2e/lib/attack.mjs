@@ -1,13 +1,13 @@
-// A node that is attacked by somebody without a secret while others come: what tests and `make links` share.
+// An attack on a node by somebody without the secret while new nodes join, for tests and `make links`.
 import { BareNode, attack, built } from "./links.mjs";
 import { pause, until } from "./until.mjs";
 
-/** A new node comes this often. */
+/** Time between two new nodes. */
 const JOIN_EVERY_MS = 3_000;
 
 /**
  * Attacks a bare node, `rate` a second for `seconds`: with Initial packets, or with silent TCP connections where `protocol` is
- * "tls". Meanwhile new nodes come, one every three seconds. Resolves with how long each took to be linked, in ms, by how much
+ * "tls". Meanwhile a new node starts every three seconds. Resolves with how long each took to be linked, in ms, by how much
  * the attacked node's memory grew, in KiB, what it logged, how many links it lost, and its CPU in percent of a core.
  */
 export async function attacked(t, { rate, seconds, protocol = "quic", kind, addresses, programs = built }) {
@@ -17,7 +17,7 @@ export async function attacked(t, { rate, seconds, protocol = "quic", kind, addr
   await friend.linked(node.address);
   node.dial(friend.address);
   await node.linked(friend.address);
-  // What only the first guest costs is paid before.
+  // The first guest costs more than the others.
   await join(t, "guest-0", { node, listen, programs });
   const before = await node.report();
   const logged = node.log.length;

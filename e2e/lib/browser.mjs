@@ -1,14 +1,18 @@
-// Real Chromiums: `browser(t)` starts one, `visitor(browser)` is a person with cookies of their own.
+// Real browsers: `browser(t)` starts a Chromium, `visitor(browser)` is a person with cookies of their own.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { chromium as playwright } from "playwright-core";
+import { folder } from "./node.mjs";
 import { chromium } from "./paths.mjs";
+import { pause } from "./until.mjs";
 
-export const flags = [
+const flags = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--disable-extensions",
   "--disable-default-apps", "--metrics-recording-only", "--mute-audio",
 ];
 
-/** One Chromium, ended with the test. `keepsPages`: with the back/forward cache that people have, and tests usually not. */
+/** One Chromium, ended with the test. `keepsPages` enables the back/forward cache, which tests usually do without. */
 export async function browser(t, { keepsPages = false } = {}) {
   const ignoreDefaultArgs = keepsPages ? ["--disable-back-forward-cache"] : [];
   const server = await playwright.launchServer({ executablePath: chromium, headless: true, args: flags, timeout: 60_000, ignoreDefaultArgs });
@@ -17,22 +21,38 @@ export async function browser(t, { keepsPages = false } = {}) {
   return playwright.connect(server.wsEndpoint());
 }
 
-/** A person with cookies of their own; `complaints` are what the console and the page's errors said. */
+/** A Chromium whose user blocks cookies and all other site data, as chrome://settings writes it. */
+export async function blockingSiteData(t) {
+  let context;
+  // Closed before its folder is removed; one that hangs must not hang the tests.
+  t.after(() => Promise.race([context?.close(), pause(10_000)]));
+  const profile = folder(t);
+  mkdirSync(join(profile, "Default"));
+  writeFileSync(join(profile, "Default/Preferences"), JSON.stringify({ profile: { default_content_setting_values: { cookies: 2 } } }));
+  context = await playwright.launchPersistentContext(profile, { executablePath: chromium, headless: true, args: flags, timeout: 60_000 });
+  return context;
+}
+
+/** A person with cookies of their own. */
 export async function visitor(from, options = {}) {
   const context = await from.newContext(options);
   context.setDefaultTimeout(15_000);
   return context;
 }
 
-/** A tab on a node's page, its socket up and its subscriptions confirmed unless `live` is false. */
-export async function tab(context, url, { live = true } = {}) {
+/** A tab on any page; `complaints` are errors and warnings of its console, and errors of the page. */
+export async function open(context, url, waitUntil = "load") {
   const page = await context.newPage();
   page.complaints = [];
-  page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) page.complaints.push(message.text());
-  });
+  page.on("console", (message) => ["error", "warning"].includes(message.type()) && page.complaints.push(message.text()));
   page.on("pageerror", (error) => page.complaints.push(String(error)));
-  await page.goto(url, { waitUntil: "load" });
+  await page.goto(url, { waitUntil });
+  return page;
+}
+
+/** A tab on a node's page, its socket up and its subscriptions confirmed unless `live` is false. */
+export async function tab(context, url, { live = true } = {}) {
+  const page = await open(context, url);
   if (live) await connected(page);
   return page;
 }
@@ -61,4 +81,9 @@ export function isOn(page) {
 /** Resolves when the bulb of this page is as said. */
 export function untilBulb(page, on, timeout = 5_000) {
   return page.waitForFunction((wanted) => document.querySelector("#lightbulb").classList.contains("on") === wanted, on, { timeout, polling: 10 });
+}
+
+/** The messages on the wall of this page. */
+export function wall(page) {
+  return page.locator("#messages-body time").evaluateAll((times) => times.map((time) => time.closest("li").textContent.replace(/\s+/g, " ").trim()));
 }

@@ -1,5 +1,5 @@
-// A browser without a browser: speaks actioncable-v1-json as the stock client does, so that hundreds of visitors fit
-// into a test, with the stock client's slowness in coming back.
+// A client without a browser: speaks actioncable-v1-json like the stock client, with its reconnect delays, so that hundreds
+// of visitors fit into a test.
 import { randomUUID } from "node:crypto";
 import { parseHTML } from "linkedom";
 import WebSocket from "ws";
@@ -12,7 +12,7 @@ export function reconnectDelay(tries) {
   return 6_000 * 1.15 ** Math.min(tries, 10) * (1 + spread * Math.random());
 }
 
-/** Signed names of a page: the room's, and those of its streams. */
+/** The signed names of a page's room and streams. */
 export function namesOf(html) {
   const { document } = parseHTML(html);
   const streams = [...document.querySelectorAll("cable-ready-stream-from")].map((element) => element.getAttribute("identifier"));
@@ -66,7 +66,7 @@ export class BareClient {
     this.html = answer.body;
     this.names = namesOf(answer.body);
     if (this.options.draws) this.page = parseHTML(answer.body).document;
-    this.undrawn.clear(); // it was of the page before
+    this.undrawn.clear(); // it belonged to the earlier page
     return answer;
   }
 
@@ -112,7 +112,7 @@ export class BareClient {
     });
   }
 
-  /** As the stock client: looks after its connection at growing intervals, and opens a new socket where it has none. */
+  /** Like the stock client: checks its connection at growing intervals, and opens a new socket if it has none. */
   comeBack() {
     const wait = Math.max(reconnectDelay(this.tries), this.tries === 0 ? 6_000 : 0);
     this.tries += 1;
@@ -155,18 +155,18 @@ export class BareClient {
       this.answers.get(operation.reflexId)?.(operation);
       return;
     }
-    if (operation.operation !== "morph") throw new Error(`an operation that no page was promised: ${operation.operation}`);
+    if (operation.operation !== "morph") throw new Error(`an unexpected operation: ${operation.operation}`);
     const id = operation.selector.slice(1);
     this.fragments.set(id, operation.html);
     this.changes.push({ id, html: operation.html, at: Date.now() });
     if (this.changes.length > 20_000) this.changes.shift();
     if (!this.page) return;
-    this.undrawn.delete(id); // so that what came last is drawn last
+    this.undrawn.delete(id); // so that the last fragment is drawn last
     this.undrawn.add(id);
     this.options.onDraw?.(this, id);
   }
 
-  /** The page as it looks now (`draws` only). Drawn when it is looked at: hundreds of pages that nobody looks at cost little. */
+  /** The page as it looks now (`draws` only). It is drawn when it is read, so that hundreds of pages that are not read cost little. */
   get document() {
     for (const id of this.undrawn) {
       const element = this.page.getElementById(id);
@@ -189,7 +189,7 @@ export class BareClient {
     return found ? Number(found[0]) : undefined;
   }
 
-  /** Who the page says that "you" are: `1A2B3C4D`. */
+  /** The name of the visitor on their page: `1A2B3C4D`. */
   get own() {
     return this.text("#you")?.match(/#([0-9A-F]{8})/)?.[1];
   }
@@ -219,7 +219,7 @@ export class BareClient {
     return answered;
   }
 
-  /** Switches the bulb to what the visitor did not see. */
+  /** Switches the bulb to the opposite of what the visitor saw. */
   toggle(seen = this.bulb) {
     return this.reflex("Lightbulb#toggle", { "aria-pressed": String(seen) });
   }
@@ -239,7 +239,7 @@ export class BareClient {
     await Promise.race([gone, pause(1_000)]);
   }
 
-  /** Ends without a word, as a phone that is out of reach. */
+  /** Ends without a close frame, as a phone that is out of reach. */
   end() {
     this.over = true;
     clearTimeout(this.timer);

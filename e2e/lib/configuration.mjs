@@ -3,13 +3,14 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { environment } from "./environment.mjs";
 import { program, root } from "./paths.mjs";
 
 const file = join(root, "docs/configuration.md");
 
 function help(...command) {
-  const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(GP|FLY)_|^COLUMNS$/.test(name)));
-  return execFileSync(program, [...command, "--help"], { encoding: "utf8", env: clean }).replaceAll(/[ \t]+$/gm, "").trim();
+  const { COLUMNS: _, ...env } = environment();
+  return execFileSync(program, [...command, "--help"], { encoding: "utf8", env }).replaceAll(/[ \t]+$/gm, "").trim();
 }
 
 export function generated() {

@@ -1,23 +1,23 @@
-// What a delivery, a visitor, a page and an answer cost, counted and not timed: the same on every machine, so that a test
-// can hold them. Instructions are those of the program alone, without the kernel's, as valgrind counts them.
+// The cost of a delivery, a visitor, a page and an API answer in counts, which are the same on every machine, so that a test
+// can check them. Instructions are those of the program without the kernel, as valgrind counts them.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import WebSocket from "ws";
 import { BareClient } from "./client.mjs";
 import { request } from "./http.mjs";
-import { Node, apiKey } from "./node.mjs";
+import { Node } from "./node.mjs";
+import { cableSocket, listenTo } from "./sockets.mjs";
 import { until } from "./until.mjs";
 
-/** By how much a count may grow before a test fails. */
+/** Factor by which a count may grow before a test fails. */
 export const GROWTH = 1.1;
 const STREAM = "bench";
 const MESSAGES = 60;
-/** A body such that a frame has the size that is measured everywhere else, too. */
+/** A body such that a frame has the same size as in the benchmarks. */
 const PAYLOAD = "x".repeat(113);
 
-/** A node whose instructions are counted, and nothing else of the machine. */
+/** A node whose instructions are counted. */
 class Counted {
   static async start(t) {
     const counted = new Counted();
@@ -53,7 +53,7 @@ class Counted {
   }
 }
 
-/** Sockets that listen to the public stream, and how much they were sent. */
+/** Sockets that listen to the public stream, and what they received. */
 class Listeners {
   static async open(t, node, count) {
     const all = new Listeners();
@@ -62,46 +62,36 @@ class Listeners {
     return all;
   }
 
-  one(t, node) {
-    const socket = new WebSocket(`ws://127.0.0.1:${node.port}/cable`, ["actioncable-v1-json"], {
-      perMessageDeflate: false, headers: { host: `localhost:${node.port}`, origin: `http://localhost:${node.port}` },
-    });
+  async one(t, node) {
+    const socket = cableSocket(node);
     t.after(() => socket.terminate());
-    const identifier = JSON.stringify({ channel: "$pubsub", stream_name: STREAM });
-    return new Promise((resolve, reject) => {
-      socket.on("error", reject);
-      socket.on("message", (data) => {
-        const { type, message } = JSON.parse(data);
-        if (type === "welcome") socket.send(JSON.stringify({ command: "subscribe", identifier }));
-        else if (type === "confirm_subscription") resolve(socket);
-        else if (message?.p === PAYLOAD) {
-          this.messages += 1;
-          this.bytes += data.length;
-        }
-      });
-    });
+    const failed = new Promise((_, reject) => socket.on("error", reject));
+    await Promise.race([failed, listenTo(socket, STREAM, (message, bytes) => {
+      if (message.p !== PAYLOAD) return;
+      this.messages += 1;
+      this.bytes += bytes;
+    })]);
+    return socket;
   }
 
-  /** Publishes one after the other, each once everybody has the one before. */
+  /** Publishes messages, each after all sockets have the previous one. */
   async hear(node, messages) {
     for (let message = 0; message < messages; message += 1) {
       const wanted = this.messages + this.sockets.length;
-      const headers = { authorization: `Bearer ${apiKey}`, "content-type": "application/json" };
-      const body = JSON.stringify({ stream: STREAM, data: { p: PAYLOAD }, history: false });
-      const answer = await node.get("/api/v1/publish", { method: "POST", headers, body });
+      const answer = await node.post("/api/v1/publish", { stream: STREAM, data: { p: PAYLOAD }, history: false });
       if (answer.status !== 202) throw new Error(`publishing was answered ${answer.status}: ${answer.body}`);
-      await until("everybody has it", () => this.messages === wanted, { within: 30_000, every: 2 });
+      await until("all sockets have it", () => this.messages === wanted, { within: 30_000, every: 2 });
     }
   }
 }
 
-/** All counts, by what they are of. `t` ends what is started. */
+/** All counts by their names. `t` ends what is started. */
 export async function counts(t) {
   if (!existsSync("/usr/bin/valgrind")) throw new Error("install valgrind: scripts/prepare.sh does");
   const counted = await Counted.start(t);
   const { node } = counted;
 
-  // What one more listener costs: what publishing costs whoever listens is in both, and falls out.
+  // The cost of one more listener. The cost of publishing is in both measurements and cancels out.
   const few = await Listeners.open(t, node, 20);
   await few.hear(node, 5);
   const withFew = await counted.instructions(() => few.hear(node, MESSAGES));
@@ -115,7 +105,7 @@ export async function counts(t) {
   for (const socket of all.sockets) socket.terminate();
 
   const each = async (times, work) => {
-    // What is made once is made before: a page's pieces are compressed when they come again.
+    // The first ones cost more: a page's pieces are compressed at their second use.
     for (let time = 0; time < 3; time += 1) await work();
     return (await counted.instructions(async () => {
       for (let time = 0; time < times; time += 1) await work();
@@ -124,7 +114,7 @@ export async function counts(t) {
   const page = await each(30, () => request(node.port, "/", { host: `localhost:${node.port}`, headers: { "accept-encoding": "gzip" } }));
   const answer = await each(30, () => node.get("/api/v1/rooms/demo"));
 
-  // A visitor from the page's load until everybody there shows them, in a room that others watch.
+  // A visitor, from loading the page until all watchers show them.
   const watchers = await Promise.all(Array.from({ length: 5 }, () => BareClient.join(t, node, { draws: true })));
   let there = watchers.length;
   const came = async () => {

@@ -1,4 +1,4 @@
-// Thousands of embeds on raw connections: what one page of a site is to the server, at the price of a socket.
+// Thousands of embedded pages on raw connections, at the cost of a socket each.
 import { randomBytes } from "node:crypto";
 import { connect } from "node:net";
 
@@ -11,7 +11,7 @@ function framed(message) {
   return Buffer.concat([header, MASK, payload]);
 }
 
-/** One page of a site, in one room at most. `bytes` are those that it was sent since they were last set to 0. */
+/** One page of a site, in one room at most. `bytes` counts what it received since it was last set to 0. */
 export class Embed {
   static async open(node, origin) {
     const embed = new Embed();
@@ -57,7 +57,7 @@ export class Embed {
     while (this.frame());
   }
 
-  /** Takes one frame off what has come; false where it is not whole yet. */
+  /** Handles one received frame; false while it is incomplete. */
   frame() {
     if (this.rest.length < 2) return false;
     const opcode = this.rest[0] & 15;

@@ -1,5 +1,5 @@
-// A deploy as its visitors live through it: one of three nodes is asked to leave while 200 clients, a browser and two
-// watchers look. Without it each variant of leaving would repeat two hundred lines.
+// A deploy as its visitors see it: one of three nodes is asked to leave while 200 clients, a browser and two watchers are
+// connected. All tests of draining use it.
 import assert from "node:assert/strict";
 import { browser, connected, number, tab, visitor } from "./browser.mjs";
 import { BareClient } from "./client.mjs";
@@ -32,7 +32,7 @@ async function joinAll(t, node, options) {
   return { clients, users };
 }
 
-/** The first click of a client whose socket is still open; resolves with the client, or undefined where none got through. */
+/** Clicks with the first client whose socket is still open; resolves with the client, or undefined if no click was accepted. */
 async function clickDuringDrain(clients) {
   for (const client of clients) {
     if (!client.welcomed) continue;
@@ -42,7 +42,7 @@ async function clickDuringDrain(clients) {
   return undefined;
 }
 
-/** Where each client is that should be back and is not, for whoever reads why a test failed. */
+/** Clients that should be back and are not, for the message of a failed test. */
 function away(clients, asked) {
   return clients.filter((client) => client.options.returns && client.welcomes !== 2)
     .map(({ welcomes, closed, tries, failure }) => `${welcomes} welcomes, closed after ${closed && closed.at - asked} ms, ${tries} tries, ${failure?.message}`);
@@ -80,7 +80,7 @@ export async function drainWatched(t, { leaving, others, via, afterTerm, late })
   await pause(29_000 - (Date.now() - asked));
   const leavers = clients.filter((client) => !client.options.returns).length;
   const rest = { users: all - leavers, tabs: full.tabs - leavers, unsure: 0 };
-  await untilEqual("all who come back are back", () => away(clients, asked), [], { within: 5_000 });
+  await untilEqual("all returning clients are back", () => away(clients, asked), [], { within: 5_000 });
   await connected(page);
   for (const node of [...others, lateNode]) await untilEqual(`${node.name} counts the rest`, () => node.counts(), rest, { within: 5_000 });
   await pause(WATCHED_MS - (Date.now() - asked));
@@ -89,14 +89,14 @@ export async function drainWatched(t, { leaving, others, via, afterTerm, late })
     const name = [...others, lateNode][place].name;
     const values = seen.filter(({ value }) => value);
     const wrong = values.filter(({ value, at }) => value.users !== all && !(value.users >= rest.users && value.users < all && at - asked >= 29_900));
-    assert.deepEqual(wrong, [], `${name}: no leave, no dip, nobody twice`);
+    assert.deepEqual(wrong, [], `${name}: no leave, no dip, no user counted twice`);
     const left = values.find(({ value }) => value.users === rest.users).at - asked;
-    assert.ok(left <= 32_500, `${name}: those who never return were gone after ${left} ms`);
+    assert.ok(left <= 32_500, `${name}: visitors who never return were counted for ${left} ms`);
     // Right again within two seconds of each return.
     const strange = longest(seen, (value) => value.tabs !== full.tabs && value.tabs !== rest.tabs);
     const tabs = values.map(({ value, at }) => `${at - asked} ms: ${value.tabs}`).join(", ");
     assert.ok(strange <= 2_000, `${name}: tabs were wrong for ${strange} ms, ${tabs}`);
-    assert.equal(values.filter(({ value }) => value.unsure > 0).length, 0, `${name}: nobody was unsure`);
+    assert.equal(values.filter(({ value }) => value.unsure > 0).length, 0, `${name}: no user was unsure`);
   }
   for (const one of watching) {
     const dips = one.shown.filter(({ users: shown, at }) => shown !== all && at - asked < 29_900);

@@ -1,10 +1,10 @@
-// Who hears whom, as whole nodes say it: from when on everybody was heard again, directly and without a break.
+// Which nodes hear each other, by their APIs: when all were heard again, directly and without a break.
 import { pause } from "./until.mjs";
 
-/** A link that holds for this long after everybody was heard again is not lost again at once. */
+/** Links must hold for this long after all nodes were heard again. */
 const SETTLED_MS = 3_500;
 
-/** What a node says of another one; each region has one node here, as its time is exact. */
+/** What a node reports of another one. Each region has one node here, as only regions have exact times. */
 function seenBy(answer, other) {
   const node = answer.nodes.find(({ node: name }) => name === other.name);
   const region = answer.regions.find(({ region: name }) => name === other.region);
@@ -59,7 +59,7 @@ export async function allHeardAgain(nodes, since, { within = 20_000, fits = () =
   }
 }
 
-/** Every node hears every other without help, for the first time. */
+/** Waits until every node hears every other directly for the first time. */
 export function allDirect(nodes) {
   return allHeardAgain(nodes, 0, { within: Date.now() + 20_000 });
 }

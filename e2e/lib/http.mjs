@@ -1,5 +1,6 @@
 // Plain HTTP with a chosen Host and a cookie jar, which fetch() does not allow.
 import http from "node:http";
+import { freePort } from "./ports.mjs";
 
 /** Cookies of one host, as a browser keeps them: the port does not count. */
 export class Jar {
@@ -40,4 +41,28 @@ export function request(port, path, { host, method = "GET", headers = {}, jar, b
     asked.on("error", reject);
     asked.end(body);
   });
+}
+
+/** Starts a server on a free port until the end of the test; resolves with the port. */
+export async function serve(t, server) {
+  const port = await freePort();
+  await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return port;
+}
+
+/** Handles requests by passing them on to a node, with these headers. */
+export function forward(node, headers) {
+  return (request, answer) => {
+    const back = http.request({ port: node.port, path: request.url, method: request.method, headers: headers(request) }, (got) => {
+      answer.writeHead(got.statusCode, got.headers);
+      got.pipe(answer);
+    });
+    back.on("error", () => answer.destroy());
+    answer.on("close", () => back.destroy());
+    request.pipe(back);
+  };
 }

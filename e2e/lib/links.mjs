@@ -8,7 +8,7 @@ import { until } from "./until.mjs";
 /** Where the built programs are that tests run; `make links` runs others. */
 export const built = join(target, "release");
 
-/** A process that prints lines of JSON and takes orders. It ends with its standard input, so with this process too. */
+/** A process that prints lines of JSON and takes commands. It ends with its standard input, and so with this process. */
 class Program {
   constructor(t, args, programs) {
     this.lines = [];
@@ -52,7 +52,7 @@ class Program {
   }
 }
 
-/** One bare mesh: it links and publishes as it is told, and nothing else. */
+/** One bare mesh, which only links and publishes. */
 export class BareNode extends Program {
   /** Options: `listen` (an address), `dial` (addresses), `programs` (a folder). */
   static async start(t, name, options = {}) {
@@ -84,14 +84,14 @@ export class BareNode extends Program {
     return (await this.line("linked", { fits: (line) => line.address === address, ...options })).ms;
   }
 
-  /** Publishes evenly; resolves when all is said. */
+  /** Publishes at an even rate; resolves after the last message. */
   async publish(rate, bytes, seconds) {
     const from = this.lines.length;
     this.command(`publish ${rate} ${bytes} ${seconds}`);
     return this.line("published", { from, within: (seconds + 20) * 1_000 });
   }
 
-  /** What it measured, since the last report or in all. */
+  /** Its measurements, since the last report or since the start. */
   async report() {
     const from = this.lines.length;
     this.command("report");
@@ -106,7 +106,7 @@ export class BareNode extends Program {
   }
 }
 
-/** Bare meshes that all link to each other; each is told where all others listen when it starts. */
+/** Bare meshes that all link to each other; each starts with the addresses of all others. */
 export async function bareMesh(t, count, { programs, protocol = "quic" } = {}) {
   const addresses = [];
   while (addresses.length < count) addresses.push(`${protocol}/127.0.0.1:${await freePort()}`);
@@ -135,8 +135,8 @@ export async function network(t, pairs, { loss = 0, delay = 0, jitter = 0, inOrd
 }
 
 /**
- * An attacker of `IP:PORT` who knows no secret, from one address or from as many as `addresses` says; resolves when it has begun,
- * `done()` with what it did.
+ * An attacker of `IP:PORT` without the secret, from this number of addresses. Resolves when it has begun, `done()` with what it
+ * did.
  */
 export async function attack(t, to, { rate, seconds, tcp = false, kind = "hello", addresses = 1, programs = built }) {
   const many = addresses > 1 ? ["--from", "127.0.2.1", "--sockets", String(addresses), "--spread"] : [];

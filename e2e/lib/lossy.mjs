@@ -1,4 +1,4 @@
-// Three nodes with a lossy network between each of them and each other: what tests and `make links` share.
+// Three nodes with a lossy network between each two, for tests and `make links`.
 import { join } from "node:path";
 import { BareClient } from "./client.mjs";
 import { allDirect } from "./heard.mjs";
@@ -12,7 +12,7 @@ import { pause, until, untilEqual } from "./until.mjs";
 const REGIONS = ["ams", "iad", "yyz"];
 const BYTES = 200;
 
-/** Every ordered pair: who reads, and whom. */
+/** Every ordered pair of a reader and a speaker. */
 const pairsOf = (list) => list.flatMap((reader) => list.filter((other) => other !== reader).map((speaker) => [reader, speaker]));
 
 /**
@@ -27,7 +27,7 @@ export async function bareOverLoss(t, { rate = 50, seconds, programs = built, ..
   pairs.forEach(([reader], place) => reader.dial(`quic/${fronts[place]}`));
   const dials = await Promise.all(pairs.map(([reader], place) => reader.linked(`quic/${fronts[place]}`, { within: 30_000 })));
   await Promise.all(nodes.map((node) => node.publish(rate, BYTES, seconds)));
-  // The last one may be resent more than once.
+  // The last message may be resent more than once.
   await pause(10 * (path.delay + path.jitter));
   const reports = await Promise.all(nodes.map((node) => node.report()));
   const links = reports.flatMap((report) => report.links);

@@ -1,8 +1,9 @@
-// One running node as a process of its own, that a test may kill, freeze, drain and start again.
+// A node in a process of its own, which a test may kill, freeze, drain and start again.
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { environment } from "./environment.mjs";
 import { request } from "./http.mjs";
 import { program } from "./paths.mjs";
 import { freePort } from "./ports.mjs";
@@ -18,7 +19,7 @@ process.on("exit", () => {
   for (const node of running) node.kill("SIGKILL");
 });
 
-/** A folder that is gone after the test. */
+/** A folder that is removed after the test. */
 export function folder(t) {
   const path = mkdtempSync(join(tmpdir(), "presence-"));
   t.after(() => rmSync(path, { recursive: true, force: true }));
@@ -86,12 +87,11 @@ export class Node {
       ...(dataDir ? ["--data-dir", dataDir] : []),
       ...(this.options.args ?? []), ...args,
     ];
-    const environment = { GP_SECRET: secret, GP_API_KEY: apiKey, ...this.options.env, ...env };
-    const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(GP|FLY)_/.test(name)));
+    const variables = environment({ GP_SECRET: secret, GP_API_KEY: apiKey, ...this.options.env, ...env });
     this.exit = undefined;
     this.logged = this.log.length;
     const [command, all] = this.options.command?.(program, line) ?? [this.options.program ?? program, line];
-    const child = spawn(command, all, { env: { ...clean, ...environment }, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command, all, { env: variables, stdio: ["ignore", "pipe", "pipe"] });
     this.process = child;
     this.processes.push(child);
     running.add(child);
@@ -117,7 +117,7 @@ export class Node {
     });
   }
 
-  /** What it has logged since it was last started. */
+  /** Its log since it was last started. */
   get logSinceStart() {
     return this.log.slice(this.logged);
   }
@@ -126,7 +126,7 @@ export class Node {
     this.process.kill(name);
   }
 
-  /** Ends it at once, as a power cut would; resolves when it is gone. */
+  /** Kills it, as a power cut would; resolves when it has ended. */
   async kill() {
     this.signal("SIGKILL");
     return this.ended;
@@ -157,6 +157,12 @@ export class Node {
   /** One request to this node. */
   get(path, options) {
     return request(this.port, path, { host: `${this.host}:${this.port}`, ...options });
+  }
+
+  /** One POST of JSON with the API's key. */
+  post(path, body, options) {
+    const headers = { authorization: `Bearer ${apiKey}`, "content-type": "application/json" };
+    return this.get(path, { method: "POST", headers, body: JSON.stringify(body), ...options });
   }
 
   async json(path, options) {

@@ -1,4 +1,4 @@
-// What a served page says, read without a browser.
+// Reads a served page without a browser.
 import { parseHTML } from "linkedom";
 
 export function read(html) {

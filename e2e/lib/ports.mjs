@@ -1,11 +1,11 @@
-// Free ports outside the range from which the kernel takes the ports of outgoing connections, so that nobody takes a
-// port while its node is being restarted.
+// Free ports outside the range from which the kernel takes the ports of outgoing connections, so that no other process takes
+// a port while its node is being restarted.
 import dgram from "node:dgram";
 import net from "node:net";
 
 const given = new Set();
 
-/** A port that nobody listens on, for TCP and UDP. */
+/** A port that is free for TCP and UDP. */
 export async function freePort() {
   for (let tries = 0; tries < 200; tries += 1) {
     const port = 10_000 + Math.floor(Math.random() * 22_000);

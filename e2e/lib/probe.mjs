@@ -1,14 +1,13 @@
-// Messages that every node publishes and every other one is to deliver: how soon after a moment all hear each other, exactly.
-import WebSocket from "ws";
-import { apiKey } from "./node.mjs";
+// Messages that every node publishes and every other one delivers: the exact time when all hear each other again.
+import { cableSocket, listenTo } from "./sockets.mjs";
 import { until } from "./until.mjs";
 
 const STREAM = "probe";
 const EVERY_MS = 40;
-/** A node that does not answer is asked this often at a time. */
+/** Limit of open requests to a node. */
 const UNANSWERED_MAX = 3;
 
-/** What a node must be started with. */
+/** Arguments that each node needs. */
 export const probed = ["--public-streams", STREAM];
 
 /** One listener on each node. */
@@ -28,22 +27,14 @@ export class Probe {
   listen(node) {
     return new Promise((resolve) => {
       const open = () => {
-        const socket = new WebSocket(`ws://127.0.0.1:${node.port}/cable`, ["actioncable-v1-json"], {
-          perMessageDeflate: false, headers: { host: `${node.host}:${node.port}`, origin: `http://${node.host}:${node.port}` },
-        });
+        const socket = cableSocket(node);
         this.sockets.add(socket);
         socket.on("error", () => {});
         socket.on("close", () => {
           this.sockets.delete(socket);
           if (!this.over) setTimeout(open, 20);
         });
-        socket.on("message", (data) => {
-          const { type, message } = JSON.parse(data);
-          const identifier = JSON.stringify({ channel: "$pubsub", stream_name: STREAM });
-          if (type === "welcome") socket.send(JSON.stringify({ command: "subscribe", identifier }));
-          else if (type === "confirm_subscription") resolve();
-          else if (message?.from) this.take(node, message);
-        });
+        listenTo(socket, STREAM, (message) => message.from && this.take(node, message)).then(resolve);
       };
       open();
     });
@@ -62,7 +53,7 @@ export class Probe {
     await until("every node hears every other", () => {
       const missing = pairs.filter((pair) => !this.heard.has(pair));
       if (missing.length > 0) {
-        speakers.forEach((speaker) => say(speaker));
+        speakers.forEach((speaker) => publish(speaker));
         throw new Error(`not yet: ${missing.join(", ")}`);
       }
       return true;
@@ -71,12 +62,11 @@ export class Probe {
   }
 }
 
-/** Publishes one message; whether it was taken is seen by who hears it. */
-function say(speaker) {
+/** Publishes one message; the listeners show whether it was accepted. */
+function publish(speaker) {
   if (speaker.unanswered >= UNANSWERED_MAX) return;
   speaker.unanswered += 1;
   const { node } = speaker;
-  const headers = { authorization: `Bearer ${apiKey}`, "content-type": "application/json" };
-  const body = JSON.stringify({ stream: STREAM, data: { from: node.name, at: Date.now() }, history: false });
-  node.get("/api/v1/publish", { method: "POST", headers, body, timeout: 1_000 }).catch(() => {}).finally(() => (speaker.unanswered -= 1));
+  const message = { stream: STREAM, data: { from: node.name, at: Date.now() }, history: false };
+  node.post("/api/v1/publish", message, { timeout: 1_000 }).catch(() => {}).finally(() => (speaker.unanswered -= 1));
 }

@@ -1,4 +1,4 @@
-// The network between two nodes, or between browsers and nodes, as a test wants it: cut, one way or both.
+// Networks between two nodes, or between browsers and nodes, that a test can cut.
 import dgram from "node:dgram";
 import net from "node:net";
 

@@ -1,4 +1,4 @@
-// Nodes that are frozen, killed or closed and come back: what tests and `make links` share.
+// Nodes that are frozen, killed or closed, and return, for tests and `make links`.
 import { join } from "node:path";
 import { allDirect, allHeardAgain } from "./heard.mjs";
 import { bareMesh, built } from "./links.mjs";
@@ -6,10 +6,10 @@ import { mesh } from "./node.mjs";
 import { Probe, probed } from "./probe.mjs";
 import { pause, until } from "./until.mjs";
 
-/** A node says who is heard, and how, once a second. */
+/** How often a node updates the mesh in its API. */
 export const VIEW_MS = 1_000;
 
-/** Three whole nodes that hear each other directly, and what listens to them. */
+/** Three whole nodes that hear each other directly, with a probe. */
 export async function threeNodes(t, { programs = built } = {}) {
   const nodes = await mesh(t, ["ams", "iad", "yyz"], { program: join(programs, "global-presence"), args: probed });
   await allDirect(nodes);
@@ -25,7 +25,7 @@ async function again({ nodes, probe }, since, options) {
   return { ms, direct_ms: direct };
 }
 
-/** Freezes one of three nodes for so many seconds; how long after its thaw all hear each other again. */
+/** Freezes one of three nodes for this many seconds; resolves with the time from its thaw until all hear each other again. */
 export async function frozen(three, seconds) {
   const [node] = three.nodes;
   node.freeze();
@@ -35,7 +35,7 @@ export async function frozen(three, seconds) {
   return again(three, thawed);
 }
 
-/** Kills one of three nodes and starts it again at once on its port; how long after that all hear each other again. */
+/** Kills one of three nodes and restarts it on its port; resolves with the time until all hear each other again. */
 export async function killedAndBack(three) {
   const [node, other] = three.nodes;
   const before = (await other.mesh()).nodes.find((one) => one.node === node.name).incarnation;
@@ -45,14 +45,14 @@ export async function killedAndBack(three) {
   return again(three, back, { fits: (speaker, seen) => speaker !== node || seen.incarnation > before });
 }
 
-/** Asks one of three nodes to leave; how many ms later all others have said in their logs that it does. */
+/** Asks one of three nodes to leave; resolves with the ms until all others have logged it. */
 export async function closedCleanly({ nodes }) {
   const [node, ...others] = nodes;
   const before = new Map(others.map((other) => [other, other.log.length]));
   const asked = Date.now();
   const ended = node.drain();
   const times = await Promise.all(others.map(async (other) => {
-    // The API is up to a second behind.
+    // The API is up to a second late.
     await until(`${other.name} knows`, () => other.log.includes(node.name, before.get(other)), { every: 2 });
     return Date.now() - asked;
   }));
@@ -60,7 +60,7 @@ export async function closedCleanly({ nodes }) {
   return Math.max(...times);
 }
 
-/** Closes one of five bare meshes; how many ms later each of the others has lost its link. */
+/** Closes one of five bare meshes; resolves with the ms until each of the others has lost its link. */
 export async function bareClosed(t, { programs, protocol } = {}) {
   const { nodes } = await bareMesh(t, 5, { programs, protocol });
   const [node, ...others] = nodes;

@@ -1,7 +1,7 @@
-// Reading what nodes and pages say of the demo's room, over time: who was seen, and whether it ever was wrong.
+// The demo's room as nodes and pages show it over time.
 import { BareClient, watch } from "./client.mjs";
 
-/** Fast clicks from one socket, where a test clicks faster than a person. */
+/** Arguments that allow a socket to click faster than a person. */
 export const fastClicks = ["--messages-per-second", "10000", "--message-burst", "10000"];
 
 /** The counts of a node's API, every 25 ms. */
@@ -29,7 +29,7 @@ export async function watcher(t, node, options = {}) {
   return client;
 }
 
-/** Everything that was seen since `from` (ms), the value that stood then first. */
+/** Everything that was seen since `from` (ms), starting with the value at that time. */
 export function since(seen, from) {
   const first = seen.findLastIndex(({ at }) => at <= from);
   return seen.slice(Math.max(first, 0));

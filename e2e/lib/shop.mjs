@@ -1,13 +1,12 @@
-// Somebody else's site: pages on a host of its own that embed a node's numbers.
+// Another site: pages on a host of its own that embed a node's numbers.
 import http from "node:http";
-import { freePort } from "./ports.mjs";
+import { serve } from "./http.mjs";
 import { untilEqual } from "./until.mjs";
 
 /**
- * A site at `origin`. `put(path, html, headers)` makes a page there, for every query; `requests` are what it was asked.
+ * A site at `origin`. `put(path, html, headers)` adds a page for every query; `requests` are those that it got.
  */
 export async function shop(t, { host = "shop.localhost" } = {}) {
-  const port = await freePort();
   const pages = new Map();
   const requests = [];
   const server = http.createServer((request, answer) => {
@@ -19,11 +18,7 @@ export async function shop(t, { host = "shop.localhost" } = {}) {
     answer.writeHead(200, { "content-type": "text/html; charset=utf-8", ...page.headers });
     answer.end(typeof page.html === "function" ? page.html(url) : page.html);
   });
-  await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
+  const port = await serve(t, server);
   const origin = `http://${host}:${port}`;
   return {
     origin, requests, host: `${host}:${port}`,
@@ -35,7 +30,7 @@ export async function shop(t, { host = "shop.localhost" } = {}) {
   };
 }
 
-/** The two lines that somebody copies into a page, and what is around them. */
+/** A page with the two lines that embed the element. */
 export function embedding(node, { element = "<live-presence></live-presence>", head = "", around = (text) => text } = {}) {
   return `<!doctype html>
 <html lang="en">
@@ -60,17 +55,7 @@ export function untilShown(page, expected, options) {
   return untilEqual(`the page shows ${JSON.stringify(wanted)}`, () => shown(page), wanted, { within: 15_000, ...options });
 }
 
-/** A tab on a page; what it complains about is in `complaints`. */
-export async function open(context, url, waitUntil = "load") {
-  const page = await context.newPage();
-  page.complaints = [];
-  page.on("console", (message) => ["error", "warning"].includes(message.type()) && page.complaints.push(message.text()));
-  page.on("pageerror", (error) => page.complaints.push(String(error)));
-  await page.goto(url, { waitUntil });
-  return page;
-}
-
-/** What an element says where so many people are. */
+/** The text of an element for this number of people. */
 export function people(number) {
   return number === 1 ? "1 person is looking at this" : `${number} people are looking at this`;
 }

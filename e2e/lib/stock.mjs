@@ -1,4 +1,4 @@
-// Stock clients as their users have them, unmodified: in this process, and on pages of somebody else's site.
+// Unmodified stock clients, in this process and on pages of another site.
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import http from "node:http";
@@ -7,9 +7,9 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { createCable } from "@anycable/core";
 import WebSocket from "ws";
-import { apiKey, secret } from "./node.mjs";
+import { serve } from "./http.mjs";
+import { secret } from "./node.mjs";
 import { program } from "./paths.mjs";
-import { freePort } from "./ports.mjs";
 
 const modules = join(dirname(fileURLToPath(import.meta.url)), "../node_modules");
 
@@ -22,11 +22,9 @@ export async function run(...words) {
 /** A stream's name as a page may listen to it. */
 export const signed = (stream) => run("sign-stream", stream);
 
-/** Publishes over the API; fails where that is refused. */
+/** Publishes over the API; fails if that is refused. */
 export async function publish(node, stream, data) {
-  const body = JSON.stringify({ stream, data });
-  const headers = { authorization: `Bearer ${apiKey}`, "content-type": "application/json", "content-length": Buffer.byteLength(body) };
-  const answer = await node.get("/api/v1/publish", { method: "POST", headers, body });
+  const answer = await node.post("/api/v1/publish", { stream, data });
   if (answer.status >= 300) throw new Error(`publishing: ${answer.status} ${answer.body}`);
 }
 
@@ -38,7 +36,7 @@ export function cable(t, node, { via = node.port, origin = `http://127.0.0.1:${v
   const sockets = [];
   class Socket extends WebSocket {
     constructor(url, protocols) {
-      // As in browsers, what a frame made the client promise is done before the next one comes.
+      // As in browsers, the promises of one message settle before the next one.
       super(url, protocols, { allowSynchronousEvents: false, ...(origin === null ? {} : { origin }) });
       sockets.push(this);
       this.opened = url;
@@ -53,7 +51,7 @@ export function cable(t, node, { via = node.port, origin = `http://127.0.0.1:${v
   return made;
 }
 
-/** Everything that a channel says from now on. */
+/** All events of a channel from now on. */
 export function heard(channel) {
   const all = { messages: [], presence: [], infos: [], connects: [], places: [] };
   channel.on("message", (message, place) => {
@@ -88,13 +86,7 @@ export async function site(t) {
     if (text === undefined) return void answer.writeHead(404).end();
     answer.writeHead(200, { "content-type": "text/javascript" }).end(text);
   });
-  const port = await freePort();
-  await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const origin = `http://localhost:${port}`;
+  const origin = `http://localhost:${await serve(t, server)}`;
   const imports = Object.fromEntries(Object.entries(names).map(([name, file]) => [name, `/modules/${file}`]));
   const page = (body, script, head = "") => {
     pages.push(`<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A site</title>${head}

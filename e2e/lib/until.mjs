@@ -1,4 +1,4 @@
-// Waiting for conditions with a deadline: without it tests would sleep and hope.
+// Waiting for conditions, with a deadline.
 
 /** Resolves with the first truthy value of `condition`, or fails after `within` ms and says what it last saw. */
 export async function until(what, condition, { within = 5_000, every = 20 } = {}) {
@@ -32,7 +32,7 @@ export async function untilEqual(what, read, expected, options) {
   }
 }
 
-/** Fails at once where `holds` is not true at any moment of the next `ms`. */
+/** Fails as soon as `holds` is not true during the next `ms`. */
 export async function always(what, holds, ms, { every = 20 } = {}) {
   const end = Date.now() + ms;
   while (Date.now() < end) {
@@ -42,7 +42,7 @@ export async function always(what, holds, ms, { every = 20 } = {}) {
   }
 }
 
-/** Lets time pass: for what is itself a time (a client's delay, a freeze), never for hoping that something is done. */
+/** Waits for a time that is part of a test (a client's delay, a freeze), never for something to be done. */
 export function pause(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }

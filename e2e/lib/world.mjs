@@ -1,6 +1,7 @@
-// A running world: six regions started by one command, as the README's first line does.
+// A running world: six regions that one command starts.
 import { spawn } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
+import { environment } from "./environment.mjs";
 import { request } from "./http.mjs";
 import { program } from "./paths.mjs";
 import { freePort } from "./ports.mjs";
@@ -8,12 +9,11 @@ import { until } from "./until.mjs";
 
 export const REGIONS = ["ams", "iad", "lhr", "maa", "scl", "yyz"];
 
-/** A running world; what it says is in `said`. */
+/** A running world; `said` is its output. */
 export async function world(t, args = []) {
   const port = await freePort();
-  const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(GP|FLY)_/.test(name)));
-  // A setting for one node, as a shell may hold it, must not reach the six.
-  const child = spawn(program, ["world", "--port", String(port), ...args], { env: { ...clean, GP_LISTEN: "127.0.0.1:1" }, stdio: ["ignore", "pipe", "pipe"] });
+  // A setting for one node in the caller's shell must not reach the six.
+  const child = spawn(program, ["world", "--port", String(port), ...args], { env: environment({ GP_LISTEN: "127.0.0.1:1" }), stdio: ["ignore", "pipe", "pipe"] });
   const running = { port, child, said: "", pids: () => childrenOf(child.pid) };
   for (const pipe of [child.stdout, child.stderr]) pipe.setEncoding("utf8").on("data", (text) => (running.said += text));
   running.ended = new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal })));

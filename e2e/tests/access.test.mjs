@@ -1,4 +1,4 @@
-// Readable by everybody: axe in both themes, a quiet console, a CSP that reports nothing, focus that stays.
+// Accessibility: axe in both themes, an empty console, a CSP without reports, focus that stays.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import axe from "axe-core";
@@ -28,7 +28,7 @@ test("axe finds nothing in either theme", { timeout: 120_000 }, async (t) => {
   }
 });
 
-test("the console is quiet and the policy reports nothing", { timeout: 60_000 }, async (t) => {
+test("the console is empty and the policy reports nothing", { timeout: 60_000 }, async (t) => {
   const node = await Node.start(t);
   const context = await visitor(await browser(t));
   await context.addInitScript(() => {
@@ -62,7 +62,7 @@ test("a focused button keeps the focus through a hundred updates", { timeout: 60
   await until("and still works", () => isOn(page));
 });
 
-test("who is disconnected sees it", { timeout: 60_000 }, async (t) => {
+test("a page that is disconnected shows it", { timeout: 60_000 }, async (t) => {
   const node = await Node.start(t);
   const page = await tab(await visitor(await browser(t)), node.url);
   assert.equal(await page.locator(".offline").isVisible(), false);

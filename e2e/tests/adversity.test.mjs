@@ -1,4 +1,4 @@
-// A node serves on without its peers and without its disk.
+// A node continues to serve without its peers and without its disk.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BareClient } from "../lib/client.mjs";
@@ -44,7 +44,7 @@ test("a node that is cut off serves", { timeout: 60_000 }, async (t) => {
   assert.match(left.log, /iad/);
 });
 
-test("a node whose disk is full serves, and writes what it could not when it can", { timeout: 120_000 }, async (t) => {
+test("a node whose disk is full serves, and writes the rest when the disk has room", { timeout: 120_000 }, async (t) => {
   const disk = await smallDisk(t);
   const node = await Node.start(t, { dataDir: disk.path, command: disk.command, args: fastClicks });
   await serves(t, node);
@@ -60,7 +60,7 @@ test("a node whose disk is full serves, and writes what it could not when it can
   const shown = read((await node.get("/")).body);
 
   disk.free();
-  await until("all is written", async () => !/disk|store|written|space/i.test((await node.get("/readyz")).body), { within: 30_000 });
+  await until("everything is written", async () => !/disk|store|written|space/i.test((await node.get("/readyz")).body), { within: 30_000 });
   await node.kill();
   await node.start();
   const after = read((await node.get("/")).body);
@@ -94,7 +94,7 @@ test("a second node on a taken address says so", { timeout: 30_000 }, async (t) 
   assert.match(second.log, new RegExp(String(first.port)));
 });
 
-test("a node with its own name beside it ends with both addresses", { timeout: 60_000 }, async (t) => {
+test("a node exits with both addresses if another node has its name", { timeout: 60_000 }, async (t) => {
   const first = await Node.start(t, { mesh: true, name: "twin" });
   const second = await Node.prepare(t, { mesh: true, name: "twin", region: "yyz", peers: [first] });
   first.options.peers = [second];
@@ -102,5 +102,5 @@ test("a node with its own name beside it ends with both addresses", { timeout: 6
   const { code } = await second.ended;
   assert.notEqual(code, 0);
   assert.match(second.log, new RegExp(`${first.meshPort}[\\s\\S]*${second.meshPort}|${second.meshPort}[\\s\\S]*${first.meshPort}`));
-  await untilEqual("the elder goes on", async () => (await first.get("/readyz")).status, 200);
+  await untilEqual("the older node continues", async () => (await first.get("/readyz")).status, 200);
 });

@@ -1,4 +1,4 @@
-// `@anycable/core`, unmodified, against two regions: streams, history, going on after a cut, presence, whispers, tokens.
+// `@anycable/core`, unmodified, against two regions: streams, history, resuming after a cut, presence, whispers, tokens.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { mesh } from "../lib/node.mjs";
@@ -9,14 +9,14 @@ import { always, until, untilEqual } from "../lib/until.mjs";
 const regions = ["ams", "iad"];
 const start = (t, args = []) => mesh(t, regions, { args: ["--public-streams", "bench", "--public-streams", "chat/*", ...args] });
 
-/** A channel that is subscribed to, and what it says. */
+/** Subscribes to a channel and records its events. */
 async function listen(channel) {
   const all = heard(channel);
   await channel.ensureSubscribed();
   return Object.assign(channel, { all });
 }
 
-test("what is published anywhere reaches public and signed streams in both regions, in order", { timeout: 60_000 }, async (t) => {
+test("messages reach public and signed streams in both regions, in order", { timeout: 60_000 }, async (t) => {
   const nodes = await start(t);
   const name = await signed("orders/7");
   const channels = [];
@@ -44,7 +44,7 @@ test("what is published anywhere reaches public and signed streams in both regio
   assert.notEqual(channels[0][0].all.places[0].epoch, channels[1][0].all.places[0].epoch, "each node has an order of its own");
 });
 
-test("the plain protocol hears the same, and @rails/actioncable's way of performing reaches nobody", { timeout: 60_000 }, async (t) => {
+test("the plain protocol gets the same messages, without places", { timeout: 60_000 }, async (t) => {
   const [ams, iad] = await start(t);
   const plain = await listen(cable(t, ams, { protocol: "actioncable-v1-json" }).streamFrom("bench"));
   await publish(iad, "bench", { text: "hi" });
@@ -52,7 +52,7 @@ test("the plain protocol hears the same, and @rails/actioncable's way of perform
   assert.deepEqual(plain.all.places, [undefined], "without a place");
 });
 
-test("a page that was loaded before is told what it missed, and one that is cut off goes on with nothing lost or twice", { timeout: 60_000 }, async (t) => {
+test("a page gets what it missed while it loaded, and one that is cut off resumes with nothing lost or repeated", { timeout: 60_000 }, async (t) => {
   const [ams, iad] = await start(t);
   await publish(iad, "chat/1", { n: 1 });
   await publish(ams, "chat/1", { n: 2 });
@@ -82,7 +82,7 @@ test("a page that was loaded before is told what it missed, and one that is cut 
   assert.equal(new Set(sids).size, sids.length, "a session's name works once");
 });
 
-test("who comes back to the other region hears by time what was missed, and to a new life of a node, too", { timeout: 60_000 }, async (t) => {
+test("a client that reconnects to the other region, or to a restarted node, gets what it missed by time", { timeout: 60_000 }, async (t) => {
   const nodes = await start(t);
   const [ams, iad] = nodes;
   let to = ams;
@@ -100,7 +100,7 @@ test("who comes back to the other region hears by time what was missed, and to a
   await until("and that is confirmed", () => chat.all.infos.filter((type) => type === "history_received").length >= 2);
   assert.deepEqual(chat.all.connects.at(-1), { reconnect: true, restored: false }, "a session is known to its node only");
 
-  // Only what came within the slack may come again.
+  // Only messages within the tolerance may be repeated.
   assert.ok(chat.all.messages.every(({ n }) => n === 1 || n === 2));
   const { sessionId } = made;
   await iad.drain();
@@ -111,7 +111,7 @@ test("who comes back to the other region hears by time what was missed, and to a
   assert.ok(!chat.all.infos.includes("history_not_found"), String(chat.all.infos));
 });
 
-test("several sessions of one id are one, in both regions; the first to come and the last to go are announced", { timeout: 90_000 }, async (t) => {
+test("several sessions of one id count once in both regions; the first join and the last leave are announced", { timeout: 90_000 }, async (t) => {
   const [ams, iad] = await start(t);
   const name = await signed("team");
   const room = (node, options) => listen(cable(t, node, options).streamFromSigned(name));
@@ -155,7 +155,7 @@ test("several sessions of one id are one, in both regions; the first to come and
   await until("unsubscribing leaves at once", () => seen().every((events) => events.at(-1).type === "leave" && events.at(-1).id === "bill"));
 });
 
-test("on a public stream nobody can be or end somebody else", { timeout: 60_000 }, async (t) => {
+test("on a public stream a client cannot take or remove another one's id", { timeout: 60_000 }, async (t) => {
   const [ams, iad] = await start(t);
   const name = await signed("bench");
   const ann = await listen(cable(t, ams).streamFromSigned(name));
@@ -177,7 +177,7 @@ test("on a public stream nobody can be or end somebody else", { timeout: 60_000 
   await until("a second id is refused", () => twice.all.presence.at(-1).type === "error");
 });
 
-test("a whisper reaches all others in both regions, never its sender, and is not kept", { timeout: 60_000 }, async (t) => {
+test("a whisper reaches all other clients in both regions, never its sender, and is not kept", { timeout: 60_000 }, async (t) => {
   const [ams, iad] = await start(t);
   const [sender, near, far] = [
     await listen(cable(t, ams, { protocolOptions: { pongs: true } }).streamFrom("chat/1")),
@@ -209,7 +209,7 @@ test("without an Origin a token is needed, and a wrong one is refused", { timeou
     await publish(ams, "shop.example/private/orders/7", { paid: true });
     await until("it is heard", () => orders.all.messages.length > 0);
     await orders.presence.join("bob", {});
-    await until("nobody is somebody else than the token says", () => orders.all.presence.at(-1)?.type === "error");
+    await until("an id other than the token's is refused", () => orders.all.presence.at(-1)?.type === "error");
     await orders.perform("$presence:join", { id: "ann", info: {} });
     await until("ann is there as the site says", () => orders.all.presence.at(-1)?.type === "join");
     assert.deepEqual(orders.all.presence.at(-1), { type: "join", id: "ann", info: { name: "Ann" } });

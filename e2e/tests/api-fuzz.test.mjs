@@ -43,9 +43,9 @@ function answers(report) {
   return all;
 }
 
-test("whatever is asked is answered as the document says", async (t) => {
+test("every request is answered as the document says", async (t) => {
   const node = await Node.start(t, { args: ["--log", "warn"] });
-  // Somebody is there, so that members and the busiest rooms are not only empty lists.
+  // One visitor, so that members and the busiest rooms are not empty.
   await BareClient.join(t, node);
   const { code, output, report } = await fuzz(t, node, { "max-examples": "300" });
   assert.equal(code, 0, output.slice(-20_000));

@@ -1,26 +1,18 @@
-// The HTTP API as somebody meets it who reads its page, and over two regions.
+// The HTTP API by its documentation, and over two regions.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import WebSocket from "ws";
 import { BareClient } from "../lib/client.mjs";
 import { Jar } from "../lib/http.mjs";
 import { Node, apiKey, mesh, secret } from "../lib/node.mjs";
 import { program, root } from "../lib/paths.mjs";
+import { embeddedPage } from "../lib/sockets.mjs";
 import { until, untilEqual } from "../lib/until.mjs";
 
 const authorization = `Bearer ${apiKey}`;
-
-/** One POST with the key; `{ status, body }`. */
-async function post(node, path, body) {
-  const answer = await node.get(path, {
-    method: "POST", body: JSON.stringify(body), headers: { authorization, "content-type": "application/json" },
-  });
-  return { status: answer.status, body: JSON.parse(answer.body) };
-}
 
 test("every command of docs/api.md works as it is copied", async (t) => {
   const node = await Node.start(t);
@@ -31,7 +23,7 @@ test("every command of docs/api.md works as it is copied", async (t) => {
     const script = `curl() { command curl --silent --show-error --fail-with-body --max-time 2 "$@"; }\n${command.replace("<id>", "0".repeat(64))}`;
     const env = { PATH: process.env.PATH, URL: node.url, GP_API_KEY: apiKey };
     const { stdout } = await promisify(execFile)("bash", ["-c", script], { env }).catch((error) => {
-      // A stream goes on until it is cut off.
+      // A stream does not end.
       if (error.code === 28 && command.includes("/events")) return error;
       throw new Error(`${command}: ${error.stderr} ${error.stdout}`);
     });
@@ -39,7 +31,7 @@ test("every command of docs/api.md works as it is copied", async (t) => {
   }
 });
 
-test("what is asked in one region is true of all", async (t) => {
+test("an answer in one region covers all regions", async (t) => {
   const [ams, yyz] = await mesh(t, ["ams", "yyz"]);
   const first = await BareClient.join(t, yyz);
   await BareClient.join(t, ams, { jar: first.jar });
@@ -56,25 +48,20 @@ test("what is asked in one region is true of all", async (t) => {
       return { users, looking, tabs, unproven };
     }, { users: 2, looking: 2, tabs: 3, unproven: 0 });
   }
-  const { body } = await post(ams, "/api/v1/publish", { stream: "bench", data: 1 });
-  assert.deepEqual(body, { stream: "bench", regions_heard: 2, regions_known: 2 });
+  const { body } = await ams.post("/api/v1/publish", { stream: "bench", data: 1 });
+  assert.deepEqual(JSON.parse(body), { stream: "bench", regions_heard: 2, regions_known: 2 });
 });
 
 const shop = "https://shop.example";
 
-/** A page of the shop, in a room; `told` is all that it was told. */
+/** A page of the shop that has joined a room; returns all messages from the node. */
 async function page(t, node, room, token) {
-  const socket = new WebSocket(`ws://127.0.0.1:${node.port}/presence`, "presence-v1", { origin: shop });
-  t.after(() => socket.terminate());
-  const told = [];
-  socket.on("message", (text) => told.push(JSON.parse(text)));
-  await new Promise((resolve, reject) => socket.on("open", resolve).on("error", reject));
-  for (const said of [{ type: "hello" }, { type: "join", room, token }]) socket.send(JSON.stringify(said));
-  await until("the page has joined", () => told.some(({ type }) => type === "counts"));
+  const { told, last } = await embeddedPage(t, node, shop, room, token);
+  await until("the page has joined", () => last("counts"));
   return told;
 }
 
-test("a signed user is listed with what the site says of them, and leaves everywhere when made to", async (t) => {
+test("a signed user is listed with the site's information, and is dismissed in all regions", async (t) => {
   const [ams, yyz] = await mesh(t, ["ams", "yyz"], { args: ["--site", shop] });
   const { stdout } = await promisify(execFile)(program, ["sign", "p/7", "--site", shop, "--user", "42", "--info", '{"name":"Ada"}'], { env: { GP_SECRET: secret } });
   const pages = [await page(t, ams, "p/7", stdout.trim()), await page(t, yyz, "p/7", stdout.trim())];
@@ -84,9 +71,9 @@ test("a signed user is listed with what the site says of them, and leaves everyw
   assert.deepEqual(ada.regions, ["ams", "yyz"]);
   await untilEqual("both users are below the shop's path", async () => (await yyz.room("shop.example/")).users, 2);
 
-  assert.equal((await post(ams, "/api/v1/rooms/dismiss", { room: "shop.example/p/7", member: ada.id })).status, 202);
+  assert.equal((await ams.post("/api/v1/rooms/dismiss", { room: "shop.example/p/7", member: ada.id })).status, 202);
   for (const told of pages) await until("the page is told that it has left", () => told.some(({ type }) => type === "left"));
-  await until("nobody else has", async () => (await members()).every(({ id }) => id !== ada.id), { within: 10_000 });
+  await until("no other user has", async () => (await members()).every(({ id }) => id !== ada.id), { within: 10_000 });
   assert.equal((await members()).length, 1);
   assert.ok(!bystander.some(({ type }) => type === "left"));
 });
@@ -106,10 +93,10 @@ test("counts arrive as events in another region than the visitor's", async (t) =
       }
     }
   })().catch(() => {});
-  await until("the present comes at once", () => counts[0]?.users === 0);
+  await until("the current counts arrive at once", () => counts[0]?.users === 0);
   await BareClient.join(t, ams);
-  await until("and then who comes", () => counts.at(-1).users === 1);
+  await until("and then the visitor", () => counts.at(-1).users === 1);
   await ams.kill();
-  await until("and that nobody is sure of them any more", () => counts.at(-1).users === 0 && counts.at(-1).unsure === 1, { within: 15_000 });
+  await until("and that the visitor is unsure", () => counts.at(-1).users === 0 && counts.at(-1).unsure === 1, { within: 15_000 });
   assert.equal(counts.at(-1).regions.find(({ region }) => region === "ams").state, "silent");
 });

@@ -1,4 +1,4 @@
-// What somebody reads who builds this without Node.js, or with an old one: one sentence that says what to do.
+// A build without Node.js, or with an old one, ends with one sentence that says what to install.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
@@ -9,7 +9,7 @@ import { root, target } from "../lib/paths.mjs";
 
 const crate = join(root, "crates/presence-server");
 
-/** The newest of the compiled build scripts: what cargo runs before it compiles the crate. */
+/** The newest compiled build script of the crate. */
 function buildScript() {
   const folders = join(target, "release/build");
   const built = readdirSync(folders).filter((name) => /^presence-server-[0-9a-f]+$/.test(name))
@@ -17,7 +17,7 @@ function buildScript() {
   return built.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0] ?? assert.fail("it is not built");
 }
 
-/** Builds where only these programs are there: a name and the version that it says. */
+/** Builds with only these programs, each a name with its version. */
 function build(t, programs) {
   const path = folder(t);
   for (const [name, version] of Object.entries(programs)) {

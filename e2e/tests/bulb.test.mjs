@@ -31,12 +31,12 @@ test("a click means the opposite of what its visitor saw", { timeout: 30_000 }, 
   for (const answer of answers) assert.equal(answer.name, "stimulus-reflex:morph-nothing");
   await until("both see it on", () => one.bulb && other.bulb);
   await one.reflex("Lightbulb#toggle");
-  await until("without a word of what was seen, the value turns", () => !one.bulb && !other.bulb);
+  await until("a click without the seen value toggles the current one", () => !one.bulb && !other.bulb);
 });
 
 test("a reflex that does not exist is answered with an error", { timeout: 30_000 }, async (t) => {
   const node = await Node.start(t);
   const client = await BareClient.join(t, node);
-  const answer = await client.reflex("Nobody#home");
+  const answer = await client.reflex("Nothing#here");
   assert.equal(answer.name, "stimulus-reflex:morph-error");
 });

@@ -1,4 +1,4 @@
-// kill -9, and everything stopped and started.
+// A node that is killed, and all nodes restarted.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { browser, number, tab, text, visitor } from "../lib/browser.mjs";
@@ -20,7 +20,7 @@ test("a killed node's users are unsure in under five seconds, and counted once w
   await until("the bulb crossed", () => watching.every((one) => one.bulb));
   await until("the hi is on the page", async () => read((await yyz.get("/")).body).messages.length === 1);
   const said = read((await yyz.get("/")).body);
-  await pause(50); // what was taken more than 50 ms ago survives kill -9: the promise under test
+  await pause(50); // facts older than 50 ms survive kill -9: the promise under test
 
   const killed = Date.now();
   await yyz.kill();
@@ -42,7 +42,7 @@ test("a killed node's users are unsure in under five seconds, and counted once w
   for (const node of nodes) await untilEqual("counted once", () => node.counts(), { users: 6, tabs: 6, unsure: 0 });
   for (const { seen } of counts) {
     const twice = seen.filter(({ value }) => value && (value.users > 6 || value.tabs > 6));
-    assert.deepEqual(twice, [], "nobody was ever counted twice");
+    assert.deepEqual(twice, [], "no user was ever counted twice");
   }
 });
 

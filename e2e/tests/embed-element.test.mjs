@@ -1,9 +1,9 @@
-// <live-presence> as an element: what its attributes, templates and events do, and where it may be put.
+// The element <live-presence>: its attributes, templates, events, and places in a page.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { browser, visitor } from "../lib/browser.mjs";
+import { browser, open, visitor } from "../lib/browser.mjs";
 import { Node } from "../lib/node.mjs";
-import { embedding, open, people, shop, shown, untilShown } from "../lib/shop.mjs";
+import { embedding, people, shop, shown, untilShown } from "../lib/shop.mjs";
 import { always, until, untilEqual } from "../lib/until.mjs";
 
 /** A node, a site that it serves, and a browser's page there. */
@@ -37,7 +37,7 @@ test("many elements share one socket, and those of one room one subscription", {
   assert.equal(await users("products/7"), 1);
 });
 
-test("inserted late, moved, removed", { timeout: 90_000 }, async (t) => {
+test("an element may be inserted late, moved and removed", { timeout: 90_000 }, async (t) => {
   const { page, users } = await pageWith(t, "<p id=there></p>");
   await page.evaluate(() => {
     window.sent = [];
@@ -58,7 +58,7 @@ test("inserted late, moved, removed", { timeout: 90_000 }, async (t) => {
   await untilEqual("it is in the other room", () => users("another"), 1);
   await untilEqual("and left its own", () => users("lamp"), 0);
   await page.evaluate(() => window.element.remove());
-  await untilEqual("who removes it leaves", () => users("another"), 0);
+  await untilEqual("removing it leaves the room", () => users("another"), 0);
 });
 
 test("two scripts, two addresses: one element, one count", { timeout: 90_000 }, async (t) => {
@@ -83,7 +83,7 @@ test("the room is the canonical address, without scheme, query, fragment and sla
   assert.equal(await node.counts(`${site.host}/two`).then(({ tabs }) => tabs), 1);
 });
 
-test("what is shown, in which language, and from how many on", { timeout: 90_000 }, async (t) => {
+test("attributes and templates choose the number, the language and the threshold", { timeout: 90_000 }, async (t) => {
   const { page, chromium, url } = await pageWith(t, `
     <live-presence show="tabs"></live-presence>
     <live-presence show="regions"></live-presence>
@@ -106,7 +106,7 @@ test("what is shown, in which language, and from how many on", { timeout: 90_000
   assert.deepEqual(page.complaints, []);
 });
 
-test("events say what is known, and bubble", { timeout: 90_000 }, async (t) => {
+test("events hold the counts, and bubble", { timeout: 90_000 }, async (t) => {
   const { page, site } = await pageWith(t, undefined, {
     head: `<script>
       window.events = [];
@@ -125,7 +125,7 @@ test("events say what is known, and bubble", { timeout: 90_000 }, async (t) => {
   assert.deepEqual(await page.evaluate(() => document.querySelector("live-presence").counts.users), 1);
 });
 
-test("what the server has printed stays until the numbers come, and nothing moves", { timeout: 90_000 }, async (t) => {
+test("printed content stays until the numbers arrive, and nothing moves", { timeout: 90_000 }, async (t) => {
   const { page } = await pageWith(t, `<p>Now: <live-presence>${people(1)}</live-presence><b id="after">!</b></p><p><live-presence room="/other"></live-presence></p><p id="below">x</p>`, {
     head: `<script>
       window.places = new Set();
@@ -149,7 +149,7 @@ test("nothing that comes from a server or an attribute becomes markup", { timeou
   const node = await Node.start(t, { args: site.site, host: "presence.localhost" });
   const url = site.put("/lamp", embedding(node, { element: `<live-presence room="&lt;b>x&lt;/b>"></live-presence><live-presence show="regions" room="/regions"></live-presence>` }));
   const context = await visitor(await browser(t));
-  // A server that has been taken over says what it likes.
+  // A compromised server may send anything.
   await context.routeWebSocket(/\/presence$/, (socket) => socket.onMessage((text) => {
     const message = JSON.parse(text);
     if (message.type === "hello") socket.send(JSON.stringify({ type: "welcome", id: hostile, identity: hostile }));
@@ -170,14 +170,14 @@ test("a room whose name is markup is a room like any other", { timeout: 90_000 }
   assert.equal(await users(`<b onclick='x'>"&`), 1);
 });
 
-test("a page that is only rendered ahead is not counted", { timeout: 90_000 }, async (t) => {
+test("a page that is only prerendered is not counted", { timeout: 90_000 }, async (t) => {
   const { page, users } = await pageWith(t, "<p id=there></p>", {
     head: `<script>
       Object.defineProperty(document, "prerendering", { configurable: true, get: () => !window.activated });
     </script>`,
   });
   await page.evaluate(() => document.body.append(document.createElement("live-presence")));
-  await always("nobody is there", async () => (await users("lamp")) === 0, 1_000);
+  await always("the room is empty", async () => (await users("lamp")) === 0, 1_000);
   await page.evaluate(() => {
     window.activated = true;
     document.dispatchEvent(new Event("prerenderingchange"));

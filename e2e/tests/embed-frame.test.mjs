@@ -1,14 +1,14 @@
-// What works without any script: the frame that stays open, and the image.
+// Embeds without scripts: the frame that stays open, and the image.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { browser, visitor } from "../lib/browser.mjs";
+import { browser, open, visitor } from "../lib/browser.mjs";
 import { Node, mesh } from "../lib/node.mjs";
 import { watchCounts } from "../lib/rooms.mjs";
-import { embedding, open, people, shop, untilShown } from "../lib/shop.mjs";
+import { embedding, people, shop, untilShown } from "../lib/shop.mjs";
 import { behindTls, tlsProxy } from "../lib/tls.mjs";
 import { pause, until, untilEqual } from "../lib/until.mjs";
 
-// Without scripts a browser loads lazy frames like all others, and a page whose frame stays open is never all loaded.
+// Without scripts a browser loads lazy frames like all others, and a page with an open frame never finishes loading.
 const loaded = "domcontentloaded";
 
 /** What a frame of the page shows now. */
@@ -23,10 +23,10 @@ function untilFramed(page, text, options) {
 const frame = (node, room, more = "") => `<!doctype html><meta charset="utf-8"><title>Lamps</title>
 <iframe loading="lazy" src="${node.url}/embed?room=${encodeURIComponent(room)}${more}"></iframe>`;
 
-test("a frame counts its visitor and keeps its number, in two regions, without any script", { timeout: 120_000 }, async (t) => {
+test("a frame counts its visitor and updates its number, in two regions, without scripts", { timeout: 120_000 }, async (t) => {
   const site = await shop(t);
   const nodes = await mesh(t, ["ams", "iad"], (region) => ({ args: [...site.site, ...behindTls], host: `${region}.localhost` }));
-  // Only there is a cookie kept that tells a frame's visitor again.
+  // Browsers keep the cookie of a frame only over TLS.
   const fronts = await Promise.all(nodes.map((node) => tlsProxy(t, node)));
   const room = `${site.host}/lamp`;
   site.put("/lamp", (url) => frame({ url: fronts[url.searchParams.get("from") === "iad" ? 1 : 0] }, "/lamp"));
@@ -44,8 +44,8 @@ test("a frame counts its visitor and keeps its number, in two regions, without a
   await there.close();
   await untilFramed(here, people(1), { within: 8_000 });
   await here.goto("about:blank");
-  await untilEqual("who leaves the page leaves the room", () => nodes[0].counts(room).then(({ users }) => users), 0, { within: 8_000 });
-  assert.ok(counts.values().every(({ users }) => users <= 2), "nobody was counted twice");
+  await untilEqual("leaving the page leaves the room", () => nodes[0].counts(room).then(({ users }) => users), 0, { within: 8_000 });
+  assert.ok(counts.values().every(({ users }) => users <= 2), "no visitor was counted twice");
   await here.goBack({ waitUntil: loaded });
   await untilFramed(here, people(1));
 });
@@ -60,7 +60,7 @@ test("a frame and an element of one site are in one room", { timeout: 90_000 }, 
   await untilShown(element, people(2));
 });
 
-test("a frame whose node is started again comes back", { timeout: 120_000 }, async (t) => {
+test("a frame returns after its node restarts", { timeout: 120_000 }, async (t) => {
   const site = await shop(t);
   const node = await Node.start(t, { args: site.site, host: "presence.localhost" });
   const page = await open(await visitor(await browser(t), { javaScriptEnabled: false }), site.put("/lamp", frame(node, "/lamp")), loaded);
@@ -86,7 +86,7 @@ test("a deploy makes no frame's visitor leave", { timeout: 120_000 }, async (t) 
   assert.deepEqual([...new Set(counts.values().map(({ users }) => users))], [1]);
 });
 
-test("only the room's own site may have the frame, and who hides the page's name is not counted", { timeout: 90_000 }, async (t) => {
+test("only the room's own site may show the frame, and a page without a referrer is refused", { timeout: 90_000 }, async (t) => {
   const site = await shop(t);
   const stranger = await shop(t, { host: "stranger.localhost" });
   const node = await Node.start(t, { args: site.site, host: "presence.localhost" });
@@ -98,14 +98,14 @@ test("only the room's own site may have the frame, and who hides the page's name
   await page.goto(stranger.put("/", frame(node, room)), { waitUntil: loaded });
   await until("the stranger is refused", () => statuses.includes(403));
   await page.goto(stranger.put("/hidden", frame(node, room), { "referrer-policy": "no-referrer" }), { waitUntil: loaded });
-  await until("so is one who says nothing", () => statuses.length > 1);
+  await until("so is a page without a referrer", () => statuses.length > 1);
   assert.ok(statuses.every((status) => status === 403), statuses.join());
   assert.equal((await node.counts(room)).users, 0);
   const answer = node.get(`/embed?room=${room}`, { headers: { referer: `${site.origin}/x` }, timeout: 1_000 });
   await assert.rejects(answer, /no answer/, "it stays open");
 });
 
-test("the policy names the site alone, and a badge is an image for everybody", { timeout: 90_000 }, async (t) => {
+test("the policy names only the site, and a badge is an image for all sites", { timeout: 90_000 }, async (t) => {
   const site = await shop(t);
   const node = await Node.start(t, { args: site.site, host: "presence.localhost" });
   const context = await visitor(await browser(t));

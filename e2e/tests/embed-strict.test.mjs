@@ -1,16 +1,12 @@
-// <live-presence> where little is allowed: strict policies, no storage, no sockets, sites that nobody configured.
+// <live-presence> under restrictions: strict policies, no storage, no sockets, sites that are not configured.
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
 import http from "node:http";
-import { join } from "node:path";
 import { test } from "node:test";
-import { chromium as playwright } from "playwright-core";
-import { browser, flags, visitor } from "../lib/browser.mjs";
-import { Node, folder } from "../lib/node.mjs";
-import { chromium as executablePath } from "../lib/paths.mjs";
-import { freePort } from "../lib/ports.mjs";
+import { blockingSiteData, browser, open, visitor } from "../lib/browser.mjs";
+import { forward, serve } from "../lib/http.mjs";
+import { Node } from "../lib/node.mjs";
 import { watchCounts } from "../lib/rooms.mjs";
-import { embedding, open, people, shop, shown, untilShown } from "../lib/shop.mjs";
+import { embedding, people, shop, shown, untilShown } from "../lib/shop.mjs";
 import { behindTls, tlsProxy } from "../lib/tls.mjs";
 import { always, until, untilEqual } from "../lib/until.mjs";
 
@@ -35,12 +31,7 @@ test("a policy that allows the script's origin and nothing else is enough", { ti
 test("with site data blocked each page is a user, and the element says so", { timeout: 90_000 }, async (t) => {
   const { site, node, room } = await siteAndNode(t);
   const url = site.put("/lamp", embedding(node));
-  const profile = folder(t);
-  mkdirSync(join(profile, "Default"));
-  // As chrome://settings writes it where somebody blocks all site data.
-  writeFileSync(join(profile, "Default/Preferences"), JSON.stringify({ profile: { default_content_setting_values: { cookies: 2 } } }));
-  const context = await playwright.launchPersistentContext(profile, { executablePath, args: flags, headless: true });
-  t.after(() => context.close());
+  const context = await blockingSiteData(t);
   const first = await open(context, url);
   assert.match(await first.evaluate(() => {
     try {
@@ -58,7 +49,7 @@ test("with site data blocked each page is a user, and the element says so", { ti
   assert.deepEqual(await node.counts(room), { users: 2, tabs: 2, unsure: 0 });
 });
 
-test("over TLS the partitioned cookie tells who it is, and neither site sees the other's", { timeout: 90_000 }, async (t) => {
+test("over TLS the partitioned cookie identifies the visitor, separately on each site", { timeout: 90_000 }, async (t) => {
   const one = await shop(t);
   const other = await shop(t, { host: "other.localhost" });
   const node = await Node.start(t, { args: [...one.site, ...other.site, ...behindTls], host: "presence.localhost" });
@@ -66,7 +57,7 @@ test("over TLS the partitioned cookie tells who it is, and neither site sees the
   const context = await visitor(await browser(t), { ignoreHTTPSErrors: true });
   const page = await open(context, one.put("/lamp", embedding({ url: front })));
   await untilShown(page, people(1));
-  assert.equal(await page.locator("live-presence").getAttribute("data-identity"), "storage", "nobody knows yet whether it is kept");
+  assert.equal(await page.locator("live-presence").getAttribute("data-identity"), "storage", "it is not known yet whether the cookie is kept");
   await page.evaluate(() => localStorage.clear());
   await page.reload();
   await untilShown(page, people(1));
@@ -79,29 +70,16 @@ test("over TLS the partitioned cookie tells who it is, and neither site sees the
   assert.equal(await elsewhere.locator("live-presence").getAttribute("data-identity"), "storage", "a stranger on the other site");
 });
 
-/** A way to a node on which no socket is opened: requests pass, upgrades end. */
+/** A proxy to a node that passes requests and refuses upgrades. */
 async function withoutSockets(t, node) {
-  const port = await freePort();
-  const host = `presence.localhost:${port}`;
-  const server = http.createServer((request, answer) => {
-    const back = http.request({ port: node.port, path: request.url, method: request.method, headers: { ...request.headers, host } }, (got) => {
-      answer.writeHead(got.statusCode, got.headers);
-      got.pipe(answer);
-    });
-    back.on("error", () => answer.destroy());
-    answer.on("close", () => back.destroy());
-    request.pipe(back);
-  });
+  let host;
+  const server = http.createServer(forward(node, (request) => ({ ...request.headers, host })));
   server.on("upgrade", (_request, socket) => socket.destroy());
-  await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
+  host = `presence.localhost:${await serve(t, server)}`;
   return { url: `http://${host}` };
 }
 
-test("where sockets fail an event stream counts the page, unproven, and nobody leaves between two of them", { timeout: 150_000 }, async (t) => {
+test("where sockets fail an event stream counts the page as unproven, and the page stays counted between two streams", { timeout: 150_000 }, async (t) => {
   const { site, node, room } = await siteAndNode(t);
   const front = await withoutSockets(t, node);
   const chromium = await browser(t);
@@ -116,13 +94,13 @@ test("where sockets fail an event stream counts the page, unproven, and nobody l
   const streams = [];
   page.on("request", (request) => request.url().includes("/presence/events") && streams.push(Date.now()));
   await until("a second stream was opened", () => streams.length > 0, { within: 75_000 });
-  await always("nobody is seen to leave", () => counts.values().every(({ users }) => users === 2), 4_000);
+  await always("no visitor leaves", () => counts.values().every(({ users }) => users === 2), 4_000);
   assert.deepEqual(await shown(page), [people(2), people(2)]);
   await page.close();
-  await untilEqual("who closes the page leaves", () => node.counts(room).then(({ users }) => users), 1, { within: 8_000 });
+  await untilEqual("closing the page leaves the room", () => node.counts(room).then(({ users }) => users), 1, { within: 8_000 });
 });
 
-test("a site that nobody configured is shown nothing and counted nowhere", { timeout: 90_000 }, async (t) => {
+test("a site that is not configured gets no numbers and is not counted", { timeout: 90_000 }, async (t) => {
   const { node } = await siteAndNode(t);
   const stranger = await shop(t, { host: "stranger.localhost" });
   const context = await visitor(await browser(t));

@@ -1,13 +1,13 @@
-// Two lines on somebody else's page: the right number, in two regions, whatever the visitor does.
+// Two lines on another site's page show the right number in two regions.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { browser, visitor } from "../lib/browser.mjs";
+import { browser, open, visitor } from "../lib/browser.mjs";
 import { mesh } from "../lib/node.mjs";
 import { watchCounts } from "../lib/rooms.mjs";
-import { embedding, open, people, shop, shown, untilShown } from "../lib/shop.mjs";
+import { embedding, people, shop, shown, untilShown } from "../lib/shop.mjs";
 import { pause, untilEqual } from "../lib/until.mjs";
 
-/** A closed connection counts for so long at most. */
+/** A closed connection counts for at most this long. */
 const LINGER_MS = 2_000;
 
 /** Two regions, and one product that is embedded from either: `?from=iad`. */
@@ -46,21 +46,21 @@ test("two lines show the right number in two regions, through reload, back and f
   assert.deepEqual([...here.complaints, ...there.complaints], []);
 });
 
-test("a page in the back/forward cache is not counted, and is when it is shown again", { timeout: 90_000 }, async (t) => {
+test("a page in the back/forward cache is counted only when it is shown again", { timeout: 90_000 }, async (t) => {
   const { nodes, room, at } = await product(t);
   const page = await open(await visitor(await browser(t, { keepsPages: true })), at("ams"));
   await untilShown(page, people(1));
   await page.evaluate(() => addEventListener("pageshow", ({ persisted }) => (window.persisted = persisted)));
   await page.goto(at("ams", "/chair"));
-  await untilEqual("nobody is there", () => nodes[1].counts(room).then(({ users }) => users), 0, { within: 8_000 });
-  // A page that comes out of the cache is not loaded: there is nothing that playwright would wait for.
+  await untilEqual("the room is empty", () => nodes[1].counts(room).then(({ users }) => users), 0, { within: 8_000 });
+  // A page out of the cache is not loaded, so playwright has nothing to wait for.
   await page.evaluate(() => void history.back());
-  await untilEqual("somebody is back", () => nodes[1].counts(room).then(({ users }) => users), 1, { within: 8_000 });
-  assert.equal(await page.evaluate(() => window.persisted), true, "it was not loaded anew");
+  await untilEqual("the visitor is back", () => nodes[1].counts(room).then(({ users }) => users), 1, { within: 8_000 });
+  assert.equal(await page.evaluate(() => window.persisted), true, "it was not loaded again");
   await untilShown(page, people(1));
 });
 
-test("one browser is one user with two tabs, and says how it is known", { timeout: 90_000 }, async (t) => {
+test("one browser is one user with two tabs, and shows how it is identified", { timeout: 90_000 }, async (t) => {
   const { nodes, room, at } = await product(t);
   const context = await visitor(await browser(t));
   const first = await open(context, at("ams"));
@@ -105,7 +105,7 @@ test("a server that is started again counts its pages again", { timeout: 120_000
   for (const page of [here, there]) await untilShown(page, people(2), { within: 30_000 });
 });
 
-test("a deploy makes nobody leave", { timeout: 120_000 }, async (t) => {
+test("no visitor leaves during a deploy", { timeout: 120_000 }, async (t) => {
   const { nodes, room, at } = await product(t);
   const page = await open(await visitor(await browser(t)), at("ams"));
   await untilShown(page, people(1));

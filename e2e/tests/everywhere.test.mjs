@@ -1,4 +1,4 @@
-// A hundred clicks in each of six regions at once: all agree, and each alone remembers.
+// A hundred clicks in each of six regions at once: all agree, and each keeps the result.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BareClient } from "../lib/client.mjs";
@@ -9,7 +9,7 @@ import { until } from "../lib/until.mjs";
 
 const REGIONS = ["ams", "iad", "lhr", "maa", "scl", "yyz"];
 
-/** What matters of a page, without who looks at it. */
+/** The facts on a page, without its visitors. */
 function shown(html) {
   const page = read(html);
   return JSON.stringify({ on: page.on, label: page.text("#lightswitch-label"), messages: page.messages.map(({ text, at }) => [text, at]) });

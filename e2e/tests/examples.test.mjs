@@ -31,7 +31,7 @@ for (const name of ["shop", "poll", "cursors"]) {
   });
 }
 
-test("in the shop one sees how many others look at a product, and in how many baskets it is", { timeout: 90_000 }, async (t) => {
+test("the shop shows how many others look at a product, and how many baskets contain it", { timeout: 90_000 }, async (t) => {
   const { ams, iad, chromium } = await example(t, "shop");
   const [one, other] = [await visitor(chromium), await visitor(chromium)];
   const here = await tab(one, `${ams.url}/teapot`);
@@ -60,7 +60,7 @@ test("in the shop one sees how many others look at a product, and in how many ba
   for (const page of [here, there, elsewhere, second]) assert.deepEqual(page.complaints, []);
 });
 
-test("who goes from the shop's list to a product leaves the one and looks at the other", { timeout: 90_000 }, async (t) => {
+test("a visitor who goes from the shop's list to a product leaves the list", { timeout: 90_000 }, async (t) => {
   const { ams, iad, chromium } = await example(t, "shop");
   const watching = await tab(await visitor(chromium), `${iad.url}/chair`);
   // StimulusReflex says that it is connected only where there is something to click.
@@ -68,7 +68,7 @@ test("who goes from the shop's list to a product leaves the one and looks at the
   await untilEqual("one at the list", () => iad.counts("shop"), { users: 1, tabs: 1, unsure: 0 });
   await page.getByRole("link", { name: /Chair/ }).click();
   await shows(watching, "#looking", "1 other is looking at this");
-  await untilEqual("nobody at the list", () => iad.counts("shop"), { users: 0, tabs: 0, unsure: 0 }, { within: 15_000 });
+  await untilEqual("the list is empty", () => iad.counts("shop"), { users: 0, tabs: 0, unsure: 0 }, { within: 15_000 });
   await page.goBack();
   await shows(watching, "#looking", "Nobody else is looking at this");
 });
@@ -78,7 +78,7 @@ function result(page) {
   return page.locator("#result p:has(b)").evaluateAll((rows) => rows.map((row) => Number(row.querySelector("b").textContent)));
 }
 
-test("a vote moves the bars in both regions, and everybody has one", { timeout: 90_000 }, async (t) => {
+test("a vote moves the bars in both regions, and each visitor has one", { timeout: 90_000 }, async (t) => {
   const { ams, iad, chromium } = await example(t, "poll");
   const one = await visitor(chromium);
   const here = await tab(one, ams.url);
@@ -118,7 +118,7 @@ function near(seen, x, y) {
   return seen.length === 1 && Math.abs(seen[0][0] - x) <= 4 && Math.abs(seen[0][1] - y) <= 4;
 }
 
-test("a pointer moves on the pages of the other region, rests where it came to rest, and is kept nowhere", { timeout: 90_000 }, async (t) => {
+test("a pointer moves on the pages of the other region, stays at its last place, and is not kept", { timeout: 90_000 }, async (t) => {
   const { ams, iad, chromium } = await example(t, "cursors");
   const here = await tab(await visitor(chromium), ams.url);
   const there = await tab(await visitor(chromium), iad.url);
@@ -136,10 +136,10 @@ test("a pointer moves on the pages of the other region, rests where it came to r
   assert.equal((await iad.mesh()).facts_root, facts, "no fact was written");
 
   await here.mouse.move(2, 2);
-  await untilEqual("who points nowhere has no cursor", () => cursors(there), []);
+  await untilEqual("a pointer outside the field has no cursor", () => cursors(there), []);
   await point(here, 900, 400);
   await untilEqual("and again", async () => near(await cursors(there), 900, 400), true);
   await here.close();
-  await untilEqual("who has gone has none", () => cursors(there), [], { within: 10_000 });
+  await untilEqual("a visitor who left has none", () => cursors(there), [], { within: 10_000 });
   assert.deepEqual(there.complaints, []);
 });

@@ -1,16 +1,12 @@
-// What stands in the first bytes, and who is who where cookies are refused, late or cleared.
+// The page before its scripts run, and identities where cookies are refused, late or cleared.
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
-import { chromium as playwright } from "playwright-core";
-import { browser, connected, flags, number, tab, text, untilBulb, visitor } from "../lib/browser.mjs";
+import { blockingSiteData, browser, connected, number, tab, text, untilBulb, visitor } from "../lib/browser.mjs";
 import { BareClient } from "../lib/client.mjs";
-import { Node, folder } from "../lib/node.mjs";
+import { Node } from "../lib/node.mjs";
 import { read } from "../lib/page.mjs";
-import { chromium } from "../lib/paths.mjs";
 import { tcpProxy } from "../lib/relay.mjs";
-import { pause, until, untilEqual } from "../lib/until.mjs";
+import { until, untilEqual } from "../lib/until.mjs";
 
 test("without scripts the page shows true counts, bulb and messages", { timeout: 60_000 }, async (t) => {
   const node = await Node.start(t, { region: "yyz" });
@@ -31,22 +27,9 @@ test("without scripts the page shows true counts, bulb and messages", { timeout:
   assert.deepEqual(await node.counts(), { users: 2, tabs: 3, unsure: 0 }, "reading is no membership");
 });
 
-/** A Chromium that keeps no cookie, as its user set it. */
-async function refuser(t) {
-  let context;
-  // Closed before its folder is removed; one that hangs must not hang the tests.
-  t.after(() => Promise.race([context?.close(), pause(10_000)]));
-  const profile = folder(t);
-  mkdirSync(join(profile, "Default"));
-  const preferences = { profile: { default_content_setting_values: { cookies: 2 } } };
-  writeFileSync(join(profile, "Default/Preferences"), JSON.stringify(preferences));
-  context = await playwright.launchPersistentContext(profile, { executablePath: chromium, headless: true, args: flags, timeout: 60_000 });
-  return context;
-}
-
-test("who refuses cookies is one user a page, and live", { timeout: 90_000 }, async (t) => {
+test("without cookies each page is a user, and live", { timeout: 90_000 }, async (t) => {
   const node = await Node.start(t);
-  const contexts = await Promise.all([refuser(t), refuser(t)]);
+  const contexts = await Promise.all([blockingSiteData(t), blockingSiteData(t)]);
   const pages = await Promise.all(contexts.map((context) => tab(context, node.url)));
   await untilEqual("two users", () => node.counts(), { users: 2, tabs: 2, unsure: 0 });
   for (const context of contexts) assert.deepEqual(await context.cookies(), [], "the browser keeps none");
@@ -62,7 +45,7 @@ test("who refuses cookies is one user a page, and live", { timeout: 90_000 }, as
 test("two tabs at once on a first visit are one user", { timeout: 60_000 }, async (t) => {
   const node = await Node.start(t);
   const context = await visitor(await browser(t));
-  // Scripts wait until both pages are there: else the first tab's socket could be older than the second's cookie.
+  // Scripts wait until both pages are loaded, or the first tab's socket could be older than the second's cookie.
   let letGo;
   const bothThere = new Promise((resolve) => (letGo = resolve));
   const pages = await Promise.all([context.newPage(), context.newPage()]);
@@ -90,12 +73,12 @@ test("a page whose cookie is cleared and whose socket is cut is live again", { t
   const watcher = await BareClient.join(t, node, { draws: true });
   await page.locator("#lightbulb").click();
   await until("a click is drawn", () => watcher.bulb);
-  await until("by whom the page says it is", async () => watcher.text("#lightswitch-label").includes(await text(page, "#you")));
+  await until("the label names this visitor", async () => watcher.text("#lightswitch-label").includes(await text(page, "#you")));
   await untilBulb(page, true);
   await untilEqual("one tab", () => number(page, "#tabcount"), 1);
 });
 
-test("the page is sent anew each time, and its cookie is a good one", { timeout: 30_000 }, async (t) => {
+test("the page is never cached, and its cookie is safe", { timeout: 30_000 }, async (t) => {
   const node = await Node.start(t);
   const answer = await node.get("/");
   assert.equal(answer.status, 200);

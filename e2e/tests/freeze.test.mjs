@@ -1,4 +1,4 @@
-// A node stopped by SIGSTOP for forty seconds, and what the others say meanwhile.
+// A node that SIGSTOP stops for forty seconds, as the others see it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import WebSocket from "ws";
@@ -8,7 +8,7 @@ import { mesh } from "../lib/node.mjs";
 import { longest, since, watchCounts, watcher } from "../lib/rooms.mjs";
 import { pause, until, untilEqual } from "../lib/until.mjs";
 
-test("a frozen node is silent, and whole again when it thaws", { timeout: 180_000 }, async (t) => {
+test("a frozen node is silent, and complete again when it thaws", { timeout: 180_000 }, async (t) => {
   const [ams, iad, yyz] = await mesh(t, ["ams", "iad", "yyz"]);
   const patient = await Promise.all(Array.from({ length: 3 }, () => BareClient.join(t, yyz, { draws: true })));
   const page = await tab(await visitor(await browser(t)), yyz.url);
@@ -27,7 +27,7 @@ test("a frozen node is silent, and whole again when it thaws", { timeout: 180_00
   const thawed = Date.now();
   yyz.thaw();
   for (const node of others) {
-    await untilEqual(`${node.name} says that it is live and nobody is unsure`, async () => [await node.stateOf("yyz"), (await node.counts()).unsure], ["live", 0], { within: 5_000 - (Date.now() - thawed) });
+    await untilEqual(`${node.name} reports that it is live and no user is unsure`, async () => [await node.stateOf("yyz"), (await node.counts()).unsure], ["live", 0], { within: 5_000 - (Date.now() - thawed) });
   }
   await connected(page, 30_000);
   const joined = await page.evaluate(() => Date.now());

@@ -1,4 +1,4 @@
-// Junk on every door: a clear answer or a closed connection, nothing stops, memory does not grow.
+// Junk on every port: a clear answer or a closed connection, no crash, and no growth of memory.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import dgram from "node:dgram";
@@ -74,7 +74,7 @@ async function junkQuestions(node, end) {
   }
 }
 
-test("junk on every door stops nothing and makes nothing grow", { timeout: 180_000 }, async (t) => {
+test("junk on every port stops nothing, and memory does not grow", { timeout: 180_000 }, async (t) => {
   const nodes = await mesh(t, ["ams", "iad"]);
   const [node, other] = nodes;
   const visitor = await BareClient.join(t, other, { draws: true });
@@ -104,12 +104,12 @@ test("the API answers mistakes with a problem in words", { timeout: 30_000 }, as
     assert.match(answer.headers["content-type"], /^application\/problem\+json/);
     assert.match(JSON.parse(answer.body).detail ?? JSON.parse(answer.body).title, /\w+ \w+ \w+/);
   }
-  const empty = await node.room("nobody was ever here");
+  const empty = await node.room("an empty room");
   assert.deepEqual([empty.users, empty.tabs, empty.unsure], [0, 0, 0]);
   const many = await node.json("/api/v1/rooms?room=b/c&room=demo&room=a%20%F0%9F%91%8B");
   assert.deepEqual(many.rooms.map(({ room }) => room), ["b/c", "demo", "a 👋"]);
   const { nodes } = await node.json("/api/v1/mesh");
-  assert.equal(nodes, undefined, "nodes are for who has the key");
+  assert.equal(nodes, undefined, "nodes are listed only with the key");
 });
 
 test("a node restarted amid junk on the mesh ports is linked within 40 s", { timeout: 120_000 }, async (t) => {
@@ -127,7 +127,7 @@ test("a node restarted amid junk on the mesh ports is linked within 40 s", { tim
 
 test("a node with another secret gets no link, and both sides say why", { timeout: 60_000 }, async (t) => {
   const first = await Node.start(t, { region: "ams", mesh: true });
-  const stranger = await Node.prepare(t, { region: "iad", mesh: true, peers: [first], env: { GP_SECRET: "another secret that nobody else in this mesh knows" } });
+  const stranger = await Node.prepare(t, { region: "iad", mesh: true, peers: [first], env: { GP_SECRET: "another secret than that of all others in this mesh" } });
   first.options.peers = [stranger];
   await stranger.start();
   await until("it says why", () => /secret|certificate/i.test(stranger.logSinceStart) && /secret|certificate/i.test(first.log), { within: 15_000 });

@@ -1,14 +1,14 @@
-// Limits that need real connections: whose origin, how many, how fast, how long without a sign of life.
+// Limits of real connections: origins, numbers, rates, and time without an answer.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import WebSocket from "ws";
 import { BareClient } from "../lib/client.mjs";
 import { request } from "../lib/http.mjs";
 import { Node } from "../lib/node.mjs";
 import { watcher } from "../lib/rooms.mjs";
+import { cableSocket } from "../lib/sockets.mjs";
 import { until, untilEqual } from "../lib/until.mjs";
 
-/** What an upgrade with these headers is answered: a status. */
+/** The answer to an upgrade with these headers. */
 function upgrade(node, headers) {
   return request(node.port, "/cable", {
     host: `localhost:${node.port}`,
@@ -35,9 +35,7 @@ test("the 1,001st socket of an address is refused with 429", { timeout: 120_000 
   const sockets = [];
   t.after(() => sockets.forEach((socket) => socket.terminate()));
   const open = () => new Promise((resolve, reject) => {
-    const socket = new WebSocket(`ws://127.0.0.1:${node.port}/cable`, ["actioncable-v1-json"], {
-      perMessageDeflate: false, headers: { host: `localhost:${node.port}`, origin: `http://localhost:${node.port}` },
-    });
+    const socket = cableSocket(node);
     sockets.push(socket);
     socket.on("open", resolve);
     socket.on("error", reject);
@@ -63,7 +61,7 @@ test("the 41st click of a burst is halted, not dropped", { timeout: 30_000 }, as
   assert.ok(halted >= 10 && halted <= 23, `${halted} of 60 were halted`);
 });
 
-test("a frame over 16 KiB closes its socket with 1009, and nobody else's", { timeout: 30_000 }, async (t) => {
+test("a frame over 16 KiB closes its own socket with 1009, and no other", { timeout: 30_000 }, async (t) => {
   const node = await Node.start(t);
   const [loud, calm] = await Promise.all([BareClient.join(t, node), BareClient.join(t, node, { draws: true })]);
   loud.socket.send("x".repeat(16 * 1024 + 1));
@@ -73,7 +71,7 @@ test("a frame over 16 KiB closes its socket with 1009, and nobody else's", { tim
   await until("the other goes on", () => calm.bulb);
 });
 
-test("who answers no ping for 25 s is closed and leaves", { timeout: 90_000 }, async (t) => {
+test("a client that answers no ping for 25 s is closed and leaves", { timeout: 90_000 }, async (t) => {
   const node = await Node.start(t);
   const one = await watcher(t, node);
   const awake = Date.now();

@@ -1,4 +1,4 @@
-// A reload is no leave and no join: a watcher sees nothing, neither in users nor in tabs.
+// A reload is no leave and no join: a watcher sees no change, neither in users nor in tabs.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { browser, connected, number, tab, visitor } from "../lib/browser.mjs";
@@ -7,7 +7,7 @@ import { tcpProxy } from "../lib/relay.mjs";
 import { watchCounts, watcher } from "../lib/rooms.mjs";
 import { pause, until, untilEqual } from "../lib/until.mjs";
 
-/** Nothing may be seen for as long as a closed connection could still run out. */
+/** Time in which a closed connection may still be counted. */
 const LINGER_MS = 10_000;
 
 /** Two watchers, one on each node; `nothingSince()` fails where either saw anything but the expected counts. */
@@ -30,7 +30,7 @@ async function watchAll(t, nodes, expected) {
   };
 }
 
-test("a reload shows a watcher nothing", { timeout: 90_000 }, async (t) => {
+test("a watcher sees nothing of a reload", { timeout: 90_000 }, async (t) => {
   const nodes = await mesh(t, ["ams", "iad"]);
   const page = await tab(await visitor(await browser(t)), nodes[0].url);
   const watching = await watchAll(t, nodes, { users: 1, tabs: 1 });
@@ -43,7 +43,7 @@ test("a reload shows a watcher nothing", { timeout: 90_000 }, async (t) => {
   assert.equal(await number(page, "#tabcount"), 1);
 });
 
-test("nor does a reload whose socket comes four seconds after the page", { timeout: 90_000 }, async (t) => {
+test("nor of a reload whose socket opens four seconds after the page", { timeout: 90_000 }, async (t) => {
   const nodes = await mesh(t, ["ams", "iad"]);
   const page = await tab(await visitor(await browser(t)), nodes[0].url);
   const watching = await watchAll(t, nodes, { users: 1, tabs: 1 });
@@ -58,7 +58,7 @@ test("nor does a reload whose socket comes four seconds after the page", { timeo
   assert.equal(await number(page, "#tabcount"), 1);
 });
 
-test("nor do two tabs that are reloaded together", { timeout: 90_000 }, async (t) => {
+test("nor of two tabs that are reloaded together", { timeout: 90_000 }, async (t) => {
   const nodes = await mesh(t, ["ams", "iad"]);
   const context = await visitor(await browser(t));
   const pages = [await tab(context, nodes[0].url), await tab(context, nodes[0].url)];
@@ -72,7 +72,7 @@ test("nor do two tabs that are reloaded together", { timeout: 90_000 }, async (t
   for (const page of pages) assert.equal(await number(page, "#tabcount"), 2);
 });
 
-test("nor does a reload that a second node of the region serves", { timeout: 90_000 }, async (t) => {
+test("nor of a reload that a second node of the region serves", { timeout: 90_000 }, async (t) => {
   const nodes = await mesh(t, ["ams", "ams", "iad"]);
   let serving = nodes[0];
   const proxy = await tcpProxy(t, () => serving.port);
@@ -92,7 +92,7 @@ test("a tab that is closed is gone after two seconds", { timeout: 60_000 }, asyn
   const page = await tab(context, node.url);
   const one = await watcher(t, node);
   await untilEqual("two", () => node.counts(), { users: 2, tabs: 2, unsure: 0 });
-  // The page's own linger of ten seconds is for those whom no connection has followed yet.
+  // The linger of ten seconds is for pages that have no connection yet.
   const closed = Date.now();
   await page.close();
   await until("gone", async () => (await node.counts()).users === 1);

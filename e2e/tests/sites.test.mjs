@@ -1,58 +1,45 @@
-// Pages of other sites over two regions, and what the command line signs for them.
+// Pages of other sites in two regions, and the tokens that the command line signs for them.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { promisify } from "node:util";
 import { test } from "node:test";
-import WebSocket from "ws";
+import { environment } from "../lib/environment.mjs";
 import { mesh, secret } from "../lib/node.mjs";
 import { program } from "../lib/paths.mjs";
+import { embeddedPage } from "../lib/sockets.mjs";
 import { until } from "../lib/until.mjs";
 
 const shop = "https://shop.example";
 
-/** What the program prints with these words, or how it fails. */
+/** The output of the program with these arguments, or its failure. */
 async function printed(words, env = { GP_SECRET: secret }) {
-  const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(GP|FLY)_/.test(name)));
-  return promisify(execFile)(program, words, { env: { ...clean, ...env } });
+  return promisify(execFile)(program, words, { env: environment(env) });
 }
 
 const sign = async (...words) => (await printed(["sign", ...words, "--site", shop])).stdout.trim();
 
-/** A page of the shop on a node, in a room; what it was told last. */
-async function page(t, node, room, token) {
-  const socket = new WebSocket(`ws://127.0.0.1:${node.port}/presence`, "presence-v1", { origin: shop });
-  t.after(() => socket.terminate());
-  const told = { socket, counts: undefined, error: undefined };
-  socket.on("message", (text) => {
-    const message = JSON.parse(text);
-    if (message.type === "counts") told.counts = message;
-    if (message.type === "error") told.error = message;
-  });
-  await new Promise((resolve, reject) => socket.on("open", resolve).on("error", reject));
-  for (const said of [{ type: "hello" }, { type: "join", room, token }]) socket.send(JSON.stringify(said));
-  return told;
-}
+const page = (t, node, room, token) => embeddedPage(t, node, shop, room, token);
+const counts = (page) => page.last("counts") ?? {};
+const shows = (page, users, tabs) => () => counts(page).users === users && counts(page).tabs === tabs;
 
-const shows = (told, users, tabs) => async () => told.counts?.users === users && told.counts.tabs === tabs;
-
-test("a signed user on a device in each region is one, and a visitor without a token another", { timeout: 60_000 }, async (t) => {
+test("a signed user on a device in each region counts once, and a visitor without a token is another user", { timeout: 60_000 }, async (t) => {
   const [ams, iad] = await mesh(t, ["ams", "iad"], { args: ["--site", shop] });
   const token = await sign("private/orders/7", "--user", "42", "--info", '{"name":"Ada"}');
   const here = await page(t, ams, "private/orders/7", token);
   const there = await page(t, iad, "private/orders/7", token);
   await until("one user with two tabs", shows(here, 1, 2));
   await until("in the other region, too", shows(there, 1, 2));
-  assert.deepEqual(here.counts.regions.map(({ region, users, state }) => [region, users, state]), [["ams", 1, "live"], ["iad", 1, "live"]]);
+  assert.deepEqual(counts(here).regions.map(({ region, users, state }) => [region, users, state]), [["ams", 1, "live"], ["iad", 1, "live"]]);
 
   const stranger = await page(t, iad, "private/orders/7");
-  await until("a stranger is refused", async () => stranger.error?.status === 403);
+  await until("a stranger is refused", () => stranger.last("error")?.status === 403);
   const open = await page(t, ams, "lamp");
   const openToo = await page(t, iad, "lamp");
   await until("two strangers are two", shows(open, 2, 2));
   openToo.socket.close();
   await until("one has left", shows(open, 1, 1));
-  assert.equal(here.counts.users, 1, "the private room is a room of its own");
+  assert.equal(counts(here).users, 1, "the private room is a room of its own");
 });
 
 test("what the command line prints is what the documents say", async () => {

@@ -1,4 +1,4 @@
-// The page's small print: edge and region in words, colours, the wall of nine, being alone.
+// Details of the page: names of edge and region, colours, the wall of nine, a single visitor.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { browser, number, tab, text, visitor } from "../lib/browser.mjs";
@@ -9,7 +9,7 @@ import { until, untilEqual } from "../lib/until.mjs";
 
 const fly = { FLY_REGION: "yyz", FLY_MACHINE_ID: "3d8d9014f7e389" };
 
-test("the edge region and the serving region stand on the page in words", { timeout: 30_000 }, async (t) => {
+test("the page names the edge region and the serving region", { timeout: 30_000 }, async (t) => {
   const node = await Node.start(t, { args: ["--edge", "fly", "--trusted-proxy", "127.0.0.0/8"], env: fly });
   const page = async (headers) => read((await node.get("/", { headers })).body).document.body.textContent.replace(/\s+/g, " ");
 
@@ -29,7 +29,7 @@ test("region and name come from Fly's environment", { timeout: 30_000 }, async (
   assert.equal(nodes[0].region, "yyz");
 });
 
-test("an edge header from a stranger is not believed", { timeout: 30_000 }, async (t) => {
+test("an edge header from an untrusted address is ignored", { timeout: 30_000 }, async (t) => {
   const node = await Node.start(t, { args: ["--edge", "fly"], env: fly });
   const { body } = await node.get("/", { headers: { "fly-region": "iad" } });
   assert.doesNotMatch(read(body).document.body.textContent, /Ashburn/);
@@ -70,7 +70,7 @@ test("the wall keeps the newest nine, newest first, in UTC", { timeout: 30_000 }
   assert.deepEqual(messages.map(({ at }) => at), messages.map(({ at }) => at).sort().reverse());
 });
 
-test("who is alone is told so, live, and to ping a friend", { timeout: 60_000 }, async (t) => {
+test("a single visitor is told to ping a friend, live", { timeout: 60_000 }, async (t) => {
   const node = await Node.start(t);
   const chromium = await browser(t);
   const page = await tab(await visitor(chromium), node.url);

@@ -1,4 +1,4 @@
-// A node that ends TLS itself: pages, clicks, and a crowd's worth of bytes to a browser that reads slowly.
+// A node that ends TLS itself: pages, clicks, and many bytes to a browser that reads slowly.
 import assert from "node:assert/strict";
 import https from "node:https";
 import net from "node:net";
@@ -9,7 +9,7 @@ import { Node, apiKey } from "../lib/node.mjs";
 import { selfSigned } from "../lib/tls.mjs";
 import { until } from "../lib/until.mjs";
 
-/** One request over TLS to a node with a certificate that nobody knows. */
+/** One request over TLS to a node with a self-signed certificate. */
 function ask(node, path, { method = "GET", headers = {}, body } = {}) {
   return new Promise((resolve, reject) => {
     const asked = https.request({ port: node.port, path, method, headers, rejectUnauthorized: false, agent: false }, (answer) => {
@@ -40,7 +40,7 @@ test("pages are live over TLS that ends in the node", { timeout: 60_000 }, async
   assert.deepEqual(tabs.flatMap(({ complaints }) => complaints), []);
 });
 
-test("who speaks no TLS to such a node is dropped, and nobody waits for it", { timeout: 30_000 }, async (t) => {
+test("a connection without TLS is dropped and delays no other", { timeout: 30_000 }, async (t) => {
   const node = await start(t, ["--header-within", "2s"]);
   const plain = net.connect(node.port, "127.0.0.1");
   plain.on("error", () => {}).write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -50,7 +50,7 @@ test("who speaks no TLS to such a node is dropped, and nobody waits for it", { t
   await ended;
 });
 
-test("all of what was published arrives over TLS, in order, also where the browser reads late", { timeout: 60_000 }, async (t) => {
+test("all messages arrive over TLS in order, even if the browser reads late", { timeout: 60_000 }, async (t) => {
   const node = await start(t, ["--public-streams", "bench", "--send-buffer", "16kb", "--socket-queue", "4mb"]);
   const socket = tls.connect({ port: node.port, host: "127.0.0.1", rejectUnauthorized: false });
   socket.write(`GET /cable HTTP/1.1\r\nHost: localhost:${node.port}\r\nOrigin: https://localhost:${node.port}\r\nConnection: Upgrade\r\n`
@@ -73,7 +73,7 @@ test("all of what was published arrives over TLS, in order, also where the brows
   }
   socket.resume();
   const numbers = () => [...read.matchAll(/"number":(\d+),"filling":"x{30000}"/g)].map(([, number]) => Number(number));
-  await until("all have come", () => numbers().length === messages, { within: 20_000 });
+  await until("all have arrived", () => numbers().length === messages, { within: 20_000 });
   assert.deepEqual(numbers(), Array.from({ length: messages }, (_, number) => number));
   socket.destroy();
 });

@@ -9,7 +9,7 @@ import { until, untilEqual } from "../lib/until.mjs";
 
 const update = (html) => `<turbo-stream action="update" target="list"><template>${html}</template></turbo-stream>`;
 
-test("pages follow a signed stream in both regions, through a cut, and perform nothing that is whispered", { timeout: 120_000 }, async (t) => {
+test("pages follow a signed stream in both regions, through a cut, and ignore whispers", { timeout: 120_000 }, async (t) => {
   const shop = await site(t);
   const nodes = await mesh(t, ["ams", "iad"], { args: shop.args });
   const name = await signed("list/7");

@@ -1,14 +1,9 @@
-// Two nodes, then three: what is done in one region is seen in the others.
+// Two nodes, then three: a change in one region is seen in the others.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { browser, number, tab, text, untilBulb, visitor } from "../lib/browser.mjs";
+import { browser, number, tab, text, untilBulb, visitor, wall } from "../lib/browser.mjs";
 import { mesh } from "../lib/node.mjs";
 import { until, untilEqual } from "../lib/until.mjs";
-
-/** The wall as a page shows it. */
-async function wall(page) {
-  return page.locator("#messages-body time").evaluateAll((times) => times.map((time) => time.closest("li").textContent.replace(/\s+/g, " ").trim()));
-}
 
 test("bulb, label and hi cross from region to region", { timeout: 90_000 }, async (t) => {
   const [ams, iad] = await mesh(t, ["ams", "iad"]);
@@ -58,6 +53,6 @@ test("a browser that opens and closes moves its region's count everywhere", { ti
   for (const page of watching) await untilEqual("three in all", () => number(page, "#headcount"), 3);
   await guest.close();
   // A browser that ends says goodbye for its tabs or not: two seconds, or twenty.
-  for (const page of watching) await untilEqual("nobody in Ashburn", () => number(page, "#iad_usercount"), 0, { within: 23_000 });
+  for (const page of watching) await untilEqual("none in Ashburn", () => number(page, "#iad_usercount"), 0, { within: 23_000 });
   for (const page of watching) await untilEqual("two in all", () => number(page, "#headcount"), 2);
 });

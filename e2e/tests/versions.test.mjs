@@ -1,4 +1,4 @@
-// Two builds side by side, as during a deploy: one of them knows a field more in rows and facts than the other.
+// Two builds side by side, as during a deploy: one of them has one more field in rows and facts.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
@@ -33,7 +33,7 @@ test("an older and a later build count each other's users and keep each other's 
   assert.deepEqual(await counters(), before, "nothing is asked for whole");
   assert.deepEqual(before.map(({ root_faults }) => root_faults), [0, 0]);
 
-  // What one wrote the other keeps, also over a restart, and gives back.
+  // Each keeps what the other wrote, over a restart as well, and returns it.
   const shown = (await Promise.all(nodes.map((node) => node.get("/")))).map(({ body }) => read(body).messages);
   assert.deepEqual(shown[0], shown[1]);
   const root = (await older.mesh()).facts_root;

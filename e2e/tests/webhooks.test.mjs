@@ -1,4 +1,4 @@
-// Webhooks over two regions: one node tells, the next one goes on, and every message is signed.
+// Webhooks in two regions: one node sends them, another one continues, and every message is signed.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHmac } from "node:crypto";
@@ -8,18 +8,17 @@ import https from "node:https";
 import { join } from "node:path";
 import { test } from "node:test";
 import { BareClient } from "../lib/client.mjs";
-import { Jar } from "../lib/http.mjs";
-import { Node, folder, mesh } from "../lib/node.mjs";
+import { Jar, serve } from "../lib/http.mjs";
+import { Node, mesh } from "../lib/node.mjs";
 import { root } from "../lib/paths.mjs";
-import { freePort } from "../lib/ports.mjs";
+import { selfSigned } from "../lib/tls.mjs";
 import { until } from "../lib/until.mjs";
 
 const key = Buffer.alloc(32, 7);
 const secret = `whsec_${key.toString("base64")}`;
 
-/** A receiver that keeps what it is told and checks every signature; `answer(count)` is the status of each answer. */
+/** A receiver that keeps all events and checks every signature; `answer(count)` is the status of each answer. */
 async function receiver(t, { tls, answer = () => 204 } = {}) {
-  const port = await freePort();
   const told = [];
   const take = (request, response) => {
     const parts = [];
@@ -37,11 +36,7 @@ async function receiver(t, { tls, answer = () => 204 } = {}) {
     });
   };
   const server = tls ? https.createServer(tls, take) : http.createServer(take);
-  await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
+  const port = await serve(t, server);
   return { told, url: `${tls ? "https" : "http"}://localhost:${port}/hook`, of: (type) => told.filter((event) => event.type === type) };
 }
 
@@ -49,15 +44,15 @@ function telling(url, ...args) {
   return { args: ["--webhook-url", url, ...args], env: { GP_WEBHOOK_SECRET: secret } };
 }
 
-test("one of two nodes tells, and the other goes on where it ended", async (t) => {
+test("one of two nodes sends events, and the other one continues", async (t) => {
   const { told, url, of } = await receiver(t);
   const nodes = await mesh(t, ["ams", "yyz"], (region) => ({ name: `${region}-1`, ...telling(url) }));
   await until("the node of the lowest name begins", () => of("resync.started").length > 0);
   const first = await BareClient.join(t, nodes[1]);
-  await until("who has come is told", () => of("member.joined").length === 1);
+  await until("the first join is sent", () => of("member.joined").length === 1);
   const again = await BareClient.join(t, nodes[0], { jar: first.jar });
   await BareClient.join(t, nodes[1], { jar: new Jar() });
-  await until("who comes next is told", () => of("member.joined").length === 2);
+  await until("the next join is sent", () => of("member.joined").length === 2);
   const { id, data } = of("member.joined")[0];
   assert.equal(of("room.occupied").filter((event) => event.data.reason === "arrived").length, 1);
   assert.equal(data.room, "demo");
@@ -66,26 +61,26 @@ test("one of two nodes tells, and the other goes on where it ended", async (t) =
 
   const before = told.length;
   await nodes[0].kill();
-  await until("the next node begins with how all is", () => told.slice(before).some((event) => event.type === "resync.started"), { within: 15_000 });
+  await until("the next node begins with a resync", () => told.slice(before).some((event) => event.type === "resync.started"), { within: 15_000 });
   const started = told.slice(before).find((event) => event.type === "resync.started");
   assert.equal(started.data.rooms, 1);
   const resync = await until("each occupied room", () => told.slice(before).find((event) => event.data.resync === started.data.resync && event.type === "room.occupied"));
   assert.deepEqual([resync.data.room, resync.data.reason, resync.data.users], ["demo", "resync", 2]);
   await BareClient.join(t, nodes[1], { jar: new Jar() });
-  await until("and tells who comes", () => of("member.joined").length === 3);
+  await until("and sends further joins", () => of("member.joined").length === 3);
   assert.equal(new Set(of("member.joined").map((event) => event.id)).size, 3);
   assert.ok(id.startsWith("msg_"));
   await again.close();
 });
 
-test("a receiver that fails at first is told again, in the same order and with the same ids", async (t) => {
+test("a receiver that fails at first gets the events again, in the same order and with the same ids", async (t) => {
   const { told, url } = await receiver(t, { answer: (count) => [204, 500, 302, 503][count] ?? 204 });
   const node = await Node.start(t, telling(url));
   await until("the node begins", () => told.length === 1);
   const client = await BareClient.join(t, node);
-  await until("all is told", () => told.some((event) => event.type === "member.joined" && event.status === 204), { within: 20_000 });
+  await until("the join is sent", () => told.some((event) => event.type === "member.joined" && event.status === 204), { within: 20_000 });
   await client.close();
-  await until("and who has left", () => told.some((event) => event.type === "room.vacated"), { within: 10_000 });
+  await until("and the leave", () => told.some((event) => event.type === "room.vacated"), { within: 10_000 });
   assert.deepEqual(told.map((event) => event.type), [
     "resync.started", "room.occupied", "room.occupied", "room.occupied", "room.occupied", "member.joined", "member.left", "room.vacated",
   ]);
@@ -94,7 +89,7 @@ test("a receiver that fails at first is told again, in the same order and with t
   assert.equal(new Set(told.map((event) => event.id)).size, 5);
 });
 
-test("the check that docs/api.md shows tells ours from others", async (t) => {
+test("the check in docs/api.md accepts our signatures and no others", async (t) => {
   const { told, url } = await receiver(t);
   await Node.start(t, telling(url));
   await until("something is told", () => told.length > 0);
@@ -106,18 +101,13 @@ test("the check that docs/api.md shows tells ours from others", async (t) => {
   assert.equal(said.toString(), "True\nFalse\nFalse\n");
 });
 
-test("thresholds, and over TLS with a certificate that the system knows", async (t) => {
-  const path = folder(t);
-  const [certificate, privateKey] = ["certificate.pem", "key.pem"].map((name) => join(path, name));
-  execFileSync("openssl", [
-    "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj", "/CN=localhost",
-    "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", privateKey, "-out", certificate,
-  ], { stdio: "pipe" });
+test("thresholds are sent, over TLS with a certificate that the system trusts", async (t) => {
+  const { key: privateKey, certificate } = selfSigned(t, "localhost");
   const tls = { cert: readFileSync(certificate), key: readFileSync(privateKey) };
   const { told, url, of } = await receiver(t, { tls });
   const options = telling(url, "--webhook-threshold", "more than 1 for 1s until 0", "--webhook-rooms", "demo");
   const stranger = await Node.start(t, options);
-  await until("a certificate that nobody vouches for is not trusted", () => /did not arrive.*certificate/i.test(stranger.log), { within: 10_000 });
+  await until("an unknown certificate is not trusted", () => /did not arrive.*certificate/i.test(stranger.log), { within: 10_000 });
   assert.equal(told.length, 0);
   await stranger.kill();
   const node = await Node.start(t, { ...options, env: { ...options.env, SSL_CERT_FILE: certificate } });
@@ -128,7 +118,7 @@ test("thresholds, and over TLS with a certificate that the system knows", async 
   await until("it is calm again", () => of("room.below").length === 1, { within: 10_000 });
 });
 
-test("a node that could not sign, or would tell nobody, does not start", async (t) => {
+test("a node that could not sign, or has no receiver, does not start", async (t) => {
   for (const [options, words] of [
     [{ args: ["--webhook-url", "https://shop.example/hook"] }, "GP_WEBHOOK_SECRET"],
     [{ args: ["--webhook-url", "https://shop.example/hook"], env: { GP_WEBHOOK_SECRET: "secret" } }, "openssl"],

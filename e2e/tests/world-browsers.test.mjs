@@ -1,14 +1,9 @@
 // Two people with real browsers in a running world, with an ocean between them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { browser, number, tab, text, untilBulb, visitor } from "../lib/browser.mjs";
+import { browser, number, tab, text, untilBulb, visitor, wall } from "../lib/browser.mjs";
 import { until, untilEqual } from "../lib/until.mjs";
 import { world } from "../lib/world.mjs";
-
-/** The wall as a page shows it. */
-function wall(page) {
-  return page.locator("#messages-body time").evaluateAll((times) => times.map((time) => time.closest("li").textContent.replace(/\s+/g, " ").trim()));
-}
 
 test("two people meet across an ocean", { timeout: 150_000 }, async (t) => {
   const running = await world(t);
@@ -40,6 +35,6 @@ test("two people meet across an ocean", { timeout: 150_000 }, async (t) => {
   const visit = await tab(await visitor(guest), running.node("maa").url);
   for (const page of [here, there]) await untilEqual("one in Chennai", () => number(page, "#maa_usercount"), 1);
   await visit.close();
-  for (const page of [here, there]) await untilEqual("nobody in Chennai", () => number(page, "#maa_usercount"), 0);
+  for (const page of [here, there]) await untilEqual("none in Chennai", () => number(page, "#maa_usercount"), 0);
   for (const page of [here, there]) await untilEqual("two people", () => number(page, "#headcount"), 2);
 });

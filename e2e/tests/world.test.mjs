@@ -35,13 +35,13 @@ test("six regions find each other, a click crosses an ocean, Ctrl-C stops them a
   assert.doesNotMatch(running.said, /panicked|did not stop cleanly/);
 });
 
-test("a region that ends by itself is told, and the others go on", { timeout: 90_000 }, async (t) => {
+test("a region that ends unexpectedly is reported, and the others continue", { timeout: 90_000 }, async (t) => {
   const kept = folder(t);
   const running = await world(t, ["--no-wan", "--data-dir", kept]);
   assert.deepEqual(readdirSync(kept).sort(), REGIONS);
   const [first] = running.pids();
   process.kill(first, "SIGKILL");
-  await until("it is told", () => / has ended unexpectedly \(signal: 9/.test(running.said));
+  await until("it is reported", () => / has ended unexpectedly \(signal: 9/.test(running.said));
   assert.equal(running.pids().length, 5);
 
   const second = spawn(program, ["world", "--port", String(running.port)], { stdio: ["ignore", "ignore", "pipe"] });
