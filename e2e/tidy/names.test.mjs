@@ -9,16 +9,16 @@ const reasoned = {};
 /** Names that still have several meanings, by the crates that use them. Remove a name when it has only one. */
 const pending = {
   "presence-core": [
-    "Numbered", "Rare", "Said",
+    "Broadcast", "Numbered",
   ],
   "presence-core and presence-server": [
-    "Asked", "Clock", "Counts", "Dismissed", "Entry", "Fault", "Held", "Kept", "Link", "Member", "Members", "Now",
-    "Passage", "Peer", "Place", "Published", "Question", "RollUps",
+    "Asked", "Clock", "Counts", "Entry", "Fault", "Held", "Kept", "Link", "Member", "Members", "Now",
+    "Peer", "Place", "Published", "RollUps", "Sender",
   ],
   "presence-cable and presence-server": ["Answer"],
   "presence-server": [
-    "Connection", "Health", "Inner", "Joined", "Keys", "Kind", "Known", "Language", "Letter", "Line", "Mesh", "Names",
-    "Open", "Outbox", "Pairs", "Reader", "Session", "Shared", "Site", "State", "Telling", "Told", "Waiting",
+    "Connection", "Health", "Inner", "Joined", "Keys", "Kind", "Known", "Language", "Line", "Mesh",
+    "Open", "Outbox", "Pairs", "Reader", "Session", "Shared", "Site", "Socket", "State", "Telling", "Waiting",
   ],
 };
 
