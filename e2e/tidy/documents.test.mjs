@@ -63,10 +63,22 @@ test("every file of the code map exists, and every source file is on it", () => 
   const crates = readdirSync(join(root, "crates"));
   for (const crate of crates) {
     const section = map.split(new RegExp(`^### \`${crate}\``, "m"))[1]?.split(/^### /m)[0] ?? assert.fail(`no section for ${crate}`);
-    const named = [...section.matchAll(/`([a-z0-9_/]+\.rs)`/g)].map(([, file]) => file);
-    for (const file of named) assert.ok(existsSync(join(root, "crates", crate, "src", file)), `${crate}: ${file}`);
-    for (const file of readdirSync(join(root, "crates", crate, "src")).filter((name) => name.endsWith(".rs"))) {
-      assert.ok(named.includes(file), `${crate}/src/${file} is not on the map`);
+    const source = join(root, "crates", crate, "src");
+    const covered = new Set();
+    for (const item of section.split(/^- /m).slice(1)) {
+      // An item may begin with folders. Each covers its own file, and the item's other files may be in it.
+      const folders = [...item.split(": ")[0].matchAll(/`([a-z0-9_]+)\/`/g)].map(([, folder]) => folder);
+      for (const folder of folders) {
+        assert.ok(existsSync(join(source, folder)), `${crate}: ${folder}/`);
+        covered.add(`${folder}.rs`);
+      }
+      for (const [, file] of item.matchAll(/`([a-z0-9_/]+\.rs)`/g)) {
+        const found = [...folders.map((folder) => `${folder}/${file}`), file].find((path) => existsSync(join(source, path)));
+        covered.add(found ?? assert.fail(`${crate}: ${file}`));
+      }
+    }
+    for (const file of readdirSync(source).filter((name) => name.endsWith(".rs"))) {
+      assert.ok(covered.has(file), `${crate}/src/${file} is not on the map`);
     }
   }
 });
