@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::mesh::Mesh;
 use crate::presence_events::PresenceEvents;
-use crate::queries;
+use crate::queries::PendingQueries;
 use crate::store::Store;
 use crate::views::Views;
 use crate::webhooks::Webhooks;
@@ -60,7 +60,7 @@ pub(crate) struct Outlets {
     pub(crate) hub: Arc<Hub>,
     pub(crate) views: Arc<Views>,
     pub(crate) presence_events: PresenceEvents,
-    pub(crate) queries: Arc<queries::Waiting>,
+    pub(crate) queries: Arc<PendingQueries>,
     pub(crate) store: Option<Store>,
     pub(crate) mesh: Option<Mesh>,
     pub(crate) webhooks: Option<Webhooks>,

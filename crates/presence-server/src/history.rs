@@ -1,4 +1,4 @@
-//! What was published lately, by stream; without it a browser that was away for a moment would miss it for good.
+//! The messages that were published lately, by stream, for browsers that reconnect.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
@@ -9,21 +9,21 @@ use parking_lot::{Mutex, MutexGuard};
 use presence_cable::HistoryRequest;
 use presence_core::{Message, StreamName};
 
-/// Most messages of one stream.
+/// Messages that are kept of one stream.
 const MESSAGES_MAX: usize = 100;
 /// How long a message is kept.
 const KEPT_MS: u64 = 300_000;
 /// Streams are spread over this many locks.
 const SHARDS: usize = 16;
-/// What all messages of one shard may take in bytes: 64 MiB in all shards together. The oldest goes first.
+/// The size of all messages of one shard, 64 MiB in all shards together. The oldest messages are dropped first.
 const SHARD_BYTES_MAX: usize = 4 * 1_024 * 1_024;
-/// What a message takes besides its name and body, in bytes: so many empty ones can't take more than that, either.
+/// The size of a message besides its name and body, so that empty messages are limited too.
 const MESSAGE_BYTES: usize = 256;
-/// Clocks differ, and a message is in one region before it is in another: who comes from another node is sent a little
-/// more than was asked for.
+/// Clocks differ, and a message reaches some regions earlier than others: a browser that comes from another node is sent
+/// messages from this much before the time it asks for.
 const SLACK_MS: u64 = 2_000;
 
-/// The history of every stream on this node, in the order in which messages arrived here.
+/// The history of every stream, in the order in which messages arrived at this node.
 pub(crate) struct History {
     epoch: String,
     arrived: AtomicU64,
@@ -31,9 +31,9 @@ pub(crate) struct History {
     hasher: RandomState,
 }
 
-/// A message, and its place in the order of all that this node has kept.
+/// A message and its offset in the order of all messages of this node.
 #[derive(Clone, Debug)]
-pub(crate) struct Kept {
+pub(crate) struct StoredMessage {
     pub(crate) offset: u64,
     at_ms: u64,
     pub(crate) message: Arc<Message>,
@@ -41,31 +41,30 @@ pub(crate) struct Kept {
 
 #[derive(Debug, Default)]
 struct Shard {
-    streams: HashMap<StreamName, Past>,
-    /// By the offset of its oldest message.
+    streams: HashMap<StreamName, StreamHistory>,
+    /// Streams by the offset of their oldest message.
     oldest: BTreeMap<u64, StreamName>,
     bytes: usize,
-    /// The greatest offset of streams that are not known any more.
-    forgotten: u64,
+    /// The greatest offset of all streams that were removed.
+    removed_upto: u64,
 }
 
-/// What is kept of one stream.
 #[derive(Debug)]
-struct Past {
-    messages: VecDeque<Kept>,
-    /// The greatest offset that is not kept any more.
-    dropped: u64,
+struct StreamHistory {
+    messages: VecDeque<StoredMessage>,
+    /// The greatest offset that was dropped.
+    dropped_upto: u64,
 }
 
-/// One stream's history, held: nothing is published to that stream meanwhile.
-pub(crate) struct Held<'a> {
+/// One stream's history under its lock: nothing is published to the stream meanwhile.
+pub(crate) struct LockedHistory<'a> {
     history: &'a History,
     stream: &'a StreamName,
     shard: MutexGuard<'a, Shard>,
 }
 
 impl History {
-    /// Nothing yet. The epoch tells this node's order from all others'.
+    /// An empty history. The epoch distinguishes this node's offsets from those of other nodes.
     pub(crate) fn new(epoch: u64) -> Self {
         Self {
             epoch: epoch.to_string(),
@@ -75,35 +74,36 @@ impl History {
         }
     }
 
-    /// The offset of the last message that was kept, of any stream.
+    /// The offset of the newest message of any stream.
     pub(crate) fn head(&self) -> u64 {
         self.arrived.load(Relaxed)
     }
 
-    /// Names the order that offsets are of.
+    /// The epoch of this node's offsets.
     pub(crate) fn epoch(&self) -> &str {
         &self.epoch
     }
 
-    /// Holds one stream's history, so that nothing is lost or sent twice between looking and listening.
-    pub(crate) fn hold<'a>(&'a self, stream: &'a StreamName) -> Held<'a> {
+    /// Locks one stream's history, so that a reader can subscribe before the next message is stored.
+    pub(crate) fn lock<'a>(&'a self, stream: &'a StreamName) -> LockedHistory<'a> {
         let shard = &self.shards[self.hasher.hash_one(stream) as usize % SHARDS];
-        Held { history: self, stream, shard: shard.lock() }
+        LockedHistory { history: self, stream, shard: shard.lock() }
     }
 }
 
-impl Held<'_> {
-    /// Keeps a message; returns its offset.
-    pub(crate) fn keep(&mut self, message: &Arc<Message>, now_ms: u64) -> u64 {
+impl LockedHistory<'_> {
+    /// Stores a message and returns its offset.
+    pub(crate) fn store(&mut self, message: &Arc<Message>, now_ms: u64) -> u64 {
         let offset = self.history.arrived.fetch_add(1, Relaxed) + 1;
         self.shard.expire(now_ms);
         let shard = &mut *self.shard;
-        let past = shard.streams.entry(self.stream.clone());
-        let past = past.or_insert_with(|| Past { messages: VecDeque::new(), dropped: shard.forgotten });
+        let entry = shard.streams.entry(self.stream.clone());
+        let dropped_upto = shard.removed_upto;
+        let past = entry.or_insert_with(|| StreamHistory { messages: VecDeque::new(), dropped_upto });
         if past.messages.is_empty() {
             shard.oldest.insert(offset, self.stream.clone());
         }
-        past.messages.push_back(Kept { offset, at_ms: now_ms, message: Arc::clone(message) });
+        past.messages.push_back(StoredMessage { offset, at_ms: now_ms, message: Arc::clone(message) });
         let over = (past.messages.len() > MESSAGES_MAX).then(|| past.messages[0].offset);
         shard.bytes += bytes(message);
         if let Some(oldest) = over {
@@ -117,25 +117,25 @@ impl Held<'_> {
         offset
     }
 
-    /// What somebody missed who asks so; `None` where that is no longer known. A position counts before a time; one of
-    /// another node's order says nothing here, and the time counts.
-    pub(crate) fn missed(&mut self, request: &HistoryRequest, now_ms: u64) -> Option<Vec<Kept>> {
+    /// The messages that a request asks for; `None` if some of them were dropped. A position counts before a time, unless it
+    /// belongs to another node.
+    pub(crate) fn missed(&mut self, request: &HistoryRequest, now_ms: u64) -> Option<Vec<StoredMessage>> {
         self.shard.expire(now_ms);
         let past = self.shard.streams.get(self.stream);
-        let kept = |wanted: &dyn Fn(&Kept) -> bool| -> Vec<Kept> {
-            past.into_iter().flat_map(|past| &past.messages).filter(|kept| wanted(kept)).cloned().collect()
+        let stored = |wanted: &dyn Fn(&StoredMessage) -> bool| -> Vec<StoredMessage> {
+            past.into_iter().flat_map(|past| &past.messages).filter(|stored| wanted(stored)).cloned().collect()
         };
         let position = request.streams.get(self.stream.as_str());
         if let Some(position) = position.filter(|position| position.epoch == self.history.epoch) {
-            let dropped = past.map_or(self.shard.forgotten, |past| past.dropped);
-            let known = (dropped..=self.history.arrived.load(Relaxed)).contains(&position.offset);
-            return known.then(|| kept(&|kept| kept.offset > position.offset));
+            let dropped_upto = past.map_or(self.shard.removed_upto, |past| past.dropped_upto);
+            let known = (dropped_upto..=self.history.arrived.load(Relaxed)).contains(&position.offset);
+            return known.then(|| stored(&|message| message.offset > position.offset));
         }
         let Some(since) = request.since.filter(|since| since.is_finite()) else { return Some(Vec::new()) };
-        // Negative is before everything, as 0 is; a float that is too large is after everything.
+        // The cast saturates: a negative time is 0.
         let since_ms = (since * 1_000.0) as u64;
         let since_ms = if position.is_some() { since_ms.saturating_sub(SLACK_MS) } else { since_ms };
-        Some(kept(&|kept| kept.at_ms >= since_ms))
+        Some(stored(&|message| message.at_ms >= since_ms))
     }
 }
 
@@ -155,13 +155,13 @@ impl Shard {
         let Some(stream) = self.oldest.remove(&oldest) else { return };
         let Some(past) = self.streams.get_mut(&stream) else { return };
         let Some(first) = past.messages.pop_front() else { return };
-        past.dropped = first.offset;
+        past.dropped_upto = first.offset;
         self.bytes -= bytes(&first.message);
         match past.messages.front() {
             Some(next) => drop(self.oldest.insert(next.offset, stream)),
             None => {
                 self.streams.remove(&stream);
-                self.forgotten = self.forgotten.max(first.offset);
+                self.removed_upto = self.removed_upto.max(first.offset);
             }
         }
     }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     fn keep(history: &History, name: &str, body: &str, now_ms: u64) -> u64 {
-        history.hold(&stream(name)).keep(&message(name, body), now_ms)
+        history.lock(&stream(name)).store(&message(name, body), now_ms)
     }
 
     fn since_ms(since_ms: u64) -> HistoryRequest {
@@ -206,9 +206,9 @@ mod tests {
         HistoryRequest { since: Some(NOW_MS as f64 / 1_000.0), streams: [(name.to_owned(), position)].into() }
     }
 
-    /// The bodies of what was missed.
+    /// The bodies of the missed messages.
     fn missed(history: &History, name: &str, request: &HistoryRequest, now_ms: u64) -> Option<Vec<String>> {
-        let missed = history.hold(&stream(name)).missed(request, now_ms)?;
+        let missed = history.lock(&stream(name)).missed(request, now_ms)?;
         Some(missed.iter().map(|kept| String::from_utf8(kept.message.body.clone()).unwrap()).collect())
     }
 
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_missed_is_told_by_time_or_by_position() {
+    fn missed_messages_are_found_by_time_or_by_position() {
         let history = History::new(7);
         let first = keep(&history, "a", "1", NOW_MS);
         keep(&history, "b", "other", NOW_MS + 500);
@@ -233,12 +233,12 @@ mod tests {
         }
         assert_eq!(told(&after("a", "7", first)), some(&["2"]));
         assert_eq!(told(&after("a", "7", second)), some(&[]));
-        assert_eq!(told(&after("a", "7", second + 1)), None, "nothing has that number yet");
-        assert_eq!(told(&after("b", "7", 1)), some(&["1", "2"]), "a position in another stream is none: time counts");
+        assert_eq!(told(&after("a", "7", second + 1)), None, "no message has that offset yet");
+        assert_eq!(told(&after("b", "7", 1)), some(&["1", "2"]), "a position in another stream does not count");
     }
 
     #[test]
-    fn a_position_of_another_node_says_nothing_and_time_counts_with_some_slack() {
+    fn instead_of_another_nodes_position_the_time_counts_with_some_slack() {
         let history = History::new(7);
         keep(&history, "a", "long ago", NOW_MS - 3_000);
         keep(&history, "a", "just before", NOW_MS - 1_000);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_keeps_100_messages_for_300_s_and_says_when_more_was_missed() {
+    fn a_stream_keeps_100_messages_for_300_s_and_reports_when_more_were_missed() {
         let history = History::new(7);
         let offsets: Vec<u64> = (0..103).map(|n| keep(&history, "a", &n.to_string(), NOW_MS + n)).collect();
         let told = |offset: u64, now_ms: u64| missed(&history, "a", &after("a", "7", offset), now_ms);
@@ -258,8 +258,8 @@ mod tests {
         assert_eq!(told(offsets[2], NOW_MS + 3 + KEPT_MS), None, "one of those is too old");
         assert_eq!(told(offsets[100], NOW_MS + 101 + KEPT_MS - 1), some(&["101", "102"]));
         assert_eq!(told(offsets[102], NOW_MS + 103 + KEPT_MS), some(&[]), "nothing was missed");
-        assert_eq!(told(offsets[101], NOW_MS + 103 + KEPT_MS), None, "and that it was is not forgotten");
-        // The stream begins anew, and does not pretend to be the old one.
+        assert_eq!(told(offsets[101], NOW_MS + 103 + KEPT_MS), None, "a message was missed");
+        // The stream starts again and remembers that messages were dropped.
         let offset = keep(&history, "a", "again", NOW_MS + 2 * KEPT_MS);
         assert!(offset > offsets[102]);
         assert_eq!(told(offsets[101], NOW_MS + 2 * KEPT_MS), None);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn all_streams_together_are_bounded_and_the_oldest_goes_first() {
+    fn all_streams_together_are_bounded_and_the_oldest_message_is_dropped_first() {
         let history = History::new(7);
         let body = "x".repeat(60_000);
         for n in 0..2_000 {
@@ -284,7 +284,7 @@ mod tests {
         assert!(kept.len() > 500 && kept.contains(&1_999) && !kept.contains(&0), "{} kept", kept.len());
         let of_empty_ones = (0..400_000_u64).filter(|n| {
             let name = stream(&n.to_string());
-            history.hold(&name).keep(&message(name.as_str(), ""), NOW_MS + 2_000);
+            history.lock(&name).store(&message(name.as_str(), ""), NOW_MS + 2_000);
             n % 100_000 == 0
         });
         assert_eq!(of_empty_ones.count(), 4);

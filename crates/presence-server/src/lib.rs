@@ -54,7 +54,7 @@
 //! | `secret`, `identity` | nobody could be told from anybody else |
 //! | `sites` | no other page could show who is there |
 //! | `http` | nothing would be served |
-//! | `words` | frames and images would speak English alone |
+//! | `i18n` | frames and images would speak English alone |
 //! | `asset`, `client` | pages would have neither script nor style |
 //! | `socket`, `hub` | nothing would be live |
 //! | `driver`, `views`, `queries` | nobody would feed the node, nobody could read what it knows |
@@ -74,6 +74,7 @@ mod driver;
 mod history;
 mod http;
 mod hub;
+mod i18n;
 mod identity;
 mod lru;
 #[doc(hidden)]
@@ -87,6 +88,7 @@ mod resolver;
 mod rfc3339;
 mod running;
 mod secret;
+mod signing;
 mod sites;
 mod socket;
 mod store;
@@ -95,7 +97,6 @@ mod telemetry;
 mod transport;
 mod views;
 mod webhooks;
-mod words;
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Answers for requests that can't be served: a status and a sentence that helps.
+//! HTTP error answers: a status, and a sentence that says what was wrong and what would be right.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -15,19 +15,17 @@ impl Problem {
         Self { status, detail: detail.into() }
     }
 
-    /// For a page that may not embed us.
+    /// The answer to a page that may not embed this server.
     pub(crate) fn foreign(origin: &str) -> Self {
         let detail =
-            format!("Pages of {origin} may not embed this server. Start it with --site {origin} if they should.");
+            format!("Pages of {origin} may not embed this server. Start it with --site {origin} to allow them.");
         Self::new(StatusCode::FORBIDDEN, detail)
     }
 
-    /// As a number.
     pub(crate) fn status(&self) -> u16 {
         self.status.as_u16()
     }
 
-    /// The sentence.
     pub(crate) fn detail(&self) -> &str {
         &self.detail
     }

@@ -1,4 +1,4 @@
-//! Questions that only the node itself can answer, from whoever may ask; without it nobody could list a room.
+//! Queries that only the driver's node can answer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,40 +9,40 @@ use parking_lot::Mutex;
 use presence_core::{Found, Input, Query};
 use tokio::sync::{mpsc, oneshot};
 
-/// Most questions that wait for their answer at a time.
-const WAITING_MAX: usize = 256;
-/// A node that is this slow has other worries.
+/// Queries that may wait for their answer at a time.
+const PENDING_MAX: usize = 256;
+/// A slower node is overloaded, and an answer would be of no use.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
-/// Who waits for which answer.
+/// Sends queries to the driver.
 #[derive(Clone)]
 pub(crate) struct Queries {
     inputs: mpsc::Sender<Input>,
-    waiting: Arc<Waiting>,
+    pending: Arc<PendingQueries>,
 }
 
-/// The driver's end: where answers go.
+/// The queries without an answer yet.
 #[derive(Default)]
-pub(crate) struct Waiting {
+pub(crate) struct PendingQueries {
     next: AtomicU64,
     senders: Mutex<HashMap<u64, oneshot::Sender<Found>>>,
 }
 
 impl Queries {
     pub(crate) fn new(inputs: mpsc::Sender<Input>) -> Self {
-        Self { inputs, waiting: Arc::default() }
+        Self { inputs, pending: Arc::default() }
     }
 
-    /// The end that answers are given to.
-    pub(crate) fn waiting(&self) -> Arc<Waiting> {
-        Arc::clone(&self.waiting)
+    /// Where the driver's answers go.
+    pub(crate) fn pending(&self) -> Arc<PendingQueries> {
+        Arc::clone(&self.pending)
     }
 
-    /// Asks the node. `None` where too many questions wait, or the node does not answer within 2 s.
+    /// The node's answer. `None` if too many queries wait, or the node does not answer within 2 s.
     pub(crate) async fn ask(&self, what: Query) -> Option<Found> {
-        let query = self.waiting.next.fetch_add(1, Relaxed);
+        let query = self.pending.next.fetch_add(1, Relaxed);
         let (sender, answer) = oneshot::channel();
-        let _forgotten = self.waiting.wait(query, sender)?;
+        let _pending = self.pending.insert(query, sender)?;
         let asked = async {
             self.inputs.send(Input::Queried { query, what }).await.ok()?;
             answer.await.ok()
@@ -51,32 +51,32 @@ impl Queries {
     }
 }
 
-/// A question that waits; forgotten when dropped, whether it was answered or not.
-struct Place<'a> {
-    waiting: &'a Waiting,
+/// A query that waits; removed when dropped, answered or not.
+struct PendingQuery<'a> {
+    all: &'a PendingQueries,
     query: u64,
 }
 
-impl Waiting {
-    fn wait(&self, query: u64, sender: oneshot::Sender<Found>) -> Option<Place<'_>> {
+impl PendingQueries {
+    fn insert(&self, query: u64, sender: oneshot::Sender<Found>) -> Option<PendingQuery<'_>> {
         let mut senders = self.senders.lock();
-        (senders.len() < WAITING_MAX).then(|| {
+        (senders.len() < PENDING_MAX).then(|| {
             senders.insert(query, sender);
-            Place { waiting: self, query }
+            PendingQuery { all: self, query }
         })
     }
 
-    /// Gives an answer to who waits for it.
+    /// Hands an answer to the caller that waits for it.
     pub(crate) fn answer(&self, query: u64, found: Found) {
         let sender = self.senders.lock().remove(&query);
-        // Whoever asked may have given up.
+        // The caller may have given up.
         drop(sender.map(|sender| sender.send(found)));
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for PendingQuery<'_> {
     fn drop(&mut self) {
-        self.waiting.senders.lock().remove(&self.query);
+        self.all.senders.lock().remove(&self.query);
     }
 }
 
@@ -87,19 +87,19 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_answer_reaches_who_asked_and_nobody_waits_for_a_node_that_is_gone() {
+    async fn an_answer_reaches_its_caller_and_no_caller_waits_for_a_node_that_has_ended() {
         let (inputs, mut asked) = mpsc::channel(4);
         let queries = Queries::new(inputs);
-        let waiting = queries.waiting();
+        let pending = queries.pending();
         let query = || Query::Below { path: "shop.example/".to_owned() };
         let node = tokio::spawn(async move {
             let Some(Input::Queried { query, .. }) = asked.recv().await else { panic!("a query") };
-            waiting.answer(query, Found::Below(Below { users: 3, ..Below::default() }));
+            pending.answer(query, Found::Below(Below { users: 3, ..Below::default() }));
         });
         let Some(Found::Below(below)) = queries.ask(query()).await else { panic!("an answer") };
         assert_eq!(below.users, 3);
         node.await.unwrap();
         assert_eq!(queries.ask(query()).await, None);
-        assert!(queries.waiting.senders.lock().is_empty());
+        assert!(queries.pending.senders.lock().is_empty());
     }
 }

@@ -20,7 +20,7 @@ use crate::http::listen::{HttpServer, bind, connections_max};
 use crate::http::tls::{CertificateFiles, acceptor};
 use crate::http::{HttpState, Readiness, Services, router};
 use crate::hub::Hub;
-use crate::identity::{Embeds, Members, Names, Sessions, sha256};
+use crate::identity::{Cookies, EmbedIds, MemberIds, SignedNames, sha256};
 use crate::mesh::{Mesh, MeshConfig};
 use crate::presence_events::PresenceEvents;
 use crate::queries::Queries;
@@ -28,7 +28,7 @@ use crate::secret::{Purpose, Secret, random};
 use crate::sites::Sites;
 use crate::socket::{ActionCableContext, ENCODERS, EmbedContext, ResumableSessions};
 use crate::store::{Store, StoredState};
-use crate::streams::Streams;
+use crate::streams::StreamAccess;
 use crate::views::Views;
 use crate::webhooks::Webhooks;
 
@@ -77,7 +77,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         hub: Arc::clone(&hub),
         views: Arc::clone(&views),
         presence_events,
-        queries: queries.waiting(),
+        queries: queries.pending(),
         store,
         mesh,
         webhooks,
@@ -85,7 +85,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let driver = tokio::spawn(Driver { node, clock, waiting, outlets }.run());
     let (connections, permits) = connection_permits(&config);
     let services = Services {
-        sessions: Sessions::new(secret.keys(Purpose::Session), site.name),
+        cookies: Cookies::new(secret.keys(Purpose::Session), site.name),
         cable: Arc::new(cable(&config, &secret, &site, &queries)),
         embed: embed(&config, &secret, &site, &views),
         views,
@@ -146,9 +146,9 @@ fn named(config: &Config, store: Option<&Store>, kept: &StoredState) -> (NodeNam
 
 fn cable(config: &Config, secret: &Secret, site: &Site, queries: &Queries) -> ActionCableContext {
     ActionCableContext {
-        names: Arc::new(Names::new(secret.keys(Purpose::Names), site.name)),
-        members: Members::new(&secret.keys(Purpose::Members)),
-        streams: Streams::new(config.public_streams.clone(), secret),
+        names: Arc::new(SignedNames::new(secret.keys(Purpose::Names), site.name)),
+        members: MemberIds::new(&secret.keys(Purpose::Members)),
+        streams: StreamAccess::new(config.public_streams.clone(), secret),
         queries: queries.clone(),
         resumable: ResumableSessions::default(),
     }
@@ -158,7 +158,7 @@ fn embed(config: &Config, secret: &Secret, site: &Site, views: &Arc<Views>) -> E
     let reserved = Room::new(site.name).expect("a site's name is short and not empty");
     EmbedContext {
         sites: Arc::new(Sites::new(config, secret.clone(), reserved)),
-        embeds: Arc::new(Embeds::new(secret.keys(Purpose::Embed))),
+        ids: Arc::new(EmbedIds::new(secret.keys(Purpose::Embed))),
         views: Arc::clone(views),
     }
 }

@@ -1,4 +1,4 @@
-//! One key per purpose, all from one secret; without it a leaked key of one kind would open all the others.
+//! The shared secret, and one key derived from it for each purpose, so that a leaked key is of no use for another purpose.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -11,22 +11,22 @@ use sha2::Sha256;
 
 use crate::config::Secrets;
 
-/// What a key is for.
+/// The purpose of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Purpose {
     /// Session cookies.
     Session,
-    /// Signed names of the streams that our own pages listen to.
+    /// Signed names of the streams of this server's own pages.
     Names,
-    /// Ids of visitors of other sites' pages.
+    /// Ids of visitors of the pages of sites.
     Embed,
-    /// Signed names of streams that others publish to.
+    /// Signed names of streams that are published to by the API.
     Streams,
-    /// Ids of members that others choose.
+    /// Users of the ids that stock clients join with.
     Members,
     /// The certificate authority of the links between nodes.
     MeshAuthority,
-    /// What a node signs QUIC's stateless resets with.
+    /// Stateless resets of QUIC.
     MeshResets,
 }
 
@@ -47,13 +47,13 @@ impl Purpose {
 /// The keys of one purpose.
 #[derive(Clone)]
 pub(crate) struct Keys {
-    /// What is made now is made with this one: while a rotation is under way, the previous secret's.
+    /// Signs. During a rotation this is the previous secret's key.
     pub(crate) signing: [u8; 32],
-    /// What was made with any of these is accepted; the signing one is the first.
+    /// All keys whose signatures are valid; the signing one is the first.
     pub(crate) accepted: Vec<[u8; 32]>,
 }
 
-/// The secret of this node, and during a rotation the one before.
+/// The secret of this node, and during a rotation the previous one.
 #[derive(Clone)]
 pub(crate) struct Secret {
     current: Vec<u8>,
@@ -61,47 +61,46 @@ pub(crate) struct Secret {
 }
 
 impl Secret {
-    /// As configured. A node alone that was told none takes the one in its data directory, makes it there at its first
-    /// start, or, where nothing can be kept, draws one for this run. The second value says so, for the log.
+    /// The configured secret. A node without a mesh may do without: its secret is in its data directory, created at the first
+    /// start, or random for this run if it can't be stored. The second value is a warning for the log.
     pub(crate) fn find(secrets: &Secrets, data_dir: Option<&Path>) -> (Self, Option<String>) {
         if let Some(secret) = &secrets.secret {
             let previous = secrets.previous.as_ref().map(|text| text.clone().into_bytes());
             return (Self { current: secret.clone().into_bytes(), previous }, None);
         }
         let Some(folder) = data_dir else {
-            let words = "GP_SECRET is not set and there is no --data-dir: visitors are strangers again after a restart";
-            return (Self::drawn(), Some(words.to_owned()));
+            let warning = "neither GP_SECRET nor --data-dir is set: visitors get new identities after a restart";
+            return (Self::random(), Some(warning.to_owned()));
         };
-        match kept(folder) {
+        match stored_secret(folder) {
             Ok(current) => (Self { current, previous: None }, None),
             Err(error) => {
-                let words = format!(
-                    "the secret can't be kept in {} ({error}): a random one serves for this run",
+                let warning = format!(
+                    "could not store the secret in {} ({error}): a random one is used for this run; make the folder writable",
                     folder.display()
                 );
-                (Self::drawn(), Some(words))
+                (Self::random(), Some(warning))
             }
         }
     }
 
-    /// The secret that nodes have already: as configured, or the one that a node made in its data directory.
-    ///
-    /// # Errors
-    ///
-    /// Where there is none, with what to set.
-    pub(crate) fn known(secrets: &Secrets, data_dir: Option<&Path>) -> anyhow::Result<Self> {
+    /// The secret of existing nodes: the configured one, or the one that a node created in its data directory. An error says
+    /// what to set.
+    pub(crate) fn existing(secrets: &Secrets, data_dir: Option<&Path>) -> anyhow::Result<Self> {
         if secrets.secret.is_some() {
             secrets.check().map_err(|mistake| anyhow::anyhow!(mistake))?;
             return Ok(Self::find(secrets, None).0);
         }
-        let folder =
-            data_dir.context("set GP_SECRET to the nodes' secret, or --data-dir to where a node keeps its own")?;
+        let folder = data_dir.context(
+            "set GP_SECRET to the nodes' secret, or --data-dir to the data directory of a node that has its own",
+        )?;
         let file = folder.join("secret");
-        let current = fs::read(&file).with_context(|| format!("no node keeps a secret in {}", file.display()))?;
+        let current = fs::read(&file)
+            .with_context(|| format!("{} is not readable: it should hold the secret of a node", file.display()))?;
         Ok(Self { current, previous: None })
     }
 
-    fn drawn() -> Self {
+    fn random() -> Self {
         Self { current: random::<32>().to_vec(), previous: None }
     }
 
@@ -110,18 +109,18 @@ impl Secret {
         Keys::of(self.pair(purpose))
     }
 
-    /// The keys of one site: who has them speaks for that site alone.
+    /// The keys of one site.
     pub(crate) fn site_keys(&self, site: &str) -> Keys {
         Keys::of(self.derived(format!("global-presence 1 site {site}").as_bytes()))
     }
 
-    /// The key of one purpose, and the previous secret's while a rotation is under way.
+    /// The key of one purpose, and during a rotation the previous secret's.
     pub(crate) fn pair(&self, purpose: Purpose) -> ([u8; 32], Option<[u8; 32]>) {
         self.derived(purpose.info())
     }
 
-    /// Whether a rotation is under way.
-    pub(crate) fn is_changing(&self) -> bool {
+    /// Whether a rotation is in progress.
+    pub(crate) fn is_rotating(&self) -> bool {
         self.previous.is_some()
     }
 
@@ -144,14 +143,14 @@ fn derived(secret: &[u8], info: &[u8]) -> [u8; 32] {
     key
 }
 
-/// Bytes that nobody can guess.
+/// Unpredictable bytes.
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the kernel's random source answers on every system that we run on");
     bytes
 }
 
-fn kept(folder: &Path) -> std::io::Result<Vec<u8>> {
+fn stored_secret(folder: &Path) -> std::io::Result<Vec<u8>> {
     let path = folder.join("secret");
     match fs::read(&path) {
         Ok(secret) if secret.len() >= 32 => return Ok(secret),
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn each_purpose_has_a_key_of_its_own() {
+    fn each_purpose_has_its_own_key() {
         let (secret, _) = Secret::find(&secrets("a secret of at least thirty-two bytes", None), None);
         assert_ne!(secret.keys(Purpose::Session).signing, secret.keys(Purpose::Names).signing);
         assert_ne!(secret.keys(Purpose::Session).signing, secret.keys(Purpose::MeshAuthority).signing);
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn while_a_rotation_is_under_way_the_old_secret_signs_and_both_are_accepted() {
+    fn during_a_rotation_the_old_secret_signs_and_both_are_accepted() {
         let (old, _) = Secret::find(&secrets("the old secret of thirty-two bytes!!", None), None);
         let (both, _) = Secret::find(
             &secrets("the new secret of thirty-two bytes!!", Some("the old secret of thirty-two bytes!!")),
@@ -201,14 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn a_node_alone_keeps_the_secret_that_it_made() {
+    fn a_node_without_a_mesh_stores_its_secret() {
         let folder = tempfile::tempdir().unwrap();
-        let (first, said) = Secret::find(&Secrets::default(), Some(folder.path()));
+        let (first, warning) = Secret::find(&Secrets::default(), Some(folder.path()));
         let (second, _) = Secret::find(&Secrets::default(), Some(folder.path()));
-        assert_eq!(said, None);
+        assert_eq!(warning, None);
         assert_eq!(first.keys(Purpose::Names).signing, second.keys(Purpose::Names).signing);
-        let (other, said) = Secret::find(&Secrets::default(), None);
+        let (other, warning) = Secret::find(&Secrets::default(), None);
         assert_ne!(first.keys(Purpose::Names).signing, other.keys(Purpose::Names).signing);
-        assert!(said.unwrap().contains("GP_SECRET"));
+        assert!(warning.unwrap().contains("GP_SECRET"));
     }
 }

@@ -1,24 +1,16 @@
-//! Which streams a browser may listen to: public ones by pattern, others by a signed name. Without it everybody could
-//! listen to everything.
+//! Which streams a browser may subscribe to: public ones by pattern, others by a signed name.
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use presence_core::StreamName;
-use sha2::Sha256;
 
 use crate::config::{Secrets, StreamPattern, is_reserved};
 use crate::secret::{Purpose, Secret};
+use crate::signing::{TextKeys, open_name, sign_name};
 
-/// A longer signed name is not ours: a name of 1,024 bytes, each escaped, in Base64.
-const SIGNED_BYTES_MAX: usize = 9_216;
-
-/// A room of that name would need a token.
+/// Whether a room of this name needs a token.
 fn is_private(name: &str) -> bool {
     name.split_once('/').is_some_and(|(_, path)| path.starts_with("private/"))
 }
@@ -27,52 +19,35 @@ fn stream_name(name: &str) -> Option<StreamName> {
     StreamName::new(name).filter(|_| !is_reserved(name))
 }
 
-/// Decides who may listen.
-pub(crate) struct Streams {
+/// Decides who may subscribe to which stream.
+pub(crate) struct StreamAccess {
     public: Vec<StreamPattern>,
-    /// What signs, and during a rotation what else is accepted. A key is text, since that is what the frameworks that
-    /// sign such names take.
-    keys: Vec<String>,
+    keys: TextKeys,
 }
 
-impl Streams {
+impl StreamAccess {
     pub(crate) fn new(public: Vec<StreamPattern>, secret: &Secret) -> Self {
-        let keys = secret.keys(Purpose::Streams).accepted;
-        Self { public, keys: keys.iter().map(|key| HEXLOWER.encode(key)).collect() }
+        Self { public, keys: TextKeys::of(&secret.keys(Purpose::Streams)) }
     }
 
-    /// The stream of this name, where anybody may listen to it.
+    /// The stream of this name, if it is public.
     pub(crate) fn public(&self, name: &str) -> Option<StreamName> {
         let public = !is_private(name) && self.public.iter().any(|pattern| pattern.matches(name));
         stream_name(name).filter(|_| public)
     }
 
-    /// The stream that a signed name names; `None` where it was not signed with our key.
+    /// The stream of a signed name; `None` if its signature is not valid.
     pub(crate) fn signed(&self, signed_name: &str) -> Option<StreamName> {
-        if signed_name.len() > SIGNED_BYTES_MAX {
-            return None;
-        }
-        let (encoded, tag) = signed_name.rsplit_once("--")?;
-        let tag = HEXLOWER_PERMISSIVE.decode(tag.as_bytes()).ok()?;
-        let ours = self.keys.iter().any(|key| authenticated(key, encoded).verify_slice(&tag).is_ok());
-        let name: String = serde_json::from_slice(&STANDARD.decode(encoded).ok().filter(|_| ours)?).ok()?;
-        stream_name(&name)
+        stream_name(&open_name(self.keys.accepted(), signed_name)?)
     }
 
-    /// A name as a page may give it to `signed_stream_name`; `None` where no stream can have it.
+    /// The signed name that a page gives as `signed_stream_name`; `None` if no stream can have this name.
     pub(crate) fn sign(&self, name: &str) -> Option<String> {
-        let json = serde_json::to_string(stream_name(name)?.as_str()).expect("text is always JSON");
-        let encoded = STANDARD.encode(json);
-        let tag = authenticated(self.key(), &encoded).finalize().into_bytes();
-        Some(format!("{encoded}--{}", HEXLOWER.encode(&tag)))
-    }
-
-    fn key(&self) -> &str {
-        &self.keys[0]
+        Some(sign_name(self.keys.signing().as_bytes(), stream_name(name)?.as_str()))
     }
 }
 
-/// Prints the name of a stream as a page may listen to it, or the key that signs such names.
+/// Prints a signed stream name, which lets a page subscribe to the stream, or the key that signs such names.
 ///
 /// ```no_run
 /// # fn main() -> anyhow::Result<()> {
@@ -91,48 +66,42 @@ impl Streams {
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, Args)]
-#[command(about = "Prints the name of a stream as a page may listen to it, or the key that signs such names", long_about = None)]
+#[command(about = "Prints a signed stream name, which lets a page subscribe to the stream, or the key that signs such names", long_about = None)]
 pub struct SignStream {
     /// The stream's name
     #[arg(value_name = "NAME", required_unless_present = "key")]
     name: Option<String>,
 
-    /// Print the key instead, for signing names elsewhere: it is used as the text that it is
+    /// Print the key instead, for a program that signs names itself. It signs with this text, undecoded
     #[arg(long, conflicts_with = "name")]
     key: bool,
 
-    /// Where a node without GP_SECRET keeps its own
+    /// The data directory of a node without GP_SECRET, which holds the secret
     #[arg(long, env = "GP_DATA_DIR", value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
 }
 
 impl SignStream {
-    /// What is to be printed.
+    /// The text to print.
     ///
     /// # Errors
     ///
-    /// Where there is no secret to make the key from, or no stream can have that name.
+    /// If there is no secret, or no stream can have this name.
     pub fn text(&self) -> anyhow::Result<String> {
-        let secret = Secret::known(&Secrets::from_environment(), self.data_dir.as_deref())?;
-        let streams = Streams::new(Vec::new(), &secret);
+        let secret = Secret::existing(&Secrets::from_environment(), self.data_dir.as_deref())?;
+        let streams = StreamAccess::new(Vec::new(), &secret);
         match &self.name {
             Some(name) => streams.sign(name).context("a stream's name has 1 to 1,024 bytes and does not begin with _"),
-            // The one that stays when a change of secrets is over.
-            None => Ok(streams.keys.last().expect("there is a secret, and a key of it").clone()),
+            None => Ok(streams.keys.newest().to_owned()),
         }
     }
-}
-
-fn authenticated(key: &str, text: &str) -> Hmac<Sha256> {
-    let mac = Hmac::new_from_slice(key.as_bytes()).expect("HMAC takes a key of any length");
-    mac.chain_update(text.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn streams(secret: &str, previous: Option<&str>, public: &[&str]) -> Streams {
+    fn streams(secret: &str, previous: Option<&str>, public: &[&str]) -> StreamAccess {
         let secrets = Secrets {
             secret: Some(secret.repeat(4)),
             previous: previous.map(|text| text.repeat(4)),
@@ -140,7 +109,7 @@ mod tests {
             webhook: None,
         };
         let (secret, _) = Secret::find(&secrets, None);
-        Streams::new(public.iter().map(|pattern| pattern.parse().unwrap()).collect(), &secret)
+        StreamAccess::new(public.iter().map(|pattern| pattern.parse().unwrap()).collect(), &secret)
     }
 
     fn name(text: &str) -> Option<StreamName> {
@@ -148,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_public_by_its_name_or_by_how_that_begins() {
+    fn a_stream_is_public_by_its_name_or_prefix() {
         let streams = streams("a secret", None, &["bench", "chat/*"]);
         for public in ["bench", "chat/1", "chat/a/b", "chat/"] {
             assert_eq!(streams.public(public), name(public));
@@ -168,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signed_name_opens_its_stream_and_nobody_else_can_write_one() {
+    fn a_signed_name_opens_its_stream_and_can_not_be_forged() {
         let streams = streams("a secret", None, &[]);
         for private in ["room/1", "a \"quoted\" \u{1}name", &"\u{1}".repeat(1_024)] {
             assert_eq!(streams.signed(&streams.sign(private).unwrap()), name(private));
@@ -183,15 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_signed_as_frameworks_do_it_with_the_key_as_text() {
+    fn the_key_signs_as_text() {
         let streams = streams("a secret", None, &[]);
-        assert_eq!(streams.key().len(), 64);
-        let encoded = "InJvb20vMSI=";
-        let mac = Hmac::<Sha256>::new_from_slice(streams.key().as_bytes()).unwrap().chain_update(encoded);
-        assert_eq!(
-            streams.sign("room/1").unwrap(),
-            format!("{encoded}--{}", HEXLOWER.encode(&mac.finalize().into_bytes()))
-        );
+        assert_eq!(streams.keys.signing().len(), 64);
+        let signature = crate::signing::sign(streams.keys.signing().as_bytes(), b"InJvb20vMSI=");
+        let digits = data_encoding::HEXLOWER.encode(&signature);
+        assert_eq!(streams.sign("room/1").unwrap(), format!("InJvb20vMSI=--{digits}"));
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! Webhooks: tells other servers who comes and goes and which rooms are crowded; without it they would have to ask again
-//! and again. Nothing waits for a receiver: what does not fit into its queue is told by a resync.
+//! Webhooks: which users join and leave rooms, and which rooms are crowded, sent to other servers. The node waits for no
+//! receiver: if a queue overflows, a resync replaces the dropped messages.
 
-mod event;
-mod lane;
-mod post;
-mod sign;
+mod client;
+mod delivery_queue;
+mod message;
+mod signature;
 mod threshold;
 mod watcher;
 
@@ -18,151 +18,161 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::event::Passage;
-use self::lane::{Receiver, Surroundings};
-use self::post::Poster;
-use self::sign::SigningKeys;
-use self::watcher::{Happened, Told, Watcher};
+use self::client::WebhookClient;
+use self::delivery_queue::{DeliveryContext, WebhookReceiver};
+use self::message::RoomVisit;
+use self::signature::SigningKeys;
+use self::watcher::{NodeEvent, Watcher, WatcherConfig, WebhookAction};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::views::Views;
 
-/// What the driver said and the watcher has not looked at yet. More: it looks at everything anew.
-const WAITING_MAX: usize = 16_384;
-/// How often thresholds, and who is to tell, are looked at.
-const LOOKED_AT_EVERY: Duration = Duration::from_millis(250);
+/// Events that wait for the watcher. After an overflow it starts again from the views.
+const EVENTS_MAX: usize = 16_384;
+/// How often thresholds and the choice of the sending node are checked.
+const TICK: Duration = Duration::from_millis(250);
 
 /// The driver's end.
 pub(crate) struct Webhooks {
-    feed: mpsc::Sender<Happened>,
-    /// Something did not fit into the queue.
-    missed: Arc<AtomicBool>,
+    events: mpsc::Sender<NodeEvent>,
+    overflowed: Arc<AtomicBool>,
 }
 
 impl Webhooks {
-    /// Begins to tell; `None` where nobody is to be told.
-    ///
-    /// # Errors
-    ///
-    /// One sentence where the secret is none.
+    /// Starts to send webhooks; `None` if no receiver is configured. Fails if the secret is invalid.
     pub(crate) fn start(
         config: &Config,
-        name: NodeName,
+        node: NodeName,
         incarnation: u64,
         clock: Clock,
         views: &Arc<Views>,
     ) -> anyhow::Result<Option<Self>> {
-        if config.webhooks.webhook_url.is_empty() {
+        let options = &config.webhooks;
+        if options.webhook_url.is_empty() {
             return Ok(None);
         }
         let secret = config.secrets.webhook.as_deref().unwrap_or_default();
         let keys = SigningKeys::read(secret).map_err(|mistake| anyhow!(mistake))?;
-        let (feed, waiting) = mpsc::channel(WAITING_MAX);
-        let missed = Arc::new(AtomicBool::new(false));
-        let around = Surroundings { poster: Poster::new(keys), views: Arc::clone(views), feed: feed.downgrade() };
+        let (events, waiting) = mpsc::channel(EVENTS_MAX);
+        let overflowed = Arc::new(AtomicBool::new(false));
+        let client = WebhookClient::new(keys);
+        let context = DeliveryContext { client, views: Arc::clone(views), events: events.downgrade() };
         let mut tasks = JoinSet::new();
-        let urls = config.webhooks.webhook_url.iter().enumerate();
-        let receivers = urls.map(|(index, url)| (Receiver::start(index, url, &around, &mut tasks), false)).collect();
-        let prefixes = config.webhooks.webhook_rooms.clone();
-        let watcher =
-            Watcher::new((name, incarnation), prefixes, config.webhooks.webhook_threshold.clone(), clock.now());
-        let telling = Telling {
+        let receivers = options.webhook_url.iter().enumerate().map(|(index, url)| ReceiverState {
+            receiver: WebhookReceiver::start(index, url, &context, &mut tasks),
+            is_stale: false,
+        });
+        let receivers = receivers.collect();
+        let (prefixes, thresholds) = (options.webhook_rooms.clone(), options.webhook_threshold.clone());
+        let watcher = Watcher::new(WatcherConfig { node, incarnation, prefixes, thresholds }, clock.now());
+        let sender = WebhookSender {
             watcher,
             receivers,
-            waiting,
-            missed: Arc::clone(&missed),
+            events: waiting,
+            overflowed: Arc::clone(&overflowed),
             views: Arc::clone(views),
             clock,
             _tasks: tasks,
         };
-        tokio::spawn(telling.run());
-        Ok(Some(Self { feed, missed }))
+        tokio::spawn(sender.run());
+        Ok(Some(Self { events, overflowed }))
     }
 
-    /// Takes note of what the node orders, and waits for nobody.
+    /// Takes an output of the node. Never waits.
     pub(crate) fn tell(&self, output: &Output) {
-        let happened = match output {
-            Output::Arrived { room, user, info, since_ms } => {
-                Happened::Arrived(Passage { room: room.clone(), user: *user, info: info.clone(), since_ms: *since_ms })
-            }
+        let event = match output {
+            Output::Arrived { room, user, info, since_ms } => NodeEvent::Joined(RoomVisit {
+                room: room.clone(),
+                user: *user,
+                info: info.clone(),
+                since_ms: *since_ms,
+            }),
             Output::Left { room, user, info, since_ms } => {
-                Happened::Left(Passage { room: room.clone(), user: *user, info: info.clone(), since_ms: *since_ms })
+                NodeEvent::Left(RoomVisit { room: room.clone(), user: *user, info: info.clone(), since_ms: *since_ms })
             }
-            Output::View(view) => Happened::Viewed(Arc::clone(view)),
-            Output::Forget(room) => Happened::Forgotten(room.clone()),
-            Output::Mesh(view) => Happened::Meshed(Arc::clone(view)),
+            Output::View(view) => NodeEvent::RoomChanged(Arc::clone(view)),
+            Output::Forget(room) => NodeEvent::RoomForgotten(room.clone()),
+            Output::Mesh(view) => NodeEvent::MeshChanged(Arc::clone(view)),
             _ => return,
         };
-        if self.feed.try_send(happened).is_err() {
-            self.missed.store(true, Relaxed);
+        if self.events.try_send(event).is_err() {
+            self.overflowed.store(true, Relaxed);
         }
     }
 }
 
-/// The task that watches and hands out.
-struct Telling {
+/// A receiver, and whether it needs a resync since its queue was full.
+struct ReceiverState {
+    receiver: WebhookReceiver,
+    is_stale: bool,
+}
+
+/// The task between the node's events and the receivers' queues.
+struct WebhookSender {
     watcher: Watcher,
-    /// Each, and whether it has missed something.
-    receivers: Vec<(Receiver, bool)>,
-    waiting: mpsc::Receiver<Happened>,
-    missed: Arc<AtomicBool>,
+    receivers: Vec<ReceiverState>,
+    events: mpsc::Receiver<NodeEvent>,
+    overflowed: Arc<AtomicBool>,
     views: Arc<Views>,
     clock: Clock,
-    /// The lanes; they end with this.
+    /// The tasks of the queues, which end with this one.
     _tasks: JoinSet<()>,
 }
 
-impl Telling {
+impl WebhookSender {
     async fn run(mut self) {
-        let mut ticks = interval(LOOKED_AT_EVERY);
+        let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let told = tokio::select! {
-                happened = self.waiting.recv() => match happened {
-                    Some(happened) => self.watcher.take(happened, self.clock.now()),
+            let actions = tokio::select! {
+                event = self.events.recv() => match event {
+                    Some(event) => self.watcher.handle(event, self.clock.now()),
                     None => return,
                 },
-                _ = ticks.tick() => {
-                    let stale = self.receivers.iter().enumerate().filter(|(_, (_, stale))| *stale);
-                    let stale: Vec<Happened> = stale.map(|(index, _)| Happened::Stale(index)).collect();
-                    let mut told = self.watcher.tick(self.clock.now());
-                    told.extend(stale.into_iter().flat_map(|stale| self.watcher.take(stale, self.clock.now())));
-                    told
-                }
+                _ = ticks.tick() => self.tick(),
             };
-            self.hand_out(told);
-            if self.missed.swap(false, Relaxed) {
-                self.begin_anew();
+            self.carry_out(actions);
+            if self.overflowed.swap(false, Relaxed) {
+                self.restart();
             }
         }
     }
 
-    fn begin_anew(&mut self) {
-        tracing::warn!("more happened than webhooks could be made of: every receiver is told how all is");
-        // The views know already what still waits of rooms; of the mesh only the newest counts.
-        let mut mesh = None;
-        while let Ok(happened) = self.waiting.try_recv() {
-            mesh = Some(happened).filter(|happened| matches!(happened, Happened::Meshed(_))).or(mesh);
+    fn tick(&mut self) -> Vec<WebhookAction> {
+        let now = self.clock.now();
+        let mut actions = self.watcher.tick(now);
+        for (index, _) in self.receivers.iter().enumerate().filter(|(_, state)| state.is_stale) {
+            actions.extend(self.watcher.handle(NodeEvent::Stale(index), now));
         }
-        let judged = mesh.map(|mesh| self.watcher.take(mesh, self.clock.now()));
-        let told = self.watcher.begin_anew(&self.views.rooms());
-        self.hand_out(judged.into_iter().flatten().chain(told).collect());
+        actions
     }
 
-    fn hand_out(&mut self, told: Vec<Told>) {
-        for one in told {
-            match one {
-                Told::Letter(letter) => {
-                    // One that has no room for more is told how all is at the next tick, however much happens until then.
-                    for (receiver, stale) in self.receivers.iter_mut().filter(|(_, stale)| !*stale) {
-                        *stale = !receiver.send(letter.clone());
+    fn restart(&mut self) {
+        tracing::warn!(queue = EVENTS_MAX, "webhook queue overflowed; sending a full resync to every receiver");
+        // The views hold what the waiting events say about rooms. Of the mesh only the newest view counts.
+        let mut mesh = None;
+        while let Ok(event) = self.events.try_recv() {
+            mesh = Some(event).filter(|event| matches!(event, NodeEvent::MeshChanged(_))).or(mesh);
+        }
+        let elected = mesh.map(|mesh| self.watcher.handle(mesh, self.clock.now()));
+        let actions = self.watcher.restart(&self.views.rooms());
+        self.carry_out(elected.into_iter().flatten().chain(actions).collect());
+    }
+
+    fn carry_out(&mut self, actions: Vec<WebhookAction>) {
+        for action in actions {
+            match action {
+                WebhookAction::Send(message) => {
+                    // A receiver whose queue is full gets one resync at the next tick.
+                    for state in self.receivers.iter_mut().filter(|state| !state.is_stale) {
+                        state.is_stale = state.receiver.send(message.clone()).is_err();
                     }
                 }
-                Told::Resync { to, sync } => {
+                WebhookAction::Resync { to, resync } => {
                     let receivers = self.receivers.iter_mut().enumerate();
-                    for (_, (receiver, stale)) in receivers.filter(|(index, _)| to.is_none_or(|to| to == *index)) {
-                        receiver.resync(Arc::clone(&sync));
-                        *stale = false;
+                    for (_, state) in receivers.filter(|(index, _)| to.is_none_or(|to| to == *index)) {
+                        state.receiver.resync(Arc::clone(&resync));
+                        state.is_stale = false;
                     }
                 }
             }

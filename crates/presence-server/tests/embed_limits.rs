@@ -71,7 +71,7 @@ async fn a_private_room_needs_the_sites_token_for_it() {
         }
         short.say(json!({"type": "leave", "room": "private/7"})).await;
     };
-    assert!(refused["status"] == 403 && refused["detail"].to_string().contains("run out"), "{refused}");
+    assert!(refused["status"] == 403 && refused["detail"].to_string().contains("expired"), "{refused}");
 }
 
 #[tokio::test]

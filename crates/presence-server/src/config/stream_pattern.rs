@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use presence_core::StreamName;
 
-/// Names of streams: one name, or with `*` at its end all that begin so.
+/// Names of streams: one name, or all names with a prefix, which is marked by `*` at its end.
 ///
 /// ```
 /// use presence_server::StreamPattern;
@@ -15,13 +15,13 @@ use presence_core::StreamName;
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StreamPattern {
-    begins: String,
-    more: bool,
+    name: String,
+    is_prefix: bool,
 }
 
 impl StreamPattern {
     pub(crate) fn matches(&self, name: &str) -> bool {
-        if self.more { name.starts_with(&self.begins) } else { name == self.begins }
+        if self.is_prefix { name.starts_with(&self.name) } else { name == self.name }
     }
 }
 
@@ -29,17 +29,18 @@ impl FromStr for StreamPattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (begins, more) = text.strip_suffix('*').map_or((text, false), |begins| (begins, true));
-        if begins.contains('*') || text.is_empty() || begins.len() > StreamName::BYTES_MAX || is_reserved(begins) {
+        let prefix = text.strip_suffix('*');
+        let name = prefix.unwrap_or(text);
+        if name.contains('*') || text.is_empty() || name.len() > StreamName::BYTES_MAX || is_reserved(name) {
             return Err(format!(
-                "write a stream's name, such as bench, or how names begin and a star, such as chat/*, not {text:?}"
+                "write a stream's name, such as bench, or a prefix and a star, such as chat/*, not {text:?}"
             ));
         }
-        Ok(Self { begins: begins.to_owned(), more })
+        Ok(Self { name: name.to_owned(), is_prefix: prefix.is_some() })
     }
 }
 
-/// Names that begin with `_` are kept for ourselves.
+/// Whether a name is reserved for this server: it starts with `_`.
 pub(crate) fn is_reserved(name: &str) -> bool {
     name.starts_with('_')
 }

@@ -12,7 +12,7 @@ use super::Threshold;
 /// What `GP_WEBHOOK_SECRET` must look like, as part of a sentence.
 const FORM: &str = "GP_WEBHOOK_SECRET must be whsec_ and 24 to 64 bytes in Base64: write what `echo whsec_$(openssl rand -base64 32)` prints";
 
-/// Who is told what. Needs [`Secrets::webhook`](crate::Secrets).
+/// The webhooks of a node. They need [`Secrets::webhook`](crate::Secrets).
 ///
 /// ```
 /// let mut config = presence_server::Config::of([]).unwrap();

@@ -36,7 +36,7 @@ pub(super) async fn share(State(state): State<Arc<HttpState>>, request: Request,
     let mut response = next.run(request).await;
     let allowed = origin.filter(|origin| {
         let known = origin.to_str().ok().zip(info.as_ref());
-        known.is_some_and(|(origin, info)| state.site(origin, info).is_some())
+        known.is_some_and(|(origin, info)| state.page(origin, info).is_some())
     });
     allow(response.headers_mut(), shared, allowed);
     response

@@ -13,16 +13,16 @@ use super::request_info::RequestInfo;
 use super::state::HttpState;
 use crate::client;
 use crate::clock::millis;
-use crate::identity::{Guest, Sessions, sha256};
+use crate::identity::{BrowserId, Guest, sha256};
 use crate::secret::random;
 
 /// The page of a room for one visit.
 pub(super) fn answer(state: &Arc<HttpState>, room: &Room, request: &Request) -> Response {
     let info = request.extensions().get::<RequestInfo>().expect("the router resolves every request first");
-    let known = state.session(request.headers(), info);
-    let session = known.unwrap_or_else(Sessions::drawn);
-    let guest = known.is_none().then(Guest::drawn);
-    let user = state.sessions.user(&session);
+    let known = state.browser(request.headers(), info);
+    let browser = known.unwrap_or_else(BrowserId::random);
+    let guest = known.is_none().then(Guest::random);
+    let user = state.cookies.user(&browser);
     let public = user.public(room, sha256);
     let (mesh, age) = state.views.mesh_and_age();
     let view = state.views.room_or_empty(room);
@@ -58,7 +58,7 @@ pub(super) fn answer(state: &Arc<HttpState>, room: &Room, request: &Request) -> 
     headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
     let written = [
         (header::CONTENT_SECURITY_POLICY, policy(info)),
-        (header::SET_COOKIE, state.sessions.written(&session, info.secure)),
+        (header::SET_COOKIE, state.cookies.write(&browser, info.secure)),
     ];
     headers.extend(
         written.map(|(name, value)| (name, HeaderValue::try_from(value).expect("host and cookie are visible ASCII"))),

@@ -19,10 +19,10 @@ use super::view_cache::ViewCache;
 use crate::config::{Config, Origin};
 use crate::driver::Inputs;
 use crate::hub::Hub;
-use crate::identity::{EmbedId, Names, Session, Sessions};
+use crate::identity::{BrowserId, Cookies, EmbedId, SignedNames};
 use crate::problem::Problem;
 use crate::queries::Queries;
-use crate::sites::Site as EmbedSite;
+use crate::sites::SitePage;
 use crate::socket::{ActionCableContext, EmbedContext};
 use crate::views::Views;
 use crate::{Asset, Site};
@@ -43,8 +43,8 @@ pub(crate) struct HttpState {
     pub(super) rules: ProxyRules,
     address_limit: Arc<AddressLimit>,
     pub(super) api_key: Option<String>,
-    pub(super) sessions: Sessions,
-    pub(super) names: Arc<Names>,
+    pub(super) cookies: Cookies,
+    pub(super) names: Arc<SignedNames>,
     pub(super) cable: Arc<ActionCableContext>,
     pub(super) embed: EmbedContext,
     pub(super) views: Arc<Views>,
@@ -61,7 +61,7 @@ pub(crate) struct HttpState {
 
 /// The services that [`HttpState`] is built on.
 pub(crate) struct Services {
-    pub(crate) sessions: Sessions,
+    pub(crate) cookies: Cookies,
     pub(crate) cable: Arc<ActionCableContext>,
     pub(crate) embed: EmbedContext,
     pub(crate) views: Arc<Views>,
@@ -116,7 +116,7 @@ impl HttpState {
             rules: ProxyRules::new(config),
             address_limit: AddressLimit::new(config.limits.sockets_per_address),
             api_key: config.secrets.api_key.clone(),
-            sessions: services.sessions,
+            cookies: services.cookies,
             names: Arc::clone(&services.cable.names),
             cable: services.cable,
             embed: services.embed,
@@ -148,24 +148,23 @@ impl HttpState {
         self.address_limit.acquire(visitor.address).ok_or(Unavailable::AddressLimit)
     }
 
-    /// The session of a request's cookie.
-    pub(super) fn session(&self, headers: &HeaderMap, info: &RequestInfo) -> Option<Session> {
-        cookies(headers).find_map(|cookies| self.sessions.read(cookies, info.secure))
+    /// The browser of a request's cookie.
+    pub(super) fn browser(&self, headers: &HeaderMap, info: &RequestInfo) -> Option<BrowserId> {
+        cookie_headers(headers).find_map(|header| self.cookies.read(header, info.secure))
     }
 
     /// The id of a request's embed cookie.
     pub(super) fn embed_cookie(&self, headers: &HeaderMap, info: &RequestInfo) -> Option<EmbedId> {
-        cookies(headers).find_map(|cookies| self.embed.embeds.cookie(cookies, info.secure))
+        cookie_headers(headers).find_map(|header| self.embed.ids.read_cookie(header, info.secure))
     }
 
-    /// The site of a page and the page's host: a site that may embed this server, or this server's own origin.
-    pub(super) fn site(&self, origin: &str, info: &RequestInfo) -> Option<(EmbedSite, String)> {
+    /// The site of pages of this origin: one that may embed this server, or this server's own.
+    pub(super) fn page(&self, origin: &str, info: &RequestInfo) -> Option<SitePage> {
         let own = || {
             let origin = origin.parse::<Origin>().ok().filter(|origin| self.rules.is_own(origin, info))?;
-            let host = origin.host.clone();
-            Some((EmbedSite::of(origin), host))
+            Some(SitePage::of(origin))
         };
-        self.embed.sites.allows(origin).or_else(own)
+        self.embed.sites.page(origin).or_else(own)
     }
 
     /// The node's answer to a query.
@@ -179,6 +178,6 @@ impl HttpState {
     }
 }
 
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+fn cookie_headers(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok())
 }

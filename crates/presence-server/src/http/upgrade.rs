@@ -26,7 +26,7 @@ use super::state::HttpState;
 use crate::clock::wall_ms;
 use crate::identity::EmbedId;
 use crate::problem::Problem;
-use crate::sites::Site;
+use crate::sites::SitePage;
 use crate::socket::{self, EmbedVisitor, SessionStart, UpgradedSocket, Visitor};
 use crate::transport::Transport;
 
@@ -108,9 +108,8 @@ fn action_cable(
     let headers = request.headers();
     let Query(CableParams { sid, jid }) = Query::try_from_uri(request.uri()).unwrap_or_default();
     let token = jid.or_else(|| token_offered(headers));
-    let own = info.origin();
-    let own = Some((Site::of(own.clone()), own.host));
-    let grant = token.map(|token| state.embed.sites.grant(&token, own.clone(), wall_ms() / 1_000)).transpose()?;
+    let own = Some(SitePage::of(info.origin()));
+    let grant = token.map(|token| state.embed.sites.grant(&token, own, wall_ms() / 1_000)).transpose()?;
     match (origin, &grant) {
         (None, None) => {
             let detail =
@@ -118,7 +117,7 @@ fn action_cable(
             return Err(forbidden(detail));
         }
         (Some(origin), grant) if !state.rules.may_open(origin, info) => {
-            let site = state.embed.sites.allows(origin).map(|(site, _)| site);
+            let site = state.embed.sites.page(origin).map(|page| page.site);
             if site.is_none() || site.as_ref() != grant.as_ref().map(|grant| &grant.site) {
                 return Err(forbidden(format!(
                     "Pages of {origin} may not open sockets on this server. Start it with --allowed-origin {origin} to allow \
@@ -130,7 +129,7 @@ fn action_cable(
     }
     // A client that is answered with the protocol "unsupported" does not try again.
     let subprotocol = offered(headers, &[PROTOCOL_EXTENDED, PROTOCOL, PROTOCOL_UNSUPPORTED])?;
-    let user = state.session(headers, info).map(|session| state.sessions.user(&session));
+    let user = state.browser(headers, info).map(|browser| state.cookies.user(&browser));
     let version = if subprotocol == PROTOCOL_EXTENDED { Version::Extended } else { Version::Plain };
     let session = state.cable.session(Visitor { user, version, sid, grant });
     let session = (subprotocol != PROTOCOL_UNSUPPORTED).then_some(session);
@@ -145,12 +144,13 @@ fn embed(
 ) -> Result<Negotiated, Problem> {
     let headers = request.headers();
     let origin = origin.ok_or_else(|| forbidden("A socket needs an Origin header, which every browser sends."))?;
-    let (site, host) = state.site(origin, info).ok_or_else(|| Problem::foreign(origin))?;
+    let page = state.page(origin, info).ok_or_else(|| Problem::foreign(origin))?;
     let subprotocol = offered(headers, &[presence_v1::PROTOCOL])?;
     let known = state.embed_cookie(headers, info);
-    let kept = known.unwrap_or_else(EmbedId::drawn);
-    let cookie = HeaderValue::try_from(state.embed.embeds.cookie_written(&kept, info.secure)).ok();
-    let session = Some(state.embed.session(EmbedVisitor { site, host, known, kept }));
+    let kept = known.unwrap_or_else(EmbedId::random);
+    // Sent with every answer, so that it does not expire while the visitor returns.
+    let cookie = HeaderValue::try_from(state.embed.ids.write_cookie(&kept, info.secure)).ok();
+    let session = Some(state.embed.session(EmbedVisitor { page, known, kept }));
     Ok(Negotiated { subprotocol, session, cookie })
 }
 

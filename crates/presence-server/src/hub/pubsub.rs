@@ -11,7 +11,7 @@ use super::message_queue::QueuedMessage;
 use super::prefix::Prefix;
 use super::{Connection, Hub};
 use crate::clock::wall_ms;
-use crate::history::{Held, Kept};
+use crate::history::{LockedHistory, StoredMessage};
 
 impl Hub {
     /// Writes a message to all listeners of its stream on this node, and puts it into the history if it is to be kept.
@@ -20,8 +20,8 @@ impl Hub {
             return;
         }
         // Held until the message waits in the audience: whoever listens from then on has it from the history.
-        let mut held = self.history.hold(&message.stream);
-        let offset = message.kept.then(|| held.keep(message, wall_ms()));
+        let mut held = self.history.lock(&message.stream);
+        let offset = message.kept.then(|| held.store(message, wall_ms()));
         if let Some(audience) = self.streams.find(&message.stream) {
             let position = offset.map(|offset| self.position(offset));
             audience.broadcast(QueuedMessage::Message { message: Arc::clone(message), position }, &self.shared);
@@ -80,7 +80,7 @@ impl Hub {
         subscriber: &Subscriber<'_>,
         history: Option<&HistoryRequest>,
     ) {
-        let mut held = self.history.hold(stream);
+        let mut held = self.history.lock(stream);
         if let Some(request) = history {
             self.send_missed(&mut held, subscriber.prefix, subscriber.connection, request);
         }
@@ -95,7 +95,7 @@ impl Hub {
         connection: &Arc<Connection>,
         request: &HistoryRequest,
     ) {
-        self.send_missed(&mut self.history.hold(stream), prefix, connection, request);
+        self.send_missed(&mut self.history.lock(stream), prefix, connection, request);
     }
 
     /// Ends what [`Hub::listen_named`] began.
@@ -109,7 +109,7 @@ impl Hub {
 
     fn send_missed(
         &self,
-        held: &mut Held<'_>,
+        held: &mut LockedHistory<'_>,
         prefix: &Prefix,
         connection: &Arc<Connection>,
         request: &HistoryRequest,
@@ -125,8 +125,8 @@ impl Hub {
         }
     }
 
-    fn frames(&self, missed: &[Kept], prefix: &Prefix) -> Vec<Frame> {
-        let frame = |kept: &Kept| {
+    fn frames(&self, missed: &[StoredMessage], prefix: &Prefix) -> Vec<Frame> {
+        let frame = |kept: &StoredMessage| {
             let body = self.encoder(prefix).message(&kept.message, Some(&self.position(kept.offset)))?;
             Some(Frame::message(prefix.as_str(), &body.into()))
         };

@@ -1,75 +1,76 @@
-//! Who a visitor of another site's page is: a random id that we signed, kept by a cookie of its own or by the page.
+//! Visitors of the pages of sites: a random signed id, which a cookie or the page keeps.
 
 use presence_cable::presence_v1::EmbedIdentity;
 use presence_core::UserId;
 
-use super::{AGE_S, Kind, sealed, unsealed};
+use super::{COOKIE_AGE_S, IdKind, cookie_id, open_id, sign_id};
 use crate::secret::{Keys, random};
 
-/// One browser on the pages of one site, or one page of it where nothing can be kept.
+/// A browser on the pages of one site, or one page where nothing can be kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct EmbedId([u8; 16]);
 
 impl EmbedId {
-    pub(crate) fn drawn() -> Self {
+    pub(crate) fn random() -> Self {
         Self(random())
     }
 
-    /// The user on a site: another one on every site, whoever carries an id from one to the other.
+    /// The user on a site. The same id is another user on every site.
     pub(crate) fn user(&self, site: &str) -> UserId {
-        Kind::Embed.user(site, &self.0)
+        IdKind::Embed.user(site, &self.0)
     }
 }
 
 /// Reads and writes the ids of embeds.
-pub(crate) struct Embeds {
+pub(crate) struct EmbedIds {
     keys: Keys,
 }
 
-impl Embeds {
+impl EmbedIds {
     pub(crate) fn new(keys: Keys) -> Self {
         Self { keys }
     }
 
-    /// The id as the page keeps it. It is a bearer secret: who has it is that visitor.
-    pub(crate) fn written(&self, id: &EmbedId) -> String {
-        sealed(&self.keys, &id.0)
+    /// The id as the page keeps it: a bearer secret.
+    pub(crate) fn text(&self, id: &EmbedId) -> String {
+        sign_id(&self.keys, &id.0)
     }
 
-    /// An id that a page kept; `None` where we did not sign it.
+    /// An id that a page kept; `None` if its signature is not valid.
     pub(crate) fn read(&self, text: &str) -> Option<EmbedId> {
-        unsealed(&self.keys, text).map(EmbedId)
+        open_id(&self.keys, text).map(EmbedId)
     }
 
-    /// Who a visitor is: the one of the request's cookie, else the one whose id the page gave, else a new one, `fresh`.
-    pub(crate) fn who(&self, known: Option<EmbedId>, given: Option<&str>, fresh: EmbedId) -> (EmbedId, EmbedIdentity) {
-        match (known, given.and_then(|text| self.read(text))) {
-            (Some(known), _) => (known, EmbedIdentity::Cookie),
+    /// A visitor's id: the one in the cookie, else the one that the page kept, else the new one.
+    pub(crate) fn identify(
+        &self,
+        cookie: Option<EmbedId>,
+        given: Option<&str>,
+        new: EmbedId,
+    ) -> (EmbedId, EmbedIdentity) {
+        match (cookie, given.and_then(|text| self.read(text))) {
+            (Some(id), _) => (id, EmbedIdentity::Cookie),
             (None, Some(given)) => (given, EmbedIdentity::Given),
-            (None, None) => (fresh, EmbedIdentity::New),
+            (None, None) => (new, EmbedIdentity::New),
         }
     }
 
-    /// A cookie with this prefix is only taken from TLS, whole hosts and no other path.
+    /// Browsers accept a cookie with the prefix `__Host-` only over TLS, for the whole host and every path.
     fn cookie_name(secure: bool) -> &'static str {
         if secure { "__Host-presence-embed" } else { "presence-embed" }
     }
 
-    /// The id in a `Cookie` header: the first of our name that we signed.
-    pub(crate) fn cookie(&self, cookies: &str, secure: bool) -> Option<EmbedId> {
-        cookies
-            .split(';')
-            .filter_map(|pair| pair.trim().split_once('='))
-            .filter(|(name, _)| *name == Self::cookie_name(secure))
-            .find_map(|(_, value)| self.read(value))
+    /// The id in a `Cookie` header: the first cookie of this name with a valid signature.
+    pub(crate) fn read_cookie(&self, header: &str, secure: bool) -> Option<EmbedId> {
+        cookie_id(&self.keys, header, Self::cookie_name(secure)).map(EmbedId)
     }
 
-    /// The `Set-Cookie` header for an id. Over TLS it is kept apart for each site that embeds us, so that nobody is
-    /// followed from one to the other by it; without TLS browsers take it only where both are on one host.
-    pub(crate) fn cookie_written(&self, id: &EmbedId, secure: bool) -> String {
-        let (name, value) = (Self::cookie_name(secure), self.written(id));
-        let where_to = if secure { "SameSite=None; Secure; Partitioned" } else { "SameSite=Lax" };
-        format!("{name}={value}; Path=/; Max-Age={AGE_S}; HttpOnly; {where_to}")
+    /// The `Set-Cookie` header for an id. Over TLS, browsers keep one cookie for each embedding site, so that visitors can't
+    /// be followed from site to site. Without TLS, they accept it only if both are on the same host.
+    pub(crate) fn write_cookie(&self, id: &EmbedId, secure: bool) -> String {
+        let (name, value) = (Self::cookie_name(secure), self.text(id));
+        let scope = if secure { "SameSite=None; Secure; Partitioned" } else { "SameSite=Lax" };
+        format!("{name}={value}; Path=/; Max-Age={COOKIE_AGE_S}; HttpOnly; {scope}")
     }
 }
 
@@ -80,14 +81,14 @@ mod tests {
 
     use super::*;
 
-    fn embeds(byte: u8) -> Embeds {
-        Embeds::new(Keys { signing: [byte; 32], accepted: vec![[byte; 32]] })
+    fn embeds(byte: u8) -> EmbedIds {
+        EmbedIds::new(Keys { signing: [byte; 32], accepted: vec![[byte; 32]] })
     }
 
     #[test]
-    fn an_id_that_we_signed_is_read_back_and_no_other() {
-        let id = EmbedId::drawn();
-        let text = embeds(1).written(&id);
+    fn only_signed_ids_are_read() {
+        let id = EmbedId::random();
+        let text = embeds(1).text(&id);
         assert_eq!(embeds(1).read(&text), Some(id));
         assert_eq!(embeds(2).read(&text), None);
         let (drawn, tag) = text.split_once('.').unwrap();
@@ -98,34 +99,34 @@ mod tests {
     }
 
     #[test]
-    fn the_cookie_counts_then_what_the_page_kept_then_a_new_id() {
-        let (embeds, [known, given, fresh]) = (embeds(1), [(); 3].map(|()| EmbedId::drawn()));
-        let text = embeds.written(&given);
-        assert_eq!(embeds.who(Some(known), Some(&text), fresh), (known, EmbedIdentity::Cookie));
-        assert_eq!(embeds.who(None, Some(&text), fresh), (given, EmbedIdentity::Given));
+    fn a_cookie_wins_over_the_pages_id_and_that_over_a_new_one() {
+        let (embeds, [known, given, fresh]) = (embeds(1), [(); 3].map(|()| EmbedId::random()));
+        let text = embeds.text(&given);
+        assert_eq!(embeds.identify(Some(known), Some(&text), fresh), (known, EmbedIdentity::Cookie));
+        assert_eq!(embeds.identify(None, Some(&text), fresh), (given, EmbedIdentity::Given));
         for none in [None, Some(""), Some("forged.id")] {
-            assert_eq!(embeds.who(None, none, fresh), (fresh, EmbedIdentity::New));
+            assert_eq!(embeds.identify(None, none, fresh), (fresh, EmbedIdentity::New));
         }
     }
 
     #[test]
     fn the_cookie_is_partitioned_over_tls_and_read_only_under_its_own_name() {
-        let (embeds, id) = (embeds(1), EmbedId::drawn());
-        let written = embeds.cookie_written(&id, true);
+        let (embeds, id) = (embeds(1), EmbedId::random());
+        let written = embeds.write_cookie(&id, true);
         assert!(written.starts_with("__Host-presence-embed=") && written.contains("; Path=/;"));
         assert!(written.ends_with("HttpOnly; SameSite=None; Secure; Partitioned"));
         let pair = written.split(';').next().unwrap();
-        assert_eq!(embeds.cookie(&format!("a=b; {pair}"), true), Some(id));
-        assert_eq!(embeds.cookie(pair, false), None);
-        let plain = embeds.cookie_written(&id, false);
-        assert!(!plain.contains("Secure") && embeds.cookie(plain.split(';').next().unwrap(), false) == Some(id));
+        assert_eq!(embeds.read_cookie(&format!("a=b; {pair}"), true), Some(id));
+        assert_eq!(embeds.read_cookie(pair, false), None);
+        let plain = embeds.write_cookie(&id, false);
+        assert!(!plain.contains("Secure") && embeds.read_cookie(plain.split(';').next().unwrap(), false) == Some(id));
     }
 
     #[test]
     fn one_id_is_another_user_on_every_site() {
-        let id = EmbedId::drawn();
+        let id = EmbedId::random();
         assert_eq!(id.user("https://a.example"), id.user("https://a.example"));
         assert_ne!(id.user("https://a.example"), id.user("https://b.example"));
-        assert_ne!(id.user("demo"), Kind::Cookie.user("demo", &id.0));
+        assert_ne!(id.user("demo"), IdKind::Cookie.user("demo", &id.0));
     }
 }

@@ -1,47 +1,41 @@
-//! What a token opens for whoever brings it, without a page that says which site it is of; without it programs outside
-//! browsers could not be let in.
+//! Tokens of visitors without an origin, such as programs outside browsers.
 
 use presence_core::Room;
 
-use super::token::Token;
-use super::{Site, SiteKeys, Sites, forbidden};
+use super::token::RoomToken;
+use super::{EmbedSite, RoomError, SitePage, Sites, TokenError};
 use crate::config::SitePattern;
-use crate::problem::Problem;
+use crate::signing::TextKeys;
 
-/// What a good token says.
+/// What a valid token grants.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Grant {
-    /// Whose key signed it.
-    pub(crate) site: Site,
-    /// The room that it opens.
+    /// The site that signed it.
+    pub(crate) site: EmbedSite,
     pub(crate) room: Room,
-    /// The id of whoever brings it, where it says so.
+    /// The visitor's id, if the token has one.
     pub(crate) user: Option<String>,
-    /// What others are shown of them, JSON text, where it says so.
+    /// What others are shown about the visitor, JSON text, if the token has it.
     pub(crate) info: Option<String>,
 }
 
 impl Sites {
-    /// Opens a token. `own` is the site of our own pages, and its host.
-    ///
-    /// # Errors
-    ///
-    /// Where no site of ours signed it, or it has run out.
-    pub(crate) fn grant(&self, text: &str, own: Option<(Site, String)>, now_s: u64) -> Result<Grant, Problem> {
-        let claimed = Token::claimed(text).map_err(forbidden)?;
-        let named = self.whose(&claimed.room).into_iter().chain(own);
-        let alone = self.patterns.iter().filter_map(|pattern| match pattern {
-            SitePattern::Origin(origin) => Some((Site::new(pattern.clone()), origin.host.clone())),
+    /// Opens a token that any site may have signed. `own` is the server's own page.
+    pub(crate) fn grant(&self, text: &str, own: Option<SitePage>, now_s: u64) -> Result<Grant, RoomError> {
+        let claims = RoomToken::unverified(text)?;
+        let named = self.page_of_room(&claims.room).into_iter().chain(own);
+        let with_one_host = self.patterns.iter().filter_map(|pattern| match pattern {
+            SitePattern::Origin(origin) => Some(SitePage::of(origin.clone())),
             SitePattern::Below(_) | SitePattern::Anybody => None,
         });
-        let keys = |site: &Site| SiteKeys::of(&self.secret.site_keys(site.name()));
-        let signed = named.chain(alone).find(|(site, _)| Token::open(text, &keys(site)).is_ok());
-        let (site, host) = signed.ok_or_else(|| forbidden("This token was not signed with the key of a site."))?;
-        if claimed.exp <= now_s {
-            return Err(forbidden("This token has run out: ask the site for a new one."));
+        let keys = |site: &EmbedSite| TextKeys::of(&self.secret.site_keys(site.name()));
+        let signer = named.chain(with_one_host).find(|page| RoomToken::open(text, &keys(&page.site)).is_ok());
+        let page = signer.ok_or(TokenError::NotSignedByAnySite)?;
+        if claims.exp <= now_s {
+            return Err(RoomError::TokenExpired);
         }
-        let room = self.room(&site, &host, &claimed.room)?;
-        let user = claimed.user.map(|user| user.text());
-        Ok(Grant { site, room, user, info: claimed.info.map(|info| info.get().to_owned()) })
+        let room = self.room(&page, &claims.room)?;
+        let user = claims.user.map(|user| user.text());
+        Ok(Grant { site: page.site, room, user, info: claims.info.map(|info| info.get().to_owned()) })
     }
 }

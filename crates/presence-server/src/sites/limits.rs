@@ -1,56 +1,54 @@
-//! What one site may use of a node; without it one busy or hostile site could take the place of all others.
+//! How much of a node one site may use.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use parking_lot::{Mutex, MutexGuard};
 use presence_core::{Room, RoomView};
 use tokio::time::Instant;
 
-use super::{Site, Sites};
-use crate::problem::Problem;
+use super::{EmbedSite, RoomError, Sites};
 
-/// How long a join may wait for its turn; the next one is refused.
-const TURN_WITHIN: Duration = Duration::from_secs(10);
-/// Above so many sites, those that nobody uses any more are looked for at every join.
+/// How long a join may wait; if it would wait longer, it is refused.
+const DELAY_MAX: Duration = Duration::from_secs(10);
+/// With more sites than this, every join removes those that are no longer used.
 const IDLE_MAX: usize = 1_024;
 
-/// What is in use, by site. A site of which no page is open takes no memory for long.
+/// What each site uses. A site without open pages takes no memory for long.
 #[derive(Debug, Default)]
-pub(super) struct Open(Mutex<HashMap<Arc<str>, Usage>>);
+pub(super) struct SiteUsage(Mutex<HashMap<Arc<str>, Usage>>);
 
 #[derive(Debug)]
 struct Usage {
-    /// How many subscriptions of this node are to each room.
+    /// This node's subscriptions to each room.
     rooms: HashMap<Room, usize>,
-    /// Until when the joins so far would have taken at the rate that is allowed.
+    /// When the joins so far would be done at the allowed rate.
     joined_until: Instant,
 }
 
-impl Open {
+impl SiteUsage {
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Usage>> {
         self.0.lock()
     }
 
-    /// How many sites use anything.
+    /// The number of sites in use.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.lock().len()
     }
 }
 
-/// A subscription's place in a room; given back when dropped.
-pub(crate) struct RoomSeat {
+/// The right to hold one subscription to a room; given back when dropped.
+pub(crate) struct RoomPermit {
     sites: Arc<Sites>,
     site: Arc<str>,
     room: Room,
 }
 
-impl Drop for RoomSeat {
+impl Drop for RoomPermit {
     fn drop(&mut self) {
-        let mut open = self.sites.open.lock();
+        let mut open = self.sites.usage.lock();
         let Some(usage) = open.get_mut(&self.site) else { return };
         if let Some(count) = usage.rooms.get_mut(&self.room) {
             *count -= 1;
@@ -65,66 +63,48 @@ impl Drop for RoomSeat {
 }
 
 impl Sites {
-    /// A place in a room for one more subscription of this node.
-    ///
-    /// # Errors
-    ///
-    /// Where the site's pages are in as many rooms as they may be, and this would be one more.
-    pub(crate) fn seat(self: &Arc<Self>, site: &Site, room: &Room) -> Result<RoomSeat, Problem> {
-        let mut open = self.open.lock();
-        let most = self.limits.rooms_per_site;
-        let known = open.get(&site.name).map_or(0, |usage| usage.rooms.len());
-        if known >= most && !open.get(&site.name).is_some_and(|usage| usage.rooms.contains_key(room)) {
-            let detail = format!("Pages of this site are in {most} rooms, as many as one site may have on a server.");
-            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
+    /// A permit for one more subscription to a room. Fails if the site would be in more rooms than it may.
+    pub(crate) fn acquire_room(self: &Arc<Self>, site: &EmbedSite, room: &Room) -> Result<RoomPermit, RoomError> {
+        let mut open = self.usage.lock();
+        let max = self.limits.rooms_per_site;
+        let rooms = open.get(&site.name).map_or(0, |usage| usage.rooms.len());
+        if rooms >= max && !open.get(&site.name).is_some_and(|usage| usage.rooms.contains_key(room)) {
+            return Err(RoomError::TooManyRooms { max });
         }
         let now = Instant::now();
         if open.len() >= IDLE_MAX {
             open.retain(|_, usage| !usage.rooms.is_empty() || usage.joined_until > now);
         }
-        let fresh = || Usage { rooms: HashMap::new(), joined_until: now };
-        let usage = open.entry(Arc::clone(&site.name)).or_insert_with(fresh);
+        let unused = || Usage { rooms: HashMap::new(), joined_until: now };
+        let usage = open.entry(Arc::clone(&site.name)).or_insert_with(unused);
         *usage.rooms.entry(room.clone()).or_default() += 1;
-        Ok(RoomSeat { sites: Arc::clone(self), site: Arc::clone(&site.name), room: room.clone() })
+        Ok(RoomPermit { sites: Arc::clone(self), site: Arc::clone(&site.name), room: room.clone() })
     }
 
-    /// Takes one of the site's joins: how long it has to wait, so that not more are counted a second than may be.
-    ///
-    /// # Errors
-    ///
-    /// Where too many wait already.
-    pub(crate) fn turn(&self, site: &Site) -> Result<Duration, Problem> {
-        self.turn_at(site, Instant::now())
+    /// How long the site's next join must wait to keep the site's rate. Fails if too many wait already.
+    pub(crate) fn join_delay(&self, site: &EmbedSite) -> Result<Duration, RoomError> {
+        self.join_delay_at(site, Instant::now())
     }
 
-    pub(super) fn turn_at(&self, site: &Site, now: Instant) -> Result<Duration, Problem> {
-        let rate = self.limits.joins_per_second;
-        let each = Duration::from_secs(1) / rate.max(1);
-        let mut open = self.open.lock();
-        // Whoever asks has a seat.
+    pub(super) fn join_delay_at(&self, site: &EmbedSite, now: Instant) -> Result<Duration, RoomError> {
+        let per_second = self.limits.joins_per_second;
+        let each = Duration::from_secs(1) / per_second.max(1);
+        let mut open = self.usage.lock();
+        // A caller has a permit, so its site is in use.
         let Some(usage) = open.get_mut(&site.name) else { return Ok(Duration::ZERO) };
         let from = usage.joined_until.max(now);
-        // A second's worth may come at once.
-        let wait = (from + each).saturating_duration_since(now + Duration::from_secs(1));
-        if wait > TURN_WITHIN {
-            let detail =
-                format!("More than {rate} visitors a second come to this site's pages. Join again in a while.");
-            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
+        // The joins of one second may all be at once.
+        let delay = (from + each).saturating_duration_since(now + Duration::from_secs(1));
+        if delay > DELAY_MAX {
+            return Err(RoomError::TooManyJoins { per_second });
         }
         usage.joined_until = from + each;
-        Ok(wait)
+        Ok(delay)
     }
 
-    /// Whether a room has all the users that it may have.
-    pub(crate) fn is_full(&self, view: &RoomView) -> bool {
-        view.users as usize >= self.limits.users_per_room
-    }
-
-    /// What somebody is told who is shown a full room without being counted there.
-    pub(crate) fn full(&self) -> Problem {
-        let most = self.limits.users_per_room;
-        let detail =
-            format!("This room counts {most} users, as many as it may: you see its numbers and are not in them.");
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
+    /// Fails if a room counts as many users as it may.
+    pub(crate) fn check_room(&self, view: Option<&RoomView>) -> Result<(), RoomError> {
+        let max = self.limits.users_per_room;
+        if view.is_some_and(|view| view.users as usize >= max) { Err(RoomError::Full { max }) } else { Ok(()) }
     }
 }

@@ -1,4 +1,4 @@
-//! What the command line signs and prints for a site's owner.
+//! The commands that print tokens and keys for the owner of a site.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,14 +7,14 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde_json::value::RawValue;
 
-use super::Site;
-use super::key::SiteKeys;
-use super::token::{Token, User};
+use super::EmbedSite;
+use super::token::{RoomToken, TokenUser};
 use crate::clock::wall_ms;
 use crate::config::{Secrets, SitePattern, lasting};
 use crate::secret::Secret;
+use crate::signing::TextKeys;
 
-/// Prints a token that lets somebody into a room.
+/// Prints a token that lets a visitor into a room.
 ///
 /// ```no_run
 /// # fn main() -> anyhow::Result<()> {
@@ -33,29 +33,29 @@ use crate::secret::Secret;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, Args)]
-#[command(about = "Prints a token that lets somebody into a room", long_about = None)]
+#[command(about = "Prints a token that lets a visitor into a room", long_about = None)]
 pub struct SignRoom {
-    /// The room: shop.example/private/orders/7, or private/orders/7 where the site is one host
+    /// The room: shop.example/private/orders/7, or private/orders/7 if the site is one host
     #[arg(value_name = "ROOM")]
     room: String,
 
-    /// The site as the node was told it with --site; where that is *, the origin of the page
+    /// The site as in the node's --site; if that is *, the origin of the page
     #[arg(long, value_name = "ORIGIN")]
     site: SitePattern,
 
-    /// The visitor as the site knows it: one user on all devices [default: whoever has the token]
+    /// The visitor's id on the site, which makes one user on all devices [default: none, so that each browser is a user]
     #[arg(long, value_name = "ID")]
     user: Option<String>,
 
-    /// What others are shown of the visitor, JSON of at most 1 KiB
+    /// What others are shown about the visitor, JSON of at most 1 KiB
     #[arg(long, value_name = "JSON")]
     info: Option<String>,
 
-    /// How long the token can be used
+    /// How long the token is valid
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = lasting)]
     expires: Duration,
 
-    /// Where a node without GP_SECRET keeps its own
+    /// The data directory of a node without GP_SECRET, which holds the secret
     #[arg(long, env = "GP_DATA_DIR", value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
 }
@@ -65,9 +65,9 @@ impl SignRoom {
     ///
     /// # Errors
     ///
-    /// Where there is no secret to make the key from, or the token could never be used.
+    /// If there is no secret, or the token could never be used.
     pub fn token(&self) -> anyhow::Result<String> {
-        let site = named(&self.site)?;
+        let site = site(&self.site)?;
         let whole = match &site.pattern {
             SitePattern::Origin(origin) => site.room(&origin.host, &self.room),
             SitePattern::Below(_) | SitePattern::Anybody => {
@@ -77,23 +77,24 @@ impl SignRoom {
         };
         let room = whole.with_context(|| {
             format!(
-                "of a site with many hosts the room names one, such as a.shop.example/private/7, not {:?}",
+                "{:?} has no host of the site: if a site has many hosts, write the room with its host, such as \
+                 a.shop.example/private/7",
                 self.room
             )
         })?;
         let info = self.info.clone().map(RawValue::from_string).transpose();
-        let token = Token {
+        let token = RoomToken {
             room: room.to_string(),
             exp: wall_ms() / 1_000 + self.expires.as_secs(),
-            user: self.user.clone().map(User::Text),
-            info: info.map_err(|_| anyhow!("--info is JSON, such as '{{\"name\":\"Ada\"}}'"))?,
+            user: self.user.clone().map(TokenUser::Text),
+            info: info.map_err(|_| anyhow!("--info must be JSON, such as '{{\"name\":\"Ada\"}}'"))?,
         };
-        token.check().map_err(|mistake| anyhow!(mistake))?;
-        Ok(token.signed(&keys(&site, self.data_dir.as_deref())?.0))
+        token.check().map_err(|error| anyhow!("{error}"))?;
+        Ok(token.sign(&keys(&site, self.data_dir.as_deref())?.0))
     }
 }
 
-/// Prints the key with which a site signs tokens itself.
+/// Prints the key that a site signs its tokens with.
 ///
 /// ```no_run
 /// # fn main() -> anyhow::Result<()> {
@@ -112,39 +113,41 @@ impl SignRoom {
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, Args)]
-#[command(about = "Prints the key with which a site signs tokens itself", long_about = None)]
+#[command(about = "Prints the key that a site signs its tokens with", long_about = None)]
 pub struct SiteKey {
-    /// The site as the node was told it with --site; where that is *, the origin of the page
+    /// The site as in the node's --site; if that is *, the origin of the page
     #[arg(long, value_name = "ORIGIN")]
     site: SitePattern,
 
-    /// Where a node without GP_SECRET keeps its own
+    /// The data directory of a node without GP_SECRET, which holds the secret
     #[arg(long, env = "GP_DATA_DIR", value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
 }
 
 impl SiteKey {
-    /// The key, and while `GP_SECRET` is being changed a sentence about that.
+    /// The key, and advice for the operator during a rotation of `GP_SECRET`.
     ///
     /// # Errors
     ///
-    /// Where there is no secret to make the key from.
+    /// If there is no secret.
     pub fn key(&self) -> anyhow::Result<(String, Option<&'static str>)> {
-        let (keys, changing) = keys(&named(&self.site)?, self.data_dir.as_deref())?;
-        let said = "this is the key of the new GP_SECRET: use it once every node has that, before GP_SECRET_PREVIOUS is dropped";
-        Ok((keys.newest().to_owned(), changing.then_some(said)))
+        let (keys, rotating) = keys(&site(&self.site)?, self.data_dir.as_deref())?;
+        let advice = "this key belongs to the new GP_SECRET: use it once every node has that secret, before you remove GP_SECRET_PREVIOUS";
+        Ok((keys.newest().to_owned(), rotating.then_some(advice)))
     }
 }
 
-fn named(pattern: &SitePattern) -> anyhow::Result<Site> {
+fn site(pattern: &SitePattern) -> anyhow::Result<EmbedSite> {
     if *pattern == SitePattern::Anybody {
-        bail!("under --site '*' every origin has a key of its own: write the page's, such as https://shop.example");
+        bail!(
+            "with --site '*' every origin has its own key: write the origin of the page, such as https://shop.example"
+        );
     }
-    Ok(Site::new(pattern.clone()))
+    Ok(EmbedSite::new(pattern.clone()))
 }
 
-/// The site's keys, and whether the secret behind them is being changed.
-fn keys(site: &Site, data_dir: Option<&Path>) -> anyhow::Result<(SiteKeys, bool)> {
-    let secret = Secret::known(&Secrets::from_environment(), data_dir)?;
-    Ok((SiteKeys::of(&secret.site_keys(site.name())), secret.is_changing()))
+/// The site's keys, and whether a rotation is in progress.
+fn keys(site: &EmbedSite, data_dir: Option<&Path>) -> anyhow::Result<(TextKeys, bool)> {
+    let secret = Secret::existing(&Secrets::from_environment(), data_dir)?;
+    Ok((TextKeys::of(&secret.site_keys(site.name())), secret.is_rotating()))
 }

@@ -1,13 +1,14 @@
-//! Which site a page is of, which room it means, and what opens a private one.
+//! The site of a page, the room that it means, and the tokens for private rooms.
 
 use std::time::Duration;
 
 use clap::Parser as _;
 use tokio::time::Instant;
 
-use super::token::User;
+use super::token::TokenUser;
 use super::*;
 use crate::config::Secrets;
+use crate::problem::Problem;
 
 const NOW_S: u64 = 1_800_000_000;
 
@@ -30,10 +31,9 @@ fn room(name: &str) -> Room {
     Room::new(name).unwrap()
 }
 
-/// Enters from a page of an origin.
-fn enter(sites: &Sites, origin: &str, name: &str, token: Option<&str>) -> Result<Entry, (u16, String)> {
-    let (site, host) = sites.allows(origin).unwrap();
-    sites.enter(&site, &host, name, token, NOW_S).map_err(|problem| (problem.status(), problem.detail().to_owned()))
+/// Enters a room from a page of an origin.
+fn enter(sites: &Sites, origin: &str, name: &str, token: Option<&str>) -> Result<Admission, RoomError> {
+    sites.admit(&sites.page(origin).unwrap(), name, token, NOW_S)
 }
 
 fn entered(sites: &Sites, origin: &str, name: &str) -> String {
@@ -41,30 +41,30 @@ fn entered(sites: &Sites, origin: &str, name: &str) -> String {
 }
 
 fn token(sites: &Sites, site: &str, room: &str, user: Option<&str>) -> String {
-    let user = user.map(|user| User::Text(user.to_owned()));
-    let keys = SiteKeys::of(&sites.secret.site_keys(site));
-    Token { room: room.to_owned(), exp: NOW_S + 60, user, info: None }.signed(&keys)
+    let user = user.map(|user| TokenUser::Text(user.to_owned()));
+    let keys = TextKeys::of(&sites.secret.site_keys(site));
+    RoomToken { room: room.to_owned(), exp: NOW_S + 60, user, info: None }.sign(&keys)
 }
 
 #[test]
-fn a_page_is_of_the_narrowest_site_that_fits() {
+fn a_page_belongs_to_the_narrowest_site_that_covers_it() {
     let sites =
         sites("--site * --site https://*.shop.example --site https://eu.shop.example,https://*.eu.shop.example");
-    let name = |origin| sites.allows(origin).map(|(site, _)| site.name().to_owned()).unwrap();
+    let name = |origin| sites.page(origin).map(|page| page.site.name().to_owned()).unwrap();
     assert_eq!(name("https://eu.shop.example"), "https://eu.shop.example");
     assert_eq!(name("https://a.eu.shop.example"), "https://*.eu.shop.example");
     assert_eq!(name("https://us.shop.example"), "https://*.shop.example");
     assert_eq!(name("http://elsewhere.example:81"), "http://elsewhere.example:81");
-    for nobody in ["null", "", "file://", "shop.example"] {
-        assert!(sites.allows(nobody).is_none(), "{nobody}");
+    for other in ["null", "", "file://", "shop.example"] {
+        assert!(sites.page(other).is_none(), "{other}");
     }
     let one = self::sites("--site https://shop.example");
-    assert!(one.allows("https://shop.example").is_some() && one.allows("https://evil.example").is_none());
-    assert!(self::sites("").allows("https://shop.example").is_none());
+    assert!(one.page("https://shop.example").is_some() && one.page("https://evil.example").is_none());
+    assert!(self::sites("").page("https://shop.example").is_none());
 }
 
 #[test]
-fn a_room_is_under_the_pages_host_unless_it_names_one_of_the_same_site() {
+fn a_room_is_below_the_pages_host_unless_it_names_a_host_of_the_site() {
     let one = sites("--site https://shop.example --site https://*.wide.example");
     let shop = |name| entered(&one, "https://shop.example", name);
     assert_eq!(shop("lamp"), "shop.example/lamp");
@@ -84,22 +84,22 @@ fn a_room_is_under_the_pages_host_unless_it_names_one_of_the_same_site() {
     let open = sites("--site *");
     assert_eq!(entered(&open, "https://a.example", "b.example/x"), "a.example/b.example/x");
     let long = "x".repeat(Room::NAME_BYTES_MAX);
-    assert_eq!(enter(&open, "https://a.example", &long, None).unwrap_err().0, 400);
+    assert_eq!(enter(&open, "https://a.example", &long, None), Err(RoomError::NameTooLong));
 }
 
 #[test]
-fn the_own_pages_room_is_nobody_elses() {
+fn pages_of_sites_may_not_be_in_the_servers_own_room() {
     let sites = sites("--site *");
     for name in ["", "/", "demo"] {
-        assert_eq!(enter(&sites, "http://demo", name, None).unwrap_err().0, 403, "{name:?}");
+        assert_eq!(enter(&sites, "http://demo", name, None), Err(RoomError::Reserved), "{name:?}");
     }
     assert_eq!(entered(&sites, "https://a.example", "demo"), "a.example/demo");
 }
 
 #[test]
-fn a_whole_name_tells_whose_room_it_is() {
+fn a_complete_name_tells_the_site_of_a_room() {
     let sites = sites("--site https://shop.example --site http://localhost:3000");
-    let whose = |name| sites.whose(name).map(|(site, _)| site.name().to_owned());
+    let whose = |name| sites.page_of_room(name).map(|page| page.site.name().to_owned());
     assert_eq!(whose("shop.example/lamp").as_deref(), Some("https://shop.example"));
     assert_eq!(whose("/shop.example").as_deref(), Some("https://shop.example"));
     assert_eq!(whose("localhost:3000/x").as_deref(), Some("http://localhost:3000"));
@@ -110,13 +110,13 @@ fn a_whole_name_tells_whose_room_it_is() {
 }
 
 #[test]
-fn a_private_room_opens_with_the_sites_token_for_it_alone() {
+fn a_private_room_needs_the_sites_token_for_that_room() {
     let sites = sites("--site https://shop.example --site https://*.wide.example --site https://other.example");
     let (shop, name) = ("https://shop.example", "private/orders/7");
     for locked in [name, "/private/x", "shop.example/private/orders/7", "Shop.Example/private/"] {
         let entered = enter(&sites, shop, locked, None);
         assert!(locked.ends_with("private/") == entered.is_ok(), "{locked}");
-        assert!(entered.is_ok() || entered.is_err_and(|(status, detail)| status == 403 && detail.contains("private")));
+        assert!(entered.is_ok() || entered == Err(RoomError::TokenMissing));
     }
     for signed in [name, "shop.example/private/orders/7", "/private/orders/7/"] {
         let entry = enter(&sites, shop, name, Some(&token(&sites, shop, signed, None))).unwrap();
@@ -124,19 +124,20 @@ fn a_private_room_opens_with_the_sites_token_for_it_alone() {
     }
     let refused = |token: &str| enter(&sites, shop, name, Some(token)).unwrap_err();
     for wrong in ["private/orders/8", "orders/7", "other.example/private/orders/7", ""] {
-        let (status, detail) = refused(&token(&sites, shop, wrong, None));
-        assert!(status == 403 && detail.contains("for the room"), "{wrong} {detail}");
+        let error = refused(&token(&sites, shop, wrong, None));
+        assert!(matches!(error, RoomError::TokenForOtherRoom { .. }), "{wrong} {error:?}");
     }
-    assert!(refused(&token(&sites, "https://other.example", name, None)).1.contains("not signed"));
-    let run_out = Token { room: name.to_owned(), exp: NOW_S, user: None, info: None };
-    let keys = SiteKeys::of(&sites.secret.site_keys(shop));
-    assert!(refused(&run_out.signed(&keys)).1.contains("run out"));
-    // A token that is wrong is refused for a public room too: its page believes to be somebody.
-    assert_eq!(enter(&sites, shop, "lamp", Some("x.y")).unwrap_err().0, 403);
+    let other = token(&sites, "https://other.example", name, None);
+    assert_eq!(refused(&other), TokenError::NotSignedByThisSite.into());
+    let expired = RoomToken { room: name.to_owned(), exp: NOW_S, user: None, info: None };
+    let keys = TextKeys::of(&sites.secret.site_keys(shop));
+    assert_eq!(refused(&expired.sign(&keys)), RoomError::TokenExpired);
+    // An invalid token is refused for a public room too, since its visitor would not be the user it names.
+    assert!(enter(&sites, shop, "lamp", Some("x.y")).is_err());
 }
 
 #[test]
-fn a_site_with_many_hosts_has_to_name_the_host_in_its_tokens() {
+fn tokens_of_a_site_with_many_hosts_name_the_host() {
     let sites = sites("--site https://*.wide.example");
     let (page, site) = ("https://a.wide.example", "https://*.wide.example");
     let whole = token(&sites, site, "a.wide.example/private/x", None);
@@ -147,7 +148,7 @@ fn a_site_with_many_hosts_has_to_name_the_host_in_its_tokens() {
 }
 
 #[test]
-fn a_signed_user_is_one_in_every_room_of_a_site_and_nobody_else() {
+fn a_signed_user_is_the_same_in_every_room_of_a_site_only() {
     let sites = sites("--site https://a.example --site https://b.example");
     let user = |site: &str, room: &str, user| {
         enter(&sites, site, room, Some(&token(&sites, site, room, Some(user)))).unwrap().user.unwrap()
@@ -159,63 +160,63 @@ fn a_signed_user_is_one_in_every_room_of_a_site_and_nobody_else() {
 }
 
 #[test]
-fn while_the_secret_changes_tokens_of_both_are_taken() {
+fn during_a_rotation_tokens_of_both_secrets_are_valid() {
     let config = Line::parse_from(["node", "--site", "https://a.example"]).config;
     let texts = |byte: &str| byte.repeat(32);
     let both = Secrets { secret: Some(texts("b")), previous: Some(texts("a")), ..Secrets::default() };
     let changing = Sites::new(&config, Secret::find(&both, None).0, room("demo"));
-    let keys = |secret: &Secret| SiteKeys::of(&secret.site_keys("https://a.example"));
+    let keys = |secret: &Secret| TextKeys::of(&secret.site_keys("https://a.example"));
     for old_or_new in ["a", "b"] {
-        let made = Token { room: "private/x".to_owned(), exp: NOW_S + 1, user: None, info: None };
-        let text = made.signed(&keys(&secret(old_or_new)));
+        let made = RoomToken { room: "private/x".to_owned(), exp: NOW_S + 1, user: None, info: None };
+        let text = made.sign(&keys(&secret(old_or_new)));
         assert!(enter(&changing, "https://a.example", "private/x", Some(&text)).is_ok(), "{old_or_new}");
     }
     assert_eq!(keys(&changing.secret).newest(), keys(&secret("b")).newest());
 }
 
 #[test]
-fn a_site_has_so_many_rooms_and_others_have_theirs() {
+fn each_site_has_its_own_limit_of_rooms() {
     let sites = sites("--site * --rooms-per-site 2");
-    let site = |origin| sites.allows(origin).unwrap().0;
+    let site = |origin| sites.page(origin).unwrap().site;
     let (a, b) = (site("https://a.example"), site("https://b.example"));
-    let first = sites.seat(&a, &room("a.example/1")).unwrap_or_else(|_| panic!("a seat"));
-    let again = sites.seat(&a, &room("a.example/1"));
-    let second = sites.seat(&a, &room("a.example/2"));
+    let first = sites.acquire_room(&a, &room("a.example/1")).unwrap_or_else(|_| panic!("a permit"));
+    let again = sites.acquire_room(&a, &room("a.example/1"));
+    let second = sites.acquire_room(&a, &room("a.example/2"));
     assert!(again.is_ok() && second.is_ok());
-    assert_eq!(sites.seat(&a, &room("a.example/3")).err().map(|problem| problem.status()), Some(429));
-    assert!(sites.seat(&b, &room("b.example/3")).is_ok());
+    assert_eq!(sites.acquire_room(&a, &room("a.example/3")).err(), Some(RoomError::TooManyRooms { max: 2 }));
+    assert!(sites.acquire_room(&b, &room("b.example/3")).is_ok());
     drop(first);
-    assert!(sites.seat(&a, &room("a.example/3")).is_err(), "the first room is still sat in");
+    assert!(sites.acquire_room(&a, &room("a.example/3")).is_err(), "the first room is still in use");
     drop(again);
-    assert!(sites.seat(&a, &room("a.example/3")).is_ok());
+    assert!(sites.acquire_room(&a, &room("a.example/3")).is_ok());
     drop(second);
-    assert_eq!(sites.open.len(), 0);
+    assert_eq!(sites.usage.len(), 0);
 }
 
 #[test]
-fn joins_come_at_the_rate_that_is_allowed_and_wait_no_longer_than_10_s() {
+fn joins_keep_the_allowed_rate_and_wait_at_most_10_s() {
     let sites = sites("--site * --joins-per-second 10");
-    let (site, _) = sites.allows("https://a.example").unwrap();
-    let seat = sites.seat(&site, &room("a.example/1"));
+    let site = sites.page("https://a.example").unwrap().site;
+    let permit = sites.acquire_room(&site, &room("a.example/1"));
     let begin = Instant::now() + Duration::from_secs(1);
-    let turn = |at| sites.turn_at(&site, at).map_err(|problem| problem.status());
-    let waits: Vec<_> = (0..120).map(|_| turn(begin)).collect();
+    let delay = |at| sites.join_delay_at(&site, at).map_err(|error| Problem::from(error).status());
+    let waits: Vec<_> = (0..120).map(|_| delay(begin)).collect();
     assert!(waits[..10].iter().all(|wait| *wait == Ok(Duration::ZERO)));
     assert_eq!(waits[10], Ok(Duration::from_millis(100)));
     assert_eq!(waits[109], Ok(Duration::from_secs(10)));
     assert_eq!(waits[110..], [Err(429); 10]);
-    assert_eq!(turn(begin + Duration::from_secs(2)), Ok(Duration::from_millis(8_100)));
-    drop(seat);
-    assert_eq!(sites.open.len(), 1, "a site whose pages are gone still has to wait");
+    assert_eq!(delay(begin + Duration::from_secs(2)), Ok(Duration::from_millis(8_100)));
+    drop(permit);
+    assert_eq!(sites.usage.len(), 1, "a site whose pages are gone still has to wait");
 }
 
 #[test]
-fn a_token_lets_in_whoever_brings_it_to_the_one_room_of_its_site() {
+fn a_token_without_an_origin_opens_the_one_room_that_it_names() {
     let all = sites("--site https://shop.example --site https://*.wide.example");
-    let own = || Some((Site::of("http://localhost:4000".parse().unwrap()), "localhost:4000".to_owned()));
+    let own = || Some(SitePage::of("http://localhost:4000".parse().unwrap()));
     let opened = |text: &str, now_s: u64| {
-        let grant = all.grant(text, own(), now_s).map_err(|problem| (problem.status(), problem.detail().to_owned()))?;
-        Ok::<_, (u16, String)>((grant.site.name().to_owned(), grant.room.to_string(), grant.user))
+        let grant = all.grant(text, own(), now_s)?;
+        Ok::<_, RoomError>((grant.site.name().to_owned(), grant.room.to_string(), grant.user))
     };
     for (site, named, whole) in [
         ("https://shop.example", "shop.example/private/7", "shop.example/private/7"),
@@ -227,7 +228,7 @@ fn a_token_lets_in_whoever_brings_it_to_the_one_room_of_its_site() {
         assert_eq!(granted, Ok((site.to_owned(), whole.to_owned(), Some("ann".to_owned()))));
     }
     let good = token(&all, "https://shop.example", "private/7", None);
-    assert!(opened(&good, NOW_S + 60).is_err_and(|(status, detail)| status == 403 && detail.contains("run out")));
+    assert_eq!(opened(&good, NOW_S + 60), Err(RoomError::TokenExpired));
     for forged in [
         token(&all, "https://elsewhere.example", "private/7", None),
         token(&all, "https://*.wide.example", "shop.example/private/7", None),
@@ -237,7 +238,8 @@ fn a_token_lets_in_whoever_brings_it_to_the_one_room_of_its_site() {
         "a.b".to_owned(),
         "x".repeat(20_000),
     ] {
-        assert!(opened(&forged, NOW_S).is_err_and(|(status, _)| status == 403), "{forged}");
+        let error = opened(&forged, NOW_S).unwrap_err();
+        assert_eq!(Problem::from(error).status(), 403, "{forged}");
     }
     let anybody = sites("--site *");
     let text = token(&anybody, "https://other.example", "other.example/private/7", None);

@@ -1,4 +1,4 @@
-//! What a site signs for one visitor: a room, until when, and who; without it nobody could be let into a private room.
+//! The token that a site signs for a visitor: a room, a time and perhaps a user.
 
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
@@ -7,7 +7,8 @@ use base64::engine::{DecodePaddingMode, general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::key::SiteKeys;
+use super::TokenError;
+use crate::signing::TextKeys;
 
 /// Longest token in bytes: the longest room's name, user and display data fit.
 pub(super) const TOKEN_BYTES_MAX: usize = 8 * 1_024;
@@ -15,36 +16,35 @@ pub(super) const TOKEN_BYTES_MAX: usize = 8 * 1_024;
 const USER_BYTES_MAX: usize = 256;
 /// Longest display data in bytes.
 const INFO_BYTES_MAX: usize = 1_024;
-/// Not every language leaves the padding out.
+/// Some languages write padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What a token says.
+/// The content of a token.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Token {
-    /// The room that it opens.
+pub(super) struct RoomToken {
     pub(super) room: String,
-    /// When it runs out: seconds since 1970.
+    /// When it expires, in seconds since 1970.
     pub(super) exp: u64,
-    /// The visitor as the site knows it: one user on all devices.
+    /// The visitor's id on the site, which makes one user on all devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) user: Option<User>,
-    /// What others are shown of the visitor: JSON.
+    pub(super) user: Option<TokenUser>,
+    /// What others are shown about the visitor: JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) info: Option<Box<RawValue>>,
 }
 
-/// An id as the site's language writes it: the number 7 and the text "7" are one user.
+/// A user's id, as text or a number: 7 and "7" are the same user.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum User {
+pub(super) enum TokenUser {
     Text(String),
     Number(i64),
 }
 
-impl User {
+impl TokenUser {
     pub(super) fn text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -53,55 +53,49 @@ impl User {
     }
 }
 
-impl Token {
+impl RoomToken {
     /// The token's text.
-    pub(super) fn signed(&self, keys: &SiteKeys) -> String {
+    pub(super) fn sign(&self, keys: &TextKeys) -> String {
         let payload = URL_SAFE_NO_PAD.encode(serde_json::to_string(self).expect("texts and numbers are always JSON"));
-        let tag = keys.sign(payload.as_bytes());
-        format!("{payload}.{tag}")
+        let signature = keys.sign(payload.as_bytes());
+        format!("{payload}.{signature}")
     }
 
-    /// What a token says, whether or not it has run out.
-    ///
-    /// # Errors
-    ///
-    /// Where the site did not sign it, or it says too much; a sentence.
-    pub(super) fn open(text: &str, keys: &SiteKeys) -> Result<Self, &'static str> {
-        let forged = "This token was not signed with the site's key.";
-        let (payload, tag) = text.rsplit_once('.').filter(|_| text.len() <= TOKEN_BYTES_MAX).ok_or(forged)?;
-        if !keys.signed(payload.as_bytes(), tag) {
-            return Err(forged);
+    /// The content of a token that one of the keys has signed, expired or not.
+    pub(super) fn open(text: &str, keys: &TextKeys) -> Result<Self, TokenError> {
+        let (payload, signature) = split(text).ok_or(TokenError::NotSignedByThisSite)?;
+        if !keys.verify(payload.as_bytes(), signature) {
+            return Err(TokenError::NotSignedByThisSite);
         }
-        Self::decoded(payload)
+        Self::decode(payload)
     }
 
-    /// What a token claims, whoever signed it.
-    ///
-    /// # Errors
-    ///
-    /// Where it is none, or says too much; a sentence.
-    pub(super) fn claimed(text: &str) -> Result<Self, &'static str> {
-        let parts = text.rsplit_once('.').filter(|_| text.len() <= TOKEN_BYTES_MAX);
-        Self::decoded(parts.ok_or("This is no token.")?.0)
+    /// The content of a token whose signature is not checked.
+    pub(super) fn unverified(text: &str) -> Result<Self, TokenError> {
+        Self::decode(split(text).ok_or(TokenError::NotAToken)?.0)
     }
 
-    fn decoded(payload: &str) -> Result<Self, &'static str> {
-        let json = BASE64.decode(payload).map_err(|_| "This token's first part is not Base64.")?;
-        let token: Self = serde_json::from_slice(&json)
-            .map_err(|_| "This token is not JSON with a room and exp, in seconds since 1970.")?;
+    fn decode(payload: &str) -> Result<Self, TokenError> {
+        let json = BASE64.decode(payload).map_err(|_| TokenError::NotBase64)?;
+        let token: Self = serde_json::from_slice(&json).map_err(|_| TokenError::NotJson)?;
         token.check().map(|()| token)
     }
 
-    /// That nothing in it is too long.
-    pub(super) fn check(&self) -> Result<(), &'static str> {
+    /// Fails if something in it is too long.
+    pub(super) fn check(&self) -> Result<(), TokenError> {
         if self.user.as_ref().is_some_and(|user| !(1..=USER_BYTES_MAX).contains(&user.text().len())) {
-            return Err("A token's user has 1 to 256 bytes.");
+            return Err(TokenError::UserLength);
         }
         if self.info.as_ref().is_some_and(|info| info.get().len() > INFO_BYTES_MAX) {
-            return Err("A token's info has at most 1,024 bytes of JSON.");
+            return Err(TokenError::InfoLength);
         }
         Ok(())
     }
+}
+
+/// A token's payload and signature.
+fn split(text: &str) -> Option<(&str, &str)> {
+    text.rsplit_once('.').filter(|_| text.len() <= TOKEN_BYTES_MAX)
 }
 
 #[cfg(test)]
@@ -109,21 +103,21 @@ mod tests {
     use super::*;
     use crate::secret::Keys;
 
-    fn keys(byte: u8) -> SiteKeys {
-        SiteKeys::of(&Keys { signing: [byte; 32], accepted: vec![[byte; 32]] })
+    fn keys(byte: u8) -> TextKeys {
+        TextKeys::of(&Keys { signing: [byte; 32], accepted: vec![[byte; 32]] })
     }
 
-    fn token(room: &str) -> Token {
-        Token { room: room.to_owned(), exp: 1_800_000_000, user: None, info: None }
+    fn token(room: &str) -> RoomToken {
+        RoomToken { room: room.to_owned(), exp: 1_800_000_000, user: None, info: None }
     }
 
     #[test]
-    fn a_token_is_opened_by_who_has_the_key_alone() {
+    fn only_the_sites_key_opens_a_token() {
         let mut made = token("private/7");
-        made.user = Some(User::Text("ada".to_owned()));
+        made.user = Some(TokenUser::Text("ada".to_owned()));
         made.info = Some(RawValue::from_string("{\"name\":\"Ada\"}".to_owned()).unwrap());
-        let text = made.signed(&keys(1));
-        let opened = Token::open(&text, &keys(1)).unwrap();
+        let text = made.sign(&keys(1));
+        let opened = RoomToken::open(&text, &keys(1)).unwrap();
         assert_eq!((opened.room.as_str(), opened.exp), ("private/7", 1_800_000_000));
         assert_eq!(opened.user.unwrap().text(), "ada");
         assert_eq!(opened.info.unwrap().get(), "{\"name\":\"Ada\"}");
@@ -138,15 +132,15 @@ mod tests {
             format!("{payload}.{}", tag.replace(&tag[..1], "g")),
             format!("{other}.{tag}"),
             format!(".{text}"),
-            token("private/7").signed(&keys(2)),
+            token("private/7").sign(&keys(2)),
             "x".repeat(TOKEN_BYTES_MAX + 1),
         ] {
-            assert!(Token::open(&forged, &keys(1)).unwrap_err().contains("not signed"), "{forged}");
+            assert_eq!(RoomToken::open(&forged, &keys(1)).unwrap_err(), TokenError::NotSignedByThisSite, "{forged}");
         }
     }
 
     #[test]
-    fn what_another_language_writes_is_read_and_too_much_is_not() {
+    fn tokens_of_other_languages_are_read_and_too_long_ones_are_not() {
         let keys = keys(1);
         let signed = |json: &str, padded: bool| {
             let engine = if padded { base64::engine::general_purpose::URL_SAFE } else { URL_SAFE_NO_PAD };
@@ -154,7 +148,7 @@ mod tests {
             format!("{payload}.{}", keys.sign(payload.as_bytes()))
         };
         for padded in [false, true] {
-            let token = Token::open(&signed(r#"{ "user": 42, "exp": 9, "room": "a", "more": 1 }"#, padded), &keys);
+            let token = RoomToken::open(&signed(r#"{ "user": 42, "exp": 9, "room": "a", "more": 1 }"#, padded), &keys);
             assert_eq!(token.unwrap().user.unwrap().text(), "42");
         }
         let long = format!(r#"{{"room":"a","exp":9,"user":"{}"}}"#, "x".repeat(257));
@@ -169,9 +163,9 @@ mod tests {
             r#"{"room":"a","exp":-1}"#,
             r#"{"exp":1.5,"room":"a"}"#,
         ] {
-            assert!(Token::open(&signed(wrong, false), &keys).is_err(), "{wrong}");
+            assert!(RoomToken::open(&signed(wrong, false), &keys).is_err(), "{wrong}");
         }
         let payload = "not base64!";
-        assert!(Token::open(&format!("{payload}.{}", keys.sign(payload.as_bytes())), &keys).is_err());
+        assert!(RoomToken::open(&format!("{payload}.{}", keys.sign(payload.as_bytes())), &keys).is_err());
     }
 }

@@ -206,7 +206,7 @@ impl ActionCableSession {
         let (Channel::Stream { name: signed } | Channel::Reflex { room: signed }) = &channel else {
             return self.named(&channel).map(|named| SubscriptionTarget::Named(Box::new(named)));
         };
-        let name = self.context.names.open_name(signed).ok_or("its name is not signed by us")?;
+        let name = self.context.names.open(signed).ok_or("its name is not signed by us")?;
         let target = match (name.stream, &channel) {
             (StreamKind::User(_), Channel::Reflex { .. }) => return Err("clicks need a room".to_owned()),
             (StreamKind::Room(room), Channel::Reflex { .. }) => SubscriptionTarget::Reflex(room),

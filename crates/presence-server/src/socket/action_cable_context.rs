@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::resumable::ResumableSessions;
-use crate::identity::{Members, Names};
+use crate::identity::{MemberIds, SignedNames};
 use crate::queries::Queries;
-use crate::streams::Streams;
+use crate::streams::StreamAccess;
 
 /// The rights of users, and what outlives a socket.
 pub(crate) struct ActionCableContext {
-    pub(crate) names: Arc<Names>,
-    pub(crate) members: Members,
-    pub(crate) streams: Streams,
+    pub(crate) names: Arc<SignedNames>,
+    pub(crate) members: MemberIds,
+    pub(crate) streams: StreamAccess,
     pub(crate) queries: Queries,
     pub(crate) resumable: ResumableSessions,
 }

@@ -13,9 +13,9 @@ use super::rate_limit::RateLimit;
 use super::session::{SessionBase, Subscription};
 use crate::clock::wall_ms;
 use crate::hub::{Connection, Hub};
-use crate::identity::{EmbedId, Embeds};
+use crate::identity::{EmbedId, EmbedIds};
 use crate::problem::Problem;
-use crate::sites::{RoomSeat, Site, Sites};
+use crate::sites::{RoomPermit, SitePage, Sites};
 use crate::views::Views;
 
 /// A join that waits for its turn is checked again after this time, so that a drain need not wait for it.
@@ -25,16 +25,14 @@ const TURN_CHECKED_EVERY: Duration = Duration::from_millis(250);
 #[derive(Clone)]
 pub(crate) struct EmbedContext {
     pub(crate) sites: Arc<Sites>,
-    pub(crate) embeds: Arc<Embeds>,
+    pub(crate) ids: Arc<EmbedIds>,
     pub(crate) views: Arc<Views>,
 }
 
 /// The page of a socket, as the upgrade's request said.
 #[derive(Clone, Debug)]
 pub(crate) struct EmbedVisitor {
-    pub(crate) site: Site,
-    /// The page's host, with its port.
-    pub(crate) host: String,
+    pub(crate) page: SitePage,
     /// The id of the request's cookie, if that is ours.
     pub(crate) known: Option<EmbedId>,
     /// The id that the answer's cookie holds: the known one, or a new one.
@@ -46,7 +44,7 @@ struct EmbedRoom {
     room: Room,
     /// Whether it counts there; else it is sent the numbers alone.
     counted: bool,
-    _seat: RoomSeat,
+    _permit: RoomPermit,
 }
 
 /// A join that waits for its turn.
@@ -135,10 +133,10 @@ impl EmbedSession {
 
     /// Says who the visitor is. A repeated hello has the same answer.
     fn hello(&mut self, given: Option<&str>, visible: bool) {
-        let embeds = &self.context.embeds;
-        let (id, identity) = embeds.who(self.visitor.known, given, self.visitor.kept);
-        let welcome = welcome(&embeds.written(&id), identity);
-        let user = id.user(self.visitor.site.name());
+        let ids = &self.context.ids;
+        let (id, identity) = ids.identify(self.visitor.known, given, self.visitor.kept);
+        let welcome = welcome(&ids.text(&id), identity);
+        let user = id.user(self.visitor.page.site.name());
         if *self.user.get_or_insert(user) != user {
             return self.session.send(&error(None, 409, "This page said hello with another id before."));
         }
@@ -168,17 +166,13 @@ impl EmbedSession {
             return Ok(());
         }
         let known = known.map(|known| known.id);
-        let EmbedVisitor { site, host, .. } = &self.visitor;
-        let entry = self.context.sites.enter(site, host, name, token, wall_ms() / 1_000)?;
+        let entry = self.context.sites.admit(&self.visitor.page, name, token, wall_ms() / 1_000)?;
         let subscription = match known {
             Some(subscription) => subscription,
             None => self.listen(prefix, &entry.room)?,
         };
-        let view = self.context.views.room(&entry.room);
-        if view.is_some_and(|view| self.context.sites.is_full(&view)) {
-            return Err(self.context.sites.full());
-        }
-        let at = Instant::now() + self.context.sites.turn(&self.visitor.site)?;
+        self.context.sites.check_room(self.context.views.room(&entry.room).as_deref())?;
+        let at = Instant::now() + self.context.sites.join_delay(&self.visitor.page.site)?;
         self.pending = Some(PendingJoin { at, subscription, user: entry.user.unwrap_or(user), info: entry.info });
         Ok(())
     }
@@ -189,9 +183,9 @@ impl EmbedSession {
             let detail = format!("One page may show {most} rooms, and this one shows as many.");
             return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
         }
-        let seat = self.context.sites.seat(&self.visitor.site, room)?;
+        let permit = self.context.sites.acquire_room(&self.visitor.page.site, room)?;
         let (id, prefix) = (self.session.number(), self.session.hub.prefix(&PresenceV1, prefix));
-        let joined = Subscription { id, prefix, to: EmbedRoom { room: room.clone(), counted: false, _seat: seat } };
+        let joined = Subscription { id, prefix, to: EmbedRoom { room: room.clone(), counted: false, _permit: permit } };
         let SessionBase { hub, connection, .. } = &self.session;
         hub.listen_counts(room, &joined.subscriber(connection), &self.context.views);
         self.session.add(joined);

@@ -226,7 +226,7 @@ impl ActionCableSession {
         let guest = (!vouched).then(|| own.public(&room, sha256));
         let shown = shown_id(&request.id, guest.as_ref()).ok_or("the id is empty, too long or reserved")?;
         let members = &self.context.members;
-        let user = if vouched { members.named(&request.id) } else { members.of_guest(&own, &request.id) };
+        let user = if vouched { members.signed(&request.id) } else { members.of_guest(&own, &request.id) };
         let info = self.grant.as_ref().and_then(|grant| grant.info.as_deref()).unwrap_or_else(|| request.info());
         let tab = tab(&shown, info).ok_or("the info is too long")?;
         let (connection, subscription) = (self.session.connection.id, self.session.number());

@@ -19,10 +19,10 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::*;
 use crate::config::{Limits, Secrets};
-use crate::identity::{Guest, Members, Names};
+use crate::identity::{Guest, MemberIds, SignedNames};
 use crate::queries::Queries;
 use crate::secret::{Keys, Secret};
-use crate::streams::Streams;
+use crate::streams::StreamAccess;
 
 #[derive(Parser)]
 struct LimitsLine {
@@ -33,7 +33,7 @@ struct LimitsLine {
 /// A hub, and the driver's end of its sockets' inputs.
 struct TestHub {
     hub: Arc<Hub>,
-    names: Arc<Names>,
+    names: Arc<SignedNames>,
     context: Arc<ActionCableContext>,
     inputs: mpsc::Sender<Input>,
     happened: mpsc::Receiver<Input>,
@@ -55,14 +55,14 @@ impl TestHub {
         let limits = LimitsLine::parse_from(["node"].into_iter().chain(limits.split_whitespace())).limits;
         let (inputs, happened) = mpsc::channel(64);
         let keys = Keys { signing: [1; 32], accepted: vec![[1; 32]] };
-        let names = Arc::new(Names::new(keys.clone(), "demo"));
+        let names = Arc::new(SignedNames::new(keys.clone(), "demo"));
         let secrets =
             Secrets { secret: Some("a secret of at least thirty-two bytes".to_owned()), ..Secrets::default() };
         let public = ["bench", "chat/*"].map(|pattern| pattern.parse().unwrap()).to_vec();
         let context = ActionCableContext {
             names: Arc::clone(&names),
-            members: Members::new(&keys),
-            streams: Streams::new(public, &Secret::find(&secrets, None).0),
+            members: MemberIds::new(&keys),
+            streams: StreamAccess::new(public, &Secret::find(&secrets, None).0),
             queries: Queries::new(inputs.clone()),
             resumable: ResumableSessions::default(),
         };
@@ -244,7 +244,7 @@ async fn a_users_stream_is_the_sockets_own_whoever_it_was_signed_for() {
 #[tokio::test]
 async fn without_a_cookie_the_pages_guest_is_the_user_or_else_a_new_one() {
     let mut test = TestHub::new("");
-    let guest = Guest::drawn();
+    let guest = Guest::random();
     let signed = test.names.room(&room("shop"), Some(&guest));
     let guests_key = json!({"channel": "CableReady::Stream", "identifier": signed}).to_string();
     let plain_key = test.room_key("shop");
@@ -269,7 +269,7 @@ async fn what_is_not_ours_or_too_much_is_rejected() {
     for key in ["a", "b"] {
         browser.confirmed(&test.room_key(key)).await;
     }
-    let foreign = Names::new(Keys { signing: [2; 32], accepted: vec![[2; 32]] }, "demo").room(&room("a"), None);
+    let foreign = SignedNames::new(Keys { signing: [2; 32], accepted: vec![[2; 32]] }, "demo").room(&room("a"), None);
     let users_name = test.names.user(&room("a"), &PublicId([9; 32]), None);
     for key in [
         test.room_key("c"),

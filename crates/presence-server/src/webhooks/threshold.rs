@@ -1,34 +1,41 @@
-//! How one room stands to a threshold: a crossing is told once it has lasted.
+//! Whether a room is above a threshold; a crossing counts once it has lasted.
 
 use crate::config::Threshold;
 
-/// How one room stands to one threshold.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Level {
-    /// It was told that there are more.
-    pub(super) above: bool,
-    /// Since when the opposite of what was told is true.
-    turning_since_ms: Option<u64>,
+/// A change of a room's state that is reported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Crossing {
+    Above,
+    Below,
 }
 
-impl Level {
-    /// So many users are there now. `Some`: it is to be told that there are more, or no more.
-    pub(super) fn step(&mut self, threshold: &Threshold, users: u32, now_ms: u64) -> Option<bool> {
-        let turns = if self.above { users <= threshold.until() } else { users > threshold.more_than() };
-        if !turns {
-            self.turning_since_ms = None;
+/// One room's state for one threshold.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct ThresholdState {
+    /// The last reported crossing was above.
+    pub(super) above: bool,
+    /// When the count crossed back, if it has.
+    crossed_since_ms: Option<u64>,
+}
+
+impl ThresholdState {
+    /// Takes the number of users now; `Some`: this crossing is to be reported.
+    pub(super) fn update(&mut self, threshold: &Threshold, users: u32, now_ms: u64) -> Option<Crossing> {
+        let crossed = if self.above { users <= threshold.until() } else { users > threshold.more_than() };
+        if !crossed {
+            self.crossed_since_ms = None;
             return None;
         }
-        let since_ms = *self.turning_since_ms.get_or_insert(now_ms);
+        let since_ms = *self.crossed_since_ms.get_or_insert(now_ms);
         if now_ms.saturating_sub(since_ms) < threshold.for_ms() {
             return None;
         }
-        self.turning_since_ms = None;
+        self.crossed_since_ms = None;
         self.above = !self.above;
-        Some(self.above)
+        Some(if self.above { Crossing::Above } else { Crossing::Below })
     }
 
-    /// There is nothing to remember of it.
+    /// Whether the state holds nothing to remember.
     pub(super) fn is_calm(&self) -> bool {
         *self == Self::default()
     }
@@ -39,10 +46,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_room_at_the_edge_is_told_of_once() {
+    fn a_room_near_its_threshold_is_reported_once() {
         let rule = "more than 50 for 30s until 40".parse::<Threshold>().unwrap();
-        let mut level = Level::default();
-        let mut told = Vec::new();
+        let mut state = ThresholdState::default();
+        let mut crossings = Vec::new();
         // Seconds and users: a short peak, a long one with a dip, a long calm with a short peak.
         for (second, users) in [
             (0, 51),
@@ -60,9 +67,9 @@ mod tests {
             (162, 45),
             (200, 50),
         ] {
-            told.extend(level.step(&rule, users, second * 1_000).map(|above| (second, above)));
+            crossings.extend(state.update(&rule, users, second * 1_000).map(|crossing| (second, crossing)));
         }
-        assert_eq!(told, [(61, true), (161, false)]);
-        assert!(level.is_calm());
+        assert_eq!(crossings, [(61, Crossing::Above), (161, Crossing::Below)]);
+        assert!(state.is_calm());
     }
 }

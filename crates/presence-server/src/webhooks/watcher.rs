@@ -1,232 +1,243 @@
-//! From what the node says to what is to be told; without it every receiver would have to work out what became different.
-//! Every node follows everything, so that any of them can go on where another one ended; one of them tells.
+//! From the node's events to webhook messages. Every node follows all events, so that any of them can take over; one of them
+//! sends.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use presence_core::{MeshView, NodeName, Now, Room, RoomView};
 
-use super::event::{Letter, Passage, Reason, RoomData, digest};
-use super::threshold::Level;
+use super::message::{RoomData, RoomReason, RoomVisit, ThresholdData, WebhookMessage, digest};
+use super::threshold::ThresholdState;
 use crate::config::Threshold;
 
-/// After this long a node tells, whether it has heard the others or not.
+/// A node may send after this time even if it has not heard the others.
 const PEERS_WAITED_FOR_MS: u64 = 5_000;
 
-/// Something that the node said.
+/// Something that the node reported.
 #[derive(Clone, Debug)]
-pub(super) enum Happened {
-    Arrived(Passage),
-    Left(Passage),
+pub(super) enum NodeEvent {
+    Joined(RoomVisit),
+    Left(RoomVisit),
     /// A room has a new view.
-    Viewed(Arc<RoomView>),
-    /// Nobody is in a room any more, and nothing is kept of it.
-    Forgotten(Room),
+    RoomChanged(Arc<RoomView>),
+    /// A room is empty and forgotten.
+    RoomForgotten(Room),
     /// The mesh has a new view.
-    Meshed(Arc<MeshView>),
-    /// What waited for this receiver was given up.
+    MeshChanged(Arc<MeshView>),
+    /// Messages for this receiver were dropped.
     Stale(usize),
 }
 
-/// What is to be done.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Told {
-    /// Tell every receiver.
-    Letter(Letter),
-    /// Tell every receiver, or this one, how all is.
-    Resync { to: Option<usize>, sync: Arc<Resync> },
+pub(super) enum WebhookAction {
+    /// Send a message to every receiver.
+    Send(WebhookMessage),
+    /// Send the state of all rooms to this receiver, or to every one.
+    Resync { to: Option<usize>, resync: Arc<Resync> },
 }
 
-/// How all is: what is occupied when it begins.
+/// All rooms that are occupied when it starts.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Resync {
     pub(super) id: String,
-    /// Occupied rooms, and the thresholds that each is above.
-    pub(super) rooms: Vec<(Room, Vec<String>)>,
+    pub(super) rooms: Vec<OccupiedRoom>,
 }
 
-/// What is known of a room that somebody is in.
+/// An occupied room, and the thresholds that it is above.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct OccupiedRoom {
+    pub(super) room: Room,
+    pub(super) above: Vec<String>,
+}
+
+/// What is known about an occupied room.
 #[derive(Clone, Debug, Default)]
-struct Occupied {
+struct Occupancy {
     users: u32,
-    /// Whose leaving was the last.
-    left: Option<String>,
+    /// The visit that ended last.
+    last_left: Option<String>,
 }
 
+/// What a watcher is about.
+pub(super) struct WatcherConfig {
+    pub(super) node: NodeName,
+    pub(super) incarnation: u64,
+    /// Only rooms whose name starts with one of these; none: all rooms.
+    pub(super) prefixes: Vec<String>,
+    pub(super) thresholds: Vec<Threshold>,
+}
+
+/// Follows the node's events.
 pub(super) struct Watcher {
-    node: NodeName,
-    incarnation: u64,
-    prefixes: Vec<String>,
-    thresholds: Vec<Threshold>,
-    occupied: HashMap<Room, Occupied>,
-    /// Only what is not calm.
-    levels: HashMap<(Room, usize), Level>,
+    config: WatcherConfig,
+    occupied: HashMap<Room, Occupancy>,
+    /// By room and index of the threshold; only those that are not calm.
+    thresholds: HashMap<(Room, usize), ThresholdState>,
     mesh: Option<Arc<MeshView>>,
     started_ms: u64,
-    tells: bool,
+    sends: bool,
     resyncs: u64,
 }
 
 impl Watcher {
-    pub(super) fn new(
-        (node, incarnation): (NodeName, u64),
-        prefixes: Vec<String>,
-        thresholds: Vec<Threshold>,
-        now: Now,
-    ) -> Self {
+    pub(super) fn new(config: WatcherConfig, now: Now) -> Self {
         Self {
-            node,
-            incarnation,
-            prefixes,
-            thresholds,
+            config,
             occupied: HashMap::new(),
-            levels: HashMap::new(),
+            thresholds: HashMap::new(),
             mesh: None,
             started_ms: now.mono_ms,
-            tells: false,
+            sends: false,
             resyncs: 0,
         }
     }
 
-    /// Takes what happened. Nothing is told by a node that is not the one to tell.
-    pub(super) fn take(&mut self, happened: Happened, now: Now) -> Vec<Told> {
-        match happened {
-            Happened::Arrived(passage) => self.arrived(&passage, now),
-            Happened::Left(passage) => self.left(&passage, now),
-            Happened::Viewed(view) => self.viewed(&view, now),
-            Happened::Forgotten(room) => self.counted(&room, 0, false, now),
-            Happened::Meshed(view) => {
+    /// Handles an event. A node that does not send returns nothing.
+    pub(super) fn handle(&mut self, event: NodeEvent, now: Now) -> Vec<WebhookAction> {
+        match event {
+            NodeEvent::Joined(visit) => self.joined(&visit, now),
+            NodeEvent::Left(visit) => self.left(&visit, now),
+            NodeEvent::RoomChanged(view) => self.room_changed(&view, now),
+            NodeEvent::RoomForgotten(room) => self.vacated(&room, now),
+            NodeEvent::MeshChanged(view) => {
                 self.mesh = Some(view);
-                self.judge(now)
+                self.elect(now)
             }
-            Happened::Stale(receiver) if self.tells => vec![self.resync(Some(receiver))],
-            Happened::Stale(_) => Vec::new(),
+            NodeEvent::Stale(receiver) if self.sends => vec![self.resync(Some(receiver))],
+            NodeEvent::Stale(_) => Vec::new(),
         }
     }
 
-    /// Time has passed.
-    pub(super) fn tick(&mut self, now: Now) -> Vec<Told> {
-        let rooms: Vec<Room> = self.levels.keys().map(|(room, _)| room.clone()).collect();
-        let mut told = self.judge(now);
+    /// Checks what depends on time only.
+    pub(super) fn tick(&mut self, now: Now) -> Vec<WebhookAction> {
+        let rooms: Vec<Room> = self.thresholds.keys().map(|(room, _)| room.clone()).collect();
+        let mut actions = self.elect(now);
         for room in rooms {
-            let users = self.occupied.get(&room).map_or(0, |occupied| occupied.users);
-            told.extend(self.weigh(&room, users, now));
+            let users = self.occupied.get(&room).map_or(0, |occupancy| occupancy.users);
+            actions.extend(self.check_thresholds(&room, users, now));
         }
-        told
+        actions
     }
 
-    /// Begins anew from all that is occupied now, since something that happened was not heard.
-    pub(super) fn begin_anew(&mut self, views: &[Arc<RoomView>]) -> Vec<Told> {
-        let views = views.iter().filter(|view| view.users + view.unsure > 0 && self.is_for(&view.room));
-        self.occupied = views.map(|view| (view.room.clone(), Occupied { users: view.users, left: None })).collect();
-        if self.tells { vec![self.resync(None)] } else { Vec::new() }
+    /// Starts again from all rooms, since events were missed.
+    pub(super) fn restart(&mut self, views: &[Arc<RoomView>]) -> Vec<WebhookAction> {
+        let views = views.iter().filter(|view| view.users + view.unsure > 0 && self.follows(&view.room));
+        let occupancy = |view: &RoomView| Occupancy { users: view.users, last_left: None };
+        self.occupied = views.map(|view| (view.room.clone(), occupancy(view))).collect();
+        if self.sends { vec![self.resync(None)] } else { Vec::new() }
     }
 
-    fn is_for(&self, room: &Room) -> bool {
-        self.prefixes.is_empty() || self.prefixes.iter().any(|prefix| room.as_str().starts_with(prefix))
+    fn follows(&self, room: &Room) -> bool {
+        let prefixes = &self.config.prefixes;
+        prefixes.is_empty() || prefixes.iter().any(|prefix| room.as_str().starts_with(prefix))
     }
 
-    /// Whether this node is the one to tell: of all that are live the one with the lowest name.
-    fn judge(&mut self, now: Now) -> Vec<Told> {
+    /// The live node with the lowest name sends. A node that takes over starts with a resync.
+    fn elect(&mut self, now: Now) -> Vec<WebhookAction> {
         let Some(mesh) = &self.mesh else { return Vec::new() };
-        let knows = mesh.exchanged || now.mono_ms.saturating_sub(self.started_ms) >= PEERS_WAITED_FOR_MS;
+        let ready = mesh.exchanged || now.mono_ms.saturating_sub(self.started_ms) >= PEERS_WAITED_FOR_MS;
         let live = mesh.nodes.iter().filter(|node| node.state == "live").map(|node| &node.name);
-        let tells = knows && live.min() == Some(&self.node);
-        let begins = tells && !self.tells;
-        self.tells = tells;
-        if begins { vec![self.resync(None)] } else { Vec::new() }
+        let sends = ready && live.min() == Some(&self.config.node);
+        let takes_over = sends && !self.sends;
+        self.sends = sends;
+        if takes_over { vec![self.resync(None)] } else { Vec::new() }
     }
 
-    fn resync(&mut self, to: Option<usize>) -> Told {
+    fn resync(&mut self, to: Option<usize>) -> WebhookAction {
         self.resyncs += 1;
-        let count = format!("{} {}", self.incarnation, self.resyncs);
-        let id = digest(&["resync", self.node.as_str(), &count]);
-        let rooms = self.occupied.keys().map(|room| (room.clone(), self.above(room))).collect();
-        Told::Resync { to, sync: Arc::new(Resync { id, rooms }) }
+        let count = format!("{} {}", self.config.incarnation, self.resyncs);
+        let id = digest(&["resync", self.config.node.as_str(), &count]);
+        let rooms = self.occupied.keys().map(|room| OccupiedRoom { room: room.clone(), above: self.above(room) });
+        WebhookAction::Resync { to, resync: Arc::new(Resync { id, rooms: rooms.collect() }) }
     }
 
     fn above(&self, room: &Room) -> Vec<String> {
-        let all = self.thresholds.iter().enumerate();
-        let above = all.filter(|(index, _)| self.levels.get(&(room.clone(), *index)).is_some_and(|level| level.above));
-        above.map(|(_, threshold)| threshold.text().to_owned()).collect()
+        let all = self.config.thresholds.iter().enumerate();
+        let above = |index: usize| self.thresholds.get(&(room.clone(), index)).is_some_and(|state| state.above);
+        all.filter(|(index, _)| above(*index)).map(|(_, threshold)| threshold.text().to_owned()).collect()
     }
 
-    fn letters(&self, letters: impl IntoIterator<Item = Letter>) -> Vec<Told> {
-        letters.into_iter().filter(|_| self.tells).map(Told::Letter).collect()
+    fn send(&self, messages: impl IntoIterator<Item = WebhookMessage>) -> Vec<WebhookAction> {
+        messages.into_iter().filter(|_| self.sends).map(WebhookAction::Send).collect()
     }
 
-    fn arrived(&mut self, passage: &Passage, now: Now) -> Vec<Told> {
-        if !self.is_for(&passage.room) {
+    fn joined(&mut self, visit: &RoomVisit, now: Now) -> Vec<WebhookAction> {
+        if !self.follows(&visit.room) {
             return Vec::new();
         }
-        let mut letters = Vec::new();
-        if !self.occupied.contains_key(&passage.room) {
-            self.occupied.insert(passage.room.clone(), Occupied { users: 1, left: None });
-            letters.push(self.room_letter(&passage.room, 1, Reason::Arrived, &passage.name(), now));
+        let mut messages = Vec::new();
+        if !self.occupied.contains_key(&visit.room) {
+            self.occupied.insert(visit.room.clone(), Occupancy { users: 1, last_left: None });
+            messages.push(self.room_message(&visit.room, 1, RoomReason::Arrived, &visit.id(), now));
         }
-        letters.push(Letter::member(passage, true, now.wall_ms));
-        self.letters(letters)
+        messages.push(WebhookMessage::member_joined(visit, now.wall_ms));
+        self.send(messages)
     }
 
-    fn left(&mut self, passage: &Passage, now: Now) -> Vec<Told> {
-        if !self.is_for(&passage.room) {
+    fn left(&mut self, visit: &RoomVisit, now: Now) -> Vec<WebhookAction> {
+        if !self.follows(&visit.room) {
             return Vec::new();
         }
-        if let Some(occupied) = self.occupied.get_mut(&passage.room) {
-            occupied.left = Some(passage.name());
+        if let Some(occupancy) = self.occupied.get_mut(&visit.room) {
+            occupancy.last_left = Some(visit.id());
         }
-        self.letters([Letter::member(passage, false, now.wall_ms)])
+        self.send([WebhookMessage::member_left(visit, now.wall_ms)])
     }
 
-    fn viewed(&mut self, view: &RoomView, now: Now) -> Vec<Told> {
-        if self.is_for(&view.room) { self.counted(&view.room, view.users, view.unsure > 0, now) } else { Vec::new() }
-    }
-
-    /// So many are in a room now. Somebody of whom only a silent node knows keeps it occupied.
-    fn counted(&mut self, room: &Room, users: u32, unsure: bool, now: Now) -> Vec<Told> {
-        let mut told = Vec::new();
-        if users > 0 || unsure {
-            let known = self.occupied.contains_key(room);
-            self.occupied.entry(room.clone()).or_default().users = users;
-            // Who is in it has not arrived here: that was told of when it was, or is told by a resync.
-            if !known && users > 0 {
-                told.extend(self.letters([self.room_letter(
-                    room,
-                    users,
-                    Reason::Arrived,
-                    &now.wall_ms.to_string(),
-                    now,
-                )]));
-            }
-        } else if let Some(occupied) = self.occupied.remove(room) {
-            let because = occupied.left.unwrap_or_else(|| now.wall_ms.to_string());
-            told.extend(self.letters([self.room_letter(room, 0, Reason::Left, &because, now)]));
+    fn room_changed(&mut self, view: &RoomView, now: Now) -> Vec<WebhookAction> {
+        if !self.follows(&view.room) {
+            return Vec::new();
         }
-        told.extend(self.weigh(room, users, now));
-        told
+        // A user that only a silent node reports keeps a room occupied.
+        if view.users == 0 && view.unsure == 0 { self.vacated(&view.room, now) } else { self.counted(view, now) }
     }
 
-    fn room_letter(&self, room: &Room, users: u32, reason: Reason, because: &str, now: Now) -> Letter {
+    fn counted(&mut self, view: &RoomView, now: Now) -> Vec<WebhookAction> {
+        let RoomView { room, users, .. } = view;
+        let known = self.occupied.contains_key(room);
+        self.occupied.entry(room.clone()).or_default().users = *users;
+        let mut actions = Vec::new();
+        // Its users have not joined now: their messages were sent then, or a resync follows.
+        if !known && *users > 0 {
+            let cause = now.wall_ms.to_string();
+            actions = self.send([self.room_message(room, *users, RoomReason::Arrived, &cause, now)]);
+        }
+        actions.extend(self.check_thresholds(room, *users, now));
+        actions
+    }
+
+    fn vacated(&mut self, room: &Room, now: Now) -> Vec<WebhookAction> {
+        let mut actions = Vec::new();
+        if let Some(occupancy) = self.occupied.remove(room) {
+            let cause = occupancy.last_left.unwrap_or_else(|| now.wall_ms.to_string());
+            actions = self.send([self.room_message(room, 0, RoomReason::Left, &cause, now)]);
+        }
+        actions.extend(self.check_thresholds(room, 0, now));
+        actions
+    }
+
+    fn room_message(&self, room: &Room, users: u32, reason: RoomReason, cause: &str, now: Now) -> WebhookMessage {
         let data = RoomData { room: room.to_string(), users, reason, above: self.above(room), resync: None };
-        Letter::room(room, &data, because, now.wall_ms)
+        WebhookMessage::room(room, &data, cause, now.wall_ms)
     }
 
-    /// Puts a room to its thresholds.
-    fn weigh(&mut self, room: &Room, users: u32, now: Now) -> Vec<Told> {
-        let mut letters = Vec::new();
-        for (index, threshold) in self.thresholds.iter().enumerate().filter(|(_, threshold)| threshold.is_for(room)) {
+    fn check_thresholds(&mut self, room: &Room, users: u32, now: Now) -> Vec<WebhookAction> {
+        let mut messages = Vec::new();
+        let thresholds = self.config.thresholds.iter().enumerate();
+        for (index, threshold) in thresholds.filter(|(_, threshold)| threshold.is_for(room)) {
             let key = (room.clone(), index);
-            let mut level = self.levels.remove(&key).unwrap_or_default();
-            if let Some(above) = level.step(threshold, users, now.mono_ms) {
+            let mut state = self.thresholds.remove(&key).unwrap_or_default();
+            if let Some(crossing) = state.update(threshold, users, now.mono_ms) {
                 // Nodes do not see a crossing in the same millisecond.
-                let because = (now.wall_ms / threshold.for_ms()).to_string();
-                letters.push(Letter::threshold(room, users, threshold.text(), above, &because, now.wall_ms));
+                let cause = (now.wall_ms / threshold.for_ms()).to_string();
+                let data = ThresholdData { room, users, threshold: threshold.text() };
+                messages.push(WebhookMessage::threshold(crossing, &data, &cause, now.wall_ms));
             }
-            if !level.is_calm() {
-                self.levels.insert(key, level);
+            if !state.is_calm() {
+                self.thresholds.insert(key, state);
             }
         }
-        self.letters(letters)
+        self.send(messages)
     }
 }
 

@@ -10,8 +10,8 @@ use presence_core::Room;
 
 use super::frame::Theme;
 use crate::http::state::HttpState;
+use crate::i18n::{Locale, Sentence, Show};
 use crate::problem::Problem;
-use crate::words::{Language, Sentence, Show};
 
 /// Every visitor of a page fetches the image; within a few seconds caches may answer with the same one.
 const CACHED: &str = "public, max-age=5";
@@ -39,9 +39,9 @@ pub(in crate::http) async fn badge(
             .into_response();
     }
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    let language = Language::of(value("lang").or(accepted).unwrap_or_default());
+    let locale = Locale::of(value("lang").or(accepted).unwrap_or_default());
     let show = Show::parse(value("show").unwrap_or_default());
-    let sentence = language.sentence(show, show.of(&state.views.room_or_empty(&room)));
+    let sentence = locale.sentence(show, show.of(&state.views.room_or_empty(&room)));
     let fixed = [
         (header::CONTENT_TYPE, "image/svg+xml"),
         (header::CACHE_CONTROL, CACHED),
@@ -50,11 +50,11 @@ pub(in crate::http) async fn badge(
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
     ];
-    (fixed, svg(&sentence, language, Theme::parse(value("theme").unwrap_or_default()))).into_response()
+    (fixed, svg(&sentence, locale, Theme::parse(value("theme").unwrap_or_default()))).into_response()
 }
 
 /// The image. The text is stretched to a computed width, since the viewer's fonts are unknown.
-fn svg(sentence: &Sentence, language: Language, theme: Theme) -> String {
+fn svg(sentence: &Sentence, locale: Locale, theme: Theme) -> String {
     let Sentence { before, number, after } = sentence;
     let text = format!("{before}{number}{after}");
     let length = width(&text) + width(number) * 0.08;
@@ -71,7 +71,7 @@ fn svg(sentence: &Sentence, language: Language, theme: Theme) -> String {
          <rect x=\".5\" y=\".5\" width=\"{}\" height=\"23\" rx=\"11.5\"/>\n<circle cx=\"13\" cy=\"12\" r=\"3.5\"/>\n\
          <text x=\"22\" y=\"16.2\" textLength=\"{length:.1}\" lengthAdjust=\"spacingAndGlyphs\">\
          {before}<tspan>{number}</tspan>{after}</text>\n</svg>\n",
-        language.code(),
+        locale.code(),
         whole - 1.0
     )
 }

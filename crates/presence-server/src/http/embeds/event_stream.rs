@@ -87,27 +87,29 @@ fn open(
     let origin = origin.ok_or_else(|| {
         Problem::new(StatusCode::FORBIDDEN, "A stream needs an Origin header, which browsers send to other servers.")
     })?;
-    let (site, host) = state.site(origin, info).ok_or_else(|| Problem::foreign(origin))?;
+    let page = state.page(origin, info).ok_or_else(|| Problem::foreign(origin))?;
     let Query(pairs) =
         query.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "The query is not valid percent-encoded text."))?;
     let params = StreamParams::read(pairs, state.hub.limits.rooms_per_socket)?;
     let cookie = state.embed_cookie(headers, info);
-    let (id, identity) = state.embed.embeds.who(cookie, params.id.as_deref(), EmbedId::drawn());
-    let mut visitor = StreamedVisitor::new(state, peer, info, id.user(site.name()), params.visibility)?;
-    let mut opening = event(&presence_v1::welcome(&state.embed.embeds.written(&id), identity));
+    let (id, identity) = state.embed.ids.identify(cookie, params.id.as_deref(), EmbedId::random());
+    let mut visitor = StreamedVisitor::new(state, peer, info, id.user(page.site.name()), params.visibility)?;
+    let mut opening = event(&presence_v1::welcome(&state.embed.ids.text(&id), identity));
     let mut names = Vec::new();
     for room in params.rooms {
         let now_s = wall_ms() / 1_000;
-        let entry = state.embed.sites.enter(&site, &host, &room.name, room.token.as_deref(), now_s);
-        let uncounted = match entry.and_then(|entry| visitor.join(&site, entry)) {
+        let admission = state.embed.sites.admit(&page, &room.name, room.token.as_deref(), now_s);
+        let uncounted = match admission.and_then(|admission| visitor.join(&page.site, admission)) {
             Ok(JoinedRoom { index, uncounted }) => {
                 debug_assert_eq!(index, names.len(), "rooms are joined in order");
                 names.push(presence_v1::prefix(&room.name));
                 uncounted
             }
-            Err(problem) => Some(problem),
+            Err(error) => Some(error),
         };
-        opening.extend(uncounted.map(|why| event(&presence_v1::error(Some(&room.name), why.status(), why.detail()))));
+        if let Some(problem) = uncounted.map(Problem::from) {
+            opening.push_str(&event(&presence_v1::error(Some(&room.name), problem.status(), problem.detail())));
+        }
     }
     let mut response = Response::new(visitor.body(opening, StreamChunks { names }));
     let fixed = [
@@ -117,7 +119,7 @@ fn open(
     ];
     let headers = response.headers_mut();
     headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
-    let cookie = state.embed.embeds.cookie_written(&id, info.secure);
+    let cookie = state.embed.ids.write_cookie(&id, info.secure);
     headers.insert(header::SET_COOKIE, HeaderValue::try_from(cookie).expect("a cookie is visible ASCII"));
     Ok(response)
 }

@@ -19,11 +19,11 @@ use crate::http::listen::Peer;
 use crate::http::open_answer::EndReason;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
+use crate::i18n::{Locale, Sentence, Show};
 use crate::identity::{EmbedId, sha256};
 use crate::problem::Problem;
 use crate::secret::random;
-use crate::sites::Site;
-use crate::words::{Language, Sentence, Show};
+use crate::sites::EmbedSite;
 
 /// A page that can't be answered now is requested again after this many seconds.
 const RETRY_S: &str = "15";
@@ -132,22 +132,23 @@ fn open(
         query.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "The query is not valid percent-encoded text."))?;
     let params = FrameParams::read(pairs)?;
     let origin = framing_origin(headers, info, params.from.as_deref())?;
-    let (site, host) = state.site(&origin, info).ok_or_else(|| Problem::foreign(&origin))?;
-    let entry = state.embed.sites.enter(&site, &host, &params.room, params.token.as_deref(), wall_ms() / 1_000)?;
+    let page = state.page(&origin, info).ok_or_else(|| Problem::foreign(&origin))?;
+    let now_s = wall_ms() / 1_000;
+    let admission = state.embed.sites.admit(&page, &params.room, params.token.as_deref(), now_s)?;
     let known = state.embed_cookie(headers, info);
-    let id = known.unwrap_or_else(EmbedId::drawn);
-    let mut visitor = StreamedVisitor::new(state, peer, info, id.user(site.name()), Visibility::Visible)?;
+    let id = known.unwrap_or_else(EmbedId::random);
+    let mut visitor = StreamedVisitor::new(state, peer, info, id.user(page.site.name()), Visibility::Visible)?;
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    let language = Language::of(params.lang.as_deref().or(accepted).unwrap_or_default());
-    let address = own_address(&params, &origin, language);
-    let opening = head(&address, params.theme, language);
-    let format = FrameChunks { show: params.show, language, address };
+    let locale = Locale::of(params.lang.as_deref().or(accepted).unwrap_or_default());
+    let address = own_address(&params, &origin, locale);
+    let opening = head(&address, params.theme, locale);
+    let format = FrameChunks { show: params.show, locale, address };
     // A visitor who is not counted is shown the counts nevertheless.
-    visitor.join(&site, entry)?;
-    Ok(answer(visitor.body(opening, format), &site, &state.embed.embeds.cookie_written(&id, info.secure)))
+    visitor.join(&page.site, admission)?;
+    Ok(answer(visitor.body(opening, format), &page.site, &state.embed.ids.write_cookie(&id, info.secure)))
 }
 
-fn answer(body: Body, site: &Site, cookie: &str) -> Response {
+fn answer(body: Body, site: &EmbedSite, cookie: &str) -> Response {
     let mut response = Response::new(body);
     // HTTP/1.0 has no chunked encoding. If the node disappears, the browser takes the page for complete and follows its
     // refresh; with chunks it would take it for broken and do nothing.
@@ -193,12 +194,12 @@ fn origin_of(url: &str) -> Option<String> {
 }
 
 /// The address of the same frame, for its refresh.
-fn own_address(params: &FrameParams, origin: &str, language: Language) -> String {
+fn own_address(params: &FrameParams, origin: &str, locale: Locale) -> String {
     let mut address = format!("/embed?room={}&amp;from={}", encoded(&params.room), encoded(origin));
     let show = [(Show::Looking, "looking"), (Show::Tabs, "tabs"), (Show::Regions, "regions")];
     let show = show.iter().find(|(show, _)| *show == params.show).map(|(_, name)| *name);
     let theme = (params.theme != Theme::Either).then(|| params.theme.scheme());
-    let rest = [("show", show), ("theme", theme), ("lang", Some(language.code())), ("token", params.token.as_deref())];
+    let rest = [("show", show), ("theme", theme), ("lang", Some(locale.code())), ("token", params.token.as_deref())];
     for (name, value) in rest {
         if let Some(value) = value {
             write!(address, "&amp;{name}={}", encoded(value)).expect("writing to a string can't fail");
@@ -209,14 +210,14 @@ fn own_address(params: &FrameParams, origin: &str, language: Language) -> String
 
 /// The page before its counts. The refresh runs only when the answer has ended because the node drains or is gone. Some
 /// seconds later another node may answer, and the visitor is back before the departure counts.
-fn head(address: &str, theme: Theme, language: Language) -> String {
+fn head(address: &str, theme: Theme, locale: Locale) -> String {
     let [drawn] = random::<1>();
     format!(
         "<!doctype html>\n<html lang=\"{}\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"robots\" content=\"noindex\">\n\
          <meta name=\"color-scheme\" content=\"{}\">\n{}\
          <title>Global Presence</title>\n<style>{STYLE}</style>\n<body>\n",
-        language.code(),
+        locale.code(),
         theme.scheme(),
         refresh(5 + drawn % 6, address)
     )
@@ -242,7 +243,7 @@ fn encoded(text: &str) -> String {
 /// One line for each change of the counts; the style shows the last line.
 struct FrameChunks {
     show: Show,
-    language: Language,
+    locale: Locale,
     address: String,
 }
 
@@ -260,11 +261,11 @@ impl ChunkFormat for FrameChunks {
         if self.show == Show::Regions {
             for (index, region) in view.regions.iter().filter(|region| region.users > 0).enumerate() {
                 let dot = if index == 0 { "" } else { " · " };
-                write!(html, "{dot}{} <b>{}</b>", region.region, self.language.number(region.users))
+                write!(html, "{dot}{} <b>{}</b>", region.region, self.locale.number(region.users))
                     .expect("writing to a string can't fail");
             }
         } else {
-            let Sentence { before, number, after } = self.language.sentence(self.show, self.show.of(view));
+            let Sentence { before, number, after } = self.locale.sentence(self.show, self.show.of(view));
             write!(html, "{before}<b>{number}</b>{after}").expect("writing to a string can't fail");
         }
         html + "</p>\n"
@@ -322,8 +323,8 @@ mod tests {
         let hostile = "\"><script>alert(1)</script>&'\u{e4}";
         let pairs = ["room", "token", "show", "lang", "theme"].map(|name| (name.to_owned(), hostile.to_owned()));
         let params = FrameParams::read(pairs.to_vec()).unwrap();
-        let language = Language::of(hostile);
-        let html = head(&own_address(&params, "https://shop.example", language), params.theme, language);
+        let locale = Locale::of(hostile);
+        let html = head(&own_address(&params, "https://shop.example", locale), params.theme, locale);
         assert!(!html.contains("script") || html.contains("%3Cscript%3E"), "{html}");
         assert!(!html.contains("<script") && !html.contains("alert(") && html.is_ascii(), "{html}");
         assert_eq!(html.matches('<').count(), html.matches('>').count());

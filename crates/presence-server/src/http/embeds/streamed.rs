@@ -19,7 +19,7 @@ use crate::http::state::HttpState;
 use crate::hub::Dismissals;
 use crate::problem::Problem;
 use crate::secret::random;
-use crate::sites::{Entry, RoomSeat, Site};
+use crate::sites::{Admission, EmbedSite, RoomError, RoomPermit};
 
 /// New counts are written at most this often, so that an answer about a large room stays small.
 const GAP: Duration = Duration::from_secs(1);
@@ -73,13 +73,13 @@ pub(super) struct StreamedVisitor {
 pub(super) struct JoinedRoom {
     pub(super) index: usize,
     /// Why the visitor is shown the room's counts without being among them.
-    pub(super) uncounted: Option<Problem>,
+    pub(super) uncounted: Option<RoomError>,
 }
 
 struct WatchedRoom {
     room: Room,
     written: Option<Arc<RoomView>>,
-    _seat: RoomSeat,
+    _permit: RoomPermit,
 }
 
 impl StreamedVisitor {
@@ -111,28 +111,28 @@ impl StreamedVisitor {
     }
 
     /// Follows a room, and joins it when it is the site's turn. Fails if the site is in too many rooms.
-    pub(super) fn join(&mut self, site: &Site, entry: Entry) -> Result<JoinedRoom, Problem> {
-        let Entry { room, user, info } = entry;
+    pub(super) fn join(&mut self, site: &EmbedSite, admission: Admission) -> Result<JoinedRoom, RoomError> {
+        let Admission { room, user, info } = admission;
         let sites = &self.state.embed.sites;
-        let seat = sites.seat(site, &room)?;
+        let permit = sites.acquire_room(site, &room)?;
         let index = self.rooms.len();
-        let full = self.state.views.room(&room).is_some_and(|view| sites.is_full(&view));
-        let turn = if full { Err(sites.full()) } else { sites.turn(site) };
+        let checked = sites.check_room(self.state.views.room(&room).as_deref());
+        let delay = checked.and_then(|()| sites.join_delay(site));
         let changes = self.state.views.watch(&room);
         watch(&mut self.changes, index, changes);
         self.due.push(index);
-        self.rooms.push(WatchedRoom { room: room.clone(), written: None, _seat: seat });
-        let uncounted = match turn {
-            Ok(wait) => {
+        self.rooms.push(WatchedRoom { room: room.clone(), written: None, _permit: permit });
+        let uncounted = match delay {
+            Ok(delay) => {
                 let visible = self.visibility == Visibility::Visible;
                 let tab = Tab { info, visible, proven: false, draws: false };
                 let (connection, subscription) = (self.connection, subscription(index));
                 let user = user.unwrap_or(self.user);
                 let joined = Input::Joined { connection, subscription, room, user, tab };
-                self.inputs.push_back((Instant::now() + wait, joined));
+                self.inputs.push_back((Instant::now() + delay, joined));
                 None
             }
-            Err(problem) => Some(problem),
+            Err(error) => Some(error),
         };
         Ok(JoinedRoom { index, uncounted })
     }

@@ -4,7 +4,7 @@ use presence_core::{Place, Region, RegionState, RegionView, RoomView};
 
 use super::*;
 use crate::config::{Config, Secrets};
-use crate::identity::{EmbedId, Embeds};
+use crate::identity::{EmbedId, EmbedIds};
 use crate::secret::{Purpose, Secret};
 use crate::sites::Sites;
 use crate::views::Views;
@@ -20,7 +20,7 @@ fn shared() -> EmbedContext {
     let config = ConfigLine::parse_from(["node", "--site", "*"]).config;
     let (secret, _) = Secret::find(&Secrets { secret: Some("s".repeat(32)), ..Secrets::default() }, None);
     EmbedContext {
-        embeds: Arc::new(Embeds::new(secret.keys(Purpose::Embed))),
+        ids: Arc::new(EmbedIds::new(secret.keys(Purpose::Embed))),
         sites: Arc::new(Sites::new(&config, secret, room("demo"))),
         views: Arc::new(Views::new(Region::new("ams").unwrap(), Place::default(), 0)),
     }
@@ -28,8 +28,8 @@ fn shared() -> EmbedContext {
 
 /// A page that has said hello.
 async fn page(test: &mut TestHub, shared: &EmbedContext) -> Browser {
-    let (site, host) = shared.sites.allows("https://shop.example").unwrap();
-    let visitor = EmbedVisitor { site, host, known: None, kept: EmbedId::drawn() };
+    let page = shared.sites.page("https://shop.example").unwrap();
+    let visitor = EmbedVisitor { page, known: None, kept: EmbedId::random() };
     let mut browser = test.connect(shared.session(visitor)).await;
     browser.say(json!({"type": "hello"}).to_string()).await;
     assert_eq!(browser.next().await["type"], "welcome");

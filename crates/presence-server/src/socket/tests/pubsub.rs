@@ -7,7 +7,7 @@ use presence_core::{Found, Member, Members as Present, Message as Published, Reg
 
 use super::*;
 use crate::presence_events::PresenceEvents;
-use crate::sites::{Grant, Site};
+use crate::sites::{EmbedSite, Grant};
 use crate::views::Views;
 
 const BENCH: &str = r#"{"channel":"$pubsub","stream_name":"bench"}"#;
@@ -264,7 +264,7 @@ async fn an_id_is_as_asked_where_the_site_vouches_for_it_and_else_marked_with_wh
 async fn a_token_opens_its_stream_and_says_who_one_is() {
     let mut test = TestHub::new("");
     let grant = Grant {
-        site: Site::of("https://shop.example".parse().unwrap()),
+        site: EmbedSite::of("https://shop.example".parse().unwrap()),
         room: room("shop.example/private/7"),
         user: Some("ann".to_owned()),
         info: Some("{}".to_owned()),
@@ -281,7 +281,7 @@ async fn a_token_opens_its_stream_and_says_who_one_is() {
         browser.ask("join", key, "presence", json!({"id": "ann", "info": "another"})).await;
         let Input::Joined { user, tab, .. } = test.input().await else { panic!("a join") };
         assert_eq!(serde_json::from_slice::<Value>(&tab.info).unwrap(), json!({"id": "ann", "info": {}}));
-        assert_eq!(user, test.context.members.named("ann"));
+        assert_eq!(user, test.context.members.signed("ann"));
     }
     let mut nobody = test.connect_with(None, Some(Grant { user: None, info: None, ..grant })).await;
     nobody.next().await;
@@ -310,7 +310,7 @@ async fn who_is_there_is_answered_and_says_when_it_is_not_all() {
         browser.ask("presence", BENCH, "data", json!({})).await;
         let Input::Queried { query, .. } = test.input().await else { panic!("a question") };
         let found = Present { total, members: everybody.clone(), next: None };
-        test.context.queries.waiting().answer(query, Found::Members(found));
+        test.context.queries.pending().answer(query, Found::Members(found));
         let mut message = json!({"type": "info", "total": total, "records": records});
         message.as_object_mut().unwrap().extend(coarse.as_object().unwrap().clone());
         browser.next_is(&json!({"identifier": BENCH, "type": "presence", "message": message})).await;
@@ -320,7 +320,7 @@ async fn who_is_there_is_answered_and_says_when_it_is_not_all() {
     let many = Present { total: 500, members: vec![member(3, long.as_bytes()); 500], next: None };
     browser.ask("presence", BENCH, "data", json!({})).await;
     let Input::Queried { query, .. } = test.input().await else { panic!("a question") };
-    test.context.queries.waiting().answer(query, Found::Members(many));
+    test.context.queries.pending().answer(query, Found::Members(many));
     let message = browser.next().await["message"].take();
     assert!(message["coarse"] == true && message["records"].as_array().unwrap().len() < 80);
 }
@@ -350,7 +350,7 @@ async fn in_a_large_room_only_how_many_there_are_is_told_and_that_once_a_second(
         (0..5).for_each(|_| presence_events.joined(&room("bench"), &user(1), info));
         let Input::Queried { query, .. } = test.input().await else { panic!("a question") };
         let found = Present { total, members: Vec::new(), next: None };
-        test.context.queries.waiting().answer(query, Found::Members(found));
+        test.context.queries.pending().answer(query, Found::Members(found));
         let folded = json!({"type": "info", "total": total, "records": [], "coarse": true});
         assert_eq!(browser.next().await["message"], folded);
     }

@@ -1,4 +1,4 @@
-//! What is told of what happened, in virtual time.
+//! The messages that follow from events, in virtual time.
 
 use presence_core::{NodeView, Region, UserId};
 use serde_json::{Value, json};
@@ -14,8 +14,8 @@ fn now(second: u64) -> Now {
     Now { mono_ms: second * 1_000, wall_ms: 1_795_507_200_000 + second * 1_000 }
 }
 
-fn passage(name: &str, user: u8) -> Passage {
-    Passage { room: room(name), user: UserId([user; 32]), info: Vec::new(), since_ms: 1_795_507_200_000 }
+fn visit(name: &str, user: u8) -> RoomVisit {
+    RoomVisit { room: room(name), user: UserId([user; 32]), info: Vec::new(), since_ms: 1_795_507_200_000 }
 }
 
 fn views() -> Views {
@@ -23,12 +23,12 @@ fn views() -> Views {
     Views::new(Region::new("ams").unwrap(), place, 0)
 }
 
-fn view(name: &str, users: u32, unsure: u32) -> Happened {
+fn view(name: &str, users: u32, unsure: u32) -> NodeEvent {
     let empty = views().room_or_empty(&room(name));
-    Happened::Viewed(Arc::new(RoomView { users, unsure, ..(*empty).clone() }))
+    NodeEvent::RoomChanged(Arc::new(RoomView { users, unsure, ..(*empty).clone() }))
 }
 
-fn mesh(exchanged: bool, nodes: &[(&str, &'static str)]) -> Happened {
+fn mesh(exchanged: bool, nodes: &[(&str, &'static str)]) -> NodeEvent {
     let region = Region::new("ams").unwrap();
     let node = |(name, state): &(&str, &'static str)| NodeView {
         name: NodeName::new(name).unwrap(),
@@ -42,132 +42,145 @@ fn mesh(exchanged: bool, nodes: &[(&str, &'static str)]) -> Happened {
         round_trip_ms: None,
     };
     let view = MeshView { nodes: nodes.iter().map(node).collect(), exchanged, ..(*views().mesh()).clone() };
-    Happened::Meshed(Arc::new(view))
+    NodeEvent::MeshChanged(Arc::new(view))
 }
 
-/// A node `b` that is alone and therefore tells.
-fn telling(prefixes: &[&str], thresholds: &[&str]) -> Watcher {
+fn watcher(prefixes: Vec<String>, thresholds: Vec<Threshold>) -> Watcher {
+    let config = WatcherConfig { node: NodeName::new("b").unwrap(), incarnation: 7, prefixes, thresholds };
+    Watcher::new(config, now(0))
+}
+
+/// A node `b` that is alone and therefore sends.
+fn sending(prefixes: &[&str], thresholds: &[&str]) -> Watcher {
     let thresholds = thresholds.iter().map(|rule| rule.parse().unwrap()).collect();
     let prefixes = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
-    let mut watcher = Watcher::new((NodeName::new("b").unwrap(), 7), prefixes, thresholds, now(0));
-    let told = watcher.take(mesh(true, &[("b", "live")]), now(0));
-    assert!(matches!(told.as_slice(), [Told::Resync { to: None, sync }] if sync.rooms.is_empty()), "{told:?}");
+    let mut watcher = watcher(prefixes, thresholds);
+    let actions = watcher.handle(mesh(true, &[("b", "live")]), now(0));
+    assert!(
+        matches!(actions.as_slice(), [WebhookAction::Resync { to: None, resync }] if resync.rooms.is_empty()),
+        "{actions:?}"
+    );
     watcher
 }
 
-fn bodies(told: &[Told]) -> Vec<Value> {
-    let letter = |told: &Told| match told {
-        Told::Letter(letter) => serde_json::from_slice(&letter.body).unwrap(),
-        Told::Resync { sync, .. } => json!({"type": "resync", "rooms": sync.rooms.len()}),
+fn bodies(actions: &[WebhookAction]) -> Vec<Value> {
+    let body = |action: &WebhookAction| match action {
+        WebhookAction::Send(message) => serde_json::from_slice(&message.body).unwrap(),
+        WebhookAction::Resync { resync, .. } => json!({"type": "resync", "rooms": resync.rooms.len()}),
     };
-    told.iter().map(letter).collect()
+    actions.iter().map(body).collect()
 }
 
-fn kinds(told: &[Told]) -> Vec<String> {
-    bodies(told).iter().map(|body| body["type"].as_str().unwrap().to_owned()).collect()
+fn kinds(actions: &[WebhookAction]) -> Vec<String> {
+    bodies(actions).iter().map(|body| body["type"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
 fn the_first_arrival_occupies_a_room_and_the_last_leave_vacates_it() {
-    let mut watcher = telling(&[], &[]);
-    let told = watcher.take(Happened::Arrived(passage("a", 1)), now(1));
-    assert_eq!(kinds(&told), ["room.occupied", "member.joined"]);
+    let mut watcher = sending(&[], &[]);
+    let actions = watcher.handle(NodeEvent::Joined(visit("a", 1)), now(1));
+    assert_eq!(kinds(&actions), ["room.occupied", "member.joined"]);
     let data = json!({"room": "a", "users": 1, "reason": "arrived", "above": []});
-    assert_eq!(bodies(&told)[0]["data"], data);
-    assert_eq!(kinds(&watcher.take(view("a", 1, 0), now(1))), [""; 0]);
-    assert_eq!(kinds(&watcher.take(Happened::Arrived(passage("a", 2)), now(2))), ["member.joined"]);
-    assert_eq!(kinds(&watcher.take(Happened::Left(passage("a", 1)), now(3))), ["member.left"]);
-    assert_eq!(kinds(&watcher.take(view("a", 0, 1), now(3))), [""; 0], "somebody is unsure, and has not left");
-    assert_eq!(kinds(&watcher.take(Happened::Left(passage("a", 2)), now(4))), ["member.left"]);
-    let vacated = watcher.take(Happened::Forgotten(room("a")), now(4));
+    assert_eq!(bodies(&actions)[0]["data"], data);
+    assert_eq!(kinds(&watcher.handle(view("a", 1, 0), now(1))), [""; 0]);
+    assert_eq!(kinds(&watcher.handle(NodeEvent::Joined(visit("a", 2)), now(2))), ["member.joined"]);
+    assert_eq!(kinds(&watcher.handle(NodeEvent::Left(visit("a", 1)), now(3))), ["member.left"]);
+    assert_eq!(kinds(&watcher.handle(view("a", 0, 1), now(3))), [""; 0], "a user is unsure and has not left");
+    assert_eq!(kinds(&watcher.handle(NodeEvent::Left(visit("a", 2)), now(4))), ["member.left"]);
+    let vacated = watcher.handle(NodeEvent::RoomForgotten(room("a")), now(4));
     assert_eq!(kinds(&vacated), ["room.vacated"]);
     assert_eq!(bodies(&vacated)[0]["data"], json!({"room": "a", "users": 0, "reason": "left", "above": []}));
-    assert_eq!(kinds(&watcher.take(view("a", 0, 0), now(5))), [""; 0]);
+    assert_eq!(kinds(&watcher.handle(view("a", 0, 0), now(5))), [""; 0]);
 }
 
 #[test]
-fn every_node_would_tell_under_the_same_ids() {
-    let mut told = Vec::new();
+fn every_node_would_send_the_same_ids() {
+    let mut actions = Vec::new();
     for _ in 0..2 {
-        let mut watcher = telling(&[], &[]);
-        let mut all = watcher.take(Happened::Arrived(passage("a", 1)), now(told.len() as u64));
-        all.extend(watcher.take(Happened::Left(passage("a", 1)), now(9)));
-        all.extend(watcher.take(view("a", 0, 0), now(9)));
-        told.push(all);
+        let mut watcher = sending(&[], &[]);
+        let mut all = watcher.handle(NodeEvent::Joined(visit("a", 1)), now(actions.len() as u64));
+        all.extend(watcher.handle(NodeEvent::Left(visit("a", 1)), now(9)));
+        all.extend(watcher.handle(view("a", 0, 0), now(9)));
+        actions.push(all);
     }
-    let ids = |told: &[Told]| -> Vec<String> {
-        told.iter()
-            .filter_map(|told| if let Told::Letter(letter) = told { Some(letter.id.clone()) } else { None })
-            .collect()
+    let ids = |actions: &[WebhookAction]| -> Vec<String> {
+        let messages = actions.iter().filter_map(|action| match action {
+            WebhookAction::Send(message) => Some(message.id.clone()),
+            WebhookAction::Resync { .. } => None,
+        });
+        messages.collect()
     };
-    assert_eq!(ids(&told[0]).len(), 4);
-    assert_eq!(ids(&told[0]), ids(&told[1]));
+    assert_eq!(ids(&actions[0]).len(), 4);
+    assert_eq!(ids(&actions[0]), ids(&actions[1]));
 }
 
 #[test]
-fn one_node_tells_and_the_next_one_begins_with_how_all_is() {
-    let mut watcher = Watcher::new((NodeName::new("b").unwrap(), 7), Vec::new(), Vec::new(), now(0));
-    assert_eq!(watcher.take(mesh(false, &[("b", "live")]), now(1)), [], "it has not heard the others yet");
-    assert_eq!(watcher.take(mesh(true, &[("a", "live"), ("b", "live")]), now(2)), []);
-    assert_eq!(watcher.take(Happened::Arrived(passage("x", 1)), now(3)), []);
-    assert_eq!(watcher.take(Happened::Arrived(passage("y", 1)), now(3)), []);
-    let told = watcher.take(mesh(true, &[("a", "silent"), ("b", "live")]), now(9));
-    assert_eq!(bodies(&told), [json!({"type": "resync", "rooms": 2})]);
-    assert_eq!(kinds(&watcher.take(Happened::Arrived(passage("x", 2)), now(10))), ["member.joined"]);
-    assert_eq!(watcher.take(mesh(true, &[("a", "live"), ("b", "live")]), now(11)), []);
-    assert_eq!(watcher.take(Happened::Left(passage("x", 2)), now(12)), []);
-    let draining = watcher.take(mesh(true, &[("a", "draining"), ("b", "live")]), now(13));
+fn one_node_sends_and_its_successor_starts_with_a_resync() {
+    let mut watcher = watcher(Vec::new(), Vec::new());
+    assert_eq!(watcher.handle(mesh(false, &[("b", "live")]), now(1)), [], "it has not heard the others yet");
+    assert_eq!(watcher.handle(mesh(true, &[("a", "live"), ("b", "live")]), now(2)), []);
+    assert_eq!(watcher.handle(NodeEvent::Joined(visit("x", 1)), now(3)), []);
+    assert_eq!(watcher.handle(NodeEvent::Joined(visit("y", 1)), now(3)), []);
+    let actions = watcher.handle(mesh(true, &[("a", "silent"), ("b", "live")]), now(9));
+    assert_eq!(bodies(&actions), [json!({"type": "resync", "rooms": 2})]);
+    assert_eq!(kinds(&watcher.handle(NodeEvent::Joined(visit("x", 2)), now(10))), ["member.joined"]);
+    assert_eq!(watcher.handle(mesh(true, &[("a", "live"), ("b", "live")]), now(11)), []);
+    assert_eq!(watcher.handle(NodeEvent::Left(visit("x", 2)), now(12)), []);
+    let draining = watcher.handle(mesh(true, &[("a", "draining"), ("b", "live")]), now(13));
     assert_eq!(bodies(&draining), [json!({"type": "resync", "rooms": 2})]);
-    assert_eq!(watcher.take(mesh(true, &[("a", "departed"), ("b", "draining")]), now(14)), []);
-    assert_eq!(watcher.take(Happened::Left(passage("x", 1)), now(14)), [], "who goes tells no more");
+    assert_eq!(watcher.handle(mesh(true, &[("a", "departed"), ("b", "draining")]), now(14)), []);
+    assert_eq!(watcher.handle(NodeEvent::Left(visit("x", 1)), now(14)), [], "a draining node does not send");
 }
 
 #[test]
-fn a_node_that_hears_nobody_tells_after_a_while() {
-    let mut watcher = Watcher::new((NodeName::new("b").unwrap(), 7), Vec::new(), Vec::new(), now(0));
-    assert_eq!(watcher.take(mesh(false, &[("b", "live")]), now(0)), []);
+fn a_node_that_hears_no_other_sends_after_a_while() {
+    let mut watcher = watcher(Vec::new(), Vec::new());
+    assert_eq!(watcher.handle(mesh(false, &[("b", "live")]), now(0)), []);
     assert_eq!(watcher.tick(now(4)), []);
     assert_eq!(kinds(&watcher.tick(now(5))), ["resync"]);
     assert_eq!(watcher.tick(now(6)), []);
 }
 
 #[test]
-fn thresholds_are_told_after_a_while_and_stand_in_a_resync() {
+fn thresholds_are_reported_after_a_while_and_in_a_resync() {
     let rule = "shop.example/: more than 50 for 30s until 40";
-    let mut watcher = telling(&[], &[rule]);
-    assert_eq!(kinds(&watcher.take(view("other.example/", 90, 0), now(1))), ["room.occupied"]);
-    assert_eq!(kinds(&watcher.take(view("shop.example/p", 51, 0), now(1))), ["room.occupied"]);
+    let mut watcher = sending(&[], &[rule]);
+    assert_eq!(kinds(&watcher.handle(view("other.example/", 90, 0), now(1))), ["room.occupied"]);
+    assert_eq!(kinds(&watcher.handle(view("shop.example/p", 51, 0), now(1))), ["room.occupied"]);
     assert_eq!(watcher.tick(now(30)), []);
     let above = watcher.tick(now(31));
     assert_eq!(bodies(&above)[0]["data"], json!({"room": "shop.example/p", "users": 51, "threshold": rule}));
     assert_eq!(kinds(&above), ["room.above"]);
-    let Told::Resync { to: Some(3), sync } = &watcher.take(Happened::Stale(3), now(32))[0] else { panic!("a resync") };
-    assert!(sync.rooms.contains(&(room("shop.example/p"), vec![rule.to_owned()])), "{sync:?}");
+    let WebhookAction::Resync { to: Some(3), resync } = &watcher.handle(NodeEvent::Stale(3), now(32))[0] else {
+        panic!("a resync")
+    };
+    let occupied = OccupiedRoom { room: room("shop.example/p"), above: vec![rule.to_owned()] };
+    assert!(resync.rooms.contains(&occupied), "{resync:?}");
     // All leave: the room is gone at once, the threshold after a while.
-    assert_eq!(kinds(&watcher.take(Happened::Forgotten(room("shop.example/p")), now(40))), ["room.vacated"]);
+    assert_eq!(kinds(&watcher.handle(NodeEvent::RoomForgotten(room("shop.example/p")), now(40))), ["room.vacated"]);
     assert_eq!(watcher.tick(now(69)), []);
     assert_eq!(kinds(&watcher.tick(now(70))), ["room.below"]);
     assert_eq!(watcher.tick(now(700)), []);
 }
 
 #[test]
-fn only_rooms_that_are_asked_for_are_told_of() {
-    let mut watcher = telling(&["shop.example/", "docs.example/"], &[]);
-    assert_eq!(watcher.take(Happened::Arrived(passage("other.example/", 1)), now(1)), []);
-    assert_eq!(watcher.take(view("other.example/", 5, 0), now(1)), []);
-    assert_eq!(watcher.take(Happened::Arrived(passage("docs.example/a", 1)), now(1)).len(), 2);
+fn only_configured_rooms_are_reported() {
+    let mut watcher = sending(&["shop.example/", "docs.example/"], &[]);
+    assert_eq!(watcher.handle(NodeEvent::Joined(visit("other.example/", 1)), now(1)), []);
+    assert_eq!(watcher.handle(view("other.example/", 5, 0), now(1)), []);
+    assert_eq!(watcher.handle(NodeEvent::Joined(visit("docs.example/a", 1)), now(1)).len(), 2);
 }
 
 #[test]
-fn what_was_missed_is_made_good_from_the_views() {
-    let mut watcher = telling(&[], &[]);
-    watcher.take(Happened::Arrived(passage("gone", 1)), now(1));
+fn missed_events_are_replaced_by_a_resync_from_the_views() {
+    let mut watcher = sending(&[], &[]);
+    watcher.handle(NodeEvent::Joined(visit("gone", 1)), now(1));
     let empty = views().room_or_empty(&room("new"));
     let all = [
         Arc::new(RoomView { users: 3, ..(*empty).clone() }),
         Arc::new(RoomView { room: room("kept"), ..(*empty).clone() }),
     ];
-    assert_eq!(bodies(&watcher.begin_anew(&all)), [json!({"type": "resync", "rooms": 1})]);
-    assert_eq!(watcher.take(Happened::Forgotten(room("gone")), now(2)), []);
-    assert_eq!(kinds(&watcher.take(view("new", 0, 0), now(2))), ["room.vacated"]);
+    assert_eq!(bodies(&watcher.restart(&all)), [json!({"type": "resync", "rooms": 1})]);
+    assert_eq!(watcher.handle(NodeEvent::RoomForgotten(room("gone")), now(2)), []);
+    assert_eq!(kinds(&watcher.handle(view("new", 0, 0), now(2))), ["room.vacated"]);
 }

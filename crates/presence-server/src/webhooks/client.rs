@@ -1,4 +1,4 @@
-//! One message over HTTP: signed, with a time limit, redirects not followed. Without it nothing would leave the node.
+//! Sends one message over HTTP: signed, with a time limit, without following redirects.
 
 use std::time::Duration;
 
@@ -9,36 +9,36 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::event::Letter;
-use super::sign::SigningKeys;
+use super::message::WebhookMessage;
+use super::signature::SigningKeys;
 use crate::clock::wall_ms;
 use crate::config::WebhookUrl;
 
-/// A receiver must have answered within this time.
+/// How long a receiver's answer may take.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
-/// A connection that is not used this long is closed.
+/// An unused connection is closed after this time.
 const IDLE_MAX: Duration = Duration::from_secs(30);
-/// A receiver that asks for more time than this gets this.
+/// The longest pause that a receiver can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
-/// Why a message did not arrive.
+/// Why a message was not delivered.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Failure {
-    /// It is worth trying again, at the earliest after this time where the receiver named one.
-    Again { reason: String, after: Option<Duration> },
-    /// The receiver wants no more messages at all.
+pub(super) enum DeliveryError {
+    /// It may be sent again, at the earliest after the time that the receiver named.
+    Temporary { reason: String, after: Option<Duration> },
+    /// The receiver wants no messages at all.
     Gone,
 }
 
 /// Sends to all receivers; cheap to clone.
 #[derive(Clone)]
-pub(super) struct Poster {
+pub(super) struct WebhookClient {
     client: Client<HttpsConnector<HttpConnector>, Body>,
     keys: SigningKeys,
 }
 
-impl Poster {
-    /// With the system's certificates; where it has none, with Mozilla's.
+impl WebhookClient {
+    /// Trusts the system's certificates, or Mozilla's if the system has none.
     pub(super) fn new(keys: SigningKeys) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -46,7 +46,7 @@ impl Poster {
         tcp.set_connect_timeout(Some(ANSWERED_WITHIN / 2));
         let builder = HttpsConnectorBuilder::new();
         let builder = builder.with_native_roots().unwrap_or_else(|reason| {
-            tracing::debug!("Mozilla's certificates are used, since the system has none: {reason}");
+            tracing::debug!(%reason, "the system has no certificates; webhooks trust Mozilla's");
             HttpsConnectorBuilder::new().with_webpki_roots()
         });
         let connector = builder.https_or_http().enable_http1().wrap_connector(tcp);
@@ -58,46 +58,49 @@ impl Poster {
     }
 
     /// Sends one message once.
-    pub(super) async fn post(&self, url: &WebhookUrl, letter: &Letter) -> Result<(), Failure> {
+    pub(super) async fn post(&self, url: &WebhookUrl, message: &WebhookMessage) -> Result<(), DeliveryError> {
         let now_s = wall_ms() / 1_000;
         let request = Request::builder()
             .method(Method::POST)
             .uri(url.uri())
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::USER_AGENT, "global-presence")
-            .header("webhook-id", &letter.id)
+            .header("webhook-id", &message.id)
             .header("webhook-timestamp", now_s)
-            .header("webhook-signature", self.keys.signature(&letter.id, now_s, &letter.body))
-            .body(Body::from(letter.body.clone()))
+            .header("webhook-signature", self.keys.signature(&message.id, now_s, &message.body))
+            .body(Body::from(message.body.clone()))
             .expect("addresses, ids and signatures are visible ASCII");
-        let again = |reason: String| Failure::Again { reason, after: None };
+        let temporary = |reason: String| DeliveryError::Temporary { reason, after: None };
         let answered = tokio::time::timeout(ANSWERED_WITHIN, self.client.request(request)).await;
         let answer = answered
-            .map_err(|_| again(format!("no answer within {} s", ANSWERED_WITHIN.as_secs())))?
-            .map_err(|error| again(whole(&error)))?;
+            .map_err(|_| temporary(format!("no answer within {} s", ANSWERED_WITHIN.as_secs())))?
+            .map_err(|error| temporary(with_causes(&error)))?;
         match answer.status() {
             status if status.is_success() => Ok(()),
-            StatusCode::GONE => Err(Failure::Gone),
-            status => Err(Failure::Again { reason: format!("it answered {status}"), after: after(answer.headers()) }),
+            StatusCode::GONE => Err(DeliveryError::Gone),
+            status => Err(DeliveryError::Temporary {
+                reason: format!("the receiver answered {status}"),
+                after: retry_after(answer.headers()),
+            }),
         }
     }
 }
 
 /// `Retry-After` in seconds.
-fn after(headers: &HeaderMap) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
 }
 
-/// An error with its causes: the outermost alone only says that it could not connect.
-fn whole(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
+/// An error with its causes, since the outermost says only that the connection failed.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        words = format!("{words}: {error}");
+        text = format!("{text}: {error}");
         cause = error.source();
     }
-    words
+    text
 }
 
 #[cfg(test)]
@@ -105,12 +108,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_receiver_may_ask_for_time_but_not_for_ever() {
+    fn a_receiver_may_ask_for_a_bounded_pause() {
         let headers = |value: &str| HeaderMap::from_iter([(header::RETRY_AFTER, value.parse().unwrap())]);
-        assert_eq!(after(&headers("7")), Some(Duration::from_secs(7)));
-        assert_eq!(after(&headers("999999")), Some(RETRY_AFTER_MAX));
+        assert_eq!(retry_after(&headers("7")), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after(&headers("999999")), Some(RETRY_AFTER_MAX));
         for wrong in ["", "-1", "Wed, 21 Oct 2026 07:28:00 GMT"] {
-            assert_eq!(after(&headers(wrong)), None, "{wrong}");
+            assert_eq!(retry_after(&headers(wrong)), None, "{wrong}");
         }
     }
 }

@@ -1,30 +1,30 @@
-//! Numbers in words, in the languages that `<live-presence>` knows; without it frames and badges would speak English alone.
+//! Counts in sentences, in the languages of `<live-presence>`.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use presence_core::RoomView;
 
-/// What the element says, too: "one|others" or "one|few|others", for people and for tabs.
+/// The sentences of the element: "one|other" or "one|few|other", for users and for tabs.
 static WORDS: LazyLock<BTreeMap<String, [String; 2]>> =
     LazyLock::new(|| serde_json::from_str(include_str!("../client/words.json")).expect("a test reads it"));
 
-/// Which number is shown.
+/// Which count is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Show {
-    /// Of people.
+    /// Users.
     #[default]
     Users,
-    /// Of people whose page is visible.
+    /// Users with a visible page.
     Looking,
-    /// Of open pages.
+    /// Open pages.
     Tabs,
-    /// Of people, by region.
+    /// Users by region.
     Regions,
 }
 
 impl Show {
-    /// As the attribute of that name says it; anything else is people.
+    /// Parses the attribute `show`; an unknown value means users.
     pub(crate) fn parse(text: &str) -> Self {
         match text {
             "looking" => Self::Looking,
@@ -34,7 +34,7 @@ impl Show {
         }
     }
 
-    /// The number of this kind; that of people where they are shown by region.
+    /// The count; if users are shown by region, their sum.
     pub(crate) fn of(self, view: &RoomView) -> u32 {
         match self {
             Self::Users | Self::Regions => view.users,
@@ -44,14 +44,14 @@ impl Show {
     }
 }
 
-/// One of the languages that we have words in.
+/// A language that there are sentences in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Language {
+pub(crate) struct Locale {
     code: &'static str,
     words: &'static [String; 2],
 }
 
-/// A number among its words.
+/// A sentence around a number.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Sentence {
     pub(crate) before: &'static str,
@@ -59,9 +59,8 @@ pub(crate) struct Sentence {
     pub(crate) after: &'static str,
 }
 
-impl Language {
-    /// The first of these tags (`de-AT`; weights as in `Accept-Language` are passed over) that we have words in, else
-    /// English.
+impl Locale {
+    /// The first known language of these tags, such as `de-AT`, else English. Weights, as in `Accept-Language`, are ignored.
     pub(crate) fn of(tags: &str) -> Self {
         let wanted = tags.split(',').map(|tag| tag.trim().split(['-', '_', ';']).next().unwrap_or_default());
         let mut known = wanted.filter_map(|code| WORDS.get_key_value(&code.to_ascii_lowercase()));
@@ -69,12 +68,12 @@ impl Language {
         Self { code, words }
     }
 
-    /// `de`.
+    /// The language's code, such as `de`.
     pub(crate) fn code(self) -> &'static str {
         self.code
     }
 
-    /// So many people, or tabs, in a sentence.
+    /// This number of users or tabs in a sentence.
     pub(crate) fn sentence(self, show: Show, number: u32) -> Sentence {
         let mut forms = self.words[usize::from(show == Show::Tabs)].split('|');
         let last = forms.next_back().unwrap_or_default();
@@ -87,30 +86,30 @@ impl Language {
         Sentence { before, number: self.number(number), after }
     }
 
-    /// The number with its thousands apart.
+    /// The number with separated thousands.
     pub(crate) fn number(self, number: u32) -> String {
-        let apart = match self.code {
+        let separator = match self.code {
             "de" | "es" | "it" | "pt" | "nl" | "da" | "tr" => '.',
             "fr" => '\u{202f}',
             "sv" | "nb" | "no" | "fi" | "pl" | "cs" | "ru" | "uk" => '\u{a0}',
             _ => ',',
         };
         let digits = number.to_string();
-        // Spanish and Polish leave four digits together.
+        // Spanish and Polish do not separate four digits.
         if digits.len() < 5 && matches!(self.code, "es" | "pl") {
             return digits;
         }
         let mut text = String::new();
         for (place, digit) in digits.char_indices() {
             if place > 0 && (digits.len() - place).is_multiple_of(3) {
-                text.push(apart);
+                text.push(separator);
             }
             text.push(digit);
         }
         text
     }
 
-    /// The rules of Unicode's CLDR for whole numbers, where they differ in these languages.
+    /// The plural rules of Unicode's CLDR for whole numbers.
     fn plural(self, number: u32) -> Plural {
         let few = (2..=4).contains(&(number % 10)) && !(12..=14).contains(&(number % 100));
         match (self.code, number) {
@@ -135,8 +134,8 @@ enum Plural {
 mod tests {
     use super::*;
 
-    fn said(tags: &str, show: Show, number: u32) -> String {
-        let Sentence { before, number, after } = Language::of(tags).sentence(show, number);
+    fn text(tags: &str, show: Show, number: u32) -> String {
+        let Sentence { before, number, after } = Locale::of(tags).sentence(show, number);
         format!("{before}{number}{after}")
     }
 
@@ -144,37 +143,37 @@ mod tests {
     fn every_language_has_words_for_every_number() {
         for code in WORDS.keys() {
             for number in 0..200 {
-                assert!(said(code, Show::Users, number).contains(&number.to_string()), "{code}");
-                assert!(said(code, Show::Tabs, number).contains(&number.to_string()), "{code}");
+                assert!(text(code, Show::Users, number).contains(&number.to_string()), "{code}");
+                assert!(text(code, Show::Tabs, number).contains(&number.to_string()), "{code}");
             }
         }
     }
 
     #[test]
     fn plural_forms_are_those_of_the_language() {
-        assert_eq!(said("en", Show::Users, 1), "1 person is looking at this");
-        assert_eq!(said("en", Show::Users, 0), "0 people are looking at this");
-        assert_eq!(said("fr", Show::Users, 0), "0 personne regarde cette page");
-        assert_eq!(said("pl", Show::Tabs, 22), "22 otwarte karty");
-        assert_eq!(said("pl", Show::Tabs, 21), "21 otwartych kart");
-        assert_eq!(said("ru", Show::Tabs, 21), "21 открытая вкладка");
-        assert_eq!(said("uk", Show::Tabs, 12), "12 відкритих вкладок");
-        assert_eq!(said("cs", Show::Users, 22), "22 lidí si to prohlíží");
-        assert_eq!(said("ja", Show::Users, 1), "1人が見ています");
+        assert_eq!(text("en", Show::Users, 1), "1 person is looking at this");
+        assert_eq!(text("en", Show::Users, 0), "0 people are looking at this");
+        assert_eq!(text("fr", Show::Users, 0), "0 personne regarde cette page");
+        assert_eq!(text("pl", Show::Tabs, 22), "22 otwarte karty");
+        assert_eq!(text("pl", Show::Tabs, 21), "21 otwartych kart");
+        assert_eq!(text("ru", Show::Tabs, 21), "21 открытая вкладка");
+        assert_eq!(text("uk", Show::Tabs, 12), "12 відкритих вкладок");
+        assert_eq!(text("cs", Show::Users, 22), "22 lidí si to prohlíží");
+        assert_eq!(text("ja", Show::Users, 1), "1人が見ています");
     }
 
     #[test]
-    fn a_browsers_list_of_languages_is_read_and_what_is_none_is_english() {
-        assert_eq!(Language::of("gsw, de-AT;q=0.9, en;q=0.5").code(), "de");
-        assert_eq!(Language::of("").code(), "en");
-        assert_eq!(Language::of("<b>").code(), "en");
+    fn a_browsers_list_of_languages_is_read_and_anything_else_is_english() {
+        assert_eq!(Locale::of("gsw, de-AT;q=0.9, en;q=0.5").code(), "de");
+        assert_eq!(Locale::of("").code(), "en");
+        assert_eq!(Locale::of("<b>").code(), "en");
     }
 
     #[test]
-    fn thousands_stand_apart() {
-        assert_eq!(Language::of("en").number(1_234_567), "1,234,567");
-        assert_eq!(Language::of("de").number(999), "999");
-        assert_eq!(Language::of("es").number(1_234), "1234");
-        assert_eq!(Language::of("es").number(12_345), "12.345");
+    fn thousands_are_separated() {
+        assert_eq!(Locale::of("en").number(1_234_567), "1,234,567");
+        assert_eq!(Locale::of("de").number(999), "999");
+        assert_eq!(Locale::of("es").number(1_234), "1234");
+        assert_eq!(Locale::of("es").number(12_345), "12.345");
     }
 }

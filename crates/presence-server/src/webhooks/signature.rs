@@ -1,34 +1,26 @@
-//! Signatures as the Standard Webhooks specification has them; without them anybody could tell a receiver anything.
+//! Signatures of the Standard Webhooks specification.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
 
 use crate::config::webhook_keys;
+use crate::signing::sign;
 
-/// The keys that messages are signed with: one, or two while the secret is being changed.
+/// The keys that sign messages: one, or two during a rotation.
 #[derive(Clone)]
 pub(crate) struct SigningKeys(Vec<Vec<u8>>);
 
 impl SigningKeys {
-    /// The keys of `whsec_…`, or of several of them with spaces in between.
-    ///
-    /// # Errors
-    ///
-    /// One sentence that says what to write instead.
+    /// The keys of `GP_WEBHOOK_SECRET`.
     pub(crate) fn read(secret: &str) -> Result<Self, String> {
         webhook_keys(secret).map(Self)
     }
 
     /// The header `webhook-signature`: one signature for each key.
     pub(super) fn signature(&self, id: &str, timestamp_s: u64, body: &[u8]) -> String {
-        let signed = |key: &Vec<u8>| {
-            let mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-            let mac = mac.chain_update(format!("{id}.{timestamp_s}.")).chain_update(body);
-            format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
-        };
-        self.0.iter().map(signed).collect::<Vec<_>>().join(" ")
+        let content = [format!("{id}.{timestamp_s}.").as_bytes(), body].concat();
+        let signatures = self.0.iter().map(|key| format!("v1,{}", STANDARD.encode(sign(key, &content))));
+        signatures.collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -51,14 +43,14 @@ mod tests {
     }
 
     #[test]
-    fn while_the_secret_is_changed_both_sign() {
+    fn during_a_rotation_both_keys_sign() {
         let both = signature(&format!("whsec_c2VjcmV0LW9mLWEtcm90YXRlZC1lbmRwb2ludA== {SECRET}"));
         let (first, second) = both.split_once(' ').unwrap();
         assert!(first.starts_with("v1,") && first != SIGNATURE && second == SIGNATURE, "{both}");
     }
 
     #[test]
-    fn a_secret_that_is_none_is_refused_with_what_to_write() {
+    fn an_invalid_secret_is_refused_with_what_to_write() {
         let long = format!("whsec_{}", STANDARD.encode([7; 65]));
         for wrong in ["", " ", "secret", "whsec_", "whsec_c2hvcnQ=", "whsec_!", &SECRET[6..], &long] {
             assert!(SigningKeys::read(wrong).is_err_and(|mistake| mistake.contains("openssl")), "{wrong}");
