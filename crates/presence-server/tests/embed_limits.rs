@@ -181,7 +181,7 @@ async fn who_comes_to_a_full_room_is_shown_the_numbers_and_told_that_they_are_co
     let mut third = Embed::joined(&server, SHOP, "lamp").await;
     assert_eq!(third.counts("lamp").await["users"], 2);
     let (room, status, detail) = third.error().await;
-    assert!(room == "lamp" && status == 429 && detail.contains("not in them"), "{status} {detail}");
+    assert!(room == "lamp" && status == 429 && detail.contains("without being counted"), "{status} {detail}");
     second.say(json!({"type": "leave", "room": "lamp"})).await;
     third.users("lamp", 1).await;
     // Asked again, it finds room.

@@ -1,4 +1,4 @@
-//! Where a node can be reached, as operators write it; without this file a mistyped address would be found out by a dial.
+//! Addresses of nodes in the mesh.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -6,18 +6,16 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use anyhow::{Context, bail, ensure};
 use socket2::{Domain, Socket, Type};
 
-/// `quic/host:port` or `tls/host:port`, taken apart.
+/// `quic/host:port` or `tls/host:port`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct MeshAddress {
-    /// How: over QUIC, or over TLS where UDP is blocked.
     pub(crate) protocol: MeshProtocol,
-    /// A number or a name.
+    /// An IP address or a name.
     pub(crate) host: String,
-    /// The port.
     pub(crate) port: u16,
 }
 
-/// What carries a link.
+/// The transport of a link.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum MeshProtocol {
     /// QUIC, over UDP.
@@ -27,9 +25,9 @@ pub(crate) enum MeshProtocol {
 }
 
 impl MeshAddress {
-    /// Takes it apart; the error is a sentence that says what to write instead.
+    /// Parses an address. The error says what to write instead.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
-        let advice = || format!("\"{text}\" is no mesh address: write quic/host:port, such as quic/192.0.2.7:7447");
+        let advice = || format!("\"{text}\" is not a mesh address: write quic/host:port, such as quic/192.0.2.7:7447");
         let (protocol, rest) = text.split_once('/').with_context(advice)?;
         let protocol = match protocol {
             "quic" => MeshProtocol::Quic,
@@ -38,14 +36,14 @@ impl MeshAddress {
         };
         let (host, port) = rest.rsplit_once(':').with_context(advice)?;
         let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-        // Numbers are written in one way only, since addresses are compared as text.
+        // IP addresses are normalized, since addresses are compared as text.
         let host = host.parse::<IpAddr>().map_or_else(|_| host.to_ascii_lowercase(), |n| n.to_string());
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
         ensure!((1..=253).contains(&host.len()) && host.chars().all(allowed), advice());
         Ok(Self { protocol, host, port: port.parse().ok().with_context(advice)? })
     }
 
-    /// The host's number, where it is one.
+    /// The host, if it is an IP address.
     pub(crate) fn number(&self) -> Option<IpAddr> {
         self.host.parse().ok()
     }
@@ -55,10 +53,10 @@ impl MeshAddress {
         Self { host: number.to_string(), ..self.clone() }
     }
 
-    /// Where to bind a socket for it.
+    /// The address to bind a socket to.
     pub(crate) fn socket(&self) -> anyhow::Result<SocketAddr> {
         let number = self.number().with_context(|| {
-            format!("--mesh-listen takes a number for its host, such as [::]; {self} goes to --mesh-advertise")
+            format!("--mesh-listen needs an IP address, such as [::]; write {self} to --mesh-advertise")
         })?;
         Ok(SocketAddr::new(number, self.port))
     }
@@ -77,36 +75,36 @@ impl fmt::Display for MeshAddress {
     }
 }
 
-/// A node's own addresses. What stands for them follows the interfaces of the machine, which come and go.
+/// A node's own addresses. Wildcards stand for the interfaces of the machine, which may change.
 #[derive(Clone, Debug)]
 pub(crate) struct OwnAddresses {
-    /// Where it listens, perhaps at a wildcard.
+    /// The listen addresses, which may be wildcards.
     pub(crate) listen: Vec<MeshAddress>,
-    /// What others are told; empty: where it listens.
+    /// The addresses that others are told; empty: the listen addresses.
     pub(crate) advertise: Vec<MeshAddress>,
 }
 
 impl OwnAddresses {
-    /// All numbers of this machine but link-local ones, which mean nothing to others.
+    /// All IP addresses of this machine but link-local ones, which are useless to others.
     pub(crate) fn interfaces() -> anyhow::Result<Vec<IpAddr>> {
-        let all = if_addrs::get_if_addrs().context("the interfaces of this machine can't be listed")?;
+        let all = if_addrs::get_if_addrs().context("could not list the interfaces of this machine")?;
         let numbers = all.into_iter().filter(|interface| !interface.is_link_local()).map(|interface| interface.ip());
         Ok(numbers.collect())
     }
 
-    /// What others are told, given the numbers of this machine's interfaces.
+    /// The addresses that others are told, given those of this machine's interfaces.
     pub(crate) fn advertised(&self, interfaces: &[IpAddr]) -> Vec<MeshAddress> {
         if !self.advertise.is_empty() {
             return self.advertise.clone();
         }
         let all = self.expanded(interfaces);
-        // Loopback is told to others only where there is nothing else.
+        // Loopback addresses are advertised only if there are no others.
         let loopback = |address: &&MeshAddress| address.number().is_some_and(|number| number.is_loopback());
         let beyond: Vec<_> = all.iter().filter(|address| !loopback(address)).cloned().collect();
         if beyond.is_empty() { all } else { beyond }
     }
 
-    /// Whether this is one of ours.
+    /// Whether this is an address of this node.
     pub(crate) fn contains(&self, address: &MeshAddress, interfaces: &[IpAddr]) -> bool {
         let same = |own: &MeshAddress| own == address;
         self.expanded(interfaces).iter().chain(&self.advertise).any(same)
@@ -123,20 +121,20 @@ impl OwnAddresses {
 fn expand(address: &MeshAddress, interfaces: &[IpAddr]) -> Vec<MeshAddress> {
     let all = interfaces.iter().copied();
     match address.number() {
-        // `[::]` means both kinds, as it does everywhere else.
+        // `[::]` means IPv4 as well, as everywhere.
         Some(number) if number == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => all.map(|n| address.at(n)).collect(),
         Some(number) if number.is_unspecified() => all.filter(IpAddr::is_ipv4).map(|n| address.at(n)).collect(),
         _ => vec![address.clone()],
     }
 }
 
-/// A socket that is bound to a mesh address. `[::]` takes IPv4 as well.
+/// A socket that is bound to a mesh address. `[::]` accepts IPv4 as well.
 pub(crate) fn bound(at: SocketAddr, kind: Type) -> std::io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(at), kind, None)?;
     if at.is_ipv6() {
         socket.set_only_v6(!at.ip().is_unspecified())?;
     }
-    // A listener that was here a moment ago need not have left the port yet.
+    // The port of a listener that was just closed may still be taken.
     socket.set_reuse_address(kind == Type::STREAM)?;
     socket.set_nonblocking(true)?;
     socket.bind(&at.into())?;
@@ -148,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_written_in_one_way_only() {
+    fn addresses_are_normalized() {
         for (text, shown) in [
             ("quic/[::1]:7447", "quic/[::1]:7447"),
             ("quic/::1:7447", "quic/[::1]:7447"),
@@ -161,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_told_what_to_write() {
+    fn a_wrong_address_is_refused_with_what_to_write() {
         for text in
             ["", "quic", "192.0.2.7:7447", "udp/a:1", "quic/a", "quic/a:99999", "quic/:1", "quic/a b:1", "quic/a#c=d:1"]
         {
@@ -194,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn every_interface_is_ours_also_where_another_name_is_advertised() {
+    fn every_interface_is_the_nodes_own_even_if_another_name_is_advertised() {
         let own = OwnAddresses {
             advertise: vec![MeshAddress::parse("quic/node.example:7").unwrap()],
             ..own("quic/0.0.0.0:1")

@@ -1,6 +1,7 @@
-//! From what somebody wrote to what is meant, or to a sentence that says what to write instead.
+//! Parsers of options. Their errors say what to write instead.
 
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -18,7 +19,7 @@ pub(super) fn node_name(text: &str) -> Result<NodeName, String> {
     NodeName::new(text).ok_or_else(|| "write 1 to 64 bytes without a space".to_owned())
 }
 
-pub(super) fn words(text: &str) -> Result<String, String> {
+pub(super) fn region_name(text: &str) -> Result<String, String> {
     let fits = (1..=64).contains(&text.len()) && !text.chars().any(char::is_control);
     fits.then(|| text.to_owned()).ok_or_else(|| "write 1 to 64 bytes, such as \"Frankfurt, Germany\"".to_owned())
 }
@@ -32,7 +33,7 @@ pub(super) fn mesh_address(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn mesh_listen(text: &str) -> Result<String, String> {
-    let mistake = "write quic/ (or tls/), a number and a port, such as quic/[::]:7447 or quic/0.0.0.0:7447";
+    let mistake = "write quic/ (or tls/), an IP address and a port, such as quic/[::]:7447 or quic/0.0.0.0:7447";
     let checked = mesh_address(text).map_err(|_| mistake.to_owned())?;
     let (_, rest) = checked.split_once('/').ok_or(mistake)?;
     let bare = rest.rsplit_once(':').map(|(host, port)| format!("[{host}]:{port}"));
@@ -53,12 +54,11 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
         .map_err(|_| "write an address or a network, such as 10.0.0.0/8 or fd00::/8".to_owned())
 }
 
-pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|count| *count >= 1).ok_or_else(|| "write a whole number of at least 1".to_owned())
-}
-
-pub(super) fn rate(text: &str) -> Result<u32, String> {
-    text.parse().ok().filter(|count| *count >= 1).ok_or_else(|| "write a whole number of at least 1".to_owned())
+pub(super) fn at_least_one<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
+    text.parse()
+        .ok()
+        .filter(|count| *count >= T::from(1))
+        .ok_or_else(|| "write a whole number of at least 1".to_owned())
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -75,8 +75,8 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     ms.filter(|ms| (1..=3_600_000).contains(ms)).map(Duration::from_millis).ok_or_else(mistake)
 }
 
-/// How long something that is handed out can be used.
-pub(crate) fn lasting(text: &str) -> Result<Duration, String> {
+/// How long a token is valid.
+pub(crate) fn expiry(text: &str) -> Result<Duration, String> {
     let mistake = || "write a time with its unit, such as 90s, 30min, 1h or 7d".to_owned();
     let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(mistake)?;
     let (count, unit) = text.split_at(digits);
@@ -118,9 +118,9 @@ mod tests {
         for wrong in ["", "3", "s", "3h", "-1s", "0s", "99999999999999999999s", "2min3s"] {
             assert!(duration(wrong).is_err_and(|mistake| mistake.contains("500ms")), "{wrong}");
         }
-        assert_eq!((lasting("90s"), lasting("7d")), (Ok(Duration::from_secs(90)), Ok(Duration::from_secs(604_800))));
+        assert_eq!((expiry("90s"), expiry("7d")), (Ok(Duration::from_secs(90)), Ok(Duration::from_secs(604_800))));
         for wrong in ["", "1", "0s", "500ms", "401d", "-1h", "99999999999999999999d"] {
-            assert!(lasting(wrong).is_err_and(|mistake| mistake.contains("7d")), "{wrong}");
+            assert!(expiry(wrong).is_err_and(|mistake| mistake.contains("7d")), "{wrong}");
         }
         for wrong in ["", "16", "kb", "0kb", "9999gb", "99999999999999999999mb"] {
             assert!(size(wrong).is_err_and(|mistake| mistake.contains("16kb")), "{wrong}");
@@ -132,7 +132,7 @@ mod tests {
         for right in ["quic/[::]:7447", "quic/0.0.0.0:0", "tls/127.0.0.1:7447", "quic/fd00::7:7447"] {
             assert_eq!(mesh_listen(right).as_deref(), Ok(right));
         }
-        assert!(mesh_listen("quic/example.org:7447").is_err(), "a name is not listened on");
+        assert!(mesh_listen("quic/example.org:7447").is_err(), "the listen address has no name");
         assert!(mesh_address("quic/example.org:7447").is_ok());
         for wrong in
             ["example.org:7447", "tcp/example.org:7447", "quic/:7447", "quic/example.org", "quic/a b:1", "quic/a:99999"]

@@ -1,10 +1,10 @@
-//! Who a `--site` means; without it an operator would have to list every sub-domain.
+//! The origins that a `--site` means.
 
 use std::str::FromStr;
 
 use super::Origin;
 
-/// Who may embed: what one `--site` says.
+/// The origins of one `--site`.
 ///
 /// ```
 /// use presence_server::SitePattern;
@@ -17,14 +17,14 @@ use super::Origin;
 pub enum SitePattern {
     /// `https://shop.example`: this origin.
     Origin(Origin),
-    /// `https://*.shop.example`: all sub-domains of the host that is named here, but not that host itself.
+    /// `https://*.shop.example`: all sub-domains of this host, but not the host itself.
     Below(Origin),
-    /// `*`: everybody, every origin being a site of its own.
+    /// `*`: every origin, each a site of its own.
     Anybody,
 }
 
 impl SitePattern {
-    /// Whether pages of this origin are meant.
+    /// Whether pages of this origin belong to it.
     pub(crate) fn covers(&self, origin: &Origin) -> bool {
         match self {
             Self::Origin(own) => own == origin,
@@ -44,7 +44,7 @@ impl FromStr for SitePattern {
         let mistake = || {
             format!(
                 "write an origin such as https://shop.example, https://*.shop.example for its sub-domains, \
-                 or * for everybody, not {text:?}"
+                 or * for every origin, not {text:?}"
             )
         };
         if text.trim() == "*" {
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_is_an_origin_its_sub_domains_or_everybody() {
+    fn a_pattern_is_an_origin_its_sub_domains_or_every_origin() {
         let covers = |pattern: &str, origin: &str| {
             pattern.parse::<SitePattern>().unwrap().covers(&origin.parse::<Origin>().unwrap())
         };
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_written_as_it_was_given_and_mistakes_say_what_to_write() {
+    fn it_is_displayed_as_it_was_written_and_mistakes_say_what_to_write() {
         for text in ["https://shop.example", "https://*.shop.example:8443", "http://*.localhost", "*"] {
             assert_eq!(text.parse::<SitePattern>().unwrap().to_string(), text);
         }

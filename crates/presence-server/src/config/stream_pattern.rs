@@ -1,4 +1,4 @@
-//! Which streams a `--public-streams` means.
+//! The streams that a `--public-streams` means.
 
 use std::str::FromStr;
 

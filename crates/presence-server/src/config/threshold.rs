@@ -4,10 +4,10 @@ use std::str::FromStr;
 
 use presence_core::Room;
 
-/// Longest while, in seconds: a day.
+/// A day, in seconds.
 const FOR_S_MAX: u64 = 86_400;
 
-/// A rule such as `more than 50 for 30s`: what receivers are told of when a room is crowded.
+/// A rule such as `more than 50 for 30s`, which says when a room is crowded.
 ///
 /// ```
 /// use presence_server::Threshold;
@@ -18,15 +18,15 @@ const FOR_S_MAX: u64 = 86_400;
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Threshold {
-    /// As it was written: it stands in what is told.
+    /// As it was written; messages contain it.
     text: String,
-    /// It is for rooms whose name begins so.
+    /// The rule is for rooms whose name starts with this.
     prefix: String,
-    /// Users that are not too many yet.
+    /// A room with more users is crowded.
     more_than: u32,
-    /// Users at which it is calm again.
+    /// A room with at most this number of users is no longer crowded.
     until: u32,
-    /// How long more, or no more, must be true.
+    /// How long either must last.
     for_ms: u64,
 }
 
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_read_as_they_are_said() {
+    fn rules_are_parsed() {
         let rule = read("shop.example/: more than 50 for 2min until 40");
         assert_eq!((rule.more_than, rule.until, rule.for_ms), (50, 40, 120_000));
         assert!(rule.is_for(&Room::new("shop.example/p/7").unwrap()));

@@ -1,4 +1,4 @@
-//! Settings that are more than text or a number.
+//! Locations and origins.
 
 use std::str::FromStr;
 
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_on_earth() {
+    fn locations_are_on_earth() {
         assert_eq!("50.03, -8.57".parse(), Ok(Location { latitude: 50.03, longitude: -8.57 }));
         for wrong in ["", "50", "91,0", "0,181", "NaN,0", "a,b"] {
             assert!(wrong.parse::<Location>().is_err(), "{wrong}");

@@ -9,8 +9,8 @@ use clap::Args;
 
 use super::Threshold;
 
-/// What `GP_WEBHOOK_SECRET` must look like, as part of a sentence.
-const FORM: &str = "GP_WEBHOOK_SECRET must be whsec_ and 24 to 64 bytes in Base64: write what `echo whsec_$(openssl rand -base64 32)` prints";
+/// The form of `GP_WEBHOOK_SECRET`.
+const FORM: &str = "GP_WEBHOOK_SECRET must be whsec_ and 24 to 64 bytes in Base64: write the output of `echo whsec_$(openssl rand -base64 32)`";
 
 /// The webhooks of a node. They need [`Secrets::webhook`](crate::Secrets).
 ///
@@ -23,27 +23,29 @@ const FORM: &str = "GP_WEBHOOK_SECRET must be whsec_ and 24 to 64 bytes in Base6
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Webhooks")]
 pub struct WebhookOptions {
-    /// Where to tell who comes and goes; repeatable. Needs GP_WEBHOOK_SECRET; the same on every node
+    /// A URL that presence events are sent to; repeatable. Needs GP_WEBHOOK_SECRET. Set the same on every node
     #[arg(long, env = "GP_WEBHOOK_URL", value_name = "URL", value_delimiter = ',', value_parser = WebhookUrl::from_str)]
     pub webhook_url: Vec<WebhookUrl>,
 
-    /// Only of rooms whose name begins so; repeatable [default: of all rooms]
+    /// Only rooms whose name starts with this; repeatable [default: all rooms]
     #[arg(long, env = "GP_WEBHOOK_ROOMS", value_name = "PREFIX", value_delimiter = ',')]
     pub webhook_rooms: Vec<String>,
 
-    /// Also when a room is crowded, and when no more: "more than 50 for 30s", "shop.example/: more than 50 for 2min until 40"; repeatable
+    /// Also report when a room becomes crowded and when it no longer is: "more than 50 for 30s", "shop.example/: more than
+    /// 50 for 2min until 40"; repeatable
     #[arg(long, env = "GP_WEBHOOK_THRESHOLD", value_name = "RULE", value_delimiter = ',', value_parser = Threshold::from_str)]
     pub webhook_threshold: Vec<Threshold>,
 }
 
 impl WebhookOptions {
-    /// What is wrong between these settings.
+    /// Checks options that depend on each other.
     pub(crate) fn check(&self, secret: Option<&str>) -> Result<(), String> {
         if self.webhook_url.is_empty() {
             return if self.webhook_threshold.is_empty() && self.webhook_rooms.is_empty() {
                 Ok(())
             } else {
-                Err("--webhook-threshold and --webhook-rooms need --webhook-url: write where to tell it".to_owned())
+                Err("--webhook-threshold and --webhook-rooms need --webhook-url: write the URL of a receiver"
+                    .to_owned())
             };
         }
         webhook_keys(secret.unwrap_or_default()).map(drop)
@@ -68,7 +70,7 @@ impl FromStr for WebhookUrl {
     fn from_str(text: &str) -> Result<Self, String> {
         let uri = text.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
         let uri = uri.filter(|uri| uri.host().is_some_and(|host| !host.is_empty()));
-        // A password would be sent in no header, so it would only stand in the way.
+        // A password in the URL would not be sent.
         let uri = uri.filter(|uri| uri.authority().is_some_and(|authority| !authority.as_str().contains('@')));
         uri.map(Self).ok_or_else(|| {
             "write http:// or https://, a host and a path, such as https://shop.example/presence-events".to_owned()
@@ -109,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_http_goes_anywhere_and_only_the_host_is_shown() {
+    fn only_http_urls_are_accepted_and_only_their_host_is_shown() {
         let url: WebhookUrl = "https://shop.example:8443/hooks?token=secret".parse().unwrap();
         assert_eq!(url.to_string(), "https://shop.example");
         assert!("http://[::1]:9/".parse::<WebhookUrl>().is_ok());

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::EmbedSite;
 use super::token::{RoomToken, TokenUser};
 use crate::clock::wall_ms;
-use crate::config::{Secrets, SitePattern, lasting};
+use crate::config::{Secrets, SitePattern, expiry};
 use crate::secret::Secret;
 use crate::signing::TextKeys;
 
@@ -52,7 +52,7 @@ pub struct SignRoom {
     info: Option<String>,
 
     /// How long the token is valid
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = lasting)]
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = expiry)]
     expires: Duration,
 
     /// The data directory of a node without GP_SECRET, which holds the secret

@@ -1,0 +1,87 @@
+//! What visitors and sockets may use.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::parse::{at_least_one, duration, size};
+
+/// Limits for visitors and sockets.
+///
+/// ```
+/// let mut config = presence_server::Config::of([]).unwrap();
+/// assert_eq!((config.limits.messages_per_second, config.limits.rooms_per_socket), (10, 100));
+/// // For cursors that move often.
+/// config.limits.messages_per_second = 30;
+/// ```
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct Limits {
+    /// Sockets for each IPv4 address or IPv6 /64; further ones are answered with 429
+    #[arg(long, env = "GP_SOCKETS_PER_ADDRESS", value_name = "COUNT", default_value = "1000", value_parser = at_least_one::<usize>)]
+    pub sockets_per_address: usize,
+
+    /// Connections to the node, sockets included; further ones wait
+    #[arg(long, env = "GP_CONNECTIONS", value_name = "COUNT", default_value = "100000", value_parser = at_least_one::<usize>)]
+    pub connections: usize,
+
+    /// Rooms for each socket; further subscriptions are rejected
+    #[arg(long, env = "GP_ROOMS_PER_SOCKET", value_name = "COUNT", default_value = "100", value_parser = at_least_one::<usize>)]
+    pub rooms_per_socket: usize,
+
+    /// Rooms of one site on this node; joins of further ones are refused
+    #[arg(long, env = "GP_ROOMS_PER_SITE", value_name = "COUNT", default_value = "100000", value_parser = at_least_one::<usize>)]
+    pub rooms_per_site: usize,
+
+    /// Users that a site's room counts; further visitors see the numbers without being counted
+    #[arg(long, env = "GP_USERS_PER_ROOM", value_name = "COUNT", default_value = "1000000", value_parser = at_least_one::<usize>)]
+    pub users_per_room: usize,
+
+    /// Joins a second from the pages of one site on this node; further ones wait up to 10 s
+    #[arg(long, env = "GP_JOINS_PER_SECOND", value_name = "COUNT", default_value = "5000", value_parser = at_least_one::<u32>)]
+    pub joins_per_second: u32,
+
+    /// The largest frame from a browser; a larger one closes the socket with 1009
+    #[arg(long, env = "GP_FRAME_SIZE", value_name = "SIZE", default_value = "16kb", value_parser = size)]
+    pub frame_size: usize,
+
+    /// Messages a second from one socket; further clicks are halted
+    #[arg(long, env = "GP_MESSAGES_PER_SECOND", value_name = "COUNT", default_value = "10", value_parser = at_least_one::<u32>)]
+    pub messages_per_second: u32,
+
+    /// Messages that one socket may send at once before that rate applies
+    #[arg(long, env = "GP_MESSAGE_BURST", value_name = "COUNT", default_value = "40", value_parser = at_least_one::<u32>)]
+    pub message_burst: u32,
+
+    /// How often Action Cable's ping is sent if nothing else was; its client reconnects after 6 s of silence
+    #[arg(long, env = "GP_PING_EVERY", value_name = "TIME", default_value = "3s", value_parser = duration)]
+    pub ping_every: Duration,
+
+    /// How often the WebSocket's ping is sent, and presence-v1's if nothing else was
+    #[arg(long, env = "GP_PROBE_EVERY", value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub probe_every: Duration,
+
+    /// How long a WebSocket ping may stay unanswered before the socket is closed
+    #[arg(long, env = "GP_PONG_WITHIN", value_name = "TIME", default_value = "25s", value_parser = duration)]
+    pub pong_within: Duration,
+
+    /// How long a socket may accept nothing of what waits for it before it is closed
+    #[arg(long, env = "GP_WRITE_WITHIN", value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub write_within: Duration,
+
+    /// What may wait for a socket that accepts nothing now
+    #[arg(long, env = "GP_SOCKET_QUEUE", value_name = "SIZE", default_value = "256kb", value_parser = size)]
+    pub socket_queue: usize,
+
+    /// The size of a socket's send buffer in the kernel
+    #[arg(long, env = "GP_SEND_BUFFER", value_name = "SIZE", default_value = "64kb", value_parser = size)]
+    pub send_buffer: usize,
+
+    /// How long the head of a request may take, and how long a connection may be idle
+    #[arg(long, env = "GP_HEADER_WITHIN", value_name = "TIME", default_value = "15s", value_parser = duration)]
+    pub header_within: Duration,
+
+    /// The time over which sockets are closed when the node drains
+    #[arg(long, env = "GP_DRAIN_OVER", value_name = "TIME", default_value = "3s", value_parser = duration)]
+    pub drain_over: Duration,
+}
