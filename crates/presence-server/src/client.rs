@@ -1,4 +1,4 @@
-//! The browsers' side, made by `build.rs` and carried in every program: without it each app would bundle its own.
+//! The browsers' side, bundled by `build.rs` into every program: without it each app would bundle its own.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_script_of_other_peoples_pages_stays_small() {
+    fn the_script_of_embedding_pages_stays_small() {
         let bytes = PRESENCE.gzip.expect("it is smaller when compressed").len();
         assert!(bytes <= 4_096, "presence.js has {bytes} bytes compressed, at most 4,096 are promised");
     }

@@ -1,4 +1,4 @@
-//! The one task that owns the node: feeds it what happens, carries out what it orders. Without it nothing would move.
+//! The one task that owns the node: passes it inputs, and carries out its outputs.
 
 use std::sync::Arc;
 
@@ -14,26 +14,26 @@ use crate::store::Store;
 use crate::views::Views;
 use crate::webhooks::Webhooks;
 
-/// What waits from sockets; one that floods waits for room itself.
+/// Inputs that wait from sockets; a socket that floods waits for room itself.
 const SOCKET_INPUTS_MAX: usize = 4_096;
-/// What waits from other nodes.
+/// Inputs that wait from other nodes.
 const MESH_INPUTS_MAX: usize = 4_096;
 /// A turn takes this many inputs of the mesh and of sockets at most, so that a storm of visitors never delays a heartbeat.
 const MESH_TURN: usize = 256;
 const SOCKET_TURN: usize = 64;
 
-/// How the node's life ended.
+/// How the node ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Ending {
-    /// Goodbye is said.
+    /// It has said goodbye to all others.
     Finished,
-    /// It must not go on, for this reason.
+    /// It must not continue, for this reason.
     Aborted(String),
-    /// Nobody is left who could feed it.
+    /// No source of inputs remains.
     Deserted,
 }
 
-/// The ends into which others put what happens.
+/// The sending ends of the driver's queues.
 #[derive(Clone)]
 pub(crate) struct Inputs {
     /// For sockets and pages.
@@ -42,13 +42,13 @@ pub(crate) struct Inputs {
     pub(crate) mesh: mpsc::Sender<Input>,
 }
 
-/// The ends that the driver reads.
+/// The receiving ends.
 pub(crate) struct DriverQueues {
     sockets: mpsc::Receiver<Input>,
     mesh: mpsc::Receiver<Input>,
 }
 
-/// Both queues, bounded.
+/// Creates both queues, bounded.
 pub(crate) fn queues() -> (Inputs, DriverQueues) {
     let (sockets, sockets_rx) = mpsc::channel(SOCKET_INPUTS_MAX);
     let (mesh, mesh_rx) = mpsc::channel(MESH_INPUTS_MAX);
@@ -75,7 +75,7 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// Drives until the node ends, then closes mesh and store: what was to be kept is on disk.
+    /// Drives until the node ends, then closes mesh and store: everything to be kept is on disk.
     pub(crate) async fn run(mut self) -> Ending {
         let ending = self.drive().await;
         if let Some(mesh) = self.outlets.mesh {
@@ -155,7 +155,7 @@ impl Outlets {
             Output::Arrived { room, user, info, .. } => self.presence_events.joined(&room, &user, &info),
             Output::Left { room, user, info, .. } => self.presence_events.left(&room, &user, &info),
             Output::Found { query, found } => self.queries.answer(query, found),
-            // Readable before it is told: who begins to listen between the two reads the new one.
+            // Readable before it is sent: a listener that begins between the two reads the new one.
             Output::View(view) => self.views.set_room(view),
             Output::Counts(view) => self.hub.counted(&view),
             Output::Forget(room) => self.views.forget_room(&room),

@@ -59,7 +59,7 @@ const SOCKETS_PER_TURN: usize = 256;
 /// A longer time between two turns of the wheel means that the process was suspended: no browser is to blame for it.
 const SUSPENDED_AFTER: Duration = Duration::from_secs(1);
 
-/// Which subscriptions listen to what on this node. HubShared by all sockets and the driver; it never waits.
+/// Which subscriptions listen to what on this node. Shared by all sockets and the driver; it never waits.
 pub(crate) struct Hub {
     pub(crate) limits: Limits,
     connections: [Mutex<HashMap<ConnectionId, Arc<Connection>>>; SHARDS],
@@ -159,7 +159,7 @@ impl Hub {
     pub(crate) async fn close_all(&self, over: Duration) {
         let begun = Instant::now();
         let mut open = self.all();
-        // The hasher's key is random, and with it this order.
+        // The hasher's key is random, so this order is, too.
         let hasher = RandomState::new();
         open.sort_by_cached_key(|connection| hasher.hash_one(connection.id));
         let each = over / u32::try_from(open.len().max(1)).unwrap_or(u32::MAX);

@@ -1,12 +1,12 @@
-//! Other nodes: links that are authenticated, fail and come back one by one. Without this file every node is alone.
+//! Links to other nodes: authenticated, each failing and returning independently of the others.
 //!
-//! It carries and decides nothing: core says which addresses to dial, what to publish and ask; what arrives becomes an
+//! The mesh decides nothing: core says which addresses to dial, what to publish and ask; what arrives becomes an
 //! [`Input`]. For every ordered pair of nodes there is one connection, dialled by the one that reads; the other
 //! publishes and answers there.
 //!
-//! Nothing here waits for a peer, and nothing waits for what is here: orders go to the mesh's own thread over a bounded
-//! queue, what arrives goes to the driver over another, and what overflows is dropped and counted (gaps heal). The
-//! thread is its own so that a storm of visitors never delays a heartbeat.
+//! Nothing here waits for a peer, and nothing waits for the mesh: orders go to its thread over a bounded queue, what
+//! arrives goes to the driver over another, and what overflows is dropped and counted (gaps are repaired). The mesh has a
+//! thread of its own so that a storm of visitors never delays a heartbeat.
 
 mod connection;
 mod delay;
@@ -40,27 +40,27 @@ use quic::Quic;
 use strangers::Strangers;
 use tls::Tls;
 
-/// Orders that wait for the mesh's thread; it takes them in microseconds, so that more means it is stuck.
+/// Orders that wait for the mesh's thread; it takes them in microseconds, so more means that it is stuck.
 const ORDERS_MAX: usize = 4_096;
 /// No message between nodes is longer: pages are at most 250 KB.
 const MESSAGE_BYTES_MAX: usize = mux::BYTES_MAX;
-/// A message that could not be sent for this long is dropped: its author has said something newer since.
+/// A message that could not be sent for this long is dropped: its author has sent a newer one since.
 const MESSAGE_WITHIN: Duration = Duration::from_secs(1);
 /// A question is answered within this time or not at all.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-/// A process that was here a moment ago leaves its port some 0.1 s after its end.
+/// How long a port may be taken: a process leaves its port some 0.1 s after its end.
 const LISTEN_WITHIN: Duration = Duration::from_secs(3);
 const LISTEN_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// How long [`Mesh::close`] may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
-/// What a mesh is told at its start.
+/// The settings of a mesh.
 #[derive(Clone, Debug)]
 pub struct MeshConfig {
     /// Where other nodes reach us, `quic/host:port` or `tls/host:port`, the host a number; a wildcard stands for every
     /// interface, now and later, port 0 for any free one.
     pub listen: Vec<String>,
-    /// The same as others see it; empty where that is no different.
+    /// The same as others see it; empty if that is no different.
     pub advertise: Vec<String>,
     /// Other nodes; a host is a number or a name that stands for one node or many.
     pub peers: Vec<String>,
@@ -68,16 +68,16 @@ pub struct MeshConfig {
     pub name: NodeName,
     /// Its hash: what is published to one reader carries it.
     pub hash: NodeHash,
-    /// Who is let in.
+    /// The authority whose nodes are let in.
     pub authority: Authority,
-    /// The same at each start of this node, and secret: what it signs QUIC's stateless resets with, so that the others
-    /// learn at once that it was restarted.
+    /// Signs QUIC's stateless resets, so that the others learn at once that this node was restarted. The same at each start,
+    /// and secret.
     pub reset_key: [u8; 32],
-    /// The simulated ocean: what arrives from an address waits its one-way delay.
+    /// Simulated latency: what arrives from an address waits this one-way delay.
     pub delays: Vec<(String, Duration)>,
 }
 
-/// What went wrong and was not waited for; for metrics.
+/// Counters of what was dropped, for metrics.
 #[derive(Debug, Default)]
 pub struct Counts {
     /// Orders that found the mesh's queue full.
@@ -120,8 +120,8 @@ enum Order {
 }
 
 impl Mesh {
-    /// Listens, and begins to resolve the configured names. Fails with a sentence where an address is wrong or in use, or
-    /// a certificate can't be used.
+    /// Listens, and begins to resolve the configured names. Fails if an address is wrong or in use, or a certificate can't be
+    /// used.
     pub async fn start(config: MeshConfig, inputs: mpsc::Sender<Input>) -> anyhow::Result<Self> {
         let inbound = Inbound::new(inputs);
         let (orders, queue) = mpsc::channel(ORDERS_MAX);
@@ -136,8 +136,8 @@ impl Mesh {
         Ok(Self { orders, inbound, advertised })
     }
 
-    /// Carries out what core orders of the mesh; other outputs are none of its business. Never blocks: where the
-    /// queue is full the order is dropped and counted, and whoever waits for its answer is told that there is none.
+    /// Carries out core's outputs for the mesh and ignores others. Never blocks: if the queue is full, the order is dropped
+    /// and counted, and core is told that there is no answer.
     pub fn carry_out(&self, output: Output) {
         if let Err(error) = self.orders.try_send(Order::CarryOut(output)) {
             Counts::count(&self.inbound.counts().orders_dropped);
@@ -163,8 +163,7 @@ impl Mesh {
         self.inbound.counts()
     }
 
-    /// Closes every link, after all orders before it. The others know at once; without it they would know by our
-    /// silence.
+    /// Closes every link, after all orders before it. The others know at once; without it they would notice the silence.
     pub async fn close(self) {
         let (closed_tx, closed_rx) = oneshot::channel();
         let close = async {
@@ -195,14 +194,14 @@ async fn carry(
     }
 }
 
-/// What carries connections: QUIC, and TLS where UDP is blocked. A node may dial over either.
+/// The carriers of connections: QUIC, and TLS where UDP is blocked. A node may dial over either.
 struct Carriers {
     quic: Quic,
     tls: Tls,
 }
 
 impl Carriers {
-    /// Listens there, for `links`; answers with the port, which the system chooses where it is 0.
+    /// Listens there, for `links`; returns the port, which the system chooses if it is 0.
     fn listen(&self, at: &MeshAddress, links: &Arc<Links>) -> anyhow::Result<u16> {
         let (to, links) = (at.socket()?, Arc::clone(links));
         match at.protocol {

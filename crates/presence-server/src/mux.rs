@@ -1,18 +1,19 @@
-//! Messages, questions and answers over one stream of bytes, each in pieces, so that a long one holds up no short one.
+//! Messages, questions and answers over one stream of bytes, each in pieces, so that a long one does not delay a short one.
 //! Without it links over TCP would deliver a page before the heartbeats that came after it.
 //!
-//! The end that dialled reads messages and asks; the other publishes and answers. What an end may not do is left aside.
+//! The end that dialled reads messages and asks; the other publishes and answers. What an end may not send is ignored.
 
 mod frames;
 mod write_queue;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -24,14 +25,14 @@ use self::write_queue::WriteQueue;
 
 /// The longest message, question or answer.
 pub const BYTES_MAX: usize = 1 << 20;
-/// An end that says nothing, or takes nothing, for this long is gone.
+/// An end that sends nothing, or takes nothing, for this long is gone.
 const SILENT_AFTER: Duration = Duration::from_secs(3);
-/// Something is said at least this often.
+/// Something is sent at least this often.
 const KEEP_ALIVE: Duration = Duration::from_millis(600);
-/// Messages, or questions, that were read and not taken yet, and their bytes. More are dropped.
+/// Messages or questions that were read and not yet received by the caller, and their bytes. More are dropped.
 const READ_MAX: usize = 512;
 const READ_BYTES_MAX: usize = 8 * BYTES_MAX;
-/// Questions of the other end that may be open. To more the answer is that there is none.
+/// Questions of the other end that may be open. More are refused.
 const QUESTIONS_MAX: usize = 16;
 /// A record of TLS.
 const READ_BYTES: usize = 16 << 10;
@@ -74,10 +75,6 @@ struct OpenQuestions {
     ended: Option<Arc<io::Error>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Mux {
     /// `dialled`: this end reads and asks; else it publishes and answers.
     pub(crate) fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static, dialled: bool) -> Self {
@@ -87,16 +84,16 @@ impl Mux {
         Self { shared, pump: Arc::new(Pump(pump)), read: Arc::new(AsyncMutex::new(read)) }
     }
 
-    /// Sends a message, those of the highest priority first; false where there is no room for it.
+    /// Sends a message, those of the highest priority first; returns whether there was room for it.
     pub(crate) fn publish(&self, bytes: &Bytes, priority: i32) -> bool {
         self.shared.put(Kind::Message, self.shared.number(), bytes.clone(), priority)
     }
 
-    /// Asks the other end. Dropped, the answer is no longer waited for.
+    /// Asks the other end. If the future is dropped, the answer is no longer waited for.
     pub(crate) async fn ask(&self, bytes: &Bytes, priority: i32) -> Option<Vec<u8>> {
         let (number, (answer_tx, answer)) = (self.shared.number(), oneshot::channel());
         {
-            let mut asked = lock(&self.shared.asked);
+            let mut asked = self.shared.asked.lock();
             if asked.ended.is_some() {
                 return None;
             }
@@ -135,7 +132,7 @@ impl Mux {
 
     /// Why the stream has ended, once it has. `UnexpectedEof`: the other end closed it.
     pub(crate) fn ended(&self) -> Option<Arc<io::Error>> {
-        lock(&self.shared.asked).ended.clone()
+        self.shared.asked.lock().ended.clone()
     }
 }
 
@@ -145,14 +142,14 @@ impl MuxState {
     }
 
     fn put(&self, kind: Kind, number: u64, bytes: Bytes, priority: i32) -> bool {
-        let fits = lock(&self.outbox).put(kind, number, bytes, priority);
+        let fits = self.outbox.lock().put(kind, number, bytes, priority);
         self.waits.notify_one();
         fits
     }
 
-    /// Whatever waits for an answer is told that none will come.
+    /// Tells every caller that waits for an answer that none will come.
     fn end(&self, why: io::Error) {
-        let mut asked = lock(&self.asked);
+        let mut asked = self.asked.lock();
         asked.ended.get_or_insert_with(|| Arc::new(why));
         asked.open.clear();
     }
@@ -193,11 +190,11 @@ impl MuxState {
                 Kind::Message if dialled => keep(number, bytes),
                 Kind::Question if !dialled => keep(number, bytes),
                 Kind::Answer if dialled => {
-                    if let Some(answer) = lock(&self.asked).open.remove(&number) {
+                    if let Some(answer) = self.asked.lock().open.remove(&number) {
                         let _ = answer.send(bytes);
                     }
                 }
-                Kind::NoAnswer if dialled => drop(lock(&self.asked).open.remove(&number)),
+                Kind::NoAnswer if dialled => drop(self.asked.lock().open.remove(&number)),
                 _ => {}
             };
             frames.read(&bytes[..length], whole).map_err(|Broken| io::ErrorKind::InvalidData)?;
@@ -208,7 +205,7 @@ impl MuxState {
         let mut bytes = Vec::new();
         loop {
             bytes.clear();
-            lock(&self.outbox).take(&mut bytes);
+            self.outbox.lock().take(&mut bytes);
             if bytes.is_empty() {
                 timeout(SILENT_AFTER, stream.flush()).await??;
                 if timeout(KEEP_ALIVE, self.waits.notified()).await.is_ok() {
@@ -221,7 +218,7 @@ impl MuxState {
     }
 }
 
-/// The way back to the end that asked. Dropped without an answer, that end is told that there is none.
+/// The way back to the end that asked. If it is dropped without an answer, that end is told that there is none.
 pub(crate) struct Answer {
     shared: Arc<MuxState>,
     number: u64,

@@ -1,5 +1,5 @@
-//! Who joined and who left, sent to those who listen; folded in a large room, or each of its visitors would be sent all
-//! the others' joins and leaves.
+//! Joins and leaves, sent to those who listen; folded in a large room, or each of its visitors would be sent those of all
+//! others.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -92,7 +92,7 @@ impl PresenceEvents {
     }
 }
 
-/// Who is there, as far as the records fit.
+/// The members, as far as their records fit.
 pub(crate) fn members_event(found: &Members) -> PresenceEvent {
     let mut bytes = 0;
     let records = found.members.iter().map(|member| record(&member.info, &member.public)).take_while(|record| {
@@ -111,7 +111,7 @@ struct Info<'a> {
     info: &'a RawValue,
 }
 
-/// A user as others see them. One who did not join by an id has one all the same: what the room's other visitors see.
+/// A user as others see them. A user who did not join by an id has one all the same: the one that the room's pages show.
 pub(crate) fn record(info: &[u8], public: &PublicId) -> Record {
     let text = std::str::from_utf8(info).ok();
     if let Some(Info { id, info }) = text.and_then(|text| serde_json::from_str(text).ok()) {
@@ -121,7 +121,7 @@ pub(crate) fn record(info: &[u8], public: &PublicId) -> Record {
     Record { id: guest_id(public), info: json.unwrap_or("null").to_owned() }
 }
 
-/// The id of a user for whom no site vouches.
+/// The id of a user that no site vouches for.
 pub(crate) fn guest_id(public: &PublicId) -> String {
     format!("{GUEST}{}", &public.long()[..DIGITS])
 }

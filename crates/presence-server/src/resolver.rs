@@ -3,41 +3,41 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use presence_core::Input;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::{MeshAddress, OwnAddresses};
 
-/// How often the interfaces are looked at, and names that do not resolve yet: their first node may be about to appear.
+/// How often interfaces are listed, and names asked for that do not resolve yet: their first node may appear at any time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const RESOLVE_EVERY: Duration = Duration::from_secs(10);
 const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 /// A mesh has at most 256 nodes; a name that stands for more is cut.
 const ADDRESSES_MAX: usize = 512;
 
-/// The names that numbers came from. Cheap to clone.
+/// The names that addresses were resolved from. Cheap to clone.
 #[derive(Clone, Default)]
-// A std lock: held for a look-up.
 pub(crate) struct ResolvedNames(Arc<Mutex<BTreeMap<MeshAddress, MeshAddress>>>);
 
 impl ResolvedNames {
     /// The address with the name that this one came from.
     pub(crate) fn name_of(&self, address: &MeshAddress) -> Option<MeshAddress> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
+        self.0.lock().get(address).cloned()
     }
 }
 
-/// The configured addresses of other nodes, and our own.
+/// The configured addresses of other nodes, and this node's own.
 pub(crate) struct Resolver {
     peers: Vec<MeshAddress>,
     own: OwnAddresses,
     interfaces: Vec<IpAddr>,
     known: ResolvedNames,
-    /// What each name stood for when it last resolved: a resolver that is down for a while takes no node away.
+    /// What each name stood for when it last resolved: a resolver that fails for a while removes no node.
     last: BTreeMap<MeshAddress, BTreeSet<MeshAddress>>,
 }
 
@@ -51,7 +51,7 @@ impl Resolver {
         Self { peers, own, interfaces, known, last: BTreeMap::new() }
     }
 
-    /// Tells core which addresses the names stand for and which are our own, at once and each time either has changed.
+    /// Tells core which addresses the names stand for and which are this node's own, now and after each change.
     /// Sending fails where the driver has ended, and the process with it.
     pub(crate) async fn follow(mut self, inputs: mpsc::Sender<Input>) {
         let (mut told, mut unresolved, mut due) = (None, BTreeSet::new(), Instant::now());
@@ -80,14 +80,14 @@ impl Resolver {
     }
 
     fn interfaces_changed(&mut self) -> bool {
-        // Where they can't be listed now, the last list stands.
+        // If they can't be listed now, the last list stands.
         let Ok(now) = OwnAddresses::interfaces() else { return false };
         let before = self.own.advertised(&self.interfaces);
         self.interfaces = now;
         self.own.advertised(&self.interfaces) != before
     }
 
-    /// Asks for every name; returns those without an answer.
+    /// Resolves every name; returns those without an answer.
     async fn resolve(&mut self) -> BTreeSet<MeshAddress> {
         let mut failed = BTreeSet::new();
         for peer in &self.peers {
@@ -98,7 +98,7 @@ impl Resolver {
                 self.last.insert(peer.clone(), numbers.into_iter().map(|number| peer.at(number)).collect());
             }
         }
-        // A name of our own may stand for a number that no interface has, behind NAT.
+        // Behind NAT, a name of this node may stand for an address that no interface has.
         let mut own = BTreeSet::new();
         for address in self.own.advertise.iter().filter(|address| address.number().is_none()) {
             own.extend(look_up(address).await.into_iter().map(|number| address.at(number)));
@@ -110,7 +110,7 @@ impl Resolver {
     }
 
     fn addresses(&self) -> BTreeSet<MeshAddress> {
-        let mut known = self.known.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.0.lock();
         known.clear();
         for (name, addresses) in self.last.iter().filter(|(name, _)| name.number().is_none()) {
             known.extend(addresses.iter().take(ADDRESSES_MAX).map(|address| (address.clone(), name.clone())));
@@ -119,7 +119,7 @@ impl Resolver {
     }
 }
 
-/// The numbers that an address stands for now; none where it does not resolve in time.
+/// The socket addresses that an address stands for now; none if it does not resolve in time.
 pub(crate) async fn look_up(address: &MeshAddress) -> Vec<IpAddr> {
     if let Some(number) = address.number() {
         return vec![number];

@@ -183,7 +183,7 @@ impl<P> SocketReader<P> {
             return (at, Next::Pause(pause));
         }
         loop {
-            let (length, taken) = match self.frames.take(&mut bytes[at..], self.hub.limits.frame_size) {
+            let (length, taken) = match self.frames.decode(&mut bytes[at..], self.hub.limits.frame_size) {
                 Ok(taken) => taken,
                 Err(fault) => {
                     self.connection.close(fault.into(), self.hub.now_ms());

@@ -1,6 +1,6 @@
 //! Facts on disk; the only file that names the database. Without it a restart would forget.
 //!
-//! One thread writes, in groups, at most 50 ms behind. Nobody waits for it: what the disk can't take waits in memory and
+//! One thread writes, in groups, at most 50 ms behind. No task waits for it: what the disk can't take waits in memory and
 //! is written when it can be.
 
 mod queue;
@@ -24,15 +24,15 @@ const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const FILE: &str = "facts.redb";
 /// Facts are held in memory anyway; the database needs little more of it.
 const CACHE_BYTES: usize = 8 << 20;
-/// The node that this one replaces may still hold the file.
+/// How long the node that this one replaces may still hold the file.
 const HELD_FOR: Duration = Duration::from_secs(5);
 /// After a failure the disk is tried again this often.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What is told of the disk: a sentence about what is wrong, or nothing.
+/// Receives the state of the disk: a sentence about what is wrong, or nothing.
 pub(crate) type DiskHealth = Box<dyn Fn(Option<String>) + Send>;
 
-/// The way to the writing thread.
+/// The handle of the writing thread.
 pub(crate) struct Store {
     queue: Arc<Queue>,
     writer: Option<JoinHandle<()>>,
@@ -43,21 +43,21 @@ pub(crate) struct Store {
 pub(crate) struct StoredState {
     /// The records, in the order of their keys.
     pub(crate) records: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// The incarnation of the last start; 0: none.
+    /// The incarnation of the last start; 0 if there was none.
     pub(crate) incarnation: u64,
     /// The name that was drawn at the first start.
     pub(crate) node: Option<NodeName>,
-    /// Addresses of nodes that were heard.
+    /// Addresses of other nodes.
     pub(crate) addresses: Vec<String>,
 }
 
 impl Store {
-    /// Opens the folder's database, or makes one. A disk that is full or read-only is no error: what can be read is read,
-    /// and the rest is tried again and again.
+    /// Opens the folder's database, or creates one. A disk that is full or read-only is no error: what can be read is read,
+    /// and writes are retried.
     ///
     /// # Errors
     ///
-    /// Where another node uses the folder.
+    /// Another node uses the folder.
     pub(crate) fn open(folder: &Path, health: DiskHealth) -> anyhow::Result<(Self, StoredState)> {
         let path = folder.join(FILE);
         let (database, kept) = match open_or_wait(&path)? {
@@ -67,7 +67,7 @@ impl Store {
             }
             Err(error) => {
                 health(Some(sentence(&path, &error)));
-                tracing::warn!("{}; this node goes on from memory", sentence(&path, &error));
+                tracing::warn!("{}; continuing from memory", sentence(&path, &error));
                 (None, salvaged(&path))
             }
         };
@@ -78,7 +78,7 @@ impl Store {
         Ok((Self { queue, writer }, kept))
     }
 
-    /// Keeps a record under its key, or takes it off the disk. Never waits.
+    /// Keeps a record under its key, or removes it from the disk. Never waits.
     pub(crate) fn keep(&self, key: Vec<u8>, record: Option<Vec<u8>>) {
         self.queue.put(key, record);
     }
@@ -95,7 +95,7 @@ impl Store {
         self.queue.put_meta("incarnation", incarnation.to_be_bytes().to_vec());
     }
 
-    /// Writes what waits, and closes the database. A disk that can't take it is tried once.
+    /// Writes what waits, and closes the database. A disk that can't take it is not tried again.
     pub(crate) async fn close(mut self) {
         self.queue.close();
         if let Some(writer) = self.writer.take() {
@@ -119,7 +119,7 @@ struct Writer {
     database: Option<Database>,
     queue: Arc<Queue>,
     health: DiskHealth,
-    /// Something is said to be wrong.
+    /// Whether something was reported to be wrong.
     said: bool,
 }
 
@@ -132,7 +132,7 @@ impl Writer {
                     self.recovered();
                 }
                 Err(error) => {
-                    // After an I/O error the database answers nothing more until it is opened anew.
+                    // After an I/O error the database fails every call until it is opened again.
                     self.database = None;
                     self.failed(&error, &batch);
                     if self.queue.put_back(batch, RETRY) {
@@ -176,7 +176,7 @@ impl Writer {
 
     fn recovered(&mut self) {
         if std::mem::replace(&mut self.said, false) {
-            tracing::info!("{} can be written again; nothing waits any more", self.path.display());
+            tracing::info!("{} can be written again; nothing waits any longer", self.path.display());
             (self.health)(None);
         }
     }
@@ -214,7 +214,7 @@ fn open_or_wait(path: &Path) -> anyhow::Result<Result<Database, redb::Error>> {
     }
 }
 
-/// What can be read where nothing can be written: a copy in memory is repaired and read.
+/// Reads what a disk has that can't be written: a copy in memory is repaired and read.
 fn salvaged(path: &Path) -> StoredState {
     let read = || -> anyhow::Result<StoredState> {
         let bytes = match fs::read(path) {
@@ -227,7 +227,7 @@ fn salvaged(path: &Path) -> StoredState {
         Ok(read(&builder().create_with_backend(copy)?)?)
     };
     read().unwrap_or_else(|error| {
-        tracing::error!("{} can't be read: {error:#}; this node starts without it", path.display());
+        tracing::error!("{} can't be read: {error:#}; starting without it", path.display());
         StoredState::default()
     })
 }

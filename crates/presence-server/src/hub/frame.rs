@@ -75,7 +75,7 @@ impl Frame {
         self.own.len() + self.shared.len()
     }
 
-    /// Writes what the socket takes of it at once.
+    /// Writes as much as the socket takes at once.
     pub(super) fn write(&self, stream: &Transport) -> io::Result<usize> {
         if self.shared.is_empty() {
             stream.try_write(&self.own)

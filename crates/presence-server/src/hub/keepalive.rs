@@ -31,8 +31,7 @@ impl SocketClock {
     }
 }
 
-/// One turn of the wheel, at which sockets are polled. The milliseconds are the hub's own: they stand still while the node itself
-/// is away.
+/// One turn of the wheel, at which sockets are polled. The milliseconds are those of [`SocketClock`].
 #[derive(Debug)]
 pub(crate) struct Tick {
     pub(crate) ms: u64,
@@ -81,12 +80,12 @@ pub(crate) fn slot(limits: &Limits) -> Duration {
     (limits.ping_every / 60).clamp(Duration::from_millis(5), Duration::from_millis(50))
 }
 
-/// What is due for one socket.
+/// What one socket needs.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum KeepaliveAction {
-    /// It is over.
+    /// To be closed.
     Close(CloseReason),
-    /// A ping of the protocol, one for the page's script, or both.
+    /// A ping of WebSocket, one for the page's script, both, or nothing.
     Signs { probe: Option<[u8; 8]>, ping: bool },
 }
 
@@ -115,22 +114,22 @@ impl Keepalive {
         }
     }
 
-    /// Something went out.
+    /// Notes that something was sent.
     pub(crate) fn sent(&mut self, now_ms: u64) {
         self.sent_ms = self.sent_ms.max(now_ms);
     }
 
-    /// From now on something waits.
+    /// Notes that something begins to wait.
     pub(crate) fn waits(&mut self, now_ms: u64) {
         self.took_ms = self.took_ms.max(now_ms);
     }
 
-    /// Something of what waited went out.
+    /// Notes that the socket took some of what waits.
     pub(crate) fn took(&mut self) {
         self.took = true;
     }
 
-    /// What is due now; while something waits the socket can't take anything.
+    /// Decides what is due now.
     pub(crate) fn poll(&mut self, tick: &Tick, queue: OutboxState) -> KeepaliveAction {
         let now_ms = tick.ms;
         if std::mem::take(&mut self.took) {
@@ -138,7 +137,7 @@ impl Keepalive {
             self.sent_ms = now_ms;
         }
         if queue == OutboxState::Waiting {
-            // More pings would only wait, too, and pongs can't be expected: taking bytes is the sign of life.
+            // More pings would only wait, too, and pongs can't be expected: the browser is alive as long as it takes bytes.
             let stalled = now_ms.saturating_sub(self.took_ms) >= tick.write_within_ms;
             self.alive_ms = self.alive_ms.max(self.took_ms.saturating_sub(tick.probe_every_ms));
             return if stalled {
@@ -161,7 +160,7 @@ impl Keepalive {
         KeepaliveAction::Signs { probe, ping }
     }
 
-    /// When to look again, after what was due is done.
+    /// When to poll again, after what was due is done.
     pub(crate) fn next_ms(&self, tick: &Tick, queue: OutboxState) -> u64 {
         let quiet_ms = tick.quiet_ms(self.ping_after).saturating_sub(tick.slack_ms);
         if queue == OutboxState::Waiting {
@@ -178,12 +177,12 @@ impl Keepalive {
         number.to_be_bytes()
     }
 
-    /// There is a sign of life besides pongs.
+    /// Notes that the browser is alive, as its script said.
     pub(crate) fn alive(&mut self, now_ms: u64) {
         self.alive_ms = now_ms;
     }
 
-    /// A pong came: the round trip in ms, where it answers our last ping and the node was not away meanwhile.
+    /// Handles a pong: returns the round trip in ms, if it answers the last ping and the process was not suspended meanwhile.
     pub(crate) fn ponged(&mut self, payload: &[u8], now_ms: u64, now: Instant) -> Option<u32> {
         self.alive_ms = now_ms;
         let (number, at) = self.probe?;
@@ -216,7 +215,7 @@ mod tests {
         }
     }
 
-    /// What happened to one socket in a stretch of time.
+    /// What happened to one socket in some time.
     #[derive(Default)]
     struct Observed {
         looks: usize,
@@ -225,7 +224,7 @@ mod tests {
         closed: Option<(u64, CloseReason)>,
     }
 
-    /// Looks as often as the pulse asks for it, as late as the wheel may, and sends what is due.
+    /// Polls as often as the keepalive asks for it, as late as the wheel may, and sends what is due.
     fn watch(pulse: &mut Keepalive, from_ms: u64, until_ms: u64, queue: OutboxState) -> Observed {
         let (mut seen, mut ms) = (Observed::default(), from_ms);
         while ms < until_ms {
@@ -263,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn where_much_is_sent_there_are_no_pings_but_probes() {
+    fn a_busy_socket_is_sent_probes_and_no_pings() {
         let mut pulse = Keepalive::new(PingAfter::PingEvery, 0);
         let mut probed = Vec::new();
         for ms in (0..24_000).step_by(500) {
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn an_embed_is_sent_a_ping_where_nothing_else_was_for_10_s() {
+    fn a_patient_client_is_sent_a_ping_after_10_quiet_seconds() {
         let mut pulse = Keepalive::new(PingAfter::ProbeEvery, 0);
         let seen = watch(&mut pulse, 0, 21_000, OutboxState::Empty);
         assert_eq!(seen.pinged, [9_950, 19_900]);
@@ -286,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn any_pong_is_a_sign_of_life_and_the_right_one_tells_the_round_trip() {
+    fn any_pong_keeps_a_socket_alive_and_the_right_one_measures_the_round_trip() {
         let probe = |pulse: &mut Keepalive, ms| match pulse.poll(&tick(ms, 0), OutboxState::Empty) {
             KeepaliveAction::Signs { probe: Some(probe), .. } => probe,
             other => panic!("{other:?}"),
@@ -310,7 +309,7 @@ mod tests {
             assert!(seen.closed.is_none() && seen.pinged.is_empty() && seen.probed.is_empty());
             pulse.took();
         }
-        // Nothing waits any more: it has the time to answer a probe that a browser has that was just heard.
+        // Nothing waits any longer: it has as much time to answer a probe as a browser that was just heard.
         let seen = watch(&mut pulse, 60_000, 65_000, OutboxState::Empty);
         assert!(seen.closed.is_none() && seen.probed == [60_000]);
         pulse.waits(64_000);
@@ -319,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn time_in_which_the_node_was_away_is_nobodys_fault_and_ends_with_a_ping() {
+    fn no_browser_is_closed_for_a_suspension_of_the_node_which_ends_with_a_ping() {
         let clock = SocketClock::default();
         clock.advance(Duration::from_secs(5));
         let mut pulse = Keepalive::new(PingAfter::PingEvery, clock.now_ms());
@@ -328,7 +327,7 @@ mod tests {
         else {
             panic!("no probe")
         };
-        // Stopped for 40 s: the hub counts one.
+        // Suspended for 40 s: the hub counts one.
         let ms = clock.advance(Duration::from_secs(1));
         assert!(matches!(pulse.poll(&tick(ms, ms), OutboxState::Empty), KeepaliveAction::Signs { ping: true, .. }));
         let late = Instant::now() + Duration::from_secs(40);

@@ -45,7 +45,7 @@ impl Protocols {
         self.0[protocol.index()]
     }
 
-    /// Those that say who joins and who leaves.
+    /// Those that have presence.
     pub(super) fn hearing_presence(self) -> ProtocolSet {
         let hearing = (0_u8..).zip(self.0).filter(|(_, encoder)| encoder.hears_presence());
         ProtocolSet(hearing.fold(0, |set, (index, _)| set | 1 << index))

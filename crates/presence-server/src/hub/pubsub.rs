@@ -19,7 +19,7 @@ impl Hub {
         if std::str::from_utf8(&message.body).is_err() {
             return;
         }
-        // Held until the message waits in the audience: whoever listens from then on has it from the history.
+        // Held until the message waits in the audience: a subscription that begins later has it from the history.
         let mut held = self.history.lock(&message.stream);
         let offset = message.kept.then(|| held.store(message, wall_ms()));
         if let Some(audience) = self.streams.find(&message.stream) {
@@ -32,7 +32,7 @@ impl Hub {
         Position { epoch: self.history.epoch().to_owned(), offset }
     }
 
-    /// Whether a listener on this node is sent who joins and leaves there.
+    /// Whether a listener on this node is sent the presence events of this stream.
     pub(crate) fn hears_presence(&self, stream: &StreamName) -> bool {
         self.streams.find(stream).is_some_and(|audience| audience.speaks(self.hearing_presence))
     }
@@ -49,8 +49,8 @@ impl Hub {
         self.streams.find(stream).map_or(0, |audience| audience.change(|queue| queue.presence_events))
     }
 
-    /// Sends one subscription who is there, unless more presence events were sent since there had been this many: the
-    /// client would take older members for newer ones. Returns whether it was sent.
+    /// Sends one subscription the members, unless more presence events than this have been sent: the client would take an
+    /// older state for a newer one. Returns whether it was sent.
     pub(crate) fn send_members(
         &self,
         stream: &StreamName,

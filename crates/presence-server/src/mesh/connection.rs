@@ -1,4 +1,4 @@
-//! One authenticated connection between two nodes, over QUIC or over TLS; what lies above need not know which.
+//! One authenticated connection between two nodes, over QUIC or over TLS; its users need not know which.
 
 use bytes::Bytes;
 use presence_core::{DialError, NodeHash, Urgency};
@@ -7,14 +7,14 @@ use super::{quic, tls};
 use crate::certificate::tls::speaks_for;
 use crate::mux;
 
-/// Cheap to clone. Whoever dialled reads and asks, whoever was dialled publishes and answers.
+/// A connection. Cheap to clone. The end that dialled reads and asks, the other publishes and answers.
 #[derive(Clone)]
 pub(super) enum Connection {
     Quic(quic::Connection),
     Tls(tls::Connection),
 }
 
-/// The way back to the node that asked. Dropped without an answer, that node knows that there is none.
+/// The way back to the node that asked. If it is dropped without an answer, that node knows that there is none.
 pub(super) type Answer = Box<dyn FnOnce(Vec<u8>, Urgency) + Send>;
 
 impl Connection {
@@ -27,7 +27,7 @@ impl Connection {
         shown.is_some_and(|certificate| speaks_for(&certificate, node))
     }
 
-    /// Sends a message; false where there is no room for it now, and it is dropped.
+    /// Sends a message; returns false if there is no room for it now, and it is dropped.
     pub(super) fn publish(&self, bytes: &Bytes, urgency: Urgency) -> bool {
         match self {
             Self::Quic(quic) => quic.publish(bytes, priority(urgency)),
@@ -35,7 +35,7 @@ impl Connection {
         }
     }
 
-    /// Asks the other end. Dropped, the question is withdrawn.
+    /// Asks the other end. If the future is dropped, the question is withdrawn.
     pub(super) async fn ask(&self, bytes: &Bytes, urgency: Urgency) -> Option<Vec<u8>> {
         match self {
             Self::Quic(quic) => quic.ask(bytes, priority(urgency)).await,
@@ -43,7 +43,7 @@ impl Connection {
         }
     }
 
-    /// Hands over what the other end publishes, until the connection ends.
+    /// Passes on what the other end publishes, until the connection ends.
     pub(super) async fn read_messages(&self, deliver: impl Fn(Vec<u8>) + Clone + Send + 'static) {
         match self {
             Self::Quic(quic) => quic.read_messages(deliver).await,
@@ -63,7 +63,7 @@ impl Connection {
         }
     }
 
-    /// Hands over what the other end asks, each with the way back, until the connection ends.
+    /// Passes on each question of the other end with the way back, until the connection ends.
     pub(super) async fn read_questions(&self, deliver: impl Fn(Vec<u8>, Answer) + Clone + Send + 'static) {
         match self {
             Self::Quic(quic) => quic.read_questions(move |bytes, answer| deliver(bytes, over_quic(answer))).await,
@@ -101,7 +101,7 @@ fn over_tls(answer: mux::Answer) -> Answer {
     Box::new(move |bytes, urgency| answer.send(bytes.into(), priority(urgency).min(0)))
 }
 
-/// Whose turn it is first where both wait.
+/// The order in which waiting bytes are sent.
 fn priority(urgency: Urgency) -> i32 {
     match urgency {
         Urgency::Heartbeat => 3,

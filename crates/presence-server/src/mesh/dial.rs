@@ -1,4 +1,4 @@
-//! From an address to a link: without this file connections would be made to whatever answers.
+//! Dials an address and checks which node answers: without it a connection could lead to any process.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use crate::certificate::tls::Trust;
 use crate::config::{MeshAddress, MeshProtocol};
 use crate::resolver::{ResolvedNames, look_up};
 
-/// From the first packet to the other's name: two round trips of 0.8 s, a lost packet, and one more round trip where it
-/// has to be shown that our address is our own.
+/// The time from the first packet to the other's name: two round trips of 0.8 s, a lost packet, and one more round trip if
+/// this node has to prove its address.
 const DIAL_WITHIN: Duration = Duration::from_secs(4);
 /// A name in a node's address stands for one node; more numbers than this are its many interfaces.
 const NUMBERS_MAX: usize = 4;
 
 pub(super) type Dialled = Result<(Connection, NodeHash), DialError>;
 
-/// Dials other nodes, and finds out which they are.
+/// Dials other nodes, and learns their names.
 pub(super) struct Dialler {
     pub(super) node: NodeHash,
     pub(super) carriers: Arc<Carriers>,
@@ -33,7 +33,7 @@ pub(super) struct Dialler {
 }
 
 impl Dialler {
-    /// A link to the node at that address.
+    /// Opens a link to the node at that address.
     pub(super) async fn dial(&self, address: &str) -> Dialled {
         timeout(DIAL_WITHIN, self.connect(address)).await.unwrap_or(Err(DialError::NoAnswer))
     }
@@ -62,7 +62,7 @@ impl Dialler {
         Err(last)
     }
 
-    /// A dial is a link only after the other's first word: before that it may not have looked at our certificate.
+    /// A dial is a link only after the other's first message: before that it may not have checked this node's certificate.
     async fn connect_to(&self, protocol: MeshProtocol, to: SocketAddr, name: &str) -> Dialled {
         let connection = self.carriers.dial(protocol, to, name).await?;
         let said = connection.ask(&Bytes::from(introduction(self.node)), Urgency::High).await;
@@ -72,12 +72,12 @@ impl Dialler {
     }
 }
 
-/// What either end says first: the hash of its name.
+/// The first message of either end: the hash of its name.
 pub(super) fn introduction(node: NodeHash) -> Vec<u8> {
     node.0.to_be_bytes().to_vec()
 }
 
-/// Which node that is. A certificate that does not speak for it ends the connection.
+/// The node at the other end. A certificate of another name ends the connection.
 pub(super) fn introduced(said: &[u8], connection: &Connection) -> Result<NodeHash, DialError> {
     let node = said.try_into().ok().map(|said| NodeHash(u64::from_be_bytes(said)));
     node.filter(|node| connection.speaks_for(*node)).ok_or_else(|| {

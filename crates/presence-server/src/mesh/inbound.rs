@@ -1,4 +1,4 @@
-//! The way from links to the driver: without it a full queue would hold up the links, or lose an answer that core waits for.
+//! The way from links to the driver: without it a full queue would block the links, or lose an answer that core waits for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::Counts;
 use super::delay::Delay;
 
-/// Where inputs go. Cheap to clone.
+/// Passes inputs to the driver. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Inbound {
     inputs: mpsc::Sender<Input>,
@@ -26,12 +26,12 @@ impl Inbound {
         Self { inputs, counts: Arc::default(), runtime: Handle::current(), delay: None }
     }
 
-    /// The same way, over an ocean of that width.
+    /// The same way, with this simulated latency.
     pub(super) fn delayed(&self, one_way: Duration) -> Self {
         Self { delay: Some(Delay::new(one_way, self, &self.runtime)), ..self.clone() }
     }
 
-    /// For what others publish or ask: dropped and counted where the driver's queue is full, since gaps heal.
+    /// Passes on what others publish or ask. It is dropped and counted if the driver's queue is full, since gaps are repaired.
     pub(super) fn offer(&self, input: Input) {
         let dropped = match &self.delay {
             Some(delay) => !delay.published(input),
@@ -42,7 +42,7 @@ impl Inbound {
         }
     }
 
-    /// For answers to what core asked: there and back again over the ocean.
+    /// Passes on answers to what core asked, delayed by both ways.
     pub(super) fn answer(&self, input: Input) {
         match &self.delay {
             Some(delay) if delay.answered(input.clone()) => {}
@@ -50,11 +50,11 @@ impl Inbound {
         }
     }
 
-    /// For what core waits for: one of each, so it is kept until there is room.
+    /// Passes on what core waits for: it is kept until there is room.
     pub(super) fn deliver(&self, input: Input) {
         if let Err(TrySendError::Full(input)) = self.inputs.try_send(input) {
             let inputs = self.inputs.clone();
-            // At most one task for each link, dial or question of ours, and core bounds those.
+            // At most one task for each link, dial or question of this node, and core bounds those.
             self.runtime.spawn(async move {
                 let _ = inputs.send(input).await;
             });

@@ -1,10 +1,11 @@
-//! The links of this node, to every node that it reads and from every node that reads it; without them it would be alone.
+//! The links of this node: to every node that it reads, and from every node that reads it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use presence_core::{DialError, Input, LinkId, Linked, NodeHash, Urgency};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -21,15 +22,15 @@ const DIALS_MAX: usize = 512;
 /// 256 nodes, each with an old connection that is not known to be dead yet.
 const READERS_MAX: usize = 512;
 const READERS_MAX_OF_ONE: usize = 2;
-/// 256 nodes with four pages each in flight; what comes on top is told at once that there is no answer.
+/// 256 nodes with four pages each in flight; a question beyond that has no answer.
 const QUESTIONS_MAX: usize = 1_024;
 
-/// All of them.
+/// All links.
 pub(super) struct Links {
     dialler: Dialler,
     inbound: Inbound,
     delays: BTreeMap<MeshAddress, Duration>,
-    // A std lock: never held while anything is awaited.
+    // Never held while anything is awaited.
     open: Mutex<Open>,
 }
 
@@ -38,20 +39,20 @@ struct Open {
     dials: BTreeMap<String, AbortHandle>,
     reading: BTreeMap<LinkId, Link>,
     readers: BTreeMap<u64, Reader>,
-    /// Questions of other nodes that wait for core's answer, for as long as they wait themselves.
+    /// Questions of other nodes that wait for core's answer, for as long as those nodes wait.
     questions: BTreeMap<u64, oneshot::Sender<(Vec<u8>, Urgency)>>,
     last: u64,
     closed: bool,
 }
 
-/// A node that we read. What comes from there may have to wait: [`Inbound::delayed`].
+/// A node that this one reads. What it sends may have to wait: [`Inbound::delayed`].
 #[derive(Clone)]
 struct Link {
     connection: Connection,
     inbound: Inbound,
 }
 
-/// A node that reads us.
+/// A node that reads this one.
 struct Reader {
     node: NodeHash,
     connection: Connection,
@@ -63,10 +64,10 @@ impl Links {
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 
-    /// A node that dialled us says who it is, and reads us from now on.
+    /// Learns which node dialled; it reads this one from now on.
     pub(super) async fn welcome(self: Arc<Self>, connection: Connection) -> Result<(), DialError> {
         let (said, answer) = connection.question().await.ok_or_else(|| connection.reason())?;
         let node = introduced(&said, &connection)?;
@@ -75,18 +76,18 @@ impl Links {
             return Err(DialError::Refused);
         };
         answer(introduction(self.dialler.node), Urgency::High);
-        tracing::debug!(%node, "another node reads this one");
+        tracing::debug!(%node, "a node reads this one");
         tokio::spawn(async move {
             let links = Arc::clone(&self);
             connection.read_questions(move |bytes, answer| links.asked(bytes, answer)).await;
-            tracing::debug!(%node, reason = connection.reason().code(), "that node reads this one no longer");
+            tracing::debug!(%node, reason = connection.reason().code(), "a node no longer reads this one");
             self.open().readers.remove(&number);
         });
         Ok(())
     }
 
-    /// Hands a question to core, and its answer back. Dropped without one, it is over for the other end, too: what core
-    /// can't read it does not answer.
+    /// Passes a question to core, and its answer back. Without an answer the question ends for the other end, too: core does
+    /// not answer what it can't read.
     fn asked(self: &Arc<Self>, bytes: Vec<u8>, answer: Answer) {
         let (question, reply) = {
             let mut open = self.open();
@@ -109,8 +110,8 @@ impl Links {
         });
     }
 
-    /// Opens a link there, beside everything else; the end of it is told. A dial to that address that is under way begins
-    /// again.
+    /// Opens a link there, in a task of its own that reports the result. A dial to that address that is under way is
+    /// restarted.
     pub(super) fn dial(self: &Arc<Self>, address: String) {
         let mut open = self.open();
         if let Some(earlier) = open.dials.remove(&address) {
@@ -151,12 +152,12 @@ impl Links {
         let _ = self.inbound.inputs().send(Input::Dialled { address, result: Ok(Linked { link, node }) }).await;
         connection.read_messages(move |bytes| inbound.offer(Input::Received { link, bytes })).await;
         if self.open().reading.remove(&link).is_some() {
-            tracing::debug!(link.id = link.0, %node, reason = connection.reason().code(), "lost the link to that node");
+            tracing::debug!(link.id = link.0, %node, reason = connection.reason().code(), "lost a link");
             self.inbound.deliver(Input::LinkLost { link });
         }
     }
 
-    /// Asks; exactly one answer is told, if only that there is none.
+    /// Asks; core is passed exactly one answer, if only that there is none.
     pub(super) fn ask(&self, link: LinkId, question: u64, bytes: Vec<u8>, urgency: Urgency) {
         let link = self.open().reading.get(&link).filter(|_| bytes.len() <= MESSAGE_BYTES_MAX).cloned();
         let Some(Link { connection, inbound }) = link else {
@@ -168,7 +169,7 @@ impl Links {
         });
     }
 
-    /// Says it to one reader, or to all. What a reader has no room for is dropped: to wait would hold up all the others.
+    /// Publishes to one reader, or to all. What a reader has no room for is dropped: to wait would block all others.
     pub(super) fn publish(&self, to: Option<NodeHash>, bytes: Vec<u8>, urgency: Urgency) {
         let (counts, bytes) = (self.inbound.counts(), Bytes::from(bytes));
         if bytes.len() > MESSAGE_BYTES_MAX {
@@ -181,7 +182,7 @@ impl Links {
         }
     }
 
-    /// Answers, if that question is still open.
+    /// Sends an answer, if that question is still open.
     pub(super) fn reply(&self, question: u64, bytes: Vec<u8>, urgency: Urgency) {
         if bytes.len() > MESSAGE_BYTES_MAX {
             return Counts::count(&self.inbound.counts().oversized);
@@ -191,16 +192,16 @@ impl Links {
         }
     }
 
-    /// Closes one.
+    /// Closes one link.
     pub(super) fn hang_up(&self, link: LinkId) {
         let closed = self.open().reading.remove(&link);
         if let Some(Link { connection, .. }) = closed {
-            tracing::debug!(link.id = link.0, "closed the link");
+            tracing::debug!(link.id = link.0, "closed a link");
             connection.close(None);
         }
     }
 
-    /// Closes all, and whatever is being dialled.
+    /// Closes all links, and ends all dials.
     pub(super) async fn close(&self) {
         let Open { dials, reading, readers, .. } =
             std::mem::replace(&mut *self.open(), Open { closed: true, ..Open::default() });
@@ -214,7 +215,7 @@ impl Links {
 }
 
 impl Open {
-    /// An old connection of that node that is not known to be dead yet makes room.
+    /// Removes an old connection of that node that is not known to be dead yet.
     fn add_reader(&mut self, reader: Reader) -> Option<u64> {
         let old: Vec<_> = self.readers.iter().filter(|(_, old)| old.node == reader.node).map(|(id, _)| *id).collect();
         if old.len() >= READERS_MAX_OF_ONE

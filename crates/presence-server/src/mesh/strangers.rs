@@ -1,34 +1,35 @@
-//! Handshakes at the mesh port, bounded: without this file a stranger could fill our memory, or keep other nodes waiting.
+//! Handshakes at the mesh port, bounded: without it a stranger could fill this node's memory, or keep other nodes waiting.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use presence_core::DialError;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-/// From the first packet to the node's name.
+/// The time from the first packet to the node's name.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
-/// Those that have failed cost memory for a while: QUIC remembers them.
+/// How long failed handshakes cost memory: QUIC remembers them.
 const REMEMBERED_FOR: Duration = Duration::from_secs(1);
-/// Handshakes under way, of all and of one address. A new one is always admitted; where there is no room, the address with
-/// the most of them gives up its oldest.
+/// Handshakes under way, in all and from one address. A new one is always admitted; if there is no room, the oldest one of
+/// the address with the most is aborted.
 const UNDER_WAY_MAX: usize = 256;
 const UNDER_WAY_MAX_OF_ONE: usize = 128;
-/// One line a minute, however often somebody knocks.
+/// How often a log line is written at most.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
-/// Finds out whose an authenticated connection is: the end of a handshake.
+/// Learns which node an authenticated connection leads to: the end of a handshake.
 pub(super) type Welcome<C> = Arc<dyn Fn(C) -> BoxFuture<'static, Result<(), DialError>> + Send + Sync>;
 
-/// Handshakes under way by source address, and how those that failed have ended. Cheap to clone.
+/// Handshakes under way by source address, and counts of failed ones. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct Strangers {
-    // A std lock: held for a look-up. The oldest first.
+    // Held for a look-up. The oldest first.
     under_way: Arc<Mutex<Vec<Handshake>>>,
     failed: Arc<Failed>,
 }
@@ -46,10 +47,10 @@ struct Failed {
 }
 
 impl Strangers {
-    /// Runs a handshake beside everything else, within its time.
+    /// Runs a handshake in a task of its own, within its time.
     pub(super) fn admit(&self, from: IpAddr, handshake: impl Future<Output = Result<(), DialError>> + Send + 'static) {
         let (source, strangers) = (source(from), self.clone());
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self.under_way.lock();
         under_way.retain(|handshake| !handshake.task.is_finished() || handshake.began.elapsed() < REMEMBERED_FOR);
         if let Some(gives_up) = crowded(&under_way, source) {
             under_way.remove(gives_up).task.abort();
@@ -62,20 +63,20 @@ impl Strangers {
         under_way.push(Handshake { source, began: Instant::now(), task: task.abort_handle() });
     }
 
-    /// Whether an address has begun as many handshakes as it may, those that failed a moment ago included.
+    /// Whether an address has begun as many handshakes as it may, including those that failed a moment ago.
     pub(super) fn is_greedy(&self, from: IpAddr) -> bool {
-        let (source, under_way) = (source(from), self.under_way.lock().unwrap_or_else(PoisonError::into_inner));
+        let (source, under_way) = (source(from), self.under_way.lock());
         let fresh = |handshake: &&Handshake| handshake.source == source && handshake.began.elapsed() < REMEMBERED_FOR;
         under_way.iter().filter(fresh).count() >= UNDER_WAY_MAX_OF_ONE
     }
 
-    /// Counts one that was turned away, or failed.
+    /// Counts a handshake that was refused, or failed.
     pub(super) fn failed(&self, reason: DialError) {
         let count = if reason == DialError::WrongSecret { &self.failed.wrong_secret } else { &self.failed.others };
         count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Tells the operator, at most once a minute.
+    /// Logs the counts, at most once a minute.
     pub(super) async fn tell(self) {
         let mut every = tokio::time::interval(Duration::from_secs(1));
         loop {
@@ -92,14 +93,14 @@ impl Strangers {
                     "refused a node that does not know our GP_SECRET, which must be the same on every node"
                 );
             } else {
-                tracing::info!(others, "handshakes at the mesh port came to nothing");
+                tracing::info!(others, "handshakes at the mesh port failed");
             }
             tokio::time::sleep(TELL_EVERY).await;
         }
     }
 }
 
-/// Which handshake makes room for one more from `source`, where there is no room.
+/// The handshake to abort for one more from `source`, if there is no room.
 fn crowded(under_way: &[Handshake], source: IpAddr) -> Option<usize> {
     let mut counts: HashMap<IpAddr, usize> = HashMap::new();
     for handshake in under_way {

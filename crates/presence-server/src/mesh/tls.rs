@@ -1,10 +1,11 @@
-//! Links over TLS and TCP, for networks that let no UDP through. Without it their nodes would be alone.
+//! Links over TLS and TCP, for networks that block UDP.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use presence_core::DialError;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CertificateError, ClientConfig, ServerConfig};
@@ -19,19 +20,19 @@ use crate::certificate::tls::{Trust, reason_of_alert};
 use crate::config::bound;
 use crate::mux::Mux;
 
-/// What is not acknowledged for this long ends a connection: below core's lease of 4 s.
+/// Bytes that are not acknowledged for this long end a connection: less than core's lease of 4 s.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(3);
-/// What the kernel holds that is not sent yet; the rest waits here, where a heartbeat can overtake it.
+/// Unsent bytes that the kernel holds; the rest waits here, where a heartbeat can overtake it.
 const NOT_SENT_BYTES: u32 = 16 << 10;
 const BACKLOG: i32 = 1_024;
-/// What a listener waits before it accepts again where the process has no file descriptor left.
+/// How long a listener waits before it accepts again, if the process has no file descriptor left.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// One connection between two nodes. Cheap to clone; ends with the last clone.
 #[derive(Clone)]
 pub(super) struct Connection {
     pub(super) mux: Mux,
-    /// What the other end has shown.
+    /// The certificate of the other end.
     pub(super) certificate: Option<CertificateDer<'static>>,
 }
 
@@ -48,12 +49,12 @@ impl Connection {
     }
 }
 
-/// All that this node does over TLS.
+/// The carrier over TLS.
 pub(super) struct Tls {
     client: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
     strangers: Strangers,
-    // A std lock: held for a look-up.
+    // Held for a look-up.
     listeners: Mutex<Vec<AbortHandle>>,
 }
 
@@ -63,8 +64,7 @@ impl Tls {
         Self { client, server, strangers, listeners: Mutex::default() }
     }
 
-    /// Listens there; each connection that comes is given to `welcome`, which finds out whose it is. Answers with the
-    /// port.
+    /// Listens there; each new connection is passed to `welcome`, which learns which node it leads to. Returns the port.
     pub(super) fn listen(&self, at: SocketAddr, welcome: Welcome<Connection>) -> anyhow::Result<u16> {
         let socket = bound(at, Type::STREAM)?;
         socket.listen(BACKLOG)?;
@@ -85,11 +85,11 @@ impl Tls {
                 });
             }
         });
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(accepting.abort_handle());
+        self.listeners.lock().push(accepting.abort_handle());
         Ok(port)
     }
 
-    /// A connection to a node whose certificate holds that name.
+    /// Connects to a node whose certificate holds that name.
     pub(super) async fn dial(&self, to: SocketAddr, name: &str) -> Result<Connection, DialError> {
         let name = ServerName::try_from(name.to_owned()).map_err(|_| DialError::WrongName)?;
         let stream = timeout(ACKNOWLEDGED_WITHIN, TcpStream::connect(to)).await.map_err(|_| DialError::NoAnswer)?;
@@ -100,9 +100,9 @@ impl Tls {
         Ok(Connection::new(stream.into(), true))
     }
 
-    /// Listens no longer. Connections end by themselves.
+    /// Stops listening. Connections end when their links do.
     pub(super) fn close(&self) {
-        let listeners = std::mem::take(&mut *self.listeners.lock().unwrap_or_else(PoisonError::into_inner));
+        let listeners = std::mem::take(&mut *self.listeners.lock());
         listeners.iter().for_each(AbortHandle::abort);
     }
 }
@@ -114,7 +114,7 @@ fn set_options(stream: &TcpStream) -> io::Result<()> {
     socket.set_tcp_notsent_lowat(NOT_SENT_BYTES)
 }
 
-/// What the end of a connection says to an operator.
+/// The reason for the end of a connection, for the operator.
 fn reason_of(error: &io::Error) -> DialError {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match (tls, error.kind()) {
@@ -127,7 +127,7 @@ fn reason_of(error: &io::Error) -> DialError {
         },
         (Some(rustls::Error::NoApplicationProtocol | rustls::Error::PeerIncompatible(_)), _) => DialError::OtherVersion,
         (Some(_), _) | (None, io::ErrorKind::InvalidData) => DialError::Protocol,
-        // A process is not there, but its machine is.
+        // The machine is there, but the process is not.
         (None, io::ErrorKind::ConnectionRefused | io::ErrorKind::TimedOut) => DialError::NoAnswer,
         (None, io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable) => DialError::Unreachable,
         (None, _) => DialError::Refused,

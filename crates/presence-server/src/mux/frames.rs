@@ -1,25 +1,25 @@
-//! What goes over the stream: pieces of messages, questions and answers, put together again here. Without a bound on each
-//! of them the other end could fill our memory.
+//! The frames of the stream: pieces of messages, questions and answers, reassembled here within bounds, or the other end
+//! could fill this node's memory.
 
 use std::collections::BTreeMap;
 
 use super::BYTES_MAX;
 
-/// The longest piece: what is more urgent waits for one at the most.
+/// The longest piece: something more urgent waits for one at most.
 pub(super) const PIECE_BYTES_MAX: usize = 8 << 10;
 /// Kind and flag, number, length of the piece.
 const HEAD_BYTES: usize = 1 + 8 + 4;
 const LAST: u8 = 0x80;
-/// What may be put together at a time: sixteen questions or answers, and a few messages.
+/// What may be reassembled at a time: sixteen questions or answers, and a few messages.
 const PARTS_MAX: usize = 64;
 const PARTS_BYTES_MAX: usize = 8 * BYTES_MAX;
 
 /// What a frame is a piece of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Kind {
-    /// Nothing: says that the other end is alive.
+    /// Nothing: shows that the other end is alive.
     KeepAlive,
-    /// Something published.
+    /// A published message.
     Message,
     /// A question, by its number.
     Question,
@@ -41,11 +41,11 @@ pub fn write_frame(kind: Kind, number: u64, piece: &[u8], last: bool, out: &mut 
     out.extend(piece);
 }
 
-/// The bytes are no frames, or ask for more than may be put together: the connection can't go on.
+/// The bytes are no frames, or need more than may be reassembled: the connection can't continue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Broken;
 
-/// Puts frames together again, however the bytes were cut.
+/// Reassembles frames, however the bytes were cut.
 #[derive(Default)]
 pub struct FrameReader {
     unread: Vec<u8>,
@@ -54,7 +54,7 @@ pub struct FrameReader {
 }
 
 impl FrameReader {
-    /// Takes bytes, and hands over each message, question and answer that they complete, with its number.
+    /// Reads bytes, and passes on each message, question and answer that they complete, with its number.
     pub fn read(&mut self, bytes: &[u8], mut whole: impl FnMut(Kind, u64, Vec<u8>)) -> Result<(), Broken> {
         self.unread.extend_from_slice(bytes);
         let mut unread = std::mem::take(&mut self.unread);
@@ -76,7 +76,7 @@ impl FrameReader {
         Ok(())
     }
 
-    /// Bytes that are kept until more come.
+    /// How many bytes are kept until more come.
     pub fn held(&self) -> usize {
         self.unread.len() + self.parts_bytes
     }

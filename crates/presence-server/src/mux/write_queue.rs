@@ -1,4 +1,4 @@
-//! What waits to be written, the most urgent first; without it a page would stand before a heartbeat.
+//! What waits to be written, the most urgent first; without it a heartbeat would wait behind a page.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -9,16 +9,16 @@ use bytes::Bytes;
 use super::BYTES_MAX;
 use super::frames::{Kind, PIECE_BYTES_MAX, write_frame};
 
-/// What may wait, of messages and in all. More is dropped, or goes without an answer.
+/// What may wait, of messages and in all. More messages are dropped, more questions get no answer.
 const MESSAGES_BYTES_MAX: usize = BYTES_MAX;
 const WAITING_BYTES_MAX: usize = 8 * BYTES_MAX;
 const WAITING_MAX: usize = 4_096;
-/// A message that could not be sent for this long is dropped: its author has said something newer since.
+/// A message that could not be sent for this long is dropped: its author has sent a newer one since.
 const MESSAGE_WITHIN: Duration = Duration::from_secs(1);
-/// What a kernel's queue, and so one `write`, need not be smaller than.
+/// How many bytes are gathered for one write.
 const WRITE_BYTES: usize = 16 << 10;
 
-/// In the order of their turns: the priority, then which came first.
+/// By priority, then by age.
 #[derive(Default)]
 pub(super) struct WriteQueue {
     waiting: BTreeMap<(Reverse<i32>, u64), PendingWrite>,
@@ -36,7 +36,7 @@ struct PendingWrite {
 }
 
 impl WriteQueue {
-    /// Puts it in; false where there is no room.
+    /// Adds something; returns whether there was room.
     pub(super) fn put(&mut self, kind: Kind, number: u64, bytes: Bytes, priority: i32) -> bool {
         let messages = if kind == Kind::Message { self.messages_bytes + bytes.len() } else { self.messages_bytes };
         let full = self.waiting.len() >= WAITING_MAX || self.bytes + bytes.len() > WAITING_BYTES_MAX;
@@ -50,8 +50,7 @@ impl WriteQueue {
         true
     }
 
-    /// Appends what is written next, some pieces at the most; nothing where nothing waits. Messages that have waited for
-    /// too long are left out.
+    /// Appends what is written next: at most a few pieces. Messages that have waited for too long are left out.
     pub(super) fn take(&mut self, out: &mut Vec<u8>) {
         while out.len() < WRITE_BYTES
             && let Some(mut next) = self.waiting.first_entry()

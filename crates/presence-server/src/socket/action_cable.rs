@@ -312,7 +312,7 @@ impl ActionCableSession {
         if let SubscriptionTarget::Named(named) = to {
             return hub.ignore_named(&named.stream, prefix, connection);
         }
-        // Whoever has a subscription has a user.
+        // A socket with a subscription has a user.
         if let Some(page) = self.user.and_then(|user| to.page(user)) {
             hub.ignore(&page, prefix, connection);
         }

@@ -1,4 +1,4 @@
-//! Takes WebSocket frames out of bytes as they come; without it a browser could not say anything.
+//! Decodes WebSocket frames from bytes as they arrive.
 
 use std::borrow::Cow;
 use std::io::Cursor;
@@ -11,16 +11,16 @@ const CONTROL_BYTES_MAX: u64 = 125;
 /// Longest header: what may be kept besides a frame's payload.
 pub(crate) const HEADER_BYTES_MAX: usize = 14;
 
-/// What a browser's bytes hold next.
+/// What was decoded from a browser's bytes.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Decoded<'a> {
     /// A whole message.
     Text(Cow<'a, str>),
-    /// To be answered with the same bytes.
+    /// A ping, to be answered with the same bytes.
     Ping(&'a [u8]),
     /// The answer to a ping.
     Pong(&'a [u8]),
-    /// Goodbye, with the code that was given.
+    /// A close frame, with its code.
     Close(Option<u16>),
     /// A part of a message; the rest is to come.
     Part,
@@ -35,22 +35,22 @@ pub(crate) enum FrameError {
     Protocol,
     /// Text that is not UTF-8: 1007.
     Text,
-    /// Binary data, of which we know nothing: 1003.
+    /// Binary data, which no protocol here has: 1003.
     Binary,
     /// A message that is too long: 1009.
     Size,
 }
 
-/// One connection's place in its message: nothing, unless a message comes in parts.
+/// The decoder of one connection. It keeps nothing, unless a message comes in parts.
 #[derive(Debug, Default)]
 pub(crate) struct FrameDecoder {
     parts: Option<Vec<u8>>,
 }
 
 impl FrameDecoder {
-    /// Takes what `bytes` begin with: how many bytes that was, and what. The payload is unmasked in place, so bytes that
-    /// were taken must not be given again. A message of more than `limit` bytes is refused at its header.
-    pub(crate) fn take<'a>(&mut self, bytes: &'a mut [u8], limit: usize) -> Result<(usize, Decoded<'a>), FrameError> {
+    /// Decodes what `bytes` begin with; returns its length, too. The payload is unmasked in place, so decoded bytes must not
+    /// be passed again. A message of more than `limit` bytes is refused at its header.
+    pub(crate) fn decode<'a>(&mut self, bytes: &'a mut [u8], limit: usize) -> Result<(usize, Decoded<'a>), FrameError> {
         let Some((header, length, begin)) = header(bytes)? else { return Ok((0, Decoded::Nothing)) };
         // Browsers must mask, and no extension was agreed upon.
         let mask = header.mask.ok_or(FrameError::Protocol)?;
@@ -100,7 +100,7 @@ impl FrameDecoder {
     }
 }
 
-/// The header that `bytes` begin with, the payload's length and where it begins; `None` where the header is not whole.
+/// The header that `bytes` begin with, the payload's length and where it begins; `None` if the header is incomplete.
 fn header(bytes: &[u8]) -> Result<Option<(FrameHeader, u64, usize)>, FrameError> {
     let mut cursor = Cursor::new(bytes);
     let header = FrameHeader::parse(&mut cursor).map_err(|_| FrameError::Protocol)?;
@@ -164,7 +164,7 @@ mod tests {
             begin = end;
             let mut at = 0;
             loop {
-                let (length, taken) = frames.take(&mut kept[at..], LIMIT)?;
+                let (length, taken) = frames.decode(&mut kept[at..], LIMIT)?;
                 if taken == Decoded::Nothing {
                     break;
                 }
@@ -239,13 +239,13 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_may_be_cut_between_two_parts() {
+    fn a_character_may_be_cut_between_two_parts() {
         let bytes = [frame(0x01, &[0xc3]), frame(0x80, &[0xa9])].concat();
         assert_eq!(read(&bytes, &[]).unwrap()[1], "Text(\"é\")");
     }
 
     #[test]
-    fn junk_is_taken_refused_or_waited_for_but_never_fatal() {
+    fn junk_is_decoded_refused_or_waited_for_but_never_fatal() {
         // A linear congruential generator: the same junk at every run.
         let mut state = 1_u64;
         let mut next = || {

@@ -1,4 +1,4 @@
-//! Presence by id, as the stock client of the extended protocol has it: the id that others see, and who is there.
+//! Presence by id, as the stock client of the extended protocol has it: the id that others see, and the members.
 
 use std::sync::Arc;
 
@@ -40,14 +40,14 @@ pub(super) fn shown_id(wanted: &str, guest: Option<&PublicId>) -> Option<String>
     }
 }
 
-/// The tab of a member who is shown by this id with this display data, JSON text; `None` if that is too long.
+/// The tab of a member shown by this id with this display data, JSON text; `None` if that is too long.
 pub(super) fn tab(id: &str, info: &str) -> Option<Tab> {
     let id = serde_json::to_string(id).expect("text is always JSON");
     let info = format!(r#"{{"id":{id},"info":{info}}}"#).into_bytes();
     (info.len() <= INFO_BYTES_MAX).then_some(Tab { info, visible: true, proven: true, draws: false })
 }
 
-/// A subscription's question of who is there.
+/// A subscription's query for the members.
 pub(super) struct MembersQuery {
     pub(super) context: Arc<ActionCableContext>,
     pub(super) hub: Arc<Hub>,

@@ -1,4 +1,4 @@
-//! The part of Action Cable that has no channel class: streams by name, their history, and who is present there.
+//! The part of Action Cable that has no channel class: streams by name, their history, and presence.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -42,7 +42,7 @@ pub(super) struct NamedStream {
 enum ListenRight {
     /// The stream is public.
     Public,
-    /// The site gave the right: whoever has it may choose their id.
+    /// The site gave the right: the user may choose their id.
     Site,
 }
 
@@ -246,7 +246,7 @@ impl ActionCableSession {
         }
     }
 
-    /// Sends who is there, once the driver has answered.
+    /// Sends the members, once the driver has answered.
     fn send_members(&mut self, index: usize) {
         let Some(named) = self.named_at(index) else {
             return self.session.send_to(index, PRESENCE_ERROR.to_owned());

@@ -1,4 +1,4 @@
-//! Sockets without a node behind them: what a browser says becomes inputs, what is ordered reaches it.
+//! Sockets without a node: messages of a browser become inputs, and outputs reach it.
 
 mod presence_v1;
 mod pubsub;
@@ -82,7 +82,7 @@ impl TestHub {
 
     async fn connect(&mut self, start: SessionStart) -> Browser {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        // A browser that stops reading is to be noticed after kilobytes, not after what a loopback connection can hold.
+        // A browser that stops reading is noticed after kilobytes, not after what a loopback connection can hold.
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4_096).unwrap();
         let stream = socket.connect(listener.local_addr().unwrap()).await.unwrap();
@@ -136,7 +136,7 @@ impl Browser {
         self.say(json!({"command": "message", "identifier": key, "data": data}).to_string()).await;
     }
 
-    /// The next frame with text, but for pings.
+    /// The next frame with text, pings excepted.
     async fn next(&mut self) -> Value {
         let next = async {
             loop {
@@ -179,7 +179,7 @@ fn drawing(key: &str, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_join_is_confirmed_listens_and_is_told() {
+async fn a_join_is_confirmed_listens_and_reaches_the_driver() {
     let mut test = TestHub::new("");
     let key = test.room_key("shop");
     let mut browser = test.open(Some(user(1))).await;
@@ -200,7 +200,7 @@ async fn a_join_is_confirmed_listens_and_is_told() {
     let show = |hub: &Hub, id, whole| {
         hub.carry_out(Output::Show { connection, subscription, fragments: drawn(id), whole });
     };
-    // Before it is shown the room whole it is told nothing of what changes there: the whole has all of it.
+    // Before it is shown the whole room it is sent no changes: the whole has all of them.
     broadcast(&test.hub, "shop", "old");
     show(&test.hub, "part", false);
     show(&test.hub, "one", true);
@@ -210,7 +210,7 @@ async fn a_join_is_confirmed_listens_and_is_told() {
         assert_eq!(browser.next().await, drawing(&key, id));
     }
 
-    // Asked again, it is confirmed again and nothing else happens.
+    // A repeated subscribe is confirmed again and nothing else happens.
     browser.confirmed(&key).await;
     browser.command("unsubscribe", &key).await;
     assert_eq!(test.input().await, Input::Unsubscribed { connection, subscription });
@@ -225,7 +225,7 @@ async fn a_join_is_confirmed_listens_and_is_told() {
 }
 
 #[tokio::test]
-async fn a_users_stream_is_the_sockets_own_whoever_it_was_signed_for() {
+async fn a_users_stream_is_that_of_the_sockets_user_whatever_the_name_was_signed_for() {
     let mut test = TestHub::new("");
     let key = test.user_key("shop");
     let mut browser = test.open(Some(user(2))).await;
@@ -242,7 +242,7 @@ async fn a_users_stream_is_the_sockets_own_whoever_it_was_signed_for() {
 }
 
 #[tokio::test]
-async fn without_a_cookie_the_pages_guest_is_the_user_or_else_a_new_one() {
+async fn without_a_cookie_the_user_is_the_pages_guest_or_a_new_one() {
     let mut test = TestHub::new("");
     let guest = Guest::random();
     let signed = test.names.room(&room("shop"), Some(&guest));
@@ -263,7 +263,7 @@ async fn without_a_cookie_the_pages_guest_is_the_user_or_else_a_new_one() {
 }
 
 #[tokio::test]
-async fn what_is_not_ours_or_too_much_is_rejected() {
+async fn unsigned_names_and_one_room_too_many_are_rejected() {
     let mut test = TestHub::new("--rooms-per-socket 2");
     let mut browser = test.open(None).await;
     for key in ["a", "b"] {
@@ -284,7 +284,7 @@ async fn what_is_not_ours_or_too_much_is_rejected() {
         browser.command("subscribe", &key).await;
         assert_eq!(browser.next().await, json!({"identifier": key, "type": "reject_subscription"}));
     }
-    // A room that the socket is in already is no more rooms; another one fits where one was left.
+    // A room that the socket is in already does not count twice; another one fits after one was left.
     let again = format!(" {}", test.room_key("a"));
     browser.confirmed(&again).await;
     browser.command("unsubscribe", &test.room_key("b")).await;
@@ -292,16 +292,16 @@ async fn what_is_not_ours_or_too_much_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_click_is_told_with_its_room_and_answered_at_its_subscription() {
+async fn a_click_reaches_the_driver_with_its_room_and_is_answered_at_its_subscription() {
     let mut test = TestHub::new("--message-burst 2 --messages-per-second 1");
     let (key, other) = (test.reflex_key("shop"), test.room_key("shop"));
     let mut browser = test.open(Some(user(1))).await;
     browser.confirmed(&key).await;
-    browser.click(&other, "nobody").await;
+    browser.click(&other, "none").await;
     for id in ["first", "second", "third"] {
         browser.click(&key, id).await;
     }
-    // The third is one too many: it is halted at once, and the driver never hears of it.
+    // The third is one too many: it is halted at once, and does not reach the driver.
     let halted = browser.next().await["message"]["operations"][0].take();
     assert_eq!(halted["name"], "stimulus-reflex:morph-halted");
     assert_eq!(halted["reflexId"], "third");
@@ -354,7 +354,7 @@ async fn closed_with(mut browser: Browser, reason: CloseReason) -> u16 {
             break u16::from(frame.unwrap().code);
         }
     };
-    // The rest of the goodbye, in which the browser ends the connection.
+    // The browser ends the connection.
     while let Some(Ok(_)) = browser.stream.next().await {}
     drop(browser.stream);
     assert_eq!(browser.served.await.unwrap(), reason);
@@ -373,7 +373,7 @@ async fn a_drain_closes_every_socket_without_a_disconnect_frame_and_takes_clicks
     }
     let hub = Arc::clone(&test.hub);
     let drain = tokio::spawn(async move { hub.close_all(Duration::from_millis(500)).await });
-    // The last of five is told after 500 ms: until then at least one can click.
+    // The last of five is closed after 500 ms: until then at least one can click.
     for browser in &mut browsers {
         let data = json!({"id": "1", "target": "Lamp#set"}).to_string();
         let click = json!({"command": "message", "identifier": key, "data": data}).to_string();

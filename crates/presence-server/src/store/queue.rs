@@ -1,9 +1,10 @@
-//! What waits for the disk: the newest record of every key. It holds no more than there are facts, however long the disk
-//! takes nothing.
+//! What waits for the disk: the newest record of every key. It holds at most as many as there are facts, however long the
+//! disk takes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
 
 /// How long a group is gathered; with the time of a sync it stays far below 50 ms.
 const GATHER: Duration = Duration::from_millis(10);
@@ -18,7 +19,7 @@ pub(super) struct WriteBatch {
 #[derive(Default)]
 struct QueueState {
     waiting: WriteBatch,
-    /// Keys that are on disk: what is not need not be taken off.
+    /// Keys that are on disk: others need not be removed.
     on_disk: BTreeSet<Vec<u8>>,
     closing: bool,
 }
@@ -34,46 +35,41 @@ impl Queue {
         Self { state: Mutex::new(QueueState { on_disk, ..QueueState::default() }), changed: Condvar::new() }
     }
 
-    // A thread that panics while it holds the lock leaves whole maps behind.
-    fn state(&self) -> MutexGuard<'_, QueueState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn put(&self, key: Vec<u8>, record: Option<Vec<u8>>) {
-        self.state().waiting.records.insert(key, record);
+        self.state.lock().waiting.records.insert(key, record);
         self.changed.notify_all();
     }
 
     pub(super) fn put_meta(&self, name: &'static str, value: Vec<u8>) {
-        self.state().waiting.meta.insert(name, value);
+        self.state.lock().waiting.meta.insert(name, value);
         self.changed.notify_all();
     }
 
     pub(super) fn close(&self) {
-        self.state().closing = true;
+        self.state.lock().closing = true;
         self.changed.notify_all();
     }
 
-    /// The next group, once there is one; `None` when the queue is closed and empty.
+    /// Waits for the next group; `None` when the queue is closed and empty.
     pub(super) fn take(&self) -> Option<WriteBatch> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         while state.waiting.is_empty() {
             if state.closing {
                 return None;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            self.changed.wait(&mut state);
         }
         if !state.closing {
             drop(state);
             std::thread::sleep(GATHER);
-            state = self.state();
+            state = self.state.lock();
         }
         Some(std::mem::take(&mut state.waiting))
     }
 
-    /// The group is on disk.
+    /// Notes that the group is on disk.
     pub(super) fn written(&self, batch: &WriteBatch) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         for (key, record) in &batch.records {
             if record.is_some() {
                 state.on_disk.insert(key.clone());
@@ -83,10 +79,10 @@ impl Queue {
         }
     }
 
-    /// The disk did not take the group: it waits again, behind what is newer, for this long. True: the queue is closed
-    /// and nobody will try again.
+    /// Puts back a group that the disk did not take, unless there are newer records, and waits for this long. Returns whether
+    /// the queue is closed and the group will not be tried again.
     pub(super) fn put_back(&self, batch: WriteBatch, retry: Duration) -> bool {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         for (key, record) in batch.records {
             state.waiting.records.entry(key).or_insert(record);
         }
@@ -98,8 +94,7 @@ impl Queue {
         if state.closing {
             return true;
         }
-        let waited = self.changed.wait_timeout_while(state, retry, |state| !state.closing);
-        drop(waited);
+        let _timed_out = self.changed.wait_while_for(&mut state, |state| !state.closing, retry);
         false
     }
 }
@@ -112,9 +107,9 @@ impl WriteBatch {
 
 #[cfg(test)]
 impl Queue {
-    /// Nothing waits, and this key is on disk.
+    /// Whether nothing waits and this key is on disk.
     pub(super) fn is_written(&self, key: &[u8]) -> bool {
-        let state = self.state();
+        let state = self.state.lock();
         state.waiting.is_empty() && state.on_disk.contains(key)
     }
 }

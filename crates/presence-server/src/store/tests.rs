@@ -1,4 +1,4 @@
-//! What the disk promises: what was kept is there again, and what could not be written is written later.
+//! What the store promises: kept records are there again, and what could not be written is written later.
 
 use std::sync::Mutex;
 use std::sync::mpsc;
@@ -9,7 +9,7 @@ fn quiet() -> DiskHealth {
     Box::new(|_| {})
 }
 
-/// What a node that starts now finds in this folder, were the one that runs killed at this moment.
+/// What a new node would find in this folder if the running one were killed now.
 fn found_after_a_kill(folder: &Path) -> StoredState {
     let other = tempfile::tempdir().unwrap();
     fs::copy(folder.join(FILE), other.path().join(FILE)).unwrap();
@@ -54,7 +54,7 @@ fn what_was_kept_survives_a_kill_soon_after() {
     let put = Instant::now();
     store.keep(b"bulb".to_vec(), Some(b"on".to_vec()));
     within(Duration::from_secs(5), || store.queue_is_written(b"bulb").then_some(()));
-    // The promise is 50 ms; the rest is for machines that do many things at once.
+    // The promise is 50 ms; the rest is for busy machines.
     assert!(put.elapsed() < Duration::from_millis(500), "{:?}", put.elapsed());
     assert_eq!(found_after_a_kill(folder.path()).records[&b"bulb"[..]], b"on");
 }
@@ -108,7 +108,7 @@ fn a_full_disk_is_written_to_when_it_is_freed() {
     let words = Arc::new(Mutex::new(None));
     let told = Arc::clone(&words);
     let (store, kept) = Store::open(folder.path(), Box::new(move |said| *told.lock().unwrap() = said)).unwrap();
-    assert!(kept.records.contains_key(&b"before"[..]), "what is on a full disk can be read");
+    assert!(kept.records.contains_key(&b"before"[..]), "a full disk can be read");
     let big = |n: u32| (format!("big {n}").into_bytes(), Some(vec![7; 4_000]));
     (0..500).map(big).for_each(|(key, record)| store.keep(key, record));
     within(Duration::from_secs(10), || words.lock().unwrap().clone());
@@ -138,14 +138,14 @@ impl Store {
 }
 
 #[test]
-fn what_comes_and_goes_while_the_disk_takes_nothing_leaves_nothing_behind() {
+fn what_is_put_and_removed_while_the_disk_takes_nothing_leaves_nothing_behind() {
     let queue = Queue::new(std::iter::once(b"old".to_vec()).collect());
     queue.put(b"new".to_vec(), Some(b"1".to_vec()));
     let failed = queue.take().unwrap();
     queue.put(b"new".to_vec(), None);
     queue.put(b"old".to_vec(), None);
     queue.close();
-    assert!(queue.put_back(failed, RETRY), "nobody tries again once it is closed");
+    assert!(queue.put_back(failed, RETRY), "not tried again once it is closed");
     let waiting: Vec<_> = queue.take().unwrap().records.into_iter().collect();
-    assert_eq!(waiting, [(b"old".to_vec(), None)], "only what is on disk must be taken off");
+    assert_eq!(waiting, [(b"old".to_vec(), None)], "only what is on disk must be removed");
 }

@@ -1,4 +1,4 @@
-//! Embeds without a node behind them: what is told, in what order, and what a slow page is spared.
+//! Embeds without a node: what they are sent, in what order, and what a slow page is not sent.
 
 use presence_core::{Place, Region, RegionState, RegionView, RoomView};
 
@@ -15,7 +15,7 @@ struct ConfigLine {
     config: Config,
 }
 
-/// What embeds share on a node that serves everybody.
+/// What embeds share on a node that serves every site.
 fn shared() -> EmbedContext {
     let config = ConfigLine::parse_from(["node", "--site", "*"]).config;
     let (secret, _) = Secret::find(&Secrets { secret: Some("s".repeat(32)), ..Secrets::default() }, None);
@@ -70,7 +70,7 @@ async fn join(test: &mut TestHub, browser: &mut Browser) -> Input {
 }
 
 #[tokio::test]
-async fn a_join_is_told_and_counted_without_being_drawn() {
+async fn a_join_is_sent_counts_and_counted_without_a_drawing() {
     let (mut test, shared) = (TestHub::new(""), shared());
     let mut browser = page(&mut test, &shared).await;
     let Input::Joined { connection, subscription, room, tab, .. } = join(&mut test, &mut browser).await else {
@@ -80,7 +80,7 @@ async fn a_join_is_told_and_counted_without_being_drawn() {
     assert_eq!(tab, Tab { info: Vec::new(), visible: true, proven: true, draws: false });
     browser.say(json!({"type": "visible", "visible": false}).to_string()).await;
     assert_eq!(test.input().await, Input::Looked { connection, subscription, visible: false });
-    // What is so already is not said twice.
+    // A repeated message changes nothing.
     browser.say(json!({"type": "visible", "visible": false}).to_string()).await;
     browser.say(json!({"type": "leave", "room": "lamp"}).to_string()).await;
     assert_eq!(test.input().await, Input::Unsubscribed { connection, subscription });
@@ -88,12 +88,12 @@ async fn a_join_is_told_and_counted_without_being_drawn() {
     browser.stream.close(None).await.unwrap();
     assert!(matches!(test.input().await, Input::Disconnected { ended: Ended::Closed, .. }));
     while let Some(Ok(message)) = browser.stream.next().await {
-        assert!(!message.is_text(), "who has left is told nothing: {message}");
+        assert!(!message.is_text(), "sent after it left: {message}");
     }
 }
 
 #[tokio::test]
-async fn what_says_the_same_is_not_told_again() {
+async fn counts_that_say_the_same_are_not_sent_again() {
     let (mut test, shared) = (TestHub::new(""), shared());
     let mut browser = page(&mut test, &shared).await;
     join(&mut test, &mut browser).await;
@@ -105,7 +105,7 @@ async fn what_says_the_same_is_not_told_again() {
 }
 
 #[tokio::test]
-async fn a_slow_page_loses_counts_and_is_told_the_last_ones_when_it_can_take_them() {
+async fn a_slow_page_loses_counts_and_is_sent_the_last_ones_when_it_can_take_them() {
     let (mut test, shared) = (TestHub::new(""), shared());
     let mut browser = page(&mut test, &shared).await;
     join(&mut test, &mut browser).await;
@@ -119,12 +119,12 @@ async fn a_slow_page_loses_counts_and_is_told_the_last_ones_when_it_can_take_the
     assert!(told.is_sorted() && told.len() < 500, "{told:?}");
     publish(&test, &shared, &view(&shared, 1_001));
     assert_eq!(browser.next().await["users"], 1_001);
-    // The driver has nothing to draw for it.
+    // The driver is not asked to draw anything for it.
     assert!(test.happened.try_recv().is_err());
 }
 
 #[tokio::test]
-async fn a_room_is_told_to_many_pages_under_the_names_that_they_gave_it() {
+async fn many_pages_are_sent_a_room_under_the_names_that_they_gave_it() {
     let (mut test, shared) = (TestHub::new(""), shared());
     let names = ["lamp", "/lamp", "shop.example/lamp"];
     let mut pages = Vec::new();

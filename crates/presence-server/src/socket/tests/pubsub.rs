@@ -1,4 +1,4 @@
-//! Streams by name: who hears what, what was missed, who is there, and going on where a cut ended it.
+//! Streams by name: which subscriptions hear what, history, presence, and sessions that are resumed.
 
 use std::time::Duration;
 
@@ -26,16 +26,16 @@ fn placed(key: &str, stream: &str, offset: u64, body: &Value) -> Value {
 }
 
 impl TestHub {
-    /// A browser that speaks the extended protocol, and its session's name.
+    /// A browser of the extended protocol, and its session's name.
     async fn extended(&mut self, user: Option<UserId>) -> (Browser, String) {
-        let mut browser = self.go_on(user, None).await;
+        let mut browser = self.resume(user, None).await;
         let welcome = browser.next().await;
         let sid = welcome["sid"].as_str().unwrap().to_owned();
         assert_eq!(welcome, json!({"type": "welcome", "sid": sid}));
         (browser, sid)
     }
 
-    async fn go_on(&mut self, user: Option<UserId>, sid: Option<String>) -> Browser {
+    async fn resume(&mut self, user: Option<UserId>, sid: Option<String>) -> Browser {
         self.connect_as(Visitor { user, version: Version::Extended, sid, grant: None }).await
     }
 
@@ -101,7 +101,7 @@ async fn public_and_signed_streams_are_heard_and_no_others() {
     let html = json!("<turbo-stream action=\"update\" target=\"a\"></turbo-stream>");
     test.publish("bench", &json!({"text": "hi"}));
     test.publish("room/1", &html);
-    test.publish("nobody", &html);
+    test.publish("other", &html);
     plain.next_is(&live(BENCH, &json!({"text": "hi"}))).await;
     extended.next_is(&placed(BENCH, "bench", 1, &json!({"text": "hi"}))).await;
     let mut heard = [plain.next().await, plain.next().await];
@@ -119,7 +119,7 @@ async fn public_and_signed_streams_are_heard_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_whisper_goes_to_all_others_and_never_to_what_performs_it() {
+async fn a_whisper_goes_to_all_others_but_never_to_a_page_that_would_perform_it() {
     let mut test = TestHub::new("");
     let (turbo, signed) = (test.signed("Turbo::StreamsChannel", "bench"), test.signed("$pubsub", "bench"));
     let (mut ann, _) = test.extended(Some(user(1))).await;
@@ -137,11 +137,11 @@ async fn a_whisper_goes_to_all_others_and_never_to_what_performs_it() {
     test.hub.carry_out(Output::Deliver { message: Arc::new(said) });
     let mut heard = [bob.next().await, bob.next().await];
     heard.sort_by_key(|frame| frame["identifier"] == signed);
-    assert_eq!(heard, [BENCH, &signed].map(|key| live(key, &json!({"typing": true}))), "no place: it is not kept");
+    assert_eq!(heard, [BENCH, &signed].map(|key| live(key, &json!({"typing": true}))), "no position: it is not kept");
     test.publish("bench", &json!("after"));
     let heard = [ann.next().await, ann.next().await];
     assert!(heard.iter().all(|frame| frame["message"] == "after" && frame["offset"] == 1));
-    // What a server publishes is performed, also where it is not for the history.
+    // What a server publishes is performed, even if it is not kept.
     test.hub.carry_out(message("bench", "\"<b>\"", false));
     let heard = [ann.next().await, ann.next().await];
     assert!(heard.iter().all(|frame| frame["message"] == "<b>" && frame["offset"] == Value::Null));
@@ -175,14 +175,14 @@ async fn what_was_missed_comes_after_the_confirm_and_before_what_is_live() {
     browser.ask("history", BENCH, "history", json!({"since": 4_000_000_000_u32, "streams": {}})).await;
     browser.answers(&[ended(BENCH, "confirm_history")]).await;
 
-    // More than its socket could take at once is not sent at all.
+    // A replay larger than its socket's queue is not sent at all.
     (0..10).for_each(|_| test.publish("bench", &json!("x".repeat(30_000))));
     for _ in 0..10 {
         browser.next().await;
     }
     browser.ask("history", BENCH, "history", after("7", 4)).await;
     browser.answers(&[ended(BENCH, "reject_history")]).await;
-    // A room is shown whole to whoever joins it: nothing of it is missed.
+    // A room is shown whole to a socket that joins it: nothing of it is missed.
     let room = test.room_key("shop");
     browser.say(json!({"command": "subscribe", "identifier": room, "history": after("7", 1)}).to_string()).await;
     browser.answers(&[ended(&room, "confirm_subscription"), ended(&room, "confirm_history")]).await;
@@ -208,7 +208,7 @@ async fn the_plain_protocol_has_no_history_and_no_presence() {
 }
 
 #[tokio::test]
-async fn an_id_is_as_asked_where_the_site_vouches_for_it_and_else_marked_with_who_asked() {
+async fn an_id_is_kept_if_the_site_vouches_for_it_and_marked_as_a_guests_if_not() {
     let mut test = TestHub::new("");
     let signed = test.signed("$pubsub", "bench");
     let mut both = [test.extended(Some(user(1))).await.0, test.extended(Some(user(2))).await.0];
@@ -224,7 +224,7 @@ async fn an_id_is_as_asked_where_the_site_vouches_for_it_and_else_marked_with_wh
     let public = user(1).public(&room("bench"), crate::identity::sha256).long();
     assert_eq!(seen[2].1["id"], format!("guest:{}:u1", &public[..16]));
     let users: std::collections::BTreeSet<_> = seen.iter().map(|(user, _)| *user).collect();
-    assert_eq!(users.len(), 3, "nobody takes another's test");
+    assert_eq!(users.len(), 3, "no one takes another's id");
 
     let [mut ann, _bob] = both;
     let error = json!({"identifier": signed, "type": "presence", "message": {"type": "error"}});
@@ -249,7 +249,7 @@ async fn an_id_is_as_asked_where_the_site_vouches_for_it_and_else_marked_with_wh
     ann.command("unsubscribe", &signed).await;
     assert!(matches!(test.input().await, Input::Resigned { connection: ConnectionId(8), .. }));
 
-    // Whoever is made to leave may come again.
+    // A dismissed user may join again.
     ann.confirmed(&signed).await;
     ann.ask("join", &signed, "presence", json!({"id": "u3"})).await;
     let Input::Joined { connection, subscription, .. } = test.input().await else { panic!("a join") };
@@ -261,7 +261,7 @@ async fn an_id_is_as_asked_where_the_site_vouches_for_it_and_else_marked_with_wh
 }
 
 #[tokio::test]
-async fn a_token_opens_its_stream_and_says_who_one_is() {
+async fn a_token_opens_its_stream_and_names_its_user() {
     let mut test = TestHub::new("");
     let grant = Grant {
         site: EmbedSite::of("https://shop.example".parse().unwrap()),
@@ -283,16 +283,16 @@ async fn a_token_opens_its_stream_and_says_who_one_is() {
         assert_eq!(serde_json::from_slice::<Value>(&tab.info).unwrap(), json!({"id": "ann", "info": {}}));
         assert_eq!(user, test.context.members.signed("ann"));
     }
-    let mut nobody = test.connect_with(None, Some(Grant { user: None, info: None, ..grant })).await;
-    nobody.next().await;
-    nobody.confirmed(key).await;
-    nobody.ask("join", key, "presence", json!({"id": "anybody", "info": 1})).await;
+    let mut guest = test.connect_with(None, Some(Grant { user: None, info: None, ..grant })).await;
+    guest.next().await;
+    guest.confirmed(key).await;
+    guest.ask("join", key, "presence", json!({"id": "any", "info": 1})).await;
     let Input::Joined { tab, .. } = test.input().await else { panic!("a join") };
-    assert_eq!(serde_json::from_slice::<Value>(&tab.info).unwrap(), json!({"id": "anybody", "info": 1}));
+    assert_eq!(serde_json::from_slice::<Value>(&tab.info).unwrap(), json!({"id": "any", "info": 1}));
 }
 
 #[tokio::test]
-async fn who_is_there_is_answered_and_says_when_it_is_not_all() {
+async fn a_presence_query_is_answered_and_marked_if_members_are_left_out() {
     let mut test = TestHub::new("");
     let (mut browser, _) = test.extended(None).await;
     browser.confirmed(BENCH).await;
@@ -304,12 +304,12 @@ async fn who_is_there_is_answered_and_says_when_it_is_not_all() {
         tabs: 1,
         regions: Vec::new(),
     };
-    let everybody = vec![member(1, br#"{"id":"u1","info":{"name":"Ann"}}"#), member(2, b"")];
+    let all = vec![member(1, br#"{"id":"u1","info":{"name":"Ann"}}"#), member(2, b"")];
     let records = json!([{"id": "u1", "info": {"name": "Ann"}}, {"id": "guest:0202020202020202", "info": null}]);
     for (total, coarse) in [(2, json!({})), (9, json!({"coarse": true}))] {
         browser.ask("presence", BENCH, "data", json!({})).await;
         let Input::Queried { query, .. } = test.input().await else { panic!("a question") };
-        let found = Present { total, members: everybody.clone(), next: None };
+        let found = Present { total, members: all.clone(), next: None };
         test.context.queries.pending().answer(query, Found::Members(found));
         let mut message = json!({"type": "info", "total": total, "records": records});
         message.as_object_mut().unwrap().extend(coarse.as_object().unwrap().clone());
@@ -326,7 +326,7 @@ async fn who_is_there_is_answered_and_says_when_it_is_not_all() {
 }
 
 #[tokio::test]
-async fn in_a_large_room_only_how_many_there_are_is_told_and_that_once_a_second() {
+async fn in_a_large_room_only_the_number_is_sent_once_a_second() {
     let mut test = TestHub::new("");
     let (mut browser, _) = test.extended(None).await;
     browser.confirmed(BENCH).await;
@@ -358,7 +358,7 @@ async fn in_a_large_room_only_how_many_there_are_is_told_and_that_once_a_second(
 }
 
 #[tokio::test]
-async fn a_session_goes_on_after_a_cut_with_what_was_missed_and_as_the_same_user() {
+async fn a_session_is_resumed_after_a_cut_with_what_was_missed_and_as_the_same_user() {
     let mut test = TestHub::new("");
     let room = test.room_key("shop");
     let (mut browser, sid) = test.extended(None).await;
@@ -369,9 +369,9 @@ async fn a_session_goes_on_after_a_cut_with_what_was_missed_and_as_the_same_user
     let Input::Joined { user: guest, .. } = test.input().await else { panic!("a join") };
     test.publish("bench", &json!("seen"));
     browser.next_is(&placed(BENCH, "bench", 1, &json!("seen"))).await;
-    // The browser is cut off, and knows it before the server does.
+    // The browser is cut off, and notices before the server does.
     test.publish("bench", &json!("missed"));
-    let mut again = test.go_on(None, Some(sid.clone())).await;
+    let mut again = test.resume(None, Some(sid.clone())).await;
     let welcome = again.next().await;
     let next = welcome["sid"].as_str().unwrap().to_owned();
     assert_ne!(next, sid);
@@ -383,7 +383,7 @@ async fn a_session_goes_on_after_a_cut_with_what_was_missed_and_as_the_same_user
     assert!(matches!(happened[0], Input::Disconnected { ended: Ended::Closed, .. }), "{happened:?}");
     assert!(matches!(&happened[1], Input::Joined { user, .. } if *user == guest));
 
-    // Until it has said what it knows it is sent nothing out of order.
+    // Until it has said what it knows it is not sent anything out of order.
     test.publish("bench", &json!("live"));
     let history = json!({"since": 1, "streams": {"bench": {"epoch": "7", "offset": 1}}});
     again.ask("history", BENCH, "history", history).await;
@@ -393,19 +393,19 @@ async fn a_session_goes_on_after_a_cut_with_what_was_missed_and_as_the_same_user
     test.publish("bench", &json!("after"));
     again.next_is(&placed(BENCH, "bench", 4, &json!("after"))).await;
 
-    // A name works once, and only for whom it was made.
+    // A name works once, and only for its own user.
     drop(again);
     assert!(matches!(test.input().await, Input::Disconnected { ended: Ended::Lost, .. }));
     for (owner, sid) in [(None, sid), (Some(user(1)), next.clone()), (None, "junk".to_owned())] {
-        let mut stranger = test.go_on(owner, Some(sid)).await;
+        let mut stranger = test.resume(owner, Some(sid)).await;
         assert_eq!(stranger.next().await["restored"], Value::Null);
     }
-    let mut third = test.go_on(None, Some(next)).await;
+    let mut third = test.resume(None, Some(next)).await;
     assert_eq!(third.next().await["restored_ids"], ids);
 }
 
 #[tokio::test]
-async fn a_client_that_goes_on_without_asking_is_sent_what_came_since() {
+async fn a_client_that_resumes_without_asking_is_sent_what_came_since() {
     let mut test = TestHub::new("--ping-every 1s --probe-every 100ms");
     let (mut browser, sid) = test.extended(None).await;
     browser.confirmed(BENCH).await;
@@ -413,7 +413,7 @@ async fn a_client_that_goes_on_without_asking_is_sent_what_came_since() {
     browser.next().await;
     drop(browser);
     test.input().await;
-    let mut again = test.go_on(None, Some(sid)).await;
+    let mut again = test.resume(None, Some(sid)).await;
     assert_eq!(again.next().await["restored"], true);
     test.publish("bench", &json!("since"));
     again.answers(&[placed(BENCH, "bench", 2, &json!("since")), ended(BENCH, "confirm_history")]).await;
@@ -422,10 +422,10 @@ async fn a_client_that_goes_on_without_asking_is_sent_what_came_since() {
 }
 
 #[tokio::test]
-async fn a_pong_in_text_is_a_sign_of_life() {
+async fn a_pong_in_text_keeps_the_socket_alive() {
     let mut test = TestHub::new("--probe-every 100ms --pong-within 600ms");
     let (browser, _) = test.extended(None).await;
-    // Frames are written by hand, since a client library would answer pings by itself.
+    // Frames are written by hand, since a client library would answer pings.
     let Browser { stream, served } = browser;
     let mut raw = stream.into_inner();
     let text = br#"{"command":"pong"}"#;

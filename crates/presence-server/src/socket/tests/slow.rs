@@ -24,7 +24,7 @@ fn number(frame: &Value) -> Option<usize> {
     html.strip_prefix("<p id=\"large\">")?.split_once(' ')?.0.parse().ok()
 }
 
-/// The one who has just joined is shown the room, and is told what changes from then on.
+/// Shows the room to a browser that has just joined; it is sent changes from then on.
 async fn shown(test: &mut TestHub, browser: &mut Browser) {
     let Input::Joined { connection, subscription, .. } = test.input().await else { panic!("a join") };
     test.hub.carry_out(Output::Show { connection, subscription, fragments: drawn("all"), whole: true });
@@ -65,7 +65,7 @@ async fn a_slow_browser_loses_fragments_is_shown_the_room_whole_and_keeps_its_an
                 None => answered.push(frame["message"]["operations"][0]["reflexId"].as_str().unwrap().to_owned()),
             },
             input = test.input() => {
-                // It can take more: it is shown the room whole, and hears of what happens from then on.
+                // It can take more: it is shown the whole room, and is sent changes from then on.
                 let (connection, subscription) = (CONNECTION, SUBSCRIPTION);
                 assert_eq!(input, Input::Refreshed { connection, subscription });
                 test.hub.carry_out(Output::Show { connection, subscription, fragments: large(1_000), whole: true });
@@ -79,7 +79,7 @@ async fn a_slow_browser_loses_fragments_is_shown_the_room_whole_and_keeps_its_an
 }
 
 #[tokio::test]
-async fn a_browser_that_takes_nothing_is_closed_and_nobody_waits_for_it() {
+async fn a_browser_that_takes_nothing_is_closed_and_no_other_waits_for_it() {
     let mut test = TestHub::new("--write-within 1s");
     let key = test.room_key("shop");
     let stuck = joined(&mut test, &key).await;
@@ -101,7 +101,7 @@ async fn a_browser_that_takes_nothing_is_closed_and_nobody_waits_for_it() {
 }
 
 #[tokio::test]
-async fn where_answers_alone_fill_the_queue_the_socket_is_closed() {
+async fn a_socket_whose_queue_is_full_of_answers_is_closed() {
     let mut test = TestHub::new("--socket-queue 64kb");
     let key = test.reflex_key("shop");
     let mut browser = test.open(None).await;
@@ -135,7 +135,7 @@ async fn a_browser_that_does_not_answer_pings_is_closed_and_one_that_does_is_not
 }
 
 #[tokio::test]
-async fn pings_come_while_it_is_quiet_and_tell_the_round_trip() {
+async fn pings_are_sent_on_a_quiet_socket_and_measure_the_round_trip() {
     let mut test = TestHub::new("--ping-every 300ms --probe-every 100ms");
     let key = test.room_key("shop");
     let mut browser = test.open(None).await;
@@ -159,7 +159,7 @@ async fn pings_come_while_it_is_quiet_and_tell_the_round_trip() {
         }
     }
     assert!(round_trips >= 2, "the page does not listen to its own stream: it is told each time");
-    // While something else is sent there is no need.
+    // A busy socket needs none.
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(900) {
         broadcast(&test, 1);

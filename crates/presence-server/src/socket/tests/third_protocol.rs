@@ -1,4 +1,4 @@
-//! A third client protocol, whole: an encoder, a session, and a hub in the list that the hub is given.
+//! A third client protocol, complete: an encoder, a session, and one line in the list that the hub is given.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -65,7 +65,11 @@ impl Protocol for ShoutSession {
 }
 
 async fn next_text(browser: &mut Browser) -> String {
-    browser.stream.next().await.unwrap().unwrap().into_text().unwrap().as_str().to_owned()
+    loop {
+        if let Message::Text(text) = browser.stream.next().await.unwrap().unwrap() {
+            return text.as_str().to_owned();
+        }
+    }
 }
 
 #[tokio::test]
