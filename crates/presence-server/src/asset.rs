@@ -1,4 +1,4 @@
-//! Files that pages refer to: named by their content, so that browsers keep them for ever.
+//! Files that pages refer to, named by their content, so that browsers cache them for ever.
 
 use std::borrow::Cow;
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 
 use crate::sha256;
 
-/// A file that pages refer to, kept by browsers for ever: its path changes with its content.
+/// A file that pages refer to. Its path changes with its content, so browsers may cache it for ever.
 ///
 /// ```
 /// use std::sync::LazyLock;
@@ -29,17 +29,17 @@ pub struct Asset {
     pub path: Cow<'static, str>,
     /// `text/javascript; charset=utf-8`.
     pub content_type: &'static str,
-    /// As it is.
+    /// The uncompressed content.
     pub body: Bytes,
-    /// Compressed with gzip, where that is smaller.
+    /// The content as gzip, if that is smaller.
     pub gzip: Option<Bytes>,
-    /// Compressed with brotli, where that is smaller.
+    /// The content as brotli, if that is smaller.
     pub brotli: Option<Bytes>,
 }
 
 impl Asset {
-    /// A file of the app: `Asset::new("style.css", include_bytes!("style.css"))`. Its type is that of the name's end;
-    /// its path holds a hash of the content. It is compressed here, once, so keep it in a `LazyLock`.
+    /// A file of the app: `Asset::new("style.css", include_bytes!("style.css"))`. Its type follows from its extension, and its
+    /// path contains a hash of the content. It is compressed here, so keep it in a `LazyLock`.
     ///
     /// ```
     /// use presence_server::Asset;
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_content_is_another_path() {
+    fn the_path_changes_with_the_content() {
         let path = |body| Asset::new("icon.svg", body).path;
         assert_eq!(path(b"<svg/>"), path(b"<svg/>"));
         assert_ne!(path(b"<svg/>"), path(b"<svg />"));
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_compression_makes_larger_is_sent_as_it_is() {
+    fn a_file_that_compression_makes_larger_is_sent_uncompressed() {
         let tiny = Asset::new("a.txt", b"a");
         assert_eq!((tiny.gzip, tiny.brotli, &tiny.body[..]), (None, None, &b"a"[..]));
     }

@@ -1,8 +1,8 @@
-//! Who may link to us: without this file the mesh would have no certificates, or an operator would have to make them.
+//! Certificates for the links between nodes.
 //!
-//! Every node makes the authority's key from the shared secret and, at each start, a certificate of its own in memory.
-//! So there is nothing to set up, and without the secret there is no link. The certificate holds the node's name, not its
-//! addresses: those may change while it runs.
+//! Every node derives the authority's key from the shared secret and, at each start, makes a certificate of its own in
+//! memory. So there is nothing to set up, and without the secret there is no link. The certificate contains the node's name,
+//! not its addresses, which may change while it runs.
 
 pub(crate) mod tls;
 
@@ -21,28 +21,28 @@ use sha2::{Digest, Sha256};
 /// The name that is dialled at every node whose certificate is made from the secret.
 pub const ANY_NODE: &str = "mesh.gp.internal";
 
-/// What follows the hash of a node's name in the name that belongs to that node alone.
+/// Follows the hash of a node's name in the certificate name of that node.
 pub const NODE_SUFFIX: &str = ".node.gp.internal";
 
-/// What comes before the 32 bytes of an ed25519 key in PKCS#8 (RFC 8410).
+/// The bytes before the 32 bytes of an ed25519 key in PKCS#8 (RFC 8410).
 const PKCS8_ED25519: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
-/// Where trust between nodes comes from.
+/// The certificate authority of the mesh.
 #[derive(Clone)]
 pub enum Authority {
-    /// An authority made from a secret that all nodes share.
+    /// An authority that is derived from the shared secret.
     Secret {
-        /// 32 bytes derived from the secret for this purpose alone.
+        /// 32 bytes, derived from the secret for this purpose.
         current: [u8; 32],
-        /// The same of the secret before it, while a rotation is under way.
+        /// The same of the previous secret, during a rotation.
         previous: Option<[u8; 32]>,
     },
     /// An authority of the operator's own, three files in PEM.
     Files {
         /// The authority's certificates.
         ca: PathBuf,
-        /// This node's certificate, followed by those between it and the authority.
+        /// This node's certificate, followed by the intermediate ones.
         certificate: PathBuf,
         /// Its key, PKCS#8.
         key: PathBuf,
@@ -62,12 +62,12 @@ impl fmt::Debug for Authority {
     }
 }
 
-/// What a node shows to others and what it trusts, in PEM. Its key never leaves the process.
+/// A node's certificate and the authorities that it trusts, in PEM. The key never leaves the process.
 #[derive(Clone)]
 pub struct Certificate {
-    /// The authorities that are trusted.
+    /// The trusted authorities.
     pub authorities: String,
-    /// This node's certificate, followed by those between it and the authority.
+    /// This node's certificate, followed by the intermediate ones.
     pub chain: String,
     /// Its key, PKCS#8.
     pub key: String,
@@ -80,7 +80,7 @@ impl fmt::Debug for Certificate {
 }
 
 impl Authority {
-    /// The certificate of the node of that name. Fails where a file can't be read.
+    /// The certificate of the node of that name. Fails if a file can't be read.
     pub fn certify(&self, name: &str, node: NodeHash) -> anyhow::Result<Certificate> {
         match self {
             Self::Secret { current, previous } => certify_by_secret(name, node, current, previous.as_ref()),
@@ -107,7 +107,7 @@ fn certify_by_secret(
         let previous_key = authority_key(previous)?;
         let previous_params = authority_params(&previous_key);
         authorities.push_str(&previous_params.self_signed(&previous_key)?.pem());
-        // A node that knows only the previous secret trusts us by this: the new authority, certified by the old one.
+        // The new authority, certified by the old one, for nodes that know only the previous secret.
         between = params.signed_by(&key, &Issuer::new(previous_params, previous_key))?.pem();
     }
     let leaf_key = KeyPair::generate_for(&PKCS_ED25519)?;
@@ -122,7 +122,7 @@ fn authority_key(seed: &[u8; 32]) -> anyhow::Result<KeyPair> {
 
 fn authority_params(key: &KeyPair) -> CertificateParams {
     let mut params = dated();
-    // Two secrets make two names: a wrong one then reads as an unknown issuer, not as a broken signature.
+    // Each secret has its own name, so that a wrong secret is reported as an unknown issuer, not as a broken signature.
     let mark = HEXLOWER.encode(&Sha256::digest(key.public_key_raw())[..4]);
     params.distinguished_name.push(DnType::CommonName, format!("Global Presence mesh {mark}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -141,7 +141,7 @@ fn leaf_params(name: &str, node: NodeHash) -> anyhow::Result<CertificateParams> 
     Ok(params)
 }
 
-/// A wrong clock must cut no link, so certificates are good for longer than any clock is wrong.
+/// Certificates are valid for so long that a wrong clock cuts no link.
 fn dated() -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
@@ -152,10 +152,10 @@ fn dated() -> CertificateParams {
 
 fn read_pem(path: &Path, option: &str, holds: &str) -> anyhow::Result<String> {
     let path_shown = path.display();
-    let text = fs::read_to_string(path).with_context(|| format!("{option} {path_shown} can't be read"))?;
+    let text = fs::read_to_string(path).with_context(|| format!("{option} {path_shown} is not readable"))?;
     anyhow::ensure!(
         text.contains("-----BEGIN ") && text.contains(&format!("{holds}-----")),
-        "{option} {path_shown} holds no {holds} in PEM"
+        "{option} {path_shown} contains no {holds} in PEM"
     );
     Ok(text)
 }
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn one_secret_makes_one_authority_and_many_leaves() {
+    fn nodes_with_the_same_secret_have_the_same_authority() {
         let a = secret(1, None).certify("a", NodeHash(1)).unwrap();
         let b = secret(1, None).certify("b", NodeHash(2)).unwrap();
         assert_ne!(a.key, b.key);
@@ -194,6 +194,6 @@ mod tests {
         assert!(format!("{missing}").contains("--mesh-ca"), "{missing}");
         fs::write(&ca, "hello").unwrap();
         let wrong = authority.certify("a", NodeHash(1)).unwrap_err();
-        assert!(format!("{wrong}").contains("holds no CERTIFICATE"), "{wrong}");
+        assert!(format!("{wrong}").contains("contains no CERTIFICATE"), "{wrong}");
     }
 }

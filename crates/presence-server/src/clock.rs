@@ -1,4 +1,4 @@
-//! The clocks of this process: monotonic for what is measured, wall time for what is told to others.
+//! The clocks of this process: monotonic time for intervals, wall time for others to read.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -6,9 +6,9 @@ use presence_core::Now;
 
 /// Both clocks of this process.
 #[derive(Clone, Copy)]
-pub(crate) struct Clock(Instant);
+pub(crate) struct Clocks(Instant);
 
-impl Clock {
+impl Clocks {
     pub(crate) fn started() -> Self {
         Self(Instant::now())
     }

@@ -7,7 +7,7 @@ use presence_core::Ended;
 pub(crate) enum CloseReason {
     /// The browser said goodbye.
     Closed,
-    /// The connection broke without a word.
+    /// The connection broke without a close frame.
     Lost,
     /// Our ping was not answered in time.
     Unanswered,
@@ -47,7 +47,7 @@ impl CloseReason {
         }
     }
 
-    /// The code of the close frame that says so; `None` where nobody would read one.
+    /// The code of the close frame that says so; `None` if the browser would not read it.
     pub(crate) fn code(self) -> Option<u16> {
         match self {
             Self::Closed => Some(1000),

@@ -1,4 +1,4 @@
-//! An app's `main`, from the command line to a node that serves; without it each app would write it again.
+//! The `main` of an app, from the command line to a node that serves.
 
 use std::process::ExitCode;
 
@@ -15,9 +15,9 @@ struct Line {
     node: Config,
 }
 
-/// The whole `main` of an app: reads settings from the command line and the environment, logs to standard error, serves
-/// until SIGTERM or SIGINT, drains. `--help` lists the settings; a mistake ends the program with one line that says what
-/// to write instead. It needs no runtime around it.
+/// The whole `main` of an app: reads options from the command line and the environment, logs to standard error, serves until
+/// SIGTERM or SIGINT, and drains. `--help` lists the options. A mistake ends the program with one line that says what to
+/// write instead. It must not be called inside a runtime.
 ///
 /// ```no_run
 /// # use presence_server::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Site, Visit, Write};
@@ -57,7 +57,7 @@ fn mistake(name: &str, sentence: &str) -> ExitCode {
 }
 
 impl Config {
-    /// The settings that these words of a command line give, and the environment where they are silent.
+    /// Parses these words of a command line. The environment sets options that they do not.
     ///
     /// ```
     /// use presence_server::Config;
@@ -70,7 +70,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// One sentence that says what to write instead.
+    /// If an option is wrong, with a sentence that says what to write instead.
     pub fn of<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let line = Line::try_parse_from(std::iter::once("node").chain(words));
         line.map(|line| line.node).map_err(|error| one_line(&error))

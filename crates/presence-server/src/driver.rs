@@ -5,7 +5,7 @@ use std::sync::Arc;
 use presence_core::{Input, Node, Notice, Output};
 use tokio::sync::mpsc;
 
-use crate::clock::Clock;
+use crate::clock::Clocks;
 use crate::hub::Hub;
 use crate::mesh::Mesh;
 use crate::presence_events::PresenceEvents;
@@ -69,7 +69,7 @@ pub(crate) struct Outlets {
 /// The node and everything that it is connected to.
 pub(crate) struct Driver {
     pub(crate) node: Node,
-    pub(crate) clock: Clock,
+    pub(crate) clock: Clocks,
     pub(crate) waiting: DriverQueues,
     pub(crate) outlets: Outlets,
 }

@@ -9,7 +9,7 @@ use presence_core::{PublicId, Room, UserId};
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use self::embed::{EmbedId, EmbedIds};
-use crate::secret::{Keys, random};
+use crate::secret::{RotatingKeys, random};
 use crate::signing::{open_name, sign, sign_name, verify};
 
 /// Chromium keeps no cookie longer than 400 days.
@@ -45,7 +45,7 @@ impl IdKind {
 
 /// The user that a site knows by this id, the same on all devices. Ids that sites choose can be guessed, so they are mixed
 /// with a key of the site: otherwise the public id of a user could be found by trying.
-pub(crate) fn signed_user(site_keys: &Keys, site: &str, id: &str) -> UserId {
+pub(crate) fn signed_user(site_keys: &RotatingKeys, site: &str, id: &str) -> UserId {
     UserId(sign(&site_keys.signing, &[b"signed\0", site.as_bytes(), b"\0", id.as_bytes()].concat()))
 }
 
@@ -71,12 +71,12 @@ impl Guest {
 
 /// Reads and writes the cookies of this server's own pages.
 pub(crate) struct Cookies {
-    keys: Keys,
+    keys: RotatingKeys,
     site: &'static str,
 }
 
 impl Cookies {
-    pub(crate) fn new(keys: Keys, site: &'static str) -> Self {
+    pub(crate) fn new(keys: RotatingKeys, site: &'static str) -> Self {
         Self { keys, site }
     }
 
@@ -104,7 +104,7 @@ impl Cookies {
 
 /// Signs and opens the names of the streams that this server's own pages subscribe to.
 pub(crate) struct SignedNames {
-    keys: Keys,
+    keys: RotatingKeys,
     site: &'static str,
 }
 
@@ -126,7 +126,7 @@ pub(crate) enum StreamKind {
 }
 
 impl SignedNames {
-    pub(crate) fn new(keys: Keys, site: &'static str) -> Self {
+    pub(crate) fn new(keys: RotatingKeys, site: &'static str) -> Self {
         Self { keys, site }
     }
 
@@ -172,7 +172,7 @@ pub(crate) struct MemberIds {
 }
 
 impl MemberIds {
-    pub(crate) fn new(keys: &Keys) -> Self {
+    pub(crate) fn new(keys: &RotatingKeys) -> Self {
         Self { key: keys.signing }
     }
 
@@ -193,13 +193,13 @@ fn guest_prefix(guest: Option<&Guest>) -> String {
 }
 
 /// An id and its signature, as text.
-fn sign_id(keys: &Keys, id: &[u8; 16]) -> String {
+fn sign_id(keys: &RotatingKeys, id: &[u8; 16]) -> String {
     let signature = sign(&keys.signing, id);
     format!("{}.{}", URL_SAFE_NO_PAD.encode(id), URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// The id in a signed id; `None` if its signature is not valid.
-fn open_id(keys: &Keys, text: &str) -> Option<[u8; 16]> {
+fn open_id(keys: &RotatingKeys, text: &str) -> Option<[u8; 16]> {
     let (id, signature) = text.split_once('.')?;
     let id: [u8; 16] = URL_SAFE_NO_PAD.decode(id).ok()?.try_into().ok()?;
     let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
@@ -207,7 +207,7 @@ fn open_id(keys: &Keys, text: &str) -> Option<[u8; 16]> {
 }
 
 /// The id in the first cookie of this name with a valid signature.
-fn cookie_id(keys: &Keys, header: &str, name: &str) -> Option<[u8; 16]> {
+fn cookie_id(keys: &RotatingKeys, header: &str, name: &str) -> Option<[u8; 16]> {
     let pairs = header.split(';').filter_map(|pair| pair.trim().split_once('='));
     pairs.filter(|(key, _)| *key == name).find_map(|(_, value)| open_id(keys, value))
 }

@@ -1,12 +1,12 @@
-//! Carries: HTTP, WebSockets, the mesh, the disk. It knows nothing of what is drawn and decides nothing about presence.
+//! Carries: HTTP, WebSockets, the mesh, the disk. What pages show is decided by the app, and who is present by `presence-core`.
 //!
 //! An app is three functions: `page` draws a whole page, `reflex` says what a click means, `render` draws what has
-//! changed. Everything else is here. This is one, complete; the folder `examples/` has larger ones:
+//! changed. Everything else is in this crate. This app is complete; the folder `examples/` has larger ones:
 //!
 //! ```no_run
 //! use presence_server::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Site, Visit, Write};
 //!
-//! /// One number and one lamp, the same for everybody who looks, in every region.
+//! /// One number and one lamp, the same for all visitors in all regions.
 //! struct Lamp;
 //!
 //! impl App for Lamp {
@@ -46,21 +46,22 @@
 //! }
 //! ```
 //!
-//! | File | Without it |
+//! The modules, outermost first. Each uses only those below it:
+//!
+//! | Module | What it does |
 //! |---|---|
-//! | `command_line` | every app would write the same `main` |
-//! | `config` | no setting could be given, or a wrong one would be found out at night |
-//! | `telemetry` | nobody could follow a node's life |
-//! | `secret`, `identity` | nobody could be told from anybody else |
-//! | `sites` | no other page could show who is there |
-//! | `http` | nothing would be served |
-//! | `i18n` | frames and images would speak English alone |
-//! | `asset`, `client` | pages would have neither script nor style |
-//! | `socket`, `hub` | nothing would be live |
-//! | `driver`, `views`, `queries` | nobody would feed the node, nobody could read what it knows |
-//! | `mesh`, `certificate` | a node would be alone |
-//! | `webhooks` | other servers would have to ask again and again |
-//! | `store` | a restart would forget |
+//! | `command_line`, `running` | an app's `main`; starts and stops the parts in the right order |
+//! | `http` | pages, the API, embeds, the upgrade to a socket |
+//! | `driver` | the task that owns the node |
+//! | `webhooks` | tells other servers who joins and leaves |
+//! | `socket` | a WebSocket's reading half, in each protocol |
+//! | `presence_events` | tells browsers who joins and leaves |
+//! | `hub` | subscriptions, and writing to all sockets |
+//! | `mesh`, `mux`, `resolver`, `store` | links to other nodes; facts on disk |
+//! | `sites`, `streams`, `identity` | who may be where, and who visitors are |
+//! | `views`, `queries`, `history` | what is read without the driver, what only it can answer, what was published lately |
+//! | `config`, `telemetry`, `certificate`, `secret`, `signing` | options, the log, keys |
+//! | `asset`, `client`, `i18n`, `lru`, `rfc3339`, `clock`, `problem`, `close_reason`, `transport` | leaves |
 
 mod asset;
 #[doc(hidden)]
@@ -117,7 +118,7 @@ pub use sites::{SignRoom, SiteKey};
 pub use streams::SignStream;
 pub use telemetry::log;
 
-/// What a site brings besides its app.
+/// A site: its name, and what it has besides its app.
 ///
 /// ```
 /// use presence_server::{Asset, Place, Site};
@@ -134,24 +135,23 @@ pub use telemetry::log;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// The room of the page at `/`, and the name under which its visitors' identities are made: a constant of the site,
-    /// never a host name, or one browser would be two users in two regions.
+    /// The room of the page at `/`. Visitors' identities are derived from it too, so it must be the same on all nodes: with a
+    /// host name, one browser would be two users in two regions.
     pub name: &'static str,
     /// Files that pages refer to, besides [`SCRIPT`].
     pub assets: Vec<Asset>,
-    /// The place of a region's code, for a node that was told none.
+    /// The place of a region, for a node without `--region-name` and `--region-location`.
     pub place: fn(&Region) -> Option<Place>,
 }
 
 impl Site {
-    /// A site without files of its own that knows no region's place. The name is at most 1,024 bytes long, not empty, and
-    /// does not begin with `_`.
+    /// A site without files and places. The name has 1 to 1,024 bytes and does not start with `_`.
     pub fn new(name: &'static str) -> Self {
         Self { name, assets: Vec::new(), place: |_| None }
     }
 }
 
-/// One node, ready to run. [`run`] is the usual way to one; this is for a program that has its own `main`, or a test:
+/// A node that is ready to run, for a program with its own `main` or for a test. Most apps call [`run`]:
 ///
 /// ```
 /// # use presence_server::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
@@ -178,7 +178,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A node with these settings that serves this app.
+    /// A node with these options that serves this app.
     pub fn new(config: Config, app: impl App, site: Site) -> Self {
         Self { config, app: Arc::new(app), site }
     }
@@ -187,13 +187,12 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// With one sentence that says what to do: a setting that can't be, an address that is taken, another node of this
-    /// name, a second signal.
+    /// One sentence that says what to do: about a wrong option, an address in use, another node of this name, a second signal.
     pub async fn run(self) -> anyhow::Result<()> {
         self.start().await?.until_signalled().await
     }
 
-    /// Starts serving, for whoever ends it in another way than by a signal.
+    /// Starts to serve, for a caller that stops the node in another way than by a signal.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Joins and leaves, sent to those who listen; folded in a large room, or each of its visitors would be sent those of all
-//! others.
+//! Join and leave events for subscribers of a room. In a large room, a summary once a second replaces them, since otherwise
+//! every visitor would be sent the events of all others.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,17 +17,17 @@ use crate::identity::sha256;
 use crate::queries::Queries;
 use crate::views::Views;
 
-/// In a room with more users, only their number is sent.
+/// A room with more users is large.
 const LARGE: u32 = 1_000;
-/// How often that is sent at most.
-const EVERY: Duration = Duration::from_secs(1);
-/// How many members are named with it: the client takes the event for an answer to its query.
-const NAMED: usize = 5;
+/// The interval of summaries.
+const SUMMARY_EVERY: Duration = Duration::from_secs(1);
+/// Members in a summary, which the client takes for an answer to a query.
+const SUMMARY_MEMBERS: usize = 5;
 /// What the records of one event may take in bytes: the rest is left out, and the event says that it is coarse.
 const RECORDS_BYTES_MAX: usize = 64 * 1_024;
-/// How the ids of users begin that no site vouches for: an id that a site gave can't begin like this.
+/// The prefix of ids of users that no site vouches for. No id from a site starts with it.
 pub(crate) const GUEST: &str = "guest:";
-/// How many digits of a user's id for a room are shown where no other id is known.
+/// How many digits of a user's id for a room are shown if no other id is known.
 const DIGITS: usize = 16;
 
 /// Sends presence events.
@@ -35,13 +35,20 @@ pub(crate) struct PresenceEvents {
     hub: Arc<Hub>,
     views: Arc<Views>,
     queries: Queries,
-    /// Rooms of which an event was sent within the last second, and whether more has happened.
-    folding: Arc<Mutex<HashMap<Room, bool>>>,
+    /// Large rooms with a summary within the last second.
+    summaries: Arc<Mutex<HashMap<Room, Summary>>>,
+}
+
+/// Whether a room has changed since its last summary.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Summary {
+    Current,
+    Outdated,
 }
 
 impl PresenceEvents {
     pub(crate) fn new(hub: Arc<Hub>, views: Arc<Views>, queries: Queries) -> Self {
-        Self { hub, views, queries, folding: Arc::default() }
+        Self { hub, views, queries, summaries: Arc::default() }
     }
 
     /// Sends that a user joined. Never waits.
@@ -59,31 +66,31 @@ impl PresenceEvents {
             return;
         };
         if self.views.room(room).is_some_and(|view| view.users > LARGE) {
-            return self.fold(room, stream);
+            return self.summarize(room, stream);
         }
         self.hub.tell_presence(&stream, event());
     }
 
-    fn fold(&self, room: &Room, stream: StreamName) {
-        if let Some(more) = self.folding.lock().get_mut(room) {
-            *more = true;
+    fn summarize(&self, room: &Room, stream: StreamName) {
+        if let Some(summary) = self.summaries.lock().get_mut(room) {
+            *summary = Summary::Outdated;
             return;
         }
-        self.folding.lock().insert(room.clone(), false);
-        let (hub, queries, folding, room) =
-            (Arc::clone(&self.hub), self.queries.clone(), Arc::clone(&self.folding), room.clone());
+        self.summaries.lock().insert(room.clone(), Summary::Current);
+        let (hub, queries, summaries, room) =
+            (Arc::clone(&self.hub), self.queries.clone(), Arc::clone(&self.summaries), room.clone());
         tokio::spawn(async move {
             loop {
-                let query = Query::Members { room: room.clone(), after: None, most: NAMED, region: None };
+                let query = Query::Members { room: room.clone(), after: None, most: SUMMARY_MEMBERS, region: None };
                 if let Some(Found::Members(found)) = queries.ask(query).await {
                     hub.tell_presence(&stream, members_event(&found));
                 }
-                tokio::time::sleep(EVERY).await;
-                let mut folding = folding.lock();
-                match folding.get_mut(&room) {
-                    Some(more @ true) => *more = false,
-                    Some(false) | None => {
-                        folding.remove(&room);
+                tokio::time::sleep(SUMMARY_EVERY).await;
+                let mut summaries = summaries.lock();
+                match summaries.get_mut(&room) {
+                    Some(summary @ Summary::Outdated) => *summary = Summary::Current,
+                    Some(Summary::Current) | None => {
+                        summaries.remove(&room);
                         return;
                     }
                 }

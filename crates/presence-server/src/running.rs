@@ -1,4 +1,4 @@
-//! A node from its start to its end: puts the parts together, and takes them apart in the right order.
+//! Starts a node's parts, and stops them in the right order.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::Site;
 use crate::certificate::Authority;
-use crate::clock::{Clock, wall_ms};
+use crate::clock::{Clocks, wall_ms};
 use crate::config::Config;
 use crate::driver::{Driver, Ending, Inputs, Outlets, queues};
 use crate::http::listen::{HttpServer, bind, connections_max};
@@ -32,12 +32,12 @@ use crate::streams::StreamAccess;
 use crate::views::Views;
 use crate::webhooks::Webhooks;
 
-/// After the last socket is closed, goodbye is repeated for 1 s; a node that needs much longer has failed.
+/// The goodbye is repeated for 1 s. A node that takes much longer has failed.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(5);
-/// Answers under way are finished, within this time.
+/// How long open requests may take to finish.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
-/// A node that serves, as [`Server::start`](crate::Server::start) leaves it; an example is at [`Server`](crate::Server).
+/// A node that serves, made by [`Server::start`](crate::Server::start); an example is at [`Server`](crate::Server).
 pub struct Running {
     address: SocketAddr,
     drain_over: Duration,
@@ -56,9 +56,9 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let place = place(&config, &site, &region);
     let readiness = Arc::new(Readiness::new(config.mesh_listen.is_some()));
     let (store, kept) = open_store(&config, &readiness).await?;
-    let (secret, said) = Secret::find(&config.secrets, config.data_dir.as_deref());
-    said.inspect(|words| tracing::warn!("{words}"));
-    let (name, incarnation) = named(&config, store.as_ref(), &kept);
+    let (secret, warning) = Secret::find(&config.secrets, config.data_dir.as_deref());
+    warning.inspect(|warning| tracing::warn!("{warning}"));
+    let (name, incarnation) = identify(&config, store.as_ref(), &kept);
     let tls = open_tls(&config)?;
     let listener = bind(config.listen).await?;
     let address = listener.local_addr().context("the listener has no address")?;
@@ -67,7 +67,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let views = Arc::new(Views::new(region.clone(), place.clone(), wall_ms()));
     let mesh = open_mesh(&config, &secret, &name, &inputs).await?;
     let settings = settings(region.clone(), place.clone(), name.clone(), incarnation, mesh.as_ref());
-    let clock = Clock::started();
+    let clock = Clocks::started();
     let records: Vec<Vec<u8>> = kept.records.into_values().collect();
     let webhooks = Webhooks::start(&config, name.clone(), incarnation, clock, &views)?;
     let node = Node::new(settings, Arc::clone(&app), &records, kept.addresses, clock.now());
@@ -134,9 +134,9 @@ fn connection_permits(config: &Config) -> (u32, Arc<Semaphore>) {
     (connections, Arc::new(Semaphore::new(connections as usize)))
 }
 
-/// As told, as kept, or drawn; kept for the next start.
-fn named(config: &Config, store: Option<&Store>, kept: &StoredState) -> (NodeName, u64) {
-    let name = config.own_name().or_else(|| kept.node.clone()).unwrap_or_else(|| drawn_name(&config.own_region()));
+/// The node's name, from the options, the disk or at random, and the incarnation of this start. Both are stored.
+fn identify(config: &Config, store: Option<&Store>, kept: &StoredState) -> (NodeName, u64) {
+    let name = config.own_name().or_else(|| kept.node.clone()).unwrap_or_else(|| random_name(&config.own_region()));
     let incarnation = wall_ms().max(kept.incarnation.saturating_add(1));
     if let Some(store) = store {
         store.remember_name(&name, incarnation);
@@ -165,7 +165,7 @@ fn embed(config: &Config, secret: &Secret, site: &Site, views: &Arc<Views>) -> E
 
 fn place(config: &Config, site: &Site, region: &Region) -> Place {
     let known = (site.place)(region);
-    let location = config.region_location.map(|told| (told.latitude, told.longitude));
+    let location = config.region_location.map(|location| (location.latitude, location.longitude));
     let name = config.region_name.clone().or_else(|| known.as_ref().map(|place| place.name.clone()));
     Place {
         name: name.unwrap_or_else(|| region.to_string()),
@@ -175,11 +175,11 @@ fn place(config: &Config, site: &Site, region: &Region) -> Place {
 
 async fn open_store(config: &Config, readiness: &Arc<Readiness>) -> anyhow::Result<(Option<Store>, StoredState)> {
     let Some(folder) = config.data_dir.clone() else {
-        tracing::warn!("there is no --data-dir: facts are kept in memory and gone after a restart");
+        tracing::warn!("no --data-dir is set: facts are kept in memory and lost after a restart");
         return Ok((None, StoredState::default()));
     };
     let readiness = Arc::clone(readiness);
-    let health = Box::new(move |words| readiness.set_disk(words));
+    let health = Box::new(move |fault| readiness.set_disk(fault));
     let opening = tokio::task::spawn_blocking(move || Store::open(&folder, health));
     let (store, kept) = opening.await.context("opening the data directory panicked")??;
     Ok((Some(store), kept))
@@ -201,7 +201,7 @@ async fn open_mesh(config: &Config, secret: &Secret, name: &NodeName, inputs: &I
             Authority::Secret { current, previous }
         }
     };
-    let told = MeshConfig {
+    let mesh = MeshConfig {
         listen: vec![listen],
         advertise: config.mesh_advertise.clone(),
         peers: config.mesh_peer.clone(),
@@ -211,28 +211,28 @@ async fn open_mesh(config: &Config, secret: &Secret, name: &NodeName, inputs: &I
         reset_key: secret.keys(Purpose::MeshResets).signing,
         delays: config.mesh_delay.clone(),
     };
-    Ok(Some(Mesh::start(told, inputs.mesh.clone()).await?))
+    Ok(Some(Mesh::start(mesh, inputs.mesh.clone()).await?))
 }
 
-fn drawn_name(region: &Region) -> NodeName {
-    let drawn = u32::from_ne_bytes(random());
-    NodeName::new(&format!("{region}-{drawn:08x}")).expect("a region's code and eight digits are a name")
+fn random_name(region: &Region) -> NodeName {
+    let number = u32::from_ne_bytes(random());
+    NodeName::new(&format!("{region}-{number:08x}")).expect("a region's code and eight digits are a name")
 }
 
 impl Running {
-    /// Where it listens, with the port that a 0 stood for.
+    /// The address that it listens on, with the port that was chosen for a 0.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Waits for SIGTERM or SIGINT and drains; also ends where the node itself can't go on.
+    /// Waits for SIGTERM or SIGINT and drains.
     ///
     /// # Errors
     ///
-    /// With the reason for which the node can't go on, or where a second signal ends the drain.
+    /// If the node can't continue, with the reason, or if a second signal ends the drain.
     pub async fn until_signalled(mut self) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be listened for")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be listened for")?;
+        let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
@@ -240,28 +240,29 @@ impl Running {
         }
         tokio::select! {
             drained = self.drain() => drained,
-            _ = terminate.recv() => bail!("ended at once by a second signal"),
-            _ = interrupt.recv() => bail!("ended at once by a second signal"),
+            _ = terminate.recv() => bail!("stopped at once by a second signal"),
+            _ = interrupt.recv() => bail!("stopped at once by a second signal"),
         }
     }
 
-    /// Says that it goes, closes the sockets little by little, says goodbye, and writes what is to be kept.
+    /// Announces the stop, closes the sockets one after the other, tells the other nodes goodbye, and writes the last facts to
+    /// disk.
     ///
     /// # Errors
     ///
-    /// Where the node does not come to its end.
+    /// If the node does not stop in time.
     pub async fn drain(mut self) -> anyhow::Result<()> {
-        tracing::info!("draining: visitors are sent away over {} s", self.drain_over.as_secs_f32());
+        tracing::info!("draining: closing all sockets within {} s", self.drain_over.as_secs_f32());
         self.readiness.drain();
         self.tell(Input::Drained).await;
         self.hub.close_all(self.drain_over).await;
-        // Behind the last clicks, which are in the same queue.
+        // In the same queue as the last clicks, and so after them.
         drop(self.inputs.sockets.send(Input::Emptied).await);
         let ended = tokio::time::timeout(GOODBYE_WITHIN, &mut self.driver).await;
         self.closing.send_replace(true);
         let all = self.permits.acquire_many(self.connections);
         drop(tokio::time::timeout(ANSWERS_WITHIN, all).await);
-        let ending = ended.context("the node did not say goodbye in time")?.context("the node panicked")?;
+        let ending = ended.context("the node did not stop in time")?.context("the node panicked")?;
         tracing::info!("drained");
         result(ending)
     }
@@ -275,6 +276,6 @@ fn result(ending: Ending) -> anyhow::Result<()> {
     match ending {
         Ending::Finished => Ok(()),
         Ending::Aborted(reason) => Err(anyhow!(reason)),
-        Ending::Deserted => Err(anyhow!("nobody is left who could feed the node")),
+        Ending::Deserted => Err(anyhow!("all inputs of the node were closed")),
     }
 }

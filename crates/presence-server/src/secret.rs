@@ -44,9 +44,9 @@ impl Purpose {
     }
 }
 
-/// The keys of one purpose.
+/// The keys of one purpose, two during a rotation.
 #[derive(Clone)]
-pub(crate) struct Keys {
+pub(crate) struct RotatingKeys {
     /// Signs. During a rotation this is the previous secret's key.
     pub(crate) signing: [u8; 32],
     /// All keys whose signatures are valid; the signing one is the first.
@@ -104,14 +104,14 @@ impl Secret {
         Self { current: random::<32>().to_vec(), previous: None }
     }
 
-    /// The keys of one purpose.
-    pub(crate) fn keys(&self, purpose: Purpose) -> Keys {
-        Keys::of(self.pair(purpose))
+    /// The keys of one purpose, two during a rotation.
+    pub(crate) fn keys(&self, purpose: Purpose) -> RotatingKeys {
+        RotatingKeys::of(self.pair(purpose))
     }
 
     /// The keys of one site.
-    pub(crate) fn site_keys(&self, site: &str) -> Keys {
-        Keys::of(self.derived(format!("global-presence 1 site {site}").as_bytes()))
+    pub(crate) fn site_keys(&self, site: &str) -> RotatingKeys {
+        RotatingKeys::of(self.derived(format!("global-presence 1 site {site}").as_bytes()))
     }
 
     /// The key of one purpose, and during a rotation the previous secret's.
@@ -129,7 +129,7 @@ impl Secret {
     }
 }
 
-impl Keys {
+impl RotatingKeys {
     fn of((current, previous): ([u8; 32], Option<[u8; 32]>)) -> Self {
         let accepted: Vec<_> = previous.into_iter().chain([current]).collect();
         Self { signing: accepted[0], accepted }

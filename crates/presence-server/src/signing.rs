@@ -6,7 +6,7 @@ use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::secret::Keys;
+use crate::secret::RotatingKeys;
 
 /// The longest signed name: 1,024 bytes, each escaped in JSON, in Base64.
 const SIGNED_NAME_BYTES_MAX: usize = 9_216;
@@ -50,7 +50,7 @@ pub(crate) fn open_name<K: AsRef<[u8]>>(keys: &[K], signed_name: &str) -> Option
 pub(crate) struct TextKeys(Vec<String>);
 
 impl TextKeys {
-    pub(crate) fn of(keys: &Keys) -> Self {
+    pub(crate) fn of(keys: &RotatingKeys) -> Self {
         Self(keys.accepted.iter().map(|key| HEXLOWER.encode(key)).collect())
     }
 

@@ -1,4 +1,4 @@
-//! Logs; without them nobody could follow a node's life.
+//! The log.
 
 use anyhow::Context as _;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -7,7 +7,7 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::config::{Config, LogFormat};
 
-/// Starts writing logs to standard error, for the whole process. [`run`](crate::run) does it by itself.
+/// Starts logging to standard error, for the whole process. [`run`](crate::run) calls this.
 ///
 /// ```
 /// let config = presence_server::Config::of(["--log", "warn", "--log-format", "json"]).unwrap();
@@ -17,10 +17,10 @@ use crate::config::{Config, LogFormat};
 ///
 /// # Errors
 ///
-/// Where the filter can't be read, or logs are written already.
+/// If the filter is invalid, or the process logs already.
 pub fn log(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log).with_context(|| {
-        format!("--log {:?} can't be read: write for example info or info,presence_server=debug", config.log)
+        format!("--log {:?} is not a filter: write info or info,presence_server=debug, for example", config.log)
     })?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     let lines = match config.log_format {
@@ -28,5 +28,5 @@ pub fn log(config: &Config) -> anyhow::Result<()> {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     let started = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
-    started.map_err(|error| anyhow::anyhow!("logs can't be written: {error}"))
+    started.map_err(|error| anyhow::anyhow!("could not start logging: {error}"))
 }

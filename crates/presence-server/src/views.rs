@@ -1,4 +1,4 @@
-//! What the node knows, published for pages and the API; without it they would have to ask the driver and wait for it.
+//! The node's newest views, for pages and the API to read without waiting for the driver.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -9,13 +9,13 @@ use parking_lot::{Mutex, RwLock};
 use presence_core::{MeshView, Place, Region, RegionState, RegionView, Room, RoomView, UserId};
 use tokio::sync::watch;
 
-/// The newest view of everything. Locks are held for a look-up and never across an await.
+/// The newest views of all rooms and of the mesh. Locks are never held across an await.
 pub(crate) struct Views {
     here: Region,
     rooms: RwLock<HashMap<Room, Arc<RoomView>>>,
     watched: Mutex<HashMap<Room, watch::Sender<()>>>,
-    /// By a hash of room and user, since there may be a million of them: two that collide would be told each other's
-    /// number, once in 10^7 nodes that know a million visitors.
+    /// By a hash of room and user, since there may be a million of them. Two that collide would see each other's number: with
+    /// a million visitors, this happens on one node in 10^7.
     tabs: RwLock<HashMap<u64, u32>>,
     hasher: RandomState,
     mesh: RwLock<(Arc<MeshView>, Instant)>,
@@ -23,7 +23,7 @@ pub(crate) struct Views {
 }
 
 impl Views {
-    /// Before the node has said anything: its own region and nobody in it.
+    /// Views of an empty node: its own region, and no users.
     pub(crate) fn new(here: Region, place: Place, now_ms: u64) -> Self {
         let own = RegionView {
             region: here.clone(),
@@ -63,17 +63,17 @@ impl Views {
         &self.here
     }
 
-    /// The room as it is now; `None` where nobody is and nothing is kept.
+    /// The room's view; `None` if the room is empty and has no facts.
     pub(crate) fn room(&self, room: &Room) -> Option<Arc<RoomView>> {
         self.rooms.read().get(room).cloned()
     }
 
-    /// The same, and an empty one of all known regions where there is none.
+    /// The room's view, or an empty one with all known regions.
     pub(crate) fn room_or_empty(&self, room: &Room) -> Arc<RoomView> {
         self.room(room).unwrap_or_else(|| self.empty(room))
     }
 
-    /// The last one is kept for as long as it is true, for what was made of it: mostly one page is asked for by many.
+    /// The last empty view is kept while it is current, since what the app draws of it is cached by view.
     fn empty(&self, room: &Room) -> Arc<RoomView> {
         let mesh = self.mesh();
         let mut last = self.empty.lock();
@@ -88,18 +88,18 @@ impl Views {
         view
     }
 
-    /// All rooms that are known.
+    /// The views of all known rooms.
     pub(crate) fn rooms(&self) -> Vec<Arc<RoomView>> {
         self.rooms.read().values().cloned().collect()
     }
 
-    /// Wakes whenever the room has a new view from now on; what has changed several times meanwhile wakes once.
+    /// Wakes after each new view of the room; several new views may wake once.
     pub(crate) fn watch(&self, room: &Room) -> watch::Receiver<()> {
         let mut watched = self.watched.lock();
         watched.entry(room.clone()).or_insert_with(|| watch::channel(()).0).subscribe()
     }
 
-    /// Wakes who watches the room; forgets it where nobody does any more.
+    /// Wakes the watchers of a room. Forgets the room if there are none left.
     fn wake(&self, room: &Room) {
         let mut watched = self.watched.lock();
         if watched.get(room).is_some_and(|sender| sender.send(()).is_err()) {
@@ -107,17 +107,17 @@ impl Views {
         }
     }
 
-    /// How many tabs a user has in a room, over all nodes.
+    /// A user's tabs in a room, over all nodes.
     pub(crate) fn tabs(&self, room: &Room, user: &UserId) -> u32 {
         self.tabs.read().get(&self.hasher.hash_one((room, user))).copied().unwrap_or(0)
     }
 
-    /// The mesh as it was last published.
+    /// The newest view of the mesh.
     pub(crate) fn mesh(&self) -> Arc<MeshView> {
         Arc::clone(&self.mesh.read().0)
     }
 
-    /// The same, and how long ago that was.
+    /// The newest view of the mesh, and its age.
     pub(crate) fn mesh_and_age(&self) -> (Arc<MeshView>, Duration) {
         let mesh = self.mesh.read();
         (Arc::clone(&mesh.0), mesh.1.elapsed())
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_room_is_made_once_for_each_mesh() {
+    fn an_empty_room_has_one_view_for_each_view_of_the_mesh() {
         let views = Views::new(Region::new("ams").unwrap(), Place::default(), 7);
         let room = |name| Room::new(name).unwrap();
         let empty = views.room_or_empty(&room("demo"));
@@ -164,7 +164,7 @@ mod tests {
 
         let gone = MeshView { as_of_ms: 8, regions: Vec::new(), ..(*views.mesh()).clone() };
         views.set_mesh(Arc::new(gone));
-        let anew = views.room_or_empty(&room("other"));
-        assert_eq!((anew.as_of_ms, anew.regions.len()), (8, 0));
+        let newer = views.room_or_empty(&room("other"));
+        assert_eq!((newer.as_of_ms, newer.regions.len()), (8, 0));
     }
 }

@@ -23,7 +23,7 @@ use self::delivery_queue::{DeliveryContext, WebhookReceiver};
 use self::message::RoomVisit;
 use self::signature::SigningKeys;
 use self::watcher::{NodeEvent, Watcher, WatcherConfig, WebhookAction};
-use crate::clock::Clock;
+use crate::clock::Clocks;
 use crate::config::Config;
 use crate::views::Views;
 
@@ -44,7 +44,7 @@ impl Webhooks {
         config: &Config,
         node: NodeName,
         incarnation: u64,
-        clock: Clock,
+        clock: Clocks,
         views: &Arc<Views>,
     ) -> anyhow::Result<Option<Self>> {
         let options = &config.webhooks;
@@ -114,7 +114,7 @@ struct WebhookSender {
     events: mpsc::Receiver<NodeEvent>,
     overflowed: Arc<AtomicBool>,
     views: Arc<Views>,
-    clock: Clock,
+    clock: Clocks,
     /// The tasks of the queues, which end with this one.
     _tasks: JoinSet<()>,
 }

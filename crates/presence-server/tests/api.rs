@@ -13,12 +13,12 @@ pub(crate) async fn read(response: reqwest::Response) -> Value {
     response.json().await.unwrap()
 }
 
-/// A node with a key, and what a request says to show that it holds it.
+/// A node with an API key, and the header that sends it.
 pub(crate) async fn keyed(line: &str) -> (TestServer, [(&'static str, &'static str); 1]) {
     keyed_of("demo", line).await
 }
 
-/// The same with a page of this room.
+/// A node with an API key whose page is of this room.
 pub(crate) async fn keyed_of(room: &'static str, line: &str) -> (TestServer, [(&'static str, &'static str); 1]) {
     let mut config = crate::common::config(line);
     config.secrets.api_key = Some("the key".to_owned());
@@ -26,7 +26,7 @@ pub(crate) async fn keyed_of(room: &'static str, line: &str) -> (TestServer, [(&
 }
 
 #[tokio::test]
-async fn a_room_that_nobody_is_in_answers_zeros() {
+async fn an_empty_room_answers_zeros() {
     let server = TestServer::start("").await;
     let answer = server.get("/api/v1/rooms/shop%20window").await;
     assert_eq!(answer.headers()["cache-control"], "public, max-age=1");
@@ -42,7 +42,7 @@ async fn a_room_that_nobody_is_in_answers_zeros() {
 }
 
 #[tokio::test]
-async fn rooms_of_any_name_come_in_the_order_asked() {
+async fn rooms_of_any_name_are_in_the_order_asked() {
     let server = TestServer::start("").await;
     let answer = read(server.get("/api/v1/rooms?room=b/c&room=a&room=b/c").await).await;
     let names: Vec<&str> =
@@ -51,7 +51,7 @@ async fn rooms_of_any_name_come_in_the_order_asked() {
 }
 
 #[tokio::test]
-async fn bad_questions_get_a_sentence() {
+async fn bad_requests_are_answered_with_a_sentence() {
     let server = TestServer::start("").await;
     let long = "x".repeat(1_025);
     let many = vec!["room=a"; 101].join("&");
@@ -75,7 +75,7 @@ async fn bad_questions_get_a_sentence() {
 }
 
 #[tokio::test]
-async fn the_mesh_is_for_everybody_and_its_inside_for_who_has_the_key() {
+async fn regions_are_public_and_nodes_need_the_key() {
     let (server, key) = keyed("--node ams-1").await;
     let open = read(server.get("/api/v1/mesh").await).await;
     assert_eq!(open["regions"][0]["name"], "Amsterdam, Netherlands");

@@ -1,9 +1,9 @@
-//! Who may open a socket, and how many.
+//! Which pages may open a socket, and how many sockets there may be.
 
 use crate::common::{TestServer, within};
 
 #[tokio::test]
-async fn a_page_of_ours_opens_a_socket_with_our_protocol() {
+async fn the_servers_own_page_opens_a_socket() {
     let server = TestServer::start("").await;
     let socket = server.socket(&[]).await.unwrap();
     assert_eq!(socket.response.headers()["sec-websocket-protocol"], "actioncable-v1-json");
@@ -29,7 +29,7 @@ async fn foreign_and_missing_origins_are_refused_with_a_sentence() {
 }
 
 #[tokio::test]
-async fn who_speaks_no_protocol_of_ours_is_told_so_in_its_own_way() {
+async fn a_client_without_a_known_protocol_is_told_so() {
     let server = TestServer::start("").await;
     let socket = server.socket(&[("sec-websocket-protocol", "other, actioncable-unsupported")]).await.unwrap();
     assert_eq!(socket.response.headers()["sec-websocket-protocol"], "actioncable-unsupported");
@@ -40,7 +40,7 @@ async fn who_speaks_no_protocol_of_ours_is_told_so_in_its_own_way() {
 }
 
 #[tokio::test]
-async fn what_is_no_handshake_is_told_what_one_is() {
+async fn a_request_that_is_not_a_handshake_is_refused_with_a_sentence() {
     let server = TestServer::start("").await;
     let plain = server.get("/cable").await;
     assert_eq!(plain.status(), 426);
@@ -53,7 +53,7 @@ async fn what_is_no_handshake_is_told_what_one_is() {
 }
 
 #[tokio::test]
-async fn an_address_holds_so_many_sockets_and_no_more() {
+async fn an_address_has_a_limit_of_sockets() {
     let server = TestServer::start("--sockets-per-address 2 --trusted-proxy 127.0.0.1").await;
     let first = server.socket(&[]).await.unwrap();
     let _second = server.socket(&[]).await.unwrap();
@@ -65,7 +65,7 @@ async fn an_address_holds_so_many_sockets_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_node_full_of_sockets_still_answers_for_its_health() {
+async fn a_node_full_of_sockets_still_answers_health_checks() {
     let server = TestServer::start("--connections 10").await;
     let mut sockets = Vec::new();
     while let Ok(socket) = server.socket(&[]).await {

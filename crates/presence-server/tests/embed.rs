@@ -1,4 +1,4 @@
-//! Pages of other sites: who may open a socket, who they are, which rooms they are in, and what they are told.
+//! Pages of sites: which may open a socket, their visitors, their rooms, and what they are sent.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::common::embed::{Embed, SHOP, users};
 use crate::common::{TestServer, config, within};
 
 #[tokio::test]
-async fn pages_of_sites_and_our_own_open_sockets_and_no_others() {
+async fn only_pages_of_sites_and_the_servers_own_open_sockets() {
     let server = TestServer::start("--site https://shop.example --site https://*.wide.example").await;
     let own = format!("http://{}", server.address);
     for origin in [SHOP, "https://a.wide.example", "https://a.b.wide.example", &own] {
@@ -31,7 +31,7 @@ async fn pages_of_sites_and_our_own_open_sockets_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_page_is_told_at_once_how_many_there_are_and_then_every_change() {
+async fn a_page_is_sent_the_present_counts_and_then_every_change() {
     let server = TestServer::start("--site https://shop.example").await;
     let mut first = Embed::begin(&server, SHOP).await;
     first.join("lamp", None).await;
@@ -43,7 +43,7 @@ async fn a_page_is_told_at_once_how_many_there_are_and_then_every_change() {
     let one = first.users("lamp", 1).await;
     assert_eq!((&one["looking"], &one["tabs"], &one["regions"][0]["users"]), (&json!(1), &json!(1), &json!(1)));
     let mut second = Embed::begin(&server, SHOP).await;
-    // By another name it is the same room.
+    // Another name of the same room.
     second.join("shop.example/lamp/", None).await;
     assert_eq!(second.counts("shop.example/lamp/").await["users"], 1);
     second.users("shop.example/lamp/", 2).await;
@@ -56,7 +56,7 @@ async fn a_page_is_told_at_once_how_many_there_are_and_then_every_change() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_hidden_is_open_and_not_looked_at() {
+async fn a_hidden_page_counts_as_open_but_not_as_looking() {
     let server = TestServer::start("--site https://shop.example").await;
     let mut first = Embed::joined(&server, SHOP, "lamp").await;
     let mut hidden = Embed::open(&server, SHOP, "").await;
@@ -72,7 +72,7 @@ async fn a_page_that_is_hidden_is_open_and_not_looked_at() {
 }
 
 #[tokio::test]
-async fn two_sites_never_meet_and_neither_meets_our_own_page() {
+async fn two_sites_share_no_room_with_each_other_or_with_the_servers_page() {
     let server = TestServer::start("--site *").await;
     let mut shop = Embed::joined(&server, SHOP, "lamp").await;
     let mut other = Embed::begin(&server, "https://other.example").await;
@@ -83,7 +83,7 @@ async fn two_sites_never_meet_and_neither_meets_our_own_page() {
     shop.users("lamp", 1).await;
     assert_eq!((users(&server, "shop.example/lamp").await, users(&server, "other.example/lamp").await), (1, 1));
     assert_eq!((users(&server, "demo").await, users(&server, "lamp").await), (0, 0));
-    // Were a host called as the own page's room is, it still would not get in.
+    // A host with the name of the own page's room is refused too.
     let mut demo = Embed::begin(&server, "http://demo").await;
     demo.join("", None).await;
     assert_eq!(demo.error().await.1, 403);
@@ -91,7 +91,7 @@ async fn two_sites_never_meet_and_neither_meets_our_own_page() {
 }
 
 #[tokio::test]
-async fn a_browser_is_one_user_by_its_cookie_on_each_site_a_user_of_its_own() {
+async fn a_cookie_makes_a_browser_one_user_and_another_one_on_each_site() {
     let server = TestServer::with(config("--site * --trusted-proxy 127.0.0.1")).await;
     let mut first = Embed::open(&server, SHOP, "").await;
     let welcome = first.hello(None).await;
@@ -99,13 +99,13 @@ async fn a_browser_is_one_user_by_its_cookie_on_each_site_a_user_of_its_own() {
     assert_eq!(first.pair(), format!("presence-embed={}", welcome["id"].as_str().unwrap()));
     first.join("lamp", None).await;
     let mut again = Embed::open(&server, SHOP, first.pair()).await;
-    assert_eq!(again.pair(), first.pair(), "the cookie is set anew and stays the same");
+    assert_eq!(again.pair(), first.pair(), "the cookie is set again and stays the same");
     let welcomed = again.hello(None).await;
     assert_eq!((&welcomed["identity"], &welcomed["id"]), (&json!("cookie"), &welcome["id"]));
     again.join("lamp", None).await;
     let both = again.wanted(|message| (message["tabs"] == 2).then(|| message.clone())).await;
     assert_eq!(both["users"], 1);
-    // A cookie wins over what the page kept; one that somebody changed is none.
+    // A cookie wins over the page's id, unless it was changed.
     let stranger = Embed::open(&server, SHOP, "").await;
     let mut known = Embed::open(&server, SHOP, first.pair()).await;
     let (_, kept) = stranger.pair().split_once('=').unwrap();
@@ -119,12 +119,12 @@ async fn a_browser_is_one_user_by_its_cookie_on_each_site_a_user_of_its_own() {
 }
 
 #[tokio::test]
-async fn an_id_that_we_signed_is_honoured_and_a_forged_one_is_not() {
+async fn a_signed_id_is_accepted_and_a_forged_one_is_not() {
     let server = TestServer::start("--site *").await;
     let mut first = Embed::open(&server, SHOP, "").await;
     let id = first.hello(None).await["id"].as_str().unwrap().to_owned();
     first.join("lamp", None).await;
-    // A browser that keeps no cookie of ours.
+    // A browser that keeps no cookie.
     let mut again = Embed::open(&server, SHOP, "").await;
     let welcomed = again.hello(Some(&id)).await;
     assert_eq!((welcomed["identity"].as_str(), welcomed["id"].as_str()), (Some("given"), Some(&*id)));
@@ -136,7 +136,7 @@ async fn an_id_that_we_signed_is_honoured_and_a_forged_one_is_not() {
         let welcomed = stranger.hello(Some(forged)).await;
         assert!(welcomed["identity"] == "new" && welcomed["id"] != *id, "{forged}");
     }
-    // Said again with another one, it is refused; with the same one, answered.
+    // A second hello with another id is refused, with the same id answered.
     let mut late = Embed::open(&server, SHOP, "").await;
     let own = late.hello(None).await;
     assert_eq!(late.hello(None).await, own);
@@ -145,7 +145,7 @@ async fn an_id_that_we_signed_is_honoured_and_a_forged_one_is_not() {
 }
 
 #[tokio::test]
-async fn junk_is_answered_with_an_error_and_the_socket_goes_on() {
+async fn junk_is_answered_with_an_error_and_the_socket_stays_open() {
     let server = TestServer::start("--site https://shop.example --message-burst 1000").await;
     let mut page = Embed::open(&server, SHOP, "").await;
     page.join("lamp", None).await;
@@ -163,7 +163,7 @@ async fn junk_is_answered_with_an_error_and_the_socket_goes_on() {
         page.join(name, None).await;
         page.users(name, 1).await;
     }
-    // The same junk at every run: a linear congruential generator's.
+    // A linear congruential generator, which makes the same junk in every run.
     let mut state = 1_u64;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -201,7 +201,7 @@ async fn junk_is_answered_with_an_error_and_the_socket_goes_on() {
 }
 
 #[tokio::test]
-async fn where_it_is_quiet_there_is_a_ping() {
+async fn a_quiet_socket_is_sent_pings() {
     let server = TestServer::start("--site https://shop.example --probe-every 300ms --pong-within 5s").await;
     let mut page = Embed::joined(&server, SHOP, "lamp").await;
     page.users("lamp", 1).await;
@@ -209,7 +209,7 @@ async fn where_it_is_quiet_there_is_a_ping() {
 }
 
 #[tokio::test]
-async fn who_is_made_to_leave_is_told_so_and_counts_again_only_by_joining_again() {
+async fn a_dismissed_page_is_told_so_and_counts_again_only_after_another_join() {
     let mut settings = config("--site https://shop.example");
     settings.secrets.api_key = Some("the key".to_owned());
     let server = TestServer::with(settings).await;
@@ -229,7 +229,7 @@ async fn who_is_made_to_leave_is_told_so_and_counts_again_only_by_joining_again(
     let dismissal = json!({"room": "shop.example/lamp", "member": member});
     assert_eq!(request("/api/v1/rooms/dismiss").json(&dismissal).send().await.unwrap().status(), 202);
     let left = |message: &Value| (*message == json!({"type": "left", "room": "lamp"})).then_some(());
-    // One of the two is told; the other sees one user less.
+    // One of the two is dismissed; the other sees one user less.
     let (gone, stays) = tokio::select! {
         () = page.wanted(left) => (&mut page, &mut other),
         () = other.wanted(left) => (&mut other, &mut page),
@@ -241,7 +241,7 @@ async fn who_is_made_to_leave_is_told_so_and_counts_again_only_by_joining_again(
 }
 
 #[tokio::test]
-async fn pages_of_sites_may_read_counts_and_no_other_page_may() {
+async fn only_pages_of_sites_may_read_counts() {
     let server = TestServer::start("--site https://shop.example").await;
     for path in ["/api/v1/rooms?room=a", "/api/v1/rooms/a"] {
         let read = server.get_with(path, &[("origin", SHOP)]).await;
@@ -251,7 +251,7 @@ async fn pages_of_sites_may_read_counts_and_no_other_page_may() {
         assert_eq!(header("cross-origin-resource-policy").as_deref(), Some("cross-origin"));
         assert_eq!(header("cache-control").as_deref(), Some("public, max-age=1"));
         let varies = read.headers().get_all("vary").iter().any(|value| value.to_str().unwrap().contains("origin"));
-        assert!(varies, "a cache must not hand one site's answer to another");
+        assert!(varies, "a cache must not give one site's answer to another");
         let foreign = server.get_with(path, &[("origin", "https://evil.example")]).await;
         assert!(foreign.headers().get("access-control-allow-origin").is_none());
         assert_eq!(foreign.headers()["cross-origin-resource-policy"], "same-origin");

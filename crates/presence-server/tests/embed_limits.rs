@@ -1,4 +1,4 @@
-//! Private rooms, tokens, and what one site and one page may use.
+//! Private rooms, tokens, and the limits of sites and pages.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ struct Line {
     sign: SignRoom,
 }
 
-/// What `global-presence sign` prints with these words, for the node that keeps its secret in this folder.
+/// The token that `global-presence sign` prints with these arguments, for a node with its secret in this folder.
 pub(crate) fn signed(folder: &Path, words: &[&str]) -> String {
     let folder = ["--data-dir", folder.to_str().unwrap()];
     let line = ["sign"].iter().chain(words).chain(&folder);
@@ -58,11 +58,11 @@ async fn a_private_room_needs_the_sites_token_for_it() {
         assert!(room == "private/7" && status == 403, "{token:?}: {status} {detail}");
     }
     page.join("private/7", Some(&right)).await;
-    assert_eq!(page.counts("private/7").await["users"], 0, "who was refused has left nothing behind");
+    assert_eq!(page.counts("private/7").await["users"], 0, "a refused join leaves nothing behind");
     page.users("private/7", 1).await;
     let mut short = Embed::begin(&server, SHOP).await;
     let brief = signed(folder.path(), &["private/7", "--site", SHOP, "--expires", "1s"]);
-    // Asked again and again, it opens the room until it has run out.
+    // The token opens the room until it expires.
     let refused = loop {
         short.join("private/7", Some(&brief)).await;
         let answer = short.wanted(|message| Some(message.clone())).await;
@@ -75,7 +75,7 @@ async fn a_private_room_needs_the_sites_token_for_it() {
 }
 
 #[tokio::test]
-async fn a_private_rooms_numbers_are_read_with_the_key_alone() {
+async fn the_counts_of_a_private_room_need_the_key() {
     let mut settings = crate::common::config(&format!("--site {SHOP}"));
     settings.secrets.api_key = Some("the key".to_owned());
     let server = TestServer::with(settings).await;
@@ -93,7 +93,7 @@ async fn a_private_rooms_numbers_are_read_with_the_key_alone() {
     assert_eq!(server.get("/api/v1/rooms?room=elsewhere.example/private/7").await.status(), 200);
 }
 
-/// A folder in which another node's secret is kept.
+/// A folder with another node's secret.
 fn tempfile_secret() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("secret"), [7; 32]).unwrap();
@@ -101,7 +101,7 @@ fn tempfile_secret() -> tempfile::TempDir {
 }
 
 #[tokio::test]
-async fn a_signed_user_is_one_on_all_devices_and_nobody_can_take_that_place() {
+async fn a_signed_user_is_one_on_all_devices_and_can_not_be_forged() {
     let folder = tempfile::tempdir().unwrap();
     let line = format!("--site {SHOP} --data-dir {}", folder.path().display());
     let mut settings = crate::common::config(&line);
@@ -115,7 +115,7 @@ async fn a_signed_user_is_one_on_all_devices_and_nobody_can_take_that_place() {
     desk.join("lamp", Some(&ada)).await;
     let both = desk.wanted(|message| (message["tabs"] == 2).then(|| message.clone())).await;
     assert_eq!(both["users"], 1);
-    // Without a token everybody is somebody else, whatever id they give; and so is another user of the site.
+    // Visitors without a token are other users, and so is another signed user of the site.
     let mut stranger = Embed::open(&server, SHOP, "").await;
     stranger.hello(Some("ada")).await;
     stranger.join("lamp", None).await;
@@ -126,14 +126,14 @@ async fn a_signed_user_is_one_on_all_devices_and_nobody_can_take_that_place() {
     let members = members(&server, "shop.example/lamp").await;
     let infos: Vec<&Value> = members["members"].as_array().unwrap().iter().map(|member| &member["info"]).collect();
     assert_eq!(infos.iter().filter(|info| ***info == json!({"name": "Ada"})).count(), 1, "{members}");
-    // The same browser with and without a token is two: a token changes who somebody is, not what a browser is.
+    // A browser with a token and the same browser without one are two users.
     phone.say(json!({"type": "leave", "room": "lamp"})).await;
     phone.join("lamp", None).await;
     desk.users("lamp", 4).await;
 }
 
 #[tokio::test]
-async fn a_page_shows_a_hundred_rooms_and_the_next_one_is_refused() {
+async fn a_page_has_a_limit_of_a_hundred_rooms() {
     let (server, _folder) = server("").await;
     let mut page = Embed::begin(&server, SHOP).await;
     for number in 0..101 {
@@ -143,14 +143,14 @@ async fn a_page_shows_a_hundred_rooms_and_the_next_one_is_refused() {
     assert!(room == "product/100" && status == 429 && detail.contains("100 rooms"), "{room} {status} {detail}");
     assert_eq!(users(&server, "shop.example/product/100").await, 0);
     within(async || (users(&server, "shop.example/product/99").await == 1).then_some(())).await;
-    // Where one is left, another one has room.
+    // After a room is left, another one may be joined.
     page.say(json!({"type": "leave", "room": "product/7"})).await;
     page.join("product/100", None).await;
     page.users("product/100", 1).await;
 }
 
 #[tokio::test]
-async fn a_site_that_has_all_its_rooms_gets_no_more_and_another_site_does() {
+async fn each_site_has_its_own_limit_of_rooms() {
     let (server, _folder) = server("--rooms-per-site 2").await;
     let mut page = Embed::joined(&server, SHOP, "1").await;
     page.join("2", None).await;
@@ -158,7 +158,7 @@ async fn a_site_that_has_all_its_rooms_gets_no_more_and_another_site_does() {
     let (room, status, _) = page.error().await;
     assert_eq!((room.as_str(), status), (Some("3"), 429));
     Embed::joined(&server, "https://other.example", "3").await.users("3", 1).await;
-    // Of a page that is gone nothing is kept.
+    // A page that is gone uses nothing.
     drop(page);
     let mut next = Embed::begin(&server, SHOP).await;
     let joined = async {
@@ -173,7 +173,7 @@ async fn a_site_that_has_all_its_rooms_gets_no_more_and_another_site_does() {
 }
 
 #[tokio::test]
-async fn who_comes_to_a_full_room_is_shown_the_numbers_and_told_that_they_are_coarse() {
+async fn a_visitor_of_a_full_room_sees_the_counts_without_being_counted() {
     let (server, _folder) = server("--users-per-room 2").await;
     let mut first = Embed::joined(&server, SHOP, "lamp").await;
     let mut second = Embed::joined(&server, SHOP, "lamp").await;
@@ -184,13 +184,13 @@ async fn who_comes_to_a_full_room_is_shown_the_numbers_and_told_that_they_are_co
     assert!(room == "lamp" && status == 429 && detail.contains("without being counted"), "{status} {detail}");
     second.say(json!({"type": "leave", "room": "lamp"})).await;
     third.users("lamp", 1).await;
-    // Asked again, it finds room.
+    // Another join succeeds.
     third.join("lamp", None).await;
     third.users("lamp", 2).await;
 }
 
 #[tokio::test]
-async fn joins_beyond_the_rate_wait_for_their_turn_and_are_counted_then() {
+async fn joins_beyond_the_rate_are_counted_later() {
     let (server, _folder) = server("--joins-per-second 4").await;
     let mut page = Embed::begin(&server, SHOP).await;
     for number in 0..8 {

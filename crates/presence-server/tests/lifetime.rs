@@ -1,4 +1,4 @@
-//! A node's start and end: what it refuses to start with, when it is ready, how it goes.
+//! A node's start and stop: options that it refuses, readiness, the drain.
 
 use presence_server::Server;
 use serde_json::json;
@@ -22,7 +22,7 @@ async fn mistakes_end_the_start_with_what_to_write_instead() {
 }
 
 #[tokio::test]
-async fn a_node_alone_is_ready_at_once_and_not_while_it_drains() {
+async fn a_node_without_a_mesh_is_ready_at_once_and_not_while_it_drains() {
     let server = TestServer::start("--drain-over 500ms").await;
     let ready = server.get("/readyz").await;
     assert_eq!(ready.status(), 200);
@@ -37,7 +37,7 @@ async fn a_node_alone_is_ready_at_once_and_not_while_it_drains() {
 }
 
 #[tokio::test]
-async fn a_disk_that_takes_nothing_is_told_and_changes_no_status() {
+async fn a_full_disk_is_reported_without_changing_the_status() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a-file");
     std::fs::write(&file, "not a folder").unwrap();
@@ -50,7 +50,7 @@ async fn a_disk_that_takes_nothing_is_told_and_changes_no_status() {
 }
 
 #[tokio::test]
-async fn a_node_that_starts_again_has_its_name_and_knows_its_visitors() {
+async fn a_restarted_node_keeps_its_name_and_knows_its_visitors() {
     let folder = tempfile::tempdir().unwrap();
     let line = format!("--drain-over 10ms --data-dir {}", folder.path().display());
     let name = async |server: &TestServer| {

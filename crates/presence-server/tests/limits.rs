@@ -1,4 +1,4 @@
-//! What one socket may ask of a node, and what a node asks of a socket.
+//! Limits of one socket.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::common::{SOON, TestServer, said, within};
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// The next message with text of which that can be made.
+/// The first value that can be made of the next text messages.
 async fn wanted<T>(stream: &mut Stream, mut of: impl FnMut(&Value) -> Option<T>) -> T {
     let next = async {
         loop {
@@ -46,7 +46,7 @@ async fn subscribe(stream: &mut Stream, key: &str) {
     wanted(stream, |frame| (frame["type"] == "confirm_subscription").then_some(())).await;
 }
 
-/// A socket that joined the page's room, and its key for clicks.
+/// A socket in the page's room, and its key for clicks.
 async fn tab(server: &TestServer) -> (Stream, String) {
     let page = server.get("/").await.text().await.unwrap();
     let mut stream = server.socket(&[]).await.unwrap().stream;
@@ -104,18 +104,18 @@ async fn the_41st_click_of_a_burst_is_halted_and_none_is_met_with_silence() {
 }
 
 #[tokio::test]
-async fn who_answers_no_ping_is_closed_and_has_left() {
+async fn a_socket_that_answers_no_ping_is_closed_and_has_left() {
     let server = TestServer::start("--probe-every 300ms --pong-within 1s").await;
     let (mut stream, _) = tab(&server).await;
     within(async || (users(&server).await == 1).then_some(())).await;
-    // Reads without the client's library, which would answer.
+    // Reads without the client library, which would answer pings.
     let MaybeTlsStream::Plain(plain) = stream.get_mut() else { panic!("no TLS here") };
     let mut bytes = [0; 4_096];
     while tokio::time::timeout(SOON, plain.read(&mut bytes)).await.unwrap().is_ok_and(|count| count > 0) {}
     within(async || (users(&server).await == 0).then_some(())).await;
 }
 
-/// A socket that joins the room, reads nothing and has little room to receive.
+/// A socket that joins the room, reads nothing and has a small receive buffer.
 async fn stuck(server: &TestServer) -> Stream {
     let page = server.get("/").await.text().await.unwrap();
     let socket = TcpSocket::new_v4().unwrap();
@@ -134,7 +134,7 @@ async fn stuck(server: &TestServer) -> Stream {
 }
 
 #[tokio::test]
-async fn a_browser_that_does_not_read_is_closed_while_all_others_get_everything() {
+async fn a_browser_that_does_not_read_is_closed_and_all_others_get_everything() {
     let server = TestServer::start("--write-within 2s --messages-per-second 1000000 --message-burst 1000000").await;
     let stuck = stuck(&server).await;
     let mut watching = Vec::new();
@@ -145,7 +145,7 @@ async fn a_browser_that_does_not_read_is_closed_while_all_others_get_everything(
     within(async || (users(&server).await == 7).then_some(())).await;
     let begun = std::time::Instant::now();
     let mut count = 0;
-    // Fed until the stuck one is closed: its user is gone 2 s later.
+    // Sends until the socket that does not read is closed. Its user is gone 2 s later.
     while users(&server).await == 7 {
         count += 1;
         let value = format!("{count} {}", "x".repeat(4_000));

@@ -1,4 +1,4 @@
-//! One node, whole: who joins is counted, a click is drawn for everybody, and what was set outlives the node.
+//! One complete node: visitors are counted, a click is drawn for all of them, and facts outlive the node.
 
 use std::collections::VecDeque;
 
@@ -14,17 +14,17 @@ pub(crate) struct Tab {
     user: String,
     room: String,
     pub(crate) cookie: String,
-    /// What came before a subscription was confirmed: a room may be shown before the next one is.
+    /// Messages before a subscription was confirmed: a room may be sent before the next subscription is.
     unread: VecDeque<Value>,
 }
 
 impl Tab {
-    /// Opens the page as a browser with this cookie does, or as a new one, and joins its room.
+    /// Opens the page like a browser with this cookie, or like a new one, and joins its room.
     pub(crate) async fn open(server: &TestServer, cookie: Option<&str>) -> Self {
         Self::at(server, "/", cookie).await
     }
 
-    /// The same for the page at this path.
+    /// Opens the page at this path.
     async fn at(server: &TestServer, path: &str, cookie: Option<&str>) -> Self {
         let sent: Vec<_> = cookie.iter().map(|cookie| ("cookie", *cookie)).collect();
         let page = server.get_with(path, &sent).await;
@@ -58,7 +58,7 @@ impl Tab {
         tokio::time::timeout(SOON, confirming).await.expect("it is confirmed soon");
     }
 
-    /// Clicks, and tells how that ended.
+    /// Clicks, and returns the outcome.
     async fn click(&mut self, target: &str, value: &str) -> String {
         let channel = json!({"channel": "StimulusReflex::Channel", "room": self.room});
         self.subscribe(&channel).await;
@@ -111,7 +111,7 @@ async fn counts(server: &TestServer) -> (u64, u64) {
 }
 
 #[tokio::test]
-async fn a_click_is_drawn_for_everybody_and_who_is_there_is_counted() {
+async fn a_click_is_drawn_for_all_visitors_and_all_are_counted() {
     let server = TestServer::start("").await;
     let mut first = Tab::open(&server, None).await;
     first.sees("you", &first.user.clone()).await;
@@ -132,7 +132,7 @@ async fn a_click_is_drawn_for_everybody_and_who_is_there_is_counted() {
 }
 
 #[tokio::test]
-async fn what_was_set_is_on_the_page_of_the_next_start() {
+async fn a_fact_is_on_the_page_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let line = format!("--drain-over 10ms --data-dir {}", folder.path().display());
     let server = TestServer::start(&line).await;
@@ -145,7 +145,7 @@ async fn what_was_set_is_on_the_page_of_the_next_start() {
 }
 
 #[tokio::test]
-async fn each_page_is_a_room_of_its_own_with_its_own_facts() {
+async fn each_page_is_a_room_with_its_own_facts() {
     let server = TestServer::start("").await;
     let mut blue = Tab::at(&server, "/rooms/blue", None).await;
     let mut red = Tab::at(&server, "/rooms/red", Some(&blue.cookie.clone())).await;

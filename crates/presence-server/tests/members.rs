@@ -1,4 +1,4 @@
-//! A member of the mesh that has gone mad: whatever it says, asks and answers, a node goes on.
+//! A broken member of the mesh: a node survives whatever it sends.
 
 use std::net::UdpSocket;
 use std::path::Path;
@@ -11,17 +11,17 @@ use presence_server::certificate::Authority;
 use crate::common::{TestServer, config, within};
 use crate::mesh::{Chosen, TestNode, files};
 
-/// Long enough for some 10,000 messages of every kind.
+/// Long enough for about 10,000 messages of every kind.
 const MADNESS: Duration = Duration::from_secs(4);
 
-/// Three files of one authority, which the tests' own member can read too.
+/// Three files of one authority, which the test's member reads too.
 fn authority(folder: &Path) -> (Authority, String) {
     let Authority::Files { ca, certificate, key } = files(folder, "127.0.0.1") else { unreachable!("it is in files") };
     let line = format!("--mesh-ca {} --mesh-cert {} --mesh-key {}", ca.display(), certificate.display(), key.display());
     (Authority::Files { ca, certificate, key }, line)
 }
 
-/// A node that serves, and where others reach it.
+/// A node, and its mesh address.
 async fn node(name: &str, authority: &str, peer: &str) -> (TestServer, String) {
     let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let at = format!("quic/{free}");
@@ -32,7 +32,7 @@ async fn node(name: &str, authority: &str, peer: &str) -> (TestServer, String) {
     (TestServer::with(config).await, at)
 }
 
-/// Numbers that look like chance and are the same at every run.
+/// Pseudo-random numbers, the same in every run.
 struct Dice(u64);
 
 impl Dice {
@@ -43,7 +43,7 @@ impl Dice {
         usize::try_from(self.0 % bound as u64).unwrap()
     }
 
-    /// A message that was right once, cut, doubled, or with some bytes changed; or nothing but chance.
+    /// A valid message that was cut, repeated or changed, or random bytes.
     fn spoil(&mut self, right: &[Vec<u8>]) -> Vec<u8> {
         let mut bytes = match right.len() {
             0 => b"GP\x01".to_vec(),
@@ -64,7 +64,7 @@ impl Dice {
     }
 }
 
-/// Says, asks and answers spoiled messages for a while, made from those of `right` and of whatever arrives.
+/// Sends spoiled messages, requests and answers for a while, made from `right` and from what arrives.
 async fn rave(member: &mut TestNode, link: LinkId, mut right: Vec<Vec<u8>>) -> usize {
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let mut said = 0;
@@ -97,13 +97,13 @@ async fn rave(member: &mut TestNode, link: LinkId, mut right: Vec<Vec<u8>>) -> u
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_member_that_has_gone_mad_stops_nobody() {
+async fn a_broken_member_stops_no_node() {
     let folder = tempfile::tempdir().unwrap();
     let (authority, line) = authority(folder.path());
     let mut member = TestNode::start("mad", Chosen { authority, ..Chosen::default() }).await;
     let (model, model_at) = node("model", &line, &member.address()).await;
     let link = member.dial(model_at).await.unwrap();
-    // What a node in its right mind says, asks and answers.
+    // Valid messages, requests and answers.
     let right = within(|| {
         let heard: Vec<_> = std::iter::from_fn(|| member.inputs.try_recv().ok()).collect();
         async move { Some(heard).filter(|heard| !heard.is_empty()) }
@@ -117,7 +117,7 @@ async fn a_member_that_has_gone_mad_stops_nobody() {
     let (victim, victim_at) = node("victim", &line, &member.address()).await;
     member.mesh.carry_out(Output::HangUp { link });
     let link = member.dial(victim_at.clone()).await.unwrap();
-    assert!(rave(&mut member, link, right).await > 10, "the victim said nothing that could be spoiled");
+    assert!(rave(&mut member, link, right).await > 10, "the node sent nothing that could be spoiled");
 
     assert_eq!(victim.get("/").await.status(), 200);
     let (sane, _) = node("sane", &line, &victim_at).await;

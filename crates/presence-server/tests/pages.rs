@@ -9,14 +9,14 @@ fn header<'a>(response: &'a reqwest::Response, name: &str) -> &'a str {
     response.headers().get(name).unwrap_or_else(|| panic!("no {name}")).to_str().unwrap()
 }
 
-/// The name inside a signed one.
+/// The name in a signed name.
 fn inside(signed: &str) -> String {
     let (encoded, _) = signed.split_once("--").unwrap();
     serde_json::from_slice(&STANDARD.decode(encoded).unwrap()).unwrap()
 }
 
 #[tokio::test]
-async fn the_page_is_never_kept_and_lets_nothing_foreign_in() {
+async fn the_page_is_never_cached_and_allows_nothing_foreign() {
     let server = TestServer::start("").await;
     let page = server.get("/").await;
     assert_eq!(page.status(), 200);
@@ -32,7 +32,7 @@ async fn the_page_is_never_kept_and_lets_nothing_foreign_in() {
 }
 
 #[tokio::test]
-async fn a_browser_is_the_same_user_at_every_visit_and_a_guest_only_at_the_first() {
+async fn a_browser_is_the_same_user_on_every_visit_and_a_guest_on_the_first() {
     let server = TestServer::start("").await;
     let first = server.get("/").await;
     let cookie = header(&first, "set-cookie").to_owned();
@@ -53,7 +53,7 @@ async fn a_browser_is_the_same_user_at_every_visit_and_a_guest_only_at_the_first
 }
 
 #[tokio::test]
-async fn a_cookie_that_we_did_not_sign_makes_a_new_user() {
+async fn a_forged_cookie_makes_a_new_user() {
     let server = TestServer::start("").await;
     let forged = "presence=AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let page = server.get_with("/", &[("cookie", forged)]).await;
@@ -62,7 +62,7 @@ async fn a_cookie_that_we_did_not_sign_makes_a_new_user() {
 }
 
 #[tokio::test]
-async fn nodes_with_one_secret_know_each_others_visitors_and_over_tls_the_cookie_is_safer() {
+async fn nodes_with_the_same_secret_accept_each_others_cookies_which_are_stricter_over_tls() {
     let secret = || Some("a secret of at least thirty-two bytes".to_owned());
     let start = async |line: &str| {
         let mut config = crate::common::config(line);
@@ -87,7 +87,7 @@ async fn nodes_with_one_secret_know_each_others_visitors_and_over_tls_the_cookie
 }
 
 #[tokio::test]
-async fn a_foreign_host_is_told_what_to_write_but_may_ask_for_health() {
+async fn a_foreign_host_is_refused_except_for_health_checks() {
     let server = TestServer::start("").await;
     let refused = server.get_with("/", &[("host", "example.org")]).await;
     assert_eq!(refused.status(), 421);
@@ -99,7 +99,7 @@ async fn a_foreign_host_is_told_what_to_write_but_may_ask_for_health() {
 }
 
 #[tokio::test]
-async fn the_edge_is_told_to_the_page_where_its_proxy_is_trusted() {
+async fn the_page_knows_the_edge_if_the_proxy_is_trusted() {
     let trusting = TestServer::start("--edge fly --trusted-proxy 127.0.0.1").await;
     let page = trusting.get_with("/", &[("fly-region", "IAD")]).await.text().await.unwrap();
     assert_eq!(said(&page, "edge"), "Some(\"iad\")");
@@ -109,7 +109,7 @@ async fn the_edge_is_told_to_the_page_where_its_proxy_is_trusted() {
 }
 
 #[tokio::test]
-async fn an_app_has_as_many_pages_as_it_has_rooms_for() {
+async fn an_app_may_have_several_pages() {
     let server = TestServer::start("").await;
     let first = server.get_with("/rooms/blue", &[("accept-encoding", "gzip")]).await;
     assert_eq!((first.status().as_u16(), header(&first, "content-encoding")), (200, "gzip"));
@@ -118,14 +118,14 @@ async fn an_app_has_as_many_pages_as_it_has_rooms_for() {
     let (blue, red) = (page("/rooms/blue?query=is-no-part").await, page("/rooms/red").await);
     assert_eq!(inside(said(&blue, "room")), "room:demo/blue");
     assert_eq!(inside(said(&red, "room")), "room:demo/red");
-    assert_ne!(said(&blue, "user"), said(&red, "user"), "nobody can be followed from room to room");
+    assert_ne!(said(&blue, "user"), said(&red, "user"), "a user can't be followed from room to room");
     assert_eq!(server.get("/rooms").await.status(), 404);
     let posted = reqwest::Client::new().post(server.url("/rooms/blue")).send().await.unwrap();
     assert_eq!((posted.status().as_u16(), header(&posted, "content-type")), (405, "application/problem+json"));
 }
 
 #[tokio::test]
-async fn files_are_kept_for_ever_and_sent_in_the_smallest_form() {
+async fn files_are_cached_for_ever_and_sent_in_the_smallest_form() {
     let server = TestServer::start("").await;
     for (accepted, encoding, body) in [
         ("gzip, deflate, br", Some("br"), "brotli"),
@@ -148,7 +148,7 @@ async fn files_are_kept_for_ever_and_sent_in_the_smallest_form() {
 }
 
 #[tokio::test]
-async fn the_stock_clients_come_with_the_server_where_the_page_says() {
+async fn the_stock_clients_are_served_where_the_page_says() {
     let server = TestServer::start("").await;
     let page = server.get("/").await.text().await.unwrap();
     let script = said(&page, "script");
@@ -169,14 +169,14 @@ async fn the_stock_clients_come_with_the_server_where_the_page_says() {
 }
 
 #[test]
-fn the_version_that_the_client_insists_on_is_the_locked_one() {
+fn the_client_checks_for_the_locked_version() {
     let lock: serde_json::Value = serde_json::from_str(include_str!("../package-lock.json")).unwrap();
     let locked = &lock["packages"]["node_modules/cable_ready"]["version"];
     assert_eq!(locked, presence_cable::action_cable::CABLE_READY_VERSION);
 }
 
 #[tokio::test]
-async fn an_app_that_breaks_breaks_one_answer() {
+async fn an_app_that_panics_breaks_one_answer() {
     let server = TestServer::start("--edge fly --trusted-proxy 127.0.0.1").await;
     let broken = server.get_with("/", &[("fly-region", "zzz")]).await;
     assert_eq!((broken.status().as_u16(), header(&broken, "content-type")), (500, "application/problem+json"));
@@ -184,7 +184,7 @@ async fn an_app_that_breaks_breaks_one_answer() {
 }
 
 #[tokio::test]
-async fn the_script_of_other_peoples_pages_is_for_all_of_them_and_asked_for_again() {
+async fn every_site_may_load_the_script_and_revalidates_it() {
     let server = TestServer::start("").await;
     let script = server.get_with("/presence.js", &[("accept-encoding", "gzip")]).await;
     assert_eq!(script.status(), 200);
@@ -196,7 +196,7 @@ async fn the_script_of_other_peoples_pages_is_for_all_of_them_and_asked_for_agai
     assert_eq!(policies.iter().collect::<Vec<_>>(), ["cross-origin"]);
     let tag = header(&script, "etag").to_owned();
     let plain = server.get("/presence.js").await;
-    assert_ne!(header(&plain, "etag"), tag, "another form is another answer");
+    assert_ne!(header(&plain, "etag"), tag, "each form has its own tag");
     let text = plain.text().await.unwrap();
     assert!(text.contains("customElements") && text.contains("ist") && !text.contains("\\u"), "{text}");
     let weak = format!("W/{tag}");
@@ -206,7 +206,7 @@ async fn the_script_of_other_peoples_pages_is_for_all_of_them_and_asked_for_agai
 }
 
 #[tokio::test]
-async fn nobody_may_frame_what_is_not_made_for_it() {
+async fn only_the_frame_page_may_be_framed() {
     let server = TestServer::start("").await;
     for path in ["/", "/presence.js", "/api/v1/rooms/demo", "/nothing"] {
         let answer = server.get(path).await;

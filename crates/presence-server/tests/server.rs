@@ -1,4 +1,4 @@
-//! What the server does, by behaviour; one binary, so that it is linked once.
+//! The server's behaviour; one binary, so that it is linked once.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 

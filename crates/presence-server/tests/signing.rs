@@ -1,4 +1,4 @@
-//! The signers of docs/signing.md, run as they stand there: each must make a token that opens a room.
+//! The code of docs/signing.md, run as it is printed there: each language must make a token that opens a room.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +17,7 @@ struct Line {
 }
 
 struct Language {
-    /// As the document marks its code.
+    /// The language of the document's code block.
     mark: &'static str,
     program: &'static str,
     /// Prints a token for the room `private/é` and the user 42.
@@ -52,11 +52,11 @@ fn code(document: &str, mark: &str) -> String {
     after.split_once("```").unwrap().0.to_owned()
 }
 
-/// The token that a language makes with this key; `None` where the machine lacks it.
+/// The token that a language makes with this key; `None` if the machine does not have the language.
 fn made(language: &Language, code: &str, key: &str, folder: &Path) -> Option<String> {
     let file = folder.join(language.mark);
     std::fs::write(&file, format!("{code}\n{}\n", language.call)).unwrap();
-    // Text is UTF-8 in every place that a shop runs in.
+    // Otherwise the encoding depends on the machine.
     let run = Command::new(language.program).arg(&file).env("PRESENCE_KEY", key).env("LANG", "C.UTF-8").output();
     let Ok(output) = run else {
         println!("{} is not on this machine: its signer is not tested here", language.program);
@@ -87,7 +87,7 @@ async fn every_language_of_the_document_makes_tokens_of_one_user() {
             assert_ne!(message["type"], "error", "{}: {message}", language.mark);
             (message["tabs"] == count).then(|| message["users"].clone())
         });
-        assert_eq!(one.await, json!(1), "{}: the user 42 is one, whoever signed", language.mark);
+        assert_eq!(one.await, json!(1), "{}: the user 42 is the same in every language", language.mark);
     }
     assert!(!pages.is_empty(), "no language of the document is on this machine");
 }

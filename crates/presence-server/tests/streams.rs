@@ -1,4 +1,4 @@
-//! Visitors without a socket: event streams, frames, and the image that counts nobody.
+//! Visitors without a socket: event streams and frames; and the badge.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::common::{SOON, TestServer, within};
 
 const SITE: &str = "--site https://shop.example";
 
-/// An answer that stays open, read piece by piece.
+/// An answer that stays open.
 struct Open {
     response: reqwest::Response,
     read: String,
@@ -28,7 +28,7 @@ impl Open {
         self.response.headers().get(name).unwrap_or_else(|| panic!("no {name}")).to_str().unwrap()
     }
 
-    /// Reads on until there is something of which that can be made.
+    /// Reads until a value can be made of what was read.
     async fn wanted<T>(&mut self, of: impl Fn(&str) -> Option<T>) -> T {
         let reading = async {
             loop {
@@ -42,7 +42,7 @@ impl Open {
         tokio::time::timeout(SOON, reading).await.expect("what is wanted comes")
     }
 
-    /// The first message so far that is right.
+    /// The first message that matches.
     async fn message(&mut self, right: impl Fn(&Value) -> bool) -> Value {
         self.wanted(|read| {
             let data = read.lines().filter_map(|line| line.strip_prefix("data: "));
@@ -67,7 +67,7 @@ fn counts(room: &str, users: u64) -> impl Fn(&Value) -> bool {
 }
 
 #[tokio::test]
-async fn a_stream_counts_its_visitor_unproven_and_says_what_a_socket_says() {
+async fn a_stream_counts_its_visitor_as_unproven_and_sends_what_a_socket_sends() {
     let server = TestServer::start(SITE).await;
     let path = "/presence/events?room=lamp&room=/chair/&visible=false";
     let mut stream = Open::get(&server, path, &[("origin", SHOP)]).await;
@@ -81,7 +81,7 @@ async fn a_stream_counts_its_visitor_unproven_and_says_what_a_socket_says() {
     assert_eq!((&one["looking"], &one["unproven"], &one["tabs"]), (&json!(0), &json!(1), &json!(1)));
     stream.message(counts("/chair/", 1)).await;
 
-    // The same visitor, by the cookie and by the id: one user.
+    // The cookie and the id make the same user.
     let id = welcome["id"].as_str().unwrap();
     let mut again = Open::get(&server, "/presence/events?room=lamp", &[("origin", SHOP), ("cookie", &cookie)]).await;
     assert_eq!(again.message(|message| message["type"] == "welcome").await["identity"], "cookie");
@@ -99,7 +99,7 @@ async fn a_stream_counts_its_visitor_unproven_and_says_what_a_socket_says() {
 }
 
 #[tokio::test]
-async fn who_may_not_have_a_stream_is_told_why_and_counted_nowhere() {
+async fn a_refused_stream_is_told_why_and_not_counted() {
     let mut settings = crate::common::config(SITE);
     settings.secrets.api_key = Some("the key".to_owned());
     let server = TestServer::with(settings).await;
@@ -126,7 +126,7 @@ async fn who_may_not_have_a_stream_is_told_why_and_counted_nowhere() {
 }
 
 #[tokio::test]
-async fn streams_and_frames_take_seats_and_give_them_back() {
+async fn streams_and_frames_hold_permits_while_they_are_open() {
     let server = TestServer::start(&format!("{SITE} --sockets-per-address 1")).await;
     let stream = Open::get(&server, "/presence/events?room=lamp", &[("origin", SHOP)]).await;
     let frame = [("referer", "https://shop.example/")];
@@ -143,7 +143,7 @@ async fn streams_and_frames_take_seats_and_give_them_back() {
 }
 
 #[tokio::test]
-async fn a_frame_shows_its_newest_number_to_its_own_site() {
+async fn a_frame_shows_its_newest_count_to_its_own_site() {
     let server = TestServer::start(SITE).await;
     let headers = [("referer", "https://shop.example/lamps?x"), ("accept-language", "de-AT,en;q=0.5")];
     let mut frame = Open::get(&server, "/embed?room=lamp&theme=dark", &headers).await;
@@ -160,7 +160,7 @@ async fn a_frame_shows_its_newest_number_to_its_own_site() {
     frame.wanted(|read| read.ends_with("<b>2</b> Personen sehen sich das gerade an</p>\n").then_some(())).await;
     drop(frame);
     page.users("lamp", 1).await;
-    // The refresh comes from ourselves, and means the same room.
+    // The frame's own refresh shows the same room.
     let again = Open::get(&server, &refresh, &[("sec-fetch-site", "same-origin")]).await;
     page.users("lamp", 2).await;
     drop(again);
@@ -176,7 +176,7 @@ async fn a_frame_shows_its_newest_number_to_its_own_site() {
 }
 
 #[tokio::test]
-async fn when_the_node_drains_open_answers_end_and_say_so() {
+async fn a_drain_ends_open_answers_with_a_last_chunk() {
     let server = TestServer::start(&format!("{SITE} --drain-over 200ms")).await;
     let mut stream = Open::get(&server, "/presence/events?room=lamp", &[("origin", SHOP)]).await;
     let mut frame = Open::get(&server, "/embed?room=lamp", &[("referer", "https://shop.example/")]).await;
@@ -189,7 +189,7 @@ async fn when_the_node_drains_open_answers_end_and_say_so() {
 }
 
 #[tokio::test]
-async fn an_image_shows_the_number_and_counts_nobody() {
+async fn a_badge_shows_the_count_without_counting_its_viewer() {
     let server = TestServer::start(SITE).await;
     let _page = Embed::joined(&server, SHOP, "lamp").await;
     within(async || (users(&server, "shop.example/lamp").await == 1).then_some(())).await;

@@ -1,5 +1,4 @@
-//! Which TLS the links speak, and what a certificate says of the node that shows it; without this file either carrier
-//! would trust in its own way.
+//! TLS of the links between nodes, and the names in their certificates.
 
 use std::sync::Arc;
 
@@ -16,15 +15,15 @@ use rustls::{AlertDescription, ClientConfig, RootCertStore, ServerConfig};
 use super::{ANY_NODE, Authority, Certificate, NODE_SUFFIX};
 use crate::config::MeshAddress;
 
-/// Names the protocol between nodes and its version. Nodes of different versions make no link, and each says so.
+/// The protocol between nodes and its version. Nodes of different versions make no link, and each logs that.
 const PROTOCOL: &[u8] = b"gp/1";
 
-/// Both ends of TLS as this node speaks it: version 1.3 with certificates on both sides, no roots but the mesh's own,
-/// nothing resumed (a resumed session would outlive a secret that was taken away).
+/// Both ends of a link's TLS: version 1.3, certificates on both sides, the mesh's authorities only, and no resumption, since a
+/// resumed session would outlive a secret that was removed.
 pub(crate) struct Trust {
     pub(crate) server: Arc<ServerConfig>,
     pub(crate) client: Arc<ClientConfig>,
-    /// The operator's certificates hold addresses, those made from the secret do not.
+    /// Certificates of an operator contain addresses, those from the secret do not.
     by_address: bool,
 }
 
@@ -33,14 +32,14 @@ impl Trust {
         let Certificate { authorities, chain, key } = authority.certify(name, node)?;
         let (provider, roots) = (Arc::new(ring::default_provider()), Arc::new(roots(&authorities)?));
         let chain = certificates(&chain, "--mesh-cert")?;
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).context("--mesh-key holds no private key in PEM")?;
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).context("--mesh-key contains no private key in PEM")?;
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider));
         let verifier = verifier.build().context("--mesh-ca can't be used to check other nodes")?;
         let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13])?
             .with_client_cert_verifier(verifier)
             .with_single_cert(chain.clone(), key.clone_key())
-            .context("--mesh-cert and --mesh-key don't fit together")?;
+            .context("--mesh-cert and --mesh-key do not match")?;
         server.alpn_protocols = vec![PROTOCOL.to_vec()];
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
@@ -49,8 +48,8 @@ impl Trust {
         Ok(Self { server: Arc::new(server), client: Arc::new(client), by_address })
     }
 
-    /// The names one of which the certificate of the node at `address` must hold; `known_as`: the configured name that
-    /// the address was looked up by.
+    /// The certificate of the node at `address` must contain one of these names. `known_as`: the configured name that
+    /// resolved to the address.
     pub(crate) fn names(&self, address: &MeshAddress, known_as: Option<&MeshAddress>) -> Vec<String> {
         if !self.by_address {
             return vec![ANY_NODE.to_owned()];
@@ -79,18 +78,18 @@ fn client(
 fn roots(pem: &str) -> anyhow::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(pem, "--mesh-ca")? {
-        roots.add(certificate).context("--mesh-ca holds a certificate that is no authority")?;
+        roots.add(certificate).context("--mesh-ca contains a certificate that is not an authority")?;
     }
     Ok(roots)
 }
 
 fn certificates(pem: &str, option: &str) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let all = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>();
-    all.with_context(|| format!("{option} can't be read as PEM"))
+    all.with_context(|| format!("{option} is not readable PEM"))
 }
 
-/// Whether this certificate may speak for that node. One that names no node may speak for any: an operator's own
-/// authority need not know them.
+/// Whether a certificate may speak for this node. A certificate without a node's name may speak for any, since an operator's
+/// authority need not know the names.
 pub(crate) fn speaks_for(certificate: &CertificateDer<'_>, node: NodeHash) -> bool {
     let Ok(certificate) = webpki::EndEntityCert::try_from(certificate) else { return false };
     let own = format!("{node}{NODE_SUFFIX}");
@@ -99,11 +98,11 @@ pub(crate) fn speaks_for(certificate: &CertificateDer<'_>, node: NodeHash) -> bo
     nodes.peek().is_none() || nodes.any(|name| name == own)
 }
 
-/// What an alert of TLS, ours or the other's, says about the two nodes. `None`: it says nothing that an operator could use.
+/// What a TLS alert of either side says about the two nodes; `None`: nothing that helps an operator.
 pub(crate) fn reason_of_alert(alert: u8) -> Option<DialError> {
     match AlertDescription::from(alert) {
         AlertDescription::NoApplicationProtocol | AlertDescription::ProtocolVersion => Some(DialError::OtherVersion),
-        // rustls says so of a certificate that holds another name.
+        // rustls sends this for a certificate with another name.
         AlertDescription::BadCertificate => Some(DialError::WrongName),
         AlertDescription::UnknownCA
         | AlertDescription::DecryptError

@@ -12,18 +12,18 @@ use super::state::HttpState;
 
 /// An answer that pages of sites may read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Shared {
+enum CorsPolicy {
     /// The same for every visitor.
     Counts,
     /// Made for one visitor, whose cookie is sent along.
     Visitor,
 }
 
-fn shared(path: &str) -> Option<Shared> {
+fn shared(path: &str) -> Option<CorsPolicy> {
     match path {
-        "/api/v1/rooms" => Some(Shared::Counts),
-        "/presence/events" => Some(Shared::Visitor),
-        _ if path.starts_with("/api/v1/rooms/") => Some(Shared::Counts),
+        "/api/v1/rooms" => Some(CorsPolicy::Counts),
+        "/presence/events" => Some(CorsPolicy::Visitor),
+        _ if path.starts_with("/api/v1/rooms/") => Some(CorsPolicy::Counts),
         _ => None,
     }
 }
@@ -42,12 +42,12 @@ pub(super) async fn share(State(state): State<Arc<HttpState>>, request: Request,
     response
 }
 
-fn allow(headers: &mut HeaderMap, shared: Shared, origin: Option<HeaderValue>) {
+fn allow(headers: &mut HeaderMap, shared: CorsPolicy, origin: Option<HeaderValue>) {
     headers.append(header::VARY, HeaderValue::from_static("origin"));
     let Some(origin) = origin else { return };
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
-    if shared == Shared::Visitor {
+    if shared == CorsPolicy::Visitor {
         headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
 }

@@ -59,7 +59,7 @@ impl HeldConnection {
 
 /// The other end of a connection, an extension of every request.
 #[derive(Clone)]
-pub(crate) struct Peer {
+pub(crate) struct HttpPeer {
     pub(crate) address: SocketAddr,
     /// Whether TLS ends at this node.
     pub(crate) secure: bool,
@@ -137,7 +137,7 @@ impl HttpServer {
             match accepted {
                 Ok((stream, address)) => {
                     let permit = Arc::new(HeldConnection { _permit: permit, streams: AtomicBool::new(false) });
-                    self.serve(stream, Peer { address, secure: self.tls.is_some(), permit });
+                    self.serve(stream, HttpPeer { address, secure: self.tls.is_some(), permit });
                 }
                 Err(error) => {
                     // Most often there are too many open files, and trying again at once would not help.
@@ -148,7 +148,7 @@ impl HttpServer {
         }
     }
 
-    fn serve(&self, stream: TcpStream, peer: Peer) {
+    fn serve(&self, stream: TcpStream, peer: HttpPeer) {
         // Clicks and broadcasts are small. A stream that refuses an option is about to end.
         drop(stream.set_nodelay(true));
         drop(SockRef::from(&stream).set_tcp_user_timeout(Some(ACKNOWLEDGED_WITHIN)));
@@ -178,7 +178,7 @@ struct HttpConnection {
 }
 
 impl HttpConnection {
-    async fn run(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
+    async fn run(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: HttpPeer) {
         let Self { router, mut closing, header_within } = self;
         let permit = Arc::clone(&peer.permit);
         let service = service_fn(move |request: Request<Incoming>| {

@@ -20,10 +20,10 @@ const NEW_PATHS_MAX: u32 = 8;
 
 /// The newest answers by path.
 #[derive(Default)]
-pub(super) struct RollUpCache(Mutex<Answers>);
+pub(super) struct RollUpCache(Mutex<PathAnswers>);
 
 #[derive(Default)]
-struct Answers {
+struct PathAnswers {
     by_path: HashMap<Room, (Instant, Below)>,
     new_paths: u32,
     since: Option<Instant>,
@@ -51,7 +51,7 @@ impl RollUpCache {
     }
 }
 
-impl Answers {
+impl PathAnswers {
     fn get(&mut self, path: &Room, now: Instant) -> Result<Option<Below>, TooManyPaths> {
         if let Some((at, below)) = self.by_path.get(path) {
             let age = now.duration_since(*at);
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_given_again_for_a_second_and_new_paths_are_limited() {
-        let mut answers = Answers::default();
+        let mut answers = PathAnswers::default();
         let begin = Instant::now();
         for number in 0..64 {
             let now = begin + FRESH * u32::try_from(number).unwrap();

@@ -12,7 +12,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 use super::embeds::{badge, event_stream, frame};
-use super::listen::Peer;
+use super::listen::HttpPeer;
 use super::state::HttpState;
 use super::{api, cors, files, pages, upgrade};
 use crate::problem::Problem;
@@ -45,7 +45,7 @@ pub(crate) fn router(state: &Arc<HttpState>) -> Router {
 }
 
 async fn own_host_only(State(state): State<Arc<HttpState>>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<Peer>().expect("every connection has a peer");
+    let peer = request.extensions().get::<HttpPeer>().expect("every connection has a peer");
     match state.rules.resolve(request.headers(), peer.address.ip(), peer.secure) {
         Ok(info) => {
             request.extensions_mut().insert(info);

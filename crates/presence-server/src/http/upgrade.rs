@@ -20,7 +20,7 @@ use tokio_rustls::server::TlsStream;
 use tungstenite::handshake::derive_accept_key;
 
 use super::address_limit::AddressPermit;
-use super::listen::{ConnectionPermit, Peer};
+use super::listen::{ConnectionPermit, HttpPeer};
 use super::request_info::RequestInfo;
 use super::state::HttpState;
 use crate::clock::wall_ms;
@@ -84,7 +84,7 @@ struct Negotiated {
 type Negotiate = fn(&HttpState, &Request, Option<&str>, &RequestInfo) -> Result<Negotiated, Problem>;
 
 fn open(state: &Arc<HttpState>, request: &mut Request, negotiate: Negotiate) -> Result<SocketUpgrade, Problem> {
-    let peer = request.extensions().get::<Peer>().cloned().expect("every connection has a peer");
+    let peer = request.extensions().get::<HttpPeer>().cloned().expect("every connection has a peer");
     let info = request.extensions().get::<RequestInfo>().cloned().expect("the router resolves every request first");
     let accept = accept_key(request)?;
     let origin = request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok());

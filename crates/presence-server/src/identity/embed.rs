@@ -4,7 +4,7 @@ use presence_cable::presence_v1::EmbedIdentity;
 use presence_core::UserId;
 
 use super::{COOKIE_AGE_S, IdKind, cookie_id, open_id, sign_id};
-use crate::secret::{Keys, random};
+use crate::secret::{RotatingKeys, random};
 
 /// A browser on the pages of one site, or one page where nothing can be kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,11 +23,11 @@ impl EmbedId {
 
 /// Reads and writes the ids of embeds.
 pub(crate) struct EmbedIds {
-    keys: Keys,
+    keys: RotatingKeys,
 }
 
 impl EmbedIds {
-    pub(crate) fn new(keys: Keys) -> Self {
+    pub(crate) fn new(keys: RotatingKeys) -> Self {
         Self { keys }
     }
 
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     fn embeds(byte: u8) -> EmbedIds {
-        EmbedIds::new(Keys { signing: [byte; 32], accepted: vec![[byte; 32]] })
+        EmbedIds::new(RotatingKeys { signing: [byte; 32], accepted: vec![[byte; 32]] })
     }
 
     #[test]

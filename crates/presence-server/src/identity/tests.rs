@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn keys(byte: u8) -> Keys {
-    Keys { signing: [byte; 32], accepted: vec![[byte; 32]] }
+fn keys(byte: u8) -> RotatingKeys {
+    RotatingKeys { signing: [byte; 32], accepted: vec![[byte; 32]] }
 }
 
 fn room(name: &str) -> Room {

@@ -101,10 +101,10 @@ fn split(text: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Keys;
+    use crate::secret::RotatingKeys;
 
     fn keys(byte: u8) -> TextKeys {
-        TextKeys::of(&Keys { signing: [byte; 32], accepted: vec![[byte; 32]] })
+        TextKeys::of(&RotatingKeys { signing: [byte; 32], accepted: vec![[byte; 32]] })
     }
 
     fn token(room: &str) -> RoomToken {

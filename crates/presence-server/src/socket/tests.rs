@@ -21,7 +21,7 @@ use super::*;
 use crate::config::{Limits, Secrets};
 use crate::identity::{Guest, MemberIds, SignedNames};
 use crate::queries::Queries;
-use crate::secret::{Keys, Secret};
+use crate::secret::{RotatingKeys, Secret};
 use crate::streams::StreamAccess;
 
 #[derive(Parser)]
@@ -54,7 +54,7 @@ impl TestHub {
     fn with_encoders(limits: &str, encoders: &'static [&'static dyn Encoder]) -> Self {
         let limits = LimitsLine::parse_from(["node"].into_iter().chain(limits.split_whitespace())).limits;
         let (inputs, happened) = mpsc::channel(64);
-        let keys = Keys { signing: [1; 32], accepted: vec![[1; 32]] };
+        let keys = RotatingKeys { signing: [1; 32], accepted: vec![[1; 32]] };
         let names = Arc::new(SignedNames::new(keys.clone(), "demo"));
         let secrets =
             Secrets { secret: Some("a secret of at least thirty-two bytes".to_owned()), ..Secrets::default() };
@@ -269,7 +269,8 @@ async fn unsigned_names_and_one_room_too_many_are_rejected() {
     for key in ["a", "b"] {
         browser.confirmed(&test.room_key(key)).await;
     }
-    let foreign = SignedNames::new(Keys { signing: [2; 32], accepted: vec![[2; 32]] }, "demo").room(&room("a"), None);
+    let foreign =
+        SignedNames::new(RotatingKeys { signing: [2; 32], accepted: vec![[2; 32]] }, "demo").room(&room("a"), None);
     let users_name = test.names.user(&room("a"), &PublicId([9; 32]), None);
     for key in [
         test.room_key("c"),

@@ -166,7 +166,7 @@ impl DeliveryQueue {
                 DeliveryEnd::Gone => {
                     // Another queue may have logged it first.
                     if !self.health.gone.swap(true, Relaxed) {
-                        tracing::warn!(receiver = %self.url, "receiver answered 410 Gone; no more webhooks are sent to it until a restart");
+                        tracing::warn!(receiver = %self.url, "receiver answered 410 Gone; webhooks are not sent to it until a restart");
                     }
                     return;
                 }

@@ -1,4 +1,4 @@
-//! The API's description of itself.
+//! The OpenAPI document.
 
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ async fn the_document_names_every_operation_and_every_problem() {
     assert!(references(&document).iter().all(|to| document.pointer(to).is_some()), "{:?}", references(&document));
 }
 
-/// Every place that the document refers to.
+/// All references in the document.
 fn references(part: &Value) -> Vec<String> {
     match part {
         Value::Object(fields) => {

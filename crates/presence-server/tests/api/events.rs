@@ -24,7 +24,7 @@ impl Events {
         Self { answer, read: String::new() }
     }
 
-    /// The next block of lines; `None`: the stream has ended.
+    /// The next event or comment; `None`: the stream has ended.
     async fn block(&mut self) -> Option<String> {
         loop {
             if let Some((block, rest)) = self.read.split_once("\n\n") {
@@ -48,7 +48,7 @@ impl Events {
 }
 
 #[tokio::test]
-async fn the_present_comes_at_once_and_then_every_change() {
+async fn the_present_counts_are_sent_at_once_and_then_every_change() {
     let (server, _) = keyed_of("shop.example/p", "").await;
     let mut room = Events::open(&server, "room=shop.example/p").await;
     let first = room.block().await.unwrap();
@@ -61,11 +61,11 @@ async fn the_present_comes_at_once_and_then_every_change() {
     assert_eq!(below.counts().await["users"], 1);
     drop(tab);
     let mut late = Events::open(&server, "room=shop.example/p").await;
-    assert_eq!(late.counts().await["users"], 1, "it lingers, and the reader is no visitor");
+    assert_eq!(late.counts().await["users"], 1, "the user lingers, and the reader is not a visitor");
 }
 
 #[tokio::test]
-async fn changes_are_told_together_and_not_as_fast_as_they_come() {
+async fn changes_in_quick_succession_are_sent_together() {
     let (server, _) = keyed_of("shop.example/p", "").await;
     let mut room = Events::open(&server, "room=shop.example/p").await;
     room.counts().await;
@@ -83,7 +83,7 @@ async fn changes_are_told_together_and_not_as_fast_as_they_come() {
 }
 
 #[tokio::test]
-async fn a_stream_ends_when_it_should_and_when_the_node_goes() {
+async fn a_stream_ends_after_its_time_and_when_the_node_drains() {
     let server = TestServer::start("--drain-over 10ms").await;
     let begin = Instant::now();
     let mut short = Events::open(&server, "room=demo&seconds=1").await;
@@ -93,7 +93,7 @@ async fn a_stream_ends_when_it_should_and_when_the_node_goes() {
     let mut long = Events::open(&server, "room=demo").await;
     long.counts().await;
     let drained = tokio::spawn(server.running.drain());
-    assert_eq!(long.block().await, None, "its reader comes back to another node");
+    assert_eq!(long.block().await, None, "its reader reconnects to another node");
     drained.await.unwrap().unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! Publishing over HTTP: who may, what is taken, and what is said to the rest.
+//! Publishing over HTTP: what is accepted, and what is refused with which answer.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ pub(crate) async fn post(
 }
 
 #[tokio::test]
-async fn a_message_is_taken_and_the_answer_says_how_far_it_goes() {
+async fn a_message_is_accepted_and_the_answer_says_how_many_regions_are_heard() {
     let (server, key) = keyed("").await;
     let expected = json!({"stream": "bench", "regions_heard": 1, "regions_known": 1});
     for body in [
@@ -38,7 +38,7 @@ async fn a_message_is_taken_and_the_answer_says_how_far_it_goes() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_published_is_refused_with_a_sentence() {
+async fn an_invalid_message_is_refused_with_a_sentence() {
     let (server, key) = keyed("").await;
     let large = format!(r#"{{"stream":"bench","data":"{}"}}"#, "x".repeat(64 * 1_024 - 1));
     let huge = format!(r#"{{"stream":"bench","data":"{}"}}"#, "x".repeat(80 * 1_024));
@@ -71,7 +71,7 @@ async fn what_can_not_be_published_is_refused_with_a_sentence() {
 }
 
 #[tokio::test]
-async fn only_who_holds_the_key_may_publish() {
+async fn publishing_needs_the_key() {
     let body = r#"{"stream":"bench","data":1}"#;
     let (server, _) = keyed("").await;
     assert_eq!(post(&server, PUBLISH, &[], body).await.0, 401);

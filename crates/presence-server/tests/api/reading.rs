@@ -1,4 +1,4 @@
-//! Who is in a room, which rooms are busiest, how many are below a path; and who may ask.
+//! Members, busiest rooms, counts below a path, dismissals.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ async fn get(server: &TestServer, path: &str) -> Value {
     read(answer).await
 }
 
-/// A node with three users in a room, one of whom has two tabs.
+/// A node with three users in a room, one of them with two tabs.
 async fn three_users() -> (TestServer, Vec<Tab>) {
     let (server, _) = keyed_of(ROOM, "").await;
     let mut tabs = Vec::new();
@@ -30,7 +30,7 @@ async fn three_users() -> (TestServer, Vec<Tab>) {
 }
 
 #[tokio::test]
-async fn members_come_page_by_page_in_an_order_that_stays() {
+async fn members_are_listed_page_by_page_in_a_stable_order() {
     let (server, _tabs) = three_users().await;
     let all = get(&server, &format!("/api/v1/rooms/members?room={ROOM}")).await;
     assert_eq!((&all["room"], &all["total"], &all["next"]), (&json!(ROOM), &json!(3), &Value::Null));
@@ -60,7 +60,7 @@ async fn members_come_page_by_page_in_an_order_that_stays() {
 }
 
 #[tokio::test]
-async fn the_busiest_rooms_and_all_below_a_path_are_known() {
+async fn the_busiest_rooms_and_counts_below_a_path_are_answered() {
     let (server, _tabs) = three_users().await;
     let busiest = async |query: &str| get(&server, &format!("/api/v1/rooms/busiest{query}")).await["rooms"].clone();
     let room = json!([{"room": ROOM, "users": 3}]);
@@ -78,22 +78,22 @@ async fn the_busiest_rooms_and_all_below_a_path_are_known() {
         (counts(0), counts(1), counts(2)),
         (json!([3, 3, 4, 0, 3]), json!([3, 3, 4, 0, 3]), json!([0, 0, 0, 0, 0]))
     );
-    assert_eq!(below["rooms"][0]["regions"][0].get("tabs"), None, "what is not counted is not said");
+    assert_eq!(below["rooms"][0]["regions"][0].get("tabs"), None, "tabs are not counted below a path");
     let one = read(server.get("/api/v1/rooms/shop.example%2F").await).await;
     assert_eq!((&one["room"], &one["users"]), (&json!("shop.example/"), &json!(3)));
 }
 
 #[tokio::test]
-async fn so_many_paths_that_the_node_would_do_nothing_else_are_refused() {
+async fn too_many_paths_are_refused() {
     let server = TestServer::start("").await;
     let query = (0..20).map(|number| format!("room=shop.example/{number}/")).collect::<Vec<_>>().join("&");
     let refused = server.get(&format!("/api/v1/rooms?{query}")).await;
     assert_eq!(refused.status(), 429);
-    assert_eq!(server.get("/api/v1/rooms?room=shop.example/0/").await.status(), 200, "a path that is known goes on");
+    assert_eq!(server.get("/api/v1/rooms?room=shop.example/0/").await.status(), 200, "a known path is still answered");
 }
 
 #[tokio::test]
-async fn wrong_questions_get_a_sentence() {
+async fn wrong_requests_are_answered_with_a_sentence() {
     let (server, key) = keyed_of(ROOM, "").await;
     for path in [
         "members",
@@ -123,7 +123,7 @@ async fn wrong_questions_get_a_sentence() {
 }
 
 #[tokio::test]
-async fn a_dismissal_is_taken_and_a_wrong_one_is_not() {
+async fn only_valid_dismissals_are_accepted() {
     let (server, key) = keyed_of(ROOM, "").await;
     let id = "0123456789abcdef".repeat(4);
     let dismiss = async |body: Value| post(&server, "/api/v1/rooms/dismiss", &key, body.to_string()).await;

@@ -1,4 +1,4 @@
-//! A page of a site, as far as a server sees it: a socket that speaks `presence-v1`.
+//! A page of a site: a socket that speaks `presence-v1`.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::{SOON, TestServer};
 
 pub(crate) const SHOP: &str = "https://shop.example";
 
-/// One page.
+/// A page.
 pub(crate) struct Embed {
     pub(crate) stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     /// The `Set-Cookie` header of the answer that opened the socket.
@@ -18,7 +18,7 @@ pub(crate) struct Embed {
 }
 
 impl Embed {
-    /// A page of this origin, with its cookie where it has one, that has said nothing yet.
+    /// A page of this origin, perhaps with a cookie, before its hello.
     pub(crate) async fn open(server: &TestServer, origin: &str, cookie: &str) -> Self {
         let headers = [("origin", origin), ("sec-websocket-protocol", "presence-v1"), ("cookie", cookie)];
         let socket = server.socket_at("/presence", &headers).await.unwrap();
@@ -27,21 +27,21 @@ impl Embed {
         Self { stream: socket.stream, cookie }
     }
 
-    /// The same, which has said hello and is welcome.
+    /// A page after its hello.
     pub(crate) async fn begin(server: &TestServer, origin: &str) -> Self {
         let mut embed = Self::open(server, origin, "").await;
         embed.hello(None).await;
         embed
     }
 
-    /// The same, in a room.
+    /// A page in a room.
     pub(crate) async fn joined(server: &TestServer, origin: &str, room: &str) -> Self {
         let mut embed = Self::begin(server, origin).await;
         embed.join(room, None).await;
         embed
     }
 
-    /// What a browser would send back of the cookie.
+    /// The part of the cookie that a browser sends back.
     pub(crate) fn pair(&self) -> &str {
         self.cookie.split(';').next().unwrap()
     }
@@ -54,7 +54,7 @@ impl Embed {
         self.stream.send(Message::Text(text.into().into())).await.unwrap();
     }
 
-    /// Says hello; the answer.
+    /// Says hello and returns the answer.
     pub(crate) async fn hello(&mut self, id: Option<&str>) -> Value {
         self.say(json!({"type": "hello", "id": id})).await;
         self.wanted(|message| (message["type"] == "welcome").then(|| message.clone())).await
@@ -64,7 +64,7 @@ impl Embed {
         self.say(json!({"type": "join", "room": room, "token": token})).await;
     }
 
-    /// The next message of which that can be made.
+    /// The first value that can be made of the next messages.
     pub(crate) async fn wanted<T>(&mut self, of: impl Fn(&Value) -> Option<T>) -> T {
         let next = async {
             loop {
@@ -79,12 +79,12 @@ impl Embed {
         tokio::time::timeout(SOON, next).await.expect("what is wanted comes")
     }
 
-    /// The next counts of a room, as it was asked for.
+    /// The next counts of a room, by the name that was asked for.
     pub(crate) async fn counts(&mut self, room: &str) -> Value {
         self.wanted(|message| (message["type"] == "counts" && message["room"] == room).then(|| message.clone())).await
     }
 
-    /// Reads until a room has so many users; those counts.
+    /// The first counts of a room with this number of users.
     pub(crate) async fn users(&mut self, room: &str, users: u64) -> Value {
         let right =
             |message: &Value| message["type"] == "counts" && message["room"] == room && message["users"] == users;
@@ -102,7 +102,7 @@ impl Embed {
     }
 }
 
-/// How many users a room has by the API.
+/// A room's users, from the API.
 pub(crate) async fn users(server: &TestServer, room: &str) -> u64 {
     let answer: Value = server.get(&format!("/api/v1/rooms?room={room}")).await.json().await.unwrap();
     answer["rooms"][0]["users"].as_u64().unwrap()

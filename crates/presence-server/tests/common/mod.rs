@@ -13,14 +13,14 @@ use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-/// Longer than anything here takes on a busy machine; nothing waits for it to pass.
+/// Longer than anything takes on a busy machine. No test waits for it to pass.
 pub(crate) const SOON: Duration = Duration::from_secs(15);
 
-/// A lamp that clicks set to a value, and a page that says all it knows in one line each.
+/// A lamp that clicks set to a value, and a page that shows all it knows, one value a line.
 pub(crate) struct Lamp;
 
 impl App for Lamp {
-    /// A page for each word below `/rooms/`, besides the one at `/`.
+    /// A page for each word below `/rooms/`, besides the page at `/`.
     fn room(&self, site: &Room, path: &str) -> Option<Room> {
         match path.strip_prefix("/rooms/") {
             Some(name) => Room::new(&format!("{site}/{name}")),
@@ -82,7 +82,7 @@ impl App for Lamp {
     }
 }
 
-/// A file that stands in none of the app's pages.
+/// A file that no page of the app refers to.
 pub(crate) fn assets() -> Vec<Asset> {
     vec![Asset {
         path: "/assets/app-1.js".into(),
@@ -103,7 +103,7 @@ struct Line {
     config: Config,
 }
 
-/// Settings as a command line gives them, on a free port of this machine.
+/// Options of a command line, with a free port.
 pub(crate) fn config(line: &str) -> Config {
     let words = ["node", "--listen", "127.0.0.1:0"].into_iter().chain(line.split_whitespace());
     let mut config = Line::parse_from(words).config;
@@ -111,7 +111,7 @@ pub(crate) fn config(line: &str) -> Config {
     config
 }
 
-/// A node of this test; it ends with it.
+/// A node that stops at the end of its test.
 pub(crate) struct TestServer {
     pub(crate) running: Running,
     pub(crate) address: SocketAddr,
@@ -154,13 +154,12 @@ impl TestServer {
         request.send().await.expect("the node answers")
     }
 
-    /// A socket as a page of this node opens it, with more or other headers where a test wants that: an empty value
-    /// leaves the header out.
+    /// A socket like that of this node's page, with further or other headers. An empty value removes a header.
     pub(crate) async fn socket(&self, headers: &[(&str, &str)]) -> Result<Socket, tungstenite::Error> {
         self.socket_at("/cable", headers).await
     }
 
-    /// The same at another address.
+    /// A socket at another address.
     pub(crate) async fn socket_at(&self, path: &str, headers: &[(&str, &str)]) -> Result<Socket, tungstenite::Error> {
         let mut request = format!("ws://{}{path}", self.address).into_client_request()?;
         let origin = format!("http://{}", self.address);
@@ -177,12 +176,12 @@ impl TestServer {
         opened.expect("the node answers").map(|(socket, response)| Socket { stream: socket, response })
     }
 
-    /// The status and the problem's sentence with which a socket is refused.
+    /// The status and the sentence of a refused socket.
     pub(crate) async fn refused(&self, headers: &[(&str, &str)]) -> (u16, String) {
         self.refused_at("/cable", headers).await
     }
 
-    /// The same at another address.
+    /// A socket at another address.
     pub(crate) async fn refused_at(&self, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
         match self.socket_at(path, headers).await {
             Err(tungstenite::Error::Http(response)) => {
@@ -195,7 +194,7 @@ impl TestServer {
     }
 }
 
-/// A socket that was opened, and the answer that opened it.
+/// A socket and the answer that opened it.
 pub(crate) struct Socket {
     pub(crate) stream: tokio_tungstenite::WebSocketStream<MaybeTlsStream<TcpStream>>,
     pub(crate) response: tungstenite::handshake::client::Response,
@@ -207,7 +206,7 @@ pub(crate) fn said<'a>(page: &'a str, word: &str) -> &'a str {
     line.and_then(|line| line.split_once(' ')).map_or_else(|| panic!("no {word} in {page}"), |(_, value)| value)
 }
 
-/// Looks again and again until there is something to see.
+/// Polls until there is a value.
 pub(crate) async fn within<T, F: Future<Output = Option<T>>>(mut look: impl FnMut() -> F) -> T {
     let looked = async {
         loop {

@@ -22,7 +22,7 @@ const ROOMS_MAX: usize = 100;
 /// How many users are in a room, over all regions, and how far the numbers can be trusted.
 #[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Counts)]
-pub(super) struct RoomCounts {
+pub(super) struct CountsAnswer {
     /// As asked.
     room: String,
     /// Distinct users with a page of the room open; the same browser in two regions is one.
@@ -90,7 +90,7 @@ impl From<RegionState> for StateName {
 /// Several rooms, in the order asked.
 #[derive(Serialize, ToSchema)]
 pub(super) struct RoomsCounts {
-    rooms: Vec<RoomCounts>,
+    rooms: Vec<CountsAnswer>,
 }
 
 /// The repeated parameter, which is read as pairs.
@@ -117,7 +117,7 @@ pub(super) struct RoomName(String);
     get, path = "/api/v1/rooms/{room}", tag = "rooms",
     params(("room" = RoomName, Path, description = "The room's name")),
     responses(
-        (status = 200, body = RoomCounts, description = "The counts of the room"),
+        (status = 200, body = CountsAnswer, description = "The counts of the room"),
         (status = 403, body = ProblemAnswer, content_type = "application/problem+json",
             description = "The room is private, and the request has no API key"),
         (status = 429, body = ProblemAnswer, content_type = "application/problem+json", description = "Too many paths"),
@@ -132,7 +132,7 @@ pub(super) async fn room(
 ) -> Result<Response, Problem> {
     let name = name.map(|Path(name)| name).unwrap_or_default();
     let (room, caching) = readable_room(&state, &headers, &name)?;
-    let counts = RoomCounts::of(&state, &MeshSnapshot::of(&state), &room).await?;
+    let counts = CountsAnswer::of(&state, &MeshSnapshot::of(&state), &room).await?;
     Ok(json(StatusCode::OK, caching, &counts))
 }
 
@@ -166,7 +166,7 @@ pub(super) async fn rooms(
     let mesh = MeshSnapshot::of(&state);
     let mut rooms = Vec::with_capacity(named.len());
     for (room, _) in &named {
-        rooms.push(RoomCounts::of(&state, &mesh, room).await?);
+        rooms.push(CountsAnswer::of(&state, &mesh, room).await?);
     }
     let private = named.iter().any(|(_, caching)| *caching == Caching::Never);
     let caching = if private { Caching::Never } else { Caching::OneSecond };
@@ -188,7 +188,7 @@ async fn roll_up(state: &HttpState, path: &Room) -> Result<Below, Problem> {
     Ok(below)
 }
 
-impl RoomCounts {
+impl CountsAnswer {
     /// The counts of a room, or of all rooms below a path.
     pub(super) async fn of(state: &HttpState, mesh: &MeshSnapshot, room: &Room) -> Result<Self, Problem> {
         if is_path(room) {

@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::MeshSnapshot;
 use super::access::readable_room;
-use super::counts::{RoomCounts, RoomName, is_path};
+use super::counts::{CountsAnswer, RoomName, is_path};
 use super::query_params::QueryParams;
 use crate::http::address_limit::AddressPermit;
 use crate::http::open_answer::{self, Content, EndReason, Timing, Wake};
@@ -112,13 +112,13 @@ pub(super) async fn events(
 struct CountsStream {
     state: Arc<HttpState>,
     room: Room,
-    source: Source,
-    sent: RoomCounts,
+    source: CountsSource,
+    sent: CountsAnswer,
     _address: AddressPermit,
 }
 
 /// When to look for changes.
-enum Source {
+enum CountsSource {
     /// At every new view of a room.
     Room(watch::Receiver<()>),
     /// At a path's next time.
@@ -129,17 +129,17 @@ impl CountsStream {
     async fn new(state: Arc<HttpState>, room: Room, address: AddressPermit) -> Result<Self, Problem> {
         // Watched before it is read, so that no change is missed in between.
         let source = if is_path(&room) {
-            Source::Path(Instant::now() + PATH_EVERY)
+            CountsSource::Path(Instant::now() + PATH_EVERY)
         } else {
-            Source::Room(state.views.watch(&room))
+            CountsSource::Room(state.views.watch(&room))
         };
-        let sent = RoomCounts::of(&state, &MeshSnapshot::of(&state), &room).await?;
+        let sent = CountsAnswer::of(&state, &MeshSnapshot::of(&state), &room).await?;
         Ok(Self { state, room, source, sent, _address: address })
     }
 
     async fn changed(&mut self) -> Option<String> {
         // Counts that the driver does not answer in time are sent with the next change or keepalive.
-        let counts = RoomCounts::of(&self.state, &MeshSnapshot::of(&self.state), &self.room).await.ok()?;
+        let counts = CountsAnswer::of(&self.state, &MeshSnapshot::of(&self.state), &self.room).await.ok()?;
         counts.differs_from(&self.sent).then(|| {
             self.sent = counts;
             event(&self.sent)
@@ -150,12 +150,12 @@ impl CountsStream {
 impl Content for CountsStream {
     async fn next(&mut self) -> Wake {
         match &mut self.source {
-            Source::Room(changes) => {
+            CountsSource::Room(changes) => {
                 if changes.changed().await.is_err() {
                     pending::<()>().await;
                 }
             }
-            Source::Path(at) => {
+            CountsSource::Path(at) => {
                 sleep_until(*at).await;
                 *at = Instant::now() + PATH_EVERY;
             }
@@ -177,6 +177,6 @@ impl Content for CountsStream {
     }
 }
 
-fn event(counts: &RoomCounts) -> String {
+fn event(counts: &CountsAnswer) -> String {
     format!("data: {}\n\n", serde_json::to_string(counts).expect("texts and numbers are always JSON"))
 }

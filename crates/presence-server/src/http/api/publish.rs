@@ -19,7 +19,8 @@ use crate::problem::{Problem, ProblemAnswer};
 /// A message to publish.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Publishing {
+#[schema(as = Publishing)]
+pub(super) struct PublishBody {
     /// The stream's name, 1 to 1,024 bytes of UTF-8: what subscribers call `stream_name`.
     #[schema(min_length = 1, max_length = 1024, example = "bench")]
     stream: String,
@@ -38,7 +39,8 @@ fn default_history() -> bool {
 
 /// A message that was accepted.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Published {
+#[schema(as = Published)]
+pub(super) struct PublishAnswer {
     /// As given.
     stream: String,
     /// How many regions are live and fully known to the node that accepted it.
@@ -52,9 +54,9 @@ pub(super) struct Published {
 /// It reaches every subscriber of the stream in every region that is heard, at once and unchanged, never merged or delayed.
 #[utoipa::path(
     post, path = "/api/v1/publish", tag = "publish",
-    request_body(content = Publishing, description = "The stream and the message"),
+    request_body(content = PublishBody, description = "The stream and the message"),
     responses(
-        (status = 202, body = Published, description = "The message is on its way to all regions"),
+        (status = 202, body = PublishAnswer, description = "The message is on its way to all regions"),
         (status = 503, body = ProblemAnswer, content_type = "application/problem+json", description = "Try again"),
     ),
     security(("key" = [])),
@@ -62,12 +64,12 @@ pub(super) struct Published {
 pub(super) async fn publish(
     State(state): State<Arc<HttpState>>,
     _: Authorized,
-    JsonBody(publishing): JsonBody<Publishing>,
+    JsonBody(publishing): JsonBody<PublishBody>,
 ) -> Result<Response, Problem> {
     let message = message(&publishing)?;
     state.send(Input::Published { message }).await?;
     let mesh = MeshSnapshot::of(&state);
-    let answer = Published {
+    let answer = PublishAnswer {
         stream: publishing.stream,
         regions_heard: mesh.regions_heard(),
         regions_known: mesh.regions_known(),
@@ -75,7 +77,7 @@ pub(super) async fn publish(
     Ok(json(StatusCode::ACCEPTED, Caching::Never, &answer))
 }
 
-fn message(publishing: &Publishing) -> Result<Message, Problem> {
+fn message(publishing: &PublishBody) -> Result<Message, Problem> {
     let stream = StreamName::new(&publishing.stream).ok_or_else(|| {
         let detail = format!("A stream's name has 1 to {} bytes of UTF-8.", StreamName::BYTES_MAX);
         Problem::new(StatusCode::BAD_REQUEST, detail)

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use presence_core::Room;
 
-use super::frame::Theme;
+use super::theme::Theme;
 use crate::http::state::HttpState;
 use crate::i18n::{Locale, Sentence, Show};
 use crate::problem::Problem;

@@ -3,31 +3,29 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use presence_cable::presence_v1;
 use presence_core::RoomView;
 
+use super::QueryPairs;
 use super::streamed::{ChunkFormat, JoinedRoom, StreamedVisitor, Visibility};
 use crate::clock::wall_ms;
-use crate::http::listen::Peer;
+use crate::http::listen::HttpPeer;
 use crate::http::open_answer::EndReason;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
 use crate::identity::EmbedId;
 use crate::problem::Problem;
 
-type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
-
 /// `GET /presence/events?room=…&room=…&token=…&id=…&visible=…`: a token is for the room before it.
 pub(in crate::http) async fn events(
     State(state): State<Arc<HttpState>>,
-    Extension(peer): Extension<Peer>,
+    Extension(peer): Extension<HttpPeer>,
     Extension(info): Extension<RequestInfo>,
     headers: HeaderMap,
-    query: Pairs,
+    query: QueryPairs,
 ) -> Response {
     match open(&state, &peer, &info, &headers, query) {
         Ok(response) => response,
@@ -78,10 +76,10 @@ impl StreamParams {
 
 fn open(
     state: &Arc<HttpState>,
-    peer: &Peer,
+    peer: &HttpPeer,
     info: &RequestInfo,
     headers: &HeaderMap,
-    query: Pairs,
+    query: QueryPairs,
 ) -> Result<Response, Problem> {
     let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
     let origin = origin.ok_or_else(|| {

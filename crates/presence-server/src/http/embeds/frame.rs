@@ -1,51 +1,40 @@
 //! `/embed`: a page for frames whose numbers stay current without a script.
 
+mod html;
+
 use std::fmt::Write as _;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use presence_core::RoomView;
 
+use super::QueryPairs;
 use super::streamed::{ChunkFormat, StreamedVisitor, Visibility};
+use super::theme::Theme;
 use crate::clock::wall_ms;
-use crate::http::listen::Peer;
+use crate::http::listen::HttpPeer;
 use crate::http::open_answer::EndReason;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
 use crate::i18n::{Locale, Sentence, Show};
-use crate::identity::{EmbedId, sha256};
+use crate::identity::EmbedId;
 use crate::problem::Problem;
-use crate::secret::random;
 use crate::sites::EmbedSite;
 
 /// A page that can't be answered now is requested again after this many seconds.
 const RETRY_S: &str = "15";
 
-const STYLE: &str = "\
-html{font:1rem/1.5 system-ui,sans-serif}body{margin:0;color:CanvasText}\
-p{margin:0;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}p:has(+p){display:none}\
-b{font-weight:600}i{display:inline-block;width:.5em;height:.5em;margin-inline-end:.45em;vertical-align:.06em;\
-border-radius:50%;background:light-dark(#1f9d5b,#2fbf71)}.stale i{background:#8a8f98}";
-
-/// The content security policy allows the style by its hash.
-static STYLE_HASH: LazyLock<String> = LazyLock::new(|| STANDARD.encode(sha256(STYLE.as_bytes())));
-
-type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
-
 /// `GET /embed?room=…`, also `show`, `lang`, `theme` and `token`.
 pub(in crate::http) async fn embed(
     State(state): State<Arc<HttpState>>,
-    Extension(peer): Extension<Peer>,
+    Extension(peer): Extension<HttpPeer>,
     Extension(info): Extension<RequestInfo>,
     headers: HeaderMap,
-    query: Pairs,
+    query: QueryPairs,
 ) -> Response {
     let problem = match open(&state, &peer, &info, &headers, query) {
         Ok(response) => return response,
@@ -72,34 +61,6 @@ struct FrameParams {
     from: Option<String>,
 }
 
-/// The colour scheme of a frame or a badge.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) enum Theme {
-    #[default]
-    Either,
-    Light,
-    Dark,
-}
-
-impl Theme {
-    pub(super) fn parse(text: &str) -> Self {
-        match text {
-            "light" => Self::Light,
-            "dark" => Self::Dark,
-            _ => Self::Either,
-        }
-    }
-
-    /// The value of `color-scheme`.
-    fn scheme(self) -> &'static str {
-        match self {
-            Self::Either => "light dark",
-            Self::Light => "light",
-            Self::Dark => "dark",
-        }
-    }
-}
-
 impl FrameParams {
     fn read(pairs: Vec<(String, String)>) -> Result<Self, Problem> {
         let mut params = Self::default();
@@ -123,10 +84,10 @@ impl FrameParams {
 
 fn open(
     state: &Arc<HttpState>,
-    peer: &Peer,
+    peer: &HttpPeer,
     info: &RequestInfo,
     headers: &HeaderMap,
-    query: Pairs,
+    query: QueryPairs,
 ) -> Result<Response, Problem> {
     let Query(pairs) =
         query.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "The query is not valid percent-encoded text."))?;
@@ -141,7 +102,7 @@ fn open(
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     let locale = Locale::of(params.lang.as_deref().or(accepted).unwrap_or_default());
     let address = own_address(&params, &origin, locale);
-    let opening = head(&address, params.theme, locale);
+    let opening = html::head(&address, params.theme, locale);
     let format = FrameChunks { show: params.show, locale, address };
     // A visitor who is not counted is shown the counts nevertheless.
     visitor.join(&page.site, admission)?;
@@ -163,7 +124,7 @@ fn answer(body: Body, site: &EmbedSite, cookie: &str) -> Response {
     headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; frame-ancestors {}",
-        *STYLE_HASH,
+        *html::STYLE_HASH,
         site.name()
     );
     let written = [(header::CONTENT_SECURITY_POLICY, policy.as_str()), (header::SET_COOKIE, cookie)];
@@ -198,7 +159,7 @@ fn own_address(params: &FrameParams, origin: &str, locale: Locale) -> String {
     let mut address = format!("/embed?room={}&amp;from={}", encoded(&params.room), encoded(origin));
     let show = [(Show::Looking, "looking"), (Show::Tabs, "tabs"), (Show::Regions, "regions")];
     let show = show.iter().find(|(show, _)| *show == params.show).map(|(_, name)| *name);
-    let theme = (params.theme != Theme::Either).then(|| params.theme.scheme());
+    let theme = (params.theme != Theme::Either).then(|| params.theme.color_scheme());
     let rest = [("show", show), ("theme", theme), ("lang", Some(locale.code())), ("token", params.token.as_deref())];
     for (name, value) in rest {
         if let Some(value) = value {
@@ -206,25 +167,6 @@ fn own_address(params: &FrameParams, origin: &str, locale: Locale) -> String {
         }
     }
     address
-}
-
-/// The page before its counts. The refresh runs only when the answer has ended because the node drains or is gone. Some
-/// seconds later another node may answer, and the visitor is back before the departure counts.
-fn head(address: &str, theme: Theme, locale: Locale) -> String {
-    let [drawn] = random::<1>();
-    format!(
-        "<!doctype html>\n<html lang=\"{}\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"robots\" content=\"noindex\">\n\
-         <meta name=\"color-scheme\" content=\"{}\">\n{}\
-         <title>Global Presence</title>\n<style>{STYLE}</style>\n<body>\n",
-        locale.code(),
-        theme.scheme(),
-        refresh(5 + drawn % 6, address)
-    )
-}
-
-fn refresh(seconds: u8, address: &str) -> String {
-    format!("<meta http-equiv=\"refresh\" content=\"{seconds};url={address}\">\n")
 }
 
 /// Percent-encodes a value. What remains has no special meaning in an HTML attribute either.
@@ -273,7 +215,7 @@ impl ChunkFormat for FrameChunks {
 
     fn last_chunk(&self, reason: EndReason) -> Option<String> {
         match reason {
-            EndReason::MaxAge => Some(refresh(0, &self.address)),
+            EndReason::MaxAge => Some(html::refresh(0, &self.address)),
             // A refresh now would show this node's refusal.
             EndReason::Draining => None,
         }
@@ -324,7 +266,7 @@ mod tests {
         let pairs = ["room", "token", "show", "lang", "theme"].map(|name| (name.to_owned(), hostile.to_owned()));
         let params = FrameParams::read(pairs.to_vec()).unwrap();
         let locale = Locale::of(hostile);
-        let html = head(&own_address(&params, "https://shop.example", locale), params.theme, locale);
+        let html = html::head(&own_address(&params, "https://shop.example", locale), params.theme, locale);
         assert!(!html.contains("script") || html.contains("%3Cscript%3E"), "{html}");
         assert!(!html.contains("<script") && !html.contains("alert(") && html.is_ascii(), "{html}");
         assert_eq!(html.matches('<').count(), html.matches('>').count());

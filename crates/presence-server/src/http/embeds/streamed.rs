@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::http::address_limit::AddressPermit;
-use crate::http::listen::{ConnectionPermit, Peer};
+use crate::http::listen::{ConnectionPermit, HttpPeer};
 use crate::http::open_answer::{self, Content, EndReason, Timing, Wake};
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
@@ -63,7 +63,7 @@ pub(super) struct StreamedVisitor {
     changes: JoinSet<(usize, watch::Receiver<()>)>,
     /// Indices of rooms whose counts may have changed.
     due: Vec<usize>,
-    /// A browser closes an answer without a word; an answer that the server ends is opened again.
+    /// A browser that closes an answer leaves at once; an answer that the server ends is opened again.
     ended: Ended,
     permit: ConnectionPermit,
     _address: AddressPermit,
@@ -86,7 +86,7 @@ impl StreamedVisitor {
     /// A visitor in no room yet. Fails if the node is full or about to stop.
     pub(super) fn new(
         state: &Arc<HttpState>,
-        peer: &Peer,
+        peer: &HttpPeer,
         info: &RequestInfo,
         user: UserId,
         visibility: Visibility,
