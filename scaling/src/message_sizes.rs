@@ -7,7 +7,7 @@ use presence_core::{Input, Output};
 use crate::metrics::InputKind;
 use crate::recorder::Recorder;
 use crate::scenario::{RoomDistribution, Scenario};
-use crate::simulated_mesh::{Load, Observer, SimulatedMesh, kind};
+use crate::simulated_mesh::{Observer, SimulatedMesh, Workload, kind};
 use crate::simulated_node::SimulatedNode;
 use crate::visitors::{self, VisitorAction};
 
@@ -133,7 +133,7 @@ impl SingleNode {
 fn beats(nodes: usize) -> (f64, f64, f64) {
     let scenario = Scenario { nodes, visitors: 1, shape: RoomDistribution::One, joins: 0, clicks: 0, seed: 1 };
     let mut lengths = MessageLengths { recorder: Recorder::new(scenario), hello: 0.0, answers: BTreeMap::new() };
-    SimulatedMesh::new(scenario).run(Load::Clicks, &mut lengths);
+    SimulatedMesh::new(scenario).run(Workload::Clicks, &mut lengths);
     let answer = lengths.answers.values().sum::<f64>() / lengths.answers.len().max(1) as f64;
     let metrics = lengths.recorder.finish();
     let beat = metrics.heard.get(&InputKind::Heartbeat).copied().unwrap_or_default();

@@ -22,7 +22,7 @@ pub(crate) fn kind(bytes: &[u8]) -> u8 {
 
 /// The visitors of a simulated mesh.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Load {
+pub(crate) enum Workload {
     /// Visitors join, leave and click.
     Visitors,
     /// Visitors only click.
@@ -64,7 +64,7 @@ impl SimulatedMesh {
     }
 
     /// Runs the scenario to its end.
-    pub(crate) fn run(&mut self, load: Load, observer: &mut impl Observer) {
+    pub(crate) fn run(&mut self, load: Workload, observer: &mut impl Observer) {
         for node in 0..self.scenario.nodes {
             for (at_ms, action) in visitors::actions(&self.scenario, node, load) {
                 self.later(at_ms, MeshEvent::Give { node, input: visitors::input(&self.scenario, action) });

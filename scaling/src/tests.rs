@@ -7,7 +7,7 @@ use crate::metrics::{InputKind, RunMetrics, Traffic};
 use crate::rates::Rates;
 use crate::recorder::Recorder;
 use crate::scenario::{RoomDistribution, Scenario};
-use crate::simulated_mesh::{Load, SimulatedMesh};
+use crate::simulated_mesh::{SimulatedMesh, Workload};
 use crate::trace;
 
 const SMALL: Scenario =
@@ -48,7 +48,7 @@ fn the_model_agrees_with_the_simulation() {
 fn a_node_on_traces_behaves_as_in_a_mesh() {
     let scenario = Scenario { shape: RoomDistribution::Equal(100), ..SMALL };
     let mut recorder = Recorder::new(scenario);
-    SimulatedMesh::new(scenario).run(Load::Visitors, &mut recorder);
+    SimulatedMesh::new(scenario).run(Workload::Visitors, &mut recorder);
     let (alone, in_mesh) = (on_traces(&scenario), recorder.finish());
     assert_eq!(in_mesh.warnings, Vec::<String>::new());
     // Questions are left out: traces have no answers to questions about facts.

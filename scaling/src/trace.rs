@@ -8,7 +8,7 @@ use presence_core::{Input, Output};
 
 use crate::replay::{InputSource, RecordedResponses, Replay};
 use crate::scenario::Scenario;
-use crate::simulated_mesh::{DELAY_MS, Load, Observer, SILENT, SimulatedMesh};
+use crate::simulated_mesh::{DELAY_MS, Observer, SILENT, SimulatedMesh, Workload};
 use crate::simulated_node::link;
 use crate::trace_file::{TraceReader, TraceWriter};
 use crate::visitors::{self, SILENT_MS};
@@ -19,7 +19,7 @@ const QUESTION: u8 = 255;
 /// Writes the traces of all that node 0 of the scenario receives.
 pub(crate) fn write(scenario: &Scenario, folder: &Path) -> io::Result<()> {
     let mut empty_mesh = EmptyMeshTrace::new(scenario.nodes, folder)?;
-    SimulatedMesh::new(*scenario).run(Load::Clicks, &mut empty_mesh);
+    SimulatedMesh::new(*scenario).run(Workload::Clicks, &mut empty_mesh);
     empty_mesh.close()?;
     for peer in 1..scenario.nodes {
         let sources = vec![inputs_of(folder, peer, TraceInputs::QuestionsAndMessages)?, visitor_inputs(scenario, peer)];
@@ -66,7 +66,7 @@ fn inputs_of(folder: &Path, node: usize, with: TraceInputs) -> io::Result<InputS
 
 fn visitor_inputs(scenario: &Scenario, node: usize) -> InputSource {
     let scenario = *scenario;
-    let actions = visitors::actions(&scenario, node, Load::Visitors);
+    let actions = visitors::actions(&scenario, node, Workload::Visitors);
     Box::new(actions.into_iter().map(move |(at_ms, action)| (at_ms, visitors::input(&scenario, action))))
 }
 

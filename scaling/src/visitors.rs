@@ -6,7 +6,7 @@ use presence_core::{ConnectionId, Ended, Input, ReflexCall, SubscriptionId, Tab}
 
 use crate::random::{fraction, mix};
 use crate::scenario::Scenario;
-use crate::simulated_mesh::Load;
+use crate::simulated_mesh::Workload;
 
 /// All nodes start before this, one after another as in a deploy, so that hellos do not coincide.
 pub(crate) const STARTED_MS: u64 = 10_000;
@@ -36,9 +36,9 @@ pub(crate) enum VisitorAction {
 }
 
 /// Returns the actions of all visitors of a node, with their times.
-pub(crate) fn actions(scenario: &Scenario, node: usize, load: Load) -> Vec<(u64, VisitorAction)> {
+pub(crate) fn actions(scenario: &Scenario, node: usize, load: Workload) -> Vec<(u64, VisitorAction)> {
     let mut actions = Vec::new();
-    if load == Load::Visitors {
+    if load == Workload::Visitors {
         let joining = (0..scenario.visitors).filter(|visitor| scenario.node_of(*visitor) == node);
         actions.extend(
             joining.map(|visitor| (LOAD_MS + visitor * LOADING_MS / scenario.visitors, VisitorAction::Join(visitor))),
