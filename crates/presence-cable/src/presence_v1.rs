@@ -44,7 +44,7 @@ impl Encoder for PresenceV1 {
 /// A message of an embed.
 #[derive(PartialEq, Eq, Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-pub enum ClientRequest<'a> {
+pub enum EmbedRequest<'a> {
     /// The first message.
     Hello {
         /// The id of an earlier `welcome`, if the page could keep it.
@@ -80,7 +80,7 @@ fn yes() -> bool {
     true
 }
 
-impl<'a> ClientRequest<'a> {
+impl<'a> EmbedRequest<'a> {
     /// Parses the text of a frame. Unknown fields are ignored.
     ///
     /// # Errors
@@ -197,22 +197,22 @@ mod tests {
 
     #[test]
     fn what_pages_say_is_understood_and_junk_is_not() {
-        let said = |text| ClientRequest::parse(text).unwrap();
-        assert_eq!(said(r#"{"type":"hello"}"#), ClientRequest::Hello { id: None, visible: true });
+        let said = |text| EmbedRequest::parse(text).unwrap();
+        assert_eq!(said(r#"{"type":"hello"}"#), EmbedRequest::Hello { id: None, visible: true });
         assert_eq!(
             said(r#"{"visible":false,"type":"hello","id":"a.b","more":[1]}"#),
-            ClientRequest::Hello { id: Some("a.b".into()), visible: false }
+            EmbedRequest::Hello { id: Some("a.b".into()), visible: false }
         );
         assert_eq!(
             said(r#"{"type":"join","room":"a\u0062\"/"}"#),
-            ClientRequest::Join { room: "ab\"/".into(), token: None }
+            EmbedRequest::Join { room: "ab\"/".into(), token: None }
         );
         assert_eq!(
             said(r#"{"type":"join","room":"a","token":"t"}"#),
-            ClientRequest::Join { room: "a".into(), token: Some("t".into()) }
+            EmbedRequest::Join { room: "a".into(), token: Some("t".into()) }
         );
-        assert_eq!(said(r#"{"type":"leave","room":""}"#), ClientRequest::Leave { room: "".into() });
-        assert_eq!(said(r#"{"type":"visible","visible":true}"#), ClientRequest::Visible { visible: true });
+        assert_eq!(said(r#"{"type":"leave","room":""}"#), EmbedRequest::Leave { room: "".into() });
+        assert_eq!(said(r#"{"type":"visible","visible":true}"#), EmbedRequest::Visible { visible: true });
         for junk in [
             "",
             "junk",
@@ -227,7 +227,7 @@ mod tests {
             r#"{"type":"visible","visible":"yes"}"#,
             r#"{"type":"hello","id":[]}"#,
         ] {
-            assert!(ClientRequest::parse(junk).is_err(), "{junk}");
+            assert!(EmbedRequest::parse(junk).is_err(), "{junk}");
         }
     }
 

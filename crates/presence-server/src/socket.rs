@@ -10,6 +10,7 @@ mod pubsub;
 mod rate_limit;
 mod resumable;
 mod session;
+mod subscription_target;
 
 use std::cell::RefCell;
 use std::io;
@@ -24,8 +25,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tungstenite::protocol::frame::coding::Control;
 
-pub(crate) use self::action_cable::Visitor;
-pub(crate) use self::action_cable_context::ActionCableContext;
+pub(crate) use self::action_cable_context::{ActionCableContext, Visitor};
 use self::frame_decoder::{Decoded, FrameDecoder, FrameError, HEADER_BYTES_MAX};
 pub(crate) use self::presence_v1::{EmbedContext, EmbedVisitor};
 use self::protocol::Protocol;

@@ -64,12 +64,12 @@ struct AudienceState<Q> {
 struct LastFlush {
     at: Instant,
     took: Duration,
-    load: Load,
+    load: AudienceLoad,
 }
 
 /// How busy an audience is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Load {
+enum AudienceLoad {
     /// Messages leave one by one.
     Light,
     /// Several messages leave together.
@@ -80,7 +80,7 @@ impl LastFlush {
     /// How long the next flush waits for more to come; `None` where messages come one by one, rarely, or to few listeners.
     fn batch_delay(&self, now: Instant) -> Option<Duration> {
         let wait = (self.took / BATCH_DELAY_PART).min(BATCH_DELAY_MAX);
-        (self.load == Load::Heavy && now - self.at < self.took && wait >= BATCH_DELAY_MIN).then_some(wait)
+        (self.load == AudienceLoad::Heavy && now - self.at < self.took && wait >= BATCH_DELAY_MIN).then_some(wait)
     }
 }
 
@@ -142,7 +142,7 @@ impl<Q: FlushQueue> Audience<Q> {
                 tokio::time::sleep(delay).await;
             }
             let Some(flush) = self.take() else { return };
-            let load = if flush.messages > 1 { Load::Heavy } else { Load::Light };
+            let load = if flush.messages > 1 { AudienceLoad::Heavy } else { AudienceLoad::Light };
             let (begun, others) = (Instant::now(), self.writers(load) - 1);
             let cursor = Arc::new(FlushCursor::new(flush, &shared));
             let write = || Arc::clone(&self).write(Arc::clone(&cursor));
@@ -157,9 +157,9 @@ impl<Q: FlushQueue> Audience<Q> {
     }
 
     /// How many tasks share a flush: a long one is spread over all cores. Under load one core is left to the publishers.
-    fn writers(&self, load: Load) -> usize {
+    fn writers(&self, load: AudienceLoad) -> usize {
         let cores = tokio::runtime::Handle::current().metrics().num_workers();
-        (self.0.lock().listeners.len() / PER_WRITER).min(cores - usize::from(load == Load::Heavy)).max(1)
+        (self.0.lock().listeners.len() / PER_WRITER).min(cores - usize::from(load == AudienceLoad::Heavy)).max(1)
     }
 
     async fn write(self: Arc<Self>, cursor: Arc<FlushCursor<Q>>) {
@@ -219,7 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_comes_during_the_batch_delay_leaves_with_the_flush() {
-        for (load, left) in [(Load::Heavy, vec![2]), (Load::Light, vec![1])] {
+        for (load, left) in [(AudienceLoad::Heavy, vec![2]), (AudienceLoad::Light, vec![1])] {
             let audience = Arc::new(Audience::<NotingQueue>::default());
             let last = LastFlush { at: Instant::now(), took: Duration::from_secs(60), load };
             audience.0.lock().last_flush = Some(Box::new(last));
@@ -241,10 +241,12 @@ mod tests {
             let took = Duration::from_millis(took_ms);
             LastFlush { at, took, load }.batch_delay(at + Duration::from_millis(after_ms))
         };
-        assert_eq!(delay(20, Load::Heavy, 0), Some(Duration::from_millis(5)));
-        assert_eq!(delay(20, Load::Heavy, 19), Some(Duration::from_millis(5)));
-        assert_eq!(delay(5_000, Load::Heavy, 0), Some(BATCH_DELAY_MAX));
-        for (took_ms, load, after_ms) in [(20, Load::Light, 0), (20, Load::Heavy, 20), (3, Load::Heavy, 0)] {
+        assert_eq!(delay(20, AudienceLoad::Heavy, 0), Some(Duration::from_millis(5)));
+        assert_eq!(delay(20, AudienceLoad::Heavy, 19), Some(Duration::from_millis(5)));
+        assert_eq!(delay(5_000, AudienceLoad::Heavy, 0), Some(BATCH_DELAY_MAX));
+        for (took_ms, load, after_ms) in
+            [(20, AudienceLoad::Light, 0), (20, AudienceLoad::Heavy, 20), (3, AudienceLoad::Heavy, 0)]
+        {
             assert_eq!(delay(took_ms, load, after_ms), None);
         }
     }

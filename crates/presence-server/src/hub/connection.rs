@@ -1,22 +1,20 @@
 //! The writing half of one WebSocket: what is sent, what waits, and whether its browser is still there.
 
+mod subscriptions;
+
 use std::net::Shutdown;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
-use presence_cable::Encoder;
-use presence_core::{ConnectionId, Input, RoomView, SubscriptionId};
+use presence_core::{ConnectionId, Input, SubscriptionId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tungstenite::protocol::frame::coding::Control;
 
-use super::audience::Audience;
-use super::counts_queue::CountsQueue;
+use self::subscriptions::Subscribed;
 use super::frame::Frame;
 use super::keepalive::{Keepalive, KeepaliveAction, Tick};
 use super::outbox::{Outbox, Sent};
-use super::prefix::Prefix;
 use super::protocols::ProtocolId;
 use super::shared::HubShared;
 use crate::close_reason::CloseReason;
@@ -24,20 +22,6 @@ use crate::transport::Transport;
 
 /// How long a browser has to end the connection after a close frame.
 const GOODBYE_MS: u64 = 2_000;
-
-/// One subscription.
-#[derive(Debug)]
-struct Subscribed {
-    id: SubscriptionId,
-    prefix: Prefix,
-    /// Where it listens to counts.
-    counts: Option<Arc<Audience<CountsQueue>>>,
-    /// The ordinal up to which all drawings are part of what it was shown.
-    shown_upto: u64,
-}
-
-/// Nothing is drawn before the first whole showing, which has all of it.
-const NOT_YET: u64 = u64::MAX;
 
 /// Whether a message may be dropped where the socket is too slow for it, since newer ones say everything later.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,62 +71,6 @@ impl Connection {
         &self.inputs
     }
 
-    /// Adds a subscription, so that messages to it find their way.
-    pub(crate) fn subscribe(&self, id: SubscriptionId, prefix: Prefix) {
-        self.add(Subscribed { id, prefix, counts: None, shown_upto: NOT_YET });
-    }
-
-    /// Adds a subscription to the counts of a room.
-    pub(super) fn subscribe_counts(&self, id: SubscriptionId, prefix: Prefix, counts: Arc<Audience<CountsQueue>>) {
-        self.add(Subscribed { id, prefix, counts: Some(counts), shown_upto: 0 });
-    }
-
-    fn add(&self, subscribed: Subscribed) {
-        let mut subscriptions = self.subscriptions.lock();
-        // A page has three; growth by doubling would keep room for a fourth in every socket.
-        subscriptions.reserve_exact(1);
-        subscriptions.push(subscribed);
-    }
-
-    pub(crate) fn unsubscribe(&self, subscription: SubscriptionId) {
-        self.subscriptions.lock().retain(|subscribed| subscribed.id != subscription);
-    }
-
-    fn prefix(&self, subscription: SubscriptionId) -> Option<Prefix> {
-        self.find(subscription, |subscribed| subscribed.prefix.clone())
-    }
-
-    fn find<T>(&self, subscription: SubscriptionId, get: impl FnOnce(&Subscribed) -> T) -> Option<T> {
-        self.subscriptions.lock().iter().find(|subscribed| subscribed.id == subscription).map(get)
-    }
-
-    fn counts(&self, subscription: SubscriptionId) -> Option<Arc<Audience<CountsQueue>>> {
-        self.find(subscription, |subscribed| subscribed.counts.clone()).flatten()
-    }
-
-    fn encoder(&self, protocol: ProtocolId) -> &'static dyn Encoder {
-        self.shared.protocols.encoder(protocol)
-    }
-
-    /// Ends a subscription whose user was made to leave: its page is told, and stays away.
-    pub(super) fn dismiss(self: &Arc<Self>, subscription: SubscriptionId, now_ms: u64) {
-        let Some(prefix) = self.prefix(subscription) else { return };
-        if let Some(counts) = self.counts(subscription) {
-            counts.leave(&prefix, self.id);
-        }
-        self.unsubscribe(subscription);
-        self.dismissed.lock().push(subscription);
-        self.send(&Frame::text(&self.encoder(prefix.protocol()).dismissed(prefix.as_str())), now_ms);
-        let (inputs, connection) = (self.inputs.clone(), self.id);
-        // The driver, which ordered this, must not wait for room in its own queue.
-        tokio::spawn(async move { inputs.send(Input::Unsubscribed { connection, subscription }).await });
-    }
-
-    /// Takes the subscriptions that were dismissed.
-    pub(crate) fn take_dismissed(&self) -> Vec<SubscriptionId> {
-        std::mem::take(&mut self.dismissed.lock())
-    }
-
     /// Sends a frame now, or when the socket can take it. Never waits.
     pub(crate) fn send(self: &Arc<Self>, frame: &Frame, now_ms: u64) {
         self.write(frame, None, now_ms);
@@ -154,19 +82,6 @@ impl Connection {
         if self.awaits(subscription, ordinal) {
             self.write(frame, Some(subscription), now_ms);
         }
-    }
-
-    /// Whether a drawing has something that this subscription was not shown. While thousands join a room they would be
-    /// sent its counts twice otherwise, and before they are shown the rest.
-    fn awaits(&self, subscription: SubscriptionId, ordinal: u64) -> bool {
-        self.find(subscription, |subscribed| subscribed.shown_upto < ordinal).unwrap_or(false)
-    }
-
-    /// A subscription is about to be shown everything up to this ordinal.
-    pub(super) fn shown(&self, subscription: SubscriptionId, ordinal: u64) {
-        let mut subscriptions = self.subscriptions.lock();
-        let found = subscriptions.iter_mut().filter(|subscribed| subscribed.id == subscription);
-        found.for_each(|subscribed| subscribed.shown_upto = ordinal);
     }
 
     fn write(self: &Arc<Self>, frame: &Frame, drawing: Option<SubscriptionId>, now_ms: u64) {
@@ -299,25 +214,5 @@ impl Connection {
     /// Ends the connection: a task that waits to write ends, too.
     pub(crate) fn end(&self) {
         self.stream.shut(Shutdown::Both);
-    }
-
-    /// Sends a message to one subscription; nothing where it is gone, or where its protocol has no body for it.
-    pub(super) fn tell(
-        self: &Arc<Self>,
-        subscription: SubscriptionId,
-        policy: DropPolicy,
-        now_ms: u64,
-        body: impl FnOnce(ProtocolId, &dyn Encoder) -> Option<Bytes>,
-    ) {
-        let Some(prefix) = self.prefix(subscription) else { return };
-        if let Some(body) = body(prefix.protocol(), self.encoder(prefix.protocol())) {
-            let drawing = (policy == DropPolicy::MayDrop).then_some(subscription);
-            self.write(&Frame::message(prefix.as_str(), &body), drawing, now_ms);
-        }
-    }
-
-    /// Sends one subscription the counts of a room.
-    pub(super) fn tell_counts(self: &Arc<Self>, subscription: SubscriptionId, view: &RoomView, now_ms: u64) {
-        self.tell(subscription, DropPolicy::MayDrop, now_ms, |_, encoder| encoder.counts(view).map(Bytes::from));
     }
 }

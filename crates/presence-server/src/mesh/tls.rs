@@ -54,7 +54,6 @@ pub(super) struct Tls {
     client: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
     strangers: Strangers,
-    // Held for a look-up.
     listeners: Mutex<Vec<AbortHandle>>,
 }
 

@@ -7,15 +7,16 @@ use presence_cable::Encoder;
 use presence_cable::action_cable::{
     self, Channel, Command, MessageContent, ReflexAnswer, Version, answer, confirm, encoder, reflex_call, reject,
 };
-use presence_core::{Input, Room, Stream, Tab, UserId};
+use presence_core::{Input, Room, Tab, UserId};
 use tokio::time::Instant;
 
-use super::action_cable_context::ActionCableContext;
+use super::action_cable_context::{ActionCableContext, Visitor};
 use super::protocol::{Protocol, SessionStart};
-use super::pubsub::{NamedStream, SubscribeOptions};
+use super::pubsub::SubscribeOptions;
 use super::rate_limit::RateLimit;
 use super::resumable::Sid;
 use super::session::{SessionBase, Subscription};
+use super::subscription_target::SubscriptionTarget;
 use crate::hub::{Connection, Hub};
 use crate::identity::StreamKind;
 use crate::sites::Grant;
@@ -26,56 +27,6 @@ const SUBSCRIPTIONS_PER_ROOM: usize = 3;
 const IDENTIFIER_BYTES_MAX: usize = 10_240;
 /// How long reading pauses after a click that was halted: halting is not free either.
 const HALTED_PAUSE: Duration = Duration::from_millis(10);
-
-/// The visitor of a socket, as the upgrade's request said.
-#[derive(Clone, Debug)]
-pub(crate) struct Visitor {
-    /// The user of its cookie, if it has one.
-    pub(crate) user: Option<UserId>,
-    pub(crate) version: Version,
-    /// The session that it wants to resume.
-    pub(crate) sid: Option<String>,
-    /// What its token opens, if it brought one.
-    pub(crate) grant: Option<Grant>,
-}
-
-/// What a subscription is to.
-#[derive(Clone, Debug)]
-pub(super) enum SubscriptionTarget {
-    /// The room's stream: the socket is in the room.
-    Room(Room),
-    /// The stream of the socket's user there.
-    User(Room),
-    /// Clicks on the room's page.
-    Reflex(Room),
-    /// What is published under a name.
-    Named(Box<NamedStream>),
-}
-
-impl SubscriptionTarget {
-    fn room_mut(&mut self) -> Option<&mut Room> {
-        match self {
-            Self::Room(room) | Self::User(room) | Self::Reflex(room) => Some(room),
-            Self::Named(_) => None,
-        }
-    }
-
-    fn room(&self) -> Option<&Room> {
-        match self {
-            Self::Room(room) | Self::User(room) | Self::Reflex(room) => Some(room),
-            Self::Named(_) => None,
-        }
-    }
-
-    /// The stream of the page's changes that it listens to.
-    fn page(&self, user: UserId) -> Option<Stream> {
-        match self {
-            Self::Room(room) => Some(Stream::Room(room.clone())),
-            Self::User(room) => Some(Stream::User(room.clone(), user)),
-            Self::Reflex(_) | Self::Named(_) => None,
-        }
-    }
-}
 
 /// A session in Action Cable.
 pub(super) struct ActionCableSession {

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use presence_cable::action_cable::Version;
+use presence_core::UserId;
+
 use super::resumable::ResumableSessions;
 use crate::identity::{MemberIds, SignedNames};
 use crate::queries::Queries;
+use crate::sites::Grant;
 use crate::streams::StreamAccess;
 
 /// The rights of users, and what outlives a socket.
@@ -14,4 +18,16 @@ pub(crate) struct ActionCableContext {
     pub(crate) streams: StreamAccess,
     pub(crate) queries: Queries,
     pub(crate) resumable: ResumableSessions,
+}
+
+/// The visitor of a socket, as the upgrade's request said.
+#[derive(Clone, Debug)]
+pub(crate) struct Visitor {
+    /// The user of its cookie, if it has one.
+    pub(crate) user: Option<UserId>,
+    pub(crate) version: Version,
+    /// The session that it wants to resume.
+    pub(crate) sid: Option<String>,
+    /// What its token opens, if it brought one.
+    pub(crate) grant: Option<Grant>,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use presence_cable::presence_v1::{self, ClientRequest, PresenceV1, error, welcome};
+use presence_cable::presence_v1::{self, EmbedRequest, PresenceV1, error, welcome};
 use presence_core::{Input, Room, SubscriptionId, Tab, UserId};
 use tokio::time::Instant;
 
@@ -81,17 +81,17 @@ impl EmbedContext {
 impl Protocol for EmbedSession {
     fn text(&mut self, text: &str) -> Option<Duration> {
         self.forget_dismissed();
-        match ClientRequest::parse(text) {
-            Ok(ClientRequest::Join { room, token }) => {
+        match EmbedRequest::parse(text) {
+            Ok(EmbedRequest::Join { room, token }) => {
                 if let Err(problem) = self.join(&room, token.as_deref()) {
                     self.session.send(&error(Some(&room), problem.status(), problem.detail()));
                 }
                 let pause = self.joins.spend(Instant::now());
                 return pause.max(self.resume());
             }
-            Ok(ClientRequest::Hello { id, visible }) => self.hello(id.as_deref(), visible),
-            Ok(ClientRequest::Leave { room }) => self.leave(&room),
-            Ok(ClientRequest::Visible { visible }) => self.set_visible(visible),
+            Ok(EmbedRequest::Hello { id, visible }) => self.hello(id.as_deref(), visible),
+            Ok(EmbedRequest::Leave { room }) => self.leave(&room),
+            Ok(EmbedRequest::Visible { visible }) => self.set_visible(visible),
             Err(reason) => {
                 tracing::debug!(connection.id = self.session.connection.id.0, %reason, "refused a message");
                 self.session.send(&error(None, 400, "This is no message of presence-v1."));

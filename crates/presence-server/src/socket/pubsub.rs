@@ -11,9 +11,10 @@ use presence_cable::{HistoryRequest, Position, ReplayEnd};
 use presence_core::{Input, Message, Room, StreamName};
 use tokio::time::Instant;
 
-use super::action_cable::{ActionCableSession, SubscriptionTarget};
+use super::action_cable::ActionCableSession;
 use super::members::{JoinedMember, MembersQuery, shown_id, tab};
 use super::resumable::SavedSession;
+use super::subscription_target::SubscriptionTarget;
 use crate::close_reason::CloseReason;
 use crate::hub::Connection;
 use crate::identity::sha256;

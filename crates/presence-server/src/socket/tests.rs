@@ -1,182 +1,23 @@
 //! Sockets without a node: messages of a browser become inputs, and outputs reach it.
 
+mod harness;
+mod members;
 mod presence_v1;
 mod pubsub;
 mod slow;
 mod third_protocol;
 
-use clap::Parser;
+use std::time::Duration;
+
 use futures_util::{SinkExt as _, StreamExt as _};
-use presence_cable::Encoder;
-use presence_cable::action_cable::Version;
-use presence_core::{Ended, Fragment, Outcome, Output, PublicId, Room, Stream, SubscriptionId, Tab, UserId};
+use presence_core::{Ended, Outcome, Output, PublicId, Stream, SubscriptionId, Tab, UserId};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::task::JoinHandle;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::Role;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::Message;
 
+use self::harness::{Browser, TestHub, drawing, drawn, room, user};
 use super::*;
-use crate::config::{Limits, Secrets};
-use crate::identity::{Guest, MemberIds, SignedNames};
-use crate::queries::Queries;
-use crate::secret::{RotatingKeys, Secret};
-use crate::streams::StreamAccess;
-
-#[derive(Parser)]
-struct LimitsLine {
-    #[command(flatten)]
-    limits: Limits,
-}
-
-/// A hub, and the driver's end of its sockets' inputs.
-struct TestHub {
-    hub: Arc<Hub>,
-    names: Arc<SignedNames>,
-    context: Arc<ActionCableContext>,
-    inputs: mpsc::Sender<Input>,
-    happened: mpsc::Receiver<Input>,
-    next: u64,
-}
-
-/// One browser's end.
-struct Browser {
-    stream: WebSocketStream<TcpStream>,
-    served: JoinHandle<CloseReason>,
-}
-
-impl TestHub {
-    fn new(limits: &str) -> Self {
-        Self::with_encoders(limits, ENCODERS)
-    }
-
-    fn with_encoders(limits: &str, encoders: &'static [&'static dyn Encoder]) -> Self {
-        let limits = LimitsLine::parse_from(["node"].into_iter().chain(limits.split_whitespace())).limits;
-        let (inputs, happened) = mpsc::channel(64);
-        let keys = RotatingKeys { signing: [1; 32], accepted: vec![[1; 32]] };
-        let names = Arc::new(SignedNames::new(keys.clone(), "demo"));
-        let secrets =
-            Secrets { secret: Some("a secret of at least thirty-two bytes".to_owned()), ..Secrets::default() };
-        let public = ["bench", "chat/*"].map(|pattern| pattern.parse().unwrap()).to_vec();
-        let context = ActionCableContext {
-            names: Arc::clone(&names),
-            members: MemberIds::new(&keys),
-            streams: StreamAccess::new(public, &Secret::find(&secrets, None).0),
-            queries: Queries::new(inputs.clone()),
-            resumable: ResumableSessions::default(),
-        };
-        let hub = Hub::start(limits, 7, encoders);
-        Self { hub, names, context: Arc::new(context), inputs, happened, next: 7 }
-    }
-
-    async fn open(&mut self, user: Option<UserId>) -> Browser {
-        let mut browser = self.connect_as(Visitor { user, version: Version::Plain, sid: None, grant: None }).await;
-        assert_eq!(browser.next().await, json!({"type": "welcome"}));
-        browser
-    }
-
-    async fn connect_as(&mut self, visitor: Visitor) -> Browser {
-        self.connect(self.context.session(visitor)).await
-    }
-
-    async fn connect(&mut self, start: SessionStart) -> Browser {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        // A browser that stops reading is noticed after kilobytes, not after what a loopback connection can hold.
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4_096).unwrap();
-        let stream = socket.connect(listener.local_addr().unwrap()).await.unwrap();
-        let (accepted, _) = listener.accept().await.unwrap();
-        self.next += 1;
-        let (transport, id) = (Transport::Bare(accepted), ConnectionId(self.next));
-        let (socket, hub) = (UpgradedSocket { transport, unread: Bytes::new(), id }, Arc::clone(&self.hub));
-        let served = tokio::spawn(serve(socket, start, hub, self.inputs.clone(), ()));
-        let stream = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
-        Browser { stream, served }
-    }
-
-    /// The next input that is not about a round trip.
-    async fn input(&mut self) -> Input {
-        let next = async {
-            loop {
-                match self.happened.recv().await.expect("the hub is there") {
-                    Input::Ponged { .. } => {}
-                    input => return input,
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), next).await.expect("something happens")
-    }
-
-    fn room_key(&self, name: &str) -> String {
-        json!({"channel": "CableReady::Stream", "identifier": self.names.room(&room(name), None)}).to_string()
-    }
-
-    fn user_key(&self, name: &str) -> String {
-        let signed = self.names.user(&room(name), &PublicId([9; 32]), None);
-        json!({"channel": "CableReady::Stream", "identifier": signed}).to_string()
-    }
-
-    fn reflex_key(&self, name: &str) -> String {
-        json!({"channel": "StimulusReflex::Channel", "room": self.names.room(&room(name), None)}).to_string()
-    }
-}
-
-impl Browser {
-    async fn say(&mut self, text: impl Into<Utf8Bytes>) {
-        self.stream.send(Message::Text(text.into())).await.unwrap();
-    }
-
-    async fn command(&mut self, command: &str, key: &str) {
-        self.say(json!({"command": command, "identifier": key}).to_string()).await;
-    }
-
-    async fn click(&mut self, key: &str, id: &str) {
-        let data = json!({"id": id, "target": "Lamp#set"}).to_string();
-        self.say(json!({"command": "message", "identifier": key, "data": data}).to_string()).await;
-    }
-
-    /// The next frame with text, pings excepted.
-    async fn next(&mut self) -> Value {
-        let next = async {
-            loop {
-                if let Message::Text(text) = self.stream.next().await.expect("the socket is open").unwrap() {
-                    let frame: Value = serde_json::from_str(&text).unwrap();
-                    if frame["type"] != "ping" {
-                        return frame;
-                    }
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), next).await.expect("a frame comes")
-    }
-
-    async fn next_is(&mut self, frame: &Value) {
-        assert_eq!(self.next().await, *frame);
-    }
-
-    async fn confirmed(&mut self, key: &str) {
-        self.command("subscribe", key).await;
-        assert_eq!(self.next().await, json!({"identifier": key, "type": "confirm_subscription"}));
-    }
-}
-
-fn room(name: &str) -> Room {
-    Room::new(name).unwrap()
-}
-
-fn user(byte: u8) -> UserId {
-    UserId([byte; 32])
-}
-
-fn drawn(id: &str) -> Arc<[Fragment]> {
-    [Fragment { id: id.to_owned(), html: format!("<p id=\"{id}\"></p>"), within: None }].into()
-}
-
-fn drawing(key: &str, id: &str) -> Value {
-    let operation = json!({"operation": "morph", "selector": format!("#{id}"), "html": format!("<p id=\"{id}\"></p>")});
-    json!({"identifier": key, "message": {"cableReady": true, "version": "5.0.6", "operations": [operation]}})
-}
+use crate::identity::{Guest, SignedNames};
+use crate::secret::RotatingKeys;
 
 #[tokio::test]
 async fn a_join_is_confirmed_listens_and_reaches_the_driver() {

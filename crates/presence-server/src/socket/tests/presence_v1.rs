@@ -1,5 +1,6 @@
 //! Embeds without a node: what they are sent, in what order, and what a slow page is not sent.
 
+use clap::Parser;
 use presence_core::{Place, Region, RegionState, RegionView, RoomView};
 
 use super::*;

@@ -3,19 +3,12 @@
 use std::time::Duration;
 
 use presence_cable::PresenceEvent;
-use presence_core::{Found, Member, Members as Present, Message as Published, Region, RoomView, StreamName};
+use presence_core::StreamName;
 
+use super::harness::message;
 use super::*;
-use crate::presence_events::PresenceEvents;
-use crate::sites::{EmbedSite, Grant};
-use crate::views::Views;
 
-const BENCH: &str = r#"{"channel":"$pubsub","stream_name":"bench"}"#;
-
-fn message(stream: &str, body: &str, kept: bool) -> Output {
-    let (stream, body) = (StreamName::new(stream).unwrap(), body.as_bytes().to_vec());
-    Output::Deliver { message: Arc::new(Published { stream, body, kept, whispered: false, from: None }) }
-}
+pub(super) const BENCH: &str = r#"{"channel":"$pubsub","stream_name":"bench"}"#;
 
 fn live(key: &str, body: &Value) -> Value {
     json!({"identifier": key, "message": body})
@@ -25,57 +18,7 @@ fn placed(key: &str, stream: &str, offset: u64, body: &Value) -> Value {
     json!({"identifier": key, "message": body, "stream_id": stream, "epoch": "7", "offset": offset})
 }
 
-impl TestHub {
-    /// A browser of the extended protocol, and its session's name.
-    async fn extended(&mut self, user: Option<UserId>) -> (Browser, String) {
-        let mut browser = self.resume(user, None).await;
-        let welcome = browser.next().await;
-        let sid = welcome["sid"].as_str().unwrap().to_owned();
-        assert_eq!(welcome, json!({"type": "welcome", "sid": sid}));
-        (browser, sid)
-    }
-
-    async fn resume(&mut self, user: Option<UserId>, sid: Option<String>) -> Browser {
-        self.connect_as(Visitor { user, version: Version::Extended, sid, grant: None }).await
-    }
-
-    async fn connect_with(&mut self, user: Option<UserId>, grant: Option<Grant>) -> Browser {
-        self.connect_as(Visitor { user, version: Version::Extended, sid: None, grant }).await
-    }
-
-    fn publish(&self, stream: &str, body: &Value) {
-        self.hub.carry_out(message(stream, &body.to_string(), true));
-    }
-
-    fn signed(&self, channel: &str, stream: &str) -> String {
-        json!({"channel": channel, "signed_stream_name": self.context.streams.sign(stream).unwrap()}).to_string()
-    }
-
-    async fn joined(&mut self) -> (UserId, Value) {
-        let Input::Joined { room, user, tab, .. } = self.input().await else { panic!("a join") };
-        assert!(!tab.draws && tab.visible && tab.proven && room.as_str() == "bench");
-        (user, serde_json::from_slice(&tab.info).unwrap())
-    }
-}
-
-impl Browser {
-    async fn ask(&mut self, command: &str, key: &str, name: &str, value: Value) {
-        self.say(json!({"command": command, "identifier": key, name: value}).to_string()).await;
-    }
-
-    async fn rejected(&mut self, key: &str) {
-        self.command("subscribe", key).await;
-        assert_eq!(self.next().await, json!({"identifier": key, "type": "reject_subscription"}));
-    }
-
-    async fn answers(&mut self, frames: &[Value]) {
-        for frame in frames {
-            assert_eq!(self.next().await, *frame);
-        }
-    }
-}
-
-fn ended(key: &str, how: &str) -> Value {
+pub(super) fn ended(key: &str, how: &str) -> Value {
     json!({"identifier": key, "type": how})
 }
 
@@ -205,156 +148,6 @@ async fn the_plain_protocol_has_no_history_and_no_presence() {
     while let Ok(input) = test.happened.try_recv() {
         assert!(matches!(input, Input::Ponged { .. }), "{input:?}");
     }
-}
-
-#[tokio::test]
-async fn an_id_is_kept_if_the_site_vouches_for_it_and_marked_as_a_guests_if_not() {
-    let mut test = TestHub::new("");
-    let signed = test.signed("$pubsub", "bench");
-    let mut both = [test.extended(Some(user(1))).await.0, test.extended(Some(user(2))).await.0];
-    let mut seen = Vec::new();
-    for (index, key) in [(0, &*signed), (1, &*signed), (0, BENCH), (1, BENCH)] {
-        let browser = &mut both[index];
-        browser.confirmed(key).await;
-        browser.ask("join", key, "presence", json!({"id": "u1", "info": {"name": "Ann"}})).await;
-        seen.push(test.joined().await);
-    }
-    assert_eq!(seen[0].1, json!({"id": "u1", "info": {"name": "Ann"}}));
-    assert_eq!(seen[0], seen[1], "several sessions of one id are one");
-    let public = user(1).public(&room("bench"), crate::identity::sha256).long();
-    assert_eq!(seen[2].1["id"], format!("guest:{}:u1", &public[..16]));
-    let users: std::collections::BTreeSet<_> = seen.iter().map(|(user, _)| *user).collect();
-    assert_eq!(users.len(), 3, "no one takes another's id");
-
-    let [mut ann, _bob] = both;
-    let error = json!({"identifier": signed, "type": "presence", "message": {"type": "error"}});
-    ann.ask("join", &signed, "presence", json!({"id": "u1", "info": "again"})).await;
-    ann.ask("join", &signed, "presence", json!({"id": "u2"})).await;
-    ann.next_is(&error).await;
-    let turbo = test.signed("Turbo::StreamsChannel", "bench");
-    ann.confirmed(&turbo).await;
-    ann.ask("leave", &signed, "presence", Value::Null).await;
-    assert!(matches!(test.input().await, Input::Resigned { connection: ConnectionId(8), .. }));
-    for (key, id, info) in [
-        (&signed, "guest:0123456789abcdef:u1", Value::Null),
-        (&signed, "", Value::Null),
-        (&signed, "u1", json!("x".repeat(1_024))),
-        (&turbo, "u1", Value::Null),
-    ] {
-        ann.ask("join", key, "presence", json!({"id": id, "info": info})).await;
-        assert_eq!(ann.next().await["message"], json!({"type": "error"}));
-    }
-    ann.ask("join", &signed, "presence", json!({"id": "u2"})).await;
-    assert_eq!(test.joined().await.1, json!({"id": "u2", "info": null}));
-    ann.command("unsubscribe", &signed).await;
-    assert!(matches!(test.input().await, Input::Resigned { connection: ConnectionId(8), .. }));
-
-    // A dismissed user may join again.
-    ann.confirmed(&signed).await;
-    ann.ask("join", &signed, "presence", json!({"id": "u3"})).await;
-    let Input::Joined { connection, subscription, .. } = test.input().await else { panic!("a join") };
-    test.hub.carry_out(Output::Dismiss { connection, subscription });
-    ann.next_is(&ended(&signed, "reject_subscription")).await;
-    assert_eq!(test.input().await, Input::Unsubscribed { connection, subscription });
-    ann.ask("join", &signed, "presence", json!({"id": "u4"})).await;
-    assert_eq!(test.joined().await.1["id"], "u4");
-}
-
-#[tokio::test]
-async fn a_token_opens_its_stream_and_names_its_user() {
-    let mut test = TestHub::new("");
-    let grant = Grant {
-        site: EmbedSite::of("https://shop.example".parse().unwrap()),
-        room: room("shop.example/private/7"),
-        user: Some("ann".to_owned()),
-        info: Some("{}".to_owned()),
-    };
-    let mut browser = test.connect_with(None, Some(grant.clone())).await;
-    browser.next().await;
-    let key = r#"{"channel":"$pubsub","stream_name":"shop.example/private/7"}"#;
-    browser.confirmed(key).await;
-    browser.rejected(r#"{"channel":"$pubsub","stream_name":"shop.example/private/8"}"#).await;
-    browser.confirmed(BENCH).await;
-    for key in [key, BENCH] {
-        browser.ask("join", key, "presence", json!({"id": "bob"})).await;
-        assert_eq!(browser.next().await["message"], json!({"type": "error"}));
-        browser.ask("join", key, "presence", json!({"id": "ann", "info": "another"})).await;
-        let Input::Joined { user, tab, .. } = test.input().await else { panic!("a join") };
-        assert_eq!(serde_json::from_slice::<Value>(&tab.info).unwrap(), json!({"id": "ann", "info": {}}));
-        assert_eq!(user, test.context.members.signed("ann"));
-    }
-    let mut guest = test.connect_with(None, Some(Grant { user: None, info: None, ..grant })).await;
-    guest.next().await;
-    guest.confirmed(key).await;
-    guest.ask("join", key, "presence", json!({"id": "any", "info": 1})).await;
-    let Input::Joined { tab, .. } = test.input().await else { panic!("a join") };
-    assert_eq!(serde_json::from_slice::<Value>(&tab.info).unwrap(), json!({"id": "any", "info": 1}));
-}
-
-#[tokio::test]
-async fn a_presence_query_is_answered_and_marked_if_members_are_left_out() {
-    let mut test = TestHub::new("");
-    let (mut browser, _) = test.extended(None).await;
-    browser.confirmed(BENCH).await;
-    let member = |byte: u8, info: &[u8]| Member {
-        public: PublicId([byte; 32]),
-        user: user(byte),
-        info: info.to_vec(),
-        since_ms: 0,
-        tabs: 1,
-        regions: Vec::new(),
-    };
-    let all = vec![member(1, br#"{"id":"u1","info":{"name":"Ann"}}"#), member(2, b"")];
-    let records = json!([{"id": "u1", "info": {"name": "Ann"}}, {"id": "guest:0202020202020202", "info": null}]);
-    for (total, coarse) in [(2, json!({})), (9, json!({"coarse": true}))] {
-        browser.ask("presence", BENCH, "data", json!({})).await;
-        let Input::Queried { query, .. } = test.input().await else { panic!("a question") };
-        let found = Present { total, members: all.clone(), next: None };
-        test.context.queries.pending().answer(query, Found::Members(found));
-        let mut message = json!({"type": "info", "total": total, "records": records});
-        message.as_object_mut().unwrap().extend(coarse.as_object().unwrap().clone());
-        browser.next_is(&json!({"identifier": BENCH, "type": "presence", "message": message})).await;
-    }
-    // Records that would fill the socket's queue are left out.
-    let long = format!(r#"{{"id":"u","info":"{}"}}"#, "x".repeat(1_000));
-    let many = Present { total: 500, members: vec![member(3, long.as_bytes()); 500], next: None };
-    browser.ask("presence", BENCH, "data", json!({})).await;
-    let Input::Queried { query, .. } = test.input().await else { panic!("a question") };
-    test.context.queries.pending().answer(query, Found::Members(many));
-    let message = browser.next().await["message"].take();
-    assert!(message["coarse"] == true && message["records"].as_array().unwrap().len() < 80);
-}
-
-#[tokio::test]
-async fn in_a_large_room_only_the_number_is_sent_once_a_second() {
-    let mut test = TestHub::new("");
-    let (mut browser, _) = test.extended(None).await;
-    browser.confirmed(BENCH).await;
-    let views = Arc::new(Views::new(Region::new("ams").unwrap(), presence_core::Place::default(), 0));
-    let presence_events = PresenceEvents::new(Arc::clone(&test.hub), Arc::clone(&views), test.context.queries.clone());
-    let show = |users: u32| {
-        let view = RoomView { users, ..(*views.room_or_empty(&room("bench"))).clone() };
-        views.set_room(Arc::new(view));
-    };
-    let info = br#"{"id":"u1","info":null}"#;
-    show(1_000);
-    presence_events.joined(&room("bench"), &user(1), info);
-    presence_events.left(&room("bench"), &user(1), info);
-    presence_events.joined(&room("elsewhere"), &user(1), info);
-    assert_eq!(browser.next().await["message"], json!({"type": "join", "id": "u1", "info": null}));
-    assert_eq!(browser.next().await["message"], json!({"type": "leave", "id": "u1"}));
-
-    show(1_001);
-    let begun = std::time::Instant::now();
-    for total in [1_001, 1_006] {
-        (0..5).for_each(|_| presence_events.joined(&room("bench"), &user(1), info));
-        let Input::Queried { query, .. } = test.input().await else { panic!("a question") };
-        let found = Present { total, members: Vec::new(), next: None };
-        test.context.queries.pending().answer(query, Found::Members(found));
-        let folded = json!({"type": "info", "total": total, "records": [], "coarse": true});
-        assert_eq!(browser.next().await["message"], folded);
-    }
-    assert!(begun.elapsed() >= Duration::from_secs(1));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use presence_core::{ConnectionId, Fragment};
 use tokio::io::AsyncReadExt as _;
 
 use super::*;

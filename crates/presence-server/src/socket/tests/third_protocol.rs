@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use presence_cable::{PingAfter, Position, action_cable};
+use presence_cable::{Encoder, PingAfter, Position, action_cable};
 use presence_core::{Message as Published, StreamName};
 
 use super::*;
