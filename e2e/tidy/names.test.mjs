@@ -8,18 +8,10 @@ const reasoned = {};
 
 /** Names that still have several meanings, by the crates that use them. Remove a name when it has only one. */
 const pending = {
-  "presence-core": [
-    "Broadcast", "Numbered",
-  ],
-  "presence-core and presence-server": [
-    "Asked", "Clock", "Counts", "Entry", "Fault", "Held", "Kept", "Link", "Member", "Members", "Now",
-    "Peer", "Place", "Published", "RollUps", "Sender",
-  ],
-  "presence-cable and presence-server": ["Answer"],
-  "presence-server": [
-    "Connection", "Health", "Inner", "Joined", "Keys", "Kind", "Known", "Language", "Line", "Mesh",
-    "Open", "Outbox", "Pairs", "Reader", "Session", "Shared", "Site", "Socket", "State", "Telling", "Waiting",
-  ],
+  "presence-core": ["Broadcast", "Numbered"],
+  "presence-core and presence-server": ["Counts", "Link", "Now", "Peer", "Published", "RoomCounts", "Sender", "Source"],
+  "presence-cable and others": ["Answer", "Request"],
+  "presence-server": ["Connection", "Line", "Pairs", "Socket"],
 };
 
 /** `{ name, place }` of each type that a file declares, including aliases at the top level. */
