@@ -64,7 +64,7 @@ test("a mistake is one line that says what to write instead", async () => {
     [["key", "--site", shop], {}, /GP_SECRET/],
     [["key", "--site", shop], { GP_SECRET: "short" }, /at least 32/],
     [["key", "--site", "shop.example"], undefined, /https:\/\/shop\.example/],
-    [["key", "--site", "*"], undefined, /every origin has a key of its own/],
+    [["key", "--site", "*"], undefined, /every origin has its own key/],
     [["sign", "x", "--site", "https://*.shop.example"], undefined, /names one/],
     [["sign", "x", "--site", shop, "--info", "{"], undefined, /--info is JSON/],
     [["sign", "x", "--site", shop, "--expires", "soon"], undefined, /1h/],
