@@ -159,7 +159,7 @@ pub enum Input {
         /// The link, or the reason.
         result: Result<Linked, DialError>,
     },
-    /// A link ended without [`Output::HangUp`]: the other node closed it, died, or was not heard for too long.
+    /// A link ended without [`Output::HangUp`](crate::Output::HangUp): the other node closed it, died, or was not heard for too long.
     LinkLost {
         /// Which link. Nothing more comes over it.
         link: LinkId,

@@ -87,7 +87,7 @@ pub struct Config {
     #[arg(long, env = "GP_DATA_DIR", value_name = "FOLDER", help_heading = "Disk")]
     pub data_dir: Option<PathBuf>,
 
-    /// The address that other nodes connect to: quic/[::]:7447, or tls/... if UDP is blocked [default: no mesh]
+    /// The address that other nodes connect to: quic/0.0.0.0:7447, or tls/... if UDP is blocked [default: no mesh]
     #[arg(long, env = "GP_MESH_LISTEN", value_name = "ADDRESS", value_parser = mesh_listen, help_heading = "Mesh")]
     pub mesh_listen: Option<String>,
 

@@ -155,7 +155,7 @@ pub enum Output {
         /// How urgent.
         urgency: Urgency,
     },
-    /// Open a link there; [`Input::Dialled`] follows. A second order for an address that is still being dialled starts that
+    /// Open a link there; [`Input::Dialled`](crate::Input::Dialled) follows. A second order for an address that is still being dialled starts that
     /// dial again, at once: one answer follows, or two where the first dial has ended at that moment.
     Dial {
         /// `quic/host:port`.
