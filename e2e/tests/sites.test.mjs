@@ -65,8 +65,8 @@ test("a mistake is one line that says what to write instead", async () => {
     [["key", "--site", shop], { GP_SECRET: "short" }, /at least 32/],
     [["key", "--site", "shop.example"], undefined, /https:\/\/shop\.example/],
     [["key", "--site", "*"], undefined, /every origin has its own key/],
-    [["sign", "x", "--site", "https://*.shop.example"], undefined, /names one/],
-    [["sign", "x", "--site", shop, "--info", "{"], undefined, /--info is JSON/],
+    [["sign", "x", "--site", "https://*.shop.example"], undefined, /write the room with its host/],
+    [["sign", "x", "--site", shop, "--info", "{"], undefined, /--info must be JSON/],
     [["sign", "x", "--site", shop, "--expires", "soon"], undefined, /1h/],
   ]) {
     const { code, stdout, stderr } = await printed(words, env).then(() => assert.fail(words.join(" ")), (error) => error);

@@ -63,7 +63,7 @@ impl ClientProtocol {
     /// Returns the header that offers the protocol.
     pub(crate) fn header(self) -> &'static str {
         match self {
-            Self::Actioncable => "Sec-WebSocket-ClientProtocol: actioncable-v1-json\r\n",
+            Self::Actioncable => "Sec-WebSocket-Protocol: actioncable-v1-json\r\n",
             Self::Socketio | Self::Raw => "",
         }
     }
