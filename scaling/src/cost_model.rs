@@ -1,5 +1,7 @@
 //! The cost model: constants that are fitted to the runs, and kind a scenario costs by them.
 
+use presence_core::costs;
+
 use crate::message_sizes::MessageSizes;
 use crate::metrics::{InputKind, RunMetrics};
 use crate::rates::{LINGER_S, Rates, alone_in_room};
@@ -13,13 +15,13 @@ pub(crate) const SEND_MICROS: f64 = 6.5;
 pub(crate) const MESSAGE_MICROS: f64 = 0.40 * 1e6 / 11_000.0;
 /// A CableReady morph without its element: operation, selector, WebSocket header.
 pub(crate) const MORPH_BYTES: f64 = 60.0;
-/// After this long without an input, core takes the node itself for suspended (`AWAY_MS`).
-pub(crate) const AWAY_MS: f64 = 2_000.0;
-/// Removals are remembered for this time, and at most this number of each node (core's `REMOVED_MS`, `REMOVED_MAX`).
-const REMOVED_S: f64 = 60.0;
-const REMOVED_MAX: f64 = 65_536.0;
-/// Limit of rooms that are drawn in one input (core's `ROOMS_A_TURN`).
-const ROOMS_A_TURN: f64 = 128.0;
+/// After this long without an input, core takes the node itself for suspended.
+pub(crate) const AWAY_MS: f64 = costs::AWAY_MS as f64;
+/// Removals are remembered for this time, and at most this number of each node.
+const REMOVED_S: f64 = costs::REMOVED_MS as f64 / 1e3;
+const REMOVED_MAX: f64 = costs::REMOVED_MAX as f64;
+/// Limit of rooms that are drawn in one input.
+const ROOMS_A_TURN: f64 = costs::ROOMS_A_TURN as f64;
 /// Time for which visitors have been leaving when memory is measured.
 const LEAVING_S: f64 = 4.0;
 /// The size of the world for which the cost of a row is given.

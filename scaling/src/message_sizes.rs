@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use presence_core::{Input, Output};
+use presence_core::{Input, Output, kind_name};
 
 use crate::metrics::InputKind;
 use crate::recorder::Recorder;
 use crate::scenario::{RoomDistribution, Scenario};
-use crate::simulated_mesh::{Observer, SimulatedMesh, Workload, kind};
+use crate::simulated_mesh::{Observer, SimulatedMesh, Workload};
 use crate::simulated_node::SimulatedNode;
 use crate::visitors::{self, VisitorAction};
 
@@ -84,16 +84,16 @@ impl MessageSizes {
             row,
             name: named.0 - row - delta,
             removed: (gone.0 - delta * gone.1) / MANY as f64,
-            click: of_kind(&clicked, 3).0,
+            click: of_kind(&clicked, "Facts").0,
             ..Self::default()
         }
     }
 }
 
 /// Returns the bytes and the number of the published messages of a kind.
-fn of_kind(outputs: &[Output], wanted: u8) -> (f64, f64) {
+fn of_kind(outputs: &[Output], wanted: &str) -> (f64, f64) {
     let all = outputs.iter().filter_map(|output| match output {
-        Output::Publish { bytes, .. } if kind(bytes) == wanted => Some(bytes.len() as f64),
+        Output::Publish { bytes, .. } if kind_name(bytes) == Some(wanted) => Some(bytes.len() as f64),
         _ => None,
     });
     all.fold((0.0, 0.0), |(bytes, messages), length| (bytes + length, messages + 1.0))
@@ -110,7 +110,7 @@ impl SingleNode {
         let mut sum = (0.0, 0.0);
         while self.node.wakes_ms() <= end_ms {
             let at_ms = self.node.wakes_ms();
-            let (bytes, messages) = of_kind(&self.node.handle(Input::Ticked, at_ms), 2);
+            let (bytes, messages) = of_kind(&self.node.handle(Input::Ticked, at_ms), "Delta");
             sum = (sum.0 + bytes, sum.1 + messages);
         }
         self.now_ms = end_ms;
@@ -121,7 +121,7 @@ impl SingleNode {
     fn deltas(&mut self, inputs: Vec<Input>, within_ms: u64) -> (f64, f64) {
         let mut sum = (0.0, 0.0);
         for input in inputs {
-            let (bytes, messages) = of_kind(&self.node.handle(input, self.now_ms), 2);
+            let (bytes, messages) = of_kind(&self.node.handle(input, self.now_ms), "Delta");
             sum = (sum.0 + bytes, sum.1 + messages);
         }
         let rest = self.until(self.now_ms + within_ms);
@@ -150,7 +150,7 @@ struct MessageLengths {
 impl Observer for MessageLengths {
     fn before_input(&mut self, node: usize, at_ms: u64, input: &Input) {
         if let Input::Asked { bytes, .. } = input
-            && kind(bytes) == 16
+            && kind_name(bytes) == Some("Hello")
         {
             self.hello = bytes.len() as f64;
         }

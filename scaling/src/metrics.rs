@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use presence_core::Input;
+use presence_core::{Input, kind_name};
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::Scenario;
-use crate::simulated_mesh::kind;
 
 /// Kind of an input, or of a message.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -98,10 +97,10 @@ impl InputKind {
     }
 
     pub(crate) fn of_message(bytes: &[u8]) -> Self {
-        match kind(bytes) {
-            1 => Self::Heartbeat,
-            2 => Self::Delta,
-            3 => Self::Facts,
+        match kind_name(bytes) {
+            Some("Heartbeat") => Self::Heartbeat,
+            Some("Delta") => Self::Delta,
+            Some("Facts") => Self::Facts,
             _ => Self::Other,
         }
     }

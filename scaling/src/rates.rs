@@ -1,27 +1,29 @@
 //! What a node sends, receives, draws and writes in a second, calculated from the numbers of a scenario.
 
+use presence_core::costs;
+
 use crate::message_sizes::MessageSizes;
 use crate::scenario::{RoomDistribution, Scenario};
 
-/// Minimal time between two deltas (core's `DELTA_GAP_MS`).
-const DELTA_GAP_S: f64 = 0.005;
+/// Minimal time between two deltas.
+const DELTA_GAP_S: f64 = costs::DELTA_GAP_MS as f64 / 1e3;
 /// Ticks of an idle node in a second.
-const TICKS: f64 = 5.0;
-/// How long a closed tab counts (core's `LINGER_CLOSED_MS`).
-pub(crate) const LINGER_S: f64 = 2.0;
-/// Cost of drawing a room (core's `cost_us`): for each watcher, in addition for each beyond a hundred, its bounds; and how much
+const TICKS: f64 = 1e3 / costs::TICK_MS as f64;
+/// How long a closed tab counts.
+pub(crate) const LINGER_S: f64 = costs::LINGER_CLOSED_MS as f64 / 1e3;
+/// Cost of drawing a room: for each watcher, in addition for each beyond a hundred, its bounds; and how much
 /// may be spent in advance.
-const WATCHER_S: f64 = 10e-6;
-const CROWD_S: f64 = 30e-6;
-const FEW_WATCHERS: f64 = 100.0;
-const DRAW_MIN_S: f64 = 500e-6;
-const DRAW_MAX_S: f64 = 5.0;
-const ADVANCE_S: f64 = 0.002;
-/// Time between two hellos over a link, and between two heartbeats (core's `HELLO_MS` and `HEARTBEAT_MS`).
-const HELLO_S: f64 = 10.0;
-const BEAT_S: f64 = 1.0;
+const WATCHER_S: f64 = costs::WATCHER_US as f64 / 1e6;
+const CROWD_S: f64 = costs::CROWD_US as f64 / 1e6;
+const FEW_WATCHERS: f64 = costs::FEW_WATCHERS as f64;
+const DRAW_MIN_S: f64 = costs::VIEW_US as f64 / 1e6;
+const DRAW_MAX_S: f64 = costs::COST_US_MAX as f64 / 1e6;
+const ADVANCE_S: f64 = costs::ADVANCE_US as f64 / 1e6;
+/// Time between two hellos over a link, and between two heartbeats.
+const HELLO_S: f64 = costs::HELLO_MS as f64 / 1e3;
+const BEAT_S: f64 = costs::HEARTBEAT_MS as f64 / 1e3;
 /// Limit of echoes in a heartbeat.
-const ECHOES: f64 = 8.0;
+const ECHOES: f64 = costs::ECHOES as f64;
 
 /// What happens on one node in a second, by the model.
 #[derive(Clone, Copy, Debug, Default)]

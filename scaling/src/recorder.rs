@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use presence_core::{ConnectionId, Fragment, Input, Output, Room, Stream};
+use presence_core::{ConnectionId, Fragment, Input, Output, Room, Severity, Stream};
 
 use crate::metrics::{InputCost, InputKind, RunMetrics, Traffic};
 use crate::scenario::Scenario;
@@ -182,7 +182,7 @@ impl Observer for Recorder {
         }
         for output in outputs {
             if let Output::Tell(notice) = output
-                && (notice.warning && at_ms < SILENT_MS)
+                && (notice.severity == Severity::Warning && at_ms < SILENT_MS)
             {
                 self.warnings.push(format!("{at_ms}: {}", notice.message));
             }

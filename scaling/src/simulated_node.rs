@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use presence_core::{DialError, Input, LinkId, Linked, Node, NodeHash, NodeName, Now, Output, Place, Region, Settings};
+use presence_core::{
+    DialError, Input, LinkId, Linked, Mono, Node, NodeHash, NodeName, Now, Output, Place, Region, Settings, Wall,
+};
 
 use crate::app::{CounterApp, sha256};
 use crate::scenario::Scenario;
@@ -30,7 +32,7 @@ impl SimulatedNode {
             region: Region::new(&code).expect("a short code"),
             place: Place { name: "Frankfurt, Germany".to_owned(), location: Some((50.033, 8.571)) },
             name: name(index),
-            incarnation: now.wall_ms,
+            incarnation: now.wall.0,
             birth: crate::random::mix(scenario.seed ^ index as u64),
             advertised: vec![address(index)],
             meshed: true,
@@ -41,7 +43,7 @@ impl SimulatedNode {
 
     /// Returns when the node needs its next tick.
     pub(crate) fn wakes_ms(&self) -> u64 {
-        self.node.wake_at_ms().saturating_sub(MONO_MS).max(self.next_tick_ms)
+        self.node.wake_at().since(Mono(MONO_MS)).max(self.next_tick_ms)
     }
 
     pub(crate) fn handle(&mut self, input: Input, at_ms: u64) -> Vec<Output> {
@@ -51,7 +53,7 @@ impl SimulatedNode {
 }
 
 fn clock(at_ms: u64) -> Now {
-    Now { mono_ms: MONO_MS + at_ms, wall_ms: WALL_MS + at_ms }
+    Now { mono: Mono(MONO_MS + at_ms), wall: Wall(WALL_MS + at_ms) }
 }
 
 pub(crate) fn name(index: usize) -> NodeName {

@@ -12,6 +12,7 @@ pub use self::cable_ready::CABLE_READY_VERSION;
 pub use self::channel::Channel;
 pub use self::command::{Command, PresenceRequest};
 pub use self::extended::{PRESENCE_ERROR, restored, welcome};
+use self::reflex::answer_outcome;
 pub use self::reflex::{ReflexAnswer, answer, reflex_call};
 use crate::encoder::{Encoder, PingAfter, Position, PresenceEvent, ReplayEnd};
 use crate::quoted;
@@ -98,7 +99,7 @@ impl Encoder for ActionCable {
     }
 
     fn answer(&self, outcome: &Outcome, echo: &str) -> Option<String> {
-        Some(answer(ReflexAnswer::from(outcome), echo))
+        Some(answer_outcome(outcome, echo))
     }
 
     fn message(&self, message: &Message, position: Option<&Position>) -> Option<String> {

@@ -120,7 +120,7 @@ impl fmt::Debug for PageCache {
 }
 
 impl<'a> Visit<'a> {
-    /// Somebody's first visit to this path, with names that nobody has signed: for tests of an app's `page`.
+    /// A user's first visit to this path, with names that are not signed: for tests of an app's `page`.
     pub fn first(path: &'a str) -> Self {
         let (room_stream, user_stream, script) = ("room", "user", "/assets/page.js");
         let user = PublicId([0; 32]);

@@ -1,334 +1,299 @@
-//! Facts: the few things that outlive a node. Registers and capped logs; the last writer wins.
-//!
-//! A fact is kept, hashed and passed on as its author's bytes, so that a node which knows fewer fields loses none.
+//! Facts: the few things that outlive a node. Written here, taken from others, and compared so that every loss heals.
 
-pub(crate) mod anti_entropy;
-pub(crate) mod hybrid_clock;
-pub(crate) mod restamp;
+mod anti_entropy;
+pub(crate) mod fact;
+mod hybrid_clock;
+mod restamp;
+pub(crate) mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use minicbor::{Decode, Encode};
+use minicbor::bytes::ByteVec;
 
-use crate::id::{Digest, NodeHash, PublicId, Region, Room, UserId};
+use crate::app::reflex::ReflexError;
+use crate::cost_limit::CostLimiter;
+use crate::facts::fact::{EntryId, Fact, FactKey, StoredFact, VALUE_BYTES_MAX};
+use crate::facts::hybrid_clock::HybridClock;
+use crate::facts::restamp::Restamps;
+use crate::facts::store::{CAP_MAX, FactStore, Merged};
+use crate::id::{NodeHash, Room, UserId};
+use crate::identity::Identity;
+use crate::io::output::Output;
+use crate::outputs::Outputs;
 use crate::testing::fault_injection::{Fault, injected};
-use crate::time::Stamp;
+use crate::time::{Mono, NodeClock, NodeTime, Stamp};
+use crate::wire::{Broadcast, Bundle, PAGE_BYTES};
 
-/// Largest value in bytes: binds the author.
-pub(crate) const VALUE_BYTES_MAX: usize = 4 * 1024;
-/// Most keys that an author may use in a room.
-pub(crate) const KEYS_MAX: usize = 64;
-/// How long a fact stays unless its author says otherwise.
-pub(crate) const LASTS_MS: u64 = 30 * 24 * 3_600_000;
-/// Who merges takes nothing larger: no author makes more than value, names and numbers together.
-pub(crate) const FACT_BYTES_MAX: usize = 8 * 1024;
-/// Who merges takes no log longer than this.
-pub(crate) const CAP_MAX: u16 = 1_000;
-/// A fact stamped this far past the node's time is not taken, shown, hashed or passed on.
-pub(crate) const FUTURE_MS: u64 = 60_000;
-/// What expires within this is left out of roots: nodes need not agree on the moment.
-const EXPIRING_MS: u64 = 60_000;
+/// Most facts that are taken from one peer in a second: what is over heals by comparing.
+const FACTS_PER_SECOND: u32 = 5_000;
+/// A message with facts costs this: up to four in a millisecond go out at once, each alone, so that a thousand clicks a
+/// second wait for nothing; with more, what was written meanwhile goes in one message.
+const MESSAGE_US: u64 = 250;
 
-/// One value of a register, or one entry of a log.
-#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
-pub(crate) struct Fact {
-    #[n(0)]
-    pub(crate) room: String,
-    #[n(1)]
-    pub(crate) key: String,
-    /// `None` for a register, the entry's own id for a log.
-    #[n(2)]
-    pub(crate) entry: Option<EntryId>,
-    /// How many entries the log keeps, as its author knows; 0 for a register.
-    #[n(3)]
-    pub(crate) cap: u16,
-    #[n(4)]
-    pub(crate) stamp: Stamp,
-    #[n(5)]
-    pub(crate) user: UserId,
-    #[n(6)]
-    pub(crate) region: Region,
-    #[cbor(n(7), with = "minicbor::bytes")]
-    pub(crate) value: Vec<u8>,
-    #[n(8)]
-    pub(crate) expires_ms: u64,
-    /// Only in the build that stands for a later version: what older ones must keep.
-    #[cfg(feature = "later-version")]
-    #[n(9)]
-    pub(crate) later: Option<u64>,
-}
-
-/// Names an entry of a log for good: stamping it anew replaces it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
-pub(crate) struct EntryId {
-    #[n(0)]
-    pub(crate) node: NodeHash,
-    #[n(1)]
-    pub(crate) incarnation: u64,
-    #[n(2)]
-    pub(crate) count: u64,
-}
-
-/// What a fact is filed under.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct FactKey {
+/// A register or a log that holds something else, and who wrote what is new.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct FactChange {
     pub(crate) room: Room,
     pub(crate) key: String,
-    pub(crate) entry: Option<EntryId>,
+    pub(crate) kind: FactKind,
+    pub(crate) author: Option<UserId>,
 }
 
-/// 128 bits of a fact key's hash: how keys are named between nodes.
-pub(crate) type KeyHash = [u8; 16];
-
-/// A fact with its author's bytes.
-#[derive(Clone, Debug)]
-pub(crate) struct StoredFact {
-    pub(crate) fact: Fact,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) hash: KeyHash,
-    /// Its author as the room's visitors see them: views are made often.
-    pub(crate) public: PublicId,
-    sum: u128,
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FactKind {
+    Register,
+    Log,
 }
 
-/// What merging a fact did.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Merged {
-    /// It is not well-formed, or stamped too far ahead.
-    Refused,
-    /// What is known already is as new.
-    Known,
-    /// It is in; what it displaced has gone.
-    Taken {
-        /// Where it is filed.
-        key: FactKey,
-        /// What left a full log, or an older value.
-        displaced: Vec<FactKey>,
-    },
+/// A value that a reflex writes: into a log if that has a cap.
+#[derive(Debug)]
+pub(crate) struct NewFact {
+    pub(crate) key: &'static str,
+    pub(crate) value: Vec<u8>,
+    pub(crate) lasts_ms: Option<u64>,
+    pub(crate) cap: Option<u16>,
 }
 
-/// All facts.
+/// Facts of this node that the others are to be told.
+#[derive(Debug, Default)]
+struct PendingFacts {
+    keys: BTreeSet<FactKey>,
+    limiter: CostLimiter,
+}
+
+/// All facts, and the clock that stamps them.
 #[derive(Debug)]
 pub(crate) struct Facts {
-    own: NodeHash,
-    digest: Digest,
-    facts: BTreeMap<FactKey, StoredFact>,
-    by_hash: BTreeMap<KeyHash, FactKey>,
-    by_stamp: BTreeSet<(Stamp, KeyHash)>,
-    by_expiry: BTreeSet<(u64, KeyHash)>,
-    caps: BTreeMap<(Room, String), u16>,
-    parts: Vec<u128>,
+    store: FactStore,
+    clock: HybridClock,
+    restamps: Restamps,
+    /// The number of the newest entry of a log that was written here.
+    entries: u64,
+    /// The latest stamp that is shown: pages change with it only where it is renewed.
+    shown_limit: NodeTime,
+    /// Facts that are not shown, since they are stamped too far ahead.
+    hidden: BTreeSet<FactKey>,
+    pending: PendingFacts,
+    /// How many facts of each peer were taken in a second.
+    quotas: BTreeMap<NodeHash, (u64, u32)>,
+    /// When facts were last compared with each peer.
+    compared: BTreeMap<NodeHash, Mono>,
+    /// The latest stamp that was believed when the last heartbeat went out.
+    announced_time: NodeTime,
+    changes: Vec<FactChange>,
 }
-
-/// How many parts the facts are compared in.
-pub(crate) const BUCKETS: usize = 256;
 
 impl Facts {
-    pub(crate) fn new(own: NodeHash, digest: Digest) -> Self {
+    /// The facts of these records; one that can't be read is left out.
+    pub(crate) fn restore(me: &Identity, records: &[Vec<u8>], clock: NodeClock) -> Self {
+        let mut store = FactStore::new(me.hash, me.digest);
+        for record in records {
+            store.merge(record, NodeTime(u64::MAX), clock.time);
+        }
+        let mut hybrid = HybridClock::new(me.hash, me.incarnation);
+        store.newest().into_iter().for_each(|newest| hybrid.see(newest));
+        let newest = store.newest().map_or(NodeTime(0), |stamp| stamp.time);
         Self {
-            own,
-            digest,
-            facts: BTreeMap::new(),
-            by_hash: BTreeMap::new(),
-            by_stamp: BTreeSet::new(),
-            by_expiry: BTreeSet::new(),
-            caps: BTreeMap::new(),
-            parts: vec![0; BUCKETS],
+            store,
+            clock: hybrid,
+            restamps: Restamps::default(),
+            entries: 0,
+            shown_limit: clock.limit.max(newest),
+            hidden: BTreeSet::new(),
+            pending: PendingFacts::default(),
+            quotas: BTreeMap::new(),
+            compared: BTreeMap::new(),
+            announced_time: NodeTime(0),
+            changes: Vec::new(),
         }
     }
 
-    /// Takes a fact as its author's bytes. `limit_ms` is the latest stamp that is believed, `time_ms` the node's time.
-    pub(crate) fn merge(&mut self, bytes: &[u8], limit_ms: u64, time_ms: u64) -> Merged {
-        let Some((key, fact)) = read(bytes) else { return Merged::Refused };
-        if fact.stamp.time_ms > limit_ms || fact.expires_ms <= time_ms {
-            return Merged::Refused;
-        }
-        if let Some(known) = self.facts.get(&key)
-            && ((known.fact.stamp >= fact.stamp) != (injected(Fault::OldestWins) && known.fact.stamp != fact.stamp))
-            && !self.gives_way(known.fact.stamp, limit_ms)
-        {
-            return Merged::Known;
-        }
-        self.put(key, fact, bytes)
+    /// The time of the newest fact.
+    pub(crate) fn newest_time(&self) -> Option<NodeTime> {
+        self.store.newest().map(|stamp| stamp.time)
     }
 
-    /// What is stamped too far ahead gives way to any other, but not what this node will stamp anew itself.
-    pub(crate) fn gives_way(&self, stamp: Stamp, limit_ms: u64) -> bool {
-        stamp.time_ms > limit_ms && stamp.node != self.own
-    }
-
-    fn put(&mut self, key: FactKey, fact: Fact, bytes: &[u8]) -> Merged {
-        let full = key.entry.is_some().then(|| (key.room.clone(), key.key.clone()));
-        if let Some(log) = &full {
-            let cap = self.caps.entry(log.clone()).or_insert(1);
-            *cap = fact.cap.clamp(*cap, CAP_MAX);
-        }
-        self.take_off(&key);
-        let hash: KeyHash = key_hash(&key, self.digest);
-        let sum = u128::from_be_bytes((self.digest)(bytes)[..16].try_into().expect("a digest has 32 bytes"));
-        self.by_hash.insert(hash, key.clone());
-        self.by_stamp.insert((fact.stamp, hash));
-        self.by_expiry.insert((fact.expires_ms, hash));
-        self.parts[usize::from(hash[0])] = self.parts[usize::from(hash[0])].wrapping_add(sum);
-        let public = fact.user.public(&key.room, self.digest);
-        self.facts.insert(key.clone(), StoredFact { fact, bytes: bytes.to_vec(), hash, public, sum });
-        let displaced = full.map(|log| self.trim(&log)).unwrap_or_default();
-        if displaced.contains(&key) {
-            return Merged::Known;
-        }
-        Merged::Taken { key, displaced }
-    }
-
-    /// Takes the oldest entries off a log that is longer than its cap.
-    fn trim(&mut self, log: &(Room, String)) -> Vec<FactKey> {
-        let cap = usize::from(self.caps.get(log).copied().unwrap_or(1));
-        let mut entries: Vec<(Stamp, &FactKey)> =
-            self.log(&log.0, &log.1).map(|(key, kept)| (kept.fact.stamp, key)).collect();
-        if entries.len() <= cap {
-            return Vec::new();
-        }
-        entries.sort_unstable_by(|a, b| b.cmp(a));
-        let off: Vec<FactKey> = entries.into_iter().skip(cap).map(|(_, key)| key.clone()).collect();
-        for key in &off {
-            self.take_off(key);
-        }
-        off
-    }
-
-    pub(crate) fn take_off(&mut self, key: &FactKey) -> Option<StoredFact> {
-        let kept = self.facts.remove(key)?;
-        self.by_hash.remove(&kept.hash);
-        self.by_stamp.remove(&(kept.fact.stamp, kept.hash));
-        self.by_expiry.remove(&(kept.fact.expires_ms, kept.hash));
-        let part = &mut self.parts[usize::from(kept.hash[0])];
-        *part = part.wrapping_sub(kept.sum);
-        Some(kept)
-    }
-
-    /// Takes off what has run out.
-    pub(crate) fn expire(&mut self, time_ms: u64) -> Vec<FactKey> {
-        let mut off = Vec::new();
-        while let Some(&(expires_ms, hash)) = self.by_expiry.first() {
-            if expires_ms > time_ms {
-                break;
-            }
-            let key = self.by_hash[&hash].clone();
-            self.take_off(&key);
-            off.push(key);
-        }
-        off
-    }
-
-    pub(crate) fn get(&self, key: &FactKey) -> Option<&StoredFact> {
-        self.facts.get(key)
-    }
-
-    pub(crate) fn by_hash(&self, hash: &KeyHash) -> Option<&StoredFact> {
-        self.by_hash.get(hash).and_then(|key| self.facts.get(key))
-    }
-
-    /// All facts of a room.
-    pub(crate) fn room(&self, room: &Room) -> impl Iterator<Item = (&FactKey, &StoredFact)> {
-        let first = FactKey { room: room.clone(), key: String::new(), entry: None };
-        let room = room.clone();
-        self.facts.range(first..).take_while(move |(key, _)| key.room == room)
-    }
-
-    fn log(&self, room: &Room, log: &str) -> impl Iterator<Item = (&FactKey, &StoredFact)> {
-        let first = FactKey { room: room.clone(), key: log.to_owned(), entry: None };
-        let (room, log) = (room.clone(), log.to_owned());
-        self.facts.range(first..).take_while(move |(key, _)| key.room == room && key.key == log)
-    }
-
-    /// The names of all rooms that hold facts.
     pub(crate) fn rooms(&self) -> Vec<Room> {
-        let mut rooms: Vec<Room> = self.facts.keys().map(|key| key.room.clone()).collect();
-        rooms.dedup();
-        rooms
+        self.store.rooms()
     }
 
-    /// Whether a room may use this key: it does already, or uses few.
-    pub(crate) fn key_fits(&self, room: &Room, key: &str) -> bool {
-        self.log(room, key).next().is_some() || {
-            let keys: BTreeSet<&str> = self.room(room).map(|(fact, _)| fact.key.as_str()).collect();
-            keys.len() < KEYS_MAX
+    /// The facts of a room that are shown.
+    pub(crate) fn shown(&self, room: &Room) -> impl Iterator<Item = (&FactKey, &StoredFact)> {
+        self.store.room(room).filter(|(_, stored)| stored.fact.stamp.time <= self.shown_limit)
+    }
+
+    /// The sum of all facts up to a stamp that do not expire soon after `at`.
+    pub(crate) fn root(&self, cut: NodeTime, at: NodeTime) -> u128 {
+        self.store.root(cut, at)
+    }
+
+    pub(crate) fn adopt_incarnation(&mut self, incarnation: u64) {
+        self.clock.adopt_incarnation(incarnation);
+    }
+
+    /// What changed since the last call, in order.
+    pub(crate) fn take_changes(&mut self) -> Vec<FactChange> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Another start of a node is not the one that facts were compared with.
+    pub(crate) fn forget_peer(&mut self, node: NodeHash) {
+        self.compared.remove(&node);
+    }
+
+    /// Facts stamped later may still be on their way. What was known a heartbeat ago is not, whatever clock stamped it.
+    pub(crate) fn heartbeat_cut(&mut self, clock: NodeClock) -> NodeTime {
+        let stamped = self.store.latest(clock.limit).map_or(NodeTime(0), |stamp| stamp.time);
+        let known = std::mem::replace(&mut self.announced_time, stamped).min(stamped);
+        known.max(clock.time - 1_000)
+    }
+
+    /// A stamp later than all that were seen, as far as they are believed.
+    pub(crate) fn stamp(&mut self, clock: NodeClock, out: &mut Outputs) -> Stamp {
+        let stamp = self.clock.stamp(clock.time);
+        if stamp.time <= clock.limit {
+            return stamp;
+        }
+        // What this one is later than must not stand above it.
+        self.restamp_ahead(clock, out);
+        self.set_clock_back(clock);
+        self.clock.stamp(clock.time)
+    }
+
+    /// Writes a value of this node's.
+    pub(crate) fn write(
+        &mut self,
+        me: &Identity,
+        room: &Room,
+        user: UserId,
+        new: NewFact,
+        clock: NodeClock,
+        out: &mut Outputs,
+    ) -> Result<(), ReflexError> {
+        if new.value.len() > VALUE_BYTES_MAX {
+            return Err(ReflexError::ValueTooLong { bytes_max: VALUE_BYTES_MAX });
+        }
+        if !self.store.key_fits(room, new.key) {
+            return Err(ReflexError::TooManyFacts { most: store::KEYS_MAX });
+        }
+        let entry = new.cap.is_some().then(|| {
+            self.entries += u64::from(!injected(Fault::OneEntry));
+            EntryId { node: me.hash, incarnation: me.incarnation, count: self.entries }
+        });
+        let stamp = self.stamp(clock, out);
+        let fact = Fact {
+            room: room.as_str().to_owned(),
+            key: new.key.to_owned(),
+            entry,
+            cap: new.cap.map_or(0, |cap| cap.clamp(1, CAP_MAX)),
+            stamp,
+            user,
+            region: me.region.clone(),
+            value: new.value,
+            expires: stamp.time + new.lasts_ms.unwrap_or(fact::LASTS_MS),
+            #[cfg(feature = "later-version")]
+            later: Some(7),
+        };
+        self.keep(&fact, clock, out);
+        Ok(())
+    }
+
+    /// Takes a fact of this node, to be published to all.
+    fn keep(&mut self, fact: &Fact, clock: NodeClock, out: &mut Outputs) {
+        let bytes = minicbor::to_vec(fact).expect("writing to memory can't fail");
+        if self.take(&bytes, clock, out)
+            && let Some((key, _)) = fact::read(&bytes)
+        {
+            self.pending.keys.insert(key);
         }
     }
 
-    /// The greatest stamp that is known.
-    pub(crate) fn newest(&self) -> Option<Stamp> {
-        self.by_stamp.last().map(|(stamp, _)| *stamp)
-    }
-
-    /// The greatest stamp that is believed.
-    pub(crate) fn latest(&self, limit_ms: u64) -> Option<Stamp> {
-        let first = Stamp { time_ms: limit_ms.saturating_add(1), counter: 0, node: NodeHash(0), incarnation: 0 };
-        self.by_stamp.range(..(first, [0; 16])).next_back().map(|(stamp, _)| *stamp)
-    }
-
-    /// Facts stamped later than this, by stamp.
-    pub(crate) fn keys_later_than(&self, limit_ms: u64) -> Vec<FactKey> {
-        self.later_than(limit_ms).map(|kept| self.by_hash[&kept.hash].clone()).collect()
-    }
-
-    fn later_than(&self, time_ms: u64) -> impl Iterator<Item = &StoredFact> {
-        let last = Stamp { time_ms, counter: u32::MAX, node: NodeHash(u64::MAX), incarnation: u64::MAX };
-        self.by_stamp.range((last, [255; 16])..).map(|(_, hash)| &self.facts[&self.by_hash[hash]])
-    }
-
-    /// Sums of the parts: facts stamped at or before `cut_ms` that expire more than a minute after `at_ms`.
-    pub(crate) fn parts(&self, cut_ms: u64, at_ms: u64) -> Vec<u128> {
-        let mut parts = self.parts.clone();
-        for kept in self.later_than(cut_ms) {
-            let part = &mut parts[usize::from(kept.hash[0])];
-            *part = part.wrapping_sub(kept.sum);
+    /// Takes facts that another node published or sent.
+    pub(crate) fn take_all(&mut self, from: NodeHash, bundle: &Bundle, clock: NodeClock, now: Mono, out: &mut Outputs) {
+        for bytes in &bundle.facts {
+            let quota = self.quotas.entry(from).or_default();
+            if quota.0 != now.second() {
+                *quota = (now.second(), 0);
+            }
+            quota.1 += 1;
+            if quota.1 > FACTS_PER_SECOND {
+                return;
+            }
+            self.take(bytes, clock, out);
         }
-        let soon = (at_ms.saturating_add(EXPIRING_MS), [255; 16]);
-        for (_, hash) in self.by_expiry.range(..=soon) {
-            let kept = &self.facts[&self.by_hash[hash]];
-            if kept.fact.stamp.time_ms <= cut_ms {
-                let part = &mut parts[usize::from(hash[0])];
-                *part = part.wrapping_sub(kept.sum);
+    }
+
+    /// Takes a fact, whoever wrote it: from here on a click on this node and one on another are the same. Returns whether
+    /// it is news.
+    fn take(&mut self, bytes: &[u8], clock: NodeClock, out: &mut Outputs) -> bool {
+        if self.was_replaced_since(bytes, clock, out) {
+            return false;
+        }
+        let Merged::Taken { key, displaced } = self.store.merge(bytes, clock.limit, clock.time) else { return false };
+        if let Some(stored) = self.store.get(&key) {
+            self.clock.see(stored.fact.stamp);
+            if stored.fact.stamp.time > self.shown_limit {
+                self.hidden.insert(key.clone());
+            }
+            out.push(Output::Keep { key: stored.hash.to_vec(), record: Some(bytes.to_vec()) });
+        }
+        self.changed(&key);
+        for key in displaced {
+            self.gone(&key, out);
+        }
+        true
+    }
+
+    fn gone(&mut self, key: &FactKey, out: &mut Outputs) {
+        out.push(Output::Keep { key: self.store.key_hash(key).to_vec(), record: None });
+        self.changed(key);
+    }
+
+    fn changed(&mut self, key: &FactKey) {
+        let kind = if key.entry.is_some() { FactKind::Log } else { FactKind::Register };
+        let author = self.store.get(key).map(|stored| stored.fact.user);
+        self.changes.push(FactChange { room: key.room.clone(), key: key.key.clone(), kind, author });
+    }
+
+    /// Takes off what has run out, and restamps what this node stamped with a clock that ran far ahead.
+    pub(crate) fn tend(&mut self, clock: NodeClock, now: Mono, out: &mut Outputs) {
+        for key in self.store.expire(clock.time) {
+            self.gone(&key, out);
+        }
+        self.shown_limit = clock.limit;
+        let hidden = self.store.keys_later_than(self.shown_limit).into_iter().collect();
+        let before = std::mem::replace(&mut self.hidden, hidden);
+        // What is hidden now and was not, or the other way round, looks different.
+        let changed: Vec<FactKey> = before.symmetric_difference(&self.hidden).cloned().collect();
+        changed.iter().for_each(|key| self.changed(key));
+        self.restamp_ahead(clock, out);
+        self.quotas.retain(|_, (second, _)| *second == now.second());
+    }
+
+    /// When something may be published.
+    pub(crate) fn publish_due(&self) -> Option<Mono> {
+        (!self.pending.keys.is_empty()).then(|| self.pending.limiter.due())
+    }
+
+    /// Tells the others what was written here: at once, or gathered for a moment under load. A register that was set
+    /// twice meanwhile is told once.
+    pub(crate) fn publish(&mut self, me: NodeHash, now: Mono, out: &mut Outputs) {
+        self.pending.limiter.spend(MESSAGE_US, now);
+        let keys = std::mem::take(&mut self.pending.keys);
+        let stored = keys.iter().filter_map(|key| self.store.get(key));
+        // What another node has replaced meanwhile is published by that node.
+        let own = stored.filter(|stored| stored.fact.stamp.node == me);
+        let (mut bundle, mut size) = (Bundle::default(), 0);
+        for stored in own {
+            size += stored.bytes.len();
+            bundle.facts.push(ByteVec::from(stored.bytes.clone()));
+            if size >= PAGE_BYTES {
+                out.broadcast(&Broadcast::Facts(std::mem::take(&mut bundle)));
+                size = 0;
             }
         }
-        parts
+        if !bundle.facts.is_empty() {
+            out.broadcast(&Broadcast::Facts(bundle));
+        }
     }
-
-    /// The sum over all parts.
-    pub(crate) fn root(&self, cut_ms: u64, at_ms: u64) -> u128 {
-        self.parts(cut_ms, at_ms).into_iter().fold(0, u128::wrapping_add)
-    }
-
-    /// Keys and stamps of one part, the future ones left out.
-    pub(crate) fn part(&self, part: u8, limit_ms: u64) -> impl Iterator<Item = &StoredFact> {
-        let mut first = [0; 16];
-        first[0] = part;
-        self.by_hash
-            .range(first..)
-            .take_while(move |(hash, _)| hash[0] == part)
-            .map(|(_, key)| &self.facts[key])
-            .filter(move |kept| kept.fact.stamp.time_ms <= limit_ms)
-    }
-}
-
-/// Reads a fact from its author's bytes, if it is well-formed.
-pub(crate) fn read(bytes: &[u8]) -> Option<(FactKey, Fact)> {
-    if bytes.len() > FACT_BYTES_MAX {
-        return None;
-    }
-    let fact: Fact = minicbor::decode(bytes).ok()?;
-    let room = Room::new(&fact.room)?;
-    let fits = (1..=64).contains(&fact.key.len())
-        && fact.value.len() <= VALUE_BYTES_MAX
-        && Region::new(fact.region.as_str()).is_some()
-        && (fact.entry.is_none() || fact.cap > 0);
-    fits.then(|| (FactKey { room, key: fact.key.clone(), entry: fact.entry }, fact))
-}
-
-pub(crate) fn key_hash(key: &FactKey, digest: Digest) -> KeyHash {
-    digest(&disk_name(key))[..16].try_into().expect("a digest has 32 bytes")
-}
-
-fn disk_name(key: &FactKey) -> Vec<u8> {
-    minicbor::to_vec((key.room.as_str(), &key.key, key.entry)).expect("writing to memory can't fail")
 }

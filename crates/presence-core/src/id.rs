@@ -158,14 +158,14 @@ pub struct RoomHash(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 16]);
 /// # fn sha256(bytes: &[u8]) -> [u8; 32] { let mut hash = [0; 32]; hash[..8].copy_from_slice(&bytes[..8]); hash }
 /// let user = UserId([7; 32]);
 /// let seen_in = |room| user.public(&Room::new(room).unwrap(), sha256);
-/// assert_ne!(seen_in("shop/teapot"), seen_in("poll/lunch"), "nobody can be followed from room to room");
+/// assert_ne!(seen_in("shop/teapot"), seen_in("poll/lunch"), "no one can be followed from room to room");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
 #[cbor(transparent)]
 pub struct UserId(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 32]);
 
 impl UserId {
-    /// What others see of this user in that room; nobody can be followed by it from room to room.
+    /// What others see of this user in that room; no one can be followed by it from room to room.
     pub fn public(&self, room: &Room, digest: Digest) -> PublicId {
         let mut bytes = Vec::with_capacity(room.as_str().len() + 32);
         bytes.extend_from_slice(room.as_str().as_bytes());
@@ -199,6 +199,9 @@ fn hexadecimal(bytes: &[u8], digits: &[u8; 16]) -> String {
     pairs.map(|digit| char::from(digits[usize::from(digit)])).collect()
 }
 
+/// 128 bits of a fact key's hash: how keys are named between nodes.
+pub(crate) type KeyHash = [u8; 16];
+
 /// One WebSocket of this node, for as long as the process runs; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnectionId(pub u64);
@@ -206,6 +209,13 @@ pub struct ConnectionId(pub u64);
 /// One subscription of a connection, numbered by the socket; never used again on that connection.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SubscriptionId(pub u32);
+
+/// One subscription among those of all connections of this node.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct SubscriptionKey {
+    pub(crate) connection: ConnectionId,
+    pub(crate) subscription: SubscriptionId,
+}
 
 /// A link to another node, numbered by the mesh; a number is never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

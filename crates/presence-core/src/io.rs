@@ -5,6 +5,7 @@ pub(crate) mod mesh_view;
 pub(crate) mod message;
 pub(crate) mod output;
 pub(crate) mod query;
+pub(crate) mod settings;
 pub(crate) mod tab;
 
 use crate::app::reflex::ReflexCall;
@@ -19,11 +20,11 @@ use crate::io::tab::Tab;
 pub enum Ended {
     /// With a close frame from the browser, or by unsubscribing.
     Closed,
-    /// Without a word: the stock client is back in 6 to 18 s.
+    /// Without a close frame: the stock client is back in 6 to 18 s.
     Lost,
     /// A pong was missing, or the browser took nothing.
     Unanswered,
-    /// By its own word: nobody is waited for.
+    /// The member said that it leaves: nothing lingers.
     Resigned,
 }
 
@@ -66,7 +67,7 @@ pub enum Input {
         user: UserId,
     },
     /// A subscription lost fragments that its browser was too slow for, and can take them again: what was shown when
-    /// it joined or listened is to be shown anew.
+    /// it joined or listened is to be shown again.
     Refreshed {
         /// Which socket.
         connection: ConnectionId,
@@ -80,7 +81,7 @@ pub enum Input {
         /// Which of its subscriptions.
         subscription: SubscriptionId,
     },
-    /// A member of a room said that it is there no more: nothing lingers.
+    /// A member of a room said that it leaves: nothing lingers.
     Resigned {
         /// Which socket.
         connection: ConnectionId,
@@ -122,19 +123,19 @@ pub enum Input {
         round_trip_ms: u32,
     },
 
-    /// Somebody published a message: it goes to all who listen to its stream, in every region.
+    /// A message was published: it goes to all listeners of its stream, in every region.
     Published {
-        /// What, and to whom.
+        /// The message and its stream.
         message: Message,
     },
-    /// Somebody who may asked that a user leaves a room, wherever that user is.
+    /// An authorized client asked that a user leaves a room, wherever that user is.
     Dismissed {
         /// Which room.
         room: Room,
         /// Who, as the room's visitors see them.
         user: PublicId,
     },
-    /// Somebody asked for what no view holds.
+    /// A client asked for what no view holds.
     Queried {
         /// For the answer.
         query: u64,

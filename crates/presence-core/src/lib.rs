@@ -11,10 +11,12 @@ mod cost_limit;
 mod discovery;
 mod facts;
 mod id;
+mod identity;
 mod io;
 mod local;
 mod membership;
 mod node;
+mod outputs;
 mod presence;
 mod pubsub;
 mod render;
@@ -26,7 +28,7 @@ mod wire;
 
 pub use app::change::Change;
 pub use app::fragment::{Fragment, fold};
-pub use app::reflex::{Outcome, ReflexCall, Refusal, Write};
+pub use app::reflex::{Outcome, ReflexCall, ReflexError, Refusal, Write};
 pub use app::view::{Author, Entry, Place, RegionState, RegionView, RoomView};
 pub use app::{App, PageCache, Visit};
 pub use id::{
@@ -34,11 +36,28 @@ pub use id::{
     SubscriptionId, UserId,
 };
 pub use io::dial::{DialError, Linked};
-pub use io::mesh_view::{MeshView, NodeView};
+pub use io::mesh_view::{MeshView, NodeView, PeerState};
 pub use io::message::Message;
-pub use io::output::{Notice, Output, Urgency};
+pub use io::output::{AbortReason, Notice, Output, Severity, Urgency};
 pub use io::query::{Below, Found, Member, Members, Query};
+pub use io::settings::Settings;
 pub use io::tab::Tab;
 pub use io::{Ended, Input};
-pub use node::{Node, Settings};
-pub use time::Now;
+pub use node::Node;
+pub use time::{Mono, Now, Wall};
+#[doc(hidden)]
+pub use wire::kind_name;
+
+/// Constants that a model of a node's costs needs.
+pub mod costs {
+    pub use crate::cost_limit::{ADVANCE_US, COST_US_MAX};
+    pub use crate::discovery::HELLO_MS;
+    pub use crate::local::linger::LINGER_CLOSED_MS;
+    pub use crate::membership::heartbeat::{ECHOES, HEARTBEAT_MS};
+    pub use crate::node::TICK_MS;
+    pub use crate::node::own_state::DELTA_GAP_MS;
+    pub use crate::node::suspension::AWAY_MS;
+    pub use crate::render::ROOMS_A_TURN;
+    pub use crate::render::pending::{CROWD_US, FEW_WATCHERS, VIEW_US, WATCHER_US};
+    pub use crate::replication::{REMOVED_MAX, REMOVED_MS};
+}

@@ -1,19 +1,18 @@
-//! Published messages: what anybody who may sends to all who listen to a stream, in every region. They pass once and
-//! are not kept here.
+//! Published messages and dismissals: they pass once, to every listener in every region, and are not kept here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::id::{NodeHash, PublicId, Room, StreamName};
+use crate::id::{Digest, NodeHash, PublicId, Room, StreamName};
 use crate::io::message::Message;
 use crate::io::output::Output;
-use crate::local::row_key;
-use crate::membership::Path;
-use crate::node::Node;
-use crate::time::Now;
-use crate::wire::{Broadcast, Dismissed, Published, Sender};
+use crate::local::LocalVisitors;
+use crate::outputs::Outputs;
+use crate::presence::Presence;
+use crate::presence::row::RowKey;
+use crate::wire::{Broadcast, Dismissed, PublishedMessage};
 
-/// So many numbers of an author's messages are remembered, to know what comes twice: directly and passed on.
+/// How many numbers of an author's messages are remembered, to know what comes twice: directly and passed on.
 const RECENT_MAX: usize = 4_096;
 
 /// The numbers of messages that were taken lately.
@@ -35,63 +34,67 @@ impl RecentNumbers {
     }
 }
 
-impl Node {
+/// What was published here, and what came from each node lately.
+#[derive(Debug, Default)]
+pub(crate) struct PubSub {
+    published: u64,
+    received: BTreeMap<NodeHash, RecentNumbers>,
+}
+
+impl PubSub {
     /// Delivers here at once, and sends to all others.
-    pub(crate) fn publish(&mut self, message: Message) {
+    pub(crate) fn publish(&mut self, message: Message, out: &mut Outputs) {
         if message.body.len() > Message::BODY_BYTES_MAX {
             return;
         }
         self.published += 1;
-        let said = Published {
+        let published = PublishedMessage {
             number: self.published,
             stream: message.stream.as_str().to_owned(),
             body: message.body.clone(),
             kept: message.kept,
             whispered: message.whispered,
         };
-        self.outputs.push(Output::Deliver { message: Arc::new(message) });
-        self.say(&Broadcast::Published(said));
+        out.push(Output::Deliver { message: Arc::new(message) });
+        out.broadcast(&Broadcast::Published(published));
     }
 
-    /// A message of another node, directly or passed on.
-    pub(crate) fn heard_published(&mut self, sender: &Sender, said: Published, path: Path, now: Now) {
-        let hash = NodeHash::of(&sender.name, self.settings.digest);
-        let known = self.peers.get_mut(&hash).filter(|peer| peer.incarnation == sender.incarnation);
-        let Some(peer) = known.filter(|_| said.body.len() <= Message::BODY_BYTES_MAX) else { return };
-        let fresh = peer.messages.take(said.number);
-        self.hear(hash, path, now);
-        if let Some(stream) = StreamName::new(&said.stream).filter(|_| fresh) {
-            let Published { body, kept, whispered, .. } = said;
+    /// A message of another node, directly or relayed: delivered unless it came before.
+    pub(crate) fn deliver(&mut self, author: NodeHash, published: PublishedMessage, out: &mut Outputs) {
+        let fresh = self.received.entry(author).or_default().take(published.number);
+        if let Some(stream) = StreamName::new(&published.stream).filter(|_| fresh) {
+            let PublishedMessage { body, kept, whispered, .. } = published;
             let message = Message { stream, body, kept, whispered, from: None };
-            self.outputs.push(Output::Deliver { message: Arc::new(message) });
+            out.push(Output::Deliver { message: Arc::new(message) });
         }
     }
 
-    /// Makes a user leave a room here, and asks all others to do the same.
-    pub(crate) fn dismiss(&mut self, room: &Room, user: PublicId) {
-        self.dismiss_here(room, user);
-        self.say(&Broadcast::Dismissed(Dismissed { room: room.as_str().to_owned(), user: user.0 }));
+    /// Another start of a node numbers its messages from the beginning.
+    pub(crate) fn forget_peer(&mut self, node: NodeHash) {
+        self.received.remove(&node);
     }
+}
 
-    /// Another node was asked to make a user leave.
-    pub(crate) fn heard_dismissed(&mut self, sender: &Sender, said: &Dismissed, path: Path, now: Now) {
-        let hash = NodeHash::of(&sender.name, self.settings.digest);
-        let known = self.peers.get(&hash).is_some_and(|peer| peer.incarnation == sender.incarnation);
-        if let Some(room) = Room::new(&said.room).filter(|_| known) {
-            self.hear(hash, path, now);
-            self.dismiss_here(&room, PublicId(said.user));
-        }
-    }
+/// Asks all other nodes to make a user leave a room.
+pub(crate) fn send_dismissal(room: &Room, user: PublicId, out: &mut Outputs) {
+    out.broadcast(&Broadcast::Dismissed(Dismissed { room: room.as_str().to_owned(), user: user.0 }));
+}
 
-    fn dismiss_here(&mut self, room: &Room, public: PublicId) {
-        let digest = self.settings.digest;
-        let hash = room.hash(digest);
-        let known = self.rolls.user(&hash, &public);
-        let user = known.or_else(|| self.own.users_of(hash).find(|user| user.public(room, digest) == public));
-        let Some(user) = user else { return };
-        for (connection, subscription) in self.own.subscriptions_of(&row_key(hash, user)) {
-            self.outputs.push(Output::Dismiss { connection, subscription });
-        }
+/// Makes a user leave a room here.
+pub(crate) fn dismiss(
+    room: &Room,
+    public: PublicId,
+    digest: Digest,
+    presence: &Presence,
+    local: &LocalVisitors,
+    out: &mut Outputs,
+) {
+    let hash = room.hash(digest);
+    let known = presence.member_user(&hash, &public);
+    let user = known.or_else(|| local.users_of(hash).find(|user| user.public(room, digest) == public));
+    let Some(user) = user else { return };
+    for at in local.subscriptions_of(&RowKey::new(hash, user)) {
+        out.push(Output::Dismiss { connection: at.connection, subscription: at.subscription });
     }
 }
 

@@ -19,7 +19,7 @@ fn allocated() -> usize {
     stats.bytes_allocated - stats.bytes_deallocated
 }
 
-/// What a node takes for each of so many visitors of another one, spread over rooms.
+/// What a node takes for each of this many visitors of another one, spread over rooms.
 fn bytes_a_visitor(visitors: u64, rooms: u64) -> usize {
     let mut pair = Pair::author();
     for number in 0..visitors {

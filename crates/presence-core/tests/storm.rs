@@ -14,7 +14,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// So many join in a second.
+/// How many join in a second.
 const EACH_MS: u64 = 10;
 
 /// Allocations and allocated bytes of one of the next thousand joins, on both nodes, the pages of both drawn.

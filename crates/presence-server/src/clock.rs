@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use presence_core::Now;
+use presence_core::{Mono, Now, Wall};
 
 /// Both clocks of this process.
 #[derive(Clone, Copy)]
@@ -14,11 +14,11 @@ impl Clocks {
     }
 
     pub(crate) fn now(self) -> Now {
-        Now { mono_ms: millis(self.0.elapsed()), wall_ms: wall_ms() }
+        Now { mono: Mono(millis(self.0.elapsed())), wall: Wall(wall_ms()) }
     }
 
-    pub(crate) fn at(self, mono_ms: u64) -> tokio::time::Instant {
-        (self.0 + Duration::from_millis(mono_ms)).into()
+    pub(crate) fn at(self, moment: Mono) -> tokio::time::Instant {
+        (self.0 + Duration::from_millis(moment.0)).into()
     }
 }
 

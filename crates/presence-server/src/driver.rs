@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use presence_core::{Input, Node, Notice, Output};
+use presence_core::{Input, Node, Notice, Output, Severity};
 use tokio::sync::mpsc;
 
 use crate::clock::Clocks;
@@ -115,13 +115,13 @@ impl Driver {
     }
 
     fn wakes_at(&self) -> tokio::time::Instant {
-        self.clock.at(self.node.wake_at_ms())
+        self.clock.at(self.node.wake_at())
     }
 
     fn turn(&mut self, first: Input) -> Option<Ending> {
         let ticked = first == Input::Ticked;
         let mut ending = self.handle(first);
-        if !ticked && ending.is_none() && self.clock.now().mono_ms >= self.node.wake_at_ms() {
+        if !ticked && ending.is_none() && self.clock.now().mono >= self.node.wake_at() {
             ending = self.handle(Input::Ticked);
         }
         for _ in 0..MESH_TURN {
@@ -182,7 +182,7 @@ impl Outlets {
             }
             Output::Tell(notice) => tell(&notice),
             Output::Finish => return Some(Ending::Finished),
-            Output::Abort(reason) => return Some(Ending::Aborted(reason)),
+            Output::Abort(reason) => return Some(Ending::Aborted(reason.to_string())),
         }
         None
     }
@@ -191,7 +191,7 @@ impl Outlets {
 fn tell(notice: &Notice) {
     let peer = notice.peer.as_deref();
     let region = notice.region.as_ref().map(tracing::field::display);
-    if notice.warning {
+    if notice.severity == Severity::Warning {
         tracing::warn!(peer.name = peer, peer.region = region, "{}", notice.message);
     } else {
         tracing::info!(peer.name = peer, peer.region = region, "{}", notice.message);

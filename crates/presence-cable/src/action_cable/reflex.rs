@@ -119,13 +119,12 @@ pub enum ReflexAnswer<'a> {
     Error(&'a str),
 }
 
-impl<'a> From<&'a Outcome> for ReflexAnswer<'a> {
-    fn from(outcome: &'a Outcome) -> Self {
-        match outcome {
-            Outcome::Done => Self::Nothing,
-            Outcome::Halted => Self::Halted,
-            Outcome::Failed(reason) => Self::Error(reason),
-        }
+/// The answer to a click that ended this way.
+pub(crate) fn answer_outcome(outcome: &Outcome, echo: &str) -> String {
+    match outcome {
+        Outcome::Done => answer(ReflexAnswer::Nothing, echo),
+        Outcome::Halted => answer(ReflexAnswer::Halted, echo),
+        Outcome::Failed(error) => answer(ReflexAnswer::Error(&error.to_string()), echo),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::id::{PublicId, Region};
 /// ```
 /// use presence_core::{Change, Fragment, RoomView};
 ///
-/// /// A number that is drawn when it changes, and for who arrives. What a fragment does not depend on is left alone.
+/// /// A number that is drawn when it changes, and for newcomers. What a fragment does not depend on is left alone.
 /// fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
 ///     match change {
 ///         Change::Everything | Change::Counts => {
@@ -23,7 +23,7 @@ use crate::id::{PublicId, Region};
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Change {
-    /// Somebody has just arrived, or missed something: every fragment of the room that is the same for all, also those
+    /// A visitor has just arrived, or missed something: every fragment of the room that is the same for all, also those
     /// of registers and logs that hold nothing.
     Everything,
     /// Which regions are known, or the state of one, or its round-trip time.
@@ -36,7 +36,7 @@ pub enum Change {
     Set(String),
     /// A log has another content.
     Logged(String),
-    /// Somebody shows something else under this key, or has gone with what they showed.
+    /// A user shows something else under this key, or has gone with what they showed.
     Shared(String),
     /// For one user: who "you" are, and what is yours. Sent when a tab of theirs has joined, and to all their tabs when
     /// something that they wrote is there.

@@ -1,5 +1,7 @@
 //! A click as it comes, and what an app makes of it.
 
+use std::fmt;
+
 /// A click as the browser sent it: untrusted input.
 ///
 /// ```
@@ -37,7 +39,7 @@ pub enum Outcome {
     /// Too fast, or not now (`morph-halted`).
     Halted,
     /// It can't be carried out, and why (`morph-error`).
-    Failed(String),
+    Failed(ReflexError),
 }
 
 /// Why a reflex writes nothing.
@@ -55,7 +57,7 @@ pub enum Refusal {
     Because(String),
 }
 
-/// A fact that somebody wants. It carries a value, never "flip".
+/// A fact that a reflex writes. It carries a value, never "flip".
 ///
 /// ```
 /// use presence_core::Write;
@@ -95,4 +97,55 @@ pub enum Write {
         /// At most 256 bytes; empty: nothing any more.
         value: Vec<u8>,
     },
+}
+
+/// Why a reflex can't be carried out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ReflexError {
+    /// No reflex has that name.
+    Unknown {
+        /// The name.
+        target: String,
+    },
+    /// The app refused it for this reason.
+    Refused(String),
+    /// A value is too long.
+    ValueTooLong {
+        /// What it may have.
+        bytes_max: usize,
+    },
+    /// The room would hold too many facts.
+    TooManyFacts {
+        /// How many it may hold.
+        most: usize,
+    },
+    /// What is shared, or its key, is too long.
+    ShareTooLong {
+        /// What it may have.
+        bytes_max: usize,
+        /// What its key may have.
+        key_bytes_max: usize,
+    },
+    /// The user is not in the room, or shares under too many keys.
+    NotShared {
+        /// How many keys there may be.
+        keys_max: usize,
+    },
+}
+
+impl fmt::Display for ReflexError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { target } => write!(f, "There is no reflex {target}."),
+            Self::Refused(why) => f.write_str(why),
+            Self::ValueTooLong { bytes_max } => write!(f, "A value may have {bytes_max} bytes at most."),
+            Self::TooManyFacts { most } => write!(f, "A room may hold {most} facts at most."),
+            Self::ShareTooLong { bytes_max, key_bytes_max } => {
+                write!(f, "What is shared may have {bytes_max} bytes at most, and its key {key_bytes_max}.")
+            }
+            Self::NotShared { keys_max } => {
+                write!(f, "Only who is in the room shares something, under {keys_max} keys at most.")
+            }
+        }
+    }
 }

@@ -9,8 +9,8 @@ use crate::id::{PublicId, Region, Room, UserId};
 /// ```
 /// use presence_core::{Region, Room, RoomView};
 ///
-/// let nobody = RoomView::empty(Room::new("shop").unwrap(), Region::new("ams").unwrap());
-/// let view = RoomView { users: 3, ..nobody };
+/// let empty = RoomView::empty(Room::new("shop").unwrap(), Region::new("ams").unwrap());
+/// let view = RoomView { users: 3, ..empty };
 /// assert_eq!(format!("{} people are here", view.users), "3 people are here");
 /// ```
 #[derive(Clone, PartialEq, Debug)]
@@ -23,13 +23,13 @@ pub struct RoomView {
     pub users: u32,
     /// Their connections.
     pub tabs: u32,
-    /// Users whom only a silent node vouches for; never part of `users`.
+    /// Users for which only a silent node vouches; never part of `users`.
     pub unsure: u32,
     /// Those of `users` who have a visible page.
     pub looking: u32,
-    /// Those of `users` whom no pong proves to be there: all their connections are event streams or frames.
+    /// Those of `users` that no pong proves to be there: all their connections are event streams or frames.
     pub unproven: u32,
-    /// All known regions, also those where nobody is, by code.
+    /// All known regions, also empty ones, by code.
     pub regions: Vec<RegionView>,
     /// Registers that hold a value.
     pub registers: BTreeMap<String, Entry>,
@@ -44,7 +44,7 @@ pub struct RoomView {
 }
 
 impl RoomView {
-    /// A room that nobody is in, seen from a region that hears no other: what tests of an app begin with.
+    /// An empty room, seen from a region that hears no other: what tests of an app begin with.
     pub fn empty(room: Room, here: Region) -> Self {
         let own = RegionView {
             region: here.clone(),
@@ -75,7 +75,7 @@ impl RoomView {
         }
     }
 
-    /// The newest entry of each user in a log: a vote each, however often somebody changes their mind.
+    /// The newest entry of each user in a log: a vote each, however often users change their minds.
     ///
     /// ```
     /// # use presence_core::{Author, Entry, PublicId, Region, Room, RoomView, UserId};
@@ -174,7 +174,7 @@ pub struct RegionView {
     pub users: u32,
     /// Their connections there.
     pub tabs: u32,
-    /// Users whom only silent nodes of it vouch for.
+    /// Users for which only silent nodes of it vouch.
     pub unsure: u32,
 }
 
@@ -186,7 +186,7 @@ pub struct RegionView {
 /// ```
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Place {
-    /// "Toronto, Canada"; the code where nobody knows better.
+    /// "Toronto, Canada"; the code where no name is known.
     pub name: String,
     /// Latitude and longitude in degrees, where known.
     pub location: Option<(f64, f64)>,

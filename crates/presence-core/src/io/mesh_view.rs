@@ -1,6 +1,8 @@
 //! The mesh as a node knows it: what an operator sees.
 
-use crate::app::view::RegionView;
+use std::fmt;
+
+use crate::app::view::{RegionState, RegionView};
 use crate::id::{NodeName, Region};
 
 /// The mesh as this node knows it: what `/api/v1/mesh` and `/readyz` say.
@@ -37,12 +39,56 @@ pub struct NodeView {
     pub sequence: u64,
     /// The number up to which we miss nothing.
     pub whole: u64,
-    /// `live`, `silent`, `draining`, `departed` or `gone`.
-    pub state: &'static str,
+    /// How it is judged.
+    pub state: PeerState,
     /// The node through which it is heard, where not directly.
     pub via: Option<NodeName>,
     /// How long ago it was heard.
     pub heard_ms_ago: u64,
     /// Round-trip time in ms.
     pub round_trip_ms: Option<u32>,
+}
+
+/// How another node is judged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PeerState {
+    /// Heard within the lease.
+    Live,
+    /// Not heard for a lease.
+    Silent,
+    /// Silent for a minute: its rows are dropped.
+    Gone,
+    /// It leaves on purpose: its tabs are held.
+    Draining,
+    /// It has left.
+    Departed,
+}
+
+impl PeerState {
+    /// The word in the API and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Silent => "silent",
+            Self::Gone => "gone",
+            Self::Draining => "draining",
+            Self::Departed => "departed",
+        }
+    }
+
+    /// The state of a region of which this is the best node.
+    pub fn region(self) -> RegionState {
+        match self {
+            Self::Live => RegionState::Live,
+            Self::Silent => RegionState::Silent,
+            Self::Gone => RegionState::Gone,
+            Self::Draining | Self::Departed => RegionState::Draining,
+        }
+    }
+}
+
+impl fmt::Display for PeerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }

@@ -1,11 +1,12 @@
 //! What a node orders. Nothing here is waited for.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::app::fragment::Fragment;
 use crate::app::reflex::Outcome;
 use crate::app::view::RoomView;
-use crate::id::{ConnectionId, LinkId, NodeHash, Region, Room, Stream, SubscriptionId, UserId};
+use crate::id::{ConnectionId, LinkId, NodeHash, NodeName, Region, Room, Stream, SubscriptionId, UserId};
 use crate::io::mesh_view::MeshView;
 use crate::io::message::Message;
 use crate::io::query::Found;
@@ -55,7 +56,7 @@ pub enum Output {
     },
     /// Write this to all who listen to its stream on this node. It is never folded or left out.
     Deliver {
-        /// What, and to whom.
+        /// The message and its stream.
         message: Arc<Message>,
     },
     /// End this subscription: its user was made to leave the room.
@@ -96,7 +97,7 @@ pub enum Output {
     },
     /// A room has a new view: pages and the API read that from now on.
     View(Arc<RoomView>),
-    /// The room's counts are due for whoever watches only those: more seldom than views, the larger the room.
+    /// The room's counts are due for watchers of counts alone: less often than views, the larger the room.
     Counts(Arc<RoomView>),
     /// The last connection anywhere has left a room that holds no fact: its view may be forgotten.
     Forget(Room),
@@ -171,18 +172,52 @@ pub enum Output {
     /// Goodbye is said and has been repeated: the process may end.
     Finish,
     /// This node must not go on, for this reason.
-    Abort(String),
+    Abort(AbortReason),
 }
 
 /// What an operator reads in the log: the life of nodes and links.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Notice {
-    /// Somebody should act.
-    pub warning: bool,
+    /// Whether the operator should act.
+    pub severity: Severity,
     /// The other node, where one is concerned.
     pub peer: Option<String>,
     /// Its region.
     pub region: Option<Region>,
     /// A sentence that reads alone.
     pub message: String,
+}
+
+/// Whether the operator should act.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Severity {
+    /// No.
+    Info,
+    /// Yes.
+    Warning,
+}
+
+/// Why a node must not go on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AbortReason {
+    /// Another node of the mesh has this node's name.
+    NameTaken {
+        /// The name.
+        name: NodeName,
+        /// Where this node is reached.
+        ours: Vec<String>,
+        /// Where the other one is reached.
+        theirs: Vec<String>,
+    },
+}
+
+impl fmt::Display for AbortReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::NameTaken { name, ours, theirs } = self;
+        let (ours, theirs) = (ours.join(", "), theirs.join(", "));
+        write!(
+            f,
+            "Another node is called {name} too: ours is at {ours}, it is at {theirs}. Give one of them another --node."
+        )
+    }
 }

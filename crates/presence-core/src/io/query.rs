@@ -18,7 +18,7 @@ pub enum Query {
     },
     /// The rooms with the most users.
     Busiest {
-        /// Only rooms whose name begins so.
+        /// Only rooms whose name has this prefix.
         prefix: String,
         /// How many at most; never more than 1,000.
         most: usize,
@@ -48,11 +48,11 @@ pub struct Members {
     pub total: usize,
     /// Those asked for.
     pub members: Vec<Member>,
-    /// Where to go on; `None`: there is no more.
+    /// Where to go on; `None`: that was all.
     pub next: Option<PublicId>,
 }
 
-/// Somebody in a room.
+/// A user in a room.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Member {
     /// As the room's visitors see them.
@@ -61,7 +61,7 @@ pub struct Member {
     pub user: UserId,
     /// Display data.
     pub info: Vec<u8>,
-    /// When they came: ms since 1970 by their node's clock.
+    /// When they joined: ms since 1970 by their node's clock.
     pub since_ms: u64,
     /// Their connections; 0 where only a silent node vouches for them.
     pub tabs: u32,
@@ -76,11 +76,11 @@ pub struct Below {
     pub users: u32,
     /// Their connections.
     pub tabs: u32,
-    /// Users whom only silent nodes vouch for.
+    /// Users for which only silent nodes vouch.
     pub unsure: u32,
     /// Those of the users who have a visible page.
     pub looking: u32,
-    /// Those of the users whom no pong proves to be there.
+    /// Those of the users that no pong proves to be there.
     pub unproven: u32,
     /// Distinct users of each region that has any.
     pub regions: Vec<(Region, u32)>,

@@ -1,4 +1,4 @@
-//! How a connection takes part in a room; without it an image in a frame would count like a page that somebody reads.
+//! How a connection takes part in a room; without it an image in a frame would count like a page that is read.
 
 /// One connection's membership of a room, as its subscription says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -7,7 +7,7 @@ pub struct Tab {
     pub info: Vec<u8>,
     /// Its page is visible.
     pub visible: bool,
-    /// Pongs prove that somebody is there.
+    /// Pongs prove that the browser is there.
     pub proven: bool,
     /// The app draws its page. Where it does not, counts are read from views.
     pub draws: bool,

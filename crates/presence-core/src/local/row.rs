@@ -4,21 +4,25 @@ use crate::local::tab_flags::TabFlags;
 use crate::presence::Presence;
 use crate::presence::row::{Row, RowKey, Share, TableKey, Took};
 use crate::testing::fault_injection::{Fault, injected};
+use crate::time::{Mono, Wall};
 
 /// A closed tab that still counts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Linger {
-    pub(crate) until_ms: u64,
-    pub(crate) closed_ms: u64,
-    pub(crate) ended: u8,
+    pub(crate) until: Mono,
+    pub(crate) closed_at: Mono,
+    pub(crate) ending: TabEnding,
     pub(crate) visible: bool,
     pub(crate) proven: bool,
 }
 
-/// Its browser closed it, and nothing says that it comes back.
-pub(crate) const CLOSED: u8 = 0;
-/// It ended in any other way.
-pub(crate) const OTHER: u8 = 1;
+/// How a tab ended.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum TabEnding {
+    /// Its browser closed it, and nothing says that it comes back.
+    Closed,
+    Other,
+}
 
 #[derive(Debug)]
 pub(crate) struct LocalRow {
@@ -26,11 +30,11 @@ pub(crate) struct LocalRow {
     /// Those of them whose page is visible, and those that no pong proves.
     visible: u32,
     unproven: u32,
-    since_ms: u64,
+    since: Wall,
     rare: Option<Box<RareFields>>,
 }
 
-/// What most visitors have nothing of.
+/// Fields that are empty for most visitors.
 #[derive(PartialEq, Eq, Debug, Default)]
 pub(crate) struct RareFields {
     lingering: Vec<Linger>,
@@ -38,17 +42,17 @@ pub(crate) struct RareFields {
     pub(crate) info: Vec<u8>,
     pub(crate) shared: Vec<Share>,
     /// When what it shows was last written.
-    pub(crate) shared_ms: u64,
+    pub(crate) shared_at: Mono,
 }
 
 /// What they have instead.
 static NOTHING: RareFields =
-    RareFields { lingering: Vec::new(), took: Vec::new(), info: Vec::new(), shared: Vec::new(), shared_ms: 0 };
+    RareFields { lingering: Vec::new(), took: Vec::new(), info: Vec::new(), shared: Vec::new(), shared_at: Mono(0) };
 
 impl LocalRow {
-    /// Of somebody without tabs yet.
-    pub(crate) fn since(since_ms: u64) -> Self {
-        Self { open: 0, visible: 0, unproven: 0, since_ms, rare: None }
+    /// The row of a user with no tabs yet.
+    pub(crate) fn since(since: Wall) -> Self {
+        Self { open: 0, visible: 0, unproven: 0, since, rare: None }
     }
 
     pub(crate) fn rare(&self) -> &RareFields {
@@ -59,7 +63,7 @@ impl LocalRow {
         self.rare.get_or_insert_with(Box::default)
     }
 
-    /// Gives back the memory of what is there no more.
+    /// Gives back the memory of fields that are empty again.
     pub(crate) fn settle(&mut self) {
         self.rare.take_if(|rare| **rare == NOTHING);
     }
@@ -74,7 +78,7 @@ impl LocalRow {
         let RareFields { lingering, took, info, shared, .. } = self.rare();
         let counted = |counts: fn(&Linger) -> bool| lingering.iter().filter(|linger| counts(linger)).count();
         let all = |open: u32, lingering: usize| open.saturating_add(u32::try_from(lingering).unwrap_or(u32::MAX));
-        let mut row = Row::new(key, info.clone(), self.since_ms);
+        let mut row = Row::new(key, info.clone(), self.since.0);
         row.open = self.open;
         row.visible = all(self.visible, counted(|linger| linger.visible));
         row.unproven = all(self.unproven, counted(|linger| !linger.proven));
@@ -101,30 +105,30 @@ impl LocalRow {
 
     /// One that its browser closed just now.
     pub(crate) fn closed_lately(&mut self) -> Option<&mut Linger> {
-        self.rare.as_mut()?.lingering.iter_mut().find(|linger| linger.ended == CLOSED)
+        self.rare.as_mut()?.lingering.iter_mut().find(|linger| linger.ending == TabEnding::Closed)
     }
 
     /// Ends what has lingered long enough; whether there was any.
-    pub(crate) fn forget_lingering(&mut self, now_ms: u64) -> bool {
+    pub(crate) fn forget_lingering(&mut self, now: Mono) -> bool {
         let Some(rare) = &mut self.rare else { return false };
         let before = rare.lingering.len();
-        rare.lingering.retain(|linger| linger.until_ms > now_ms || injected(Fault::EndlessLinger));
+        rare.lingering.retain(|linger| linger.until > now || injected(Fault::EndlessLinger));
         rare.lingering.len() != before
     }
 
-    /// A new connection takes the place of one lingering or held tab of its user: here first, else elsewhere. Whether
-    /// there was one.
-    pub(crate) fn take(&mut self, key: &RowKey, own: TableKey, presence: &Presence) -> bool {
+    /// A new connection takes the place of one lingering or held tab of its user: here first, else elsewhere. Returns
+    /// whether there was one.
+    pub(crate) fn claim(&mut self, key: &RowKey, own: TableKey, presence: &Presence) -> bool {
         match &mut self.rare {
             Some(rare) if !rare.lingering.is_empty() => {
                 rare.lingering.remove(0);
                 true
             }
-            _ => self.take_elsewhere(key, own, presence),
+            _ => self.claim_elsewhere(key, own, presence),
         }
     }
 
-    pub(crate) fn take_elsewhere(&mut self, key: &RowKey, own: TableKey, presence: &Presence) -> bool {
+    pub(crate) fn claim_elsewhere(&mut self, key: &RowKey, own: TableKey, presence: &Presence) -> bool {
         let Some((table, seen)) = presence.takeable(key, own) else { return false };
         let all = &mut self.rare_mut().took;
         match all.iter_mut().find(|took| took.table == table) {

@@ -47,9 +47,9 @@ impl Subscriptions {
     }
 
     /// How the connection takes part in a room, all its subscriptions to it together; `None` where it does not.
-    pub(crate) fn traits(&self, key: &RowKey) -> Option<TabFlags> {
+    pub(crate) fn flags(&self, key: &RowKey) -> Option<TabFlags> {
         let all = self.0.iter().filter_map(|(_, listens)| match listens {
-            SubscribedTo::Room(_, known, traits) if known == key => Some(*traits),
+            SubscribedTo::Room(_, known, flags) if known == key => Some(*flags),
             SubscribedTo::Room(..) | SubscribedTo::User(..) => None,
         });
         all.reduce(TabFlags::or)

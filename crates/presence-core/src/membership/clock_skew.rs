@@ -1,65 +1,75 @@
-//! A node's time: its own clock, or that of most where it runs far ahead of them. Else one wrong clock would decide what
-//! is the latest for everybody.
+//! Node time: a node's own clock, or that of most nodes where it runs far ahead of them. Otherwise one wrong clock would
+//! decide what is the latest for every node.
 
-use crate::membership::PeerState;
-use crate::node::Node;
-use crate::time::Now;
+use crate::io::mesh_view::PeerState;
+use crate::membership::Membership;
+use crate::time::{Mono, NodeClock, NodeTime, Now, Wall};
 
-/// How long it is remembered what more clocks said than are heard now.
+/// How long the clocks are remembered of a time when more nodes were heard than now.
 const CLOCKS_MS: u64 = 600_000;
 /// A clock further ahead of most than this is not believed.
-const CLOCK_MS: u64 = 5_000;
+const AHEAD_MAX_MS: u64 = 5_000;
+/// A stamp this far past the node's time is not believed.
+pub(crate) const FUTURE_MS: u64 = 60_000;
 
 /// What the others' clocks said, in order, and when.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ClockSkew {
-    pub(crate) wall_ms: Vec<u64>,
-    pub(crate) at_ms: u64,
+pub(super) struct ClockSkew {
+    clocks: Vec<Wall>,
+    at: Mono,
 }
 
-impl Node {
-    /// This node's time: its own clock, or where that runs far ahead of the lower median of all, its own among them,
-    /// that median. With two others of which one is an hour slow the three of them still know which.
-    pub(crate) fn time_ms(&self, now: Now) -> u64 {
-        let mut all = self.clocks(now);
-        all.insert(all.partition_point(|wall_ms| *wall_ms <= now.wall_ms), now.wall_ms);
-        lower_median(&all).filter(|median_ms| now.wall_ms > median_ms + CLOCK_MS).unwrap_or(now.wall_ms)
+impl Membership {
+    /// Takes the time of the newest fact on disk for that of another node. It was believed once: a slow clock must not hide
+    /// the fact from a node that starts alone.
+    pub(crate) fn believe_kept_time(&mut self, newest: NodeTime, now: Mono) {
+        self.skew = ClockSkew { clocks: vec![Wall(newest.0)], at: now };
     }
 
-    /// The others' clocks. While fewer are heard than lately it is those of then, going on: a single peer with a wrong
-    /// clock must not lead astray who has lost sight of all others.
-    fn clocks(&self, now: Now) -> Vec<u64> {
-        let heard = self.clocks_heard(now);
-        let since_ms = now.mono_ms - self.clocks.at_ms;
-        if self.clocks.wall_ms.len() > heard.len() && since_ms < CLOCKS_MS {
-            return self.clocks.wall_ms.iter().map(|wall_ms| wall_ms + since_ms).collect();
+    /// This node's time: its own clock, or where that runs far ahead of the lower median of all, its own among them,
+    /// that median. With two others of which one is an hour slow the three of them still know which.
+    pub(crate) fn node_time(&self, now: Now) -> NodeTime {
+        let mut all = self.clocks(now);
+        all.insert(all.partition_point(|wall| *wall <= now.wall), now.wall);
+        let median = lower_median(&all).filter(|median| now.wall > *median + AHEAD_MAX_MS);
+        NodeTime(median.unwrap_or(now.wall).0)
+    }
+
+    /// What this node takes for the time now.
+    pub(crate) fn clock(&self, now: Now) -> NodeClock {
+        let time = self.node_time(now);
+        let others = lower_median(&self.clocks(now)).unwrap_or_default();
+        NodeClock { wall: now.wall, time, limit: time.max(NodeTime(others.0)) + FUTURE_MS }
+    }
+
+    /// The others' clocks. While fewer are heard than lately, those heard lately go on: a single peer with a wrong
+    /// clock must not mislead a node that has lost sight of all others.
+    fn clocks(&self, now: Now) -> Vec<Wall> {
+        let heard = self.clocks_heard(now.mono);
+        let since_ms = now.mono.since(self.skew.at);
+        if self.skew.clocks.len() > heard.len() && since_ms < CLOCKS_MS {
+            return self.skew.clocks.iter().map(|wall| *wall + since_ms).collect();
         }
         heard
     }
 
-    fn clocks_heard(&self, now: Now) -> Vec<u64> {
+    fn clocks_heard(&self, now: Mono) -> Vec<Wall> {
         let live = self.peers.values().filter(|peer| matches!(peer.state, PeerState::Live | PeerState::Draining));
-        let mut clocks: Vec<u64> = live.map(|peer| peer.wall_ms(now.mono_ms)).collect();
+        let mut clocks: Vec<Wall> = live.map(|peer| peer.clock(now)).collect();
         clocks.sort_unstable();
         clocks
     }
 
     /// Keeps what the others' clocks say for when fewer of them are heard.
-    pub(crate) fn remember_clocks(&mut self, now: Now) {
+    pub(crate) fn remember_clocks(&mut self, now: Mono) {
         let heard = self.clocks_heard(now);
-        let worse = heard.len() < self.clocks.wall_ms.len() && now.mono_ms - self.clocks.at_ms < CLOCKS_MS;
-        if !worse {
-            self.clocks = ClockSkew { wall_ms: heard, at_ms: now.mono_ms };
+        let fewer = heard.len() < self.skew.clocks.len() && now.since(self.skew.at) < CLOCKS_MS;
+        if !fewer {
+            self.skew = ClockSkew { clocks: heard, at: now };
         }
-    }
-
-    /// The latest stamp that is believed.
-    pub(crate) fn limit_ms(&self, now: Now) -> u64 {
-        let others_ms = lower_median(&self.clocks(now)).unwrap_or(0);
-        self.time_ms(now).max(others_ms) + crate::facts::FUTURE_MS
     }
 }
 
-fn lower_median(sorted: &[u64]) -> Option<u64> {
+fn lower_median(sorted: &[Wall]) -> Option<Wall> {
     sorted.get(sorted.len().saturating_sub(1) / 2).copied()
 }

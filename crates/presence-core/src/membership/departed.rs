@@ -1,17 +1,21 @@
-//! What nodes hold of one that left: compared at every heartbeat, or pages would differ where nobody heard it whole.
+//! Nodes that left on purpose: until when their tabs count, compared at every heartbeat so that all nodes know the same.
 //!
-//! All that is known of such a table is joined: of a row the greatest number, of the time that is left the least. Who
-//! misses something asks whoever shows other rows, so all know the same within a heartbeat or two.
+//! All that is known of such a table is joined: of a row the greatest number, of the time that is left the least. A node
+//! that misses something asks the one that shows other rows, so all know the same within a heartbeat or two.
+
+use std::collections::BTreeMap;
 
 use crate::id::{NodeHash, Region};
+use crate::identity::Identity;
+use crate::io::mesh_view::PeerState;
+use crate::membership::peer::Path;
 use crate::membership::rotation::in_turn;
-use crate::membership::{PEERS_MAX, Path, PeerState};
-use crate::node::Node;
+use crate::membership::{Membership, PEERS_MAX, PeerEvent};
+use crate::outputs::Outputs;
 use crate::presence::row::TableKey;
-use crate::presence::row::Weight;
 use crate::testing::fault_injection::{Fault, injected};
-use crate::time::Now;
-use crate::wire::Held;
+use crate::time::{Mono, Now};
+use crate::wire::HeldTable;
 
 /// How long the tabs of a node that left on purpose still count.
 pub(crate) const HELD_MS: u64 = 30_000;
@@ -20,84 +24,126 @@ const RUN_OUT_MS: u64 = 120_000;
 /// How many of those that left a heartbeat names: with more, in turn.
 const NAMED: usize = 8;
 
-impl Node {
-    /// Who left, and what is known of them here, for a heartbeat.
-    pub(crate) fn name_left(&mut self, now_ms: u64) -> (Vec<TableKey>, Vec<Held>) {
-        let all: Vec<TableKey> = self.held.keys().chain(self.run_out.keys()).copied().collect();
-        let left = in_turn(&all, &mut self.beating.left, NAMED);
-        let held = left.iter().map(|key| self.held_of(*key, now_ms)).collect();
-        (left, held)
+/// The tables of nodes that left.
+#[derive(Debug, Default)]
+pub(crate) struct DepartedTables {
+    /// Those whose tabs count, and until when.
+    held: BTreeMap<TableKey, Mono>,
+    /// Those that have run out, and until when that is remembered.
+    run_out: BTreeMap<TableKey, Mono>,
+    turn: usize,
+}
+
+impl DepartedTables {
+    pub(super) fn is_held(&self, table: TableKey) -> bool {
+        self.held.contains_key(&table)
     }
 
-    fn held_of(&self, key: TableKey, now_ms: u64) -> Held {
-        let until_ms = self.held.get(&key).copied().unwrap_or(0);
-        let (whole, complete) = self.copies.get(&key).map_or((0, false), |copy| (copy.whole, copy.complete()));
-        let root = self.presence.table(key).map_or(0, |rows| rows.table.short_root());
-        Held { left_ms: until_ms.saturating_sub(now_ms), whole, complete, root }
+    pub(super) fn has_run_out(&self, table: TableKey) -> bool {
+        self.run_out.contains_key(&table)
     }
 
-    /// A heartbeat names somebody who has left, and says what its sender holds.
-    pub(crate) fn heard_of_left(&mut self, from: NodeHash, key: TableKey, theirs: Option<Held>, path: Path, now: Now) {
-        let known = self.held.contains_key(&key);
-        if key == self.own.key || self.run_out.contains_key(&key) || (!known && self.held.len() >= PEERS_MAX) {
-            return;
-        }
-        let left_ms = theirs.map_or(HELD_MS, |held| held.left_ms.saturating_sub(path.age_ms));
-        if left_ms == 0 && !known && self.presence.table(key).is_none() {
-            return;
-        }
-        if !known || !injected(Fault::DepartedNotCompared) {
-            self.hold_until(key, now.mono_ms + left_ms.min(HELD_MS));
-        }
-        self.presence.weigh(key, Weight::Held);
-        if self.peers.get(&key.node).is_some_and(|peer| peer.incarnation == key.incarnation && !peer.left()) {
-            self.judge(key.node, PeerState::Draining, now);
-        }
-        self.compare_held(from, key, theirs, now);
-    }
-
-    /// Who may know more is asked.
-    fn compare_held(&mut self, from: NodeHash, key: TableKey, theirs: Option<Held>, now: Now) {
-        let ours = self.held_of(key, now.mono_ms);
-        let copy = self.copies.entry(key).or_default();
-        if let Some(theirs) = theirs.filter(|theirs| theirs.complete) {
-            copy.ends_at(theirs.whole, now.mono_ms);
-        }
-        let differs = theirs.is_none_or(|theirs| theirs.root != ours.root || theirs.whole > ours.whole);
-        if differs && !copy.complete() && !injected(Fault::DepartedNotCompared) {
-            copy.differs.insert(from);
-        }
-    }
-
-    /// A node has left: its tabs are held. What has run out is not taken again.
-    pub(crate) fn hold(&mut self, key: TableKey, region: &Region, left_ms: u64, now: Now) {
-        if self.run_out.contains_key(&key) {
-            return;
-        }
-        self.hold_until(key, now.mono_ms + left_ms.min(HELD_MS));
-        self.presence.open_table(key, region, Weight::Held);
+    /// This process was suspended: held tabs run out everywhere at the same moment, whichever node slept.
+    pub(super) fn shorten(&mut self, ms: u64) {
+        self.held.values_mut().for_each(|until| *until = *until - ms);
     }
 
     /// The lesser time counts.
-    fn hold_until(&mut self, key: TableKey, until_ms: u64) {
-        let known = self.held.entry(key).or_insert(until_ms);
-        *known = (*known).min(until_ms);
+    fn hold(&mut self, table: TableKey, until: Mono) {
+        let known = self.held.entry(table).or_insert(until);
+        *known = (*known).min(until);
+    }
+}
+
+impl Membership {
+    /// Until when the tabs of a node that left count.
+    pub(crate) fn held_until(&self, table: TableKey) -> Option<Mono> {
+        self.departed.held.get(&table).copied()
+    }
+
+    pub(crate) fn is_held(&self, table: TableKey) -> bool {
+        self.departed.is_held(table)
+    }
+
+    pub(crate) fn has_run_out(&self, table: TableKey) -> bool {
+        self.departed.has_run_out(table)
+    }
+
+    /// The greatest incarnation of a node whose tabs are held; 0: none.
+    pub(crate) fn held_incarnation(&self, node: NodeHash) -> u64 {
+        self.departed.held.keys().filter(|table| table.node == node).map(|table| table.incarnation).max().unwrap_or(0)
+    }
+
+    /// Tables of nodes that left, for the next heartbeat.
+    pub(crate) fn departed_in_turn(&mut self) -> Vec<TableKey> {
+        let departed = &mut self.departed;
+        let all: Vec<TableKey> = departed.held.keys().chain(departed.run_out.keys()).copied().collect();
+        in_turn(&all, &mut departed.turn, NAMED)
+    }
+
+    /// A heartbeat names a table whose node has left. Returns whether its rows are to be compared.
+    pub(crate) fn heard_of_departed(
+        &mut self,
+        me: &Identity,
+        table: TableKey,
+        theirs: Option<HeldTable>,
+        path: Path,
+        now: Now,
+        out: &mut Outputs,
+    ) -> bool {
+        let known = self.departed.is_held(table);
+        if table == me.table() || self.departed.has_run_out(table) || (!known && self.departed.held.len() >= PEERS_MAX)
+        {
+            return false;
+        }
+        let left_ms = theirs.map_or(HELD_MS, |held| held.left_ms.saturating_sub(path.age_ms));
+        if !known || !injected(Fault::DepartedNotCompared) {
+            self.departed.hold(table, now.mono + left_ms.min(HELD_MS));
+        }
+        self.events.push(PeerEvent::Departed { table, region: None });
+        if self.peers.get(&table.node).is_some_and(|peer| peer.incarnation == table.incarnation && !peer.left()) {
+            self.judge(table.node, PeerState::Draining, now, out);
+        }
+        true
+    }
+
+    /// A node has left: its tabs are held. What has run out is not held again.
+    pub(crate) fn hold(&mut self, table: TableKey, region: &Region, left_ms: u64, now: Mono) {
+        if !self.departed.has_run_out(table) {
+            self.departed.hold(table, now + left_ms.min(HELD_MS));
+            self.events.push(PeerEvent::Departed { table, region: Some(region.clone()) });
+        }
+    }
+
+    /// Another node says of a table how long its tabs are held, and in which region its node was.
+    pub(crate) fn heard_hold(&mut self, table: TableKey, held_ms: Option<u64>, region: Option<&Region>, now: Mono) {
+        match (held_ms, region) {
+            (Some(0), _) => {
+                self.departed.held.insert(table, now);
+            }
+            (Some(held_ms), Some(region)) => self.hold(table, region, held_ms, now),
+            // It is not known there yet that this node has left.
+            (None, Some(region)) if self.departed.is_held(table) => {
+                self.events.push(PeerEvent::Departed { table, region: Some(region.clone()) });
+            }
+            _ => {}
+        }
     }
 
     /// Forgets tables whose held time has run out, and the nodes that left them.
-    pub(crate) fn end_held(&mut self, now: Now) {
+    pub(crate) fn end_holds(&mut self, now: Mono) {
         let over: Vec<TableKey> =
-            self.held.iter().filter(|(_, until_ms)| **until_ms <= now.mono_ms).map(|(key, _)| *key).collect();
-        for key in over.into_iter().filter(|_| !injected(Fault::EndlessHold)) {
-            self.held.remove(&key);
-            self.run_out.insert(key, now.mono_ms + RUN_OUT_MS);
-            self.presence.drop_table(key);
-            self.copies.remove(&key);
-            if self.peers.get(&key.node).is_some_and(|peer| peer.incarnation == key.incarnation && peer.left()) {
-                self.peers.remove(&key.node);
-                self.regions_stale = true;
+            self.departed.held.iter().filter(|(_, until)| **until <= now).map(|(table, _)| *table).collect();
+        for table in over.into_iter().filter(|_| !injected(Fault::EndlessHold)) {
+            self.departed.held.remove(&table);
+            self.departed.run_out.insert(table, now + RUN_OUT_MS);
+            self.events.push(PeerEvent::HoldEnded { table });
+            let peer = self.peers.get(&table.node);
+            if peer.is_some_and(|peer| peer.incarnation == table.incarnation && peer.left()) {
+                self.peers.remove(&table.node);
+                self.events.push(PeerEvent::Forgotten { node: table.node });
             }
         }
-        self.run_out.retain(|_, until_ms| *until_ms > now.mono_ms);
+        self.departed.run_out.retain(|_, until| *until > now);
     }
 }

@@ -2,150 +2,157 @@
 
 use crate::app::view::Place;
 use crate::id::{NodeHash, Region};
+use crate::identity::Identity;
+use crate::io::mesh_view::PeerState;
+use crate::membership::peer::{LEASE_MS, Path};
 use crate::membership::rotation::in_turn;
-use crate::membership::{LEASE_MS, PEERS_MAX, Path, PeerState};
-use crate::node::Node;
-use crate::time::Now;
-use crate::wire::{Broadcast, Echo, Heartbeat, Sender};
+use crate::membership::{Membership, PEERS_MAX};
+use crate::outputs::Outputs;
+use crate::presence::row::TableKey;
+use crate::time::{Mono, NodeTime, Now};
+use crate::wire::{Broadcast, Echo, Heartbeat, HeldTable, SenderId};
 
-const HEARTBEAT_MS: u64 = 1_000;
-/// A heartbeat that names fewer than the last one, or that follows a hello, goes out at once, but not more often than this.
+/// A heartbeat goes out this often.
+pub const HEARTBEAT_MS: u64 = 1_000;
+/// A heartbeat that names fewer nodes than the last one, or that follows a hello, goes out at once, but not more often than
+/// this.
 const HEARTBEAT_GAP_MS: u64 = 200;
 /// How many peers' heartbeats are echoed in each of ours.
-const ECHOES: usize = 8;
-/// A longer one is not read: it is kept as it came, to be passed on.
+pub const ECHOES: usize = 8;
+/// A longer one is not read: it is kept as it came, to be relayed.
 const HEARTBEAT_BYTES_MAX: usize = 64 * 1_024;
 
 /// When heartbeats go out, and what the last one named.
 #[derive(Debug, Default)]
-pub(crate) struct HeartbeatSchedule {
-    sent_ms: Option<u64>,
+pub(super) struct HeartbeatSchedule {
+    sent_at: Option<Mono>,
     named: Vec<NodeHash>,
     /// A node that is not heard said hello, and may not have heard us yet: the next heartbeat need not wait.
-    pub(crate) asked_for: bool,
-    echoed: usize,
-    pub(crate) left: usize,
-    /// The latest stamp that was believed when the last one went out.
-    stamped_ms: u64,
+    hurried: bool,
+    echo_turn: usize,
 }
 
-impl Node {
+/// What the other parts of a node put into its heartbeat.
+#[derive(Debug)]
+pub(crate) struct HeartbeatSummary {
+    pub(crate) sequence: u64,
+    pub(crate) rows_root: u128,
+    pub(crate) cut: NodeTime,
+    pub(crate) facts_root: u128,
+    /// Tables of nodes that left, and what is held of each.
+    pub(crate) left: Vec<TableKey>,
+    pub(crate) held: Vec<HeldTable>,
+}
+
+impl Membership {
     /// The nodes that this node heard directly in the last 1.5 s, in order.
-    pub(crate) fn hears(&self, now_ms: u64) -> Vec<NodeHash> {
-        let heard =
-            self.peers.iter().filter(|(_, peer)| peer.heard_directly(now_ms) && peer.state != PeerState::Departed);
+    fn hears(&self, now: Mono) -> Vec<NodeHash> {
+        let heard = self.peers.iter().filter(|(_, peer)| peer.heard_directly(now) && peer.state != PeerState::Departed);
         heard.map(|(hash, _)| *hash).collect()
     }
 
-    /// Sends the heartbeat if it is time for it.
-    pub(crate) fn beat_if_due(&mut self, now: Now) {
-        let hears = self.hears(now.mono_ms);
-        let lost = self.beating.named.iter().any(|named| hears.binary_search(named).is_err());
-        let since_ms = self.beating.sent_ms.map_or(u64::MAX, |sent_ms| now.mono_ms.saturating_sub(sent_ms));
-        let hurried = lost || self.beating.asked_for;
-        if since_ms >= HEARTBEAT_MS || (hurried && since_ms >= HEARTBEAT_GAP_MS) {
-            self.beating.asked_for = false;
-            self.send_deltas(now);
-            let heartbeat = self.heartbeat(hears.clone(), now);
-            self.beating.sent_ms = Some(now.mono_ms);
-            self.beating.named = hears;
-            self.say(&Broadcast::Heartbeat(heartbeat));
-        }
+    /// A node that is not heard said hello.
+    pub(crate) fn hurry_heartbeat(&mut self) {
+        self.heartbeats.hurried = true;
     }
 
-    fn heartbeat(&mut self, hears: Vec<NodeHash>, now: Now) -> Heartbeat {
-        let cut_ms = self.cut_ms(now);
-        let root = self.presence.table(self.own.key).map_or(0, |rows| rows.table.root());
-        let (left, held) = self.name_left(now.mono_ms);
-        Heartbeat {
-            region: self.settings.region.clone(),
-            place: self.settings.place.name.clone(),
-            location: self.settings.place.location,
-            draining: self.leaving.is_some(),
-            wall_ms: now.wall_ms,
-            mono_ms: now.mono_ms,
+    pub(crate) fn heartbeat_is_due(&self, now: Mono) -> bool {
+        let beats = &self.heartbeats;
+        let Some(sent_at) = beats.sent_at else { return true };
+        let hears = self.hears(now);
+        let lost = beats.named.iter().any(|named| hears.binary_search(named).is_err());
+        now.since(sent_at) >= HEARTBEAT_MS || ((lost || beats.hurried) && now.since(sent_at) >= HEARTBEAT_GAP_MS)
+    }
+
+    pub(crate) fn send_heartbeat(&mut self, me: &Identity, summary: HeartbeatSummary, now: Now, out: &mut Outputs) {
+        let hears = self.hears(now.mono);
+        let heartbeat = Heartbeat {
+            region: me.region.clone(),
+            place: me.place.name.clone(),
+            location: me.place.location,
+            draining: self.is_draining(),
+            wall_ms: now.wall.0,
+            mono_ms: now.mono.0,
             formats: 1,
-            sequence: self.own.sequence(),
-            rows_root: root.to_be_bytes(),
-            cut_ms,
-            facts_root: self.facts.root(cut_ms, cut_ms).to_be_bytes(),
-            hears,
-            left,
-            echoes: self.echoes(now.mono_ms),
-            held,
-        }
+            sequence: summary.sequence,
+            rows_root: summary.rows_root.to_be_bytes(),
+            cut: summary.cut,
+            facts_root: summary.facts_root.to_be_bytes(),
+            hears: hears.clone(),
+            left: summary.left,
+            echoes: self.echoes(now.mono),
+            held: summary.held,
+        };
+        let beats = &mut self.heartbeats;
+        (beats.hurried, beats.sent_at, beats.named) = (false, Some(now.mono), hears);
+        out.broadcast(&Broadcast::Heartbeat(heartbeat));
     }
 
-    /// Facts stamped later may still be on their way. What was known a heartbeat ago is not, whatever clock stamped it.
-    fn cut_ms(&mut self, now: Now) -> u64 {
-        let stamped_ms = self.facts.latest(self.limit_ms(now)).map_or(0, |stamp| stamp.time_ms);
-        let known_ms = std::mem::replace(&mut self.beating.stamped_ms, stamped_ms).min(stamped_ms);
-        known_ms.max(self.time_ms(now).saturating_sub(1_000))
-    }
-
-    fn echoes(&mut self, now_ms: u64) -> Vec<Echo> {
-        // What came while this node was away waited for it: its echo would make this node look late.
-        let rested_ms = self.away.rest_until_ms;
-        let heard = self.peers.iter().filter(|(_, peer)| peer.arrives(now_ms) && peer.beat_ms >= rested_ms);
+    fn echoes(&mut self, now: Mono) -> Vec<Echo> {
+        // What came while this process was suspended waited for it: its echo would make this node look late.
+        let heard = self.peers.iter().filter(|(_, peer)| peer.arrives(now) && peer.beat_at >= self.rest_until);
         let echoes: Vec<Echo> = heard
-            .map(|(hash, peer)| {
-                let held_ms = now_ms.saturating_sub(peer.beat_ms);
-                Echo { to: *hash, mono_ms: peer.beat.mono_ms, held_ms }
-            })
+            .map(|(hash, peer)| Echo { to: *hash, mono_ms: peer.beat.mono_ms, held_ms: now.since(peer.beat_at) })
             .collect();
-        in_turn(&echoes, &mut self.beating.echoed, ECHOES)
+        in_turn(&echoes, &mut self.heartbeats.echo_turn, ECHOES)
     }
 
-    /// A heartbeat of another node, directly or passed on.
-    pub(crate) fn heard_heartbeat(&mut self, sender: &Sender, mut beat: Heartbeat, bytes: &[u8], path: Path, now: Now) {
-        let hash = NodeHash::of(&sender.name, self.settings.digest);
-        let Some(region) = Region::new(beat.region.as_str()) else { return };
+    /// A heartbeat of another node, directly or relayed. Returns it where it is news.
+    pub(crate) fn heard_heartbeat(
+        &mut self,
+        me: &Identity,
+        sender: &SenderId,
+        ReceivedHeartbeat { mut beat, bytes, path }: ReceivedHeartbeat<'_>,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Option<Heartbeat> {
+        let hash = NodeHash::of(&sender.name, me.digest);
+        let region = Region::new(beat.region.as_str())?;
         let listed = [beat.hears.len(), beat.left.len(), beat.echoes.len(), beat.held.len()];
         if bytes.len() > HEARTBEAT_BYTES_MAX || beat.place.len() > 128 || listed.into_iter().any(|len| len > PEERS_MAX)
         {
-            return;
+            return None;
         }
         beat.sort_hears();
-        self.meet(hash, sender, &region, now);
-        let Some(peer) = self.peers.get_mut(&hash).filter(|peer| peer.incarnation == sender.incarnation) else {
-            return;
-        };
-        let heard_ms = now.mono_ms.saturating_sub(path.age_ms);
+        self.meet(me, sender, &region, now, out);
+        let peer = self.peers.get_mut(&hash).filter(|peer| peer.incarnation == sender.incarnation)?;
         let newest_direct = path.via.is_none() && peer.direct_beat_ms.is_none_or(|last_ms| last_ms < beat.mono_ms);
         let newest = peer.beat_bytes.is_empty() || peer.beat.mono_ms < beat.mono_ms;
         if newest_direct {
             peer.direct_beat_ms = Some(beat.mono_ms);
-            self.take_echoes(hash, &beat, now.mono_ms);
+            self.take_echoes(me.hash, hash, &beat, now.mono);
         }
-        if !newest {
-            // It was overtaken on its way: its sender is heard, but has said newer things already.
-            self.hear(hash, path, now);
-            return;
+        if newest {
+            let peer = self.peers.get_mut(&hash)?;
+            let location = beat.location.filter(|(lat, lon)| lat.abs() <= 90.0 && lon.abs() <= 180.0);
+            peer.place = Place { name: beat.place.clone(), location };
+            peer.region = region;
+            peer.beat_at = now.mono - path.age_ms;
+            peer.beat = beat.clone();
+            peer.beat_bytes = bytes.to_vec();
         }
-        let Some(peer) = self.peers.get_mut(&hash) else { return };
-        let location = beat.location.filter(|(lat, lon)| lat.abs() <= 90.0 && lon.abs() <= 180.0);
-        peer.place = Place { name: beat.place.clone(), location };
-        peer.region = region;
-        peer.beat_ms = heard_ms;
-        peer.beat = beat.clone();
-        peer.beat_bytes = bytes.to_vec();
-        self.hear(hash, path, now);
-        self.compare(hash, &beat, now);
-        for (index, key) in beat.left.into_iter().enumerate() {
-            self.heard_of_left(hash, key, beat.held.get(index).copied(), path, now);
-        }
+        // One that was overtaken on its way shows that its sender lives, but the sender has said newer things already.
+        self.hear(hash, path, now, out);
+        newest.then_some(beat)
     }
 
-    fn take_echoes(&mut self, hash: NodeHash, beat: &Heartbeat, now_ms: u64) {
-        let after_ms = self.awake_ms;
-        let (own, peer) = (self.hash, self.peers.get_mut(&hash));
-        let echo = beat.echoes.iter().find(|echo| echo.to == own && echo.mono_ms >= after_ms);
-        if let (Some(echo), Some(peer)) = (echo, peer) {
-            let round_trip_ms = now_ms.saturating_sub(echo.mono_ms).saturating_sub(echo.held_ms);
+    fn take_echoes(&mut self, me: NodeHash, hash: NodeHash, beat: &Heartbeat, now: Mono) {
+        let after = self.resumed_at;
+        let echo = beat.echoes.iter().find(|echo| echo.to == me && Mono(echo.mono_ms) >= after);
+        if let (Some(echo), Some(peer)) = (echo, self.peers.get_mut(&hash)) {
+            let round_trip_ms = now.since(Mono(echo.mono_ms)).saturating_sub(echo.held_ms);
             peer.round_trip_ms = u32::try_from(round_trip_ms).ok();
             peer.late = round_trip_ms > LEASE_MS;
         }
     }
+}
+
+/// A heartbeat as it came.
+#[derive(Debug)]
+pub(crate) struct ReceivedHeartbeat<'a> {
+    pub(crate) beat: Heartbeat,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) path: Path,
 }
 
 impl Heartbeat {
@@ -174,7 +181,7 @@ impl Heartbeat {
             formats: 1,
             sequence: 0,
             rows_root: [0; 16],
-            cut_ms: 0,
+            cut: NodeTime(0),
             facts_root: [0; 16],
             hears: Vec::new(),
             left: Vec::new(),
@@ -189,7 +196,7 @@ mod tests {
     use super::*;
     use crate::id::NodeName;
     use crate::presence::row::TableKey;
-    use crate::wire::Held;
+    use crate::wire::HeldTable;
 
     const WALL_MS: u64 = 1_800_000_000_000;
 
@@ -204,18 +211,19 @@ mod tests {
             wall_ms: WALL_MS,
             mono_ms: days_ms,
             sequence: 1_000_000,
-            cut_ms: WALL_MS,
+            cut: NodeTime(WALL_MS),
             hears: (0..31).map(hash).collect(),
             left: (0..8).map(|number| TableKey { node: hash(number), incarnation: WALL_MS }).collect(),
             echoes: vec![Echo { to: hash(0), mono_ms: days_ms, held_ms: 1_000 }; ECHOES],
-            held: vec![Held { left_ms: 30_000, whole: 1_000_000, complete: true, root: u64::MAX }; 8],
+            held: vec![HeldTable { left_ms: 30_000, contiguous_upto: 1_000_000, complete: true, root: u64::MAX }; 8],
             ..Heartbeat::nothing()
         }
     }
 
     #[test]
     fn a_heartbeat_of_the_largest_mesh_amid_a_deploy_fits_into_a_kibibyte() {
-        let sender = Sender { name: NodeName::new("d8904e9b3e2d78").expect("a name"), incarnation: WALL_MS, birth: 7 };
+        let sender =
+            SenderId { name: NodeName::new("d8904e9b3e2d78").expect("a name"), incarnation: WALL_MS, birth: 7 };
         let bytes = Broadcast::Heartbeat(full()).write(&sender);
         assert!(bytes.len() <= 1_024, "{} bytes", bytes.len());
     }
@@ -226,6 +234,6 @@ mod tests {
         let mut bytes = minicbor::to_vec(&beat).expect("writing to memory can't fail");
         assert_eq!((bytes[0], bytes.pop()), (0x8f, Some(0x80)), "15 fields, the last one empty");
         bytes[0] = 0x8e;
-        assert_eq!(minicbor::decode::<Heartbeat>(&bytes).expect("a heartbeat of before"), beat);
+        assert_eq!(minicbor::decode::<Heartbeat>(&bytes).expect("an older heartbeat"), beat);
     }
 }

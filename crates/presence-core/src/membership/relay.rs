@@ -1,104 +1,132 @@
-//! Drain round: what a node can't hear directly, one other passes on. One hop, decided from heartbeats alone, and bounded.
+//! Relaying: what a node can't hear directly, one other relays to it. One hop, decided from heartbeats alone, and bounded.
 
 use std::collections::BTreeSet;
 
 use crate::id::NodeHash;
-use crate::io::output::{Output, Urgency};
-use crate::membership::PeerState;
-use crate::node::Node;
-use crate::time::Now;
+use crate::io::mesh_view::PeerState;
+use crate::membership::Membership;
+use crate::outputs::Outputs;
+use crate::time::Mono;
 use crate::wire::{Broadcast, Relayed};
 
-/// Most messages that are passed on in a second: beyond that, deltas and facts heal by being asked for.
-const PASSED_PER_SECOND: u32 = 500;
-/// As many of those are kept for heartbeats, without which the author would seem silent.
-const PASSED_BEATS: u32 = 100;
+/// Most messages that are relayed in a second: beyond that, deltas and facts heal by being asked for.
+const RELAYED_PER_SECOND: u32 = 500;
+/// Of those, how many are kept for heartbeats, without which the author would seem silent.
+const RELAYED_BEATS: u32 = 100;
 /// A node whose last tick is longer ago has too much to do already.
 const TICK_LATE_MS: u64 = 600;
 
-/// How much was passed on in this second.
+/// From which author to which reader this node relays, and how much of that it may do.
 #[derive(Debug, Default)]
-pub(crate) struct RelayBudget {
+pub(super) struct Relay {
+    pairs: BTreeSet<(NodeHash, NodeHash)>,
     second: u64,
     count: u32,
+    /// Messages that were to be relayed, but were too many or came while this node was too busy.
+    dropped: u64,
+    ticked_at: Mono,
 }
 
-impl RelayBudget {
-    fn allows(&mut self, most: u32, now_ms: u64) -> bool {
-        if self.second != now_ms / 1_000 {
-            *self = Self { second: now_ms / 1_000, count: 0 };
+/// What is relayed, since most of what may be sent in a second is for deltas and some of it only for heartbeats.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Relaying {
+    Heartbeat,
+    Other,
+}
+
+impl Relaying {
+    pub(crate) fn of(broadcast: &Broadcast) -> Self {
+        if matches!(broadcast, Broadcast::Heartbeat(_)) { Self::Heartbeat } else { Self::Other }
+    }
+}
+
+impl Relay {
+    fn allows(&mut self, relaying: Relaying, now: Mono) -> bool {
+        let most = match relaying {
+            Relaying::Heartbeat => RELAYED_PER_SECOND,
+            Relaying::Other => RELAYED_PER_SECOND - RELAYED_BEATS,
+        };
+        if self.second != now.second() {
+            (self.second, self.count) = (now.second(), 0);
         }
-        let allowed = self.count < most;
+        let allowed = now.since(self.ticked_at) <= TICK_LATE_MS && self.count < most;
         self.count += u32::from(allowed);
+        self.dropped += u64::from(!allowed);
         allowed
     }
 }
 
-impl Node {
-    /// Whom this node passes on what `author` publishes: those that name us but not the author, where of the nodes
-    /// that they name and that name the author we are the lowest.
-    fn needs_passing(&self, author: NodeHash, now_ms: u64) -> Vec<NodeHash> {
+impl Membership {
+    /// The node ticks: it is not too busy to relay.
+    pub(crate) fn ticked(&mut self, now: Mono) {
+        self.relay.ticked_at = now;
+    }
+
+    /// How many messages were not relayed, though another node can't hear their author.
+    pub(crate) fn not_relayed(&self) -> u64 {
+        self.relay.dropped
+    }
+
+    /// The nodes to which this node relays what `author` publishes: those that name us but not the author, where of the
+    /// nodes that they name and that name the author we are the lowest.
+    fn readers_of(&self, me: NodeHash, author: NodeHash, now: Mono) -> Vec<NodeHash> {
         let hears_author = |node: &NodeHash| {
-            if *node == self.hash {
-                self.peers.get(&author).is_some_and(|peer| peer.heard_directly(now_ms))
+            if *node == me {
+                self.peers.get(&author).is_some_and(|peer| peer.heard_directly(now))
             } else {
-                self.peers.get(node).is_some_and(|peer| peer.beat.names(author))
+                self.peers.get(node).is_some_and(|peer| peer.hears(author))
             }
         };
         let deaf = self.peers.iter().filter(|(hash, peer)| {
             **hash != author
                 && peer.state == PeerState::Live
-                && peer.heard_directly(now_ms)
-                && !peer.beat.names(author)
-                && peer.beat.hears.iter().copied().filter(|node| hears_author(node)).min() == Some(self.hash)
+                && peer.heard_directly(now)
+                && !peer.hears(author)
+                && peer.beat.hears.iter().copied().filter(|node| hears_author(node)).min() == Some(me)
         });
         deaf.map(|(hash, _)| *hash).collect()
     }
 
-    /// Passes on what was heard directly from its author.
-    pub(crate) fn relay(&mut self, author: NodeHash, bytes: &[u8], heartbeat: bool, now: Now) {
-        for reader in self.needs_passing(author, now.mono_ms) {
-            let begun = !self.passing.insert((author, reader));
-            if !begun && !heartbeat {
-                self.pass_heartbeat(author, reader, now);
+    /// Relays what was heard directly from its author.
+    pub(crate) fn relay(
+        &mut self,
+        me: NodeHash,
+        author: NodeHash,
+        message: &[u8],
+        relaying: Relaying,
+        now: Mono,
+        out: &mut Outputs,
+    ) {
+        for reader in self.readers_of(me, author, now) {
+            let begins = self.relay.pairs.insert((author, reader));
+            if begins && relaying == Relaying::Other {
+                self.relay_heartbeat(author, reader, now, out);
             }
-            let most = if heartbeat { PASSED_PER_SECOND } else { PASSED_PER_SECOND - PASSED_BEATS };
-            self.pass(reader, 0, bytes.to_vec(), most, now);
+            self.relay_to(reader, Relayed { age_ms: 0, message: message.to_vec() }, relaying, now, out);
         }
     }
 
-    /// Begins to pass on, with the author's last heartbeat, where it has become necessary; ends where it is not.
-    pub(crate) fn review_passing(&mut self, now: Now) {
-        let authors: Vec<NodeHash> =
-            self.peers.iter().filter(|(_, peer)| peer.heard_directly(now.mono_ms)).map(|(hash, _)| *hash).collect();
-        let mut needed: BTreeSet<(NodeHash, NodeHash)> = BTreeSet::new();
-        for author in authors {
-            needed.extend(self.needs_passing(author, now.mono_ms).into_iter().map(|reader| (author, reader)));
-        }
-        let begun: Vec<(NodeHash, NodeHash)> = needed.difference(&self.passing).copied().collect();
+    /// Begins to relay, with the author's last heartbeat, where it has become necessary; ends where it is not.
+    pub(crate) fn review_relays(&mut self, me: NodeHash, now: Mono, out: &mut Outputs) {
+        let authors = self.peers.iter().filter(|(_, peer)| peer.heard_directly(now)).map(|(hash, _)| *hash);
+        let pairs = |author| self.readers_of(me, author, now).into_iter().map(move |reader| (author, reader));
+        let needed: BTreeSet<(NodeHash, NodeHash)> = authors.flat_map(pairs).collect();
+        let begun: Vec<(NodeHash, NodeHash)> = needed.difference(&self.relay.pairs).copied().collect();
         for (author, reader) in begun {
-            self.pass_heartbeat(author, reader, now);
+            self.relay_heartbeat(author, reader, now, out);
         }
-        self.passing = needed;
+        self.relay.pairs = needed;
     }
 
-    fn pass_heartbeat(&mut self, author: NodeHash, reader: NodeHash, now: Now) {
+    fn relay_heartbeat(&mut self, author: NodeHash, reader: NodeHash, now: Mono, out: &mut Outputs) {
         let Some(peer) = self.peers.get(&author).filter(|peer| !peer.beat_bytes.is_empty()) else { return };
-        let (age_ms, bytes) = (now.mono_ms.saturating_sub(peer.beat_ms), peer.beat_bytes.clone());
-        self.pass(reader, age_ms, bytes, PASSED_PER_SECOND, now);
+        let relayed = Relayed { age_ms: now.since(peer.beat_at), message: peer.beat_bytes.clone() };
+        self.relay_to(reader, relayed, Relaying::Heartbeat, now, out);
     }
 
-    /// Passes a message on, unless `most` of them have been passed on in this second.
-    fn pass(&mut self, reader: NodeHash, age_ms: u64, message: Vec<u8>, most: u32, now: Now) {
-        if !self.speaking {
-            return;
+    fn relay_to(&mut self, reader: NodeHash, relayed: Relayed, relaying: Relaying, now: Mono, out: &mut Outputs) {
+        if out.announced() && self.relay.allows(relaying, now) {
+            out.relay(reader, relayed);
         }
-        let ticks_late = now.mono_ms.saturating_sub(self.ticked_ms) > TICK_LATE_MS;
-        if ticks_late || !self.passed_on.allows(most, now.mono_ms) {
-            self.not_passed += 1;
-            return;
-        }
-        let bytes = Broadcast::Relayed(Relayed { age_ms, message }).write(&self.sender());
-        self.outputs.push(Output::Publish { to: Some(reader), bytes, urgency: Urgency::High });
     }
 }

@@ -1,104 +1,52 @@
 //! What a click becomes: the app says what it means, and its values are stamped and written.
 
-use std::sync::Arc;
-
-use crate::app::reflex::{Outcome, ReflexCall, Refusal, Write};
-use crate::facts::{self, EntryId, Fact};
-use crate::id::{ConnectionId, Room, SubscriptionId, UserId};
+use crate::app::reflex::{Outcome, ReflexCall, ReflexError, Refusal, Write};
+use crate::facts::NewFact;
+use crate::id::{Room, SubscriptionKey, UserId};
 use crate::io::output::Output;
-use crate::local::row_key;
+use crate::local::sharing::SHARES_MAX;
 use crate::node::Node;
-use crate::presence::row::Share;
-use crate::render;
-use crate::testing::fault_injection::{Fault, injected};
+use crate::presence::row::{RowKey, Share};
 use crate::time::Now;
-use crate::time::Stamp;
 
 /// Longest value that a user shares.
 const SHARED_BYTES_MAX: usize = 256;
+/// Longest key of one.
+const SHARED_KEY_BYTES_MAX: usize = 64;
 
 impl Node {
-    /// A stamp later than all that were seen, as far as they are believed.
-    pub(crate) fn stamp(&mut self, now: Now) -> Stamp {
-        let time_ms = self.time_ms(now);
-        let stamp = self.clock.stamp(time_ms);
-        if stamp.time_ms <= self.limit_ms(now) {
-            return stamp;
-        }
-        // What this one is later than must not stand above it.
-        self.restamp_ahead(now);
-        self.set_clock_back(now);
-        self.clock.stamp(time_ms)
-    }
-
-    /// Asks the app what a click means, writes that, and answers who clicked.
-    pub(crate) fn clicked(
-        &mut self,
-        (connection, subscription): (ConnectionId, SubscriptionId),
-        room: &Room,
-        user: UserId,
-        call: ReflexCall,
-        now: Now,
-    ) {
-        // Whoever clicked may have left already, and the room with them: the click counts all the same.
-        let view = self.render.view(room).cloned();
-        let view = view.unwrap_or_else(|| Arc::new(render::view(room, 0, &self.source(now))));
-        let outcome = match self.app.reflex(&call, &view) {
-            Err(Refusal::Unknown) => Outcome::Failed(format!("There is no reflex {}.", call.target)),
-            Err(Refusal::Because(why)) => Outcome::Failed(why),
-            Ok(writes) => self.write_all(room, user, writes, now).map_or_else(Outcome::Failed, |()| Outcome::Done),
+    /// Asks the app what a click means, writes that, and answers its sender.
+    pub(super) fn clicked(&mut self, at: SubscriptionKey, room: &Room, user: UserId, call: ReflexCall, now: Now) {
+        // The user may have left already, and the room with them: the click counts all the same.
+        let view = self.render.view_now(room, &self.source(now));
+        let written = match self.app.reflex(&call, &view) {
+            Err(Refusal::Unknown) => Err(ReflexError::Unknown { target: call.target }),
+            Err(Refusal::Because(why)) => Err(ReflexError::Refused(why)),
+            Ok(writes) => writes.into_iter().try_for_each(|write| self.write(room, user, write, now)),
         };
-        self.outputs.push(Output::Answer { connection, subscription, echo: call.echo, outcome });
+        let outcome = written.map_or_else(Outcome::Failed, |()| Outcome::Done);
+        let SubscriptionKey { connection, subscription } = at;
+        self.out.push(Output::Answer { connection, subscription, echo: call.echo, outcome });
     }
 
-    fn write_all(&mut self, room: &Room, user: UserId, writes: Vec<Write>, now: Now) -> Result<(), String> {
-        for write in writes {
-            self.write(room, user, write, now)?;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, room: &Room, user: UserId, write: Write, now: Now) -> Result<(), String> {
-        let (key, value, lasts_ms, cap) = match write {
+    fn write(&mut self, room: &Room, user: UserId, write: Write, now: Now) -> Result<(), ReflexError> {
+        let new = match write {
             Write::Share { key, value } => return self.share(room, user, key, value, now),
-            Write::Set { key, value, lasts_ms } => (key, value, lasts_ms, 0),
-            Write::Append { key, value, cap, lasts_ms } => (key, value, lasts_ms, cap.clamp(1, facts::CAP_MAX)),
+            Write::Set { key, value, lasts_ms } => NewFact { key, value, lasts_ms, cap: None },
+            Write::Append { key, value, cap, lasts_ms } => NewFact { key, value, lasts_ms, cap: Some(cap) },
         };
-        if value.len() > facts::VALUE_BYTES_MAX {
-            return Err(format!("A value may have {} bytes at most.", facts::VALUE_BYTES_MAX));
-        }
-        if !self.facts.key_fits(room, key) {
-            return Err(format!("A room may hold {} facts at most.", facts::KEYS_MAX));
-        }
-        let entry = (cap > 0).then(|| {
-            self.entries += u64::from(!injected(Fault::OneEntry));
-            EntryId { node: self.hash, incarnation: self.settings.incarnation, count: self.entries }
-        });
-        let stamp = self.stamp(now);
-        let fact = Fact {
-            room: room.as_str().to_owned(),
-            key: key.to_owned(),
-            entry,
-            cap,
-            stamp,
-            user,
-            region: self.settings.region.clone(),
-            value,
-            expires_ms: stamp.time_ms.saturating_add(lasts_ms.unwrap_or(facts::LASTS_MS)),
-            #[cfg(feature = "later-version")]
-            later: Some(7),
-        };
-        self.write_fact(&fact, now);
-        Ok(())
+        self.facts.write(&self.me, room, user, new, self.membership.clock(now), &mut self.out)
     }
 
-    fn share(&mut self, room: &Room, user: UserId, key: &str, value: Vec<u8>, now: Now) -> Result<(), String> {
-        if value.len() > SHARED_BYTES_MAX || key.len() > 64 {
-            return Err(format!("What is shared may have {SHARED_BYTES_MAX} bytes at most, and its key 64."));
+    fn share(&mut self, room: &Room, user: UserId, key: &str, value: Vec<u8>, now: Now) -> Result<(), ReflexError> {
+        if value.len() > SHARED_BYTES_MAX || key.len() > SHARED_KEY_BYTES_MAX {
+            let (bytes_max, key_bytes_max) = (SHARED_BYTES_MAX, SHARED_KEY_BYTES_MAX);
+            return Err(ReflexError::ShareTooLong { bytes_max, key_bytes_max });
         }
-        let share = Share { key: key.to_owned(), stamp: self.stamp(now), value };
-        let key = row_key(room.hash(self.settings.digest), user);
-        let may = self.own.share(key, share, &mut self.presence, now.mono_ms);
-        may.then_some(()).ok_or_else(|| "Only who is in the room shares something, under 4 keys at most.".to_owned())
+        let stamp = self.facts.stamp(self.membership.clock(now), &mut self.out);
+        let share = Share { key: key.to_owned(), stamp, value };
+        let key = RowKey::new(room.hash(self.me.digest), user);
+        let shared = self.local.share(key, share, &mut self.presence, now.mono);
+        shared.then_some(()).ok_or(ReflexError::NotShared { keys_max: SHARES_MAX })
     }
 }

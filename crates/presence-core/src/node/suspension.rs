@@ -1,39 +1,88 @@
-//! A node that was itself away: frozen, paused or suspended. It does not take the world for dead because it slept.
+//! A process that was suspended: frozen, paused or starved. It does not take the world for dead because it slept.
 
 use crate::io::Input;
+use crate::node::{Node, TICK_MS};
 use crate::testing::fault_injection::{Fault, injected};
+use crate::time::{Mono, Now};
 
+/// If no input came for longer than this, the process was suspended.
+pub const AWAY_MS: u64 = 2_000;
+/// How long nothing fires after that.
+const REST_MS: u64 = 1_000;
 /// Most inputs that wait for the end of the rest.
 const PARKED_MAX: usize = 65_536;
 
-/// Whether and for how long the node itself was away.
-#[derive(Debug, Default)]
-pub(crate) struct Suspension {
-    pub(crate) input_ms: u64,
+/// Whether and for how long the process was suspended.
+#[derive(Debug)]
+pub(super) struct Suspension {
+    input_at: Mono,
     /// All gaps together: the node's own time is behind the clock by this.
-    pub(crate) total_ms: u64,
-    pub(crate) rest_until_ms: u64,
+    total_ms: u64,
+    rest_until: Mono,
     parked: Vec<Input>,
 }
 
+/// Time in which no input came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gap {
+    pub(super) total_ms: u64,
+    /// By how much more than usual.
+    pub(super) suspended_ms: u64,
+    pub(super) rest_until: Mono,
+}
+
 impl Suspension {
-    pub(crate) fn since(input_ms: u64) -> Self {
-        Self { input_ms, ..Self::default() }
+    pub(super) fn new(now: Mono) -> Self {
+        Self { input_at: now, total_ms: 0, rest_until: Mono::default(), parked: Vec::new() }
     }
 
-    pub(crate) fn resting(&self, now_ms: u64) -> bool {
-        now_ms < self.rest_until_ms
+    /// Whether the process was suspended before this moment of the clock.
+    pub(super) fn notice(&mut self, now: Now) -> Option<Gap> {
+        let total_ms = now.mono.since(self.input_at);
+        self.input_at = now.mono;
+        if total_ms <= AWAY_MS {
+            return None;
+        }
+        let suspended_ms = total_ms - TICK_MS;
+        self.total_ms += suspended_ms;
+        self.rest_until = self.lived(now).mono + REST_MS;
+        Some(Gap { total_ms, suspended_ms, rest_until: self.rest_until })
     }
 
-    /// Ends are handled before joins: what was read in the first second after a gap waits for its end.
-    pub(crate) fn park(&mut self, input: Input) {
+    /// Time as this node lived it: every deadline moves by the gaps.
+    pub(super) fn lived(&self, now: Now) -> Now {
+        Now { mono: now.mono - self.total_ms, wall: now.wall }
+    }
+
+    /// The moment of the clock for one of the node's own time.
+    pub(super) fn by_the_clock(&self, lived: Mono) -> Mono {
+        lived + self.total_ms
+    }
+
+    pub(super) fn is_resting(&self, now: Mono) -> bool {
+        now < self.rest_until
+    }
+
+    /// Whether an input waits for the end of the rest: ends are handled before joins.
+    pub(super) fn is_parked(input: &Input) -> bool {
+        matches!(
+            input,
+            Input::Joined { .. }
+                | Input::Looked { .. }
+                | Input::Listened { .. }
+                | Input::Clicked { .. }
+                | Input::Served { .. }
+        )
+    }
+
+    pub(super) fn park(&mut self, input: Input) {
         if self.parked.len() < PARKED_MAX {
             self.parked.push(input);
         }
     }
 
-    /// Who has ended before its join was handled does not join.
-    pub(crate) fn unpark_ended(&mut self, ended: &Input) {
+    /// A connection or subscription that has ended before its join was handled does not join.
+    pub(super) fn unpark_ended(&mut self, ended: &Input) {
         self.parked.retain(|parked| match (parked, ended) {
             _ if injected(Fault::GhostJoins) => true,
             (
@@ -49,7 +98,22 @@ impl Suspension {
         });
     }
 
-    pub(crate) fn unpark(&mut self) -> Vec<Input> {
+    pub(super) fn unpark(&mut self) -> Vec<Input> {
         std::mem::take(&mut self.parked)
+    }
+}
+
+impl Node {
+    /// Time as this node lived it. If it was suspended, others hear from it at once.
+    pub(super) fn resume(&mut self, now: Now) -> Now {
+        let gap = self.suspension.notice(now);
+        let now = self.suspension.lived(now);
+        if let Some(gap) = gap {
+            self.membership.resume(gap.suspended_ms, gap.rest_until, now.mono);
+            let seconds = gap.total_ms / 1_000;
+            self.out.warn(format!("This node was away for {seconds} s: it was frozen or starved."));
+            self.discovery.say_hello_everywhere(now.mono, &mut self.out);
+        }
+        now
     }
 }

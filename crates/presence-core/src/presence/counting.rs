@@ -3,38 +3,39 @@
 use std::collections::BTreeMap;
 
 use crate::id::{Region, UserId};
+use crate::presence::Presence;
+use crate::presence::room_counts::DerivedRoom;
 use crate::presence::row::Weight;
-use crate::presence::row::{NOBODY, RowKey, TableKey};
+use crate::presence::row::{NO_USER, RowKey, TableKey};
 use crate::presence::rows::{PackedRow, RoomNumber};
 use crate::presence::table::Table;
-use crate::presence::{Presence, RoomCounts};
 
 /// How one user of one room counts.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct UserCounts {
-    pub(crate) whole: Counts,
-    pub(crate) regions: Vec<(Region, Counts)>,
+    pub(crate) whole: PresenceCounts,
+    pub(crate) regions: Vec<(Region, PresenceCounts)>,
 }
 
 impl UserCounts {
-    /// Somebody vouches for the user, if only a node that is silent.
+    /// Some node vouches for the user, if only a silent one.
     pub(crate) fn present(&self) -> bool {
         self.whole.users + self.whole.unsure > 0
     }
 }
 
-/// Users, their tabs, and users whom only silent nodes vouch for.
+/// Users, their tabs, and users for which only silent nodes vouch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Counts {
+pub(crate) struct PresenceCounts {
     pub(crate) users: u32,
     pub(crate) tabs: u32,
     pub(crate) unsure: u32,
-    /// Those of the users who have a visible page, and those whom no pong proves.
+    /// Those of the users who have a visible page, and those that no pong proves.
     pub(crate) looking: u32,
     pub(crate) unproven: u32,
 }
 
-impl Counts {
+impl PresenceCounts {
     pub(crate) fn add(&mut self, other: Self) {
         self.users += other.users;
         self.tabs += other.tabs;
@@ -87,7 +88,7 @@ impl Presence {
                 unsure.push(&table.region);
                 continue;
             }
-            let here = Counts {
+            let here = PresenceCounts {
                 users: 1,
                 tabs,
                 unsure: 0,
@@ -104,8 +105,10 @@ impl Presence {
             user_counts.whole.unsure = 1;
             unsure.sort_unstable();
             unsure.dedup();
-            user_counts.regions =
-                unsure.into_iter().map(|r| (r.clone(), Counts { unsure: 1, ..Counts::default() })).collect();
+            user_counts.regions = unsure
+                .into_iter()
+                .map(|r| (r.clone(), PresenceCounts { unsure: 1, ..PresenceCounts::default() }))
+                .collect();
         }
         user_counts
     }
@@ -145,20 +148,20 @@ impl Presence {
     }
 
     /// Every room's counts as they are derived, for comparison.
-    pub(crate) fn derived(&self) -> BTreeMap<RoomNumber, (Counts, BTreeMap<Region, Counts>)> {
+    pub(crate) fn derived(&self) -> BTreeMap<RoomNumber, (PresenceCounts, BTreeMap<Region, PresenceCounts>)> {
         let rooms = self.rooms().filter(|(_, room)| room.rows > 0);
         rooms.map(|(number, room)| (number, (room.whole, room.regions.iter().cloned().collect()))).collect()
     }
 
-    /// Every room's counts, made by counting all rows of all tables anew: what the derived ones must equal.
-    pub(crate) fn recounted(&self) -> BTreeMap<RoomNumber, (Counts, BTreeMap<Region, Counts>)> {
+    /// Every room's counts, made by counting all rows of all tables again: what the derived ones must equal.
+    pub(crate) fn recounted(&self) -> BTreeMap<RoomNumber, (PresenceCounts, BTreeMap<Region, PresenceCounts>)> {
         let mut members: BTreeMap<(RoomNumber, UserId), Vec<&PackedRow>> = BTreeMap::new();
         for row in self.tables.iter().flat_map(Table::slots).map(|slot| self.rows.get(slot)) {
-            if row.user != NOBODY {
+            if row.user != NO_USER {
                 members.entry((row.room, row.user)).or_default().push(row);
             }
         }
-        let mut rooms: BTreeMap<RoomNumber, (Counts, BTreeMap<Region, Counts>)> = BTreeMap::new();
+        let mut rooms: BTreeMap<RoomNumber, (PresenceCounts, BTreeMap<Region, PresenceCounts>)> = BTreeMap::new();
         for ((room, _), rows) in members {
             let user_counts = self.combined(&rows);
             let room = rooms.entry(room).or_default();
@@ -167,7 +170,7 @@ impl Presence {
                 room.1.entry(region).or_default().add(counts);
             }
         }
-        rooms.values_mut().for_each(|room| room.1.retain(|_, counts| *counts != Counts::default()));
+        rooms.values_mut().for_each(|room| room.1.retain(|_, counts| *counts != PresenceCounts::default()));
         rooms
     }
 
@@ -210,7 +213,7 @@ fn taken<'a>(row: &'a PackedRow, table: &'a Table, rows: &'a [&PackedRow]) -> im
     took.map(|took| (took.tabs, took.seen))
 }
 
-impl RoomCounts {
+impl DerivedRoom {
     pub(crate) fn move_counts(&mut self, before: &UserCounts, after: &UserCounts) {
         self.whole.subtract(before.whole);
         self.whole.add(after.whole);
@@ -220,21 +223,24 @@ impl RoomCounts {
         for (region, counts) in &after.regions {
             self.count(region).add(*counts);
         }
-        self.regions.retain(|(_, counts)| *counts != Counts::default());
+        self.regions.retain(|(_, counts)| *counts != PresenceCounts::default());
     }
 
-    fn count(&mut self, region: &Region) -> &mut Counts {
+    fn count(&mut self, region: &Region) -> &mut PresenceCounts {
         let at = self.regions.iter().position(|(known, _)| known == region).unwrap_or_else(|| {
-            // Most rooms are in one region, and there are many rooms: no more than needed.
+            // Most rooms are in one region, and there are many rooms: allocate just what is needed.
             self.regions.reserve_exact(1);
-            self.regions.push((region.clone(), Counts::default()));
+            self.regions.push((region.clone(), PresenceCounts::default()));
             self.regions.len() - 1
         });
         &mut self.regions[at].1
     }
 
     /// The counts of one region.
-    pub(crate) fn of(&self, region: &Region) -> Counts {
-        self.regions.iter().find(|(known, _)| known == region).map_or_else(Counts::default, |(_, counts)| *counts)
+    pub(crate) fn of(&self, region: &Region) -> PresenceCounts {
+        self.regions
+            .iter()
+            .find(|(known, _)| known == region)
+            .map_or_else(PresenceCounts::default, |(_, counts)| *counts)
     }
 }

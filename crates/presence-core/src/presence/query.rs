@@ -1,72 +1,72 @@
-//! Questions that no view answers: who is in a room, which rooms are busiest, how many are below a path.
+//! Answers what no view holds: who is in a room, which rooms are busiest, how many are below a path.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
 use crate::id::{PublicId, Region, Room, RoomHash, UserId};
 use crate::io::query::{Found, Member, Members, Query};
-use crate::node::Node;
+use crate::presence::Presence;
+use crate::presence::room_counts::DerivedRoom;
 use crate::presence::row::RowKey;
 use crate::presence::rows::{PackedRow, RoomNumber};
-use crate::presence::{Presence, RoomCounts};
+use crate::time::Mono;
 
 /// Most members, or rooms, in one answer.
 const MOST: usize = 1_000;
-/// So many members are looked at for one answer at most: where few are of the region asked for, an answer is short.
+/// At most this many members are looked at for one answer: where few are of the region asked for, an answer is short.
 const SCANNED_MAX: usize = 10_000;
 
-impl Node {
+impl Presence {
     /// Answers a query.
-    pub(crate) fn found(&mut self, what: Query, now_ms: u64) -> Found {
-        match what {
+    pub(crate) fn answer(&mut self, query: Query, now: Mono) -> Found {
+        match query {
             Query::Members { room, after, most, region } => {
-                Found::Members(self.members(&room, after, most.min(MOST), region.as_ref(), now_ms))
+                Found::Members(self.members_of(&room, after, most.min(MOST), region.as_ref(), now))
             }
-            Query::Busiest { prefix, most } => Found::Busiest(self.presence.busiest(&prefix, most.min(MOST))),
+            Query::Busiest { prefix, most } => Found::Busiest(self.busiest(&prefix, most.min(MOST))),
             Query::Below { path } => {
-                if !self.presence.roll_ups.has(&path) {
-                    self.presence.begin_roll_up(&path);
+                if !self.roll_ups.has(&path) {
+                    self.begin_roll_up(&path);
                 }
-                Found::Below(self.presence.roll_ups.below(&path, now_ms))
+                Found::Below(self.roll_ups.below(&path, now))
             }
         }
     }
 
-    fn members(
+    fn members_of(
         &mut self,
         room: &Room,
         after: Option<PublicId>,
         most: usize,
         region: Option<&Region>,
-        now_ms: u64,
+        now: Mono,
     ) -> Members {
-        let digest = self.settings.digest;
-        let hash = room.hash(digest);
-        if self.presence.room(&hash).is_none() {
+        let hash = room.hash(self.digest);
+        if self.room(&hash).is_none() {
             return Members::default();
         }
-        if !self.rolls.has(&hash) {
-            self.rolls.begin(room, hash, self.presence.present(&hash), digest);
+        if !self.members.has(&hash) {
+            let users: Vec<UserId> = self.present(&hash).collect();
+            self.members.begin(room, hash, users, self.digest);
         }
-        let mut answer = Members { total: self.rolls.total(&hash), ..Members::default() };
+        let mut answer = Members { total: self.members.total(&hash), ..Members::default() };
         let mut last = None;
-        for (index, (public, user)) in self.rolls.after(&hash, after, now_ms).enumerate() {
+        self.members.asked(&hash, now);
+        for (index, (public, user)) in self.members.after(&hash, after).enumerate() {
             if answer.members.len() == most || index == SCANNED_MAX {
                 answer.next = last;
                 break;
             }
             last = Some(public);
-            let member = self.presence.member(public, RowKey { room: hash, user });
+            let member = self.member(public, RowKey { room: hash, user });
             if region.is_none_or(|region| member.regions.contains(region)) {
                 answer.members.push(member);
             }
         }
         answer
     }
-}
 
-impl Presence {
-    /// Who is in a room, also those whom only a silent node vouches for.
+    /// Who is in a room, also users for which only a silent node vouches.
     pub(crate) fn present(&self, room: &RoomHash) -> impl Iterator<Item = UserId> {
         let number = self.numbers.get(room).copied();
         let users = number.into_iter().flat_map(|room| self.rows.users(room).map(move |user| (room, user)));
@@ -104,7 +104,7 @@ impl Presence {
 
     fn begin_roll_up(&mut self, path: &str) {
         self.roll_ups.begin(path);
-        let below = |room: &RoomCounts| room.name.as_ref().is_some_and(|name| name.as_str().starts_with(path));
+        let below = |room: &DerivedRoom| room.name.as_ref().is_some_and(|name| name.as_str().starts_with(path));
         let rooms: Vec<RoomNumber> = self.rooms().filter(|(_, room)| below(room)).map(|(number, _)| number).collect();
         for room in rooms {
             let users: Vec<UserId> = self.rows.users(room).collect();

@@ -1,17 +1,18 @@
-//! RoomMembers-ups: how many distinct users are in all rooms below a path. StoredFact up to date for as long as somebody asks.
+//! Roll-ups: how many distinct users are in all rooms below a path. Kept up to date while they are asked for.
 
 use std::collections::BTreeMap;
 
 use crate::id::{Region, Room, UserId};
 use crate::io::query::Below;
 use crate::presence::counting::UserCounts;
+use crate::time::Mono;
 
 /// Most paths that are kept at a time.
 const PATHS_MAX: usize = 64;
-/// A path that nobody has asked for this long is forgotten.
+/// A path that was not asked for this long is forgotten.
 const FORGOTTEN_MS: u64 = 600_000;
 
-/// All paths that somebody has asked for lately.
+/// All paths that were asked for lately.
 #[derive(Debug, Default)]
 pub(crate) struct RollUps {
     by_path: BTreeMap<String, RollUp>,
@@ -19,7 +20,7 @@ pub(crate) struct RollUps {
 
 #[derive(Debug, Default)]
 struct RollUp {
-    asked_ms: u64,
+    asked_at: Mono,
     users: BTreeMap<UserId, Tally>,
     below: Totals,
 }
@@ -63,13 +64,13 @@ impl RollUps {
     /// Begins to keep a path: its users are to be told next. The one that was asked for longest ago makes room.
     pub(crate) fn begin(&mut self, path: &str) {
         if self.by_path.len() >= PATHS_MAX {
-            let oldest = self.by_path.iter().min_by_key(|(_, roll_up)| roll_up.asked_ms).map(|(path, _)| path.clone());
+            let oldest = self.by_path.iter().min_by_key(|(_, roll_up)| roll_up.asked_at).map(|(path, _)| path.clone());
             oldest.map(|oldest| self.by_path.remove(&oldest));
         }
         self.by_path.insert(path.to_owned(), RollUp::default());
     }
 
-    /// Somebody who is in a room of a path that was just begun.
+    /// A user in a room of a path that was just begun.
     pub(crate) fn tell(&mut self, path: &str, user: UserId, user_counts: &UserCounts) {
         if let Some(roll_up) = self.by_path.get_mut(path) {
             roll_up.apply(user, &UserCounts::default(), user_counts);
@@ -77,9 +78,9 @@ impl RollUps {
     }
 
     /// The numbers of a path that is kept.
-    pub(crate) fn below(&mut self, path: &str, now_ms: u64) -> Below {
+    pub(crate) fn below(&mut self, path: &str, now: Mono) -> Below {
         let Some(roll_up) = self.by_path.get_mut(path) else { return Below::default() };
-        roll_up.asked_ms = now_ms;
+        roll_up.asked_at = now;
         let totals = roll_up.below.clone();
         Below {
             users: totals.users,
@@ -91,9 +92,9 @@ impl RollUps {
         }
     }
 
-    /// Forgets what nobody asks for.
-    pub(crate) fn prune(&mut self, now_ms: u64) {
-        self.by_path.retain(|_, roll_up| now_ms.saturating_sub(roll_up.asked_ms) < FORGOTTEN_MS);
+    /// Forgets what was not asked for lately.
+    pub(crate) fn prune(&mut self, now: Mono) {
+        self.by_path.retain(|_, roll_up| now.since(roll_up.asked_at) < FORGOTTEN_MS);
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct TableKey {
     pub(crate) incarnation: u64,
 }
 
-/// What a row is about. With [`NOBODY`] as user it is the row that holds the room's name.
+/// What a row is about. With [`NO_USER`] as user it is the row that holds the room's name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
 pub(crate) struct RowKey {
     #[n(0)]
@@ -23,8 +23,14 @@ pub(crate) struct RowKey {
     pub(crate) user: UserId,
 }
 
+impl RowKey {
+    pub(crate) fn new(room: RoomHash, user: UserId) -> Self {
+        Self { room, user }
+    }
+}
+
 /// The user of the rows that hold rooms' names: no hash is all zeros.
-pub(crate) const NOBODY: UserId = UserId([0; 32]);
+pub(crate) const NO_USER: UserId = UserId([0; 32]);
 
 /// Tabs that a new connection has taken the place of, on another node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
@@ -35,7 +41,7 @@ pub(crate) struct Took {
     /// How many.
     #[n(1)]
     pub(crate) tabs: u32,
-    /// The number of the row there that showed them. Who only knows an older row can't see yet that they linger.
+    /// The number of the row there that showed them. A node that only knows an older row can't see yet that they linger.
     #[n(2)]
     pub(crate) seen: u64,
 }
@@ -115,11 +121,11 @@ pub(crate) enum Weight {
     Counted,
     /// It left on purpose: all its tabs count until they run out or are taken.
     Held,
-    /// It is silent: whom only it vouches for is unsure.
+    /// It is silent: users for which only it vouches are unsure.
     Unsure,
 }
 
-/// A row that is no more.
+/// A row that was removed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub(crate) struct Removed {
     #[n(0)]

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::id::{RoomHash, UserId};
-use crate::presence::row::{NOBODY, Row, RowKey, Share, Took};
+use crate::presence::row::{NO_USER, Row, RowKey, Share, Took};
 use crate::presence::slab::{Slab, Slot};
 use crate::presence::table::TableNumber;
 
@@ -42,7 +42,7 @@ struct PackedExtras {
 impl Default for PackedRow {
     /// What an empty slot holds.
     fn default() -> Self {
-        Self { user: NOBODY, number: 0, since_ms: 0, rare: None, room: 0, table: 0, named: 0, counts: [0; 4] }
+        Self { user: NO_USER, number: 0, since_ms: 0, rare: None, room: 0, table: 0, named: 0, counts: [0; 4] }
     }
 }
 
@@ -150,11 +150,11 @@ impl Rows {
         self.slots(room, user).find(|slot| self.slab[*slot].table == table)
     }
 
-    /// Everybody of whom some node says something in a room, once each.
+    /// All users that some node has a row for in a room, once each.
     pub(crate) fn users(&self, room: RoomNumber) -> impl Iterator<Item = UserId> {
         let all = self.by_key.range((room, 0, 0)..=(room, u32::MAX, Slot::MAX)).map(|(_, _, slot)| *slot);
         let first = all.filter(move |slot| self.slots(room, self.slab[*slot].user).next() == Some(*slot));
-        first.map(|slot| self.slab[slot].user).filter(|user| *user != NOBODY)
+        first.map(|slot| self.slab[slot].user).filter(|user| *user != NO_USER)
     }
 
     /// Keeps a row that is not there.

@@ -7,7 +7,7 @@ use crate::presence::Presence;
 use crate::presence::row::{RowKey, Share};
 use crate::presence::rows::{PackedRow, RoomNumber};
 
-/// Of so many users at most a room shows what they share.
+/// A room shows what this many users share at most.
 const SHARING_MAX: usize = 1_000;
 
 impl Presence {

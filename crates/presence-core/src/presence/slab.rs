@@ -5,7 +5,7 @@ use std::ops::{Index, IndexMut};
 /// Where a thing is kept.
 pub(crate) type Slot = u32;
 
-/// So many things are allocated at a time: growing copies nothing, however many there are, and wastes little.
+/// How many things are allocated at a time: growing copies nothing, however many there are, and wastes little.
 const CHUNK: usize = 1_024;
 
 #[derive(Debug)]

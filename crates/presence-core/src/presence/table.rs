@@ -9,6 +9,7 @@ use crate::id::{Digest, Region};
 use crate::presence::row::Weight;
 use crate::presence::row::{Removed, RowKey, TableKey};
 use crate::presence::slab::Slot;
+use crate::time::Mono;
 
 /// What stands for a table in rows.
 pub(crate) type TableNumber = u16;
@@ -22,7 +23,7 @@ pub(crate) struct Table {
     /// Its rows by number; those that no delta has named come first, with 0.
     by_number: BTreeSet<Numbered>,
     /// Removed rows by number, with when they were removed (mono ms).
-    removed: BTreeMap<u64, (RowKey, u64)>,
+    removed: BTreeMap<u64, (RowKey, Mono)>,
     removed_number: BTreeMap<RowKey, u64>,
     /// Removals numbered at or below this may be missing from `removed`.
     floor: u64,
@@ -91,20 +92,20 @@ impl Table {
     }
 
     /// Remembers that a row was removed, if that has a number.
-    pub(crate) fn remember(&mut self, removed: Removed, at_ms: u64) {
+    pub(crate) fn remember(&mut self, removed: Removed, at: Mono) {
         if let Some(number) = self.removed_number.remove(&removed.key) {
             self.removed.remove(&number);
         }
         if removed.number > 0 {
-            self.removed.insert(removed.number, (removed.key, at_ms));
+            self.removed.insert(removed.number, (removed.key, at));
             self.removed_number.insert(removed.key, removed.number);
         }
     }
 
-    /// Forgets removals: all but the newest `most`, and those numbered at most `upto` that are older than `before_ms`.
-    pub(crate) fn prune(&mut self, most: usize, upto: u64, before_ms: u64) {
-        while let Some((&number, &(key, at_ms))) = self.removed.first_key_value() {
-            if self.removed.len() <= most && (number > upto || at_ms >= before_ms) {
+    /// Forgets removals: all but the newest `most`, and those numbered at most `upto` that are older than `before`.
+    pub(crate) fn prune(&mut self, most: usize, upto: u64, before: Mono) {
+        while let Some((&number, &(key, at))) = self.removed.first_key_value() {
+            if self.removed.len() <= most && (number > upto || at >= before) {
                 break;
             }
             self.removed.remove(&number);

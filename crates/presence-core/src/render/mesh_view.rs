@@ -3,117 +3,143 @@
 use std::collections::BTreeMap;
 
 use crate::app::view::{Place, RegionState, RegionView};
+use crate::discovery::Discovery;
+use crate::facts::Facts;
 use crate::id::{NodeHash, Region};
+use crate::identity::Identity;
 use crate::io::dial::DialError;
-use crate::io::mesh_view::{MeshView, NodeView};
-use crate::io::output::Output;
-use crate::membership::{LEASE_MS, Peer, PeerState};
-use crate::node::Node;
+use crate::io::mesh_view::{MeshView, NodeView, PeerState};
+use crate::membership::Membership;
+use crate::membership::peer::{LEASE_MS, Peer};
+use crate::presence::row::TableKey;
+use crate::replication::Replication;
 use crate::time::Now;
 
-impl Node {
+/// What the mesh is seen by.
+#[derive(Clone, Copy)]
+pub(crate) struct MeshSource<'a> {
+    pub(crate) me: &'a Identity,
+    pub(crate) sequence: u64,
+    pub(crate) membership: &'a Membership,
+    pub(crate) discovery: &'a Discovery,
+    pub(crate) replication: &'a Replication,
+    pub(crate) facts: &'a Facts,
+    pub(crate) started: Now,
+    pub(crate) now: Now,
+}
+
+impl MeshSource<'_> {
+    /// The mesh as it is seen from here.
+    pub(crate) fn mesh(&self) -> MeshView {
+        let clock = self.membership.clock(self.now);
+        let others = self.membership.peers().map(|(hash, peer)| self.node(hash, peer));
+        MeshView {
+            regions: self.regions(),
+            nodes: std::iter::once(self.own_node()).chain(others).collect(),
+            facts_root: format!("{:032x}", self.facts.root(clock.limit, clock.time)),
+            exchanged: !self.me.meshed || self.replication.exchanged(),
+            degraded: self.degraded(),
+            tables_asked: self.replication.tables_asked(),
+            root_faults: self.replication.root_faults(),
+            as_of_ms: clock.time.0,
+        }
+    }
+
     /// The regions as they are judged now, without any room's numbers.
-    pub(crate) fn region_views(&self, now: Now) -> Vec<RegionView> {
+    pub(crate) fn regions(&self) -> Vec<RegionView> {
         let mut views: BTreeMap<Region, RegionView> = BTreeMap::new();
-        let own = &self.settings;
-        let state = if self.leaving.is_some() { RegionState::Draining } else { RegionState::Live };
+        let own = self.me;
         let mut first = blank(&own.region, &own.place);
-        (first.state, first.since_ms, first.whole) = (state, self.started_wall_ms, true);
+        (first.state, first.since_ms, first.whole) = (self.own_state().region(), self.started.wall.0, true);
         views.insert(own.region.clone(), first);
-        for (hash, peer) in &self.peers {
-            let whole = peer.state == PeerState::Gone || self.is_whole(peer.key(*hash));
-            let heard_ms_ago = now.mono_ms.saturating_sub(peer.heard_ms);
+        for (hash, peer) in self.membership.peers() {
+            let whole = peer.state == PeerState::Gone || self.is_current(peer.table(hash));
+            let heard_ms_ago = self.now.mono.since(peer.heard_at);
             let view = views.entry(peer.region.clone()).or_insert_with(|| {
                 let mut view = blank(&peer.region, &peer.place);
-                (view.state, view.since_ms, view.whole) = (RegionState::Gone, peer.since_ms, true);
+                (view.state, view.since_ms, view.whole) = (RegionState::Gone, peer.state_since.0, true);
                 view.heard_ms_ago = heard_ms_ago;
                 view
             });
+            view.whole &= whole;
             if peer.region == own.region {
-                view.whole &= whole;
                 continue;
             }
-            if peer.state.region() < view.state || (peer.state.region() == view.state && peer.since_ms < view.since_ms)
-            {
-                (view.state, view.since_ms) = (peer.state.region(), peer.since_ms);
+            let (state, since_ms) = (peer.state.region(), peer.state_since.0);
+            if (state, since_ms) < (view.state, view.since_ms) {
+                (view.state, view.since_ms) = (state, since_ms);
                 view.place.clone_from(&peer.place);
             }
-            view.whole &= whole;
             view.heard_ms_ago = view.heard_ms_ago.min(heard_ms_ago);
-            let nearest = view.round_trip_ms.into_iter().chain(peer.round_trip_ms).min();
-            view.round_trip_ms = if peer.state == PeerState::Live { nearest } else { view.round_trip_ms };
+            if peer.state == PeerState::Live {
+                view.round_trip_ms = view.round_trip_ms.into_iter().chain(peer.round_trip_ms).min();
+            }
         }
         views.into_values().collect()
     }
 
-    /// Publishes the mesh as it is seen from here.
-    pub(crate) fn view_mesh(&mut self, now: Now) {
-        let time_ms = self.time_ms(now);
-        let nodes = std::iter::once(self.own_node_view())
-            .chain(self.peers.iter().map(|(hash, peer)| self.node_view(*hash, peer, now.mono_ms)))
-            .collect();
-        let view = MeshView {
-            regions: self.region_views(now),
-            nodes,
-            facts_root: format!("{:032x}", self.facts.root(self.limit_ms(now), time_ms)),
-            exchanged: !self.settings.meshed || self.exchanged,
-            degraded: self.degraded(now),
-            tables_asked: self.tables_asked,
-            root_faults: self.root_faults,
-            as_of_ms: time_ms,
-        };
-        self.outputs.push(Output::Mesh(std::sync::Arc::new(view)));
+    /// Whether a table is known completely, but for what is on its way.
+    fn is_current(&self, table: TableKey) -> bool {
+        if self.membership.is_held(table) {
+            self.replication.is_complete(table)
+        } else {
+            self.replication.is_current(table)
+        }
     }
 
-    fn own_node_view(&self) -> NodeView {
+    fn own_state(&self) -> PeerState {
+        if self.membership.is_draining() { PeerState::Draining } else { PeerState::Live }
+    }
+
+    fn own_node(&self) -> NodeView {
         NodeView {
-            name: self.settings.name.clone(),
-            region: self.settings.region.clone(),
-            incarnation: self.settings.incarnation,
-            sequence: self.own.sequence(),
-            whole: self.own.sequence(),
-            state: if self.leaving.is_some() { "draining" } else { "live" },
+            name: self.me.name.clone(),
+            region: self.me.region.clone(),
+            incarnation: self.me.incarnation,
+            sequence: self.sequence,
+            whole: self.sequence,
+            state: self.own_state(),
             via: None,
             heard_ms_ago: 0,
             round_trip_ms: None,
         }
     }
 
-    fn node_view(&self, hash: NodeHash, peer: &Peer, now_ms: u64) -> NodeView {
+    fn node(&self, hash: NodeHash, peer: &Peer) -> NodeView {
+        let via = peer.via.and_then(|via| self.membership.peer(via));
         NodeView {
             name: peer.name.clone(),
             region: peer.region.clone(),
             incarnation: peer.incarnation,
-            sequence: peer.beat.sequence,
-            whole: self.copies.get(&peer.key(hash)).map_or(0, |copy| copy.whole),
-            state: peer.state.as_str(),
-            via: peer.via.and_then(|via| self.peers.get(&via)).map(|peer| peer.name.clone()),
-            heard_ms_ago: now_ms.saturating_sub(peer.heard_ms),
+            sequence: peer.sequence(),
+            whole: self.replication.contiguous_upto(peer.table(hash)),
+            state: peer.state,
+            via: via.map(|peer| peer.name.clone()),
+            heard_ms_ago: self.now.mono.since(peer.heard_at),
             round_trip_ms: peer.round_trip_ms,
         }
     }
 
     /// What is wrong, a sentence each.
-    fn degraded(&self, now: Now) -> Vec<String> {
+    fn degraded(&self) -> Vec<String> {
         let mut degraded = Vec::new();
-        if self.settings.meshed && self.peers.is_empty() && now.mono_ms.saturating_sub(self.started_ms) > 3_000 {
+        let (now, age_ms) = (self.now.mono, self.now.mono.since(self.started.mono));
+        if self.me.meshed && self.membership.peers().next().is_none() && age_ms > 3_000 {
             degraded.push("No other node has been heard yet.".to_owned());
-            degraded.extend(self.unreached(|_| true));
+            degraded.extend(self.discovery.unreached(|_| true));
         } else {
-            degraded.extend(self.unreached(DialError::needs_operator));
+            degraded.extend(self.discovery.unreached(DialError::needs_operator));
         }
-        for peer in self.peers.values() {
-            let comes = peer.arrived_ms.is_some_and(|at_ms| now.mono_ms.saturating_sub(at_ms) < LEASE_MS);
-            if peer.late && comes && !peer.left() {
+        for (_, peer) in self.membership.peers() {
+            if peer.is_late(now) && !peer.left() {
                 degraded.push(format!("Node {} is heard more than {} s late.", peer.name, LEASE_MS / 1_000));
             }
             match peer.state {
                 PeerState::Silent | PeerState::Gone => {
-                    degraded.push(format!("Node {} in {} is {}.", peer.name, peer.region, peer.state.as_str()));
+                    degraded.push(format!("Node {} in {} is {}.", peer.name, peer.region, peer.state));
                 }
                 PeerState::Live => {
-                    let deaf = peer.heard_directly(now.mono_ms) && !peer.beat.names(self.hash);
-                    if deaf && now.mono_ms.saturating_sub(self.started_ms) > 10_000 {
+                    if peer.heard_directly(now) && !peer.hears(self.me.hash) && age_ms > 10_000 {
                         degraded.push(format!("Node {} does not hear us: can it reach our address?", peer.name));
                     }
                     if peer.via.is_some() {
@@ -123,7 +149,7 @@ impl Node {
                 PeerState::Draining | PeerState::Departed => {}
             }
         }
-        if self.time_ms(now) != now.wall_ms {
+        if self.membership.node_time(self.now).0 != self.now.wall.0 {
             degraded.push("The clock runs more than 5 s ahead of the other nodes': theirs is used.".to_owned());
         }
         degraded
@@ -143,4 +169,13 @@ fn blank(region: &Region, place: &Place) -> RegionView {
         tabs: 0,
         unsure: 0,
     }
+}
+
+/// Whether a page shows the difference: a round trip only where it has changed by a tenth and 3 ms.
+pub(super) fn looks_different(new: &RegionView, old: &RegionView) -> bool {
+    let far = match (new.round_trip_ms, old.round_trip_ms) {
+        (Some(new), Some(old)) => new.abs_diff(old) > 3 + old / 10,
+        (new, old) => new != old,
+    };
+    far || (&new.region, &new.place, new.state, new.whole) != (&old.region, &old.place, old.state, old.whole)
 }

@@ -1,6 +1,6 @@
 //! Faults that a test can inject, to show that the simulator finds them. No build that ships has any.
 
-/// One mistake that somebody might make.
+/// One mistake that could be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// Of two writes the earlier one wins.
@@ -17,7 +17,7 @@ pub enum Fault {
     EndlessHold,
     /// A restarted node's old rows stay.
     OldIncarnationStays,
-    /// Who has ended before its join was handled joins all the same.
+    /// A connection that ended before its join was handled joins all the same.
     GhostJoins,
     /// All entries of a log have one id.
     OneEntry,
@@ -25,7 +25,7 @@ pub enum Fault {
     NothingHeals,
     /// A register that another region has set is not drawn.
     UndrawnRegister,
-    /// What was stamped by a clock that ran ahead is not stamped anew.
+    /// What was stamped by a clock that ran ahead is not restamped.
     NotRestamped,
     /// What is held of a node that left is not compared with what others hold.
     DepartedNotCompared,

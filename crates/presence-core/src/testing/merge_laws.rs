@@ -3,12 +3,13 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::facts::{EntryId, Fact, Facts};
+use crate::facts::fact::{EntryId, Fact};
+use crate::facts::store::FactStore;
 use crate::id::{NodeHash, Region, RoomHash, UserId};
 use crate::presence::Presence;
 use crate::presence::row::Weight;
 use crate::presence::row::{Removed, Row, RowKey, TableKey};
-use crate::time::Stamp;
+use crate::time::{Mono, NodeTime, Stamp};
 
 const NOW_MS: u64 = 1_000_000;
 
@@ -27,11 +28,11 @@ fn fact((key, time_ms, counter, node, cap): (u8, u64, u32, u64, u16)) -> Vec<u8>
         key: format!("key {key}"),
         entry,
         cap: if log { cap } else { 0 },
-        stamp: Stamp { time_ms, counter, node: NodeHash(node), incarnation: 1 },
+        stamp: Stamp { time: NodeTime(time_ms), counter, node: NodeHash(node), incarnation: 1 },
         user: UserId([1; 32]),
         region: Region::new("yyz").expect("a code"),
         value: format!("{key} {time_ms} {counter} {node}").into_bytes(),
-        expires_ms: NOW_MS * 2,
+        expires: NodeTime(NOW_MS * 2),
         #[cfg(feature = "later-version")]
         later: Some(7),
     };
@@ -43,23 +44,23 @@ fn facts() -> impl Strategy<Value = Vec<Vec<u8>>> {
 }
 
 fn merged(facts: &[Vec<u8>]) -> (u128, Vec<Vec<u8>>) {
-    let mut merged = Facts::new(NodeHash(99), digest);
+    let mut merged = FactStore::new(NodeHash(99), digest);
     for bytes in facts {
-        merged.merge(bytes, NOW_MS, NOW_MS);
+        merged.merge(bytes, NodeTime(NOW_MS), NodeTime(NOW_MS));
     }
     let room = crate::id::Room::new("demo").expect("a name");
     let kept = merged.room(&room).map(|(_, kept)| kept.bytes.clone()).collect();
-    (merged.root(NOW_MS, NOW_MS), kept)
+    (merged.root(NodeTime(NOW_MS), NodeTime(NOW_MS)), kept)
 }
 
 /// What one node says of one user, in the order of its numbers: open tabs, or gone.
-type Broadcast = (u8, Option<(u32, u32)>);
+type Said = (u8, Option<(u32, u32)>);
 
-fn said() -> impl Strategy<Value = Vec<Broadcast>> {
+fn said() -> impl Strategy<Value = Vec<Said>> {
     vec((0..4_u8, proptest::option::of((0..3_u32, 0..3_u32))), 1..40)
 }
 
-fn told(said: &[(u64, Broadcast)]) -> Presence {
+fn told(said: &[(u64, Said)]) -> Presence {
     let table = TableKey { node: NodeHash(1), incarnation: 1 };
     let mut presence = Presence::new(digest);
     presence.open_table(table, &Region::new("yyz").expect("a code"), Weight::Counted);
@@ -74,7 +75,7 @@ fn told(said: &[(u64, Broadcast)]) -> Presence {
                 (row.number, row.open, row.lingering) = (*number, *open, *lingering);
                 presence.set(table, row);
             }
-            None => presence.remove(table, Removed { key, number: *number }, 0),
+            None => presence.remove(table, Removed { key, number: *number }, Mono(0)),
         }
     }
     presence
@@ -96,7 +97,7 @@ proptest! {
 
     #[test]
     fn rows_in_any_order_count_the_same_and_as_a_recount_does(said in said(), turn in 0..40_usize) {
-        let numbered: Vec<(u64, Broadcast)> = (1..).zip(said).collect();
+        let numbered: Vec<(u64, Said)> = (1..).zip(said).collect();
         let mut other = numbered.clone();
         other.rotate_left(turn % numbered.len());
         other.extend(numbered.clone());

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use presence_core::{
-    App, Change, ConnectionId, Ended, Fragment, Input, Node, NodeName, Now, Outcome, Output, Place, ReflexCall,
-    Refusal, Region, Room, RoomView, Settings, Stream, SubscriptionId, Tab, UserId, Visit, Write,
+    App, Change, ConnectionId, Ended, Fragment, Input, Mono, Node, NodeName, Now, Outcome, Output, Place, ReflexCall,
+    Refusal, Region, Room, RoomView, Settings, Stream, SubscriptionId, Tab, UserId, Visit, Wall, Write,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -51,7 +51,7 @@ struct Alone {
 
 impl Alone {
     fn new() -> Self {
-        let now = Now { mono_ms: 1_000, wall_ms: 1_800_000_000_000 };
+        let now = Now { mono: Mono(1_000), wall: Wall(1_800_000_000_000) };
         let settings = Settings {
             region: Region::new("yyz").expect("a code"),
             place: Place::default(),
@@ -71,12 +71,12 @@ impl Alone {
 
     /// Lets time pass as the driver does.
     fn pass(&mut self, ms: u64) -> Vec<Output> {
-        let end = self.now.mono_ms + ms;
+        let end = self.now.mono + ms;
         let mut outputs = Vec::new();
-        while self.now.mono_ms < end {
-            let next = self.node.wake_at_ms().clamp(self.now.mono_ms + 1, end);
-            self.now.wall_ms += next - self.now.mono_ms;
-            self.now.mono_ms = next;
+        while self.now.mono < end {
+            let next = self.node.wake_at().clamp(self.now.mono + 1, end);
+            self.now.wall += next.since(self.now.mono);
+            self.now.mono = next;
             outputs.extend(self.handle(Input::Ticked));
         }
         outputs
@@ -236,7 +236,7 @@ fn a_tab_count_goes_to_its_user_only() {
 }
 
 #[test]
-fn who_wrote_something_sees_what_is_theirs_in_all_tabs_and_nobody_else_does() {
+fn a_user_sees_what_is_theirs_in_all_their_tabs_and_no_one_else_does() {
     let mut alone = Alone::new();
     alone.join(1, 1);
     alone.join(2, 2);

@@ -48,7 +48,7 @@ fn members_come_in_pages_in_one_order_in_every_region() {
     assert!(pages[0].iter().map(|member| &member.public).eq(&publics));
     assert_eq!(pages[0].iter().filter(|m| m.info == format!("user {}", m.user.0[0]).into_bytes()).count(), 25);
     assert_eq!(members(&mut world, 0, None, 100, Some("iad")).members.len(), 13);
-    // Who comes and goes while the roll is kept is in it, or not.
+    // Users who join and leave while the members are kept are among them, or not.
     join(&mut world, 1, 90, "shop/1", 90, seen(""));
     close(&mut world, 1, 1);
     wait(&mut world, 3_000);
@@ -56,7 +56,7 @@ fn members_come_in_pages_in_one_order_in_every_region() {
     assert_eq!(there, (2..=25).chain([90]).collect());
 }
 
-/// What a plain count of who is where says: room by user by regions.
+/// What a plain count says: room by user by regions.
 type Plain = BTreeMap<(String, u8), BTreeMap<u64, usize>>;
 
 fn below(plain: &Plain, path: &str) -> (u32, u32, Vec<(String, u32)>) {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use presence_core::{
-    ConnectionId, Input, LinkId, Linked, MeshView, Node, NodeHash, NodeName, Now, Output, Place, Region, Settings,
-    SubscriptionId, Tab, UserId,
+    ConnectionId, Input, LinkId, Linked, MeshView, Mono, Node, NodeHash, NodeName, Now, Output, Place, Region,
+    Settings, SubscriptionId, Tab, UserId, Wall, kind_name,
 };
 
 use crate::app::{Bulb, sha256};
@@ -29,7 +29,7 @@ impl ByHand {
     }
 
     pub(crate) fn start_at(name: &str, advertised: Vec<String>) -> Self {
-        let now = Now { mono_ms: 1_000_000, wall_ms: 1_800_000_000_000 };
+        let now = Now { mono: Mono(1_000_000), wall: Wall(1_800_000_000_000) };
         let settings = Settings {
             region: Region::new("ams").expect("a code"),
             place: Place::default(),
@@ -58,8 +58,8 @@ impl ByHand {
     pub(crate) fn pass(&mut self, ms: u64) -> Vec<Output> {
         let mut outputs = Vec::new();
         for _ in 0..ms / TICK_MS {
-            self.now.mono_ms += TICK_MS;
-            self.now.wall_ms += TICK_MS;
+            self.now.mono += TICK_MS;
+            self.now.wall += TICK_MS;
             outputs.extend(self.give(Input::Ticked));
         }
         outputs
@@ -67,8 +67,8 @@ impl ByHand {
 
     /// Lets time pass while the node is frozen.
     pub(crate) fn freeze(&mut self, ms: u64) {
-        self.now.mono_ms += ms;
-        self.now.wall_ms += ms;
+        self.now.mono += ms;
+        self.now.wall += ms;
     }
 
     pub(crate) fn resolve(&mut self, addresses: &[&str]) -> Vec<Output> {
@@ -122,9 +122,8 @@ pub(crate) fn published(outputs: &[Output]) -> Vec<Vec<u8>> {
     published.collect()
 }
 
-/// The kind of a message is the byte after the magic and the version.
 pub(crate) fn heartbeats(outputs: &[Output]) -> Vec<Vec<u8>> {
-    published(outputs).into_iter().filter(|bytes| bytes[3] == 1).collect()
+    published(outputs).into_iter().filter(|bytes| kind_name(bytes) == Some("Heartbeat")).collect()
 }
 
 pub(crate) fn asked(outputs: &[Output]) -> Option<Vec<u8>> {

@@ -1,4 +1,4 @@
-//! A room of a hundred thousand: what a watcher is sent stays small, and what somebody does is drawn soon all the same.
+//! A room of a hundred thousand: what a watcher is sent stays small, and what a user does is drawn soon all the same.
 
 use std::collections::BTreeMap;
 

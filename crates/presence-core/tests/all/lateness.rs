@@ -1,6 +1,6 @@
 //! Messages that come late or in another order than they were sent, and what is believed of their sender meanwhile.
 
-use presence_core::{Input, NodeView};
+use presence_core::{Input, NodeView, PeerState};
 
 use crate::by_hand::{ByHand, published};
 use crate::passing::{close, join, seen, wait, world};
@@ -79,16 +79,16 @@ fn a_node_heard_later_than_the_lease_is_silent_until_it_is_in_time_again() {
         // A late word of it is no sign of life, whatever its kind.
         join(&mut world, 1, 100 + second, "chat", 8, seen("Bob"));
         close(&mut world, 1, 100 + second);
-        assert_eq!(sees(&world, 0, 1).state, "silent", "{second} s later");
+        assert_eq!(sees(&world, 0, 1).state, PeerState::Silent, "{second} s later");
         assert!(says_late(&world, 0), "{second} s later");
         wait(&mut world, 900);
     }
     world.slow.clear();
     wait(&mut world, 4_000);
-    assert_eq!(sees(&world, 0, 1).state, "live");
+    assert_eq!(sees(&world, 0, 1).state, PeerState::Live);
     assert!(!says_late(&world, 0));
     wait(&mut world, 10_000);
-    assert_eq!(sees(&world, 0, 1).state, "live", "what comes after it was in time again does not count");
+    assert_eq!(sees(&world, 0, 1).state, PeerState::Live, "what comes after it was in time again does not count");
 }
 
 #[test]
@@ -97,12 +97,12 @@ fn nodes_that_hear_each_other_late_are_live_again_when_both_are_in_time() {
     world.slow.extend([((0, 1), 3_000), ((1, 0), 3_000)]);
     wait(&mut world, 20_000);
     for host in 0..2 {
-        assert_eq!(sees(&world, host, 1 - host).state, "silent", "for host {host}");
+        assert_eq!(sees(&world, host, 1 - host).state, PeerState::Silent, "for host {host}");
     }
     world.slow.clear();
     wait(&mut world, 5_000);
     for host in 0..2 {
-        assert_eq!(sees(&world, host, 1 - host).state, "live", "for host {host}");
+        assert_eq!(sees(&world, host, 1 - host).state, PeerState::Live, "for host {host}");
     }
 }
 
@@ -113,14 +113,14 @@ fn a_late_node_that_is_heard_in_time_through_another_one_is_live() {
     wait(&mut world, 14_000);
     for second in 0..20 {
         let node = sees(&world, 0, 1);
-        assert_eq!((node.state, node.via.is_some()), ("live", true), "{second} s later");
+        assert_eq!((node.state, node.via.is_some()), (PeerState::Live, true), "{second} s later");
         assert!(says_late(&world, 0), "{second} s later");
         wait(&mut world, 1_000);
     }
     world.slow.clear();
     wait(&mut world, 10_000);
     let node = sees(&world, 0, 1);
-    assert_eq!((node.state, node.via, says_late(&world, 0)), ("live", None, false));
+    assert_eq!((node.state, node.via, says_late(&world, 0)), (PeerState::Live, None, false));
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_heartbeat_from_before_a_freeze_is_not_echoed_after_it() {
     node.pass(1_000);
     let mesh = node.mesh.clone().expect("drawn");
     let there = mesh.nodes.iter().find(|node| node.name.as_str() == "there").expect("known");
-    assert_eq!((there.state, there.round_trip_ms), ("live", None), "{:?}", mesh.degraded);
+    assert_eq!((there.state, there.round_trip_ms), (PeerState::Live, None), "{:?}", mesh.degraded);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_node_that_was_frozen_does_not_look_late() {
             let round_trip_ms = sees(&world, 0, 1).round_trip_ms.unwrap_or(0);
             assert!(round_trip_ms < 2_000, "seed {seed}: a round trip of {round_trip_ms} ms");
         }
-        assert_eq!(sees(&world, 0, 1).state, "live", "seed {seed}");
+        assert_eq!(sees(&world, 0, 1).state, PeerState::Live, "seed {seed}");
     }
 }
 
@@ -172,6 +172,6 @@ fn a_cut_link_is_dialled_again_as_soon_as_the_cut_ends() {
     world.cut.clear();
     wait(&mut world, 4_000);
     for host in 0..2 {
-        assert_eq!(sees(&world, host, 1 - host).state, "live", "for host {host}");
+        assert_eq!(sees(&world, host, 1 - host).state, PeerState::Live, "for host {host}");
     }
 }

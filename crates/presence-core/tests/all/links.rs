@@ -1,6 +1,6 @@
 //! Links between nodes: which are kept, when an address is dialled again, and what the view of the mesh says of them.
 
-use presence_core::{DialError, Input, LinkId, Output, Urgency};
+use presence_core::{DialError, Input, LinkId, Output, Urgency, kind_name};
 
 use crate::by_hand::{ByHand, asked, dials, hash, heartbeats, hung_up, published};
 
@@ -82,7 +82,7 @@ fn a_node_that_left_is_not_dialled_at_once_and_what_it_said_before_is_still_take
     }
     late.extend(last_words);
     let outputs: Vec<Output> = late.iter().flat_map(|bytes| node.receive(1, bytes)).collect();
-    assert_eq!(hung_up(&outputs), [1], "all is known");
+    assert_eq!(hung_up(&outputs), [1], "everything is known");
 
     let (mut node, mut other) = linked();
     other.join(7);
@@ -182,7 +182,7 @@ fn heartbeats_are_more_urgent_than_anything_else() {
     outputs.extend(node.join(7));
     outputs.extend(node.pass(2_000));
     let urgencies = outputs.iter().filter_map(|output| match output {
-        Output::Publish { bytes, urgency, .. } => Some((bytes[3] == 1, *urgency)),
+        Output::Publish { bytes, urgency, .. } => Some((kind_name(bytes) == Some("Heartbeat"), *urgency)),
         _ => None,
     });
     let mut both = [false; 2];

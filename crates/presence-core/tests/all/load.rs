@@ -1,4 +1,4 @@
-//! Storms: what goes out and what is drawn stays little, and nobody waits for it longer than a moment.
+//! Storms: what goes out and what is drawn stays little, and no one waits for it longer than a moment.
 
 use presence_core::{ConnectionId, Input, Output, ReflexCall, Room, RoomView, Stream, SubscriptionId, Tab};
 
@@ -16,7 +16,7 @@ impl Pair {
         pair
     }
 
-    /// Somebody sets the bulb on the author's node.
+    /// A user sets the bulb on the author's node.
     fn click(&mut self, room: &Room, value: &str) {
         let attrs = [("data-id".to_owned(), value.to_owned())].into();
         let call = ReflexCall { target: "Bulb#set".to_owned(), attrs, ..ReflexCall::default() };
@@ -24,7 +24,7 @@ impl Pair {
         self.handle(AUTHOR, Input::Clicked { connection, subscription, room, user: user(0), call });
     }
 
-    /// So many pages of the reader's visitors show the room.
+    /// This many pages of the reader's visitors show the room.
     fn watch(&mut self, watchers: u64, room: &Room) {
         for number in 1_000_000..1_000_000 + watchers {
             let (connection, subscription, room) = (ConnectionId(number), SubscriptionId(1), room.clone());

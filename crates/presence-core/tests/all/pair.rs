@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use presence_core::{
-    ConnectionId, Input, LinkId, Linked, Node, NodeHash, NodeName, Now, Output, Place, Region, Room, Settings,
-    SubscriptionId, Tab, UserId,
+    ConnectionId, Input, LinkId, Linked, Mono, Node, NodeHash, NodeName, Now, Output, Place, Region, Room, Settings,
+    SubscriptionId, Tab, UserId, Wall,
 };
 
 use crate::app::{Bulb, sha256};
@@ -50,12 +50,12 @@ fn settings(index: usize) -> Settings {
 impl Pair {
     /// Only the author has started yet.
     pub(crate) fn author() -> Self {
-        let now = Now { mono_ms: 1_000_000, wall_ms: 1_800_000_000_000 };
+        let now = Now { mono: Mono(1_000_000), wall: Wall(1_800_000_000_000) };
         let author = Node::new(settings(AUTHOR), Arc::new(Bulb), &[], Vec::new(), now);
         let (published, answered) = (Vec::new(), Vec::new());
         let mut pair =
             Self { nodes: [Some(author), None], now, outputs: [Vec::new(), Vec::new()], published, answered };
-        // Long enough that nobody is taken for one who comes back from elsewhere.
+        // Long enough that no user is taken for one that comes back from elsewhere.
         pair.pass(6_000);
         pair
     }
@@ -101,18 +101,18 @@ impl Pair {
 
     /// Lets time pass as the driver does.
     pub(crate) fn pass(&mut self, ms: u64) {
-        let end_ms = self.now.mono_ms + ms;
-        while self.now.mono_ms < end_ms {
-            let due_ms = self.nodes.iter().flatten().map(Node::wake_at_ms).min().expect("the author is there");
-            let next_ms = due_ms.clamp(self.now.mono_ms + 1, end_ms);
-            self.now.wall_ms += next_ms - self.now.mono_ms;
-            self.now.mono_ms = next_ms;
+        let end_ms = self.now.mono + ms;
+        while self.now.mono < end_ms {
+            let due_ms = self.nodes.iter().flatten().map(Node::wake_at).min().expect("the author is there");
+            let next_ms = due_ms.clamp(self.now.mono + 1, end_ms);
+            self.now.wall += next_ms.since(self.now.mono);
+            self.now.mono = next_ms;
             self.handle(AUTHOR, Input::Ticked);
             self.handle(READER, Input::Ticked);
         }
     }
 
-    /// Somebody joins on the author's node; the page is not drawn, or it is.
+    /// A user joins on the author's node; the page is not drawn, or it is.
     pub(crate) fn join(&mut self, number: u64, room: &Room, draws: bool) {
         let (connection, subscription, room) = (ConnectionId(number), SubscriptionId(1), room.clone());
         let tab = Tab { draws, ..Tab::page() };

@@ -7,7 +7,7 @@ use crate::world::World;
 
 pub(crate) const ROOM: SubscriptionId = SubscriptionId(1);
 
-/// So many regions that hear each other.
+/// This many regions that hear each other.
 pub(crate) fn world(regions: &[&str]) -> World {
     let mut world = World::new(1, regions);
     for host in 0..regions.len() {
@@ -65,7 +65,7 @@ fn the_first_connection_and_the_last_are_told_in_every_region() {
 }
 
 #[test]
-fn nobody_has_left_because_a_region_is_silent_until_it_is_given_up() {
+fn no_user_has_left_because_a_region_is_silent_until_it_is_given_up() {
     let mut world = world(&["ams", "iad"]);
     join(&mut world, 1, 2, "chat", 7, seen("Ann"));
     world.crash(1);

@@ -1,6 +1,6 @@
 //! What one node passes on to another that can't hear its author is bounded.
 
-use presence_core::{Input, Message, StreamName};
+use presence_core::{Input, Message, PeerState, StreamName};
 
 use crate::passing::{join, seen, wait, world};
 use crate::world::World;
@@ -22,16 +22,16 @@ fn publish(world: &mut World, times: usize) {
     }
 }
 
-fn not_passed(world: &World) -> u64 {
-    world.hosts[1].node.as_ref().expect("up").not_passed()
+fn not_relayed(world: &World) -> u64 {
+    world.hosts[1].node.as_ref().expect("up").not_relayed()
 }
 
 #[test]
-fn a_flood_is_not_passed_on_whole_but_its_author_s_heartbeats_are() {
+fn a_flood_is_not_relayed_on_whole_but_its_author_s_heartbeats_are() {
     let mut world = round();
     publish(&mut world, 5);
     wait(&mut world, 1_000);
-    assert_eq!((world.hosts[2].delivered.len(), not_passed(&world)), (5, 0));
+    assert_eq!((world.hosts[2].delivered.len(), not_relayed(&world)), (5, 0));
     // The flood comes as a second begins, before the author's heartbeat.
     let second = world.now.next_multiple_of(1_000);
     world.run_until(second);
@@ -45,12 +45,12 @@ fn a_flood_is_not_passed_on_whole_but_its_author_s_heartbeats_are() {
         }
         let mesh = world.hosts[2].mesh.as_ref().expect("drawn");
         let author = mesh.nodes.iter().find(|node| node.name == world.hosts[0].name).expect("known");
-        assert_eq!(author.state, "live");
+        assert_eq!(author.state, PeerState::Live);
     }
     let delivered = world.hosts[2].delivered.len();
     assert!((3_500..=5_500).contains(&delivered), "{delivered} messages in 10 s");
     let expected = 20_005 - u64::try_from(delivered).expect("few");
-    assert!(not_passed(&world) >= expected, "{} not passed on, {expected} missing", not_passed(&world));
+    assert!(not_relayed(&world) >= expected, "{} not passed on, {expected} missing", not_relayed(&world));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_node_that_is_too_busy_to_tick_passes_nothing_on() {
     publish(&mut world, 5);
     wait(&mut world, 200);
     assert!(world.hosts[2].delivered.is_empty());
-    assert!(not_passed(&world) >= 5, "{} not passed on", not_passed(&world));
+    assert!(not_relayed(&world) >= 5, "{} not passed on", not_relayed(&world));
     world.stalled.clear();
     // The last node names it again once it has heard it.
     wait(&mut world, 3_000);

@@ -88,7 +88,7 @@ fn what_a_user_shares_is_shown_everywhere_the_newest_wins_and_it_goes_with_its_u
         [cursors(&world, 0), cursors(&world, 1)],
         [[format!("{} there", short(7))], [format!("{} there", short(7))]]
     );
-    // Who comes later sees it, too: it is a part of presence.
+    // A user who joins later sees it, too: it is a part of presence.
     world.crash(0);
     world.start(0);
     wait(&mut world, 6_000);

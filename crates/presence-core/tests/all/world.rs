@@ -4,13 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use presence_core::{
-    ConnectionId, DialError, Found, Input, LinkId, Linked, MeshView, Node, NodeHash, NodeName, Now, Output, Place,
-    Region, Room, RoomView, Settings, Stream, SubscriptionId, UserId,
+    ConnectionId, DialError, Found, Input, LinkId, Linked, MeshView, Mono, Node, NodeName, Now, Region, Room, RoomView,
+    SubscriptionId, UserId, Wall,
 };
 
-use crate::app::{Bulb, sha256};
 use crate::chance::Chance;
 use crate::tabs::Tabs;
+
+#[path = "world/events.rs"]
+mod events;
+#[path = "world/lifecycle.rs"]
+mod lifecycle;
+#[path = "world/network.rs"]
+mod network;
 
 const WALL_MS: u64 = 1_800_000_000_000;
 /// A write is on disk this long after it was ordered.
@@ -71,14 +77,14 @@ pub(crate) struct Host {
     pub(crate) delivered: Vec<String>,
     pub(crate) dismissed: Vec<(ConnectionId, SubscriptionId)>,
     pub(crate) found: Option<Found>,
-    /// What was drawn for the demo room, and how often its counts were due, since somebody watches.
+    /// What was drawn for the demo room, and how often its counts were due, since it is watched.
     watched: Option<(Vec<String>, usize)>,
     /// What other rooms look like.
     pub(crate) views: BTreeMap<Room, Arc<RoomView>>,
 }
 
 impl Host {
-    /// Who comes was not there, and who leaves was.
+    /// A user who joins was not there, and one who leaves was.
     fn passed(&mut self, room: &Room, user: UserId, info: &[u8], arrived: bool) {
         if *room == World::room() {
             let right = if arrived { self.members.insert(user) } else { self.members.remove(&user) };
@@ -205,7 +211,7 @@ impl World {
 
     fn clock(&self, host: usize) -> Now {
         let skewed = WALL_MS.saturating_add(self.now).saturating_add_signed(self.hosts[host].skew_ms);
-        Now { mono_ms: 1_000_000 + self.now, wall_ms: skewed }
+        Now { mono: Mono(1_000_000 + self.now), wall: Wall(skewed) }
     }
 
     pub(crate) fn up(&self, host: usize) -> bool {
@@ -214,60 +220,6 @@ impl World {
 
     pub(crate) fn frozen(&self, host: usize) -> bool {
         self.hosts[host].frozen_until > self.now
-    }
-
-    /// Starts the process of a host.
-    pub(crate) fn start(&mut self, index: usize) {
-        let now = self.clock(index);
-        let host = &mut self.hosts[index];
-        host.life += 1;
-        host.incarnation = now.wall_ms.max(host.incarnation + 1);
-        let settings = Settings {
-            region: host.region.clone(),
-            place: Place { name: host.region.as_str().to_owned(), location: None },
-            name: host.name.clone(),
-            incarnation: host.incarnation,
-            birth: self.chance.next(),
-            advertised: vec![address(index)],
-            meshed: self.seeds.len() < usize::MAX,
-            digest: sha256,
-        };
-        let records: Vec<Vec<u8>> = host.disk.values().cloned().collect();
-        host.node = Some(Node::new(settings, Arc::new(Bulb), &records, host.addresses.clone(), now));
-        (host.draining, host.emptied) = (false, false);
-        (host.started, host.frozen_until) = (self.now, 0);
-        (host.view, host.mesh) = (None, None);
-        host.tabs.clear();
-        host.members.clear();
-        let addresses = self.seeds.iter().filter(|seed| **seed != index).map(|seed| address(*seed)).collect();
-        let life = host.life;
-        self.deliver(index, Input::Resolved { addresses });
-        self.later(0, Event::Tick { host: index, life });
-    }
-
-    /// Ends the process of a host without a word.
-    pub(crate) fn crash(&mut self, index: usize) {
-        self.sync(index);
-        let host = &mut self.hosts[index];
-        host.node = None;
-        host.links.clear();
-        host.dials.clear();
-        host.unsynced.clear();
-        host.waiting.clear();
-        host.draining = false;
-        self.tabs.lost(index, self.now, &mut self.chance);
-    }
-
-    pub(crate) fn drain(&mut self, index: usize) {
-        if self.up(index) && !self.hosts[index].draining {
-            self.hosts[index].draining = true;
-            self.deliver(index, Input::Drained);
-            self.tabs.drained(index, self.now, &mut self.chance);
-        }
-    }
-
-    pub(crate) fn freeze(&mut self, index: usize, ms: u64) {
-        self.hosts[index].frozen_until = self.now + ms;
     }
 
     pub(crate) fn deliver(&mut self, host: usize, input: Input) {
@@ -309,137 +261,6 @@ impl World {
         }
     }
 
-    fn happen(&mut self, event: Event) {
-        match event {
-            Event::Tick { host, life } if self.hosts[host].life == life && self.up(host) => {
-                self.sync(host);
-                self.lose_links(host);
-                if !self.stalled.contains(&host) {
-                    self.take(host, Input::Ticked);
-                }
-                if let Some(node) = &self.hosts[host].node {
-                    let wake = node.wake_at_ms().saturating_sub(1_000_000 + self.now).clamp(1, 200);
-                    let wake = if self.frozen(host) { 100 } else { wake };
-                    self.later(wake, Event::Tick { host, life });
-                }
-            }
-            Event::Deliver { host, life, input } if self.hosts[host].life == life && self.up(host) => {
-                self.take(host, input);
-            }
-            Event::Arrive { reader, life, link, from, bytes } => {
-                let linked = self.hosts[reader].links.contains_key(&link) && self.hosts[reader].life == life;
-                if linked && self.up(reader) && !self.cut.contains(&(reader, from)) {
-                    self.take(reader, Input::Received { link, bytes });
-                }
-            }
-            Event::Ask { asker, asker_life, link, question, to, bytes } => {
-                let life = self.hosts[to].life;
-                let linked = self.hosts[asker].links.get(&link).is_some_and(|wire| wire.life == life);
-                if linked && self.up(to) && !self.frozen(to) && !self.cut.contains(&(asker, to)) {
-                    self.numbers += 1;
-                    self.asked.insert((to, self.numbers), (asker, asker_life, link, question));
-                    self.take(to, Input::Asked { question: self.numbers, bytes });
-                }
-            }
-            Event::Timeout { host, life, question } => {
-                let fresh = !self.answered.remove(&(host, life, question));
-                if fresh && self.hosts[host].life == life && self.up(host) {
-                    self.take(host, Input::Answered { question, bytes: None });
-                }
-            }
-            Event::Dialled { host, life, address, dial, result } => {
-                let ours = self.hosts[host].life == life && self.up(host);
-                if ours && self.hosts[host].dials.get(&address) == Some(&dial) {
-                    self.hosts[host].dials.remove(&address);
-                    let result = result.map(|(linked, wire)| {
-                        self.hosts[host].links.insert(linked.link, wire);
-                        linked
-                    });
-                    self.take(host, Input::Dialled { address, result });
-                }
-            }
-            Event::Tick { .. } | Event::Deliver { .. } => {}
-        }
-    }
-
-    fn take(&mut self, index: usize, input: Input) {
-        if self.frozen(index) {
-            if !matches!(input, Input::Ticked) {
-                self.hosts[index].waiting.push(input);
-            }
-            return;
-        }
-        let mut inputs = std::mem::take(&mut self.hosts[index].waiting);
-        inputs.push(input);
-        for input in inputs {
-            let now = self.clock(index);
-            let Some(node) = &mut self.hosts[index].node else { return };
-            let outputs = node.handle(input, now);
-            for output in outputs {
-                self.carry_out(index, output);
-            }
-        }
-    }
-
-    fn carry_out(&mut self, index: usize, output: Output) {
-        match output {
-            Output::Publish { to, bytes, .. } => self.publish(index, to, &bytes),
-            Output::Ask { link, question, bytes, .. } => self.ask(index, link, question, bytes),
-            Output::Reply { question, bytes, .. } => self.reply(index, question, bytes),
-            Output::Dial { address } => self.dial(index, address),
-            Output::HangUp { link } => {
-                self.hosts[index].links.remove(&link);
-            }
-            Output::Keep { key, record } => {
-                let at = self.now + SYNC_MS;
-                self.hosts[index].unsynced.push((at, key, record));
-            }
-            Output::Remember { addresses, incarnation } => {
-                self.hosts[index].addresses = addresses;
-                self.hosts[index].incarnation = incarnation;
-            }
-            Output::View(view) if view.room == Self::room() => self.hosts[index].view = Some(view),
-            Output::View(view) => drop(self.hosts[index].views.insert(view.room.clone(), view)),
-            Output::Mesh(mesh) => self.hosts[index].mesh = Some(mesh),
-            Output::Forget(room) if room == Self::room() => self.hosts[index].view = None,
-            Output::Forget(room) => drop(self.hosts[index].views.remove(&room)),
-            Output::Tabs { user, tabs: 0, .. } => {
-                self.hosts[index].tabs.remove(&user);
-            }
-            Output::Tabs { user, tabs, .. } => {
-                self.hosts[index].tabs.insert(user, tabs);
-            }
-            Output::Finish => self.crash(index),
-            Output::Counts(_) => {
-                if let Some((_, counted)) = &mut self.hosts[index].watched {
-                    *counted += 1;
-                }
-            }
-            Output::Abort(why) => panic!("{} aborts: {why}", self.hosts[index].name),
-            Output::Tell(notice) => {
-                self.notices.push(format!("{:>7} {}: {}", self.now, self.hosts[index].name, notice.message));
-            }
-            Output::Arrived { room, user, info, .. } => self.hosts[index].passed(&room, user, &info, true),
-            Output::Left { room, user, info, .. } => self.hosts[index].passed(&room, user, &info, false),
-            Output::Deliver { message } => {
-                let body = String::from_utf8_lossy(&message.body).into_owned();
-                self.hosts[index].delivered.push(format!("{} {body}", message.stream));
-            }
-            Output::Dismiss { connection, subscription } => {
-                self.hosts[index].dismissed.push((connection, subscription));
-            }
-            Output::Found { found, .. } => self.hosts[index].found = Some(found),
-            Output::Broadcast { stream: Stream::Room(_), fragments } if self.hosts[index].watched.is_some() => {
-                if let Some((drawn, _)) = &mut self.hosts[index].watched {
-                    drawn.extend(fragments.iter().map(|fragment| fragment.html.clone()));
-                }
-            }
-            shown @ (Output::Broadcast { .. } | Output::Show { .. } | Output::Answer { .. }) => {
-                self.tabs.draw(index, &shown);
-            }
-        }
-    }
-
     /// Begins to note what is drawn on a host.
     pub(crate) fn watch(&mut self, host: usize) {
         self.hosts[host].watched = Some(Default::default());
@@ -448,113 +269,6 @@ impl World {
     /// What was drawn on the host that is watched, and how often its counts were due.
     pub(crate) fn watched(&mut self) -> (Vec<String>, usize) {
         self.hosts.iter_mut().find_map(|host| host.watched.take()).expect("a host is watched")
-    }
-
-    fn lost(&mut self) -> bool {
-        let percent = self.weather.loss_percent;
-        self.chance.percent(percent)
-    }
-
-    fn delay(&mut self, reader: usize, from: usize) -> u64 {
-        let (least, most) = self.weather.delay_ms;
-        self.chance.between(least, most) + self.slow.get(&(reader, from)).copied().unwrap_or(0)
-    }
-
-    /// Tells a host which of its links its carrier has given up.
-    fn lose_links(&mut self, reader: usize) {
-        let (now, asleep) = (self.now, self.frozen(reader));
-        let mut links = std::mem::take(&mut self.hosts[reader].links);
-        let mut lost = Vec::new();
-        links.retain(|link, wire| {
-            let ended = !self.up(wire.to) || self.hosts[wire.to].life != wire.life;
-            let quiet = asleep || self.frozen(wire.to) || self.cut.contains(&(reader, wire.to));
-            if !ended && !quiet {
-                wire.dead_since = None;
-                return true;
-            }
-            let since = *wire.dead_since.get_or_insert(now);
-            let kept = now - since < wire.unnoticed_ms.saturating_add(if ended { 0 } else { IDLE_MS });
-            if !kept {
-                lost.push(*link);
-            }
-            kept
-        });
-        self.hosts[reader].links = links;
-        for link in lost {
-            self.take(reader, Input::LinkLost { link });
-        }
-    }
-
-    fn publish(&mut self, from: usize, to: Option<NodeHash>, bytes: &[u8]) {
-        for reader in 0..self.hosts.len() {
-            let addressed = to.is_none_or(|hash| hash == NodeHash::of(&self.hosts[reader].name, sha256));
-            let from_life = self.hosts[from].life;
-            let mut links = self.hosts[reader].links.iter();
-            let open = links.find(|(_, wire)| wire.to == from && wire.life == from_life);
-            let Some((&link, _)) = open.filter(|_| addressed) else { continue };
-            let life = self.hosts[reader].life;
-            let repeat = self.weather.repeat_percent;
-            let copies = 1 + u32::from(self.chance.percent(repeat));
-            for _ in 0..copies {
-                if self.lost() || self.cut.contains(&(reader, from)) {
-                    continue;
-                }
-                let delay = self.delay(reader, from);
-                self.later(delay, Event::Arrive { reader, life, link, from, bytes: bytes.to_vec() });
-            }
-        }
-    }
-
-    fn ask(&mut self, asker: usize, link: LinkId, question: u64, bytes: Vec<u8>) {
-        let life = self.hosts[asker].life;
-        self.later(ASK_MS, Event::Timeout { host: asker, life, question });
-        let Some(to) = self.hosts[asker].links.get(&link).map(|wire| wire.to) else { return };
-        if !self.lost() {
-            let delay = self.delay(to, asker);
-            self.later(delay, Event::Ask { asker, asker_life: life, link, question, to, bytes });
-        }
-    }
-
-    fn reply(&mut self, from: usize, question: u64, bytes: Vec<u8>) {
-        let Some((asker, life, _, question)) = self.asked.remove(&(from, question)) else { return };
-        if self.lost() || self.cut.contains(&(asker, from)) || !self.answered.insert((asker, life, question)) {
-            return;
-        }
-        let delay = self.delay(asker, from);
-        let input = Input::Answered { question, bytes: Some(bytes) };
-        self.later(delay, Event::Deliver { host: asker, life, input });
-    }
-
-    fn dial(&mut self, index: usize, address: String) {
-        let to: usize = address.strip_prefix("host-").and_then(|n| n.parse().ok()).expect("an address of this world");
-        let life = self.hosts[index].life;
-        let reachable = self.up(to) && !self.frozen(to) && !self.cut.contains(&(index, to));
-        self.numbers += 1;
-        let dial = self.numbers;
-        let (delay, result) = if reachable {
-            let unnoticed_ms = if self.chance.one_in(6) { u64::MAX } else { self.chance.between(0, IDLE_MS) };
-            let wire = Wire { to, life: self.hosts[to].life, dead_since: None, unnoticed_ms };
-            let node = NodeHash::of(&self.hosts[to].name, sha256);
-            (self.delay(index, to), Ok((Linked { link: LinkId(dial), node }, wire)))
-        } else {
-            (DIAL_MS, Err(DialError::NoAnswer))
-        };
-        // A dial of the same address that is under way is started again: only this one's end is told.
-        self.hosts[index].dials.insert(address.clone(), dial);
-        self.later(delay, Event::Dialled { host: index, life, address, dial, result });
-    }
-
-    fn sync(&mut self, index: usize) {
-        let now = self.now;
-        let host = &mut self.hosts[index];
-        let (synced, waiting) = std::mem::take(&mut host.unsynced).into_iter().partition(|(at, _, _)| *at <= now);
-        host.unsynced = waiting;
-        for (_, key, record) in Vec::from_iter::<Vec<(u64, Vec<u8>, Option<Vec<u8>>)>>(synced) {
-            match record {
-                Some(record) => host.disk.insert(key, record),
-                None => host.disk.remove(&key),
-            };
-        }
     }
 }
 

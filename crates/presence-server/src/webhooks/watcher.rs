@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use presence_core::{MeshView, NodeName, Now, Room, RoomView};
+use presence_core::{MeshView, Mono, NodeName, Now, PeerState, Room, RoomView};
 
 use super::message::{RoomData, RoomReason, RoomVisit, ThresholdData, WebhookMessage, digest};
 use super::threshold::ThresholdState;
@@ -74,7 +74,7 @@ pub(super) struct Watcher {
     /// By room and index of the threshold; only those that are not calm.
     thresholds: HashMap<(Room, usize), ThresholdState>,
     mesh: Option<Arc<MeshView>>,
-    started_ms: u64,
+    started: Mono,
     sends: bool,
     resyncs: u64,
 }
@@ -86,7 +86,7 @@ impl Watcher {
             occupied: HashMap::new(),
             thresholds: HashMap::new(),
             mesh: None,
-            started_ms: now.mono_ms,
+            started: now.mono,
             sends: false,
             resyncs: 0,
         }
@@ -135,8 +135,8 @@ impl Watcher {
     /// The live node with the lowest name sends. A node that takes over starts with a resync.
     fn elect(&mut self, now: Now) -> Vec<WebhookAction> {
         let Some(mesh) = &self.mesh else { return Vec::new() };
-        let ready = mesh.exchanged || now.mono_ms.saturating_sub(self.started_ms) >= PEERS_WAITED_FOR_MS;
-        let live = mesh.nodes.iter().filter(|node| node.state == "live").map(|node| &node.name);
+        let ready = mesh.exchanged || now.mono.since(self.started) >= PEERS_WAITED_FOR_MS;
+        let live = mesh.nodes.iter().filter(|node| node.state == PeerState::Live).map(|node| &node.name);
         let sends = ready && live.min() == Some(&self.config.node);
         let takes_over = sends && !self.sends;
         self.sends = sends;
@@ -170,7 +170,7 @@ impl Watcher {
             self.occupied.insert(visit.room.clone(), Occupancy { users: 1, last_left: None });
             messages.push(self.room_message(&visit.room, 1, RoomReason::Arrived, &visit.id(), now));
         }
-        messages.push(WebhookMessage::member_joined(visit, now.wall_ms));
+        messages.push(WebhookMessage::member_joined(visit, now.wall.0));
         self.send(messages)
     }
 
@@ -181,7 +181,7 @@ impl Watcher {
         if let Some(occupancy) = self.occupied.get_mut(&visit.room) {
             occupancy.last_left = Some(visit.id());
         }
-        self.send([WebhookMessage::member_left(visit, now.wall_ms)])
+        self.send([WebhookMessage::member_left(visit, now.wall.0)])
     }
 
     fn room_changed(&mut self, view: &RoomView, now: Now) -> Vec<WebhookAction> {
@@ -199,7 +199,7 @@ impl Watcher {
         let mut actions = Vec::new();
         // Its users have not joined now: their messages were sent then, or a resync follows.
         if !known && *users > 0 {
-            let cause = now.wall_ms.to_string();
+            let cause = now.wall.0.to_string();
             actions = self.send([self.room_message(room, *users, RoomReason::Arrived, &cause, now)]);
         }
         actions.extend(self.check_thresholds(room, *users, now));
@@ -209,7 +209,7 @@ impl Watcher {
     fn vacated(&mut self, room: &Room, now: Now) -> Vec<WebhookAction> {
         let mut actions = Vec::new();
         if let Some(occupancy) = self.occupied.remove(room) {
-            let cause = occupancy.last_left.unwrap_or_else(|| now.wall_ms.to_string());
+            let cause = occupancy.last_left.unwrap_or_else(|| now.wall.0.to_string());
             actions = self.send([self.room_message(room, 0, RoomReason::Left, &cause, now)]);
         }
         actions.extend(self.check_thresholds(room, 0, now));
@@ -218,7 +218,7 @@ impl Watcher {
 
     fn room_message(&self, room: &Room, users: u32, reason: RoomReason, cause: &str, now: Now) -> WebhookMessage {
         let data = RoomData { room: room.to_string(), users, reason, above: self.above(room), resync: None };
-        WebhookMessage::room(room, &data, cause, now.wall_ms)
+        WebhookMessage::room(room, &data, cause, now.wall.0)
     }
 
     fn check_thresholds(&mut self, room: &Room, users: u32, now: Now) -> Vec<WebhookAction> {
@@ -227,11 +227,11 @@ impl Watcher {
         for (index, threshold) in thresholds.filter(|(_, threshold)| threshold.is_for(room)) {
             let key = (room.clone(), index);
             let mut state = self.thresholds.remove(&key).unwrap_or_default();
-            if let Some(crossing) = state.update(threshold, users, now.mono_ms) {
+            if let Some(crossing) = state.update(threshold, users, now.mono.0) {
                 // Nodes do not see a crossing in the same millisecond.
-                let cause = (now.wall_ms / threshold.for_ms()).to_string();
+                let cause = (now.wall.0 / threshold.for_ms()).to_string();
                 let data = ThresholdData { room, users, threshold: threshold.text() };
-                messages.push(WebhookMessage::threshold(crossing, &data, &cause, now.wall_ms));
+                messages.push(WebhookMessage::threshold(crossing, &data, &cause, now.wall.0));
             }
             if !state.is_calm() {
                 self.thresholds.insert(key, state);

@@ -121,7 +121,7 @@ fn node(view: &NodeView) -> MeshNode {
         incarnation: view.incarnation,
         sequence: view.sequence,
         whole: view.whole,
-        state: view.state,
+        state: view.state.as_str(),
         via: view.via.as_ref().map(ToString::to_string),
         heard_ms_ago: view.heard_ms_ago,
         round_trip_ms: view.round_trip_ms,

@@ -1,6 +1,6 @@
 //! The messages that follow from events, in virtual time.
 
-use presence_core::{NodeView, Region, UserId};
+use presence_core::{NodeView, Region, UserId, Wall};
 use serde_json::{Value, json};
 
 use super::*;
@@ -11,7 +11,7 @@ fn room(name: &str) -> Room {
 }
 
 fn now(second: u64) -> Now {
-    Now { mono_ms: second * 1_000, wall_ms: 1_795_507_200_000 + second * 1_000 }
+    Now { mono: Mono(second * 1_000), wall: Wall(1_795_507_200_000 + second * 1_000) }
 }
 
 fn visit(name: &str, user: u8) -> RoomVisit {
@@ -28,15 +28,15 @@ fn view(name: &str, users: u32, unsure: u32) -> NodeEvent {
     NodeEvent::RoomChanged(Arc::new(RoomView { users, unsure, ..(*empty).clone() }))
 }
 
-fn mesh(exchanged: bool, nodes: &[(&str, &'static str)]) -> NodeEvent {
+fn mesh(exchanged: bool, nodes: &[(&str, PeerState)]) -> NodeEvent {
     let region = Region::new("ams").unwrap();
-    let node = |(name, state): &(&str, &'static str)| NodeView {
+    let node = |(name, state): &(&str, PeerState)| NodeView {
         name: NodeName::new(name).unwrap(),
         region: region.clone(),
         incarnation: 1,
         sequence: 0,
         whole: 0,
-        state,
+        state: *state,
         via: None,
         heard_ms_ago: 0,
         round_trip_ms: None,
@@ -55,7 +55,7 @@ fn sending(prefixes: &[&str], thresholds: &[&str]) -> Watcher {
     let thresholds = thresholds.iter().map(|rule| rule.parse().unwrap()).collect();
     let prefixes = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
     let mut watcher = watcher(prefixes, thresholds);
-    let actions = watcher.handle(mesh(true, &[("b", "live")]), now(0));
+    let actions = watcher.handle(mesh(true, &[("b", PeerState::Live)]), now(0));
     assert!(
         matches!(actions.as_slice(), [WebhookAction::Resync { to: None, resync }] if resync.rooms.is_empty()),
         "{actions:?}"
@@ -117,25 +117,25 @@ fn every_node_would_send_the_same_ids() {
 #[test]
 fn one_node_sends_and_its_successor_starts_with_a_resync() {
     let mut watcher = watcher(Vec::new(), Vec::new());
-    assert_eq!(watcher.handle(mesh(false, &[("b", "live")]), now(1)), [], "it has not heard the others yet");
-    assert_eq!(watcher.handle(mesh(true, &[("a", "live"), ("b", "live")]), now(2)), []);
+    assert_eq!(watcher.handle(mesh(false, &[("b", PeerState::Live)]), now(1)), [], "it has not heard the others yet");
+    assert_eq!(watcher.handle(mesh(true, &[("a", PeerState::Live), ("b", PeerState::Live)]), now(2)), []);
     assert_eq!(watcher.handle(NodeEvent::Joined(visit("x", 1)), now(3)), []);
     assert_eq!(watcher.handle(NodeEvent::Joined(visit("y", 1)), now(3)), []);
-    let actions = watcher.handle(mesh(true, &[("a", "silent"), ("b", "live")]), now(9));
+    let actions = watcher.handle(mesh(true, &[("a", PeerState::Silent), ("b", PeerState::Live)]), now(9));
     assert_eq!(bodies(&actions), [json!({"type": "resync", "rooms": 2})]);
     assert_eq!(kinds(&watcher.handle(NodeEvent::Joined(visit("x", 2)), now(10))), ["member.joined"]);
-    assert_eq!(watcher.handle(mesh(true, &[("a", "live"), ("b", "live")]), now(11)), []);
+    assert_eq!(watcher.handle(mesh(true, &[("a", PeerState::Live), ("b", PeerState::Live)]), now(11)), []);
     assert_eq!(watcher.handle(NodeEvent::Left(visit("x", 2)), now(12)), []);
-    let draining = watcher.handle(mesh(true, &[("a", "draining"), ("b", "live")]), now(13));
+    let draining = watcher.handle(mesh(true, &[("a", PeerState::Draining), ("b", PeerState::Live)]), now(13));
     assert_eq!(bodies(&draining), [json!({"type": "resync", "rooms": 2})]);
-    assert_eq!(watcher.handle(mesh(true, &[("a", "departed"), ("b", "draining")]), now(14)), []);
+    assert_eq!(watcher.handle(mesh(true, &[("a", PeerState::Departed), ("b", PeerState::Draining)]), now(14)), []);
     assert_eq!(watcher.handle(NodeEvent::Left(visit("x", 1)), now(14)), [], "a draining node does not send");
 }
 
 #[test]
 fn a_node_that_hears_no_other_sends_after_a_while() {
     let mut watcher = watcher(Vec::new(), Vec::new());
-    assert_eq!(watcher.handle(mesh(false, &[("b", "live")]), now(0)), []);
+    assert_eq!(watcher.handle(mesh(false, &[("b", PeerState::Live)]), now(0)), []);
     assert_eq!(watcher.tick(now(4)), []);
     assert_eq!(kinds(&watcher.tick(now(5))), ["resync"]);
     assert_eq!(watcher.tick(now(6)), []);

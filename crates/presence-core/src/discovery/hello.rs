@@ -1,0 +1,170 @@
+//! Hello: what two nodes tell each other when a link opens, so that each finds all others and no two have one name.
+
+use std::collections::BTreeMap;
+
+use crate::discovery::Discovery;
+use crate::discovery::addresses::{ADVERTISED_MAX, Redial};
+use crate::id::{LinkId, NodeHash, NodeName};
+use crate::identity::Identity;
+use crate::io::output::{AbortReason, Output};
+use crate::membership::peer::HEARS_MS;
+use crate::membership::{Membership, PEERS_MAX};
+use crate::outputs::Outputs;
+use crate::time::Mono;
+use crate::wire::{self, Hello, HelloAnswer, Reachable, SenderId};
+
+/// Nodes that were heard or said hello this recently are named in answers.
+pub(super) const LATELY_MS: u64 = 10_000;
+/// A node of our name is believed to be another one from this age on.
+const OWN_NAME_MS: u64 = 5_000;
+
+impl Discovery {
+    /// Answers a node that says hello, and dials it at once where it is not heard, or new.
+    pub(crate) fn hello(
+        &mut self,
+        me: &Identity,
+        sender: &SenderId,
+        hello: &Hello,
+        membership: &mut Membership,
+        now: Mono,
+        out: &mut Outputs,
+    ) -> HelloAnswer {
+        let hash = me.table_of(sender).node;
+        if hash == me.hash {
+            self.heard_own_name(me, sender, &hello.advertised, now, out);
+        } else if self.said_hello.len() < PEERS_MAX || self.said_hello.contains_key(&sender.name) {
+            let advertised: Vec<String> = hello.advertised.iter().take(ADVERTISED_MAX).cloned().collect();
+            self.look_for(me, sender, &advertised, membership, now, out);
+            self.said_hello.insert(sender.name.clone(), (now, advertised));
+        }
+        let own = if hash == me.hash { me.incarnation } else { 0 };
+        let peer = membership.peer(hash).map_or(0, |peer| peer.incarnation);
+        let known = own.max(membership.held_incarnation(hash)).max(peer);
+        HelloAnswer {
+            known: if sender.birth == me.birth { 0 } else { known },
+            advertised: self.book.advertised().to_vec(),
+            nodes: self.reachable(me, membership, now),
+        }
+    }
+
+    /// A node that says hello is dialled at once where it is not heard; a link to an older start of it is closed.
+    fn look_for(
+        &mut self,
+        me: &Identity,
+        sender: &SenderId,
+        advertised: &[String],
+        membership: &mut Membership,
+        now: Mono,
+        out: &mut Outputs,
+    ) {
+        let table = me.table_of(sender);
+        if membership.has_run_out(table) {
+            return;
+        }
+        let peer = membership.peer(table.node);
+        let heard = peer.is_some_and(|peer| peer.arrives(now) && peer.incarnation == sender.incarnation);
+        let newer = peer.is_some_and(|peer| peer.incarnation < sender.incarnation);
+        if heard {
+            self.book.learn(table.node, advertised, now);
+        } else {
+            membership.hurry_heartbeat();
+            self.book.hasten(table.node, advertised, now, out);
+        }
+        let link = self.link_to(table.node).map(|id| (id, &self.links[&id]));
+        let outdated = link.filter(|(_, link)| {
+            let restarted = newer && link.incarnation < sender.incarnation;
+            restarted || (!heard && now.since(link.opened_at) > 2 * HEARS_MS)
+        });
+        if let Some((id, _)) = outdated {
+            self.hang_up(id, Redial::AtOnce, membership, now, out);
+        }
+        if !heard {
+            self.dial_due(now, out);
+        }
+    }
+
+    fn reachable(&self, me: &Identity, membership: &Membership, now: Mono) -> Vec<Reachable> {
+        let said_hello = self.said_hello.iter().map(|(name, (_, addresses))| (name.clone(), addresses.clone()));
+        let mut nodes: BTreeMap<NodeName, Vec<String>> = said_hello.collect();
+        for (_, peer) in membership.peers().filter(|(_, peer)| now.since(peer.heard_at) < LATELY_MS) {
+            let known = self.book.of(NodeHash::of(&peer.name, me.digest));
+            nodes.entry(peer.name.clone()).or_insert(known);
+        }
+        let named = nodes.into_iter().filter(|(_, addresses)| !addresses.is_empty());
+        named.map(|(name, addresses)| Reachable { name, addresses }).take(PEERS_MAX).collect()
+    }
+
+    /// An answer to our hello: what its sender knows of our name and of other nodes. Returns the incarnation that this
+    /// node is to adopt, if another one of its name had a higher one.
+    pub(crate) fn hello_answered(
+        &mut self,
+        me: &Identity,
+        id: LinkId,
+        bytes: &[u8],
+        membership: &Membership,
+        now: Mono,
+        out: &mut Outputs,
+    ) -> Option<u64> {
+        let (sender, answer) = wire::read_answer::<HelloAnswer>(bytes)?;
+        let hash = me.table_of(&sender).node;
+        let link = self.links.get(&id)?;
+        let (address, certified) = (link.address.clone(), link.node);
+        if hash != certified {
+            self.hang_up(id, Redial::BackOff, membership, now, out);
+            return None;
+        }
+        if hash == me.hash && sender.birth == me.birth {
+            self.hang_up(id, Redial::BackOff, membership, now, out);
+            self.book.is_ours(&address);
+            return None;
+        }
+        if hash == me.hash {
+            self.heard_own_name(me, &sender, &answer.advertised, now, out);
+            return self.higher_incarnation(me, answer.known.max(sender.incarnation), out);
+        }
+        if !self.speaks_for(id, &sender, hash, membership, now, out) {
+            return None;
+        }
+        let adopted = self.higher_incarnation(me, answer.known, out);
+        out.announce();
+        self.book.learn(hash, &answer.advertised, now);
+        for node in answer.nodes.iter().take(PEERS_MAX) {
+            let hash = NodeHash::of(&node.name, me.digest);
+            if hash != me.hash {
+                self.book.learn(hash, &node.addresses, now);
+            }
+        }
+        self.dial_due(now, out);
+        self.remember(adopted.unwrap_or(me.incarnation), out);
+        adopted
+    }
+
+    /// No node may know a greater incarnation of our name than ours. Once something was published under it, it stays.
+    fn higher_incarnation(&mut self, me: &Identity, known: u64, out: &mut Outputs) -> Option<u64> {
+        if known < me.incarnation || out.announced() {
+            return None;
+        }
+        self.remember(known + 1, out);
+        Some(known + 1)
+    }
+
+    fn remember(&mut self, incarnation: u64, out: &mut Outputs) {
+        let addresses = self.book.of_nodes();
+        let remembered = (addresses.clone(), incarnation);
+        if self.remembered.as_ref() != Some(&remembered) {
+            self.remembered = Some(remembered);
+            out.push(Output::Remember { addresses, incarnation });
+        }
+    }
+
+    /// Another node uses our name, at these addresses: the younger of the two ends.
+    fn heard_own_name(&self, me: &Identity, sender: &SenderId, there: &[String], now: Mono, out: &mut Outputs) {
+        let younger = (me.incarnation, me.birth) > (sender.incarnation, sender.birth);
+        let settled = now.since(self.started_at) >= OWN_NAME_MS;
+        // What a link delivers names no address; a hello or its answer, at most ten seconds later, does.
+        if sender.birth != me.birth && settled && younger && !there.is_empty() {
+            let (name, ours, theirs) = (me.name.clone(), self.book.advertised().to_vec(), there.to_vec());
+            out.push(Output::Abort(AbortReason::NameTaken { name, ours, theirs }));
+        }
+    }
+}

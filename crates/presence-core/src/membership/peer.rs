@@ -1,0 +1,133 @@
+//! Another node, seen from this one.
+
+use crate::app::view::Place;
+use crate::id::{NodeHash, NodeName, Region};
+use crate::io::mesh_view::PeerState;
+use crate::presence::row::TableKey;
+use crate::time::{Mono, Now, Wall};
+use crate::wire::{Heartbeat, SenderId};
+
+/// How long a node may be silent before its rows are doubted.
+pub(crate) const LEASE_MS: u64 = 4_000;
+/// Nodes heard directly this recently are named in heartbeats.
+pub(crate) const HEARS_MS: u64 = 1_500;
+
+/// How a message reached this node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Path {
+    /// The node that relayed it, if it did not come from its author.
+    pub(crate) via: Option<NodeHash>,
+    /// Since it was heard.
+    pub(crate) age_ms: u64,
+}
+
+impl Path {
+    pub(crate) const DIRECT: Self = Self { via: None, age_ms: 0 };
+}
+
+/// Another node. Only membership changes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) name: NodeName,
+    pub(crate) region: Region,
+    pub(crate) place: Place,
+    pub(crate) incarnation: u64,
+    pub(crate) state: PeerState,
+    /// When the state became what it is, by this node's clock.
+    pub(crate) state_since: Wall,
+    /// Directly or through another.
+    pub(crate) heard_at: Mono,
+    pub(super) direct_at: Option<Mono>,
+    /// When something last came from it directly, whether or not that was late.
+    pub(super) arrived_at: Option<Mono>,
+    /// What comes from it directly comes later than the lease allows, and says nothing about now.
+    pub(crate) late: bool,
+    pub(crate) via: Option<NodeHash>,
+    pub(super) beat: Heartbeat,
+    pub(super) beat_at: Mono,
+    /// The sender's moment of the newest heartbeat that came directly.
+    pub(super) direct_beat_ms: Option<u64>,
+    /// The heartbeat as it came, to be relayed.
+    pub(super) beat_bytes: Vec<u8>,
+    pub(crate) round_trip_ms: Option<u32>,
+}
+
+impl Peer {
+    pub(super) fn new(sender: &SenderId, region: &Region, state: PeerState, now: Now) -> Self {
+        Self {
+            name: sender.name.clone(),
+            region: region.clone(),
+            place: Place::default(),
+            incarnation: sender.incarnation,
+            state,
+            state_since: now.wall,
+            heard_at: now.mono,
+            direct_at: None,
+            arrived_at: None,
+            late: false,
+            via: None,
+            beat: Heartbeat { region: region.clone(), ..Heartbeat::nothing() },
+            beat_at: Mono::default(),
+            direct_beat_ms: None,
+            beat_bytes: Vec::new(),
+            round_trip_ms: None,
+        }
+    }
+
+    pub(crate) fn table(&self, hash: NodeHash) -> TableKey {
+        TableKey { node: hash, incarnation: self.incarnation }
+    }
+
+    pub(crate) fn heard_directly(&self, now: Mono) -> bool {
+        self.direct_at.is_some_and(|at| now.since(at) < HEARS_MS)
+    }
+
+    /// Whether something comes from it directly, even if late.
+    pub(crate) fn arrives(&self, now: Mono) -> bool {
+        self.arrived_at.is_some_and(|at| now.since(at) < HEARS_MS)
+    }
+
+    /// Whether something came from it directly within a lease, and each time too late.
+    pub(crate) fn is_late(&self, now: Mono) -> bool {
+        self.late && self.arrived_at.is_some_and(|at| now.since(at) < LEASE_MS)
+    }
+
+    /// Whether its last heartbeat says that it hears that node directly.
+    pub(crate) fn hears(&self, node: NodeHash) -> bool {
+        self.beat.names(node)
+    }
+
+    /// The number of its newest change that it has announced.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.beat.sequence
+    }
+
+    pub(crate) fn left(&self) -> bool {
+        matches!(self.state, PeerState::Draining | PeerState::Departed)
+    }
+
+    /// What its wall clock says now, as far as can be known.
+    pub(super) fn clock(&self, now: Mono) -> Wall {
+        // Of a late node only one of the two ways may be slow: half of both would be wrong by seconds.
+        let half = self.round_trip_ms.filter(|_| !self.late).map_or(0, u64::from) / 2;
+        Wall(self.beat.wall_ms) + now.since(self.beat_at) + half
+    }
+
+    /// Notes that something came from it. Returns whether that proves that it lives: what comes late does not.
+    pub(super) fn heard(&mut self, path: Path, now: Mono) -> bool {
+        if path.via.is_none() {
+            self.arrived_at = Some(now);
+            if self.late {
+                return false;
+            }
+        }
+        let heard_at = now - path.age_ms;
+        self.heard_at = self.heard_at.max(heard_at);
+        match path.via {
+            None => (self.direct_at, self.via) = (Some(heard_at), None),
+            Some(via) if !self.heard_directly(now) => self.via = Some(via),
+            Some(_) => {}
+        }
+        true
+    }
+}

@@ -1,0 +1,96 @@
+//! What can happen to a node, carried to the parts that it concerns.
+
+use crate::app::change::Change;
+use crate::id::{ConnectionId, SubscriptionKey};
+use crate::io::output::Output;
+use crate::io::{Ended, Input};
+use crate::local::subscriptions::SubscribedTo;
+use crate::node::Node;
+use crate::pubsub;
+use crate::time::Now;
+
+impl Node {
+    /// Takes one input.
+    pub(super) fn take(&mut self, input: Input, now: Now) {
+        let at = |connection, subscription| SubscriptionKey { connection, subscription };
+        match input {
+            Input::Ticked => self.tick(now),
+            Input::Joined { connection, subscription, room, user, tab } => {
+                let (key, at) = (self.row_key(&room, user), at(connection, subscription));
+                if tab.draws {
+                    self.render.show(&room, at, now.mono);
+                } else {
+                    self.render.open(&room, now.mono);
+                }
+                self.local.joined(at, &room, key, tab, &mut self.presence, now);
+            }
+            Input::Looked { connection, subscription, visible } => {
+                self.local.looked(at(connection, subscription), visible, &mut self.presence, now.mono);
+            }
+            Input::Listened { connection, subscription, room, user } => {
+                let (key, at) = (self.row_key(&room, user), at(connection, subscription));
+                self.render.show_user(&room, user, at, now.mono);
+                self.local.listened(at, room, key);
+            }
+            Input::Refreshed { connection, subscription } => {
+                let at = at(connection, subscription);
+                match self.local.subscribed_to(at) {
+                    Some(SubscribedTo::Room(room, ..)) => self.render.show(room, at, now.mono),
+                    Some(SubscribedTo::User(room, key)) => self.render.show_user(room, key.user, at, now.mono),
+                    None => {}
+                }
+            }
+            Input::Unsubscribed { connection, subscription } => {
+                self.unsubscribed(at(connection, subscription), Ended::Closed, now);
+            }
+            Input::Resigned { connection, subscription } => {
+                self.unsubscribed(at(connection, subscription), Ended::Resigned, now);
+            }
+            Input::Disconnected { connection, ended } => {
+                self.local.disconnected(connection, ended, &mut self.presence, now.mono);
+            }
+            Input::Served { room, user } => {
+                self.local.served(self.row_key(&room, user), now.mono);
+                self.render.open(&room, now.mono);
+            }
+            Input::Clicked { connection, subscription, room, user, call } => {
+                self.clicked(at(connection, subscription), &room, user, call, now);
+            }
+            Input::Ponged { connection, round_trip_ms } => self.ponged(connection, round_trip_ms),
+            Input::Published { message } => self.pubsub.publish(message, &mut self.out),
+            Input::Dismissed { room, user } => {
+                self.dismiss(&room, user);
+                pubsub::send_dismissal(&room, user, &mut self.out);
+            }
+            Input::Queried { query, what } => {
+                let found = self.presence.answer(what, now.mono);
+                self.out.push(Output::Found { query, found });
+            }
+            Input::Resolved { addresses } => self.discovery.resolved(addresses, now.mono),
+            Input::Readdressed { advertised } => self.discovery.readdressed(advertised, now.mono, &mut self.out),
+            Input::Dialled { address, result } => {
+                self.discovery.dialled(&self.me, address, result, &self.membership, now.mono, &mut self.out);
+            }
+            Input::LinkLost { link } => self.discovery.link_lost(link, &self.membership, now.mono, &mut self.out),
+            Input::Received { link, bytes } => self.received(link, &bytes, now),
+            Input::Asked { question, bytes } => self.asked(question, &bytes, now),
+            Input::Answered { question, bytes } => self.answered(question, bytes.as_deref(), now),
+            Input::Drained => self.drain(now),
+            Input::Emptied => self.membership.emptied(self.local.sequence(), now.mono, &mut self.out),
+        }
+        self.settle_peers();
+    }
+
+    fn unsubscribed(&mut self, at: SubscriptionKey, ended: Ended, now: Now) {
+        self.local.unsubscribed(at, ended, &mut self.presence, now.mono);
+    }
+
+    fn ponged(&mut self, connection: ConnectionId, round_trip_ms: u32) {
+        let Some((subscription, room)) = self.local.user_stream(connection) else { return };
+        let Some(view) = self.render.view(room) else { return };
+        let fragments = self.app.render(&Change::RoundTrip { ms: round_trip_ms }, view);
+        if !fragments.is_empty() {
+            self.out.push(Output::Show { connection, subscription, fragments: fragments.into(), whole: false });
+        }
+    }
+}

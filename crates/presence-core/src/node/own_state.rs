@@ -1,0 +1,117 @@
+//! What a node says of itself: its rows, its heartbeat, its leaving; and what it is seen by.
+
+use crate::id::{Room, UserId};
+use crate::membership::heartbeat::HeartbeatSummary;
+use crate::node::Node;
+use crate::presence::row::{RowKey, TableKey, Weight};
+use crate::render::mesh_view::MeshSource;
+use crate::render::view::RoomSource;
+use crate::time::Now;
+use crate::wire::{Broadcast, HeldTable};
+
+/// Deltas go out at once after a quiet moment, else this far apart.
+pub const DELTA_GAP_MS: u64 = 5;
+
+impl Node {
+    /// Numbers what has changed here and publishes it: at once, or gathered for a few ms under load.
+    pub(super) fn send_deltas(&mut self, now: Now) {
+        while let Some(delta) = self.local.number(&mut self.presence, now.mono) {
+            self.delta_not_before = now.mono + DELTA_GAP_MS;
+            self.out.broadcast(&Broadcast::Delta(delta));
+        }
+    }
+
+    /// Sends the heartbeat if it is time for it: what all parts say of themselves.
+    pub(super) fn beat_if_due(&mut self, now: Now) {
+        if !self.membership.heartbeat_is_due(now.mono) {
+            return;
+        }
+        self.send_deltas(now);
+        let cut = self.facts.heartbeat_cut(self.membership.clock(now));
+        let left = self.membership.departed_in_turn();
+        let held = left.iter().map(|table| self.held(*table, now)).collect();
+        let summary = HeartbeatSummary {
+            sequence: self.local.sequence(),
+            rows_root: self.presence.table(self.me.table()).map_or(0, |rows| rows.root()),
+            cut,
+            facts_root: self.facts.root(cut, cut),
+            left,
+            held,
+        };
+        self.membership.send_heartbeat(&self.me, summary, now, &mut self.out);
+    }
+
+    /// What is held here of a node that left.
+    fn held(&self, table: TableKey, now: Now) -> HeldTable {
+        HeldTable {
+            left_ms: self.membership.held_until(table).map_or(0, |until| until.since(now.mono)),
+            contiguous_upto: self.replication.contiguous_upto(table),
+            complete: self.replication.is_complete(table),
+            root: self.presence.table(table).map_or(0, |rows| rows.short_root()),
+        }
+    }
+
+    /// Rows change no longer; the time for which the others hold them begins.
+    pub(super) fn drain(&mut self, now: Now) {
+        if self.membership.is_draining() {
+            return;
+        }
+        self.send_deltas(now);
+        self.local.drain();
+        self.presence.weigh(self.me.table(), Weight::Held);
+        self.membership.begin_drain(self.local.sequence(), now.mono, &mut self.out);
+        self.render.nodes_changed();
+    }
+
+    /// Another start of this node was known under a higher incarnation.
+    pub(super) fn adopt_incarnation(&mut self, incarnation: u64) {
+        let before = self.me.table();
+        self.me.incarnation = incarnation;
+        self.presence.rename_table(before, self.me.table());
+        self.local.adopt_table(self.me.table());
+        self.facts.adopt_incarnation(incarnation);
+        self.out.adopt_incarnation(incarnation);
+    }
+
+    /// What pages are drawn from.
+    pub(super) fn source(&self, now: Now) -> RoomSource<'_> {
+        let time = self.membership.node_time(now);
+        RoomSource::new(&self.me, &*self.app, &self.presence, &self.facts, &self.local, time)
+    }
+
+    /// What the mesh is seen by.
+    pub(super) fn mesh_source(&self, now: Now) -> MeshSource<'_> {
+        MeshSource {
+            me: &self.me,
+            sequence: self.local.sequence(),
+            membership: &self.membership,
+            discovery: &self.discovery,
+            replication: &self.replication,
+            facts: &self.facts,
+            started: self.started,
+            now,
+        }
+    }
+
+    pub(super) fn row_key(&self, room: &Room, user: UserId) -> RowKey {
+        RowKey::new(room.hash(self.me.digest), user)
+    }
+
+    /// Whether the counts that are derived from rows as they change equal a plain recount: for tests.
+    #[doc(hidden)]
+    pub fn counts_are_right(&self) -> bool {
+        self.presence.recounted() == self.presence.derived()
+    }
+
+    /// What every node says of a user in a room, as it is known here: for tests that explain a difference.
+    #[doc(hidden)]
+    pub fn rows_of(&self, room: &Room, user: UserId) -> Vec<String> {
+        self.presence.rows_of(&self.row_key(room, user))
+    }
+
+    /// How many messages were not relayed, though another node can't hear their author: for tests.
+    #[doc(hidden)]
+    pub fn not_relayed(&self) -> u64 {
+        self.membership.not_relayed()
+    }
+}

@@ -1,0 +1,141 @@
+//! What a node publishes to all nodes that read it.
+
+use minicbor::{Decode, Encode};
+
+use crate::id::{NodeHash, Region};
+use crate::presence::row::{Removed, Row, TableKey};
+use crate::time::NodeTime;
+
+#[derive(Clone, PartialEq, Debug, Encode, Decode)]
+pub(crate) struct Heartbeat {
+    #[n(0)]
+    pub(crate) region: Region,
+    #[n(1)]
+    pub(crate) place: String,
+    #[n(2)]
+    pub(crate) location: Option<(f64, f64)>,
+    /// Its rows change no longer.
+    #[n(3)]
+    pub(crate) draining: bool,
+    /// By the clocks of the sender.
+    #[n(4)]
+    pub(crate) wall_ms: u64,
+    /// Comes back in echoes.
+    #[n(5)]
+    pub(crate) mono_ms: u64,
+    /// Greatest major version spoken.
+    #[n(6)]
+    pub(crate) formats: u8,
+    #[n(7)]
+    pub(crate) sequence: u64,
+    #[cbor(n(8), with = "minicbor::bytes")]
+    pub(crate) rows_root: [u8; 16],
+    #[n(9)]
+    pub(crate) cut: NodeTime,
+    #[cbor(n(10), with = "minicbor::bytes")]
+    pub(crate) facts_root: [u8; 16],
+    /// Nodes that the sender heard directly in the last 1.5 s.
+    #[n(11)]
+    pub(crate) hears: Vec<NodeHash>,
+    /// Tables of nodes that left lately, some of them in turn.
+    #[n(12)]
+    pub(crate) left: Vec<TableKey>,
+    #[n(13)]
+    pub(crate) echoes: Vec<Echo>,
+    /// What the sender holds of those in `left`, in the same order.
+    #[cbor(n(14), default)]
+    pub(crate) held: Vec<HeldTable>,
+}
+
+/// What a node holds of one that left, for comparison.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct HeldTable {
+    /// How long its tabs still count; 0: they have run out.
+    #[n(0)]
+    pub(crate) left_ms: u64,
+    /// The number up to which nothing is missed.
+    #[n(1)]
+    pub(crate) contiguous_upto: u64,
+    /// Its rows changed no longer after that number.
+    #[n(2)]
+    pub(crate) complete: bool,
+    /// The lower half of the root of its rows, as far as they are known.
+    #[n(3)]
+    pub(crate) root: u64,
+}
+
+/// Gives a heartbeat's moment back to its sender.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct Echo {
+    #[n(0)]
+    pub(crate) to: NodeHash,
+    #[n(1)]
+    pub(crate) mono_ms: u64,
+    #[n(2)]
+    pub(crate) held_ms: u64,
+}
+
+/// Everything that the sender changed in (after, upto].
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct Delta {
+    #[n(0)]
+    pub(crate) after: u64,
+    #[n(1)]
+    pub(crate) upto: u64,
+    #[n(2)]
+    pub(crate) rows: Vec<Row>,
+    #[n(3)]
+    pub(crate) removed: Vec<Removed>,
+}
+
+/// Facts, each as its author's bytes.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
+pub(crate) struct Bundle {
+    #[n(0)]
+    pub(crate) facts: Vec<minicbor::bytes::ByteVec>,
+}
+
+/// The sender goes on purpose: its tabs are held for that long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct Leaving {
+    #[n(0)]
+    pub(crate) sequence: u64,
+    #[n(1)]
+    pub(crate) left_ms: u64,
+}
+
+/// What another node published, for a node that can't hear it.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct Relayed {
+    /// Since it was heard.
+    #[n(0)]
+    pub(crate) age_ms: u64,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) message: Vec<u8>,
+}
+
+/// A message for all listeners of a stream.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct PublishedMessage {
+    /// Rising, for one incarnation of the sender.
+    #[n(0)]
+    pub(crate) number: u64,
+    #[n(1)]
+    pub(crate) stream: String,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) body: Vec<u8>,
+    #[n(3)]
+    pub(crate) kept: bool,
+    #[n(4)]
+    pub(crate) whispered: bool,
+}
+
+/// A user is to leave a room.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct Dismissed {
+    #[n(0)]
+    pub(crate) room: String,
+    /// As the room's visitors see them.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) user: [u8; 32],
+}

@@ -1,0 +1,77 @@
+//! Processes that start, leave, crash and freeze, and what of their writes is on disk then.
+
+use std::sync::Arc;
+
+use presence_core::{Input, Node, Place, Settings};
+
+use super::{Event, World, address};
+use crate::app::{Bulb, sha256};
+
+impl World {
+    /// Starts the process of a host.
+    pub(crate) fn start(&mut self, index: usize) {
+        let now = self.clock(index);
+        let host = &mut self.hosts[index];
+        host.life += 1;
+        host.incarnation = now.wall.0.max(host.incarnation + 1);
+        let settings = Settings {
+            region: host.region.clone(),
+            place: Place { name: host.region.as_str().to_owned(), location: None },
+            name: host.name.clone(),
+            incarnation: host.incarnation,
+            birth: self.chance.next(),
+            advertised: vec![address(index)],
+            meshed: self.seeds.len() < usize::MAX,
+            digest: sha256,
+        };
+        let records: Vec<Vec<u8>> = host.disk.values().cloned().collect();
+        host.node = Some(Node::new(settings, Arc::new(Bulb), &records, host.addresses.clone(), now));
+        (host.draining, host.emptied) = (false, false);
+        (host.started, host.frozen_until) = (self.now, 0);
+        (host.view, host.mesh) = (None, None);
+        host.tabs.clear();
+        host.members.clear();
+        let addresses = self.seeds.iter().filter(|seed| **seed != index).map(|seed| address(*seed)).collect();
+        let life = host.life;
+        self.deliver(index, Input::Resolved { addresses });
+        self.later(0, Event::Tick { host: index, life });
+    }
+
+    /// Kills the process of a host.
+    pub(crate) fn crash(&mut self, index: usize) {
+        self.sync(index);
+        let host = &mut self.hosts[index];
+        host.node = None;
+        host.links.clear();
+        host.dials.clear();
+        host.unsynced.clear();
+        host.waiting.clear();
+        host.draining = false;
+        self.tabs.lost(index, self.now, &mut self.chance);
+    }
+
+    pub(crate) fn drain(&mut self, index: usize) {
+        if self.up(index) && !self.hosts[index].draining {
+            self.hosts[index].draining = true;
+            self.deliver(index, Input::Drained);
+            self.tabs.drained(index, self.now, &mut self.chance);
+        }
+    }
+
+    pub(crate) fn freeze(&mut self, index: usize, ms: u64) {
+        self.hosts[index].frozen_until = self.now + ms;
+    }
+
+    pub(super) fn sync(&mut self, index: usize) {
+        let now = self.now;
+        let host = &mut self.hosts[index];
+        let (synced, waiting) = std::mem::take(&mut host.unsynced).into_iter().partition(|(at, _, _)| *at <= now);
+        host.unsynced = waiting;
+        for (_, key, record) in Vec::from_iter::<Vec<(u64, Vec<u8>, Option<Vec<u8>>)>>(synced) {
+            match record {
+                Some(record) => host.disk.insert(key, record),
+                None => host.disk.remove(&key),
+            };
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What nodes order: links that lose, repeat, delay and break, and what browsers are shown.
+
+use presence_core::{DialError, Input, LinkId, Linked, NodeHash, Output, Stream};
+
+use super::{ASK_MS, DIAL_MS, Event, IDLE_MS, SYNC_MS, Wire, World};
+use crate::app::sha256;
+
+impl World {
+    pub(super) fn carry_out(&mut self, index: usize, output: Output) {
+        match output {
+            Output::Publish { to, bytes, .. } => self.publish(index, to, &bytes),
+            Output::Ask { link, question, bytes, .. } => self.ask(index, link, question, bytes),
+            Output::Reply { question, bytes, .. } => self.reply(index, question, bytes),
+            Output::Dial { address } => self.dial(index, address),
+            Output::HangUp { link } => {
+                self.hosts[index].links.remove(&link);
+            }
+            Output::Keep { key, record } => {
+                let at = self.now + SYNC_MS;
+                self.hosts[index].unsynced.push((at, key, record));
+            }
+            Output::Remember { addresses, incarnation } => {
+                self.hosts[index].addresses = addresses;
+                self.hosts[index].incarnation = incarnation;
+            }
+            Output::View(view) if view.room == Self::room() => self.hosts[index].view = Some(view),
+            Output::View(view) => drop(self.hosts[index].views.insert(view.room.clone(), view)),
+            Output::Mesh(mesh) => self.hosts[index].mesh = Some(mesh),
+            Output::Forget(room) if room == Self::room() => self.hosts[index].view = None,
+            Output::Forget(room) => drop(self.hosts[index].views.remove(&room)),
+            Output::Tabs { user, tabs: 0, .. } => {
+                self.hosts[index].tabs.remove(&user);
+            }
+            Output::Tabs { user, tabs, .. } => {
+                self.hosts[index].tabs.insert(user, tabs);
+            }
+            Output::Finish => self.crash(index),
+            Output::Counts(_) => {
+                if let Some((_, counted)) = &mut self.hosts[index].watched {
+                    *counted += 1;
+                }
+            }
+            Output::Abort(why) => panic!("{} aborts: {why}", self.hosts[index].name),
+            Output::Tell(notice) => {
+                self.notices.push(format!("{:>7} {}: {}", self.now, self.hosts[index].name, notice.message));
+            }
+            Output::Arrived { room, user, info, .. } => self.hosts[index].passed(&room, user, &info, true),
+            Output::Left { room, user, info, .. } => self.hosts[index].passed(&room, user, &info, false),
+            Output::Deliver { message } => {
+                let body = String::from_utf8_lossy(&message.body).into_owned();
+                self.hosts[index].delivered.push(format!("{} {body}", message.stream));
+            }
+            Output::Dismiss { connection, subscription } => {
+                self.hosts[index].dismissed.push((connection, subscription));
+            }
+            Output::Found { found, .. } => self.hosts[index].found = Some(found),
+            Output::Broadcast { stream: Stream::Room(_), fragments } if self.hosts[index].watched.is_some() => {
+                if let Some((drawn, _)) = &mut self.hosts[index].watched {
+                    drawn.extend(fragments.iter().map(|fragment| fragment.html.clone()));
+                }
+            }
+            shown @ (Output::Broadcast { .. } | Output::Show { .. } | Output::Answer { .. }) => {
+                self.tabs.draw(index, &shown);
+            }
+        }
+    }
+
+    fn lost(&mut self) -> bool {
+        let percent = self.weather.loss_percent;
+        self.chance.percent(percent)
+    }
+
+    fn delay(&mut self, reader: usize, from: usize) -> u64 {
+        let (least, most) = self.weather.delay_ms;
+        self.chance.between(least, most) + self.slow.get(&(reader, from)).copied().unwrap_or(0)
+    }
+
+    /// Tells a host which of its links its carrier has given up.
+    pub(super) fn lose_links(&mut self, reader: usize) {
+        let (now, asleep) = (self.now, self.frozen(reader));
+        let mut links = std::mem::take(&mut self.hosts[reader].links);
+        let mut lost = Vec::new();
+        links.retain(|link, wire| {
+            let ended = !self.up(wire.to) || self.hosts[wire.to].life != wire.life;
+            let quiet = asleep || self.frozen(wire.to) || self.cut.contains(&(reader, wire.to));
+            if !ended && !quiet {
+                wire.dead_since = None;
+                return true;
+            }
+            let since = *wire.dead_since.get_or_insert(now);
+            let kept = now - since < wire.unnoticed_ms.saturating_add(if ended { 0 } else { IDLE_MS });
+            if !kept {
+                lost.push(*link);
+            }
+            kept
+        });
+        self.hosts[reader].links = links;
+        for link in lost {
+            self.take(reader, Input::LinkLost { link });
+        }
+    }
+
+    fn publish(&mut self, from: usize, to: Option<NodeHash>, bytes: &[u8]) {
+        for reader in 0..self.hosts.len() {
+            let addressed = to.is_none_or(|hash| hash == NodeHash::of(&self.hosts[reader].name, sha256));
+            let from_life = self.hosts[from].life;
+            let mut links = self.hosts[reader].links.iter();
+            let open = links.find(|(_, wire)| wire.to == from && wire.life == from_life);
+            let Some((&link, _)) = open.filter(|_| addressed) else { continue };
+            let life = self.hosts[reader].life;
+            let repeat = self.weather.repeat_percent;
+            let copies = 1 + u32::from(self.chance.percent(repeat));
+            for _ in 0..copies {
+                if self.lost() || self.cut.contains(&(reader, from)) {
+                    continue;
+                }
+                let delay = self.delay(reader, from);
+                self.later(delay, Event::Arrive { reader, life, link, from, bytes: bytes.to_vec() });
+            }
+        }
+    }
+
+    fn ask(&mut self, asker: usize, link: LinkId, question: u64, bytes: Vec<u8>) {
+        let life = self.hosts[asker].life;
+        self.later(ASK_MS, Event::Timeout { host: asker, life, question });
+        let Some(to) = self.hosts[asker].links.get(&link).map(|wire| wire.to) else { return };
+        if !self.lost() {
+            let delay = self.delay(to, asker);
+            self.later(delay, Event::Ask { asker, asker_life: life, link, question, to, bytes });
+        }
+    }
+
+    fn reply(&mut self, from: usize, question: u64, bytes: Vec<u8>) {
+        let Some((asker, life, _, question)) = self.asked.remove(&(from, question)) else { return };
+        if self.lost() || self.cut.contains(&(asker, from)) || !self.answered.insert((asker, life, question)) {
+            return;
+        }
+        let delay = self.delay(asker, from);
+        let input = Input::Answered { question, bytes: Some(bytes) };
+        self.later(delay, Event::Deliver { host: asker, life, input });
+    }
+
+    fn dial(&mut self, index: usize, address: String) {
+        let to: usize = address.strip_prefix("host-").and_then(|n| n.parse().ok()).expect("an address of this world");
+        let life = self.hosts[index].life;
+        let reachable = self.up(to) && !self.frozen(to) && !self.cut.contains(&(index, to));
+        self.numbers += 1;
+        let dial = self.numbers;
+        let (delay, result) = if reachable {
+            let unnoticed_ms = if self.chance.one_in(6) { u64::MAX } else { self.chance.between(0, IDLE_MS) };
+            let wire = Wire { to, life: self.hosts[to].life, dead_since: None, unnoticed_ms };
+            let node = NodeHash::of(&self.hosts[to].name, sha256);
+            (self.delay(index, to), Ok((Linked { link: LinkId(dial), node }, wire)))
+        } else {
+            (DIAL_MS, Err(DialError::NoAnswer))
+        };
+        // A dial of the same address that is under way is started again: only this one's end is told.
+        self.hosts[index].dials.insert(address.clone(), dial);
+        self.later(delay, Event::Dialled { host: index, life, address, dial, result });
+    }
+}
