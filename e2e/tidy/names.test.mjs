@@ -8,10 +8,9 @@ const reasoned = {};
 
 /** Names that still have several meanings, by the crates that use them. Remove a name when it has only one. */
 const pending = {
-  "presence-core": ["Broadcast", "Numbered"],
-  "presence-core and presence-server": ["Counts", "Link", "Now", "Peer", "Published", "RoomCounts", "Sender", "Source"],
-  "presence-cable and others": ["Answer", "Request"],
-  "presence-server": ["Connection", "Line", "Pairs", "Socket"],
+  "presence-core and presence-server": ["Now"],
+  "presence-cable and others": ["Answer"],
+  "presence-server": ["Connection", "Line", "Socket"],
 };
 
 /** `{ name, place }` of each type that a file declares, including aliases at the top level. */
