@@ -20,7 +20,7 @@ fn main() {
 
 fn build(here: &Path, out: &Path) -> Result<(), String> {
     let work = out.join("npm");
-    // What was there before and is no more would still be bundled.
+    // A file that an earlier build left here and that is gone from the sources would still be bundled.
     drop(fs::remove_dir_all(work.join(CLIENT)));
     for file in ["package.json", "package-lock.json", ".npmrc"] {
         println!("cargo::rerun-if-changed={file}");

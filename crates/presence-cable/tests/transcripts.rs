@@ -10,7 +10,7 @@ use presence_cable::{Encoder as _, Position, PresenceEvent, Record, ReplayEnd};
 use presence_core::{Message, StreamName};
 use serde_json::Value;
 
-/// What the stock server echoes and we don't: attributes, forms and settings are nobody's business.
+/// What the stock server echoes and we don't: attributes, forms and settings concern no other page.
 const NOT_ECHOED: &[&str] = &[
     "attrs",
     "dataset",

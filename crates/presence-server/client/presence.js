@@ -10,7 +10,7 @@ import WORDS from "./words.json"
 
 /** What a page may ask for: its own limit is the server's, too. */
 const ROOMS_MAX = 100
-/** A server that says nothing for so long is gone: it pings every 10 s. */
+/** A server that says nothing for this long, in ms, is gone: it pings every 10 s. */
 const SILENCE_MS = 25_000
 /** A socket that is not open by then is blocked somewhere on the way. */
 const OPEN_MS = 5_000
@@ -146,7 +146,7 @@ class LivePresence extends HTMLElement {
 }
 
 // The connection of all elements: a socket, else an event stream. `link` is whichever is open or opening, `timer` waits
-// for the next try; where there is neither, nobody needs one.
+// for the next try; if there is neither, none is needed.
 
 let link, timer, syncing, id, identity, away
 let tries = 0
@@ -280,7 +280,7 @@ const take = ({ type, room, ...message }) => {
     identity = message.identity == "cookie" ? "cookie" : kept ? "storage" : "page"
   }
   if (!known) return
-  // Who is there is one of them: nobody is there only until this page has been counted, too.
+  // This page is one of those that are counted: there are 0 users only until it has been counted, too.
   if (type == "counts" && message.users !== 0) {
     tries = 0
     known.counts = message

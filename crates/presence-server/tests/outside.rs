@@ -43,7 +43,7 @@ impl Member {
         }
     }
 
-    /// Dials that node as a reader would, without a word.
+    /// Dials that node as a reader would, and sends nothing.
     async fn dial(&self, to: SocketAddr) -> Connection {
         self.dial_with(to, TransportConfig::default()).await
     }
@@ -196,7 +196,7 @@ async fn a_question_that_is_too_long_is_left_aside() {
     speaker.mesh.close().await;
 }
 
-/// Messages are begun and not ended until no more are taken: other links don't suffer, and this one goes on after it.
+/// Messages are begun and not ended until the reader takes none: other links don't suffer, and this one goes on after it.
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_do_not_end_hold_up_no_other_link() {
     let mut reader = TestNode::start("reader", Chosen::default()).await;

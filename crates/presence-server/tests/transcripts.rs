@@ -2,7 +2,7 @@
 //! listed here.
 //!
 //! 1. The recorded application's channels are streams with signed names here, and the reflex channel names its room:
-//!    [`CHANNELS`] maps them. A channel that the recorded application denied is one whose name nobody signed.
+//!    [`CHANNELS`] maps them. A channel that the recorded application denied is one whose name is not signed.
 //! 2. What is drawn is this test's own: only the shape of such messages is compared.
 //! 3. An answer to a click echoes no attributes, form or settings, but what the client needs ([`ECHOED`]).
 //! 4. A reflex never touches a page: where the recorded one morphed or sent other operations along, ours says
