@@ -8,7 +8,6 @@ const reasoned = {};
 
 /** Names that still have several meanings, by the crates that use them. Remove a name when it has only one. */
 const pending = {
-  "presence-core and presence-server": ["Now"],
   "presence-cable and others": ["Answer"],
   "presence-server": ["Connection", "Line", "Socket"],
 };

@@ -2,9 +2,9 @@
 
 use std::io::{self, IoSlice, Read as _, Write};
 use std::net::Shutdown;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+use parking_lot::Mutex;
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -22,12 +22,13 @@ pub(crate) enum Transport {
     Tls(TcpStream, Box<Mutex<ServerConnection>>),
 }
 
-/// One way into a stream that never waits.
-struct Now<'a>(&'a TcpStream);
+/// A stream that is read and written as far as that is possible at once.
+struct NonBlocking<'a>(&'a TcpStream);
 
-impl io::Read for Now<'_> {
-    /// A read that does not fill the buffer has emptied the kernel's: tokio is told to wait for more, which saves the
-    /// system call that would find nothing (epoll tells of edges, and of an end for ever).
+impl io::Read for NonBlocking<'_> {
+    /// Returns what is there. A read that does not fill the buffer has emptied the kernel's, so tokio is told to wait for
+    /// the next event: that saves a system call that would find nothing. Events are edge-triggered, and an end stays
+    /// readable.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let (stream, mut short) = (self.0, None);
         let read = stream.try_io(Interest::READABLE, || match (&*SockRef::from(stream)).read(buffer)? {
@@ -41,7 +42,7 @@ impl io::Read for Now<'_> {
     }
 }
 
-impl Write for Now<'_> {
+impl Write for NonBlocking<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.try_write(bytes)
     }
@@ -53,11 +54,6 @@ impl Write for Now<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// A panic elsewhere leaves a session that fails by itself where it is no longer right.
-fn lock(session: &Mutex<ServerConnection>) -> MutexGuard<'_, ServerConnection> {
-    session.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Transport {
@@ -77,16 +73,16 @@ impl Transport {
     /// What is there; `Ok(0)` at the end, `WouldBlock` where nothing is.
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let (stream, session) = match self {
-            Self::Bare(stream) => return Now(stream).read(buffer),
+            Self::Bare(stream) => return NonBlocking(stream).read(buffer),
             Self::Tls(stream, session) => (stream, session),
         };
-        let mut session = lock(session);
+        let mut session = session.lock();
         loop {
             match session.reader().read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return read,
             }
-            if session.read_tls(&mut Now(stream))? == 0 {
+            if session.read_tls(&mut NonBlocking(stream))? == 0 {
                 return Ok(0);
             }
             let fine = session.process_new_packets();
@@ -102,7 +98,7 @@ impl Transport {
             Self::Bare(stream) => return stream.try_write_vectored(pieces),
             Self::Tls(stream, session) => (stream, session),
         };
-        let mut session = lock(session);
+        let mut session = session.lock();
         flush(&mut session, stream)?;
         let taken = session.writer().write_vectored(pieces)?;
         match flush(&mut session, stream) {
@@ -123,7 +119,7 @@ impl Transport {
     pub(crate) fn try_flush(&self) -> io::Result<()> {
         match self {
             Self::Bare(_) => Ok(()),
-            Self::Tls(stream, session) => flush(&mut lock(session), stream),
+            Self::Tls(stream, session) => flush(&mut session.lock(), stream),
         }
     }
 
@@ -132,7 +128,7 @@ impl Transport {
     pub(crate) fn readable(&self) -> impl Future<Output = io::Result<()>> {
         std::future::poll_fn(|context| match self {
             // Decrypted already: the kernel knows nothing of it.
-            Self::Tls(_, session) if !lock(session).wants_read() => Poll::Ready(Ok(())),
+            Self::Tls(_, session) if !session.lock().wants_read() => Poll::Ready(Ok(())),
             _ => self.stream().poll_read_ready(context),
         })
     }
@@ -145,7 +141,7 @@ impl Transport {
     /// Ends one or both directions, whatever waits.
     pub(crate) fn shut(&self, how: Shutdown) {
         if let Self::Tls(stream, session) = self {
-            let mut session = lock(session);
+            let mut session = session.lock();
             session.send_close_notify();
             let _gone = flush(&mut session, stream);
         }
@@ -156,7 +152,7 @@ impl Transport {
 
 fn flush(session: &mut ServerConnection, stream: &TcpStream) -> io::Result<()> {
     while session.wants_write() {
-        if session.write_tls(&mut Now(stream))? == 0 {
+        if session.write_tls(&mut NonBlocking(stream))? == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
     }

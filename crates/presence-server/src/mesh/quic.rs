@@ -5,10 +5,11 @@ mod connection;
 mod socket;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use parking_lot::Mutex;
 use presence_core::DialError;
 use quinn::{ClientConfig, Endpoint, Incoming, VarInt};
 use socket2::{SockRef, Type};
@@ -40,7 +41,6 @@ pub(super) struct Quic {
     server: quinn::ServerConfig,
     strangers: Strangers,
     /// Those that listen, then those that only dial, made when they are needed.
-    // A std lock: held for a look-up.
     sockets: Mutex<Vec<Arc<Socket>>>,
 }
 
@@ -63,7 +63,7 @@ impl Quic {
     pub(super) fn listen(&self, at: SocketAddr, welcome: Welcome<Connection>) -> anyhow::Result<u16> {
         let socket = self.open(at, Some(self.server.clone()))?;
         let (port, strangers) = (socket.at.port(), self.strangers.clone());
-        self.sockets.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&socket));
+        self.sockets.lock().push(Arc::clone(&socket));
         tokio::spawn(async move {
             while let Some(incoming) = socket.endpoint.accept().await {
                 Arc::clone(&socket).admit(incoming, &strangers, Arc::clone(&welcome));
@@ -95,7 +95,7 @@ impl Quic {
 
     /// The first socket from which that address can be reached, or one of its own for such addresses.
     fn socket_to(&self, to: SocketAddr) -> anyhow::Result<Arc<Socket>> {
-        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sockets = self.sockets.lock();
         if let Some(socket) = sockets.iter().find(|socket| reaches(socket.at.ip(), to.ip())) {
             return Ok(Arc::clone(socket));
         }
@@ -118,7 +118,7 @@ impl Quic {
 
     /// Closes all connections; the others know within a round trip.
     pub(super) async fn close(&self) {
-        let sockets = std::mem::take(&mut *self.sockets.lock().unwrap_or_else(PoisonError::into_inner));
+        let sockets = std::mem::take(&mut *self.sockets.lock());
         for socket in &sockets {
             socket.endpoint.close(VarInt::from_u32(0), b"");
         }
