@@ -163,18 +163,7 @@ mod tests {
     use crate::encoder::same_counts;
 
     fn region(code: &str, users: u32, state: RegionState) -> RegionView {
-        RegionView {
-            region: Region::new(code).unwrap(),
-            place: Place::default(),
-            state,
-            since_ms: 0,
-            whole: true,
-            heard_ms_ago: 0,
-            round_trip_ms: None,
-            users,
-            tabs: users,
-            unsure: 0,
-        }
+        RegionView { state, users, tabs: users, ..RegionView::empty(Region::new(code).unwrap(), Place::default()) }
     }
 
     fn view(users: u32) -> RoomView {

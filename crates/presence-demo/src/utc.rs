@@ -1,49 +1,35 @@
 //! Times in words.
 
+use time::OffsetDateTime;
+
+/// The last second of the year 9999, where the calendar of `time` ends.
+const SECONDS_MAX: u64 = 253_402_300_799;
+
 /// A time as a page shows it, always in UTC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Utc {
-    year: u64,
-    month: usize,
-    day: u64,
-    second: u64,
-}
-
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const DAYS_OF_400_YEARS: u64 = 146_097;
+pub(crate) struct Utc(OffsetDateTime);
 
 impl Utc {
     /// Converts milliseconds since 1970.
     pub(crate) fn of(ms: u64) -> Self {
-        let seconds = ms / 1_000;
-        // Counted from 1 March of the year 0, so that the leap day is a year's last.
-        let days = seconds / 86_400 + 719_468;
-        let (era, day_of_era) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
-        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let from_march = (5 * day_of_year + 2) / 153;
-        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-        Self {
-            year: era * 400 + year_of_era + u64::from(month <= 2),
-            month: usize::try_from(month).expect("a month is at most 12"),
-            day: day_of_year - (153 * from_march + 2) / 5 + 1,
-            second: seconds % 86_400,
-        }
+        let seconds = (ms / 1_000).min(SECONDS_MAX) as i64;
+        Self(OffsetDateTime::from_unix_timestamp(seconds).expect("a second up to the year 9999 has a date"))
     }
 
     /// `08:05:09`.
     pub(crate) fn clock(self) -> String {
-        format!("{:02}:{:02}:{:02}", self.second / 3_600, self.second / 60 % 60, self.second % 60)
+        let (hour, minute, second) = self.0.to_hms();
+        format!("{hour:02}:{minute:02}:{second:02}")
     }
 
     /// `25 Nov 2026, 08:05:09 UTC`.
     pub(crate) fn words(self) -> String {
-        format!("{} {} {}, {} UTC", self.day, MONTHS[self.month - 1], self.year, self.clock())
+        format!("{} {:.3} {}, {} UTC", self.0.day(), self.0.month().to_string(), self.0.year(), self.clock())
     }
 
     /// `2026-11-25T08:05:09Z`, for a `datetime` attribute.
     pub(crate) fn machine(self) -> String {
-        format!("{:04}-{:02}-{:02}T{}Z", self.year, self.month, self.day, self.clock())
+        format!("{:04}-{:02}-{:02}T{}Z", self.0.year(), u8::from(self.0.month()), self.0.day(), self.clock())
     }
 }
 

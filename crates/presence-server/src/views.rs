@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
-use presence_core::{MeshView, Place, Region, RegionState, RegionView, Room, RoomView, UserId};
+use presence_core::{MeshView, Place, Region, RegionView, Room, RoomView, UserId};
 use tokio::sync::watch;
 
 /// The newest views of all rooms and of the mesh. Locks are never held across an await.
@@ -25,18 +25,7 @@ pub(crate) struct Views {
 impl Views {
     /// Views of an empty node: its own region, and no users.
     pub(crate) fn new(here: Region, place: Place, now_ms: u64) -> Self {
-        let own = RegionView {
-            region: here.clone(),
-            place,
-            state: RegionState::Live,
-            since_ms: now_ms,
-            whole: true,
-            heard_ms_ago: 0,
-            round_trip_ms: None,
-            users: 0,
-            tabs: 0,
-            unsure: 0,
-        };
+        let own = RegionView { since_ms: now_ms, ..RegionView::empty(here.clone(), place) };
         let mesh = MeshView {
             regions: vec![own],
             nodes: Vec::new(),

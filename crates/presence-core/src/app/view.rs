@@ -46,18 +46,7 @@ pub struct RoomView {
 impl RoomView {
     /// An empty room, seen from a region that hears no other: what tests of an app begin with.
     pub fn empty(room: Room, here: Region) -> Self {
-        let own = RegionView {
-            region: here.clone(),
-            place: Place { name: here.to_string(), location: None },
-            state: RegionState::Live,
-            since_ms: 0,
-            whole: true,
-            heard_ms_ago: 0,
-            round_trip_ms: None,
-            users: 0,
-            tabs: 0,
-            unsure: 0,
-        };
+        let own = RegionView::empty(here.clone(), Place { name: here.to_string(), location: None });
         Self {
             room,
             version: 0,
@@ -176,6 +165,24 @@ pub struct RegionView {
     pub tabs: u32,
     /// Users for which only silent nodes of it vouch.
     pub unsure: u32,
+}
+
+impl RegionView {
+    /// A live region without users whose rows are all known: one's own at the start, and what tests begin with.
+    pub fn empty(region: Region, place: Place) -> Self {
+        Self {
+            region,
+            place,
+            state: RegionState::Live,
+            since_ms: 0,
+            whole: true,
+            heard_ms_ago: 0,
+            round_trip_ms: None,
+            users: 0,
+            tabs: 0,
+            unsure: 0,
+        }
+    }
 }
 
 /// A place in words and on the map.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::app::view::{Place, RegionState, RegionView};
+use crate::app::view::{RegionState, RegionView};
 use crate::discovery::Discovery;
 use crate::facts::Facts;
 use crate::id::{NodeHash, Region};
@@ -49,17 +49,17 @@ impl MeshSource<'_> {
     pub(crate) fn regions(&self) -> Vec<RegionView> {
         let mut views: BTreeMap<Region, RegionView> = BTreeMap::new();
         let own = self.me;
-        let mut first = blank(&own.region, &own.place);
-        (first.state, first.since_ms, first.whole) = (self.own_state().region(), self.started.wall.0, true);
+        let (state, since_ms) = (self.own_state().region(), self.started.wall.0);
+        let first = RegionView { state, since_ms, ..RegionView::empty(own.region.clone(), own.place.clone()) };
         views.insert(own.region.clone(), first);
         for (hash, peer) in self.membership.peers() {
             let whole = peer.state == PeerState::Gone || self.is_current(peer.table(hash));
             let heard_ms_ago = self.now.mono.since(peer.heard_at);
-            let view = views.entry(peer.region.clone()).or_insert_with(|| {
-                let mut view = blank(&peer.region, &peer.place);
-                (view.state, view.since_ms, view.whole) = (RegionState::Gone, peer.state_since.0, true);
-                view.heard_ms_ago = heard_ms_ago;
-                view
+            let view = views.entry(peer.region.clone()).or_insert_with(|| RegionView {
+                state: RegionState::Gone,
+                since_ms: peer.state_since.0,
+                heard_ms_ago,
+                ..RegionView::empty(peer.region.clone(), peer.place.clone())
             });
             view.whole &= whole;
             if peer.region == own.region {
@@ -153,21 +153,6 @@ impl MeshSource<'_> {
             degraded.push("The clock runs more than 5 s ahead of the other nodes': theirs is used.".to_owned());
         }
         degraded
-    }
-}
-
-fn blank(region: &Region, place: &Place) -> RegionView {
-    RegionView {
-        region: region.clone(),
-        place: place.clone(),
-        state: RegionState::Live,
-        since_ms: 0,
-        whole: false,
-        heard_ms_ago: 0,
-        round_trip_ms: None,
-        users: 0,
-        tabs: 0,
-        unsure: 0,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use presence_core::{Author, Entry, Place, PublicId, Region, RegionState, RegionView, Room, RoomView, UserId, Visit};
+use presence_core::{Author, Entry, Place, PublicId, Region, RegionView, Room, RoomView, UserId, Visit};
 
 /// The current time in these tests.
 pub(crate) const NOW_MS: u64 = 1_795_593_909_000;
@@ -15,17 +15,14 @@ pub(crate) fn user(number: u8) -> PublicId {
 /// A region that is heard, with that many people.
 pub(crate) fn region(code: &str, users: u32, round_trip_ms: Option<u32>) -> RegionView {
     let region = Region::new(code).expect("a code of the tests");
+    let place = presence_demo::place_of(&region).unwrap_or_default();
     RegionView {
-        place: presence_demo::place_of(&region).unwrap_or_default(),
-        region,
-        state: RegionState::Live,
         since_ms: NOW_MS - 60_000,
-        whole: true,
         heard_ms_ago: 120,
         round_trip_ms,
         users,
         tabs: users,
-        unsure: 0,
+        ..RegionView::empty(region, place)
     }
 }
 

@@ -8,6 +8,15 @@ mod theme;
 
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
+use axum::http::StatusCode;
+
+use crate::problem::Problem;
 
 /// The query of an address, which may be invalid.
 type QueryPairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
+
+fn valid(query: QueryPairs) -> Result<Vec<(String, String)>, Problem> {
+    let Query(pairs) =
+        query.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "The query is not valid percent-encoded text."))?;
+    Ok(pairs)
+}

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Extension, Query, State};
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use presence_cable::presence_v1;
 use presence_core::RoomView;
 
-use super::QueryPairs;
 use super::streamed::{ChunkFormat, JoinedRoom, StreamedVisitor, Visibility};
+use super::{QueryPairs, valid};
 use crate::clock::wall_ms;
 use crate::http::listen::HttpPeer;
 use crate::http::open_answer::EndReason;
@@ -86,9 +86,7 @@ fn open(
         Problem::new(StatusCode::FORBIDDEN, "A stream needs an Origin header, which browsers send to other servers.")
     })?;
     let page = state.page(origin, info).ok_or_else(|| Problem::foreign(origin))?;
-    let Query(pairs) =
-        query.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "The query is not valid percent-encoded text."))?;
-    let params = StreamParams::read(pairs, state.hub.limits.rooms_per_socket)?;
+    let params = StreamParams::read(valid(query)?, state.hub.limits.rooms_per_socket)?;
     let cookie = state.embed_cookie(headers, info);
     let (id, identity) = state.embed.ids.identify(cookie, params.id.as_deref(), EmbedId::random());
     let mut visitor = StreamedVisitor::new(state, peer, info, id.user(page.site.name()), params.visibility)?;

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Extension, Query, State};
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use presence_core::RoomView;
 
-use super::QueryPairs;
 use super::streamed::{ChunkFormat, StreamedVisitor, Visibility};
 use super::theme::Theme;
+use super::{QueryPairs, valid};
 use crate::clock::wall_ms;
 use crate::http::listen::HttpPeer;
 use crate::http::open_answer::EndReason;
@@ -89,9 +89,7 @@ fn open(
     headers: &HeaderMap,
     query: QueryPairs,
 ) -> Result<Response, Problem> {
-    let Query(pairs) =
-        query.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "The query is not valid percent-encoded text."))?;
-    let params = FrameParams::read(pairs)?;
+    let params = FrameParams::read(valid(query)?)?;
     let origin = framing_origin(headers, info, params.from.as_deref())?;
     let page = state.page(&origin, info).ok_or_else(|| Problem::foreign(&origin))?;
     let now_s = wall_ms() / 1_000;
