@@ -6,12 +6,6 @@ import { read, rust } from "../lib/tree.mjs";
 /** Names that occur twice for a reason. */
 const reasoned = {};
 
-/** Names that still have several meanings, by the crates that use them. Remove a name when it has only one. */
-const pending = {
-  "presence-cable and others": ["Answer"],
-  "presence-server": ["Connection", "Line", "Socket"],
-};
-
 /** `{ name, place }` of each type that a file declares, including aliases at the top level. */
 function declared(file) {
   const types = /^[ ]*(?:pub(?:\([a-z ]+\))? )?(?:struct|enum|trait|union) (\w+)|^(?:pub(?:\([a-z ]+\))? )?type (\w+)/gm;
@@ -21,16 +15,13 @@ function declared(file) {
   }));
 }
 
-test("a type's name occurs once in the workspace", (t) => {
+test("a type's name occurs once in the workspace", () => {
   // Examples and peers are programs of their own, each read without the others.
   const files = rust("src").filter((file) => !/^(examples|bench\/peers)\//.test(file));
   const places = new Map();
   for (const { name, place } of files.flatMap(declared)) places.set(name, [...(places.get(name) ?? []), place]);
   assert.ok(places.size > 200);
   const twice = [...places].filter(([, all]) => all.length > 1);
-  const allowed = new Set([...Object.keys(reasoned), ...Object.values(pending).flat()]);
-  assert.deepEqual(twice.filter(([name]) => !allowed.has(name)), []);
+  assert.deepEqual(twice.filter(([name]) => !(name in reasoned)), []);
   assert.deepEqual(Object.keys(reasoned).filter((name) => places.get(name)?.length < 2), [], "these need no exception");
-  const done = [...allowed].filter((name) => !twice.some(([other]) => other === name));
-  if (done.length > 0) t.diagnostic(`no longer pending: ${done.join(", ")}`);
 });

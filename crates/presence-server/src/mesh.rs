@@ -31,7 +31,7 @@ use crate::certificate::tls::Trust;
 use crate::config::{MeshAddress, MeshProtocol, OwnAddresses};
 use crate::mux;
 use crate::resolver::{ResolvedNames, Resolver};
-use connection::Connection;
+use connection::MeshConnection;
 use dial::Dialler;
 use futures_util::FutureExt as _;
 use inbound::Inbound;
@@ -206,18 +206,18 @@ impl Carriers {
         let (to, links) = (at.socket()?, Arc::clone(links));
         match at.protocol {
             MeshProtocol::Quic => {
-                self.quic.listen(to, Arc::new(move |quic| links.clone().welcome(Connection::Quic(quic)).boxed()))
+                self.quic.listen(to, Arc::new(move |quic| links.clone().welcome(MeshConnection::Quic(quic)).boxed()))
             }
             MeshProtocol::Tls => {
-                self.tls.listen(to, Arc::new(move |tls| links.clone().welcome(Connection::Tls(tls)).boxed()))
+                self.tls.listen(to, Arc::new(move |tls| links.clone().welcome(MeshConnection::Tls(tls)).boxed()))
             }
         }
     }
 
-    async fn dial(&self, protocol: MeshProtocol, to: SocketAddr, name: &str) -> Result<Connection, DialError> {
+    async fn dial(&self, protocol: MeshProtocol, to: SocketAddr, name: &str) -> Result<MeshConnection, DialError> {
         match protocol {
-            MeshProtocol::Quic => self.quic.dial(to, name).await.map(Connection::Quic),
-            MeshProtocol::Tls => self.tls.dial(to, name).await.map(Connection::Tls),
+            MeshProtocol::Quic => self.quic.dial(to, name).await.map(MeshConnection::Quic),
+            MeshProtocol::Tls => self.tls.dial(to, name).await.map(MeshConnection::Tls),
         }
     }
 

@@ -112,11 +112,11 @@ impl Mux {
     }
 
     /// The next question, with the way back; `None` once the stream has ended.
-    pub(crate) async fn question(&self) -> Option<(Vec<u8>, Answer)> {
+    pub(crate) async fn question(&self) -> Option<(Vec<u8>, MuxAnswer)> {
         loop {
             let (number, bytes, _) = self.read.lock().await.recv().await?;
             let open = Some(Arc::clone(&self.shared.answering));
-            let answer = Answer { shared: Arc::clone(&self.shared), number, open };
+            let answer = MuxAnswer { shared: Arc::clone(&self.shared), number, open };
             // One more than are open: the clone that is always there.
             if Arc::strong_count(&self.shared.answering) <= QUESTIONS_MAX + 1 {
                 return Some((bytes, answer));
@@ -219,13 +219,13 @@ impl MuxState {
 }
 
 /// The way back to the end that asked. If it is dropped without an answer, that end is told that there is none.
-pub(crate) struct Answer {
+pub(crate) struct MuxAnswer {
     shared: Arc<MuxState>,
     number: u64,
     open: Option<Arc<()>>,
 }
 
-impl Answer {
+impl MuxAnswer {
     pub(crate) fn send(mut self, bytes: Bytes, priority: i32) {
         if self.shared.put(Kind::Answer, self.number, bytes, priority) {
             self.open = None;
@@ -233,7 +233,7 @@ impl Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for MuxAnswer {
     fn drop(&mut self) {
         if self.open.is_some() {
             self.shared.put(Kind::NoAnswer, self.number, Bytes::new(), i32::MAX);

@@ -174,13 +174,13 @@ mod tests {
     use super::*;
 
     #[derive(clap::Parser)]
-    struct Line {
+    struct TestOptions {
         #[command(flatten)]
         config: Config,
     }
 
     fn rules(line: &str) -> ProxyRules {
-        ProxyRules::new(&Line::parse_from(std::iter::once("node").chain(line.split_whitespace())).config)
+        ProxyRules::new(&TestOptions::parse_from(std::iter::once("node").chain(line.split_whitespace())).config)
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {

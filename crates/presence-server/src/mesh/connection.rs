@@ -9,15 +9,15 @@ use crate::mux;
 
 /// A connection. Cheap to clone. The end that dialled reads and asks, the other publishes and answers.
 #[derive(Clone)]
-pub(super) enum Connection {
-    Quic(quic::Connection),
-    Tls(tls::Connection),
+pub(super) enum MeshConnection {
+    Quic(quic::QuicConnection),
+    Tls(tls::TlsConnection),
 }
 
 /// The way back to the node that asked. If it is dropped without an answer, that node knows that there is none.
-pub(super) type Answer = Box<dyn FnOnce(Vec<u8>, Urgency) + Send>;
+pub(super) type AnswerSender = Box<dyn FnOnce(Vec<u8>, Urgency) + Send>;
 
-impl Connection {
+impl MeshConnection {
     /// Whether the certificate of the other end may speak for that node.
     pub(super) fn speaks_for(&self, node: NodeHash) -> bool {
         let shown = match self {
@@ -56,7 +56,7 @@ impl Connection {
     }
 
     /// The next question, with the way back.
-    pub(super) async fn question(&self) -> Option<(Vec<u8>, Answer)> {
+    pub(super) async fn question(&self) -> Option<(Vec<u8>, AnswerSender)> {
         match self {
             Self::Quic(quic) => quic.question().await.map(|(bytes, answer)| (bytes, over_quic(answer))),
             Self::Tls(tls) => tls.mux.question().await.map(|(bytes, answer)| (bytes, over_tls(answer))),
@@ -64,7 +64,7 @@ impl Connection {
     }
 
     /// Passes on each question of the other end with the way back, until the connection ends.
-    pub(super) async fn read_questions(&self, deliver: impl Fn(Vec<u8>, Answer) + Clone + Send + 'static) {
+    pub(super) async fn read_questions(&self, deliver: impl Fn(Vec<u8>, AnswerSender) + Clone + Send + 'static) {
         match self {
             Self::Quic(quic) => quic.read_questions(move |bytes, answer| deliver(bytes, over_quic(answer))).await,
             Self::Tls(tls) => {
@@ -93,11 +93,11 @@ impl Connection {
 }
 
 /// Answers wait for all messages.
-fn over_quic(answer: quic::Answer) -> Answer {
+fn over_quic(answer: quic::QuicAnswer) -> AnswerSender {
     Box::new(move |bytes, urgency| answer.send(bytes.into(), priority(urgency).min(0)))
 }
 
-fn over_tls(answer: mux::Answer) -> Answer {
+fn over_tls(answer: mux::MuxAnswer) -> AnswerSender {
     Box::new(move |bytes, urgency| answer.send(bytes.into(), priority(urgency).min(0)))
 }
 

@@ -11,7 +11,7 @@ use presence_core::{DialError, NodeHash, Urgency};
 use tokio::time::timeout;
 
 use super::Carriers;
-use super::connection::Connection;
+use super::connection::MeshConnection;
 use crate::certificate::tls::Trust;
 use crate::config::{MeshAddress, MeshProtocol};
 use crate::resolver::{ResolvedNames, look_up};
@@ -22,7 +22,7 @@ const DIAL_WITHIN: Duration = Duration::from_secs(4);
 /// A name in a node's address stands for one node; more numbers than this are its many interfaces.
 const NUMBERS_MAX: usize = 4;
 
-pub(super) type Dialled = Result<(Connection, NodeHash), DialError>;
+pub(super) type Dialled = Result<(MeshConnection, NodeHash), DialError>;
 
 /// Dials other nodes, and learns their names.
 pub(super) struct Dialler {
@@ -78,7 +78,7 @@ pub(super) fn introduction(node: NodeHash) -> Vec<u8> {
 }
 
 /// The node at the other end. A certificate of another name ends the connection.
-pub(super) fn introduced(said: &[u8], connection: &Connection) -> Result<NodeHash, DialError> {
+pub(super) fn introduced(said: &[u8], connection: &MeshConnection) -> Result<NodeHash, DialError> {
     let node = said.try_into().ok().map(|said| NodeHash(u64::from_be_bytes(said)));
     node.filter(|node| connection.speaks_for(*node)).ok_or_else(|| {
         connection.close(Some(DialError::WrongName));

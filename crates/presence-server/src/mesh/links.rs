@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::connection::{Answer, Connection};
+use super::connection::{AnswerSender, MeshConnection};
 use super::dial::{Dialler, introduced, introduction};
 use super::inbound::Inbound;
 use super::{ANSWER_WITHIN, Counts, MESSAGE_BYTES_MAX};
@@ -48,14 +48,14 @@ struct Open {
 /// A node that this one reads. What it sends may have to wait: [`Inbound::delayed`].
 #[derive(Clone)]
 struct Link {
-    connection: Connection,
+    connection: MeshConnection,
     inbound: Inbound,
 }
 
 /// A node that reads this one.
 struct Reader {
     node: NodeHash,
-    connection: Connection,
+    connection: MeshConnection,
 }
 
 impl Links {
@@ -68,7 +68,7 @@ impl Links {
     }
 
     /// Learns which node dialled; it reads this one from now on.
-    pub(super) async fn welcome(self: Arc<Self>, connection: Connection) -> Result<(), DialError> {
+    pub(super) async fn welcome(self: Arc<Self>, connection: MeshConnection) -> Result<(), DialError> {
         let (said, answer) = connection.question().await.ok_or_else(|| connection.reason())?;
         let node = introduced(&said, &connection)?;
         let Some(number) = self.open().add_reader(Reader { node, connection: connection.clone() }) else {
@@ -88,7 +88,7 @@ impl Links {
 
     /// Passes a question to core, and its answer back. Without an answer the question ends for the other end, too: core does
     /// not answer what it can't read.
-    fn asked(self: &Arc<Self>, bytes: Vec<u8>, answer: Answer) {
+    fn asked(self: &Arc<Self>, bytes: Vec<u8>, answer: AnswerSender) {
         let (question, reply) = {
             let mut open = self.open();
             if open.questions.len() >= QUESTIONS_MAX {
@@ -137,7 +137,7 @@ impl Links {
     }
 
     /// Tells core of the link, then reads until it ends.
-    async fn read(&self, address: String, connection: Connection, node: NodeHash) {
+    async fn read(&self, address: String, connection: MeshConnection, node: NodeHash) {
         let delay = MeshAddress::parse(&address).ok().and_then(|address| self.delays.get(&address)).copied();
         let inbound = delay.map_or_else(|| self.inbound.clone(), |one_way| self.inbound.delayed(one_way));
         let link = {

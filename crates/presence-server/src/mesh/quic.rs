@@ -16,7 +16,7 @@ use socket2::{SockRef, Type};
 use tokio::time::timeout;
 
 use self::connection::reason_of;
-pub(super) use self::connection::{Answer, Connection};
+pub(super) use self::connection::{QuicAnswer, QuicConnection};
 use self::socket::MeshRuntime;
 use super::strangers::{Strangers, Welcome};
 use crate::certificate::tls::Trust;
@@ -41,11 +41,11 @@ pub(super) struct Quic {
     server: quinn::ServerConfig,
     strangers: Strangers,
     /// Those that listen, then those that only dial, made when they are needed.
-    sockets: Mutex<Vec<Arc<Socket>>>,
+    sockets: Mutex<Vec<Arc<ListenSocket>>>,
 }
 
 /// One UDP socket, for accepting and for dialling.
-struct Socket {
+struct ListenSocket {
     endpoint: Endpoint,
     at: SocketAddr,
     /// A clone for each connection that is no stranger's: our own dials, and nodes with a certificate of ours.
@@ -60,7 +60,7 @@ impl Quic {
 
     /// Listens there; each connection that comes is given to `welcome`, which finds out whose it is. Answers with the
     /// port.
-    pub(super) fn listen(&self, at: SocketAddr, welcome: Welcome<Connection>) -> anyhow::Result<u16> {
+    pub(super) fn listen(&self, at: SocketAddr, welcome: Welcome<QuicConnection>) -> anyhow::Result<u16> {
         let socket = self.open(at, Some(self.server.clone()))?;
         let (port, strangers) = (socket.at.port(), self.strangers.clone());
         self.sockets.lock().push(Arc::clone(&socket));
@@ -74,7 +74,7 @@ impl Quic {
     }
 
     /// A connection to a node whose certificate holds that name.
-    pub(super) async fn dial(&self, to: SocketAddr, name: &str) -> Result<Connection, DialError> {
+    pub(super) async fn dial(&self, to: SocketAddr, name: &str) -> Result<QuicConnection, DialError> {
         let socket = self.socket_to(to).map_err(|_| DialError::Unreachable)?;
         let known = Arc::clone(&socket.known);
         // A socket of both kinds knows IPv4 by its mapped addresses.
@@ -90,11 +90,11 @@ impl Quic {
             Err(_) => return Err(DialError::NoAnswer),
         }
         let connection = connecting.await.map_err(|error| reason_of(&error))?;
-        Ok(Connection::new(connection, known))
+        Ok(QuicConnection::new(connection, known))
     }
 
     /// The first socket from which that address can be reached, or one of its own for such addresses.
-    fn socket_to(&self, to: SocketAddr) -> anyhow::Result<Arc<Socket>> {
+    fn socket_to(&self, to: SocketAddr) -> anyhow::Result<Arc<ListenSocket>> {
         let mut sockets = self.sockets.lock();
         if let Some(socket) = sockets.iter().find(|socket| reaches(socket.at.ip(), to.ip())) {
             return Ok(Arc::clone(socket));
@@ -105,7 +105,7 @@ impl Quic {
         Ok(socket)
     }
 
-    fn open(&self, at: SocketAddr, server: Option<quinn::ServerConfig>) -> anyhow::Result<Arc<Socket>> {
+    fn open(&self, at: SocketAddr, server: Option<quinn::ServerConfig>) -> anyhow::Result<Arc<ListenSocket>> {
         let socket = UdpSocket::from(bound(at, Type::DGRAM)?);
         // A smaller buffer loses some packets in a burst; QUIC sends them again.
         let _ = SockRef::from(&socket).set_recv_buffer_size(SOCKET_BUFFER);
@@ -113,7 +113,7 @@ impl Quic {
         let at = socket.local_addr().context("the socket has no address")?;
         let config = config::endpoint(&self.reset_key, &self.name, at.port());
         let endpoint = Endpoint::new(config, server, socket, Arc::new(MeshRuntime))?;
-        Ok(Arc::new(Socket { endpoint, at, known: Arc::default() }))
+        Ok(Arc::new(ListenSocket { endpoint, at, known: Arc::default() }))
     }
 
     /// Closes all connections; the others know within a round trip.
@@ -139,9 +139,9 @@ fn reaches(from: IpAddr, to: IpAddr) -> bool {
     from.is_ipv4() == to.is_ipv4() && from.is_loopback() == to.is_loopback()
 }
 
-impl Socket {
+impl ListenSocket {
     /// Begins a handshake, unless too many are under way.
-    fn admit(self: Arc<Self>, incoming: Incoming, strangers: &Strangers, welcome: Welcome<Connection>) {
+    fn admit(self: Arc<Self>, incoming: Incoming, strangers: &Strangers, welcome: Welcome<QuicConnection>) {
         // Those that failed live on in the endpoint for a while, and cost as much.
         let open = self.endpoint.open_connections().saturating_sub(Arc::strong_count(&self.known) - 1);
         if open >= RETRY_FROM && incoming.may_retry() && !incoming.remote_address_validated() {
@@ -157,7 +157,7 @@ impl Socket {
         strangers.admit(from, async move {
             let connecting = incoming.accept().map_err(|error| reason_of(&error))?;
             let connection = connecting.await.map_err(|error| reason_of(&error))?;
-            welcome(Connection::new(connection, Arc::clone(&self.known))).await
+            welcome(QuicConnection::new(connection, Arc::clone(&self.known))).await
         });
     }
 }

@@ -30,13 +30,13 @@ const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// One connection between two nodes. Cheap to clone; ends with the last clone.
 #[derive(Clone)]
-pub(super) struct Connection {
+pub(super) struct TlsConnection {
     pub(super) mux: Mux,
     /// The certificate of the other end.
     pub(super) certificate: Option<CertificateDer<'static>>,
 }
 
-impl Connection {
+impl TlsConnection {
     fn new(stream: TlsStream<TcpStream>, dialled: bool) -> Self {
         let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
         let certificate = shown.map(|certificate| certificate.clone().into_owned());
@@ -64,7 +64,7 @@ impl Tls {
     }
 
     /// Listens there; each new connection is passed to `welcome`, which learns which node it leads to. Returns the port.
-    pub(super) fn listen(&self, at: SocketAddr, welcome: Welcome<Connection>) -> anyhow::Result<u16> {
+    pub(super) fn listen(&self, at: SocketAddr, welcome: Welcome<TlsConnection>) -> anyhow::Result<u16> {
         let socket = bound(at, Type::STREAM)?;
         socket.listen(BACKLOG)?;
         let listener = TcpListener::from_std(socket.into())?;
@@ -80,7 +80,7 @@ impl Tls {
                 strangers.admit(from.ip(), async move {
                     set_options(&stream).map_err(|error| reason_of(&error))?;
                     let stream = acceptor.accept(stream).await.map_err(|error| reason_of(&error))?;
-                    welcome(Connection::new(stream.into(), false)).await
+                    welcome(TlsConnection::new(stream.into(), false)).await
                 });
             }
         });
@@ -89,14 +89,14 @@ impl Tls {
     }
 
     /// Connects to a node whose certificate holds that name.
-    pub(super) async fn dial(&self, to: SocketAddr, name: &str) -> Result<Connection, DialError> {
+    pub(super) async fn dial(&self, to: SocketAddr, name: &str) -> Result<TlsConnection, DialError> {
         let name = ServerName::try_from(name.to_owned()).map_err(|_| DialError::WrongName)?;
         let stream = timeout(ACKNOWLEDGED_WITHIN, TcpStream::connect(to)).await.map_err(|_| DialError::NoAnswer)?;
         let stream = stream.map_err(|error| reason_of(&error))?;
         set_options(&stream).map_err(|error| reason_of(&error))?;
         let connector = TlsConnector::from(Arc::clone(&self.client));
         let stream = connector.connect(name, stream).await.map_err(|error| reason_of(&error))?;
-        Ok(Connection::new(stream.into(), true))
+        Ok(TlsConnection::new(stream.into(), true))
     }
 
     /// Stops listening. Connections end when their links do.

@@ -13,7 +13,7 @@ use crate::problem::Problem;
 const NOW_S: u64 = 1_800_000_000;
 
 #[derive(clap::Parser)]
-struct Line {
+struct SiteOptions {
     #[command(flatten)]
     config: Config,
 }
@@ -23,7 +23,7 @@ fn secret(text: &str) -> Secret {
 }
 
 fn sites(line: &str) -> Arc<Sites> {
-    let config = Line::parse_from(["node"].into_iter().chain(line.split_whitespace())).config;
+    let config = SiteOptions::parse_from(["node"].into_iter().chain(line.split_whitespace())).config;
     Arc::new(Sites::new(&config, secret("a"), room("demo")))
 }
 
@@ -161,7 +161,7 @@ fn a_signed_user_is_the_same_in_every_room_of_a_site_only() {
 
 #[test]
 fn during_a_rotation_tokens_of_both_secrets_are_valid() {
-    let config = Line::parse_from(["node", "--site", "https://a.example"]).config;
+    let config = SiteOptions::parse_from(["node", "--site", "https://a.example"]).config;
     let texts = |byte: &str| byte.repeat(32);
     let both = Secrets { secret: Some(texts("b")), previous: Some(texts("a")), ..Secrets::default() };
     let changing = Sites::new(&config, Secret::find(&both, None).0, room("demo"));

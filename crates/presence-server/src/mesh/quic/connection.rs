@@ -30,7 +30,7 @@ const CRYPTO_ERRORS: u64 = 0x100;
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub(in super::super) struct Connection {
+pub(in super::super) struct QuicConnection {
     inner: quinn::Connection,
     reading: Arc<Semaphore>,
     answers: Arc<Semaphore>,
@@ -39,7 +39,7 @@ pub(in super::super) struct Connection {
     _known: Arc<()>,
 }
 
-impl Connection {
+impl QuicConnection {
     pub(super) fn new(inner: quinn::Connection, known: Arc<()>) -> Self {
         let most = [READING_BYTES_MAX, 2 * READING_BYTES_MAX, WAITING_BYTES_MAX];
         let [reading, answers, waiting] = most.map(|bytes| Arc::new(Semaphore::new(bytes)));
@@ -84,7 +84,7 @@ impl Connection {
     pub(in super::super) async fn ask(&self, bytes: &Bytes, priority: i32) -> Option<Vec<u8>> {
         let (question, answer) = self.inner.open_bi().await.ok()?;
         let _ = question.set_priority(priority);
-        let mut question = Answer(Some(question));
+        let mut question = QuicAnswer(Some(question));
         question.0.as_mut()?.write_all(bytes).await.ok()?;
         question.0.take()?.finish().ok()?;
         read(answer, &self.answers).await
@@ -98,17 +98,17 @@ impl Connection {
     }
 
     /// The next question, with the way back.
-    pub(in super::super) async fn question(&self) -> Option<(Vec<u8>, Answer)> {
+    pub(in super::super) async fn question(&self) -> Option<(Vec<u8>, QuicAnswer)> {
         let (answer, question) = self.inner.accept_bi().await.ok()?;
-        let answer = Answer(Some(answer));
+        let answer = QuicAnswer(Some(answer));
         Some((read(question, &self.reading).await?, answer))
     }
 
     /// Hands over what the other end asks, each with the way back, until the connection ends.
-    pub(in super::super) async fn read_questions(&self, deliver: impl Fn(Vec<u8>, Answer) + Clone + Send + 'static) {
+    pub(in super::super) async fn read_questions(&self, take: impl Fn(Vec<u8>, QuicAnswer) + Clone + Send + 'static) {
         while let Ok((answer, question)) = self.inner.accept_bi().await {
-            let (deliver, answer) = (deliver.clone(), Answer(Some(answer)));
-            at_once_or_later(read_in_time(question, Arc::clone(&self.reading)), move |bytes| deliver(bytes, answer));
+            let (take, answer) = (take.clone(), QuicAnswer(Some(answer)));
+            at_once_or_later(read_in_time(question, Arc::clone(&self.reading)), move |bytes| take(bytes, answer));
         }
     }
 
@@ -149,9 +149,9 @@ fn room(of: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit> {
 }
 
 /// A stream that is reset unless all of it was sent; quinn would end it, and a part would pass for the whole.
-pub(in super::super) struct Answer(Option<SendStream>);
+pub(in super::super) struct QuicAnswer(Option<SendStream>);
 
-impl Answer {
+impl QuicAnswer {
     /// Sends the answer beside everything else, behind all messages.
     pub(in super::super) fn send(mut self, bytes: Bytes, priority: i32) {
         let Some(mut stream) = self.0.take() else { return };
@@ -172,7 +172,7 @@ async fn write_pieces(stream: &mut SendStream, mut bytes: Bytes) -> Result<(), q
     Ok(())
 }
 
-impl Drop for Answer {
+impl Drop for QuicAnswer {
     fn drop(&mut self) {
         if let Some(stream) = &mut self.0 {
             let _ = stream.reset(VarInt::from_u32(0));
