@@ -14,8 +14,9 @@ impl App for CounterApp {
         String::new()
     }
 
+    /// The workload says itself what its clicks mean.
     fn reflex(&self, _: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
-        Ok(vec![Write::Set { key: "lamp", value: b"on".to_vec(), lasts_ms: None }])
+        Err(Refusal::Unknown)
     }
 
     fn render(&self, change: &Change, view: &RoomView) -> Vec<Fragment> {

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use presence_core::{ConnectionId, Fragment, Input, Output, Room, Severity, Stream};
+use presence_core::{ConnectionId, Fragment, Input, Output, Room, Severity, Stream, Viewers};
 
+use crate::app::CounterApp;
 use crate::metrics::{InputCost, InputKind, RunMetrics, Traffic};
 use crate::scenario::Scenario;
 use crate::simulated_mesh::Observer;
@@ -124,16 +125,14 @@ impl Recorder {
             }
             Output::Ask { bytes, .. } | Output::Reply { bytes, .. } => self.sent(InputKind::Question, bytes.len(), 1),
             Output::View(_) => self.views += 1.0,
-            Output::Broadcast { stream, fragments } if !fragments.is_empty() => {
-                let watchers = match stream {
-                    Stream::Room(room) => self.watchers.get(room).copied().unwrap_or(0),
+            Output::Draw(drawing) => {
+                let viewers = match &drawing.to {
+                    Viewers::Stream(Stream::Room(room)) => self.watchers.get(room).copied().unwrap_or(0),
                     // The app of the simulation draws nothing for single users.
-                    Stream::User(..) | Stream::Named(_) => 0,
+                    Viewers::Stream(Stream::User(..) | Stream::Named(_)) => 0,
+                    Viewers::Subscription { .. } => 1,
                 };
-                self.drawn(watchers, fragments);
-            }
-            Output::Show { fragments, .. } => {
-                self.drawn(1, fragments);
+                drawing.by(&CounterApp).into_iter().for_each(|drawn| self.drawn(viewers, &drawn.fragments));
             }
             _ => {}
         }

@@ -1,12 +1,10 @@
 //! A real node in virtual time.
 
-use std::sync::Arc;
-
 use presence_core::{
     DialError, Input, LinkId, Linked, Mono, Node, NodeHash, NodeName, Now, Output, Place, Region, Settings, Wall,
 };
 
-use crate::app::{CounterApp, sha256};
+use crate::app::sha256;
 use crate::scenario::Scenario;
 use crate::visitors::STARTED_MS;
 
@@ -38,7 +36,7 @@ impl SimulatedNode {
             meshed: true,
             digest: sha256,
         };
-        Self { node: Node::new(settings, Arc::new(CounterApp), &[], Vec::new(), now), next_tick_ms: 0 }
+        Self { node: Node::new(settings, &[], Vec::new(), now), next_tick_ms: 0 }
     }
 
     /// Returns when the node needs its next tick.

@@ -1,8 +1,6 @@
 //! When visitors join, leave and click, and on which node.
 
-use std::collections::BTreeMap;
-
-use presence_core::{ConnectionId, Ended, Input, ReflexCall, SubscriptionId, Tab};
+use presence_core::{ConnectionId, Ended, Input, SubscriptionId, Tab, Write};
 
 use crate::random::{fraction, mix};
 use crate::scenario::Scenario;
@@ -86,7 +84,8 @@ pub(crate) fn input(scenario: &Scenario, action: VisitorAction) -> Input {
             subscription: SubscriptionId(2),
             room: scenario.room(visitor),
             user: scenario.user(visitor),
-            call: ReflexCall { target: "Lamp#on".to_owned(), attrs: BTreeMap::new(), echo: String::new() },
+            echo: String::new(),
+            writes: Ok(vec![Write::Set { key: "lamp", value: b"on".to_vec(), lasts_ms: None }]),
         },
     }
 }

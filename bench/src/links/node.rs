@@ -119,11 +119,12 @@ pub(crate) async fn run(args: NodeArgs) -> anyhow::Result<()> {
 /// are passed on.
 fn read(mut inputs: mpsc::Receiver<Input>, received: Arc<Mutex<Received>>) -> mpsc::Receiver<Input> {
     let (links_tx, links) = mpsc::channel(INPUTS_MAX);
-    std::thread::spawn(move || {
-        while let Some(input) = inputs.blocking_recv() {
+    // As in a node, where the driver has the mesh's thread.
+    tokio::spawn(async move {
+        while let Some(input) = inputs.recv().await {
             match input {
                 Input::Received { link, bytes } => lock(&received).entry(link).or_default().record(&bytes, now_ns()),
-                other => drop(links_tx.blocking_send(other)),
+                other => drop(links_tx.send(other).await),
             }
         }
     });
@@ -265,7 +266,7 @@ impl BareNode {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let failed: BTreeMap<&str, u64> = DialError::ALL.map(|why| (why.code(), counts.dials_failed(why))).into();
         let dropped = json!({
-            "orders": read(&counts.orders_dropped), "inputs": read(&counts.inputs_dropped),
+            "inputs": read(&counts.inputs_dropped),
             "oversized": read(&counts.oversized), "messages": read(&counts.messages_dropped),
         });
         json!({

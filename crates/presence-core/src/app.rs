@@ -1,6 +1,7 @@
 //! What is built on presence: an app is three functions, `page`, `reflex` and `render`.
 
 pub(crate) mod change;
+pub(crate) mod drawing;
 pub(crate) mod fragment;
 pub(crate) mod reflex;
 pub(crate) mod view;

@@ -8,7 +8,7 @@ pub(crate) mod query;
 pub(crate) mod settings;
 pub(crate) mod tab;
 
-use crate::app::reflex::ReflexCall;
+use crate::app::reflex::{ReflexError, Write};
 use crate::id::{ConnectionId, LinkId, PublicId, Room, SubscriptionId, UserId};
 use crate::io::dial::{DialError, Linked};
 use crate::io::message::Message;
@@ -102,7 +102,7 @@ pub enum Input {
         /// Who.
         user: UserId,
     },
-    /// A click arrived.
+    /// A click arrived, and the app has said what it means.
     Clicked {
         /// Which socket.
         connection: ConnectionId,
@@ -112,8 +112,10 @@ pub enum Input {
         room: Room,
         /// Whose socket it is.
         user: UserId,
-        /// What was clicked.
-        call: ReflexCall,
+        /// [`ReflexCall::echo`](crate::ReflexCall::echo), handed back with the answer.
+        echo: String,
+        /// The facts to write, or why there are none.
+        writes: Result<Vec<Write>, ReflexError>,
     },
     /// The socket's own ping was answered.
     Ponged {

@@ -4,7 +4,8 @@
 //! chance or order of a hash map, so whole worlds of nodes run in one seeded loop.
 //!
 //! A click writes a fact ([`App::reflex`]); facts travel; every page change, in the region of the click and in all
-//! others, is drawn by the code that reacts to a changed fact ([`App::render`]).
+//! others, is drawn by the code that reacts to a changed fact ([`App::render`]). A node never calls the app itself: a click comes with
+//! what the app made of it ([`Input::Clicked`]), and drawing is an order ([`Output::Draw`]).
 
 mod app;
 mod cost_limit;
@@ -27,6 +28,7 @@ mod time;
 mod wire;
 
 pub use app::change::Change;
+pub use app::drawing::{Drawing, Drawn, Viewers};
 pub use app::fragment::{Fragment, fold};
 pub use app::reflex::{Outcome, ReflexCall, ReflexError, Refusal, Write};
 pub use app::view::{Author, Entry, Place, RegionState, RegionView, RoomView};

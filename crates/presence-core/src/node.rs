@@ -8,7 +8,6 @@ pub(crate) mod suspension;
 
 use std::sync::Arc;
 
-use crate::app::App;
 use crate::discovery::Discovery;
 use crate::facts::Facts;
 use crate::id::NodeHash;
@@ -37,7 +36,6 @@ pub const TICK_MS: u64 = 200;
 /// One running node. The driver owns it, alone.
 pub struct Node {
     me: Identity,
-    app: Arc<dyn App>,
     local: LocalVisitors,
     presence: Presence,
     facts: Facts,
@@ -57,7 +55,7 @@ impl Node {
     /// A node at its start, with what it kept on disk: the records of [`Output::Keep`] and the addresses of
     /// [`Output::Remember`]. A record that can't be read is skipped. Outputs of the start (views, first dials) come
     /// with the first [`Input::Ticked`].
-    pub fn new(settings: Settings, app: Arc<dyn App>, records: &[Vec<u8>], addresses: Vec<String>, now: Now) -> Self {
+    pub fn new(settings: Settings, records: &[Vec<u8>], addresses: Vec<String>, now: Now) -> Self {
         let Settings { region, place, name, incarnation, birth, advertised, meshed, digest } = settings;
         let hash = NodeHash::of(&name, digest);
         let me = Identity { name, hash, incarnation, birth, region, place, meshed, digest };
@@ -81,7 +79,6 @@ impl Node {
             ticked_at: now.mono,
             delta_not_before: Mono::default(),
             me,
-            app,
             presence,
             facts,
             membership,
@@ -227,7 +224,7 @@ impl Node {
         }
         if self.render.is_due(now.mono) {
             let (facts, local, time) = (&self.facts, &self.local, self.membership.node_time(now));
-            let source = RoomSource::new(&self.me, &*self.app, &self.presence, facts, local, time);
+            let source = RoomSource::new(&self.me, &self.presence, facts, local, time);
             self.render.draw(&source, now.mono, &mut self.out);
         }
     }

@@ -8,6 +8,8 @@ pub(crate) mod view;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::app::change::Change;
+use crate::app::drawing::{Drawing, Viewers};
 use crate::app::view::{RegionView, RoomView};
 use crate::facts::{FactChange, FactKind};
 use crate::id::{Room, RoomHash, SubscriptionKey, UserId};
@@ -183,10 +185,9 @@ impl Renderer {
         self.rooms.get(room).and_then(|renderer| renderer.view.as_ref())
     }
 
-    /// A room as it is known now, which may have no page here any more.
-    pub(crate) fn view_now(&self, room: &Room, source: &RoomSource<'_>) -> Arc<RoomView> {
-        let published = self.view(room).cloned();
-        published.unwrap_or_else(|| Arc::new(view::view(room, 0, &self.regions, source)))
+    /// An order to draw these changes of a room, if it has a view.
+    pub(crate) fn drawing(&self, room: &Room, to: Viewers, changes: Vec<Change>) -> Option<Drawing> {
+        self.rooms.get(room).and_then(|renderer| renderer.drawing(to, changes))
     }
 
     /// Draws what is due, a bounded part of it, and shows rooms to newcomers.
@@ -207,12 +208,13 @@ impl Renderer {
         }
         for Newcomer { at, room, user } in newcomers {
             let Some(renderer) = self.rooms.get_mut(&room) else { continue };
-            let fragments = match user {
-                None => renderer.whole(source),
-                Some(user) => renderer.yours(user, source),
-            };
             let SubscriptionKey { connection, subscription } = at;
-            out.push(Output::Show { connection, subscription, fragments, whole: true });
+            let to = Viewers::Subscription { connection, subscription, whole: true };
+            let drawing = match user {
+                None => renderer.whole(to, source),
+                Some(user) => renderer.yours(to, user, source),
+            };
+            drawing.into_iter().for_each(|drawing| out.push(Output::Draw(drawing)));
         }
         for room in forgotten {
             self.rooms.remove(&room);

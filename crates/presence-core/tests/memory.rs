@@ -1,7 +1,7 @@
 //! What a visitor of another node costs in memory, exactly: in a process of its own, since all that it allocates counts.
 
-#[path = "all/app.rs"]
-mod app;
+#[path = "all/digest.rs"]
+mod digest;
 #[path = "all/pair.rs"]
 mod pair;
 

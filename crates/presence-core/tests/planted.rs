@@ -4,6 +4,8 @@
 mod app;
 #[path = "all/chance.rs"]
 mod chance;
+#[path = "all/digest.rs"]
+mod digest;
 #[path = "all/simulation.rs"]
 mod simulation;
 #[path = "all/tabs.rs"]

@@ -1,8 +1,8 @@
 //! What a join costs, in work and not in time: the same in a room of a hundred thousand as in one of a thousand. In a
 //! process of its own, since all that it allocates counts.
 
-#[path = "all/app.rs"]
-mod app;
+#[path = "all/digest.rs"]
+mod digest;
 #[path = "all/pair.rs"]
 mod pair;
 

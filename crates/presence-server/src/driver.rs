@@ -1,4 +1,7 @@
 //! The one task that owns the node: passes it inputs, and carries out its outputs.
+//!
+//! It has a thread of its own, together with the mesh. Nothing of an app runs there, no disk is waited for and no long fan-out
+//! written, so that heartbeats go out whatever visitors and apps do.
 
 use std::sync::Arc;
 
@@ -6,6 +9,7 @@ use presence_core::{Input, Node, Notice, Output, Severity};
 use tokio::sync::mpsc;
 
 use crate::clock::Clocks;
+use crate::drawing_queue::DrawingQueue;
 use crate::hub::Hub;
 use crate::mesh::Mesh;
 use crate::presence_events::PresenceEvents;
@@ -58,6 +62,7 @@ pub(crate) fn queues() -> (Inputs, DriverQueues) {
 /// Where outputs go.
 pub(crate) struct Outlets {
     pub(crate) hub: Arc<Hub>,
+    pub(crate) drawings: Arc<DrawingQueue>,
     pub(crate) views: Arc<Views>,
     pub(crate) presence_events: PresenceEvents,
     pub(crate) queries: Arc<PendingQueries>,
@@ -75,6 +80,11 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
+    /// Has the node take its first look: pages have a view of the mesh from here on.
+    pub(crate) fn begin(&mut self) -> Option<Ending> {
+        self.handle(Input::Ticked)
+    }
+
     /// Drives until the node ends, then closes mesh and store: everything to be kept is on disk.
     pub(crate) async fn run(mut self) -> Ending {
         let ending = self.drive().await;
@@ -88,9 +98,6 @@ impl Driver {
     }
 
     async fn drive(&mut self) -> Ending {
-        if let Some(ending) = self.handle(Input::Ticked) {
-            return ending;
-        }
         let mut tick = std::pin::pin!(tokio::time::sleep_until(self.wakes_at()));
         loop {
             // A timer that is set again wakes a worker that sleeps: only where it has to.
@@ -120,6 +127,9 @@ impl Driver {
 
     fn turn(&mut self, first: Input) -> Option<Ending> {
         let ticked = first == Input::Ticked;
+        if ticked {
+            self.outlets.drawings.inspect_app();
+        }
         let mut ending = self.handle(first);
         if !ticked && ending.is_none() && self.clock.now().mono >= self.node.wake_at() {
             ending = self.handle(Input::Ticked);
@@ -147,11 +157,8 @@ impl Outlets {
             webhooks.tell(&output);
         }
         match output {
-            Output::Broadcast { .. }
-            | Output::Show { .. }
-            | Output::Answer { .. }
-            | Output::Deliver { .. }
-            | Output::Dismiss { .. } => self.hub.carry_out(output),
+            Output::Draw(drawing) => self.drawings.push(drawing),
+            Output::Answer { .. } | Output::Deliver { .. } | Output::Dismiss { .. } => self.hub.carry_out(output),
             Output::Arrived { room, user, info, .. } => self.presence_events.joined(&room, &user, &info),
             Output::Left { room, user, info, .. } => self.presence_events.left(&room, &user, &info),
             Output::Found { query, found } => self.queries.answer(query, found),

@@ -28,7 +28,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use presence_cable::Encoder;
-use presence_core::{ConnectionId, Fragment, Input, Output, Room, Stream, StreamName};
+use presence_core::{ConnectionId, Drawn, Fragment, Input, Output, Room, Stream, StreamName, Viewers};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
@@ -75,7 +75,7 @@ pub(crate) struct Hub {
     shared: Arc<HubShared>,
     /// The protocols that have presence.
     hearing_presence: ProtocolSet,
-    /// How many drawings were ordered: the driver alone orders them, one after the other.
+    /// How many drawings were sent. Those of one room are sent one after the other.
     ordinal: AtomicU64,
     /// The body that was shown last: all who join at one moment are shown the same.
     shown: Mutex<Option<ShownBody>>,
@@ -113,17 +113,16 @@ impl Hub {
         hub
     }
 
-    /// Carries out [`Output::Broadcast`], [`Output::Show`], [`Output::Answer`], [`Output::Deliver`] and
-    /// [`Output::Dismiss`]; others are not the hub's. Never waits.
-    pub(crate) fn carry_out(&self, output: Output) {
-        match output {
-            Output::Broadcast { stream, fragments } => {
+    /// Sends what the app has drawn. Never waits.
+    pub(crate) fn draw(&self, Drawn { to, fragments }: Drawn) {
+        match to {
+            Viewers::Stream(stream) => {
                 if let Some(audience) = self.pages.find(&stream) {
                     let ordinal = self.ordinal.fetch_add(1, Relaxed) + 1;
                     audience.broadcast(QueuedDrawing { fragments, ordinal }, &self.shared);
                 }
             }
-            Output::Show { connection, subscription, fragments, whole } => {
+            Viewers::Subscription { connection, subscription, whole } => {
                 if let Some(connection) = self.connection(connection) {
                     if whole {
                         connection.shown(subscription, self.ordinal.load(Relaxed));
@@ -133,6 +132,12 @@ impl Hub {
                     });
                 }
             }
+        }
+    }
+
+    /// Carries out [`Output::Answer`], [`Output::Deliver`] and [`Output::Dismiss`]; others are not the hub's. Never waits.
+    pub(crate) fn carry_out(&self, output: Output) {
+        match output {
             Output::Answer { connection, subscription, echo, outcome } => {
                 if let Some(connection) = self.connection(connection) {
                     connection.tell(subscription, DropPolicy::Keep, self.now_ms(), |_, encoder| {

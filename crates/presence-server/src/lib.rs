@@ -52,13 +52,15 @@
 //! |---|---|
 //! | `command_line`, `running` | an app's `main`; starts and stops the parts in the right order |
 //! | `http` | pages, the API, embeds, the upgrade to a socket |
-//! | `driver` | the task that owns the node |
+//! | `node_thread`, `driver` | the thread of a node, and the task that owns it |
+//! | `drawing_queue` | has the app draw what has changed |
 //! | `webhooks` | tells other servers who joins and leaves |
 //! | `socket` | a WebSocket's reading half, in each protocol |
 //! | `presence_events` | tells browsers who joins and leaves |
 //! | `hub` | subscriptions, and writing to all sockets |
 //! | `mesh`, `mux`, `resolver`, `store` | links to other nodes; facts on disk |
 //! | `sites`, `streams`, `identity` | who may be where, and who visitors are |
+//! | `contained_app` | calls the app, and survives it |
 //! | `views`, `queries`, `history` | what is read without the driver, what only it can answer, what was published lately |
 //! | `config`, `telemetry`, `certificate`, `secret`, `signing` | options, the log, keys |
 //! | `asset`, `client`, `i18n`, `lru`, `rfc3339`, `clock`, `problem`, `close_reason`, `transport` | leaves |
@@ -71,6 +73,8 @@ mod clock;
 mod close_reason;
 mod command_line;
 mod config;
+mod contained_app;
+mod drawing_queue;
 mod driver;
 mod history;
 mod http;
@@ -82,6 +86,7 @@ mod lru;
 pub mod mesh;
 #[doc(hidden)]
 pub mod mux;
+mod node_thread;
 mod presence_events;
 mod problem;
 mod queries;

@@ -4,9 +4,9 @@
 //! [`Input`]. For every ordered pair of nodes there is one connection, dialled by the one that reads; the other
 //! publishes and answers there.
 //!
-//! Nothing here waits for a peer, and nothing waits for the mesh: orders go to its thread over a bounded queue, what
-//! arrives goes to the driver over another, and what overflows is dropped and counted (gaps are repaired). The mesh has a
-//! thread of its own so that a storm of visitors never delays a heartbeat.
+//! Nothing here waits for a peer. What arrives goes to the driver over a bounded queue, and what overflows is dropped and
+//! counted (gaps are repaired). All tasks of the mesh run where it was started: a node has one thread for its driver and its
+//! mesh, on which nothing of an app runs.
 
 mod connection;
 mod delay;
@@ -24,7 +24,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use presence_core::{DialError, Input, NodeHash, NodeName, Output};
-use tokio::sync::{mpsc, oneshot};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 
 use crate::certificate::Authority;
 use crate::certificate::tls::Trust;
@@ -40,8 +41,6 @@ use quic::Quic;
 use strangers::Strangers;
 use tls::Tls;
 
-/// Orders that wait for the mesh's thread; it takes them in microseconds, so more means that it is stuck.
-const ORDERS_MAX: usize = 4_096;
 /// No message between nodes is longer: pages are at most 250 KB.
 const MESSAGE_BYTES_MAX: usize = mux::BYTES_MAX;
 /// A message that could not be sent for this long is dropped: its author has sent a newer one since.
@@ -80,8 +79,6 @@ pub struct MeshConfig {
 /// Counters of what was dropped, for metrics.
 #[derive(Debug, Default)]
 pub struct Counts {
-    /// Orders that found the mesh's queue full.
-    pub orders_dropped: AtomicU64,
     /// Messages and questions that found the driver's queue full.
     pub inputs_dropped: AtomicU64,
     /// Messages that one reader had no room for.
@@ -106,50 +103,31 @@ impl Counts {
     }
 }
 
-/// The links of this node, for as long as it runs.
-#[derive(Debug)]
+/// The links of this node, for as long as it runs. If it is dropped, they close.
 pub struct Mesh {
-    orders: mpsc::Sender<Order>,
+    links: Arc<Links>,
     inbound: Inbound,
     advertised: Vec<MeshAddress>,
 }
 
-enum Order {
-    CarryOut(Output),
-    Close(oneshot::Sender<()>),
-}
-
 impl Mesh {
-    /// Listens, and begins to resolve the configured names. Fails if an address is wrong or in use, or a certificate can't be
-    /// used.
+    /// Listens, and begins to resolve the configured names, in tasks of the current runtime. Fails if an address is wrong or in
+    /// use, or a certificate can't be used.
     pub async fn start(config: MeshConfig, inputs: mpsc::Sender<Input>) -> anyhow::Result<Self> {
         let inbound = Inbound::new(inputs);
-        let (orders, queue) = mpsc::channel(ORDERS_MAX);
-        let (started_tx, started_rx) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let carrying = {
-            let inbound = inbound.clone();
-            move || runtime.block_on(carry(config, inbound, queue, started_tx))
-        };
-        std::thread::Builder::new().name("mesh".to_owned()).spawn(carrying)?;
-        let advertised = started_rx.await.context("the mesh's thread has ended")??;
-        Ok(Self { orders, inbound, advertised })
+        let (links, advertised) = open(&config, &inbound).await?;
+        Ok(Self { links, inbound, advertised })
     }
 
-    /// Carries out core's outputs for the mesh and ignores others. Never blocks: if the queue is full, the order is dropped
-    /// and counted, and core is told that there is no answer.
+    /// Carries out core's outputs for the mesh and ignores others. Never waits.
     pub fn carry_out(&self, output: Output) {
-        if let Err(error) = self.orders.try_send(Order::CarryOut(output)) {
-            Counts::count(&self.inbound.counts().orders_dropped);
-            match error.into_inner() {
-                Order::CarryOut(Output::Ask { question, .. }) => {
-                    self.inbound.deliver(Input::Answered { question, bytes: None });
-                }
-                Order::CarryOut(Output::Dial { address }) => {
-                    self.inbound.deliver(Input::Dialled { address, result: Err(DialError::Busy) });
-                }
-                Order::CarryOut(_) | Order::Close(_) => {}
-            }
+        match output {
+            Output::Publish { to, bytes, urgency } => self.links.publish(to, bytes, urgency),
+            Output::Reply { question, bytes, urgency } => self.links.reply(question, bytes, urgency),
+            Output::Ask { link, question, bytes, urgency } => self.links.ask(link, question, bytes, urgency),
+            Output::Dial { address } => self.links.dial(address),
+            Output::HangUp { link } => self.links.hang_up(link),
+            _ => {}
         }
     }
 
@@ -163,34 +141,21 @@ impl Mesh {
         self.inbound.counts()
     }
 
-    /// Closes every link, after all orders before it. The others know at once; without it they would notice the silence.
+    /// Closes every link, after what was published before. The others know at once; without it they would notice the silence.
     pub async fn close(self) {
-        let (closed_tx, closed_rx) = oneshot::channel();
-        let close = async {
-            // An error means that the mesh's thread has ended already.
-            if self.orders.send(Order::Close(closed_tx)).await.is_ok() {
-                let _ = closed_rx.await;
-            }
-        };
-        if tokio::time::timeout(CLOSE_WITHIN, close).await.is_err() {
+        if tokio::time::timeout(CLOSE_WITHIN, self.links.close()).await.is_err() {
             tracing::warn!("the links to other nodes did not close within {} s", CLOSE_WITHIN.as_secs());
         }
     }
 }
 
-/// The mesh's thread, from its start to its end.
-async fn carry(
-    config: MeshConfig,
-    inbound: Inbound,
-    orders: mpsc::Receiver<Order>,
-    started: oneshot::Sender<anyhow::Result<Vec<MeshAddress>>>,
-) {
-    match open(&config, &inbound).await {
-        Ok((links, advertised)) => {
-            let _ = started.send(Ok(advertised));
-            carry_out_all(orders, &links).await;
+impl Drop for Mesh {
+    fn drop(&mut self) {
+        // Without a runtime there is no task any more that reads from a link.
+        if let Ok(runtime) = Handle::try_current() {
+            let links = Arc::clone(&self.links);
+            runtime.spawn(async move { links.close().await });
         }
-        Err(error) => drop(started.send(Err(error))),
     }
 }
 
@@ -262,26 +227,4 @@ async fn listen(carriers: &Carriers, links: &Arc<Links>, at: &MeshAddress) -> an
             Err(_) => tokio::time::sleep(LISTEN_AGAIN_AFTER).await,
         }
     }
-}
-
-async fn carry_out_all(mut orders: mpsc::Receiver<Order>, links: &Arc<Links>) {
-    while let Some(order) = orders.recv().await {
-        match order {
-            Order::CarryOut(Output::Publish { to, bytes, urgency }) => links.publish(to, bytes, urgency),
-            Order::CarryOut(Output::Reply { question, bytes, urgency }) => links.reply(question, bytes, urgency),
-            Order::CarryOut(Output::Ask { link, question, bytes, urgency }) => {
-                links.ask(link, question, bytes, urgency);
-            }
-            Order::CarryOut(Output::Dial { address }) => links.dial(address),
-            Order::CarryOut(Output::HangUp { link }) => links.hang_up(link),
-            Order::CarryOut(_) => {}
-            Order::Close(closed) => {
-                links.close().await;
-                let _ = closed.send(());
-                return;
-            }
-        }
-    }
-    // The mesh was dropped without a goodbye.
-    links.close().await;
 }

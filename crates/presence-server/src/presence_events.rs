@@ -11,6 +11,7 @@ use presence_cable::{PresenceEvent, Record};
 use presence_core::{Found, Members, PublicId, Query, Room, StreamName, UserId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::runtime::Handle;
 
 use crate::hub::Hub;
 use crate::identity::sha256;
@@ -35,6 +36,8 @@ pub(crate) struct PresenceEvents {
     hub: Arc<Hub>,
     views: Arc<Views>,
     queries: Queries,
+    /// Where summaries are made.
+    runtime: Handle,
     /// Large rooms with a summary within the last second.
     summaries: Arc<Mutex<HashMap<Room, Summary>>>,
 }
@@ -47,8 +50,9 @@ enum Summary {
 }
 
 impl PresenceEvents {
+    /// On the current runtime.
     pub(crate) fn new(hub: Arc<Hub>, views: Arc<Views>, queries: Queries) -> Self {
-        Self { hub, views, queries, summaries: Arc::default() }
+        Self { hub, views, queries, runtime: Handle::current(), summaries: Arc::default() }
     }
 
     /// Sends that a user joined. Never waits.
@@ -79,7 +83,7 @@ impl PresenceEvents {
         self.summaries.lock().insert(room.clone(), Summary::Current);
         let (hub, queries, summaries, room) =
             (Arc::clone(&self.hub), self.queries.clone(), Arc::clone(&self.summaries), room.clone());
-        tokio::spawn(async move {
+        self.runtime.spawn(async move {
             loop {
                 let query = Query::Members { room: room.clone(), after: None, most: SUMMARY_MEMBERS, region: None };
                 if let Some(Found::Members(found)) = queries.ask(query).await {

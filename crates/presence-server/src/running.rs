@@ -5,23 +5,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use presence_core::{App, Input, Node, NodeHash, NodeName, Place, Region, Room, Settings};
+use presence_core::{App, Input, NodeHash, NodeName, Place, Region, Room, Settings};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::Site;
 use crate::certificate::Authority;
 use crate::clock::{Clocks, wall_ms};
 use crate::config::Config;
-use crate::driver::{Driver, Ending, Inputs, Outlets, queues};
+use crate::contained_app::ContainedApp;
+use crate::drawing_queue::DrawingQueue;
+use crate::driver::{Ending, Inputs, Outlets, queues};
 use crate::http::listen::{HttpServer, bind, connections_max};
 use crate::http::tls::{CertificateFiles, acceptor};
 use crate::http::{HttpState, Readiness, Services, router};
 use crate::hub::Hub;
 use crate::identity::{Cookies, EmbedIds, MemberIds, SignedNames, sha256};
-use crate::mesh::{Mesh, MeshConfig};
+use crate::mesh::MeshConfig;
+use crate::node_thread::{self, NodeStart};
 use crate::presence_events::PresenceEvents;
 use crate::queries::Queries;
 use crate::secret::{Purpose, Secret, random};
@@ -44,7 +46,7 @@ pub struct Running {
     readiness: Arc<Readiness>,
     hub: Arc<Hub>,
     inputs: Inputs,
-    driver: JoinHandle<Ending>,
+    ended: oneshot::Receiver<Ending>,
     permits: Arc<Semaphore>,
     connections: u32,
     closing: watch::Sender<bool>,
@@ -65,12 +67,10 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let (inputs, waiting) = queues();
     let hub = Hub::start(config.limits.clone(), incarnation, ENCODERS);
     let views = Arc::new(Views::new(region.clone(), place.clone(), wall_ms()));
-    let mesh = open_mesh(&config, &secret, &name, &inputs).await?;
-    let settings = settings(region.clone(), place.clone(), name.clone(), incarnation, mesh.as_ref());
+    let mesh = mesh_config(&config, &secret, &name);
     let clock = Clocks::started();
-    let records: Vec<Vec<u8>> = kept.records.into_values().collect();
     let webhooks = Webhooks::start(&config, name.clone(), incarnation, clock, &views)?;
-    let node = Node::new(settings, Arc::clone(&app), &records, kept.addresses, clock.now());
+    let app = Arc::new(ContainedApp::new(app));
     let queries = Queries::new(inputs.sockets.clone());
     let presence_events = PresenceEvents::new(Arc::clone(&hub), Arc::clone(&views), queries.clone());
     let outlets = Outlets {
@@ -78,15 +78,20 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         views: Arc::clone(&views),
         presence_events,
         queries: queries.pending(),
+        drawings: DrawingQueue::start(Arc::clone(&app), Arc::clone(&hub)),
         store,
-        mesh,
+        mesh: None,
         webhooks,
     };
-    let driver = tokio::spawn(Driver { node, clock, waiting, outlets }.run());
+    let settings = settings(region.clone(), place, name.clone(), incarnation, mesh.is_some());
+    let records = kept.records.into_values().collect();
+    let (addresses, mesh_inputs) = (kept.addresses, inputs.mesh.clone());
+    let start = NodeStart { settings, records, addresses, mesh, inputs: mesh_inputs, clock, waiting, outlets };
+    let ended = node_thread::start(start).await?;
     let (connections, permits) = connection_permits(&config);
     let services = Services {
         cookies: Cookies::new(secret.keys(Purpose::Session), site.name),
-        cable: Arc::new(cable(&config, &secret, &site, &queries)),
+        cable: Arc::new(cable(&config, &secret, &site, &queries, app, &views)),
         embed: embed(&config, &secret, &site, &views),
         views,
         queries,
@@ -95,7 +100,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         readiness: Arc::clone(&readiness),
         connection_permits: Arc::clone(&permits),
     };
-    let router = router(&Arc::new(HttpState::new(&config, app, site, services)));
+    let router = router(&Arc::new(HttpState::new(&config, site, services)));
     let (closing, closed) = watch::channel(false);
     let scheme = if tls.is_some() { "https" } else { "http" };
     let header_within = config.limits.header_within;
@@ -108,22 +113,22 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         readiness,
         hub,
         inputs,
-        driver,
+        ended,
         permits,
         connections,
         closing,
     })
 }
 
-fn settings(region: Region, place: Place, name: NodeName, incarnation: u64, mesh: Option<&Mesh>) -> Settings {
+fn settings(region: Region, place: Place, name: NodeName, incarnation: u64, meshed: bool) -> Settings {
     Settings {
         region,
         place,
         name,
         incarnation,
         birth: u64::from_ne_bytes(random()),
-        advertised: mesh.map(Mesh::advertised).unwrap_or_default(),
-        meshed: mesh.is_some(),
+        advertised: Vec::new(),
+        meshed,
         digest: sha256,
     }
 }
@@ -144,12 +149,21 @@ fn identify(config: &Config, store: Option<&Store>, kept: &StoredState) -> (Node
     (name, incarnation)
 }
 
-fn cable(config: &Config, secret: &Secret, site: &Site, queries: &Queries) -> ActionCableContext {
+fn cable(
+    config: &Config,
+    secret: &Secret,
+    site: &Site,
+    queries: &Queries,
+    app: Arc<ContainedApp>,
+    views: &Arc<Views>,
+) -> ActionCableContext {
     ActionCableContext {
         names: Arc::new(SignedNames::new(secret.keys(Purpose::Names), site.name)),
         members: MemberIds::new(&secret.keys(Purpose::Members)),
         streams: StreamAccess::new(config.public_streams.clone(), secret),
         queries: queries.clone(),
+        app,
+        views: Arc::clone(views),
         resumable: ResumableSessions::default(),
     }
 }
@@ -190,8 +204,8 @@ fn open_tls(config: &Config) -> anyhow::Result<Option<TlsAcceptor>> {
     files.map(|(certificate, key)| acceptor(CertificateFiles { certificate, key })).transpose()
 }
 
-async fn open_mesh(config: &Config, secret: &Secret, name: &NodeName, inputs: &Inputs) -> anyhow::Result<Option<Mesh>> {
-    let Some(listen) = config.mesh_listen.clone() else { return Ok(None) };
+fn mesh_config(config: &Config, secret: &Secret, name: &NodeName) -> Option<MeshConfig> {
+    let listen = config.mesh_listen.clone()?;
     let authority = match (&config.mesh_ca, &config.mesh_cert, &config.mesh_key) {
         (Some(ca), Some(certificate), Some(key)) => {
             Authority::Files { ca: ca.clone(), certificate: certificate.clone(), key: key.clone() }
@@ -201,7 +215,7 @@ async fn open_mesh(config: &Config, secret: &Secret, name: &NodeName, inputs: &I
             Authority::Secret { current, previous }
         }
     };
-    let mesh = MeshConfig {
+    Some(MeshConfig {
         listen: vec![listen],
         advertise: config.mesh_advertise.clone(),
         peers: config.mesh_peer.clone(),
@@ -210,8 +224,7 @@ async fn open_mesh(config: &Config, secret: &Secret, name: &NodeName, inputs: &I
         authority,
         reset_key: secret.keys(Purpose::MeshResets).signing,
         delays: config.mesh_delay.clone(),
-    };
-    Ok(Some(Mesh::start(mesh, inputs.mesh.clone()).await?))
+    })
 }
 
 fn random_name(region: &Region) -> NodeName {
@@ -236,7 +249,7 @@ impl Running {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
-            ended = &mut self.driver => return result(ended.context("the node panicked")?),
+            ended = &mut self.ended => return result(ended.context("the node panicked")?),
         }
         tokio::select! {
             drained = self.drain() => drained,
@@ -258,7 +271,7 @@ impl Running {
         self.hub.close_all(self.drain_over).await;
         // In the same queue as the last clicks, and so after them.
         drop(self.inputs.sockets.send(Input::Emptied).await);
-        let ended = tokio::time::timeout(GOODBYE_WITHIN, &mut self.driver).await;
+        let ended = tokio::time::timeout(GOODBYE_WITHIN, &mut self.ended).await;
         self.closing.send_replace(true);
         let all = self.permits.acquire_many(self.connections);
         drop(tokio::time::timeout(ANSWERS_WITHIN, all).await);

@@ -107,6 +107,8 @@ pub enum ReflexError {
         /// The name.
         target: String,
     },
+    /// The app could not say what it means: its own log has the reason.
+    Failed,
     /// The app refused it for this reason.
     Refused(String),
     /// A value is too long.
@@ -137,6 +139,7 @@ impl fmt::Display for ReflexError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown { target } => write!(f, "There is no reflex {target}."),
+            Self::Failed => f.write_str("The app failed at this click. Its operator finds the reason in the log."),
             Self::Refused(why) => f.write_str(why),
             Self::ValueTooLong { bytes_max } => write!(f, "A value may have {bytes_max} bytes at most."),
             Self::TooManyFacts { most } => write!(f, "A room may hold {most} facts at most."),

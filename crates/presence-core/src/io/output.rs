@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::app::fragment::Fragment;
+use crate::app::drawing::Drawing;
 use crate::app::reflex::Outcome;
 use crate::app::view::RoomView;
-use crate::id::{ConnectionId, LinkId, NodeHash, NodeName, Region, Room, Stream, SubscriptionId, UserId};
+use crate::id::{ConnectionId, LinkId, NodeHash, NodeName, Region, Room, SubscriptionId, UserId};
 use crate::io::mesh_view::MeshView;
 use crate::io::message::Message;
 use crate::io::query::Found;
@@ -25,24 +25,8 @@ pub enum Urgency {
 /// Something to carry out. Nothing here is waited for.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Output {
-    /// Draw on every page of this node that listens to the stream.
-    Broadcast {
-        /// Who.
-        stream: Stream,
-        /// What, in order.
-        fragments: Arc<[Fragment]>,
-    },
-    /// Draw on one socket only, in answer to one subscription: the room whole, or who "you" are.
-    Show {
-        /// Which socket.
-        connection: ConnectionId,
-        /// Which of its subscriptions.
-        subscription: SubscriptionId,
-        /// What, in order. Shared by all who are shown the same version of a room.
-        fragments: Arc<[Fragment]>,
-        /// It is all that there is to be seen: what was broadcast before is part of it and need not be drawn here.
-        whole: bool,
-    },
+    /// Have the app draw this, and send it to its viewers, in the order of the orders.
+    Draw(Drawing),
     /// Answer a click.
     Answer {
         /// Which socket.

@@ -1,6 +1,7 @@
 //! What can happen to a node, carried to the parts that it concerns.
 
 use crate::app::change::Change;
+use crate::app::drawing::Viewers;
 use crate::id::{ConnectionId, SubscriptionKey};
 use crate::io::output::Output;
 use crate::io::{Ended, Input};
@@ -32,19 +33,12 @@ impl Node {
                 self.render.show_user(&room, user, at, now.mono);
                 self.local.listened(at, room, key);
             }
-            Input::Refreshed { connection, subscription } => {
-                let at = at(connection, subscription);
-                match self.local.subscribed_to(at) {
-                    Some(SubscribedTo::Room(room, ..)) => self.render.show(room, at, now.mono),
-                    Some(SubscribedTo::User(room, key)) => self.render.show_user(room, key.user, at, now.mono),
-                    None => {}
-                }
-            }
+            Input::Refreshed { connection, subscription } => self.show_again(at(connection, subscription), now),
             Input::Unsubscribed { connection, subscription } => {
-                self.unsubscribed(at(connection, subscription), Ended::Closed, now);
+                self.end(at(connection, subscription), Ended::Closed, now);
             }
             Input::Resigned { connection, subscription } => {
-                self.unsubscribed(at(connection, subscription), Ended::Resigned, now);
+                self.end(at(connection, subscription), Ended::Resigned, now);
             }
             Input::Disconnected { connection, ended } => {
                 self.local.disconnected(connection, ended, &mut self.presence, now.mono);
@@ -53,8 +47,9 @@ impl Node {
                 self.local.served(self.row_key(&room, user), now.mono);
                 self.render.open(&room, now.mono);
             }
-            Input::Clicked { connection, subscription, room, user, call } => {
-                self.clicked(at(connection, subscription), &room, user, call, now);
+            Input::Clicked { connection, subscription, room, user, echo, writes } => {
+                let outcome = self.clicked(&room, user, writes, now);
+                self.out.push(Output::Answer { connection, subscription, echo, outcome });
             }
             Input::Ponged { connection, round_trip_ms } => self.ponged(connection, round_trip_ms),
             Input::Published { message } => self.pubsub.publish(message, &mut self.out),
@@ -81,16 +76,22 @@ impl Node {
         self.settle_peers();
     }
 
-    fn unsubscribed(&mut self, at: SubscriptionKey, ended: Ended, now: Now) {
+    fn show_again(&mut self, at: SubscriptionKey, now: Now) {
+        match self.local.subscribed_to(at) {
+            Some(SubscribedTo::Room(room, ..)) => self.render.show(room, at, now.mono),
+            Some(SubscribedTo::User(room, key)) => self.render.show_user(room, key.user, at, now.mono),
+            None => {}
+        }
+    }
+
+    fn end(&mut self, at: SubscriptionKey, ended: Ended, now: Now) {
         self.local.unsubscribed(at, ended, &mut self.presence, now.mono);
     }
 
     fn ponged(&mut self, connection: ConnectionId, round_trip_ms: u32) {
         let Some((subscription, room)) = self.local.user_stream(connection) else { return };
-        let Some(view) = self.render.view(room) else { return };
-        let fragments = self.app.render(&Change::RoundTrip { ms: round_trip_ms }, view);
-        if !fragments.is_empty() {
-            self.out.push(Output::Show { connection, subscription, fragments: fragments.into(), whole: false });
-        }
+        let to = Viewers::Subscription { connection, subscription, whole: false };
+        let drawing = self.render.drawing(room, to, vec![Change::RoundTrip { ms: round_trip_ms }]);
+        drawing.into_iter().for_each(|drawing| self.out.push(Output::Draw(drawing)));
     }
 }

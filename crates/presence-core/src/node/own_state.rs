@@ -5,7 +5,6 @@ use crate::membership::heartbeat::HeartbeatSummary;
 use crate::node::Node;
 use crate::presence::row::{RowKey, TableKey, Weight};
 use crate::render::mesh_view::MeshSource;
-use crate::render::view::RoomSource;
 use crate::time::Now;
 use crate::wire::{Broadcast, HeldTable};
 
@@ -71,12 +70,6 @@ impl Node {
         self.local.adopt_table(self.me.table());
         self.facts.adopt_incarnation(incarnation);
         self.out.adopt_incarnation(incarnation);
-    }
-
-    /// What pages are drawn from.
-    pub(super) fn source(&self, now: Now) -> RoomSource<'_> {
-        let time = self.membership.node_time(now);
-        RoomSource::new(&self.me, &*self.app, &self.presence, &self.facts, &self.local, time)
     }
 
     /// What the mesh is seen by.

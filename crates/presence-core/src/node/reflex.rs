@@ -1,9 +1,8 @@
-//! What a click becomes: the app says what it means, and its values are stamped and written.
+//! What a click becomes: the values that the app made of it are stamped and written.
 
-use crate::app::reflex::{Outcome, ReflexCall, ReflexError, Refusal, Write};
+use crate::app::reflex::{Outcome, ReflexError, Write};
 use crate::facts::NewFact;
-use crate::id::{Room, SubscriptionKey, UserId};
-use crate::io::output::Output;
+use crate::id::{Room, UserId};
 use crate::local::sharing::SHARES_MAX;
 use crate::node::Node;
 use crate::presence::row::{RowKey, Share};
@@ -15,18 +14,17 @@ const SHARED_BYTES_MAX: usize = 256;
 const SHARED_KEY_BYTES_MAX: usize = 64;
 
 impl Node {
-    /// Asks the app what a click means, writes that, and answers its sender.
-    pub(super) fn clicked(&mut self, at: SubscriptionKey, room: &Room, user: UserId, call: ReflexCall, now: Now) {
-        // The user may have left already, and the room with them: the click counts all the same.
-        let view = self.render.view_now(room, &self.source(now));
-        let written = match self.app.reflex(&call, &view) {
-            Err(Refusal::Unknown) => Err(ReflexError::Unknown { target: call.target }),
-            Err(Refusal::Because(why)) => Err(ReflexError::Refused(why)),
-            Ok(writes) => writes.into_iter().try_for_each(|write| self.write(room, user, write, now)),
-        };
-        let outcome = written.map_or_else(Outcome::Failed, |()| Outcome::Done);
-        let SubscriptionKey { connection, subscription } = at;
-        self.out.push(Output::Answer { connection, subscription, echo: call.echo, outcome });
+    /// Writes what a click means. The user may have left already, and the room with them: the click counts all the same.
+    pub(super) fn clicked(
+        &mut self,
+        room: &Room,
+        user: UserId,
+        writes: Result<Vec<Write>, ReflexError>,
+        now: Now,
+    ) -> Outcome {
+        let written =
+            writes.and_then(|writes| writes.into_iter().try_for_each(|write| self.write(room, user, write, now)));
+        written.map_or_else(Outcome::Failed, |()| Outcome::Done)
     }
 
     fn write(&mut self, room: &Room, user: UserId, write: Write, now: Now) -> Result<(), ReflexError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::app::change::Change;
-use crate::app::fragment::{Fragment, fold};
+use crate::app::drawing::{Drawing, Snapshot, Viewers};
 use crate::app::view::{RegionView, RoomView};
 use crate::id::{Room, Stream, UserId};
 use crate::io::output::Output;
@@ -23,7 +23,7 @@ pub(super) struct RoomRenderer {
     pub(super) counts: PendingCounts,
     /// When it is drawn next, as the renderer of all rooms knows it.
     pub(super) due: Option<Mono>,
-    snapshot: Option<Arc<[Fragment]>>,
+    snapshot: Snapshot,
 }
 
 /// Whether anything is left of a room.
@@ -59,7 +59,7 @@ impl RoomRenderer {
         } else {
             self.counts.take(everywhere, now)
         };
-        self.snapshot = None;
+        self.snapshot = Snapshot::default();
         let version = self.view.as_ref().map_or(1, |view| view.version + 1);
         let view = Arc::new(view(room, version, regions, source));
         self.view = Some(Arc::clone(&view));
@@ -69,9 +69,9 @@ impl RoomRenderer {
         }
         if watchers.drawn > 0 {
             let changes = changes(&events, &counts);
-            let fragments: Vec<Fragment> = changes.iter().flat_map(|change| source.app.render(change, &view)).collect();
-            if !fragments.is_empty() {
-                out.push(Output::Broadcast { stream: Stream::Room(room.clone()), fragments: fold(fragments).into() });
+            if !changes.is_empty() {
+                let to = Viewers::Stream(Stream::Room(room.clone()));
+                out.push(Output::Draw(Drawing { to, view, changes, snapshot: self.snapshot.clone() }));
             }
         }
         for user in &events.users {
@@ -80,14 +80,14 @@ impl RoomRenderer {
             // Most users of a large room are elsewhere: nothing here listens to their streams.
             if watchers.drawn > 0 && source.local.is_in(&RowKey::new(hash, *user)) {
                 let change = Change::Tabs { user: user.public(room, source.digest), tabs };
-                draw_for_user(&view, *user, &change, source, out);
+                self.draw_for_user(room, *user, change, out);
             }
         }
         for user in events.authors.iter().filter(|user| source.local.is_in(&RowKey::new(hash, **user))) {
             let change = Change::You { user: user.public(room, source.digest) };
-            draw_for_user(&view, *user, &change, source, out);
+            self.draw_for_user(room, *user, change, out);
         }
-        let holds_nothing = view.registers.is_empty() && view.logs.is_empty();
+        let holds_nothing = self.view.as_ref().is_none_or(|view| view.registers.is_empty() && view.logs.is_empty());
         if holds_nothing && source.presence.room(&hash).is_none() && watchers.connections == 0 {
             out.push(Output::Forget(room.clone()));
             return Afterwards::Forgotten;
@@ -95,29 +95,33 @@ impl RoomRenderer {
         Afterwards::Open
     }
 
-    /// The whole room as fragments, made once per view.
-    pub(super) fn whole(&mut self, source: &RoomSource<'_>) -> Arc<[Fragment]> {
-        let Some(view) = &mut self.view else { return Arc::default() };
+    /// An order to draw these changes, if there is a view to draw.
+    pub(super) fn drawing(&self, to: Viewers, changes: Vec<Change>) -> Option<Drawing> {
+        let view = Arc::clone(self.view.as_ref()?);
+        Some(Drawing { to, view, changes, snapshot: self.snapshot.clone() })
+    }
+
+    /// The room whole.
+    pub(super) fn whole(&mut self, to: Viewers, source: &RoomSource<'_>) -> Option<Drawing> {
+        let view = self.view.as_mut()?;
         if source.time.0.saturating_sub(view.as_of_ms) >= STALE_MS {
             *view = Arc::new(RoomView { as_of_ms: source.time.0, ..(**view).clone() });
-            self.snapshot = None;
+            self.snapshot = Snapshot::default();
         }
-        let snapshot = self.snapshot.get_or_insert_with(|| fold(source.app.render(&Change::Everything, view)).into());
-        Arc::clone(snapshot)
+        self.drawing(to, vec![Change::Everything])
     }
 
     /// Who "you" are.
-    pub(super) fn yours(&self, user: UserId, source: &RoomSource<'_>) -> Arc<[Fragment]> {
-        let Some(view) = &self.view else { return Arc::default() };
-        let tabs = source.presence.tabs(&RowKey::new(view.room.hash(source.digest), user));
-        let user = user.public(&view.room, source.digest);
-        let changes = [Change::You { user }, Change::Tabs { user, tabs }];
-        changes.iter().flat_map(|change| source.app.render(change, view)).collect()
+    pub(super) fn yours(&self, to: Viewers, user: UserId, source: &RoomSource<'_>) -> Option<Drawing> {
+        let room = &self.view.as_ref()?.room;
+        let tabs = source.presence.tabs(&RowKey::new(room.hash(source.digest), user));
+        let user = user.public(room, source.digest);
+        self.drawing(to, vec![Change::You { user }, Change::Tabs { user, tabs }])
     }
-}
 
-/// Draws a change on a user's own pages.
-fn draw_for_user(view: &RoomView, user: UserId, change: &Change, source: &RoomSource<'_>, out: &mut Outputs) {
-    let fragments = source.app.render(change, view).into();
-    out.push(Output::Broadcast { stream: Stream::User(view.room.clone(), user), fragments });
+    /// Draws a change on a user's own pages.
+    fn draw_for_user(&self, room: &Room, user: UserId, change: Change, out: &mut Outputs) {
+        let to = Viewers::Stream(Stream::User(room.clone(), user));
+        self.drawing(to, vec![change]).into_iter().for_each(|drawing| out.push(Output::Draw(drawing)));
+    }
 }

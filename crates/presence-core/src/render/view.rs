@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::app::App;
 use crate::app::view::{Author, Entry, RegionView, RoomView};
 use crate::facts::Facts;
 use crate::facts::fact::StoredFact;
@@ -20,7 +19,6 @@ pub(crate) struct RoomSource<'a> {
     pub(crate) presence: &'a Presence,
     pub(crate) facts: &'a Facts,
     pub(crate) local: &'a LocalVisitors,
-    pub(crate) app: &'a dyn App,
     pub(crate) here: &'a Region,
     pub(crate) digest: Digest,
     pub(crate) time: NodeTime,
@@ -29,13 +27,12 @@ pub(crate) struct RoomSource<'a> {
 impl<'a> RoomSource<'a> {
     pub(crate) fn new(
         me: &'a Identity,
-        app: &'a dyn App,
         presence: &'a Presence,
         facts: &'a Facts,
         local: &'a LocalVisitors,
         time: NodeTime,
     ) -> Self {
-        Self { presence, facts, local, app, here: &me.region, digest: me.digest, time }
+        Self { presence, facts, local, here: &me.region, digest: me.digest, time }
     }
 }
 

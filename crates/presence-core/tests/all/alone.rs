@@ -1,10 +1,9 @@
 //! A node alone: joins, linger, clicks, pages.
 
-use std::sync::Arc;
-
 use presence_core::{
-    App, Change, ConnectionId, Ended, Fragment, Input, Mono, Node, NodeName, Now, Outcome, Output, Place, ReflexCall,
-    Refusal, Region, Room, RoomView, Settings, Stream, SubscriptionId, Tab, UserId, Visit, Wall, Write,
+    App, Change, ConnectionId, Drawn, Ended, Fragment, Input, Mono, Node, NodeName, Now, Outcome, Output, Place,
+    ReflexCall, Refusal, Region, Room, RoomView, Settings, Stream, SubscriptionId, Tab, UserId, Viewers, Visit, Wall,
+    Write,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -62,7 +61,7 @@ impl Alone {
             meshed: false,
             digest: sha256,
         };
-        Self { node: Node::new(settings, Arc::new(Bulb), &[], Vec::new(), now), now }
+        Self { node: Node::new(settings, &[], Vec::new(), now), now }
     }
 
     fn handle(&mut self, input: Input) -> Vec<Output> {
@@ -102,7 +101,9 @@ impl Alone {
     fn click(&mut self, target: &str) -> Vec<Output> {
         let call = ReflexCall { target: target.to_owned(), echo: "echo".to_owned(), ..ReflexCall::default() };
         let (connection, subscription) = (ConnectionId(1), SubscriptionId(2));
-        self.handle(Input::Clicked { connection, subscription, room: room(), user: UserId([1; 32]), call })
+        let writes = call.asked_of(&Bulb, &RoomView::empty(room(), Region::new("yyz").expect("a code")));
+        let (user, echo) = (UserId([1; 32]), call.echo);
+        self.handle(Input::Clicked { connection, subscription, room: room(), user, echo, writes })
     }
 }
 
@@ -114,28 +115,27 @@ fn users(outputs: &[Output]) -> Vec<u32> {
     outputs.iter().filter_map(|output| if let Output::View(view) = output { Some(view.users) } else { None }).collect()
 }
 
+/// What the app draws, and its viewers.
+fn all_drawn(outputs: &[Output]) -> Vec<Drawn> {
+    let drawn = outputs.iter().filter_map(|output| match output {
+        Output::Draw(drawing) => drawing.by(&Bulb),
+        _ => None,
+    });
+    drawn.collect()
+}
+
 fn drawn(outputs: &[Output], id: &str) -> Vec<String> {
-    outputs
-        .iter()
-        .filter_map(|output| match output {
-            Output::Broadcast { fragments, .. } => Some(fragments),
-            _ => None,
-        })
-        .flat_map(|fragments| fragments.iter())
-        .filter(|fragment| fragment.id == id)
-        .map(|fragment| fragment.html.clone())
-        .collect()
+    let for_all = all_drawn(outputs).into_iter().filter(|drawn| matches!(drawn.to, Viewers::Stream(_)));
+    let fragments = for_all.flat_map(|drawn| drawn.fragments.to_vec());
+    fragments.filter(|fragment| fragment.id == id).map(|fragment| fragment.html).collect()
 }
 
 #[test]
 fn who_joins_is_shown_the_room_with_themselves_in_it() {
     let mut alone = Alone::new();
     let outputs = alone.join(1, 1);
-    let shown = outputs.iter().find_map(|output| match output {
-        Output::Show { fragments, .. } => Some(fragments[0].html.clone()),
-        _ => None,
-    });
-    assert_eq!(shown.as_deref(), Some("1"));
+    let mut shown = all_drawn(&outputs).into_iter().filter(|drawn| matches!(drawn.to, Viewers::Subscription { .. }));
+    assert_eq!(shown.next().expect("it is shown").fragments[0].html, "1");
 }
 
 #[test]
@@ -143,7 +143,8 @@ fn who_listens_before_anybody_is_in_the_room_is_shown_who_they_are() {
     let mut alone = Alone::new();
     let (connection, subscription, user) = (ConnectionId(1), SubscriptionId(2), UserId([1; 32]));
     let outputs = alone.handle(Input::Listened { connection, subscription, room: room(), user });
-    assert!(outputs.iter().any(|output| matches!(output, Output::Show { whole: true, .. })), "{outputs:?}");
+    let mut drawn = all_drawn(&outputs).into_iter();
+    assert!(drawn.any(|drawn| matches!(drawn.to, Viewers::Subscription { whole: true, .. })), "{outputs:?}");
     assert!(outputs.contains(&Output::Forget(room())), "{outputs:?}");
 }
 
@@ -225,14 +226,10 @@ fn a_tab_count_goes_to_its_user_only() {
     let mut alone = Alone::new();
     alone.join(1, 1);
     let outputs = alone.join(2, 2);
-    let streams: Vec<&Stream> = outputs
-        .iter()
-        .filter_map(|output| match output {
-            Output::Broadcast { stream, fragments } if fragments[0].id == "tabs" => Some(stream),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(streams, vec![&Stream::User(room(), UserId([2; 32]))]);
+    let drawn = all_drawn(&outputs).into_iter();
+    let for_all = drawn.filter(|drawn| drawn.fragments[0].id == "tabs" && matches!(drawn.to, Viewers::Stream(_)));
+    let viewers: Vec<Viewers> = for_all.map(|drawn| drawn.to).collect();
+    assert_eq!(viewers, [Viewers::Stream(Stream::User(room(), UserId([2; 32])))]);
 }
 
 #[test]
@@ -243,12 +240,8 @@ fn a_user_sees_what_is_theirs_in_all_their_tabs_and_no_one_else_does() {
     alone.pass(100);
     let mut outputs = alone.click("Bulb#say");
     outputs.extend(alone.pass(100));
-    let yours = outputs.iter().filter_map(|output| match output {
-        Output::Broadcast { stream, fragments } if fragments.iter().any(|fragment| fragment.id == "yours") => {
-            Some((stream.clone(), fragments[0].html.clone()))
-        }
-        _ => None,
-    });
-    let own = Stream::User(room(), UserId([1; 32]));
-    assert_eq!(yours.collect::<Vec<_>>(), [(own, "1".to_owned())]);
+    let yours = all_drawn(&outputs).into_iter().filter(|drawn| drawn.fragments[0].id == "yours");
+    let yours: Vec<_> = yours.map(|drawn| (drawn.to, drawn.fragments[0].html.clone())).collect();
+    let own = Viewers::Stream(Stream::User(room(), UserId([1; 32])));
+    assert_eq!(yours, [(own, "1".to_owned())]);
 }

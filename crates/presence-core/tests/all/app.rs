@@ -2,19 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use presence_core::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
-use sha2::{Digest as _, Sha256};
+use presence_core::{
+    App, Change, ConnectionId, Fragment, Input, ReflexCall, Refusal, Region, Room, RoomView, SubscriptionId, UserId,
+    Visit, Write,
+};
 
 pub(crate) const WALL: u16 = 9;
-
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
-}
 
 /// What a page shows: its elements by id.
 pub(crate) type Page = BTreeMap<String, String>;
 
 pub(crate) struct Bulb;
+
+/// A click, with what the app makes of it.
+pub(crate) fn click(
+    connection: ConnectionId,
+    subscription: SubscriptionId,
+    room: Room,
+    user: UserId,
+    call: &ReflexCall,
+) -> Input {
+    let view = RoomView::empty(room.clone(), Region::new("ams").expect("a code"));
+    let (writes, echo) = (call.asked_of(&Bulb, &view), call.echo.clone());
+    Input::Clicked { connection, subscription, room, user, echo, writes }
+}
 
 impl App for Bulb {
     fn page(&self, view: &RoomView, _: &Visit<'_>) -> String {

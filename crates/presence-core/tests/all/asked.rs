@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use presence_core::{Below, Found, Input, Member, Members, Query, Region, UserId};
 
-use crate::app::sha256;
 use crate::chance::Chance;
+use crate::digest::sha256;
 use crate::passing::{close, join, room, seen, wait, world};
 use crate::world::World;
 

@@ -7,7 +7,7 @@ use presence_core::{
     Settings, SubscriptionId, Tab, UserId, Wall, kind_name,
 };
 
-use crate::app::{Bulb, sha256};
+use crate::digest::sha256;
 use crate::world::World;
 
 const TICK_MS: u64 = 100;
@@ -40,7 +40,7 @@ impl ByHand {
             meshed: true,
             digest: sha256,
         };
-        let node = Node::new(settings, Arc::new(Bulb), &[], Vec::new(), now);
+        let node = Node::new(settings, &[], Vec::new(), now);
         Self { node, now, mesh: None }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use presence_core::{ConnectionId, Ended, Input, ReflexCall, SubscriptionId, Tab, UserId};
 
+use crate::app::click;
 use crate::passing::{ROOM, wait, world};
 use crate::world::World;
 
@@ -66,7 +67,7 @@ fn a_watcher_is_sent_little_while_hundreds_come_and_go_and_a_click_is_drawn_soon
     let call = ReflexCall { target: "Bulb#set".to_owned(), attrs, ..ReflexCall::default() };
     let (connection, subscription, room) = (ConnectionId(1), SubscriptionId(3), World::room());
     world.watch(0);
-    world.deliver(1, Input::Clicked { connection, subscription, room, user: user(1), call });
+    world.deliver(1, click(connection, subscription, room, user(1), &call));
     wait(&mut world, 1_000);
     let (drawn, _) = world.watched();
     assert!(drawn.contains(&"lit".to_owned()), "a click in another region was not drawn within a second");

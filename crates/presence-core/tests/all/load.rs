@@ -1,7 +1,8 @@
 //! Storms: what goes out and what is drawn stays little, and no one waits for it longer than a moment.
 
-use presence_core::{ConnectionId, Input, Output, ReflexCall, Room, RoomView, Stream, SubscriptionId, Tab};
+use presence_core::{ConnectionId, Input, Output, ReflexCall, Room, RoomView, Stream, SubscriptionId, Tab, Viewers};
 
+use crate::app::{Bulb, click};
 use crate::pair::{AUTHOR, Pair, READER, room, user};
 
 /// The greatest page in bytes, and what its envelope and the last row may add.
@@ -21,7 +22,7 @@ impl Pair {
         let attrs = [("data-id".to_owned(), value.to_owned())].into();
         let call = ReflexCall { target: "Bulb#set".to_owned(), attrs, ..ReflexCall::default() };
         let (connection, subscription, room) = (ConnectionId(0), SubscriptionId(1), room.clone());
-        self.handle(AUTHOR, Input::Clicked { connection, subscription, room, user: user(0), call });
+        self.handle(AUTHOR, click(connection, subscription, room, user(0), &call));
     }
 
     /// This many pages of the reader's visitors show the room.
@@ -48,10 +49,10 @@ impl Pair {
     fn bulbs(&mut self) -> Vec<String> {
         let outputs = std::mem::take(&mut self.outputs[READER]).into_iter();
         let drawn = outputs.filter_map(|output| match output {
-            Output::Broadcast { stream: Stream::Room(_), fragments } => Some(fragments),
+            Output::Draw(drawing) if matches!(drawing.to, Viewers::Stream(Stream::Room(_))) => drawing.by(&Bulb),
             _ => None,
         });
-        let all: Vec<_> = drawn.flat_map(|fragments| fragments.to_vec()).collect();
+        let all: Vec<_> = drawn.flat_map(|drawn| drawn.fragments.to_vec()).collect();
         all.into_iter().filter(|fragment| fragment.id == "bulb").map(|fragment| fragment.html).collect()
     }
 }

@@ -54,13 +54,13 @@ fn valid() -> Vec<Vec<u8>> {
 fn click() -> Input {
     let attrs = std::collections::BTreeMap::from([("data-id".to_owned(), "1".to_owned())]);
     let call = presence_core::ReflexCall { target: "Bulb#set".to_owned(), attrs, ..Default::default() };
-    Input::Clicked {
-        connection: presence_core::ConnectionId(7),
-        subscription: presence_core::SubscriptionId(9),
-        room: crate::world::World::room(),
-        user: presence_core::UserId([7; 32]),
-        call,
-    }
+    crate::app::click(
+        presence_core::ConnectionId(7),
+        presence_core::SubscriptionId(9),
+        crate::world::World::room(),
+        presence_core::UserId([7; 32]),
+        &call,
+    )
 }
 
 /// A node that knows another one and waits for the answer to its hello takes these bytes in every way that there is.

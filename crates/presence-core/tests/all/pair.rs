@@ -1,14 +1,12 @@
 //! Two nodes by hand, without any delay between them: for tests that count what something costs.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
 use presence_core::{
     ConnectionId, Input, LinkId, Linked, Mono, Node, NodeHash, NodeName, Now, Output, Place, Region, Room, Settings,
     SubscriptionId, Tab, UserId, Wall,
 };
+use std::collections::VecDeque;
 
-use crate::app::{Bulb, sha256};
+use crate::digest::sha256;
 
 const LINK: LinkId = LinkId(1);
 /// Whose visitors are counted, and who hears of them.
@@ -51,7 +49,7 @@ impl Pair {
     /// Only the author has started yet.
     pub(crate) fn author() -> Self {
         let now = Now { mono: Mono(1_000_000), wall: Wall(1_800_000_000_000) };
-        let author = Node::new(settings(AUTHOR), Arc::new(Bulb), &[], Vec::new(), now);
+        let author = Node::new(settings(AUTHOR), &[], Vec::new(), now);
         let (published, answered) = (Vec::new(), Vec::new());
         let mut pair =
             Self { nodes: [Some(author), None], now, outputs: [Vec::new(), Vec::new()], published, answered };
@@ -62,7 +60,7 @@ impl Pair {
 
     /// Starts the reader, linked to the author.
     pub(crate) fn start_reader(&mut self) {
-        self.nodes[READER] = Some(Node::new(settings(READER), Arc::new(Bulb), &[], Vec::new(), self.now));
+        self.nodes[READER] = Some(Node::new(settings(READER), &[], Vec::new(), self.now));
         self.handle(READER, Input::Resolved { addresses: vec!["author".to_owned()] });
         self.handle(READER, Input::Ticked);
     }

@@ -2,7 +2,7 @@
 
 use presence_core::{ConnectionId, Ended, Input, Message, Room, StreamName, SubscriptionId, Tab, UserId};
 
-use crate::app::sha256;
+use crate::digest::sha256;
 use crate::world::World;
 
 pub(crate) const ROOM: SubscriptionId = SubscriptionId(1);

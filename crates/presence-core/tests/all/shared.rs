@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use presence_core::{ConnectionId, Input, ReflexCall, RoomView, SubscriptionId, Tab, UserId};
 
-use crate::app::sha256;
+use crate::app::click;
+use crate::digest::sha256;
 use crate::passing::{ROOM, close, join, room, seen, wait, world};
 use crate::world::World;
 
@@ -58,7 +59,7 @@ fn share(world: &mut World, host: usize, user: u8, value: &str) {
     let call = ReflexCall { target: "Cursor#move".to_owned(), attrs, ..ReflexCall::default() };
     let (connection, subscription) = (ConnectionId(1), SubscriptionId(9));
     let user = UserId([user; 32]);
-    world.deliver(host, Input::Clicked { connection, subscription, room: room("board"), user, call });
+    world.deliver(host, click(connection, subscription, room("board"), user, &call));
 }
 
 fn cursors(world: &World, host: usize) -> Vec<String> {

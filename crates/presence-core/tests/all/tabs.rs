@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use presence_core::{ConnectionId, Ended, Input, Output, ReflexCall, Stream, SubscriptionId, Tab as Kind, UserId};
+use presence_core::{
+    ConnectionId, Drawn, Ended, Input, ReflexCall, Stream, SubscriptionId, Tab as Kind, UserId, Viewers,
+};
 
-use crate::app::{Page, draw};
+use crate::app::{Page, click, draw};
 use crate::chance::Chance;
 use crate::world::World;
 
@@ -174,26 +176,25 @@ impl Tabs {
         false
     }
 
-    /// Draws what a node ordered.
-    pub(crate) fn draw(&mut self, host: usize, output: &Output) {
-        let (fragments, reached): (_, Vec<u64>) = match output {
-            Output::Broadcast { stream, fragments } => {
+    /// Shows what was drawn on a host.
+    pub(crate) fn draw(&mut self, host: usize, drawn: &Drawn) {
+        let reached: Vec<u64> = match &drawn.to {
+            Viewers::Stream(stream) => {
                 let listens = |tab: &&Tab| match stream {
                     Stream::Room(_) => self.shown.contains(&(tab.connection, ROOM)),
                     Stream::User(_, user) => tab.user == *user && self.shown.contains(&(tab.connection, USER)),
                     Stream::Named(_) => false,
                 };
-                (fragments, self.on(host).filter(|(_, tab)| listens(tab)).map(|(id, _)| *id).collect())
+                self.on(host).filter(|(_, tab)| listens(tab)).map(|(id, _)| *id).collect()
             }
-            Output::Show { connection, subscription, fragments, whole } => {
+            Viewers::Subscription { connection, subscription, whole } => {
                 if *whole {
                     self.shown.insert((*connection, *subscription));
                 }
-                (fragments, self.on(host).filter(|(_, tab)| tab.connection == *connection).map(|(id, _)| *id).collect())
+                self.on(host).filter(|(_, tab)| tab.connection == *connection).map(|(id, _)| *id).collect()
             }
-            _ => return,
         };
-        let drawn = draw(fragments);
+        let drawn = draw(&drawn.fragments);
         for id in reached {
             let before = self.tabs[&id].page.get("bulb").cloned().unwrap_or_default();
             if let Some(after) = drawn.get("bulb").filter(|after| self.came_before(after, &before)) {
@@ -224,5 +225,5 @@ impl Tabs {
 fn clicked(tab: &Tab, target: &str, name: &str) -> Input {
     let attrs = BTreeMap::from([("data-id".to_owned(), name.to_owned())]);
     let call = ReflexCall { target: target.to_owned(), attrs, echo: String::new() };
-    Input::Clicked { connection: tab.connection, subscription: REFLEX, room: World::room(), user: tab.user, call }
+    click(tab.connection, REFLEX, World::room(), tab.user, &call)
 }

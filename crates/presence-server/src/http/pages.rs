@@ -13,11 +13,12 @@ use super::request_info::RequestInfo;
 use super::state::HttpState;
 use crate::client;
 use crate::clock::millis;
+use crate::contained_app::AppFailed;
 use crate::identity::{BrowserId, Guest, sha256};
 use crate::secret::random;
 
-/// The page of a room for one visit.
-pub(super) fn answer(state: &Arc<HttpState>, room: &Room, request: &Request) -> Response {
+/// The page of a room for one visit. `Err`: the app failed.
+pub(super) fn answer(state: &Arc<HttpState>, room: &Room, request: &Request) -> Result<Response, AppFailed> {
     let info = request.extensions().get::<RequestInfo>().expect("the router resolves every request first");
     let known = state.browser(request.headers(), info);
     let browser = known.unwrap_or_else(BrowserId::random);
@@ -39,7 +40,7 @@ pub(super) fn answer(state: &Arc<HttpState>, room: &Room, request: &Request) -> 
         now_ms: mesh.as_of_ms.saturating_add(millis(age)),
         cache: Some(&drawn),
     };
-    let html = state.app.page(&view, &visit);
+    let html = state.app.page(&view, &visit)?;
     if known.is_some() {
         // A page does not wait for a driver that is behind.
         drop(state.inputs.try_send(Input::Served { room: room.clone(), user }));
@@ -63,7 +64,7 @@ pub(super) fn answer(state: &Arc<HttpState>, room: &Room, request: &Request) -> 
     headers.extend(
         written.map(|(name, value)| (name, HeaderValue::try_from(value).expect("host and cookie are visible ASCII"))),
     );
-    response
+    Ok(response)
 }
 
 /// Allows scripts, styles and images of this server and sockets to the page's host, and no frame around the page.

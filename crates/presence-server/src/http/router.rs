@@ -15,6 +15,7 @@ use super::embeds::{badge, event_stream, frame};
 use super::listen::HttpPeer;
 use super::state::HttpState;
 use super::{api, cors, files, pages, upgrade};
+use crate::contained_app::AppFailed;
 use crate::problem::Problem;
 
 /// All routes. Health checks are answered under every host, since load balancers know only an address.
@@ -58,15 +59,16 @@ async fn own_host_only(State(state): State<Arc<HttpState>>, mut request: Request
 async fn file_or_page(State(state): State<Arc<HttpState>>, request: Request) -> Response {
     let path = request.uri().path();
     let file = state.files.get(path);
-    let room = if file.is_none() { state.app.room(&state.room, path) } else { None };
+    let room = if file.is_none() { state.app.room(&state.room, path) } else { Ok(None) };
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     match (file, room) {
-        (None, None) => Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.").into_response(),
+        (None, Err(AppFailed)) => app_failed(),
+        (None, Ok(None)) => Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.").into_response(),
         _ if !reads => {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This address answers GET and HEAD only.").into_response()
         }
         (Some(file), _) => files::answer(file, request.headers()),
-        (None, Some(room)) => pages::answer(&state, &room, &request),
+        (None, Ok(Some(room))) => pages::answer(&state, &room, &request).unwrap_or_else(|AppFailed| app_failed()),
     }
 }
 
@@ -91,6 +93,11 @@ async fn with_default_headers(mut response: Response) -> Response {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+fn app_failed() -> Response {
+    let detail = "This page could not be drawn. The operator finds the reason in the log.";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
 }
 
 fn panicked(_reason: Box<dyn std::any::Any + Send + 'static>) -> Response {

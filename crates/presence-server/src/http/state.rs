@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode, header};
-use presence_core::{App, ConnectionId, Found, Input, Query, Room};
+use presence_core::{ConnectionId, Found, Input, Query, Room};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::address_limit::{AddressLimit, AddressPermit};
@@ -17,6 +17,7 @@ use super::request_info::{ProxyRules, RequestInfo};
 use super::roll_up_cache::RollUpCache;
 use super::view_cache::ViewCache;
 use crate::config::{Config, Origin};
+use crate::contained_app::ContainedApp;
 use crate::driver::Inputs;
 use crate::hub::Hub;
 use crate::identity::{BrowserId, Cookies, EmbedId, SignedNames};
@@ -34,7 +35,7 @@ const QUEUED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The state of all routes.
 pub(crate) struct HttpState {
-    pub(super) app: Arc<dyn App>,
+    pub(super) app: Arc<ContainedApp>,
     /// The room of the page at `/`.
     pub(super) room: Room,
     pub(super) files: HashMap<String, Asset>,
@@ -106,9 +107,9 @@ impl From<Unavailable> for Problem {
 }
 
 impl HttpState {
-    pub(crate) fn new(config: &Config, app: Arc<dyn App>, site: Site, services: Services) -> Self {
+    pub(crate) fn new(config: &Config, site: Site, services: Services) -> Self {
         Self {
-            app,
+            app: Arc::clone(&services.cable.app),
             room: Room::new(site.name).expect("a site's name is short and not empty"),
             files: files::by_path(site.assets),
             gzip_cache: GzipCache::default(),

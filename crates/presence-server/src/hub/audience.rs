@@ -130,7 +130,7 @@ impl<Q: FlushQueue> Audience<Q> {
                 while self.write_part(&cursor) {}
             }
         } else {
-            tokio::spawn(Arc::clone(self).flush(Arc::clone(shared)));
+            shared.runtime.spawn(Arc::clone(self).flush(Arc::clone(shared)));
         }
     }
 

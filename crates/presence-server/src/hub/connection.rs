@@ -103,7 +103,7 @@ impl Connection {
             Sent::Whole if !frame.is_control() => state.keepalive.sent(now_ms),
             Sent::Waits if !waited => {
                 state.keepalive.waits(now_ms);
-                tokio::spawn(Arc::clone(self).write_when_writable());
+                self.shared.runtime.spawn(Arc::clone(self).write_when_writable());
             }
             Sent::Whole | Sent::Waits | Sent::Dropped => {}
             Sent::Full => self.close_locked(state, CloseReason::Overflowed, now_ms),

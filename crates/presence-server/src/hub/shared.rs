@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use presence_cable::Encoder;
+use tokio::runtime::Handle;
 
 use super::keepalive::SocketClock;
 use super::protocols::Protocols;
@@ -12,6 +13,8 @@ use crate::clock::millis;
 /// One for each hub.
 #[derive(Debug)]
 pub(super) struct HubShared {
+    /// Where flushes run: never on the thread of those who publish.
+    pub(super) runtime: Handle,
     /// The bytes that may wait for one socket.
     pub(super) queue_bytes: usize,
     /// When each socket is polled.
@@ -21,8 +24,15 @@ pub(super) struct HubShared {
 }
 
 impl HubShared {
+    /// On the current runtime.
     pub(super) fn new(queue_bytes: usize, slot: Duration, encoders: &'static [&'static dyn Encoder]) -> Self {
         let protocols = Protocols::new(encoders);
-        Self { queue_bytes, wheel: Wheel::new(millis(slot)), clock: SocketClock::default(), protocols }
+        Self {
+            runtime: Handle::current(),
+            queue_bytes,
+            wheel: Wheel::new(millis(slot)),
+            clock: SocketClock::default(),
+            protocols,
+        }
     }
 }

@@ -284,8 +284,9 @@ impl ActionCableSession {
             return Ok(ClickResult::Halted);
         }
         let connection = self.session.connection.id;
-        let clicked = Input::Clicked { connection, subscription: *id, room: room.clone(), user, call };
-        self.session.inputs.push(clicked);
+        let writes = self.context.app.reflex(&call, &self.context.views.room_or_empty(room));
+        let (room, echo) = (room.clone(), call.echo);
+        self.session.inputs.push(Input::Clicked { connection, subscription: *id, room, user, echo, writes });
         Ok(ClickResult::Decoded)
     }
 }

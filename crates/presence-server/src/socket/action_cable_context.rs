@@ -6,10 +6,12 @@ use presence_cable::action_cable::Version;
 use presence_core::UserId;
 
 use super::resumable::ResumableSessions;
+use crate::contained_app::ContainedApp;
 use crate::identity::{MemberIds, SignedNames};
 use crate::queries::Queries;
 use crate::sites::Grant;
 use crate::streams::StreamAccess;
+use crate::views::Views;
 
 /// The rights of users, and what outlives a socket.
 pub(crate) struct ActionCableContext {
@@ -17,6 +19,8 @@ pub(crate) struct ActionCableContext {
     pub(crate) members: MemberIds,
     pub(crate) streams: StreamAccess,
     pub(crate) queries: Queries,
+    pub(crate) app: Arc<ContainedApp>,
+    pub(crate) views: Arc<Views>,
     pub(crate) resumable: ResumableSessions,
 }
 

@@ -10,11 +10,11 @@ mod third_protocol;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use presence_core::{Ended, Outcome, Output, PublicId, Stream, SubscriptionId, Tab, UserId};
+use presence_core::{Drawn, Ended, Outcome, Output, PublicId, Stream, SubscriptionId, Tab, UserId, Viewers};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use self::harness::{Browser, TestHub, drawing, drawn, room, user};
+use self::harness::{Browser, TestHub, drawing, drawn, lamp_on, room, user};
 use super::*;
 use crate::identity::{Guest, SignedNames};
 use crate::secret::RotatingKeys;
@@ -36,10 +36,10 @@ async fn a_join_is_confirmed_listens_and_reaches_the_driver() {
 
     let (connection, subscription) = (ConnectionId(8), SubscriptionId(0));
     let broadcast = |hub: &Hub, name, id| {
-        hub.carry_out(Output::Broadcast { stream: Stream::Room(room(name)), fragments: drawn(id) });
+        hub.draw(Drawn { to: Viewers::Stream(Stream::Room(room(name))), fragments: drawn(id) });
     };
     let show = |hub: &Hub, id, whole| {
-        hub.carry_out(Output::Show { connection, subscription, fragments: drawn(id), whole });
+        hub.draw(Drawn { to: Viewers::Subscription { connection, subscription, whole }, fragments: drawn(id) });
     };
     // Before it is shown the whole room it is sent no changes: the whole has all of them.
     broadcast(&test.hub, "shop", "old");
@@ -55,7 +55,7 @@ async fn a_join_is_confirmed_listens_and_reaches_the_driver() {
     browser.confirmed(&key).await;
     browser.command("unsubscribe", &key).await;
     assert_eq!(test.input().await, Input::Unsubscribed { connection, subscription });
-    test.hub.carry_out(Output::Broadcast { stream: Stream::Room(room("shop")), fragments: drawn("late") });
+    test.hub.draw(Drawn { to: Viewers::Stream(Stream::Room(room("shop"))), fragments: drawn("late") });
     browser.confirmed(&key).await;
     assert!(matches!(test.input().await, Input::Joined { subscription: SubscriptionId(1), .. }));
 
@@ -73,11 +73,12 @@ async fn a_users_stream_is_that_of_the_sockets_user_whatever_the_name_was_signed
     browser.confirmed(&key).await;
     assert!(matches!(test.input().await, Input::Listened { user: UserId(id), .. } if id == [2; 32]));
     let (connection, subscription) = (ConnectionId(8), SubscriptionId(0));
-    test.hub.carry_out(Output::Show { connection, subscription, fragments: drawn("you"), whole: true });
+    test.hub
+        .draw(Drawn { to: Viewers::Subscription { connection, subscription, whole: true }, fragments: drawn("you") });
     assert_eq!(browser.next().await, drawing(&key, "you"));
     for byte in [9, 2] {
         let stream = Stream::User(room("shop"), user(byte));
-        test.hub.carry_out(Output::Broadcast { stream, fragments: drawn(&format!("of{byte}")) });
+        test.hub.draw(Drawn { to: Viewers::Stream(stream), fragments: drawn(&format!("of{byte}")) });
     }
     assert_eq!(browser.next().await, drawing(&key, "of2"));
 }
@@ -148,11 +149,11 @@ async fn a_click_reaches_the_driver_with_its_room_and_is_answered_at_its_subscri
     assert_eq!(halted["name"], "stimulus-reflex:morph-halted");
     assert_eq!(halted["reflexId"], "third");
     for id in ["first", "second"] {
-        let Input::Clicked { connection, subscription, room, user, call } = test.input().await else {
+        let Input::Clicked { connection, subscription, room, user, echo, writes } = test.input().await else {
             panic!("a click");
         };
-        assert_eq!((room.as_str(), user, &*call.target), ("shop", UserId([1; 32]), "Lamp#set"));
-        test.hub.carry_out(Output::Answer { connection, subscription, echo: call.echo, outcome: Outcome::Done });
+        assert_eq!((room.as_str(), user, writes), ("shop", UserId([1; 32]), Ok(vec![lamp_on()])));
+        test.hub.carry_out(Output::Answer { connection, subscription, echo, outcome: Outcome::Done });
         let done = browser.next().await["message"]["operations"][0].take();
         assert_eq!(done["name"], "stimulus-reflex:morph-nothing");
         assert_eq!(done["stimulusReflex"]["id"], id);

@@ -1,11 +1,9 @@
 //! Processes that start, leave, crash and freeze, and what of their writes is on disk then.
 
-use std::sync::Arc;
-
 use presence_core::{Input, Node, Place, Settings};
 
 use super::{Event, World, address};
-use crate::app::{Bulb, sha256};
+use crate::digest::sha256;
 
 impl World {
     /// Starts the process of a host.
@@ -25,7 +23,7 @@ impl World {
             digest: sha256,
         };
         let records: Vec<Vec<u8>> = host.disk.values().cloned().collect();
-        host.node = Some(Node::new(settings, Arc::new(Bulb), &records, host.addresses.clone(), now));
+        host.node = Some(Node::new(settings, &records, host.addresses.clone(), now));
         (host.draining, host.emptied) = (false, false);
         (host.started, host.frozen_until) = (self.now, 0);
         (host.view, host.mesh) = (None, None);

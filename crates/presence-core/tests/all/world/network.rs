@@ -1,9 +1,10 @@
 //! What nodes order: links that lose, repeat, delay and break, and what browsers are shown.
 
-use presence_core::{DialError, Input, LinkId, Linked, NodeHash, Output, Stream};
+use presence_core::{DialError, Drawn, Input, LinkId, Linked, NodeHash, Output, Stream, Viewers};
 
 use super::{ASK_MS, DIAL_MS, Event, IDLE_MS, SYNC_MS, Wire, World};
-use crate::app::sha256;
+use crate::app::Bulb;
+use crate::digest::sha256;
 
 impl World {
     pub(super) fn carry_out(&mut self, index: usize, output: Output) {
@@ -54,14 +55,17 @@ impl World {
                 self.hosts[index].dismissed.push((connection, subscription));
             }
             Output::Found { found, .. } => self.hosts[index].found = Some(found),
-            Output::Broadcast { stream: Stream::Room(_), fragments } if self.hosts[index].watched.is_some() => {
-                if let Some((drawn, _)) = &mut self.hosts[index].watched {
-                    drawn.extend(fragments.iter().map(|fragment| fragment.html.clone()));
-                }
+            Output::Draw(drawing) => drawing.by(&Bulb).into_iter().for_each(|drawn| self.drawn(index, &drawn)),
+            Output::Answer { .. } => {}
+        }
+    }
+
+    fn drawn(&mut self, index: usize, drawn: &Drawn) {
+        match &mut self.hosts[index].watched {
+            Some((all, _)) if matches!(drawn.to, Viewers::Stream(Stream::Room(_))) => {
+                all.extend(drawn.fragments.iter().map(|fragment| fragment.html.clone()));
             }
-            shown @ (Output::Broadcast { .. } | Output::Show { .. } | Output::Answer { .. }) => {
-                self.tabs.draw(index, &shown);
-            }
+            _ => self.tabs.draw(index, drawn),
         }
     }
 

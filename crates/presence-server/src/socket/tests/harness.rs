@@ -4,7 +4,10 @@ use clap::Parser;
 use futures_util::{SinkExt as _, StreamExt as _};
 use presence_cable::Encoder;
 use presence_cable::action_cable::Version;
-use presence_core::{Fragment, Message as Published, Output, PublicId, Room, StreamName, UserId};
+use presence_core::{
+    App, Change, Fragment, Message as Published, Output, Place, PublicId, ReflexCall, Refusal, Region, Room, RoomView,
+    StreamName, UserId, Visit, Write,
+};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
@@ -14,16 +17,40 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::super::*;
 use crate::config::{Limits, Secrets};
+use crate::contained_app::ContainedApp;
 use crate::identity::{MemberIds, SignedNames};
 use crate::queries::Queries;
 use crate::secret::{RotatingKeys, Secret};
 use crate::sites::Grant;
 use crate::streams::StreamAccess;
+use crate::views::Views;
 
 #[derive(Parser)]
 pub(super) struct LimitsLine {
     #[command(flatten)]
     limits: Limits,
+}
+
+/// An app with a lamp that is switched on.
+struct Lamp;
+
+impl App for Lamp {
+    fn page(&self, _: &RoomView, _: &Visit<'_>) -> String {
+        String::new()
+    }
+
+    fn reflex(&self, call: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+        (call.target == "Lamp#set").then(|| vec![lamp_on()]).ok_or(Refusal::Unknown)
+    }
+
+    fn render(&self, _: &Change, _: &RoomView) -> Vec<Fragment> {
+        Vec::new()
+    }
+}
+
+/// What `Lamp#set` writes.
+pub(super) fn lamp_on() -> Write {
+    Write::Set { key: "lamp", value: b"on".to_vec(), lasts_ms: None }
 }
 
 /// A hub, and the driver's end of its sockets' inputs.
@@ -60,6 +87,8 @@ impl TestHub {
             members: MemberIds::new(&keys),
             streams: StreamAccess::new(public, &Secret::find(&secrets, None).0),
             queries: Queries::new(inputs.clone()),
+            app: Arc::new(ContainedApp::new(Arc::new(Lamp))),
+            views: Arc::new(Views::new(Region::new("ams").unwrap(), Place::default(), 0)),
             resumable: ResumableSessions::default(),
         };
         let hub = Hub::start(limits, 7, encoders);

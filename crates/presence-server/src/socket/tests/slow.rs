@@ -17,7 +17,7 @@ fn large(number: usize) -> Arc<[Fragment]> {
 }
 
 fn broadcast(test: &TestHub, number: usize) {
-    test.hub.carry_out(Output::Broadcast { stream: Stream::Room(room("shop")), fragments: large(number) });
+    test.hub.draw(Drawn { to: Viewers::Stream(Stream::Room(room("shop"))), fragments: large(number) });
 }
 
 fn number(frame: &Value) -> Option<usize> {
@@ -28,7 +28,8 @@ fn number(frame: &Value) -> Option<usize> {
 /// Shows the room to a browser that has just joined; it is sent changes from then on.
 async fn shown(test: &mut TestHub, browser: &mut Browser) {
     let Input::Joined { connection, subscription, .. } = test.input().await else { panic!("a join") };
-    test.hub.carry_out(Output::Show { connection, subscription, fragments: drawn("all"), whole: true });
+    test.hub
+        .draw(Drawn { to: Viewers::Subscription { connection, subscription, whole: true }, fragments: drawn("all") });
     assert_eq!(browser.next().await["message"]["operations"][0]["selector"], "#all");
 }
 
@@ -69,7 +70,7 @@ async fn a_slow_browser_loses_fragments_is_shown_the_room_whole_and_keeps_its_an
                 // It can take more: it is shown the whole room, and is sent changes from then on.
                 let (connection, subscription) = (CONNECTION, SUBSCRIPTION);
                 assert_eq!(input, Input::Refreshed { connection, subscription });
-                test.hub.carry_out(Output::Show { connection, subscription, fragments: large(1_000), whole: true });
+                test.hub.draw(Drawn { to: Viewers::Subscription { connection, subscription, whole: true }, fragments: large(1_000) });
                 broadcast(&test, 1_001);
             }
         }

@@ -1,0 +1,108 @@
+//! Orders to draw, and what an app makes of them. The app is called by those who carry out the orders, never by a node: an
+//! app that fails or takes long holds up no heartbeat.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::app::App;
+use crate::app::change::Change;
+use crate::app::fragment::{Fragment, fold};
+use crate::app::reflex::{ReflexCall, ReflexError, Refusal, Write};
+use crate::app::view::RoomView;
+use crate::id::{ConnectionId, Stream, SubscriptionId};
+
+/// More changes than these of one room are drawn as [`Change::Everything`].
+const CHANGES_MAX: usize = 64;
+
+/// An order to draw what is different about a room.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Drawing {
+    /// Its viewers.
+    pub to: Viewers,
+    /// The room as it is now.
+    pub view: Arc<RoomView>,
+    /// What is different, in order.
+    pub changes: Vec<Change>,
+    pub(crate) snapshot: Snapshot,
+}
+
+/// Those who see what is drawn.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Viewers {
+    /// Every page of this node that listens to the stream.
+    Stream(Stream),
+    /// One subscription of one socket.
+    Subscription {
+        /// Which socket.
+        connection: ConnectionId,
+        /// Which of its subscriptions.
+        subscription: SubscriptionId,
+        /// It is all that there is to be seen: what was drawn before is part of it and need not be sent any more.
+        whole: bool,
+    },
+}
+
+/// Fragments, and those who are to be sent them.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Drawn {
+    /// Its viewers.
+    pub to: Viewers,
+    /// What, in order. Shared by all who are shown the same version of a room.
+    pub fragments: Arc<[Fragment]>,
+}
+
+/// A room whole, drawn at most once for each version of its view.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Snapshot(Arc<OnceLock<Arc<[Fragment]>>>);
+
+impl Drawing {
+    /// An order to draw these changes of a view that no other order shares.
+    pub fn new(to: Viewers, view: Arc<RoomView>, changes: Vec<Change>) -> Self {
+        Self { to, view, changes, snapshot: Snapshot::default() }
+    }
+
+    /// Has the app draw this; `None` if nothing is to be sent.
+    pub fn by(&self, app: &dyn App) -> Option<Drawn> {
+        let fragments = if self.changes == [Change::Everything] {
+            Arc::clone(self.snapshot.0.get_or_init(|| fold(app.render(&Change::Everything, &self.view)).into()))
+        } else {
+            fold(self.changes.iter().flat_map(|change| app.render(change, &self.view)).collect()).into()
+        };
+        let whole = matches!(self.to, Viewers::Subscription { whole: true, .. });
+        (whole || !fragments.is_empty()).then(|| Drawn { to: self.to.clone(), fragments })
+    }
+
+    /// The same order for one change only.
+    pub fn only(&self, change: &Change) -> Self {
+        Self { changes: vec![change.clone()], ..self.clone() }
+    }
+
+    /// Whether `newer` is for the same stream: it can be drawn together with this one.
+    pub fn precedes(&self, newer: &Self) -> bool {
+        matches!((&self.to, &newer.to), (Viewers::Stream(ours), Viewers::Stream(theirs)) if ours == theirs)
+    }
+
+    /// Takes over what a newer order for the same viewers says: both are drawn at once.
+    pub fn absorb(&mut self, newer: Self) {
+        let Self { view, changes, snapshot, .. } = newer;
+        (self.view, self.snapshot) = (view, snapshot);
+        self.changes.retain(|earlier| !changes.contains(earlier));
+        self.changes.extend(changes);
+        if self.changes.len() > CHANGES_MAX || self.changes.contains(&Change::Everything) {
+            self.changes = vec![Change::Everything];
+        }
+    }
+}
+
+impl ReflexCall {
+    /// Has the app say what this click means: facts to write, or why not.
+    ///
+    /// # Errors
+    ///
+    /// If no reflex has the name, or the app refuses.
+    pub fn asked_of(&self, app: &dyn App, view: &RoomView) -> Result<Vec<Write>, ReflexError> {
+        app.reflex(self, view).map_err(|refusal| match refusal {
+            Refusal::Unknown => ReflexError::Unknown { target: self.target.clone() },
+            Refusal::Because(why) => ReflexError::Refused(why),
+        })
+    }
+}

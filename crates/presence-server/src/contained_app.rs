@@ -1,0 +1,219 @@
+//! Calls of the app: a call that panics or takes long costs its own answer, and nothing else.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Once};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use presence_core::{App, Drawing, Drawn, ReflexCall, ReflexError, Room, RoomView, Viewers, Visit, Write};
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use crate::clock::millis;
+
+/// A call that takes longer is logged.
+const SLOW_AFTER: Duration = Duration::from_millis(100);
+/// Failures of one kind are logged once in this time.
+const LOGGED_EVERY: Duration = Duration::from_secs(60);
+/// Kinds of failures that are remembered: an app that fails in more ways is logged more often.
+const KINDS_MAX: usize = 64;
+
+/// The functions of an app.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum AppFunction {
+    Room,
+    Page,
+    Reflex,
+    Render,
+}
+
+impl AppFunction {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Room => "room",
+            Self::Page => "page",
+            Self::Reflex => "reflex",
+            Self::Render => "render",
+        }
+    }
+}
+
+/// What is wrong with the app, for an operator.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct AppFaults {
+    /// Calls that panicked since the start.
+    pub(crate) panics: u64,
+    /// Calls that run for more than 100 ms now.
+    pub(crate) stuck: usize,
+}
+
+/// The app, contained.
+pub(crate) struct ContainedApp {
+    app: Arc<dyn App>,
+    /// Calls that keep their worker from other tasks now, and how many may: one worker is always left, whatever calls do.
+    inline: AtomicUsize,
+    inline_max: usize,
+    panics: AtomicU64,
+    calls: Mutex<Calls>,
+}
+
+#[derive(Default)]
+struct Calls {
+    last: u64,
+    running: HashMap<u64, RunningCall>,
+    logged: HashMap<(AppFunction, Room, &'static str), Instant>,
+}
+
+struct RunningCall {
+    function: AppFunction,
+    room: Room,
+    since: Instant,
+    reported: bool,
+}
+
+thread_local! {
+    static IN_APP: Cell<bool> = const { Cell::new(false) };
+    /// What the last panic of the app on this thread said, and where.
+    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+impl ContainedApp {
+    /// For calls on the current runtime.
+    pub(crate) fn new(app: Arc<dyn App>) -> Self {
+        keep_panics_of_apps();
+        let runtime = Handle::current();
+        let inline_max = match runtime.runtime_flavor() {
+            RuntimeFlavor::MultiThread => runtime.metrics().num_workers() - 1,
+            // There is no other worker that could be left.
+            _ => usize::MAX,
+        };
+        let (inline, panics) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Self { app, inline, inline_max, panics, calls: Mutex::default() }
+    }
+
+    /// The room of a path: see [`App::room`]. `Err`: the app failed.
+    pub(crate) fn room(&self, site: &Room, path: &str) -> Result<Option<Room>, AppFailed> {
+        self.call(AppFunction::Room, site, path, || self.app.room(site, path))
+    }
+
+    /// A whole page: see [`App::page`]. `Err`: the app failed.
+    pub(crate) fn page(&self, view: &RoomView, visit: &Visit<'_>) -> Result<String, AppFailed> {
+        self.call(AppFunction::Page, &view.room, visit.path, || self.app.page(view, visit))
+    }
+
+    /// What a click means: see [`App::reflex`].
+    pub(crate) fn reflex(&self, call: &ReflexCall, view: &RoomView) -> Result<Vec<Write>, ReflexError> {
+        let writes = self.call(AppFunction::Reflex, &view.room, &call.target, || call.asked_of(&*self.app, view));
+        writes.unwrap_or(Err(ReflexError::Failed))
+    }
+
+    /// What a change looks like: see [`App::render`]. A fragment of a failed call is left out: what is drawn before and after
+    /// it is not lost.
+    pub(crate) fn draw(&self, drawing: &Drawing) -> Option<Drawn> {
+        let whole = self.call(AppFunction::Render, &drawing.view.room, &drawing.changes, || drawing.by(&*self.app));
+        whole.unwrap_or_else(|AppFailed| {
+            let one_by_one = drawing.changes.iter().filter(|_| drawing.changes.len() > 1).filter_map(|change| {
+                let one = drawing.only(change);
+                self.call(AppFunction::Render, &drawing.view.room, change, || one.by(&*self.app)).ok().flatten()
+            });
+            let fragments: Vec<_> = one_by_one.flat_map(|drawn| drawn.fragments.to_vec()).collect();
+            // Even if nothing of a room can be drawn for a newcomer, changes from then on can.
+            let newcomer = matches!(drawing.to, Viewers::Subscription { whole: true, .. });
+            (newcomer || !fragments.is_empty()).then(|| Drawn { to: drawing.to.clone(), fragments: fragments.into() })
+        })
+    }
+
+    /// What is wrong with the app now. Logs calls that run for too long.
+    pub(crate) fn inspect(&self) -> AppFaults {
+        let (mut stuck, mut slow) = (0, Vec::new());
+        for call in self.calls.lock().running.values_mut().filter(|call| call.since.elapsed() > SLOW_AFTER) {
+            stuck += 1;
+            if !std::mem::replace(&mut call.reported, true) {
+                slow.push((call.function, call.room.clone()));
+            }
+        }
+        for (function, room) in slow {
+            self.log(function, &room, "slow", || "a call of the app has not returned for more than 100 ms".to_owned());
+        }
+        AppFaults { panics: self.panics.load(Relaxed), stuck }
+    }
+
+    fn call<T>(
+        &self,
+        function: AppFunction,
+        room: &Room,
+        detail: impl std::fmt::Debug,
+        call: impl FnOnce() -> T,
+    ) -> Result<T, AppFailed> {
+        let since = Instant::now();
+        let number = self.calls.lock().begin(RunningCall { function, room: room.clone(), since, reported: false });
+        let before = IN_APP.replace(true);
+        let contained = || catch_unwind(AssertUnwindSafe(call));
+        // `block_in_place` hands the worker's other tasks over, which costs some microseconds.
+        let result = if self.inline.fetch_add(1, Relaxed) < self.inline_max {
+            contained()
+        } else {
+            tokio::task::block_in_place(contained)
+        };
+        self.inline.fetch_sub(1, Relaxed);
+        IN_APP.set(before);
+        self.calls.lock().running.remove(&number);
+        let took = since.elapsed();
+        if took > SLOW_AFTER {
+            self.log(function, room, "slow", || format!("a call of the app took {} ms for {detail:?}", millis(took)));
+        }
+        result.map_err(|_| {
+            self.panics.fetch_add(1, Relaxed);
+            let why = PANIC.take();
+            self.log(function, room, "panic", || format!("the app panicked for {detail:?}: {why}"));
+            AppFailed
+        })
+    }
+
+    /// Logs, once a minute for each function, room and kind.
+    fn log(&self, function: AppFunction, room: &Room, kind: &'static str, sentence: impl FnOnce() -> String) {
+        if self.calls.lock().may_log((function, room.clone(), kind)) {
+            tracing::error!(app.function = function.name(), room = %room, "{}", sentence());
+        }
+    }
+}
+
+/// The app panicked. It is logged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct AppFailed;
+
+impl Calls {
+    fn begin(&mut self, call: RunningCall) -> u64 {
+        self.last += 1;
+        self.running.insert(self.last, call);
+        self.last
+    }
+
+    fn may_log(&mut self, kind: (AppFunction, Room, &'static str)) -> bool {
+        if self.logged.len() >= KINDS_MAX {
+            self.logged.retain(|_, at| at.elapsed() < LOGGED_EVERY);
+        }
+        let known = self.logged.get(&kind).is_some_and(|at| at.elapsed() < LOGGED_EVERY);
+        if !known && self.logged.len() < KINDS_MAX {
+            self.logged.insert(kind, Instant::now());
+        }
+        !known
+    }
+}
+
+/// Panics of apps are logged by those who called: once a minute, with the room.
+fn keep_panics_of_apps() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let others = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if IN_APP.get() {
+                PANIC.set(panic.to_string());
+            } else {
+                others(panic);
+            }
+        }));
+    });
+}

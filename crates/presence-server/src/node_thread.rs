@@ -1,0 +1,61 @@
+//! The thread of a node: its driver and its mesh, and nothing of the app.
+
+use anyhow::{Context as _, bail};
+use presence_core::{Input, Node, Settings};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::Clocks;
+use crate::driver::{Driver, DriverQueues, Ending, Outlets};
+use crate::mesh::{Mesh, MeshConfig};
+
+/// What a node starts with.
+pub(crate) struct NodeStart {
+    /// Without addresses, which the mesh has once it listens.
+    pub(crate) settings: Settings,
+    /// Records of facts from the disk.
+    pub(crate) records: Vec<Vec<u8>>,
+    /// Addresses of other nodes from the disk.
+    pub(crate) addresses: Vec<String>,
+    pub(crate) mesh: Option<MeshConfig>,
+    /// Where the mesh says what it hears.
+    pub(crate) inputs: mpsc::Sender<Input>,
+    pub(crate) clock: Clocks,
+    pub(crate) waiting: DriverQueues,
+    pub(crate) outlets: Outlets,
+}
+
+/// Starts a node, once its mesh listens. How it ends is sent; nothing is sent if it panics.
+pub(crate) async fn start(start: NodeStart) -> anyhow::Result<oneshot::Receiver<Ending>> {
+    let (started_tx, started_rx) = oneshot::channel();
+    let (ended_tx, ended_rx) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let run = async move {
+        match start.open().await {
+            Ok(driver) => {
+                let _ = started_tx.send(Ok(()));
+                let _ = ended_tx.send(driver.run().await);
+            }
+            Err(error) => drop(started_tx.send(Err(error))),
+        }
+    };
+    std::thread::Builder::new().name("node".to_owned()).spawn(move || runtime.block_on(run))?;
+    started_rx.await.context("the thread of the node has ended")??;
+    Ok(ended_rx)
+}
+
+impl NodeStart {
+    async fn open(self) -> anyhow::Result<Driver> {
+        let Self { mut settings, records, addresses, mesh, inputs, clock, waiting, mut outlets } = self;
+        if let Some(config) = mesh {
+            let mesh = Mesh::start(config, inputs).await?;
+            settings.advertised = mesh.advertised();
+            outlets.mesh = Some(mesh);
+        }
+        let node = Node::new(settings, &records, addresses, clock.now());
+        let mut driver = Driver { node, clock, waiting, outlets };
+        match driver.begin() {
+            Some(ending) => bail!("the node ended at once: {ending:?}"),
+            None => Ok(driver),
+        }
+    }
+}
