@@ -117,7 +117,7 @@ impl Protocol for ActionCableSession {
 impl ActionCableSession {
     /// Welcomes a browser.
     fn begin(connection: Arc<Connection>, hub: Arc<Hub>, context: Arc<ActionCableContext>, visitor: Visitor) -> Self {
-        let clicks = RateLimit::new(&hub.limits);
+        let clicks = RateLimit::of_messages(&hub.limits);
         let Visitor { user, version, sid, grant } = visitor;
         let (session, grant) = (SessionBase::new(connection, hub), grant.map(Box::new));
         let mut session = Self { session, context, sid: None, user, grant, shown_ms: None, clicks };
@@ -279,7 +279,7 @@ impl ActionCableSession {
             return Err("there is no reflex channel with this key".to_owned());
         };
         let call = reflex_call(data).map_err(|error| error.to_string())?;
-        if self.clicks.spend(Instant::now()).is_some() {
+        if !self.clicks.try_spend(Instant::now()) {
             self.session.send_to(index, answer(ReflexAnswer::Halted, &call.echo));
             return Ok(ClickResult::Halted);
         }

@@ -1,5 +1,6 @@
 //! Sockets without a node: messages of a browser become inputs, and outputs reach it.
 
+mod flood;
 mod harness;
 mod members;
 mod presence_v1;
