@@ -70,7 +70,7 @@ pub struct Limits {
     #[arg(long, env = "GP_PONG_WITHIN", value_name = "TIME", default_value = "25s", value_parser = duration)]
     pub pong_within: Duration,
 
-    /// How long a socket may accept nothing of what waits for it before it is closed
+    /// How long a socket may accept less than 16 KB of what waits for it before it is closed
     #[arg(long, env = "GP_WRITE_WITHIN", value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub write_within: Duration,
 
