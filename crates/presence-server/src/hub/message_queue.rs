@@ -16,7 +16,7 @@ const WAITING_MAX: usize = 4_096;
 /// What leaves in one write at most: as much as a socket takes at once, and little beside what may wait for it.
 const FLUSH_BYTES_MAX: usize = 16 * 1_024;
 /// How many presence events may wait, and what they may take in bytes. They share no limit with messages: a crowd that
-/// joins must cost nobody a message.
+/// joins must cost no one a message.
 const PRESENCE_MAX: usize = 1_024;
 const PRESENCE_BYTES_MAX: usize = 1_024 * 1_024;
 /// Whispers find room only while fewer messages wait: they are the first to be left out.

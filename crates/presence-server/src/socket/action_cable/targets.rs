@@ -17,7 +17,7 @@ const PARAMETERS_BYTES_MAX: usize = 1_024;
 /// What a subscription takes besides its prefix and the name in it, in all tables together.
 const SUBSCRIPTION_BYTES: usize = 512;
 /// What all subscriptions of a socket may take for each room that it may be in, besides the longest key.
-const SUBSCRIPTIONS_BYTES_PER_ROOM: usize = 1_280;
+const SUBSCRIPTIONS_BYTES_PER_ROOM: usize = 1_024;
 
 /// What all subscriptions of a socket may take.
 pub(in super::super) fn subscriptions_bytes_max(limits: &Limits) -> usize {

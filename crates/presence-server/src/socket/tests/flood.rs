@@ -64,7 +64,7 @@ async fn keys_are_bounded_each_and_together() {
     let mut browser = test.open(Some(user(1))).await;
     browser.rejected(&padded(&test.room_key("shop"), 1_025)).await;
     let most = subscriptions_bytes_max(&test.hub.limits);
-    assert_eq!(most, 5 * 1_280 + 10_240);
+    assert_eq!(most, 5 * 1_024 + 10_240);
     let (mut bytes, mut confirmed) = (0, 0);
     for stream in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o"] {
         // Every backslash doubles when the key is quoted.

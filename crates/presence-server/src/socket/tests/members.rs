@@ -165,7 +165,7 @@ async fn where_events_find_no_room_the_members_are_sent_and_no_message_is_lost()
     let mut test = TestHub::new("");
     let mut plain = test.open(None).await;
     plain.confirmed(BENCH).await;
-    // More than a handful, so that a task writes: not before this one waits.
+    // Enough listeners that a task writes: not before this one waits.
     let mut listening = Vec::new();
     for _ in 0..9 {
         let (mut browser, _) = test.extended(None).await;
