@@ -10,6 +10,9 @@ use crate::identity::StreamKind;
 
 /// Subscriptions per room that a page needs: the room's stream, the user's stream, the reflex channel.
 const SUBSCRIPTIONS_PER_ROOM: usize = 3;
+/// Subscriptions of a socket to one stream in one channel, each with a key of its own: a page may have several elements for
+/// it, and every one is sent all.
+const SAME_STREAM_MAX: usize = 3;
 /// Longest key of a subscription in bytes: the longest signed name fits.
 const IDENTIFIER_BYTES_MAX: usize = 10_240;
 /// What a key may have besides the stream's name, in bytes: parameters that are ignored, but kept.
@@ -55,11 +58,11 @@ impl ActionCableSession {
         Ok(target)
     }
 
-    /// Refuses what the socket listens to already, under another key, and what would take too much memory.
+    /// Refuses what the socket listens to already, with several keys, and what would take too much memory.
     pub(super) fn check_new(&self, prefix: &str, target: SubscriptionTarget) -> Result<SubscriptionTarget, String> {
         let known = &self.session.subscriptions;
-        if known.iter().any(|known| known.to.is_same(&target)) {
-            return Err("the socket has a subscription to this stream, with another key".to_owned());
+        if known.iter().filter(|known| known.to.is_same(&target)).count() >= SAME_STREAM_MAX {
+            return Err(format!("the socket listens to this stream already, with {SAME_STREAM_MAX} keys"));
         }
         let bytes = |prefix: &str, to: &SubscriptionTarget| SUBSCRIPTION_BYTES + prefix.len() + to.name().len();
         let bytes =

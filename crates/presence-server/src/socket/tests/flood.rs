@@ -46,15 +46,18 @@ fn padded(key: &str, bytes: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_socket_listens_to_a_stream_once_and_a_repeated_subscribe_is_confirmed_again() {
+async fn a_socket_listens_to_a_stream_with_three_keys_at_most_and_a_repeated_one_is_confirmed_again() {
     let mut test = TestHub::new("");
     let mut browser = test.open(Some(user(1))).await;
     for key in [test.room_key("shop"), test.user_key("shop"), test.reflex_key("shop"), BENCH.to_owned()] {
         browser.confirmed(&key).await;
         browser.confirmed(&key).await;
-        browser.rejected(&padded(&key, 1)).await;
+        for bytes in 1..=2 {
+            browser.confirmed(&padded(&key, bytes)).await;
+        }
+        browser.rejected(&padded(&key, 3)).await;
         browser.command("unsubscribe", &key).await;
-        browser.confirmed(&padded(&key, 1)).await;
+        browser.confirmed(&padded(&key, 3)).await;
     }
 }
 
