@@ -2,7 +2,7 @@
 import { BareClient, watch } from "./client.mjs";
 
 /** Arguments that allow a socket to click faster than a person. */
-export const fastClicks = ["--messages-per-second", "10000", "--message-burst", "10000"];
+export const fastClicks = ["--messages-per-second", "10000", "--message-burst", "10000", "--bytes-per-second", "1024mb"];
 
 /** The counts of a node's API, every 25 ms. */
 export function watchCounts(t, node, room) {

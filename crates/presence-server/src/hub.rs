@@ -273,6 +273,7 @@ async fn turn_wheel(hub: Weak<Hub>, every: Duration) {
         let unix_seconds = wall_ms() / 1_000;
         if unix_seconds != second {
             (second, pings) = (unix_seconds, hub.shared.protocols.pings(unix_seconds).into());
+            hub.prefixes.forget_unused(unix_seconds);
         }
         if passed > SUSPENDED_AFTER {
             woken_ms = ms;

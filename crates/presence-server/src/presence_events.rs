@@ -1,5 +1,5 @@
 //! Join and leave events for subscribers of a room. In a large room, a summary once a second replaces them, since otherwise
-//! every visitor would be sent the events of all others.
+//! every visitor would be sent the events of all others; and wherever they come faster than they can be written.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -38,7 +38,7 @@ pub(crate) struct PresenceEvents {
     queries: Queries,
     /// Where summaries are made.
     runtime: Handle,
-    /// Large rooms with a summary within the last second.
+    /// Rooms with a summary within the last second: large ones, and those whose events found no room.
     summaries: Arc<Mutex<HashMap<Room, Summary>>>,
 }
 
@@ -69,10 +69,10 @@ impl PresenceEvents {
         let Some(stream) = StreamName::new(room.as_str()).filter(|stream| self.hub.hears_presence(stream)) else {
             return;
         };
-        if self.views.room(room).is_some_and(|view| view.users > LARGE) {
-            return self.summarize(room, stream);
+        let large = self.views.room(room).is_some_and(|view| view.users > LARGE);
+        if large || self.summaries.lock().contains_key(room) || !self.hub.tell_presence(&stream, event()) {
+            self.summarize(room, stream);
         }
-        self.hub.tell_presence(&stream, event());
     }
 
     fn summarize(&self, room: &Room, stream: StreamName) {
@@ -81,17 +81,21 @@ impl PresenceEvents {
             return;
         }
         self.summaries.lock().insert(room.clone(), Summary::Current);
-        let (hub, queries, summaries, room) =
-            (Arc::clone(&self.hub), self.queries.clone(), Arc::clone(&self.summaries), room.clone());
+        let (hub, views, queries) = (Arc::clone(&self.hub), Arc::clone(&self.views), self.queries.clone());
+        let (summaries, room) = (Arc::clone(&self.summaries), room.clone());
         self.runtime.spawn(async move {
             loop {
-                let query = Query::Members { room: room.clone(), after: None, most: SUMMARY_MEMBERS, region: None };
-                if let Some(Found::Members(found)) = queries.ask(query).await {
-                    hub.tell_presence(&stream, members_event(&found));
-                }
+                let large = views.room(&room).is_some_and(|view| view.users > LARGE);
+                let most = if large { SUMMARY_MEMBERS } else { LARGE as usize };
+                let query = Query::Members { room: room.clone(), after: None, most, region: None };
+                let told = match queries.ask(query).await {
+                    Some(Found::Members(found)) => hub.tell_presence(&stream, members_event(&found)),
+                    _ => true,
+                };
                 tokio::time::sleep(SUMMARY_EVERY).await;
                 let mut summaries = summaries.lock();
                 match summaries.get_mut(&room) {
+                    Some(Summary::Current) if !told => {}
                     Some(summary @ Summary::Outdated) => *summary = Summary::Current,
                     Some(Summary::Current) | None => {
                         summaries.remove(&room);

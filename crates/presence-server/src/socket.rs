@@ -14,6 +14,7 @@ mod subscription_target;
 
 use std::cell::RefCell;
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use presence_core::{ConnectionId, Input};
 use socket2::SockRef;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::Instant;
 use tungstenite::protocol::frame::coding::Control;
 
 pub(crate) use self::action_cable_context::{ActionCableContext, Visitor};
@@ -30,6 +32,7 @@ use self::frame_decoder::{Decoded, FrameDecoder, FrameError, HEADER_BYTES_MAX};
 pub(crate) use self::presence_v1::{EmbedContext, EmbedVisitor};
 use self::protocol::Protocol;
 pub(crate) use self::protocol::{ENCODERS, SessionStart};
+use self::rate_limit::RateLimit;
 pub(crate) use self::resumable::ResumableSessions;
 use crate::close_reason::CloseReason;
 use crate::hub::{Connection, Frame, Hub};
@@ -37,6 +40,8 @@ use crate::transport::Transport;
 
 /// How much is read at once, besides an incomplete frame.
 const READ_BYTES: usize = 16 * 1_024;
+/// What a control frame or a part of a message counts in bytes, at least: handling an empty one is not free.
+const FRAME_BYTES_MIN: usize = 1_024;
 
 thread_local! {
     /// The buffer that all sockets of one worker thread read into, one after the other: a quiet connection keeps none.
@@ -69,8 +74,8 @@ pub(crate) fn serve<P: Send + 'static>(
     let _later = SockRef::from(transport.stream()).set_send_buffer_size(hub.limits.send_buffer);
     let connection = hub.admit(id, start.encoder, transport, inputs);
     let session = (start.begin)(Arc::clone(&connection), Arc::clone(&hub));
-    let (frames, kept) = (FrameDecoder::default(), unread.into());
-    SocketReader { connection, hub, session, frames, kept, backlog: true, _permits: permits }.serve()
+    let (frames, kept, bytes) = (FrameDecoder::default(), unread.into(), RateLimit::of_bytes(&hub.limits));
+    SocketReader { connection, hub, session, frames, kept, backlog: true, bytes, _permits: permits }.serve()
 }
 
 /// What a reading task does next.
@@ -92,6 +97,8 @@ struct SocketReader<P> {
     kept: Vec<u8>,
     /// Whether the kept bytes may hold whole frames.
     backlog: bool,
+    /// How many bytes the browser may send.
+    bytes: RateLimit,
     _permits: P,
 }
 
@@ -175,34 +182,41 @@ impl<P> SocketReader<P> {
         next
     }
 
-    /// Handles the frames that `bytes` hold; returns how many bytes were used.
+    /// Handles the frames that `bytes` hold; returns how many bytes were used. Of several pings the newest is answered.
     fn handle(&mut self, bytes: &mut [u8]) -> (usize, Next) {
+        let mut ping = None;
+        let handled = self.handle_frames(bytes, &mut ping);
+        if let Some(payload) = ping {
+            self.connection.send(&Frame::control(Control::Pong, &bytes[payload]), self.hub.now_ms());
+        }
+        handled
+    }
+
+    /// Handles the frames that `bytes` hold; `ping` becomes the place of the newest ping's payload.
+    fn handle_frames(&mut self, bytes: &mut [u8], ping: &mut Option<Range<usize>>) -> (usize, Next) {
         let mut at = 0;
         if let Some(pause) = self.session.resume() {
             self.backlog = true;
             return (at, Next::Pause(pause));
         }
         loop {
-            let (length, taken) = match self.frames.decode(&mut bytes[at..], self.hub.limits.frame_size) {
-                Ok(taken) => taken,
+            let (length, decoded) = match self.frames.decode(&mut bytes[at..], self.hub.limits.frame_size) {
+                Ok(decoded) => decoded,
                 Err(fault) => {
                     self.connection.close(fault.into(), self.hub.now_ms());
                     return (bytes.len(), Next::Wait);
                 }
             };
             at += length;
-            match taken {
+            let (mut cost, mut pause) = (length.max(FRAME_BYTES_MIN), None);
+            match decoded {
                 Decoded::Nothing => return (at, Next::Wait),
                 Decoded::Part => {}
                 Decoded::Text(text) => {
-                    if let Some(pause) = self.session.text(&text) {
-                        self.backlog = true;
-                        return (at, Next::Pause(pause));
-                    }
+                    cost = text.len();
+                    pause = self.session.text(&text);
                 }
-                Decoded::Ping(payload) => {
-                    self.connection.send(&Frame::control(Control::Pong, payload), self.hub.now_ms());
-                }
+                Decoded::Ping(payload) => *ping = Some(at - payload.len()..at),
                 Decoded::Pong(payload) => {
                     let round_trip_ms = self.connection.ponged(payload, self.hub.now_ms());
                     self.session.ponged(round_trip_ms);
@@ -211,6 +225,10 @@ impl<P> SocketReader<P> {
                     self.connection.close(CloseReason::Closed, self.hub.now_ms());
                     return (bytes.len(), Next::End(self.connection.closing().unwrap_or(CloseReason::Closed)));
                 }
+            }
+            if let Some(pause) = pause.max(self.bytes.charge(cost, Instant::now())) {
+                self.backlog = true;
+                return (at, Next::Pause(pause));
             }
         }
     }

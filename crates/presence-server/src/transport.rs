@@ -123,13 +123,22 @@ impl Transport {
         }
     }
 
-    /// Waits until there may be something to read. One task alone may wait: that takes no place in a list of waiters, and
-    /// little in the task of a quiet socket.
+    /// Waits until there may be something to read; where that is so at once, other tasks have their turn first. One task
+    /// alone may wait: that takes no place in a list of waiters, and little in the task of a quiet socket.
     pub(crate) fn readable(&self) -> impl Future<Output = io::Result<()>> {
-        std::future::poll_fn(|context| match self {
-            // Decrypted already: the kernel knows nothing of it.
-            Self::Tls(_, session) if !session.lock().wants_read() => Poll::Ready(Ok(())),
-            _ => self.stream().poll_read_ready(context),
+        let mut asked = false;
+        std::future::poll_fn(move |context| {
+            let ready = match self {
+                // Decrypted already: the kernel knows nothing of it.
+                Self::Tls(_, session) if !session.lock().wants_read() => Poll::Ready(Ok(())),
+                _ => self.stream().poll_read_ready(context),
+            };
+            if std::mem::replace(&mut asked, true) || ready.is_pending() {
+                return ready;
+            }
+            // To the end of the queue of tasks.
+            context.waker().wake_by_ref();
+            Poll::Pending
         })
     }
 

@@ -135,7 +135,10 @@ async fn stuck(server: &TestServer) -> Stream {
 
 #[tokio::test]
 async fn a_browser_that_does_not_read_is_closed_and_all_others_get_everything() {
-    let server = TestServer::start("--write-within 2s --messages-per-second 1000000 --message-burst 1000000").await;
+    let server = TestServer::start(
+        "--write-within 2s --messages-per-second 1000000 --message-burst 1000000 --bytes-per-second 1024mb",
+    )
+    .await;
     let stuck = stuck(&server).await;
     let mut watching = Vec::new();
     for _ in 0..5 {

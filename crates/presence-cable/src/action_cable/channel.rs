@@ -69,6 +69,17 @@ impl Channel {
             _ => Err(CableError::UnknownChannel),
         }
     }
+
+    /// The name that it asks for, signed or not.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Reflex { room: name }
+            | Self::Stream { name }
+            | Self::Public { name }
+            | Self::Signed { name }
+            | Self::Turbo { name } => name,
+        }
+    }
 }
 
 #[cfg(test)]

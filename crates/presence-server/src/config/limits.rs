@@ -53,6 +53,11 @@ pub struct Limits {
     #[arg(long, env = "GP_MESSAGE_BURST", value_name = "COUNT", default_value = "40", value_parser = at_least_one::<u32>)]
     pub message_burst: u32,
 
+    /// Bytes a second from one socket, after four times as many at once; then reading pauses. A ping, a pong or a part of a
+    /// message counts as 1 KB or more
+    #[arg(long, env = "GP_BYTES_PER_SECOND", value_name = "SIZE", default_value = "16kb", value_parser = size)]
+    pub bytes_per_second: usize,
+
     /// How often Action Cable's ping is sent if nothing else was; its client reconnects after 6 s of silence
     #[arg(long, env = "GP_PING_EVERY", value_name = "TIME", default_value = "3s", value_parser = duration)]
     pub ping_every: Duration,
@@ -65,7 +70,7 @@ pub struct Limits {
     #[arg(long, env = "GP_PONG_WITHIN", value_name = "TIME", default_value = "25s", value_parser = duration)]
     pub pong_within: Duration,
 
-    /// How long a socket may accept nothing of what waits for it before it is closed
+    /// How long a socket may accept less than 16 KB of what waits for it before it is closed
     #[arg(long, env = "GP_WRITE_WITHIN", value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub write_within: Duration,
 

@@ -121,7 +121,7 @@ impl Connection {
                 let mut state = self.state.lock();
                 match state.outbox.write(&self.stream) {
                     Ok(0) => {}
-                    Ok(_) => state.keepalive.took(),
+                    Ok(count) => state.keepalive.took(count),
                     Err(_) => return self.close_locked(&mut state, CloseReason::Lost, 0),
                 }
                 if !state.outbox.is_empty() {

@@ -18,13 +18,13 @@ const HEADER_BYTES: usize = 10;
 pub(crate) struct Frame {
     own: Bytes,
     shared: Bytes,
-    /// Whether the page's script never sees it.
-    control: bool,
+    /// What it is, if the page's script never sees it.
+    control: Option<Control>,
 }
 
 impl Frame {
     fn new(own: Bytes, shared: Bytes) -> Self {
-        Self { own, shared, control: false }
+        Self { own, shared, control: None }
     }
 
     /// Text that is never dropped.
@@ -56,7 +56,7 @@ impl Frame {
 
     /// A ping, a pong or a close frame; never dropped.
     pub(crate) fn control(control: Control, payload: &[u8]) -> Self {
-        Self { control: true, ..Self::new(framed(OpCode::Control(control), &[payload], 0), Bytes::new()) }
+        Self { control: Some(control), ..Self::new(framed(OpCode::Control(control), &[payload], 0), Bytes::new()) }
     }
 
     /// A ping of WebSocket and one for the page's script, in one write.
@@ -68,7 +68,11 @@ impl Frame {
     }
 
     pub(crate) fn is_control(&self) -> bool {
-        self.control
+        self.control.is_some()
+    }
+
+    pub(super) fn is_pong(&self) -> bool {
+        self.control == Some(Control::Pong)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -14,6 +14,10 @@ use crate::clock::millis;
 use crate::close_reason::CloseReason;
 use crate::config::Limits;
 
+/// What a socket must take within `--write-within` while something waits for it: a socket that takes a little now and then
+/// would keep its whole queue otherwise.
+pub(super) const PROGRESS_BYTES: usize = 16 * 1_024;
+
 /// Time as it passes for sockets: it stands still while the node's process is suspended. Kept in microseconds, moved only
 /// when the hub turns its wheel, and read without a system call.
 #[derive(Clone, Debug, Default)]
@@ -93,9 +97,10 @@ pub(crate) enum KeepaliveAction {
 pub(crate) struct Keepalive {
     ping_after: PingAfter,
     sent_ms: u64,
-    /// The last moment at which nothing waited, or some of it was taken.
+    /// The last moment at which nothing waited, or enough of it had been taken.
     took_ms: u64,
-    took: bool,
+    /// What was taken since then.
+    taken: usize,
     probed_ms: Option<u64>,
     probe: Option<(u64, Instant)>,
     alive_ms: u64,
@@ -103,15 +108,7 @@ pub(crate) struct Keepalive {
 
 impl Keepalive {
     pub(crate) fn new(ping_after: PingAfter, now_ms: u64) -> Self {
-        Self {
-            ping_after,
-            sent_ms: now_ms,
-            took_ms: now_ms,
-            took: false,
-            probed_ms: None,
-            probe: None,
-            alive_ms: now_ms,
-        }
+        Self { ping_after, sent_ms: now_ms, took_ms: now_ms, taken: 0, probed_ms: None, probe: None, alive_ms: now_ms }
     }
 
     /// Notes that something was sent.
@@ -122,17 +119,19 @@ impl Keepalive {
     /// Notes that something begins to wait.
     pub(crate) fn waits(&mut self, now_ms: u64) {
         self.took_ms = self.took_ms.max(now_ms);
+        self.taken = 0;
     }
 
-    /// Notes that the socket took some of what waits.
-    pub(crate) fn took(&mut self) {
-        self.took = true;
+    /// Notes that the socket took this much of what waits.
+    pub(crate) fn took(&mut self, bytes: usize) {
+        self.taken = self.taken.saturating_add(bytes);
     }
 
     /// Decides what is due now.
     pub(crate) fn poll(&mut self, tick: &Tick, queue: OutboxState) -> KeepaliveAction {
         let now_ms = tick.ms;
-        if std::mem::take(&mut self.took) {
+        if self.taken >= PROGRESS_BYTES || (self.taken > 0 && queue == OutboxState::Empty) {
+            self.taken = 0;
             self.took_ms = now_ms;
             self.sent_ms = now_ms;
         }

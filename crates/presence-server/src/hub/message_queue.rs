@@ -15,6 +15,10 @@ const BYTES_MAX: usize = 8 * 1_024 * 1_024;
 const WAITING_MAX: usize = 4_096;
 /// What leaves in one write at most: as much as a socket takes at once, and little beside what may wait for it.
 const FLUSH_BYTES_MAX: usize = 16 * 1_024;
+/// How many presence events may wait, and what they may take in bytes. They share no limit with messages: a crowd that
+/// joins must cost no one a message.
+const PRESENCE_MAX: usize = 1_024;
+const PRESENCE_BYTES_MAX: usize = 1_024 * 1_024;
 /// Whispers find room only while fewer messages wait: they are the first to be left out.
 const WHISPERS_MAX: usize = 256;
 
@@ -58,8 +62,12 @@ impl QueuedMessage {
 #[derive(Debug, Default)]
 pub(super) struct MessageQueue {
     waiting: VecDeque<QueuedMessage>,
+    /// What messages take.
     bytes: usize,
-    /// Whether some found no room.
+    /// How many of those that wait are presence events, and what they take.
+    presence: usize,
+    presence_bytes: usize,
+    /// Whether messages found no room.
     lost: bool,
     /// How many presence events there were.
     pub(super) presence_events: u64,
@@ -71,9 +79,17 @@ impl FlushQueue for MessageQueue {
     type Batch = Vec<QueuedMessage>;
 
     fn push(&mut self, message: QueuedMessage) {
-        let full = self.waiting.len() >= WAITING_MAX || self.bytes + message.bytes() > BYTES_MAX;
-        self.presence_events += u64::from(matches!(message, QueuedMessage::Presence(_)));
-        if message.is_whisper() && (full || self.waiting.len() >= WHISPERS_MAX) {
+        if let QueuedMessage::Presence(_) = message {
+            if self.has_room_for(&message) {
+                self.presence += 1;
+                self.presence_bytes += message.bytes();
+                self.waiting.push_back(message);
+            }
+            return;
+        }
+        let messages = self.waiting.len() - self.presence;
+        let full = messages >= WAITING_MAX || self.bytes + message.bytes() > BYTES_MAX;
+        if message.is_whisper() && (full || messages >= WHISPERS_MAX) {
             return;
         }
         if full {
@@ -114,8 +130,30 @@ impl FlushQueue for MessageQueue {
 impl MessageQueue {
     fn pop(&mut self) -> Option<QueuedMessage> {
         let message = self.waiting.pop_front()?;
-        self.bytes -= message.bytes();
+        match message {
+            QueuedMessage::Message { .. } => self.bytes -= message.bytes(),
+            QueuedMessage::Presence(_) => {
+                self.presence -= 1;
+                self.presence_bytes -= message.bytes();
+            }
+        }
         Some(message)
+    }
+
+    /// Counts a presence event and finds room for it. Where there is none, those that wait are dropped: the listeners must
+    /// be sent the members instead.
+    pub(super) fn make_room(&mut self, event: &QueuedMessage) -> bool {
+        self.presence_events += 1;
+        let fits = self.has_room_for(event);
+        if !fits {
+            self.waiting.retain(|queued| matches!(queued, QueuedMessage::Message { .. }));
+            (self.presence, self.presence_bytes) = (0, 0);
+        }
+        fits
+    }
+
+    fn has_room_for(&self, event: &QueuedMessage) -> bool {
+        self.presence < PRESENCE_MAX && self.presence_bytes + event.bytes() <= PRESENCE_BYTES_MAX
     }
 }
 
@@ -173,6 +211,26 @@ mod tests {
         assert_eq!(messages.bytes, 0);
         (0..=WAITING_MAX).for_each(|_| messages.push(published("")));
         assert_eq!(flushes(&mut messages), [Vec::<String>::new()]);
+    }
+
+    #[test]
+    fn presence_events_that_find_no_room_cost_no_message() {
+        let left = |id: String| QueuedMessage::Presence(Arc::new(PresenceEvent::Left(id)));
+        let mut messages = MessageQueue::default();
+        (0..WAITING_MAX - 1).for_each(|_| messages.push(published("")));
+        for number in 0..3 * WAITING_MAX {
+            let event = left(format!("{number}{}", "x".repeat(1_000)));
+            if messages.make_room(&event) {
+                messages.push(event);
+            }
+        }
+        messages.push(published("last"));
+        assert!(!messages.lost);
+        assert!(messages.presence <= PRESENCE_MAX && messages.presence_bytes <= PRESENCE_BYTES_MAX);
+        assert_eq!(messages.presence_events, 3 * WAITING_MAX as u64);
+        let all = flushes(&mut messages).concat();
+        assert_eq!(all.iter().filter(|body| !body.starts_with("Left")).count(), WAITING_MAX);
+        assert_eq!((messages.bytes, messages.presence, messages.presence_bytes), (0, 0, 0));
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::transport::Transport;
 /// How many pieces leave in one write.
 const PIECES_MAX: usize = 64;
 
+/// What a frame that waits takes besides its bytes: its place in a queue that may have just doubled, and its allocations.
+pub(crate) const QUEUED_BYTES: usize = 2 * size_of::<QueuedFrame>() + 96;
+
 /// Whether something waits for a socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum OutboxState {
@@ -41,10 +44,17 @@ struct QueuedFrame {
     drawing: Option<SubscriptionId>,
 }
 
+impl QueuedFrame {
+    fn cost(&self) -> usize {
+        self.frame.len() + QUEUED_BYTES
+    }
+}
+
 /// The queue of one socket.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: VecDeque<QueuedFrame>,
+    /// What the waiting frames take.
     bytes: usize,
     /// The first frame was written in part: its rest must follow.
     begun: bool,
@@ -62,8 +72,8 @@ impl Outbox {
         if self.is_empty() { OutboxState::Empty } else { OutboxState::Waiting }
     }
 
-    /// Sends a frame, or keeps what the socket does not take, `limit` bytes in all. A frame that finds nothing waiting
-    /// is taken whatever its size.
+    /// Sends a frame, or keeps what the socket does not take, `limit` bytes in all, what keeping it takes included. A frame
+    /// that finds nothing waiting is taken whatever its size.
     pub(super) fn send(
         &mut self,
         frame: &Frame,
@@ -88,21 +98,34 @@ impl Outbox {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.begun = false,
                 Err(_) => return Sent::Broken,
             }
-        } else if self.bytes + frame.len() > limit {
+        } else if frame.is_pong() && self.replace_pong(frame) {
+            return Sent::Waits;
+        } else if self.bytes + frame.len() + QUEUED_BYTES > limit {
             self.drop_drawings();
             if let Some(subscription) = drawing {
                 self.expect_whole(subscription);
                 return Sent::Dropped;
             }
-            if self.bytes + frame.len() > limit {
+            if self.bytes + frame.len() + QUEUED_BYTES > limit {
                 return Sent::Full;
             }
         }
         let mut rest = frame.clone();
         rest.advance(taken);
-        self.bytes += rest.len();
-        self.waiting.push_back(QueuedFrame { frame: rest, drawing });
+        let queued = QueuedFrame { frame: rest, drawing };
+        self.bytes += queued.cost();
+        self.waiting.push_back(queued);
         Sent::Waits
+    }
+
+    /// Answers the newest ping alone: only the answer to the most recent one is needed, by the protocol. Returns whether a
+    /// pong waited.
+    fn replace_pong(&mut self, pong: &Frame) -> bool {
+        let waiting = self.waiting.iter_mut().skip(usize::from(self.begun));
+        let Some(queued) = waiting.rev().find(|queued| queued.frame.is_pong()) else { return false };
+        self.bytes = self.bytes + pong.len() - queued.frame.len();
+        queued.frame = pong.clone();
+        true
     }
 
     /// Drops fragments that wait, except the rest of a frame written in part. Their subscriptions are shown whole later.
@@ -115,7 +138,7 @@ impl Outbox {
             index += 1;
             index <= first || queued.drawing.is_none()
         });
-        self.bytes = self.waiting.iter().map(|queued| queued.frame.len()).sum();
+        self.bytes = self.waiting.iter().map(QueuedFrame::cost).sum();
     }
 
     fn expect_whole(&mut self, subscription: SubscriptionId) {
@@ -171,7 +194,63 @@ impl Outbox {
                 return;
             }
             self.waiting.pop_front();
+            self.bytes -= QUEUED_BYTES;
             self.begun = false;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+    use tungstenite::protocol::frame::coding::Control;
+
+    use super::*;
+
+    const LIMIT: usize = 256 * 1_024;
+
+    /// A transport whose other end reads nothing, with an outbox in which this frame waits.
+    async fn full(frame: &Frame) -> (Transport, TcpStream, Outbox) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (transport, mut outbox) = (Transport::Bare(listener.accept().await.unwrap().0), Outbox::default());
+        transport.writable().await.unwrap();
+        while outbox.send(frame, None, &transport, LIMIT) == Sent::Whole {}
+        (transport, silent, outbox)
+    }
+
+    #[tokio::test]
+    async fn frames_count_what_they_take_in_memory() {
+        let (transport, _silent, mut outbox) = full(&Frame::text(&"x".repeat(8_192))).await;
+        while outbox.send(&Frame::text("x"), None, &transport, LIMIT) == Sent::Waits {}
+        let least = outbox.waiting.len() * (size_of::<QueuedFrame>() + 3);
+        assert!(outbox.waiting.capacity() * size_of::<QueuedFrame>() <= LIMIT && least <= LIMIT / 2, "{least}");
+        assert_eq!(outbox.bytes, outbox.waiting.iter().map(QueuedFrame::cost).sum::<usize>());
+        // The other end reads again: nothing is counted that has gone.
+        let reading = tokio::spawn(async move {
+            let mut stream = _silent;
+            tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+        });
+        while !outbox.is_empty() {
+            transport.writable().await.unwrap();
+            outbox.write(&transport).unwrap();
+        }
+        assert_eq!(outbox.bytes, 0);
+        reading.abort();
+    }
+
+    #[tokio::test]
+    async fn of_many_pongs_the_newest_waits() {
+        let (transport, _silent, mut outbox) = full(&Frame::text(&"x".repeat(8_192))).await;
+        let (frames, bytes) = (outbox.waiting.len(), outbox.bytes);
+        for number in 0..=99 {
+            assert_eq!(outbox.send(&Frame::control(Control::Pong, &[number]), None, &transport, LIMIT), Sent::Waits);
+            outbox.send(&Frame::text("x"), None, &transport, LIMIT);
+        }
+        let pongs: Vec<_> = outbox.waiting.iter().filter(|queued| queued.frame.is_pong()).collect();
+        assert_eq!(pongs.len(), 1);
+        assert!(pongs[0].frame.pieces().next().unwrap().ends_with(&[99]));
+        assert_eq!(outbox.waiting.len(), frames + 101);
+        assert_eq!(outbox.bytes, bytes + 3 + QUEUED_BYTES + 100 * (3 + QUEUED_BYTES));
     }
 }

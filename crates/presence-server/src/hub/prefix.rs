@@ -3,15 +3,16 @@
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::SHARDS;
 use super::protocols::ProtocolId;
 
-/// Fewer prefixes are kept without a check of which are still in use.
-const KEPT_MIN: usize = 1_024;
+/// Fewer prefixes of one shard are kept without a check of which are still in use.
+const KEPT_MIN: usize = 64;
 
 /// A subscription's protocol, and what every frame to it begins with; a body follows. Cheap to clone.
 #[derive(Clone, Eq, Debug)]
@@ -72,7 +73,10 @@ impl PartialOrd for Prefix {
 
 /// The prefixes that are in use, and some that were lately.
 #[derive(Debug, Default)]
-pub(super) struct PrefixPool(Mutex<Pooled>);
+pub(super) struct PrefixPool {
+    shards: [Mutex<Pooled>; SHARDS],
+    hasher: RandomState,
+}
 
 #[derive(Debug, Default)]
 struct Pooled {
@@ -85,17 +89,29 @@ impl PrefixPool {
     /// The one prefix of this protocol and text.
     pub(super) fn get(&self, protocol: ProtocolId, text: String) -> Prefix {
         let prefix = Prefix::new(protocol, text);
-        let mut pooled = self.0.lock();
+        let mut pooled = self.shards[self.hasher.hash_one(&prefix) as usize % SHARDS].lock();
         if let Some(known) = pooled.prefixes.get(&prefix) {
             return known.clone();
         }
         // Twice as many as were in use: a check of all of them costs each new one two steps.
         if pooled.prefixes.len() >= pooled.used.max(KEPT_MIN) * 2 {
-            pooled.prefixes.retain(Prefix::is_shared);
-            pooled.used = pooled.prefixes.len();
+            pooled.forget_unused();
         }
         pooled.prefixes.insert(prefix.clone());
         prefix
+    }
+
+    /// Forgets the unused prefixes of one shard: all of them, after as many calls with consecutive turns as there are shards.
+    pub(super) fn forget_unused(&self, turn: u64) {
+        self.shards[turn as usize % SHARDS].lock().forget_unused();
+    }
+}
+
+impl Pooled {
+    fn forget_unused(&mut self) {
+        self.prefixes.retain(Prefix::is_shared);
+        self.used = self.prefixes.len();
+        self.prefixes.shrink_to(2 * self.used);
     }
 }
 
@@ -116,10 +132,14 @@ mod tests {
         assert_ne!(get("b"), first);
         assert_ne!(pool.get(other, "a".to_owned()), first, "another protocol's");
         assert_eq!(Prefix::new(protocol, "a".to_owned()), first);
-        for number in 0..10 * KEPT_MIN {
+        let kept = || pool.shards.iter().map(|shard| shard.lock().prefixes.len()).sum::<usize>();
+        for number in 0..10 * SHARDS * KEPT_MIN {
             get(&number.to_string());
         }
-        assert!(pool.0.lock().prefixes.len() <= 2 * KEPT_MIN);
+        assert!(kept() <= 2 * SHARDS * KEPT_MIN);
+        (0..SHARDS as u64).for_each(|turn| pool.forget_unused(turn));
+        assert_eq!(kept(), 1);
+        assert!(pool.shards.iter().all(|shard| shard.lock().prefixes.capacity() < 8));
         assert!(get("a").is(&first), "it is in use");
     }
 }

@@ -37,11 +37,18 @@ impl Hub {
         self.streams.find(stream).is_some_and(|audience| audience.speaks(self.hearing_presence))
     }
 
-    /// Sends an event to all listeners of a stream whose protocol has presence.
-    pub(crate) fn tell_presence(&self, stream: &StreamName, event: PresenceEvent) {
-        if let Some(audience) = self.streams.find(stream).filter(|audience| audience.speaks(self.hearing_presence)) {
-            audience.broadcast(QueuedMessage::Presence(Arc::new(event)), &self.shared);
+    /// Sends an event to all listeners of a stream whose protocol has presence. Returns whether there was room: if not, they
+    /// must be sent the members.
+    pub(crate) fn tell_presence(&self, stream: &StreamName, event: PresenceEvent) -> bool {
+        let Some(audience) = self.streams.find(stream).filter(|audience| audience.speaks(self.hearing_presence)) else {
+            return true;
+        };
+        let event = QueuedMessage::Presence(Arc::new(event));
+        let fits = audience.change(|queue| queue.make_room(&event));
+        if fits {
+            audience.broadcast(event, &self.shared);
         }
+        fits
     }
 
     /// How many presence events a stream's listeners have been sent.

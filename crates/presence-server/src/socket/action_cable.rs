@@ -1,13 +1,15 @@
 //! One browser's session in Action Cable: its subscriptions, whose they are, and how fast it may ask.
 
+pub(super) mod targets;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use presence_cable::Encoder;
 use presence_cable::action_cable::{
-    self, Channel, Command, MessageContent, ReflexAnswer, Version, answer, confirm, encoder, reflex_call, reject,
+    self, Command, MessageContent, ReflexAnswer, Version, answer, confirm, encoder, reflex_call, reject,
 };
-use presence_core::{Input, Room, Tab, UserId};
+use presence_core::{Input, Tab, UserId};
 use tokio::time::Instant;
 
 use super::action_cable_context::{ActionCableContext, Visitor};
@@ -18,13 +20,8 @@ use super::resumable::Sid;
 use super::session::{SessionBase, Subscription};
 use super::subscription_target::SubscriptionTarget;
 use crate::hub::{Connection, Hub};
-use crate::identity::StreamKind;
 use crate::sites::Grant;
 
-/// Subscriptions per room that a page needs: the room's stream, the user's stream, the reflex channel.
-const SUBSCRIPTIONS_PER_ROOM: usize = 3;
-/// Longest key of a subscription in bytes: the longest signed name fits.
-const IDENTIFIER_BYTES_MAX: usize = 10_240;
 /// How long reading pauses after a click that was halted: halting is not free either.
 const HALTED_PAUSE: Duration = Duration::from_millis(10);
 
@@ -117,7 +114,7 @@ impl Protocol for ActionCableSession {
 impl ActionCableSession {
     /// Welcomes a browser.
     fn begin(connection: Arc<Connection>, hub: Arc<Hub>, context: Arc<ActionCableContext>, visitor: Visitor) -> Self {
-        let clicks = RateLimit::new(&hub.limits);
+        let clicks = RateLimit::of_messages(&hub.limits);
         let Visitor { user, version, sid, grant } = visitor;
         let (session, grant) = (SessionBase::new(connection, hub), grant.map(Box::new));
         let mut session = Self { session, context, sid: None, user, grant, shown_ms: None, clicks };
@@ -131,7 +128,7 @@ impl ActionCableSession {
             // The client asks again when the first confirm is late.
             return self.session.send(&confirm(&prefix));
         }
-        match self.target(key) {
+        match self.target(key).and_then(|target| self.check_new(&prefix, target)) {
             Ok(target) => {
                 self.session.send(&confirm(&prefix));
                 let index = self.accept(key, target);
@@ -142,44 +139,6 @@ impl ActionCableSession {
                 self.session.send(&reject(&prefix));
             }
         }
-    }
-
-    /// What a subscription with this key would be to, or why it may not be.
-    pub(super) fn target(&mut self, key: &str) -> Result<SubscriptionTarget, String> {
-        let limits = &self.session.hub.limits;
-        if key.len() > IDENTIFIER_BYTES_MAX {
-            return Err("its key is too long".to_owned());
-        }
-        if self.session.subscriptions.len() >= limits.rooms_per_socket.saturating_mul(SUBSCRIPTIONS_PER_ROOM) {
-            return Err("the socket has too many".to_owned());
-        }
-        let channel = Channel::parse(key).map_err(|error| error.to_string())?;
-        let (Channel::Stream { name: signed } | Channel::Reflex { room: signed }) = &channel else {
-            return self.named(&channel).map(|named| SubscriptionTarget::Named(Box::new(named)));
-        };
-        let name = self.context.names.open(signed).ok_or("its name is not signed by us")?;
-        let target = match (name.stream, &channel) {
-            (StreamKind::User(_), Channel::Reflex { .. }) => return Err("clicks need a room".to_owned()),
-            (StreamKind::Room(room), Channel::Reflex { .. }) => SubscriptionTarget::Reflex(room),
-            (StreamKind::Room(room), _) if self.is_full_for(&room) => {
-                return Err(format!("the socket is in {} rooms already", limits.rooms_per_socket));
-            }
-            (StreamKind::Room(room), _) => SubscriptionTarget::Room(room),
-            (StreamKind::User(room), _) => SubscriptionTarget::User(room),
-        };
-        self.user = self.user.or(name.guest);
-        Ok(target)
-    }
-
-    /// Whether the socket is in as many rooms as it may be, this one not among them.
-    pub(super) fn is_full_for(&self, room: &Room) -> bool {
-        let rooms = self.session.subscriptions.iter().filter_map(|known| match &known.to {
-            SubscriptionTarget::Room(known) => Some(known.as_str()),
-            SubscriptionTarget::Named(named) => named.member.as_ref().map(|_| named.stream.as_str()),
-            SubscriptionTarget::User(_) | SubscriptionTarget::Reflex(_) => None,
-        });
-        let rooms: std::collections::BTreeSet<_> = rooms.collect();
-        rooms.len() >= self.session.hub.limits.rooms_per_socket && !rooms.contains(room.as_str())
     }
 
     /// Listens, then tells the driver, whose answer shows everything: nothing is lost in between. The client was told before
@@ -279,7 +238,7 @@ impl ActionCableSession {
             return Err("there is no reflex channel with this key".to_owned());
         };
         let call = reflex_call(data).map_err(|error| error.to_string())?;
-        if self.clicks.spend(Instant::now()).is_some() {
+        if !self.clicks.try_spend(Instant::now()) {
             self.session.send_to(index, answer(ReflexAnswer::Halted, &call.echo));
             return Ok(ClickResult::Halted);
         }

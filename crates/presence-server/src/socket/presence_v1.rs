@@ -86,7 +86,7 @@ impl Protocol for EmbedSession {
                 if let Err(problem) = self.join(&room, token.as_deref()) {
                     self.session.send(&error(Some(&room), problem.status(), problem.detail()));
                 }
-                let pause = self.joins.spend(Instant::now());
+                let pause = self.joins.charge(1, Instant::now());
                 return pause.max(self.resume());
             }
             Ok(EmbedRequest::Hello { id, visible }) => self.hello(id.as_deref(), visible),
@@ -126,7 +126,7 @@ impl Protocol for EmbedSession {
 impl EmbedSession {
     fn new(connection: Arc<Connection>, hub: Arc<Hub>, context: EmbedContext, visitor: EmbedVisitor) -> Self {
         let rooms = u32::try_from(hub.limits.rooms_per_socket).unwrap_or(u32::MAX);
-        let joins = RateLimit::of(hub.limits.messages_per_second, hub.limits.message_burst.max(rooms));
+        let joins = RateLimit::new(hub.limits.messages_per_second, hub.limits.message_burst.max(rooms));
         let session = SessionBase::new(connection, hub);
         Self { session, context, visitor, user: None, visible: true, pending: None, joins }
     }

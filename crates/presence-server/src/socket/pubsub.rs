@@ -48,6 +48,10 @@ enum ListenRight {
 }
 
 impl NamedStream {
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (&self.stream, self.content, self.trust) == (&other.stream, other.content, other.trust)
+    }
+
     /// Ends the presence, if there is one.
     pub(super) fn leave(&mut self, connection: &Connection) -> Option<Input> {
         let JoinedMember { subscription, .. } = self.member.take()?;

@@ -1,4 +1,4 @@
-//! How fast one socket may send requests; without it one page could keep a node busy.
+//! How fast one socket may send; without it one page could keep a node busy, or make it flood all others.
 
 use std::time::Duration;
 
@@ -6,33 +6,56 @@ use tokio::time::Instant;
 
 use crate::config::Limits;
 
-/// A number of messages a second, after a burst. Small: every socket has some.
+/// The time for which a burst of bytes makes up, in seconds.
+const BYTE_BURST_SECONDS: usize = 4;
+/// The longest pause: a browser's answers to pings are not read meanwhile.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// A number of messages or bytes a second, after a burst. Small: every socket has some.
 pub(super) struct RateLimit {
-    each_us: u32,
+    each_ns: u32,
     burst: u32,
-    /// When all messages so far would have been sent at that rate.
+    /// When all that was counted so far would have been sent at that rate.
     used_until: Instant,
 }
 
 impl RateLimit {
     /// The limit of `--messages-per-second` and `--message-burst`.
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self::of(limits.messages_per_second, limits.message_burst)
+    pub(super) fn of_messages(limits: &Limits) -> Self {
+        Self::new(limits.messages_per_second, limits.message_burst)
     }
 
-    pub(super) fn of(per_second: u32, burst: u32) -> Self {
-        Self { each_us: 1_000_000 / per_second.max(1), burst, used_until: Instant::now() }
+    /// The limit of `--bytes-per-second`.
+    pub(super) fn of_bytes(limits: &Limits) -> Self {
+        let count = |bytes| u32::try_from(bytes).unwrap_or(u32::MAX);
+        Self::new(count(limits.bytes_per_second), count(limits.bytes_per_second.saturating_mul(BYTE_BURST_SECONDS)))
     }
 
-    /// Counts one message. Returns how long the next one should wait, if this was one too many.
-    pub(super) fn spend(&mut self, now: Instant) -> Option<Duration> {
-        let each = Duration::from_micros(self.each_us.into());
-        let used_until = self.used_until.max(now) + each;
-        if used_until > now + each * self.burst {
-            return Some(each);
+    pub(super) fn new(per_second: u32, burst: u32) -> Self {
+        Self { each_ns: 1_000_000_000 / per_second.max(1), burst, used_until: Instant::now() }
+    }
+
+    /// Counts one message, unless it is one too many; returns whether it was counted.
+    pub(super) fn try_spend(&mut self, now: Instant) -> bool {
+        let used_until = self.used_until.max(now) + self.duration(1);
+        let within = used_until <= now + self.duration(self.burst);
+        if within {
+            self.used_until = used_until;
         }
-        self.used_until = used_until;
-        None
+        within
+    }
+
+    /// Counts this many. Returns how long the next should wait, if these were too many.
+    pub(super) fn charge(&mut self, count: usize, now: Instant) -> Option<Duration> {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let full = now + self.duration(self.burst);
+        self.used_until = (self.used_until.max(now) + self.duration(count)).min(full + PAUSE_MAX);
+        let pause = self.used_until.saturating_duration_since(full);
+        (!pause.is_zero()).then_some(pause)
+    }
+
+    fn duration(&self, count: u32) -> Duration {
+        Duration::from_nanos(u64::from(self.each_ns) * u64::from(count))
     }
 }
 
@@ -40,16 +63,31 @@ impl RateLimit {
 mod tests {
     use super::*;
 
+    fn limit(begin: Instant) -> RateLimit {
+        RateLimit { each_ns: 100_000_000, burst: 40, used_until: begin }
+    }
+
     #[test]
     fn a_burst_passes_then_a_number_a_second() {
         let begin = Instant::now();
         let each = Duration::from_millis(100);
-        let mut limit = RateLimit { each_us: 100_000, burst: 40, used_until: begin };
-        assert!((0..40).all(|_| limit.spend(begin).is_none()));
-        assert_eq!(limit.spend(begin), Some(each));
-        assert!(limit.spend(begin + each).is_none());
-        assert!(limit.spend(begin + each).is_some());
+        let mut limit = limit(begin);
+        assert!((0..40).all(|_| limit.try_spend(begin)));
+        assert!(!limit.try_spend(begin));
+        assert!(limit.try_spend(begin + each));
+        assert!(!limit.try_spend(begin + each));
         let later = begin + Duration::from_secs(60);
-        assert_eq!((0..60).filter(|_| limit.spend(later).is_none()).count(), 40);
+        assert_eq!((0..60).filter(|_| limit.try_spend(later)).count(), 40);
+    }
+
+    #[test]
+    fn what_is_too_much_is_counted_and_paid_for_by_a_pause() {
+        let begin = Instant::now();
+        let mut limit = limit(begin);
+        assert_eq!(limit.charge(40, begin), None);
+        assert_eq!(limit.charge(16, begin), Some(Duration::from_millis(1_600)));
+        let later = begin + Duration::from_millis(1_600);
+        assert_eq!(limit.charge(1, later), Some(Duration::from_millis(100)));
+        assert_eq!(limit.charge(usize::MAX, later), Some(PAUSE_MAX));
     }
 }

@@ -18,7 +18,7 @@ use crate::secret::random;
 /// How long after its end a session can be resumed.
 const KEPT: Duration = Duration::from_secs(300);
 /// What the keys of one session's subscriptions may take in bytes; the others must be subscribed to again.
-const SESSION_BYTES_MAX: usize = 32 * 1_024;
+pub(super) const SESSION_BYTES_MAX: usize = 32 * 1_024;
 /// What all ended sessions may take in bytes; the oldest goes first.
 const ENDED_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 /// What a session takes besides its keys, in bytes.

@@ -35,7 +35,7 @@ pub(super) struct SessionBase<T> {
 
 impl<T> SessionBase<T> {
     pub(super) fn new(connection: Arc<Connection>, hub: Arc<Hub>) -> Self {
-        let requests = RateLimit::new(&hub.limits);
+        let requests = RateLimit::of_messages(&hub.limits);
         Self { connection, hub, subscriptions: Vec::new(), next: 0, requests, inputs: Vec::new() }
     }
 
@@ -76,7 +76,7 @@ impl<T> SessionBase<T> {
 
     /// Counts one request; returns how long reading pauses, if it was one too many.
     pub(super) fn spend_request(&mut self) -> Option<Duration> {
-        self.requests.spend(Instant::now())
+        self.requests.charge(1, Instant::now())
     }
 
     pub(super) fn take_inputs(&mut self) -> Vec<Input> {

@@ -32,6 +32,25 @@ impl SubscriptionTarget {
         }
     }
 
+    /// The name of the room or stream.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Room(room) | Self::User(room) | Self::Reflex(room) => room.as_str(),
+            Self::Named(named) => named.stream.as_str(),
+        }
+    }
+
+    /// Whether a subscription to the other would be sent the same, in the same way.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Room(one), Self::Room(other))
+            | (Self::User(one), Self::User(other))
+            | (Self::Reflex(one), Self::Reflex(other)) => one == other,
+            (Self::Named(one), Self::Named(other)) => one.is_same(other),
+            _ => false,
+        }
+    }
+
     /// The stream of the page's changes that it listens to.
     pub(super) fn page(&self, user: UserId) -> Option<Stream> {
         match self {

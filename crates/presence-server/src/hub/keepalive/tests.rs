@@ -103,13 +103,13 @@ fn any_pong_keeps_a_socket_alive_and_the_right_one_measures_the_round_trip() {
 }
 
 #[test]
-fn a_browser_that_takes_nothing_for_10_s_is_closed_and_one_that_takes_a_little_is_not() {
+fn a_browser_that_takes_nothing_for_10_s_is_closed_and_one_that_takes_16_kb_is_not() {
     let mut pulse = Keepalive::new(PingAfter::PingEvery, 0);
     pulse.waits(0);
     for begin_ms in (0..60_000).step_by(5_000) {
         let seen = watch(&mut pulse, begin_ms, begin_ms + 5_000, OutboxState::Waiting);
         assert!(seen.closed.is_none() && seen.pinged.is_empty() && seen.probed.is_empty());
-        pulse.took();
+        pulse.took(PROGRESS_BYTES);
     }
     // Nothing waits any longer: it has as much time to answer a probe as a browser that was just heard.
     let seen = watch(&mut pulse, 60_000, 65_000, OutboxState::Empty);
@@ -117,6 +117,25 @@ fn a_browser_that_takes_nothing_for_10_s_is_closed_and_one_that_takes_a_little_i
     pulse.waits(64_000);
     let seen = watch(&mut pulse, 65_000, 80_000, OutboxState::Waiting);
     assert_eq!(seen.closed, Some((74_000, CloseReason::Stalled)));
+}
+
+#[test]
+fn a_browser_that_takes_a_little_now_and_then_is_closed_unless_that_is_all_that_waits() {
+    let mut pulse = Keepalive::new(PingAfter::PingEvery, 0);
+    pulse.waits(0);
+    for begin_ms in (0..9_000).step_by(1_000) {
+        assert_eq!(watch(&mut pulse, begin_ms, begin_ms + 1_000, OutboxState::Waiting).closed, None);
+        pulse.took(PROGRESS_BYTES / 10);
+    }
+    assert_eq!(
+        watch(&mut pulse, 9_000, 11_000, OutboxState::Waiting).closed,
+        Some((10_000, CloseReason::Stalled)),
+        "in all too little"
+    );
+    let mut pulse = Keepalive::new(PingAfter::PingEvery, 0);
+    pulse.waits(0);
+    pulse.took(2);
+    assert_eq!(watch(&mut pulse, 9_000, 12_000, OutboxState::Empty).closed, None);
 }
 
 #[test]

@@ -159,3 +159,36 @@ async fn in_a_large_room_only_the_number_is_sent_once_a_second() {
     }
     assert!(begun.elapsed() >= Duration::from_secs(1));
 }
+
+#[tokio::test]
+async fn where_events_find_no_room_the_members_are_sent_and_no_message_is_lost() {
+    let mut test = TestHub::new("");
+    let mut plain = test.open(None).await;
+    plain.confirmed(BENCH).await;
+    // Enough listeners that a task writes: not before this one waits.
+    let mut listening = Vec::new();
+    for _ in 0..9 {
+        let (mut browser, _) = test.extended(None).await;
+        browser.confirmed(BENCH).await;
+        listening.push(browser);
+    }
+    let views = Arc::new(Views::new(Region::new("ams").unwrap(), presence_core::Place::default(), 0));
+    let presence_events = PresenceEvents::new(Arc::clone(&test.hub), views, test.context.queries.clone());
+    test.publish("bench", &json!("before"));
+    (0..10_000).for_each(|_| presence_events.joined(&room("bench"), &user(1), br#"{"id":"u1","info":null}"#));
+    test.publish("bench", &json!("after"));
+    let members = tokio::spawn(async move {
+        let Input::Queried { query, .. } = test.input().await else { panic!("a question") };
+        let found = Present { total: 1, members: Vec::new(), next: None };
+        test.context.queries.pending().answer(query, Found::Members(found));
+        test
+    });
+    for browser in &mut listening {
+        assert_eq!(browser.next().await["message"], "before");
+        assert_eq!(browser.next().await["message"], "after");
+        assert_eq!(browser.next().await["message"]["type"], "info");
+    }
+    plain.next_is(&json!({"identifier": BENCH, "message": "before"})).await;
+    plain.next_is(&json!({"identifier": BENCH, "message": "after"})).await;
+    members.await.unwrap();
+}
