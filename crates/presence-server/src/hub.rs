@@ -17,6 +17,7 @@ mod protocols;
 mod pubsub;
 mod shared;
 mod streamed;
+mod subscriptions;
 mod wheel;
 
 use std::collections::HashMap;

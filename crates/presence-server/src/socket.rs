@@ -6,7 +6,6 @@ mod frame_decoder;
 mod members;
 mod presence_v1;
 mod protocol;
-mod pubsub;
 mod rate_limit;
 mod resumable;
 mod session;

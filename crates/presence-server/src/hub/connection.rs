@@ -1,7 +1,5 @@
 //! The writing half of one WebSocket: what is sent, what waits, and whether its browser is still there.
 
-mod subscriptions;
-
 use std::net::Shutdown;
 use std::sync::Arc;
 
@@ -11,12 +9,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tungstenite::protocol::frame::coding::Control;
 
-use self::subscriptions::Subscribed;
 use super::frame::Frame;
 use super::keepalive::{Keepalive, KeepaliveAction, Tick};
 use super::outbox::{Outbox, Sent};
 use super::protocols::ProtocolId;
 use super::shared::HubShared;
+use super::subscriptions::Subscribed;
 use crate::close_reason::CloseReason;
 use crate::transport::Transport;
 
@@ -36,11 +34,11 @@ pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) stream: Transport,
     protocol: ProtocolId,
-    shared: Arc<HubShared>,
+    pub(super) shared: Arc<HubShared>,
     inputs: mpsc::Sender<Input>,
-    subscriptions: Mutex<Vec<Subscribed>>,
+    pub(super) subscriptions: Mutex<Vec<Subscribed>>,
     /// Subscriptions whose users were made to leave, until the reading task takes note.
-    dismissed: Mutex<Vec<SubscriptionId>>,
+    pub(super) dismissed: Mutex<Vec<SubscriptionId>>,
     state: Mutex<ConnectionState>,
 }
 
@@ -84,7 +82,7 @@ impl Connection {
         }
     }
 
-    fn write(self: &Arc<Self>, frame: &Frame, drawing: Option<SubscriptionId>, now_ms: u64) {
+    pub(super) fn write(self: &Arc<Self>, frame: &Frame, drawing: Option<SubscriptionId>, now_ms: u64) {
         let mut state = self.state.lock();
         if state.closing.is_none() {
             self.write_locked(&mut state, frame, drawing, now_ms);

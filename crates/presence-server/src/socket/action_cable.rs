@@ -1,5 +1,6 @@
 //! One browser's session in Action Cable: its subscriptions, whose they are, and how fast it may ask.
 
+mod pubsub;
 pub(super) mod targets;
 
 use std::sync::Arc;
@@ -12,9 +13,9 @@ use presence_cable::action_cable::{
 use presence_core::{Input, Tab, UserId};
 use tokio::time::Instant;
 
+use self::pubsub::SubscribeOptions;
 use super::action_cable_context::{ActionCableContext, Visitor};
 use super::protocol::{Protocol, SessionStart};
-use super::pubsub::SubscribeOptions;
 use super::rate_limit::RateLimit;
 use super::resumable::Sid;
 use super::session::{SessionBase, Subscription};

@@ -1,8 +1,13 @@
 //! What the subscriptions of a session in Action Cable are to.
 
-use presence_core::{Room, Stream, UserId};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use super::pubsub::NamedStream;
+use presence_cable::action_cable::MessageContent;
+use presence_core::{Input, Room, Stream, StreamName, UserId};
+
+use super::members::JoinedMember;
+use crate::hub::Connection;
 
 /// What a subscription is to.
 #[derive(Clone, Debug)]
@@ -58,5 +63,40 @@ impl SubscriptionTarget {
             Self::User(room) => Some(Stream::User(room.clone(), user)),
             Self::Reflex(_) | Self::Named(_) => None,
         }
+    }
+}
+
+/// A subscription to a stream by its name.
+#[derive(Clone, Debug)]
+pub(super) struct NamedStream {
+    pub(super) stream: StreamName,
+    pub(super) content: MessageContent,
+    pub(super) member: Option<JoinedMember>,
+    pub(super) trust: ListenRight,
+    /// It was resumed, and is live once its client has said what it knows: the number of the last message then.
+    pub(super) waits: Option<u64>,
+    /// Whether an answer to a presence command is on its way.
+    pub(super) answering: Arc<AtomicBool>,
+}
+
+/// How the browser got the right to listen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ListenRight {
+    /// The stream is public.
+    Public,
+    /// The site gave the right: the user may choose their id.
+    Site,
+}
+
+impl NamedStream {
+    fn is_same(&self, other: &Self) -> bool {
+        (&self.stream, self.content, self.trust) == (&other.stream, other.content, other.trust)
+    }
+
+    /// Ends the presence, if there is one.
+    pub(super) fn leave(&mut self, connection: &Connection) -> Option<Input> {
+        let JoinedMember { subscription, .. } = self.member.take()?;
+        connection.unsubscribe(subscription);
+        Some(Input::Resigned { connection: connection.id, subscription })
     }
 }

@@ -29,7 +29,7 @@ pub(in super::super) fn subscriptions_bytes_max(limits: &Limits) -> usize {
 
 impl ActionCableSession {
     /// What a subscription with this key would be to, or why it may not be.
-    pub(in super::super) fn target(&mut self, key: &str) -> Result<SubscriptionTarget, String> {
+    pub(super) fn target(&mut self, key: &str) -> Result<SubscriptionTarget, String> {
         let limits = &self.session.hub.limits;
         if key.len() > IDENTIFIER_BYTES_MAX {
             return Err("its key is too long".to_owned());
@@ -74,7 +74,7 @@ impl ActionCableSession {
     }
 
     /// Whether the socket is in as many rooms as it may be, this one not among them.
-    pub(in super::super) fn is_full_for(&self, room: &Room) -> bool {
+    pub(super) fn is_full_for(&self, room: &Room) -> bool {
         let rooms = self.session.subscriptions.iter().filter_map(|known| match &known.to {
             SubscriptionTarget::Room(known) => Some(known.as_str()),
             SubscriptionTarget::Named(named) => named.member.as_ref().map(|_| named.stream.as_str()),

@@ -1,7 +1,7 @@
 //! The part of Action Cable that has no channel class: streams by name, their history, and presence.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use presence_cable::action_cable::{
     self, Channel, Command, MessageContent, PRESENCE_ERROR, PresenceRequest, Version, WELCOME, replayed, restored,
@@ -11,53 +11,17 @@ use presence_cable::{HistoryRequest, Position, ReplayEnd};
 use presence_core::{Input, Message, Room, StreamName};
 use tokio::time::Instant;
 
-use super::action_cable::ActionCableSession;
-use super::members::{JoinedMember, MembersQuery, shown_id, tab};
-use super::resumable::SavedSession;
-use super::subscription_target::SubscriptionTarget;
+use super::super::members::{JoinedMember, MembersQuery, shown_id, tab};
+use super::super::resumable::SavedSession;
+use super::super::subscription_target::{ListenRight, NamedStream, SubscriptionTarget};
+use super::ActionCableSession;
 use crate::close_reason::CloseReason;
-use crate::hub::Connection;
 use crate::identity::sha256;
 
 /// The optional parts of a subscribe command.
 pub(super) struct SubscribeOptions<'a> {
     pub(super) history: Option<HistoryRequest>,
     pub(super) presence: Option<PresenceRequest<'a>>,
-}
-
-/// A subscription to a stream by its name.
-#[derive(Clone, Debug)]
-pub(super) struct NamedStream {
-    pub(super) stream: StreamName,
-    pub(super) content: MessageContent,
-    pub(super) member: Option<JoinedMember>,
-    trust: ListenRight,
-    /// It was resumed, and is live once its client has said what it knows: the number of the last message then.
-    waits: Option<u64>,
-    /// Whether an answer to a presence command is on its way.
-    answering: Arc<AtomicBool>,
-}
-
-/// How the browser got the right to listen.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum ListenRight {
-    /// The stream is public.
-    Public,
-    /// The site gave the right: the user may choose their id.
-    Site,
-}
-
-impl NamedStream {
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        (&self.stream, self.content, self.trust) == (&other.stream, other.content, other.trust)
-    }
-
-    /// Ends the presence, if there is one.
-    pub(super) fn leave(&mut self, connection: &Connection) -> Option<Input> {
-        let JoinedMember { subscription, .. } = self.member.take()?;
-        connection.unsubscribe(subscription);
-        Some(Input::Resigned { connection: connection.id, subscription })
-    }
 }
 
 impl ActionCableSession {

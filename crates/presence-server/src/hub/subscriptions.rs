@@ -6,16 +6,16 @@ use bytes::Bytes;
 use presence_cable::Encoder;
 use presence_core::{Input, RoomView, SubscriptionId};
 
-use super::super::audience::Audience;
-use super::super::counts_queue::CountsQueue;
-use super::super::frame::Frame;
-use super::super::prefix::Prefix;
-use super::super::protocols::ProtocolId;
-use super::{Connection, DropPolicy};
+use super::audience::Audience;
+use super::connection::{Connection, DropPolicy};
+use super::counts_queue::CountsQueue;
+use super::frame::Frame;
+use super::prefix::Prefix;
+use super::protocols::ProtocolId;
 
 /// One subscription.
 #[derive(Debug)]
-pub(in crate::hub) struct Subscribed {
+pub(super) struct Subscribed {
     id: SubscriptionId,
     prefix: Prefix,
     /// Where it listens to counts.
@@ -34,12 +34,7 @@ impl Connection {
     }
 
     /// Adds a subscription to the counts of a room.
-    pub(in crate::hub) fn subscribe_counts(
-        &self,
-        id: SubscriptionId,
-        prefix: Prefix,
-        counts: Arc<Audience<CountsQueue>>,
-    ) {
+    pub(super) fn subscribe_counts(&self, id: SubscriptionId, prefix: Prefix, counts: Arc<Audience<CountsQueue>>) {
         self.add(Subscribed { id, prefix, counts: Some(counts), shown_upto: 0 });
     }
 
@@ -62,7 +57,7 @@ impl Connection {
         self.subscriptions.lock().iter().find(|subscribed| subscribed.id == subscription).map(get)
     }
 
-    pub(in crate::hub) fn counts(&self, subscription: SubscriptionId) -> Option<Arc<Audience<CountsQueue>>> {
+    pub(super) fn counts(&self, subscription: SubscriptionId) -> Option<Arc<Audience<CountsQueue>>> {
         self.find(subscription, |subscribed| subscribed.counts.clone()).flatten()
     }
 
@@ -71,7 +66,7 @@ impl Connection {
     }
 
     /// Ends a subscription whose user was made to leave: its page is told, and stays away.
-    pub(in crate::hub) fn dismiss(self: &Arc<Self>, subscription: SubscriptionId, now_ms: u64) {
+    pub(super) fn dismiss(self: &Arc<Self>, subscription: SubscriptionId, now_ms: u64) {
         let Some(prefix) = self.prefix(subscription) else { return };
         if let Some(counts) = self.counts(subscription) {
             counts.leave(&prefix, self.id);
@@ -79,7 +74,7 @@ impl Connection {
         self.unsubscribe(subscription);
         self.dismissed.lock().push(subscription);
         self.send(&Frame::text(&self.encoder(prefix.protocol()).dismissed(prefix.as_str())), now_ms);
-        let (inputs, connection) = (self.inputs.clone(), self.id);
+        let (inputs, connection) = (self.inputs().clone(), self.id);
         // The driver, which ordered this, must not wait for room in its own queue.
         tokio::spawn(async move { inputs.send(Input::Unsubscribed { connection, subscription }).await });
     }
@@ -91,19 +86,19 @@ impl Connection {
 
     /// Whether a drawing has something that this subscription was not shown. While thousands join a room they would be
     /// sent its counts twice otherwise, and before they are shown the rest.
-    pub(in crate::hub) fn awaits(&self, subscription: SubscriptionId, ordinal: u64) -> bool {
+    pub(super) fn awaits(&self, subscription: SubscriptionId, ordinal: u64) -> bool {
         self.find(subscription, |subscribed| subscribed.shown_upto < ordinal).unwrap_or(false)
     }
 
     /// A subscription is about to be shown everything up to this ordinal.
-    pub(in crate::hub) fn shown(&self, subscription: SubscriptionId, ordinal: u64) {
+    pub(super) fn shown(&self, subscription: SubscriptionId, ordinal: u64) {
         let mut subscriptions = self.subscriptions.lock();
         let found = subscriptions.iter_mut().filter(|subscribed| subscribed.id == subscription);
         found.for_each(|subscribed| subscribed.shown_upto = ordinal);
     }
 
     /// Sends a message to one subscription; nothing where it is gone, or where its protocol has no body for it.
-    pub(in crate::hub) fn tell(
+    pub(super) fn tell(
         self: &Arc<Self>,
         subscription: SubscriptionId,
         policy: DropPolicy,
@@ -118,7 +113,7 @@ impl Connection {
     }
 
     /// Sends one subscription the counts of a room.
-    pub(in crate::hub) fn tell_counts(self: &Arc<Self>, subscription: SubscriptionId, view: &RoomView, now_ms: u64) {
+    pub(super) fn tell_counts(self: &Arc<Self>, subscription: SubscriptionId, view: &RoomView, now_ms: u64) {
         self.tell(subscription, DropPolicy::MayDrop, now_ms, |_, encoder| encoder.counts(view).map(Bytes::from));
     }
 }
