@@ -1,6 +1,5 @@
 //! `/api/v1/rooms/events`: the counts of a room as server-sent events.
 
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use presence_core::Room;
 use serde::Deserialize;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use utoipa::{IntoParams, ToSchema};
 
@@ -24,6 +22,7 @@ use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
 use crate::problem::{Problem, ProblemAnswer};
 use crate::secret::random;
+use crate::views::RoomWatch;
 
 /// Changes that follow each other sooner are sent together.
 const GAP: Duration = Duration::from_millis(250);
@@ -120,7 +119,7 @@ struct CountsStream {
 /// When to look for changes.
 enum CountsSource {
     /// At every new view of a room.
-    Room(watch::Receiver<()>),
+    Room(RoomWatch),
     /// At a path's next time.
     Path(Instant),
 }
@@ -150,11 +149,7 @@ impl CountsStream {
 impl Content for CountsStream {
     async fn next(&mut self) -> Wake {
         match &mut self.source {
-            CountsSource::Room(changes) => {
-                if changes.changed().await.is_err() {
-                    pending::<()>().await;
-                }
-            }
+            CountsSource::Room(changes) => changes.changed().await,
             CountsSource::Path(at) => {
                 sleep_until(*at).await;
                 *at = Instant::now() + PATH_EVERY;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use axum::body::Body;
 use presence_cable::same_counts;
 use presence_core::{ConnectionId, Ended, Input, Room, RoomView, SubscriptionId, Tab, UserId};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -20,6 +19,7 @@ use crate::hub::Dismissals;
 use crate::problem::Problem;
 use crate::secret::random;
 use crate::sites::{Admission, EmbedSite, RoomError, RoomPermit};
+use crate::views::RoomWatch;
 
 /// New counts are written at most this often, so that an answer about a large room stays small.
 const GAP: Duration = Duration::from_secs(1);
@@ -60,7 +60,7 @@ pub(super) struct StreamedVisitor {
     /// Inputs for the node, with the time when each is due: joins wait where a site has too many.
     inputs: VecDeque<(Instant, Input)>,
     dismissed: Dismissals,
-    changes: JoinSet<(usize, watch::Receiver<()>)>,
+    changes: JoinSet<(usize, RoomWatch)>,
     /// Indices of rooms whose counts may have changed.
     due: Vec<usize>,
     /// A browser that closes an answer leaves at once; an answer that the server ends is opened again.
@@ -146,11 +146,9 @@ impl StreamedVisitor {
 }
 
 /// Waits for the next change of the room at this index.
-fn watch(all: &mut JoinSet<(usize, watch::Receiver<()>)>, index: usize, mut changes: watch::Receiver<()>) {
+fn watch(all: &mut JoinSet<(usize, RoomWatch)>, index: usize, mut changes: RoomWatch) {
     all.spawn(async move {
-        if changes.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        changes.changed().await;
         (index, changes)
     });
 }
