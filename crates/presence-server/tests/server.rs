@@ -14,6 +14,7 @@ mod live;
 mod members;
 mod mesh;
 mod mux;
+mod one_address;
 mod outside;
 mod pages;
 mod signing;

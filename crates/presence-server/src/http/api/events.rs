@@ -7,17 +7,17 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use presence_core::Room;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 use utoipa::{IntoParams, ToSchema};
 
 use super::MeshSnapshot;
-use super::access::readable_room;
-use super::counts::{CountsAnswer, RoomName, is_path};
+use super::access::{ReadableRoom, is_path, readable_room};
+use super::counts::{CountsAnswer, RoomName};
 use super::query_params::QueryParams;
 use crate::http::address_limit::AddressPermit;
 use crate::http::open_answer::{self, Content, EndReason, Timing, Wake};
+use crate::http::reader::Reader;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
 use crate::problem::{Problem, ProblemAnswer};
@@ -84,11 +84,14 @@ pub(super) async fn events(
     headers: HeaderMap,
     QueryParams(params): QueryParams<EventsParams>,
 ) -> Result<Response, Problem> {
-    let (room, _) = readable_room(&state, &headers, &params.room)?;
+    let room = readable_room(&state, &headers, &info, params.room)?;
     if !(1..=SECONDS_MAX).contains(&params.seconds) {
         return Err(Problem::new(StatusCode::BAD_REQUEST, format!("A stream lasts 1 to {SECONDS_MAX} seconds.")));
     }
-    let address = state.admit(&info)?;
+    let address = match room.reader {
+        Reader::Key => None,
+        Reader::Anybody(_) => Some(state.admit(&info)?),
+    };
     let mut draining = state.readiness.draining();
     let stream = CountsStream::new(state, room, address).await?;
     // Readers reconnect at different times, so that a node that stops causes no storm.
@@ -110,10 +113,10 @@ pub(super) async fn events(
 /// One reader's stream.
 struct CountsStream {
     state: Arc<HttpState>,
-    room: Room,
+    room: ReadableRoom,
     source: CountsSource,
     sent: CountsAnswer,
-    _address: AddressPermit,
+    _address: Option<AddressPermit>,
 }
 
 /// When to look for changes.
@@ -125,12 +128,12 @@ enum CountsSource {
 }
 
 impl CountsStream {
-    async fn new(state: Arc<HttpState>, room: Room, address: AddressPermit) -> Result<Self, Problem> {
+    async fn new(state: Arc<HttpState>, room: ReadableRoom, address: Option<AddressPermit>) -> Result<Self, Problem> {
         // Watched before it is read, so that no change is missed in between.
-        let source = if is_path(&room) {
+        let source = if is_path(&room.room) {
             CountsSource::Path(Instant::now() + PATH_EVERY)
         } else {
-            CountsSource::Room(state.views.watch(&room))
+            CountsSource::Room(state.views.watch(&room.room))
         };
         let sent = CountsAnswer::of(&state, &MeshSnapshot::of(&state), &room).await?;
         Ok(Self { state, room, source, sent, _address: address })

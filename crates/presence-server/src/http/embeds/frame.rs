@@ -241,6 +241,7 @@ mod tests {
             host: "presence.example".to_owned(),
             secure: true,
             address: "192.0.2.1".parse().unwrap(),
+            names_others: false,
             edge: None,
         };
         let origin = |headers: &[(&'static str, &str)], from| framing_origin(&self::headers(headers), &info, from).ok();

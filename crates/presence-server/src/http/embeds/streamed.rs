@@ -1,6 +1,7 @@
 //! Visitors of an answer that stays open, who are counted for as long as the answer is read.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,7 +67,8 @@ pub(super) struct StreamedVisitor {
     /// A browser that closes an answer leaves at once; an answer that the server ends is opened again.
     ended: Ended,
     permit: ConnectionPermit,
-    _address: AddressPermit,
+    address: IpAddr,
+    _address_permit: AddressPermit,
 }
 
 /// A room that was joined.
@@ -91,7 +93,7 @@ impl StreamedVisitor {
         user: UserId,
         visibility: Visibility,
     ) -> Result<Self, Problem> {
-        let address = state.admit(info)?;
+        let address_permit = state.admit(info)?;
         let connection = state.connection_id();
         peer.permit.begin_stream();
         Ok(Self {
@@ -106,7 +108,8 @@ impl StreamedVisitor {
             due: Vec::new(),
             ended: Ended::Lost,
             permit: Arc::clone(&peer.permit),
-            _address: address,
+            address: info.address,
+            _address_permit: address_permit,
         })
     }
 
@@ -114,10 +117,10 @@ impl StreamedVisitor {
     pub(super) fn join(&mut self, site: &EmbedSite, admission: Admission) -> Result<JoinedRoom, RoomError> {
         let Admission { room, user, info } = admission;
         let sites = &self.state.embed.sites;
-        let permit = sites.acquire_room(site, &room)?;
+        let permit = sites.acquire_room(site, &room, self.address)?;
         let index = self.rooms.len();
-        let checked = sites.check_room(self.state.views.room(&room).as_deref());
-        let delay = checked.and_then(|()| sites.join_delay(site));
+        let checked = sites.check_room(&permit, self.state.views.room(&room).as_deref());
+        let delay = checked.and_then(|()| sites.join_delay(site, self.address));
         let changes = self.state.views.watch(&room);
         watch(&mut self.changes, index, changes);
         self.due.push(index);
