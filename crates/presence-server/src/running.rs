@@ -18,7 +18,7 @@ use crate::certificate::Authority;
 use crate::clock::{Clocks, wall_ms};
 use crate::config::Config;
 use crate::driver::{Driver, Ending, Inputs, Outlets, queues};
-use crate::http::connections::Connections;
+use crate::http::connections::HttpConnections;
 use crate::http::listen::{HttpServer, bind, connections_max};
 use crate::http::tls::{CertificateFiles, acceptor};
 use crate::http::{HttpState, Readiness, Services, router};
@@ -143,7 +143,7 @@ fn serve(
         router,
         header_within: config.limits.header_within,
         permits: Arc::clone(permits),
-        connections: Connections::new(config),
+        connections: HttpConnections::new(config),
         closing: closed,
     };
     tokio::spawn(server.run());

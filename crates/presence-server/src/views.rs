@@ -31,7 +31,7 @@ struct WatchedRooms {
     senders: Mutex<HashMap<Room, watch::Sender<()>>>,
 }
 
-/// Wakes after new views of one room. Nothing is kept of a room that nobody watches: anyone may ask for rooms that
+/// Wakes after new views of one room. Nothing is kept of a room without a watch: anyone may ask for rooms that
 /// do not exist.
 pub(crate) struct RoomWatch {
     all: Arc<WatchedRooms>,

@@ -8,6 +8,7 @@ mod common;
 mod doors;
 mod embed;
 mod embed_limits;
+mod http_details;
 mod lifetime;
 mod limits;
 mod live;

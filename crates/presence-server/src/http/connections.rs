@@ -17,11 +17,11 @@ use super::request_info::ProxyRules;
 use crate::config::Config;
 use crate::sites::network;
 
-/// Connections of an address beside its sockets: a household's browsers load pages over six connections each.
+/// HttpConnections of an address beside its sockets: a household's browsers load pages over six connections each.
 const BESIDE_SOCKETS: usize = 64;
 
 /// All connections of this node.
-pub(crate) struct Connections {
+pub(crate) struct HttpConnections {
     per_address: usize,
     /// One proxy carries the connections of many visitors, so trusted ones have no limit.
     rules: ProxyRules,
@@ -34,7 +34,7 @@ struct ConnectionTable {
     next: u64,
     addresses: HashMap<IpAddr, AddressConnections>,
     /// By the order in which they became idle.
-    idle: BTreeMap<u64, Arc<ConnectionState>>,
+    idle: BTreeMap<u64, Arc<ConnectionActivity>>,
 }
 
 #[derive(Default)]
@@ -43,7 +43,7 @@ struct AddressConnections {
     idle: BTreeSet<u64>,
 }
 
-impl Connections {
+impl HttpConnections {
     pub(crate) fn new(config: &Config) -> Arc<Self> {
         let per_address = config.limits.sockets_per_address.saturating_add(BESIDE_SOCKETS);
         Arc::new(Self { per_address, rules: ProxyRules::new(config), table: Mutex::default() })
@@ -78,7 +78,7 @@ impl ConnectionTable {
         }
     }
 
-    fn remove(&mut self, since: u64) -> Option<Arc<ConnectionState>> {
+    fn remove(&mut self, since: u64) -> Option<Arc<ConnectionActivity>> {
         let state = self.idle.remove(&since)?;
         self.change(state.address, |known| {
             known.idle.remove(&since);
@@ -97,7 +97,7 @@ impl ConnectionTable {
 
 /// The right to hold one connection; given back when dropped.
 pub(super) struct AddressSlot {
-    all: Arc<Connections>,
+    all: Arc<HttpConnections>,
     address: IpAddr,
 }
 
@@ -105,7 +105,7 @@ impl AddressSlot {
     /// A connection that has just been accepted: it is idle.
     pub(super) fn connection(&self) -> Activity {
         let (all, address) = (Arc::clone(&self.all), self.address);
-        let state = Arc::new(ConnectionState { all, address, since: Mutex::new(None), ended: Notify::new() });
+        let state = Arc::new(ConnectionActivity { all, address, since: Mutex::new(None), ended: Notify::new() });
         state.idle();
         Activity(state)
     }
@@ -118,15 +118,15 @@ impl Drop for AddressSlot {
 }
 
 /// Whether a connection waits for a request or is served.
-pub(super) struct ConnectionState {
-    all: Arc<Connections>,
+pub(super) struct ConnectionActivity {
+    all: Arc<HttpConnections>,
     address: IpAddr,
     /// Its place among the idle ones; `None`: it is busy, or was told to end.
     since: Mutex<Option<u64>>,
     ended: Notify,
 }
 
-impl ConnectionState {
+impl ConnectionActivity {
     fn idle(self: &Arc<Self>) {
         let mut table = self.all.table.lock();
         let since = table.next;
@@ -146,7 +146,7 @@ impl ConnectionState {
 }
 
 /// What one connection does now.
-pub(super) struct Activity(Arc<ConnectionState>);
+pub(super) struct Activity(Arc<ConnectionActivity>);
 
 impl Activity {
     /// A request is being answered, until the value is dropped.
@@ -173,7 +173,7 @@ impl Drop for Activity {
 }
 
 /// A request that is being answered. The connection may end before the answer does.
-pub(super) struct BusyConnection(Weak<ConnectionState>);
+pub(super) struct BusyConnection(Weak<ConnectionActivity>);
 
 impl BusyConnection {
     /// The connection becomes a socket, and is never idle again.
@@ -217,11 +217,11 @@ impl HttpBody for BusyBody {
 mod tests {
     use super::*;
 
-    fn connections(line: &str) -> Arc<Connections> {
-        Connections::new(&Config::of(line.split_whitespace()).unwrap())
+    fn connections(line: &str) -> Arc<HttpConnections> {
+        HttpConnections::new(&Config::of(line.split_whitespace()).unwrap())
     }
 
-    fn opened(all: &Arc<Connections>, address: &str) -> Option<(AddressSlot, Activity)> {
+    fn opened(all: &Arc<HttpConnections>, address: &str) -> Option<(AddressSlot, Activity)> {
         let slot = all.acquire(address.parse().unwrap())?;
         let activity = slot.connection();
         Some((slot, activity))

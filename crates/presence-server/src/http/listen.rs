@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use super::connections::{Activity, AddressSlot, BusyBody, BusyConnection, Connections};
+use super::connections::{Activity, AddressSlot, BusyBody, BusyConnection, HttpConnections};
 
 /// Connections that the kernel holds before they are accepted: all visitors may reconnect at once.
 const BACKLOG: u32 = 4_096;
@@ -138,7 +138,7 @@ pub(crate) struct HttpServer {
     pub(crate) router: Router,
     pub(crate) header_within: Duration,
     pub(crate) permits: Arc<Semaphore>,
-    pub(crate) connections: Arc<Connections>,
+    pub(crate) connections: Arc<HttpConnections>,
     /// True once the node stops listening.
     pub(crate) closing: watch::Receiver<bool>,
 }

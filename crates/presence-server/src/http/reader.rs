@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 /// Who reads counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Reader {
+pub(super) enum CountsReader {
     /// The holder of the key.
     Key,
     /// Anybody at this address.

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use parking_lot::Mutex;
 use presence_core::{Below, Subtree};
 
-use super::reader::Reader;
+use super::reader::CountsReader;
 use crate::lru::Lru;
 use crate::problem::Problem;
 use crate::sites::network;
@@ -78,7 +78,7 @@ impl Default for RollUpCache {
 
 impl RollUpCache {
     /// A fresh answer; `None` if the node may be asked for one.
-    pub(super) fn get(&self, path: &Subtree, reader: Reader) -> Result<Option<Below>, TooManyPaths> {
+    pub(super) fn get(&self, path: &Subtree, reader: CountsReader) -> Result<Option<Below>, TooManyPaths> {
         self.0.lock().get(path, reader, Instant::now())
     }
 
@@ -97,7 +97,7 @@ impl PathAnswers {
         }
     }
 
-    fn get(&mut self, path: &Subtree, reader: Reader, now: Instant) -> Result<Option<Below>, TooManyPaths> {
+    fn get(&mut self, path: &Subtree, reader: CountsReader, now: Instant) -> Result<Option<Below>, TooManyPaths> {
         if let Some((at, below)) = self.by_path.get(path) {
             let age = now.duration_since(*at);
             if age < REMEMBERED {
@@ -108,8 +108,8 @@ impl PathAnswers {
         Ok(None)
     }
 
-    fn spend(&mut self, reader: Reader, now: Instant) -> Result<(), TooManyPaths> {
-        let Reader::Anybody(address) = reader else {
+    fn spend(&mut self, reader: CountsReader, now: Instant) -> Result<(), TooManyPaths> {
+        let CountsReader::Anybody(address) = reader else {
             self.of_key = self.of_key.next(NEW_PATH_EVERY, now).ok_or(TooManyPaths::OfAll)?;
             return Ok(());
         };
@@ -130,8 +130,8 @@ mod tests {
         Subtree { path: format!("shop.example/{number}/"), except: None }
     }
 
-    fn reader(last: u8) -> Reader {
-        Reader::Anybody(IpAddr::from([192, 0, 2, last]))
+    fn reader(last: u8) -> CountsReader {
+        CountsReader::Anybody(IpAddr::from([192, 0, 2, last]))
     }
 
     #[test]
@@ -163,7 +163,7 @@ mod tests {
         }
         assert_eq!(answers.get(&path(99), reader(1), begin), Err(TooManyPaths::OfAddress));
         assert_eq!(answers.get(&path(99), reader(2), begin), Err(TooManyPaths::OfAll));
-        assert_eq!(answers.get(&path(99), Reader::Key, begin), Ok(None));
+        assert_eq!(answers.get(&path(99), CountsReader::Key, begin), Ok(None));
         let mut now = begin;
         for number in 100..160 {
             now += FRESH;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
@@ -96,10 +96,18 @@ async fn file_or_page(State(state): State<Arc<HttpState>>, request: Request) -> 
     }
 }
 
-async fn ready(State(state): State<Arc<HttpState>>, headers: HeaderMap) -> Response {
+async fn ready(
+    State(state): State<Arc<HttpState>>,
+    Extension(peer): Extension<HttpPeer>,
+    headers: HeaderMap,
+) -> Response {
     let reader = match state.key_of(&headers) {
         GivenKey::Right => ReportReader::Key,
-        GivenKey::None | GivenKey::Wrong => ReportReader::Anybody,
+        GivenKey::None => ReportReader::Anybody,
+        GivenKey::Wrong => {
+            tokio::time::sleep(state.wrong_keys.told(peer.address.ip())).await;
+            ReportReader::Anybody
+        }
     };
     let report = state.readiness.report(&state.views.mesh(), reader);
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -10,10 +10,10 @@ use presence_core::{App, ConnectionId, Found, Input, Query, Room};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::address_limit::{AddressLimit, AddressPermit};
-use super::api_key::WrongKeys;
+use super::api_key::{GivenKey, WrongKeys};
 use super::files;
 use super::gzip_cache::GzipCache;
-use super::reader::Reader;
+use super::reader::CountsReader;
 use super::readiness::Readiness;
 use super::request_info::{ProxyRules, RequestInfo};
 use super::roll_up_cache::RollUpCache;
@@ -44,7 +44,7 @@ pub(crate) struct HttpState {
     pub(super) view_cache: ViewCache,
     pub(super) rules: ProxyRules,
     address_limit: Arc<AddressLimit>,
-    pub(super) api_key: Option<String>,
+    api_key: Option<String>,
     pub(super) wrong_keys: WrongKeys,
     pub(super) cookies: Cookies,
     pub(super) names: Arc<SignedNames>,
@@ -157,6 +157,16 @@ impl HttpState {
         permit.ok_or(Unavailable::AddressLimit)
     }
 
+    /// The API key of a request.
+    pub(super) fn key_of(&self, headers: &HeaderMap) -> GivenKey {
+        GivenKey::of(headers, self.api_key.as_deref())
+    }
+
+    /// Whether this node has an API key.
+    pub(super) fn has_api_key(&self) -> bool {
+        self.api_key.is_some()
+    }
+
     /// The browser of a request's cookie.
     pub(super) fn browser(&self, headers: &HeaderMap, info: &RequestInfo) -> Option<BrowserId> {
         cookie_headers(headers).find_map(|header| self.cookies.read(header, info.secure))
@@ -177,10 +187,10 @@ impl HttpState {
     }
 
     /// The node's answer to a query.
-    pub(super) async fn query(&self, query: Query, reader: Reader) -> Result<Found, Unavailable> {
+    pub(super) async fn query(&self, query: Query, reader: CountsReader) -> Result<Found, Unavailable> {
         let answer = match reader {
-            Reader::Key => self.queries.ask_first(query).await,
-            Reader::Anybody(_) => self.queries.ask(query).await,
+            CountsReader::Key => self.queries.ask_first(query).await,
+            CountsReader::Anybody(_) => self.queries.ask(query).await,
         };
         answer.ok_or(Unavailable::Overloaded)
     }

@@ -29,6 +29,8 @@ pub(super) struct SubscribeOptions<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct NamedStream {
     pub(super) stream: StreamName,
+    /// Where its members are; `None`: it can have none.
+    room: Option<Room>,
     pub(super) content: MessageContent,
     pub(super) member: Option<JoinedMember>,
     trust: ListenRight,
@@ -100,7 +102,10 @@ impl ActionCableSession {
             Channel::Stream { .. } | Channel::Reflex { .. } => (None, ListenRight::Public, MessageContent::Data),
         };
         let stream = found.ok_or("the stream is neither public nor is its name signed by us")?;
-        Ok(NamedStream { stream, content, member: None, trust, waits: None, answering: Arc::default() })
+        // A site's token is for the room itself.
+        let granted = self.grant.as_ref().map(|grant| &grant.room).filter(|room| room.as_str() == stream.as_str());
+        let room = granted.cloned().or_else(|| self.context.streams.room(&stream));
+        Ok(NamedStream { stream, room, content, member: None, trust, waits: None, answering: Arc::default() })
     }
 
     /// A subscription was confirmed: sends it what it missed, makes it live and its user present.
@@ -206,15 +211,13 @@ impl ActionCableSession {
     }
 
     fn try_join(&mut self, index: usize, request: &PresenceRequest<'_>) -> Result<(), &'static str> {
-        let Some(NamedStream { stream, content: MessageContent::Data, member, trust, .. }) = self.named_at(index)
-        else {
+        let Some(NamedStream { room, content: MessageContent::Data, member, trust, .. }) = self.named_at(index) else {
             return Err("the subscription has no presence by id");
         };
         if let Some(member) = member {
             return (member.id == request.id).then_some(()).ok_or("the session is present by another id");
         }
-        let name = stream.as_str().strip_suffix('/').map_or(Some(stream.as_str()), |_| None);
-        let room = name.and_then(Room::new).ok_or("a stream that ends with a slash is no room")?;
+        let room = room.clone().ok_or("a stream of this name has no members")?;
         if self.is_full_for(&room) {
             return Err("the socket is in too many rooms already");
         }
@@ -261,6 +264,7 @@ impl ActionCableSession {
             connection: Arc::clone(&self.session.connection),
             prefix: self.session.subscriptions[index].prefix.clone(),
             stream: named.stream.clone(),
+            room: named.room.clone(),
         };
         let answering = Arc::clone(&named.answering);
         tokio::spawn(async move {

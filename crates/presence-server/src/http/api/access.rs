@@ -11,7 +11,7 @@ use presence_core::Room;
 
 use super::{Caching, room_named};
 use crate::http::api_key::GivenKey;
-use crate::http::reader::Reader;
+use crate::http::reader::CountsReader;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
 use crate::problem::Problem;
@@ -61,7 +61,7 @@ impl FromRequestParts<Arc<HttpState>> for Authorized {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<HttpState>) -> Result<Self, Problem> {
-        if state.api_key.is_none() {
+        if !state.has_api_key() {
             return Err(AccessError::NoKeyOnNode.into());
         }
         if has_key(&parts.headers, state) { Ok(Self) } else { Err(AccessError::KeyMissing.into()) }
@@ -89,7 +89,7 @@ pub(super) struct ReadableRoom {
     pub(super) room: Room,
     /// The name as it was asked for: the room's has the normal form.
     pub(super) asked: String,
-    pub(super) reader: Reader,
+    pub(super) reader: CountsReader,
     pub(super) caching: Caching,
 }
 
@@ -101,13 +101,13 @@ pub(super) fn readable_room(
     name: String,
 ) -> Result<ReadableRoom, Problem> {
     let room = room_named(state, &name)?;
-    let reader = if has_key(headers, state) { Reader::Key } else { Reader::Anybody(info.address) };
+    let reader = if has_key(headers, state) { CountsReader::Key } else { CountsReader::Anybody(info.address) };
     let private = Sites::is_private(&room);
-    if private && reader != Reader::Key {
+    if private && reader != CountsReader::Key {
         return Err(AccessError::PrivateRoom.into());
     }
     // With the key, private rooms are among those below a path.
-    let keyed = private || (is_path(&room) && reader == Reader::Key);
+    let keyed = private || (is_path(&room) && reader == CountsReader::Key);
     let caching = if keyed { Caching::Never } else { Caching::OneSecond };
     Ok(ReadableRoom { room, asked: name, reader, caching })
 }

@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::access::{ReadableRoom, is_path, readable_room};
 use super::query_params::QueryParams;
 use super::{Caching, MeshSnapshot, json};
-use crate::http::reader::Reader;
+use crate::http::reader::CountsReader;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
 use crate::problem::{Problem, ProblemAnswer};
@@ -180,7 +180,7 @@ pub(super) async fn rooms(
 
 async fn roll_up(state: &HttpState, path: &ReadableRoom) -> Result<Below, Problem> {
     // Who has no key is told nothing of private rooms, not even how many are in them.
-    let except = (path.reader != Reader::Key).then(|| Sites::private_below(&path.room)).flatten();
+    let except = (path.reader != CountsReader::Key).then(|| Sites::private_below(&path.room)).flatten();
     let subtree = Subtree { path: path.room.as_str().to_owned(), except };
     if let Some(below) = state.roll_ups.get(&subtree, path.reader)? {
         return Ok(below);

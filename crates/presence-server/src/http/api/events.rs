@@ -17,7 +17,7 @@ use super::counts::{CountsAnswer, RoomName};
 use super::query_params::QueryParams;
 use crate::http::address_limit::AddressPermit;
 use crate::http::open_answer::{self, Content, EndReason, Timing, Wake};
-use crate::http::reader::Reader;
+use crate::http::reader::CountsReader;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
 use crate::problem::{Problem, ProblemAnswer};
@@ -89,8 +89,8 @@ pub(super) async fn events(
         return Err(Problem::new(StatusCode::BAD_REQUEST, format!("A stream lasts 1 to {SECONDS_MAX} seconds.")));
     }
     let address = match room.reader {
-        Reader::Key => None,
-        Reader::Anybody(_) => Some(state.admit(&info)?),
+        CountsReader::Key => None,
+        CountsReader::Anybody(_) => Some(state.admit(&info)?),
     };
     let mut draining = state.readiness.draining();
     let stream = CountsStream::new(state, room, address).await?;

@@ -15,7 +15,7 @@ use super::access::Authorized;
 use super::counts::RoomName;
 use super::query_params::QueryParams;
 use super::{Caching, json, room_named};
-use crate::http::reader::Reader;
+use crate::http::reader::CountsReader;
 use crate::http::state::HttpState;
 use crate::problem::{Problem, ProblemAnswer};
 use crate::rfc3339::rfc3339;
@@ -103,7 +103,7 @@ pub(super) async fn members(
     let after = params.after.as_deref().map(member_named).transpose()?;
     let region = params.region.as_deref().map(region_named).transpose()?;
     let query = Query::Members { room, after, most: params.limit, region };
-    let Found::Members(found) = state.query(query, Reader::Key).await? else {
+    let Found::Members(found) = state.query(query, CountsReader::Key).await? else {
         unreachable!("the node answers the query that it got")
     };
     let answer = MembersPage {

@@ -24,7 +24,7 @@ const DARK: &str = "rect{fill:#161b22;stroke:#3d444d}text{fill:#e6edf3}circle{fi
 const FONT_SIZE: f64 = 12.0;
 
 /// `GET /badge.svg?room=…`, also `show`, `lang` and `theme`. Viewers of an image are not counted.
-pub(in crate::http) async fn badge(
+pub(crate) async fn badge(
     State(state): State<Arc<HttpState>>,
     headers: HeaderMap,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,

@@ -29,7 +29,7 @@ use crate::sites::EmbedSite;
 const RETRY_S: &str = "15";
 
 /// `GET /embed?room=…`, also `show`, `lang`, `theme` and `token`.
-pub(in crate::http) async fn embed(
+pub(crate) async fn embed(
     State(state): State<Arc<HttpState>>,
     Extension(peer): Extension<HttpPeer>,
     Extension(info): Extension<RequestInfo>,
