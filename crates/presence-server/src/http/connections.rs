@@ -17,7 +17,7 @@ use super::request_info::ProxyRules;
 use crate::config::Config;
 use crate::sites::network;
 
-/// HttpConnections of an address beside its sockets: a household's browsers load pages over six connections each.
+/// Connections of an address beside its sockets: a household's browsers load pages over six connections each.
 const BESIDE_SOCKETS: usize = 64;
 
 /// All connections of this node.

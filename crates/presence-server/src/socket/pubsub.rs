@@ -18,6 +18,7 @@ use super::subscription_target::SubscriptionTarget;
 use crate::close_reason::CloseReason;
 use crate::hub::Connection;
 use crate::identity::sha256;
+use crate::sites::normal_form;
 
 /// The optional parts of a subscribe command.
 pub(super) struct SubscribeOptions<'a> {
@@ -93,7 +94,7 @@ impl ActionCableSession {
     /// The stream that a channel names, if the browser may listen to it.
     pub(super) fn named(&self, channel: &Channel) -> Result<NamedStream, String> {
         let (found, trust, content) = match channel {
-            Channel::Public { name } if self.grant.as_ref().is_some_and(|grant| grant.room.as_str() == name) => {
+            Channel::Public { name } if self.granted(name).is_some() => {
                 (StreamName::new(name), ListenRight::Site, MessageContent::Data)
             }
             Channel::Public { name } => (self.context.streams.public(name), ListenRight::Public, MessageContent::Data),
@@ -102,10 +103,13 @@ impl ActionCableSession {
             Channel::Stream { .. } | Channel::Reflex { .. } => (None, ListenRight::Public, MessageContent::Data),
         };
         let stream = found.ok_or("the stream is neither public nor is its name signed by us")?;
-        // A site's token is for the room itself.
-        let granted = self.grant.as_ref().map(|grant| &grant.room).filter(|room| room.as_str() == stream.as_str());
-        let room = granted.cloned().or_else(|| self.context.streams.room(&stream));
+        let room = self.granted(stream.as_str()).cloned().or_else(|| self.context.streams.room(&stream));
         Ok(NamedStream { stream, room, content, member: None, trust, waits: None, answering: Arc::default() })
+    }
+
+    /// The room that the socket's token is for, if the stream has its name.
+    fn granted(&self, stream: &str) -> Option<&Room> {
+        self.grant.as_ref().map(|grant| &grant.room).filter(|room| normal_form(stream) == room.as_str())
     }
 
     /// A subscription was confirmed: sends it what it missed, makes it live and its user present.
