@@ -10,7 +10,7 @@ import { freePort } from "./ports.mjs";
 import { until } from "./until.mjs";
 
 export const secret = "a secret for tests alone, the same on every node";
-export const apiKey = "a key for tests";
+export const apiKey = "a key for tests alone";
 /** What nodes are linked by: QUIC, or TLS over TCP where `GP_TEST_MESH=tls` says so. */
 export const meshProtocol = process.env.GP_TEST_MESH ?? "quic";
 

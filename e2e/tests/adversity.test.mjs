@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BareClient } from "../lib/client.mjs";
 import { smallDisk } from "../lib/disk.mjs";
-import { Node, mesh } from "../lib/node.mjs";
+import { Node, apiKey, mesh } from "../lib/node.mjs";
 import { read } from "../lib/page.mjs";
 import { fastClicks } from "../lib/rooms.mjs";
 import { until, untilEqual } from "../lib/until.mjs";
@@ -24,7 +24,7 @@ async function serves(t, node) {
 /** `/readyz` answers 200 with this reason in its body. */
 async function degraded(node, reason, within = 10_000) {
   await until(`ready, but ${reason}`, async () => {
-    const answer = await node.get("/readyz");
+    const answer = await node.get("/readyz", { headers: { authorization: `Bearer ${apiKey}` } });
     assert.equal(answer.status, 200, answer.body);
     return reason.test(answer.body) || assert.fail(answer.body);
   }, { within });

@@ -13,8 +13,8 @@ const modules = [
 ];
 
 const http = [
-  "router", "api", "embeds", "pages", "upgrade", "cors", "state", "files", "readiness", "request_info", "open_answer", "listen",
-  "address_limit", "gzip_cache", "view_cache", "roll_up_cache", "tls",
+  "router", "api", "embeds", "pages", "upgrade", "cors", "state", "files", "readiness", "listen", "connections", "request_info",
+  "open_answer", "address_limit", "api_key", "gzip_cache", "view_cache", "roll_up_cache", "reader", "tls",
 ];
 
 /** The code of every file below a folder, by the folder's module that it belongs to; without comments and tests. */

@@ -41,7 +41,7 @@ pub use io::dial::{DialError, Linked};
 pub use io::mesh_view::{MeshView, NodeView, PeerState};
 pub use io::message::Message;
 pub use io::output::{AbortReason, Notice, Output, Severity, Urgency};
-pub use io::query::{Below, Found, Member, Members, Query};
+pub use io::query::{Below, Found, Member, Members, Query, Subtree};
 pub use io::settings::Settings;
 pub use io::tab::Tab;
 pub use io::{Ended, Input};

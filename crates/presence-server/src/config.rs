@@ -146,7 +146,8 @@ pub struct Config {
     #[arg(help_heading = "Embedding")]
     pub allowed_origin: Vec<Origin>,
 
-    /// A stream that every page may subscribe to, such as bench, or a prefix of such streams, such as chat/*; repeatable
+    /// A stream that every page may subscribe to, such as bench, or a prefix of such streams, such as chat/*; repeatable. Its
+    /// members are in a room of its own, _public/bench
     #[arg(long, env = "GP_PUBLIC_STREAMS", value_name = "PATTERN", value_delimiter = ',', value_parser = StreamPattern::from_str)]
     #[arg(help_heading = "Embedding")]
     pub public_streams: Vec<StreamPattern>,

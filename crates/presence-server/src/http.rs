@@ -2,6 +2,8 @@
 
 mod address_limit;
 mod api;
+mod api_key;
+pub(crate) mod connections;
 mod cors;
 mod embeds;
 mod files;
@@ -9,6 +11,7 @@ mod gzip_cache;
 pub(crate) mod listen;
 mod open_answer;
 mod pages;
+mod reader;
 mod readiness;
 mod request_info;
 mod roll_up_cache;

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use crate::hub::Hub;
 use crate::identity::sha256;
 use crate::queries::Queries;
+use crate::streams::stream_of_room;
 use crate::views::Views;
 
 /// A room with more users is large.
@@ -66,7 +67,7 @@ impl PresenceEvents {
     }
 
     fn tell(&self, room: &Room, event: impl FnOnce() -> PresenceEvent) {
-        let Some(stream) = StreamName::new(room.as_str()).filter(|stream| self.hub.hears_presence(stream)) else {
+        let Some(stream) = stream_of_room(room).filter(|stream| self.hub.hears_presence(stream)) else {
             return;
         };
         let large = self.views.room(room).is_some_and(|view| view.users > LARGE);

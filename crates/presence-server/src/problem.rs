@@ -51,6 +51,9 @@ impl IntoResponse for Problem {
         let json = serde_json::to_string(&body).expect("two texts and a number are always JSON");
         let mut response = (self.status, json).into_response();
         let headers = response.headers_mut();
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"API key\""));
+        }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response

@@ -11,6 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Queries that may wait for their answer at a time.
 const PENDING_MAX: usize = 256;
+/// Further ones, for the holder of the API key.
+const PENDING_RESERVE: usize = 64;
 /// A slower node is overloaded, and an answer would be of no use.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
@@ -40,9 +42,18 @@ impl Queries {
 
     /// The node's answer. `None` if too many queries wait, or the node does not answer within 2 s.
     pub(crate) async fn ask(&self, what: Query) -> Option<Found> {
+        self.ask_among(what, PENDING_MAX).await
+    }
+
+    /// The same for the holder of the API key, even if too many of others wait.
+    pub(crate) async fn ask_first(&self, what: Query) -> Option<Found> {
+        self.ask_among(what, PENDING_MAX + PENDING_RESERVE).await
+    }
+
+    async fn ask_among(&self, what: Query, most: usize) -> Option<Found> {
         let query = self.pending.next.fetch_add(1, Relaxed);
         let (sender, answer) = oneshot::channel();
-        let _pending = self.pending.insert(query, sender)?;
+        let _pending = self.pending.insert(query, sender, most)?;
         let asked = async {
             self.inputs.send(Input::Queried { query, what }).await.ok()?;
             answer.await.ok()
@@ -58,9 +69,9 @@ struct PendingQuery<'a> {
 }
 
 impl PendingQueries {
-    fn insert(&self, query: u64, sender: oneshot::Sender<Found>) -> Option<PendingQuery<'_>> {
+    fn insert(&self, query: u64, sender: oneshot::Sender<Found>, most: usize) -> Option<PendingQuery<'_>> {
         let mut senders = self.senders.lock();
-        (senders.len() < PENDING_MAX).then(|| {
+        (senders.len() < most).then(|| {
             senders.insert(query, sender);
             PendingQuery { all: self, query }
         })
@@ -82,7 +93,7 @@ impl Drop for PendingQuery<'_> {
 
 #[cfg(test)]
 mod tests {
-    use presence_core::Below;
+    use presence_core::{Below, Subtree};
 
     use super::*;
 
@@ -91,7 +102,7 @@ mod tests {
         let (inputs, mut asked) = mpsc::channel(4);
         let queries = Queries::new(inputs);
         let pending = queries.pending();
-        let query = || Query::Below { path: "shop.example/".to_owned() };
+        let query = || Query::Below(Subtree { path: "shop.example/".to_owned(), except: None });
         let node = tokio::spawn(async move {
             let Some(Input::Queried { query, .. }) = asked.recv().await else { panic!("a query") };
             pending.answer(query, Found::Below(Below { users: 3, ..Below::default() }));

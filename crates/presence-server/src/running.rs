@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use axum::Router;
 use presence_core::{App, Input, NodeHash, NodeName, Place, Region, Room, Settings};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_rustls::TlsAcceptor;
@@ -17,6 +19,7 @@ use crate::config::Config;
 use crate::contained_app::ContainedApp;
 use crate::drawing_queue::DrawingQueue;
 use crate::driver::{Ending, Inputs, Outlets, queues};
+use crate::http::connections::HttpConnections;
 use crate::http::listen::{HttpServer, bind, connections_max};
 use crate::http::tls::{CertificateFiles, acceptor};
 use crate::http::{HttpState, Readiness, Services, router};
@@ -101,11 +104,8 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         connection_permits: Arc::clone(&permits),
     };
     let router = router(&Arc::new(HttpState::new(&config, site, services)));
-    let (closing, closed) = watch::channel(false);
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let header_within = config.limits.header_within;
-    let server = HttpServer { listener, tls, router, header_within, permits: Arc::clone(&permits), closing: closed };
-    tokio::spawn(server.run());
+    let closing = serve(&config, listener, tls, router, &permits);
     tracing::info!(node.region = %region, node.name = %name, node.incarnation = incarnation, "serving on {scheme}://{address}");
     Ok(Running {
         address,
@@ -131,6 +131,28 @@ fn settings(region: Region, place: Place, name: NodeName, incarnation: u64, mesh
         meshed,
         digest: sha256,
     }
+}
+
+/// Begins to accept connections, until `true` is sent.
+fn serve(
+    config: &Config,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    permits: &Arc<Semaphore>,
+) -> watch::Sender<bool> {
+    let (closing, closed) = watch::channel(false);
+    let server = HttpServer {
+        listener,
+        tls,
+        router,
+        header_within: config.limits.header_within,
+        permits: Arc::clone(permits),
+        connections: HttpConnections::new(config),
+        closing: closed,
+    };
+    tokio::spawn(server.run());
+    closing
 }
 
 /// How many connections the node accepts, and a permit for each.

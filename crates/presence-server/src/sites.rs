@@ -3,6 +3,7 @@
 mod error;
 mod grant;
 mod limits;
+mod room_name;
 mod signing;
 mod token;
 
@@ -12,8 +13,10 @@ use presence_core::{Room, UserId};
 
 pub(crate) use self::error::{RoomError, TokenError};
 pub(crate) use self::grant::Grant;
-pub(crate) use self::limits::RoomPermit;
 use self::limits::SiteUsage;
+pub(crate) use self::limits::{RoomPermit, network};
+use self::room_name::room_or_path;
+pub(crate) use self::room_name::{normal_form, normalised};
 pub use self::signing::{SignRoom, SiteKey};
 use self::token::RoomToken;
 use crate::config::{Config, Limits, Origin, SitePattern};
@@ -29,11 +32,19 @@ const PRIVATE: &str = "private/";
 pub(crate) struct EmbedSite {
     name: Arc<str>,
     pattern: SitePattern,
+    /// Sites of the same quota share their limits: anyone can invent an origin that `*` covers.
+    quota: Arc<str>,
 }
 
 impl EmbedSite {
     fn new(pattern: SitePattern) -> Self {
-        Self { name: pattern.to_string().into(), pattern }
+        let name: Arc<str> = pattern.to_string().into();
+        Self { quota: Arc::clone(&name), name, pattern }
+    }
+
+    /// The site of one of the origins that `*` covers.
+    fn anybody(origin: Origin) -> Self {
+        Self { quota: SitePattern::Anybody.to_string().into(), ..Self::of(origin) }
     }
 
     /// The site of one origin.
@@ -55,12 +66,12 @@ impl EmbedSite {
     }
 
     /// The room that a page on `host` means by this name. A name that starts with a host of the site is complete; any other
-    /// is below the page's own host. Slashes at both ends are ignored.
+    /// is below the page's own host.
     fn room(&self, host: &str, name: &str) -> Option<Room> {
-        let name = name.trim_matches('/');
-        let (first, rest) = name.split_once('/').map_or((name, ""), |(first, rest)| (first, rest));
+        let name = &*normal_form(name);
+        let (first, rest) = name.split_once('/').unwrap_or((name, ""));
         let (host, path) = match self.host(first) {
-            Some(first) => (first, rest.trim_start_matches('/')),
+            Some(first) => (first, rest),
             None => (host.to_owned(), name),
         };
         Room::new(&if path.is_empty() { host } else { format!("{host}/{path}") })
@@ -119,14 +130,28 @@ impl Sites {
         let origin = origin.parse::<Origin>().ok()?;
         let pattern = self.patterns.iter().find(|pattern| pattern.covers(&origin))?;
         if *pattern == SitePattern::Anybody {
-            return Some(SitePage::of(origin));
+            return Some(SitePage { host: origin.host.clone(), site: EmbedSite::anybody(origin) });
         }
         Some(SitePage { site: EmbedSite::new(pattern.clone()), host: origin.host })
     }
 
+    /// The room of a complete name, or of a path of rooms, which ends with a slash. `None`: no room can have this name.
+    pub(crate) fn named(&self, name: &str) -> Option<Room> {
+        let room = room_or_path(name)?;
+        let (first, rest) = room.as_str().split_once('/').unwrap_or((room.as_str(), ""));
+        let own = self.reserved.as_str().split('/').next() == Some(first);
+        let page = self.page_of_room(first).filter(|page| !own && page.host != first);
+        // Hosts are compared without regard to case and the default port.
+        match page {
+            Some(page) if room.as_str() == first => Room::new(&page.host),
+            Some(page) => Room::new(&format!("{}/{rest}", page.host)),
+            None => Some(room),
+        }
+    }
+
     /// The site of a room with a complete name.
     pub(crate) fn page_of_room(&self, name: &str) -> Option<SitePage> {
-        let name = name.trim_matches('/');
+        let name = name.trim_start_matches('/');
         let host = name.split_once('/').map_or(name, |(host, _)| host);
         self.page(&format!("https://{host}")).or_else(|| self.page(&format!("http://{host}")))
     }
@@ -142,9 +167,10 @@ impl Sites {
         room.as_str().split_once('/').is_some_and(|(_, path)| path.starts_with(PRIVATE))
     }
 
-    /// Whether this is a private room of a site, or a path above private rooms of a site.
-    pub(crate) fn guards(&self, room: &Room) -> bool {
-        Self::is_private(room) && self.page_of_room(room.as_str()).is_some()
+    /// The prefix of the private rooms below a path; `None` if none are below it.
+    pub(crate) fn private_below(path: &Room) -> Option<String> {
+        let (first, rest) = path.as_str().split_once('/')?;
+        rest.is_empty().then(|| format!("{first}/{PRIVATE}"))
     }
 
     /// Lets a visitor of a page into a room, with the site's token or without one.

@@ -3,6 +3,7 @@
 //! One thread writes, in groups, at most 50 ms behind. No task waits for it: what the disk can't take waits in memory and
 //! is written when it can be.
 
+mod permissions;
 mod queue;
 
 use std::collections::BTreeMap;
@@ -60,6 +61,7 @@ impl Store {
     /// Another node uses the folder.
     pub(crate) fn open(folder: &Path, health: DiskHealth) -> anyhow::Result<(Self, StoredState)> {
         let path = folder.join(FILE);
+        permissions::keep_private(folder, &path);
         let (database, kept) = match open_or_wait(&path)? {
             Ok(database) => {
                 let kept = read(&database).with_context(|| format!("{} can't be read", path.display()))?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use presence_core::StreamName;
+use presence_core::{Room, StreamName};
 
 use crate::config::{Secrets, StreamPattern, is_reserved};
 use crate::secret::{Purpose, Secret};
@@ -17,6 +17,15 @@ fn is_private(name: &str) -> bool {
 
 fn stream_name(name: &str) -> Option<StreamName> {
     StreamName::new(name).filter(|_| !is_reserved(name))
+}
+
+/// The rooms of those who are present on public streams are below this, so that no one is present in a room of this server
+/// or of a site by the name of a public stream. No other room's name has this prefix.
+const PUBLIC_ROOMS: &str = "_public/";
+
+/// The stream on whose subscribers' pages the members of a room are shown.
+pub(crate) fn stream_of_room(room: &Room) -> Option<StreamName> {
+    StreamName::new(room.as_str().strip_prefix(PUBLIC_ROOMS).unwrap_or(room.as_str()))
 }
 
 /// Decides who may subscribe to which stream.
@@ -32,8 +41,21 @@ impl StreamAccess {
 
     /// The stream of this name, if it is public.
     pub(crate) fn public(&self, name: &str) -> Option<StreamName> {
-        let public = !is_private(name) && self.public.iter().any(|pattern| pattern.matches(name));
-        stream_name(name).filter(|_| public)
+        stream_name(name).filter(|_| self.is_public(name))
+    }
+
+    fn is_public(&self, name: &str) -> bool {
+        !is_private(name) && self.public.iter().any(|pattern| pattern.matches(name))
+    }
+
+    /// The room of those who are present on a stream; `None` if it can have none. That of a public stream is its own,
+    /// however a page came to listen.
+    pub(crate) fn room(&self, stream: &StreamName) -> Option<Room> {
+        let name = stream.as_str();
+        if name.ends_with('/') {
+            return None;
+        }
+        if self.is_public(name) { Room::new(&format!("{PUBLIC_ROOMS}{name}")) } else { Room::new(name) }
     }
 
     /// The stream of a signed name; `None` if its signature is not valid.
@@ -134,6 +156,25 @@ mod tests {
         for wrong in ["", "a*b", "**", "_x", "_*", &"x".repeat(1_025)] {
             assert!(wrong.parse::<StreamPattern>().is_err_and(|mistake| mistake.contains("chat/*")), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_members_of_a_public_stream_are_in_a_room_of_its_own() {
+        let streams = streams("a secret", None, &["*"]);
+        let room = |text| streams.room(&name(text).unwrap()).map(|room| room.to_string());
+        for (stream, expected) in [
+            ("demo", Some("_public/demo")),
+            ("shop.example/lamp", Some("_public/shop.example/lamp")),
+            ("shop.example/private/7", Some("shop.example/private/7")),
+            ("chat/", None),
+        ] {
+            assert_eq!(room(stream).as_deref(), expected, "{stream}");
+            let back = streams.room(&name(stream).unwrap()).and_then(|room| stream_of_room(&room));
+            assert!(back.is_none_or(|back| back.as_str() == stream));
+        }
+        let signed = self::streams("a secret", None, &["chat/*"]);
+        assert_eq!(signed.room(&name("orders/7").unwrap()), Room::new("orders/7"));
+        assert_eq!(signed.public("_public/chat/1"), None, "no stream has the name of such a room");
     }
 
     #[test]

@@ -9,17 +9,58 @@ use parking_lot::{Mutex, RwLock};
 use presence_core::{MeshView, Place, Region, RegionView, Room, RoomView, UserId};
 use tokio::sync::watch;
 
+/// Places for rooms that a map keeps free; more are given back when three quarters of them are free.
+const SPARE_MAX: usize = 1_024;
+
 /// The newest views of all rooms and of the mesh. Locks are never held across an await.
 pub(crate) struct Views {
     here: Region,
     rooms: RwLock<HashMap<Room, Arc<RoomView>>>,
-    watched: Mutex<HashMap<Room, watch::Sender<()>>>,
+    watched: Arc<WatchedRooms>,
     /// By a hash of room and user, since there may be a million of them. Two that collide would see each other's number: with
     /// a million visitors, this happens on one node in 10^7.
     tabs: RwLock<HashMap<u64, u32>>,
     hasher: RandomState,
     mesh: RwLock<(Arc<MeshView>, Instant)>,
     empty: Mutex<Option<(Arc<MeshView>, Arc<RoomView>)>>,
+}
+
+/// The rooms that somebody watches.
+#[derive(Default)]
+struct WatchedRooms {
+    senders: Mutex<HashMap<Room, watch::Sender<()>>>,
+}
+
+/// Wakes after new views of one room. Nothing is kept of a room without a watch: anyone may ask for rooms that
+/// do not exist.
+pub(crate) struct RoomWatch {
+    all: Arc<WatchedRooms>,
+    room: Room,
+    receiver: watch::Receiver<()>,
+}
+
+impl RoomWatch {
+    /// Waits for the next view; several new views may wake once.
+    pub(crate) async fn changed(&mut self) {
+        if self.receiver.changed().await.is_err() {
+            // The sender is kept for as long as there is a watch.
+            std::future::pending().await
+        }
+    }
+}
+
+impl Drop for RoomWatch {
+    fn drop(&mut self) {
+        let mut senders = self.all.senders.lock();
+        // This watch is still among the receivers.
+        if senders.get(&self.room).is_some_and(|sender| sender.receiver_count() <= 1) {
+            senders.remove(&self.room);
+        }
+        if senders.capacity() > SPARE_MAX && senders.len() < senders.capacity() / 4 {
+            let wanted = senders.len() * 2;
+            senders.shrink_to(wanted);
+        }
+    }
 }
 
 impl Views {
@@ -39,7 +80,7 @@ impl Views {
         Self {
             here,
             rooms: RwLock::default(),
-            watched: Mutex::default(),
+            watched: Arc::default(),
             tabs: RwLock::default(),
             hasher: RandomState::new(),
             mesh: RwLock::new((Arc::new(mesh), Instant::now())),
@@ -82,17 +123,17 @@ impl Views {
         self.rooms.read().values().cloned().collect()
     }
 
-    /// Wakes after each new view of the room; several new views may wake once.
-    pub(crate) fn watch(&self, room: &Room) -> watch::Receiver<()> {
-        let mut watched = self.watched.lock();
-        watched.entry(room.clone()).or_insert_with(|| watch::channel(()).0).subscribe()
+    /// Watches a room for new views.
+    pub(crate) fn watch(&self, room: &Room) -> RoomWatch {
+        let mut senders = self.watched.senders.lock();
+        let receiver = senders.entry(room.clone()).or_insert_with(|| watch::channel(()).0).subscribe();
+        RoomWatch { all: Arc::clone(&self.watched), room: room.clone(), receiver }
     }
 
-    /// Wakes the watchers of a room. Forgets the room if there are none left.
+    /// Wakes the watchers of a room.
     fn wake(&self, room: &Room) {
-        let mut watched = self.watched.lock();
-        if watched.get(room).is_some_and(|sender| sender.send(()).is_err()) {
-            watched.remove(room);
+        if let Some(sender) = self.watched.senders.lock().get(room) {
+            sender.send_replace(());
         }
     }
 
@@ -155,5 +196,23 @@ mod tests {
         views.set_mesh(Arc::new(gone));
         let newer = views.room_or_empty(&room("other"));
         assert_eq!((newer.as_of_ms, newer.regions.len()), (8, 0));
+    }
+    #[tokio::test]
+    async fn a_room_is_watched_for_as_long_as_there_is_a_watch() {
+        let views = Views::new(Region::new("ams").unwrap(), Place::default(), 7);
+        let demo = Room::new("demo").unwrap();
+        let (mut first, second) = (views.watch(&demo), views.watch(&demo));
+        drop(second);
+        views.set_room(Arc::new(RoomView::empty(demo.clone(), views.here().clone())));
+        first.changed().await;
+        views.forget_room(&demo);
+        first.changed().await;
+        drop(first);
+        let room = |number| Room::new(&format!("new/{number}")).unwrap();
+        let many: Vec<_> = (0..10_000).map(|number| views.watch(&room(number))).collect();
+        assert_eq!(views.watched.senders.lock().len(), 10_000);
+        drop(many);
+        let senders = views.watched.senders.lock();
+        assert!(senders.is_empty() && senders.capacity() <= 2 * SPARE_MAX, "{}", senders.capacity());
     }
 }

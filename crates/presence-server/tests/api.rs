@@ -21,8 +21,8 @@ pub(crate) async fn keyed(line: &str) -> (TestServer, [(&'static str, &'static s
 /// A node with an API key whose page is of this room.
 pub(crate) async fn keyed_of(room: &'static str, line: &str) -> (TestServer, [(&'static str, &'static str); 1]) {
     let mut config = crate::common::config(line);
-    config.secrets.api_key = Some("the key".to_owned());
-    (TestServer::named(config, Lamp, room).await, [("authorization", "Bearer the key")])
+    config.secrets.api_key = Some("a key for the tests".to_owned());
+    (TestServer::named(config, Lamp, room).await, [("authorization", "Bearer a key for the tests")])
 }
 
 #[tokio::test]
@@ -83,9 +83,20 @@ async fn regions_are_public_and_nodes_need_the_key() {
     assert!(open["facts_root"].as_str().is_some_and(|root| root.len() == 32), "{open}");
     let inside = read(server.get_with("/api/v1/mesh", &key).await).await;
     assert_eq!(inside["nodes"][0]["node"], "ams-1", "{inside}");
-    for wrong in ["Bearer another", "Bearer ", "the key"] {
-        assert_eq!(server.get_with("/api/v1/mesh", &[("authorization", wrong)]).await.status(), 401);
+    for wrong in ["Bearer another", "Bearer ", "bearer another"] {
+        let refused = server.get_with("/api/v1/mesh", &[("authorization", wrong)]).await;
+        assert_eq!(
+            (refused.status().as_u16(), &refused.headers()["www-authenticate"]),
+            (401, &"Bearer realm=\"API key\"".parse().unwrap())
+        );
     }
+    // The key of a proxy in front is none of ours.
+    let other = server.get_with("/api/v1/mesh", &[("authorization", "Basic YTpi")]).await;
+    assert_eq!((other.status().as_u16(), &read(other).await["nodes"]), (200, &Value::Null));
+    let any_case =
+        read(server.get_with("/api/v1/mesh", &[("authorization", "bEARER a key for the tests")]).await).await;
+    assert_eq!(any_case["nodes"][0]["node"], "ams-1");
     let keyless = TestServer::start("").await;
-    assert_eq!(keyless.get_with("/api/v1/mesh", &[("authorization", "Bearer ")]).await.status(), 401);
+    let open = read(keyless.get_with("/api/v1/mesh", &[("authorization", "Bearer ")]).await).await;
+    assert_eq!(open["nodes"], Value::Null, "where there is no key, none is right");
 }

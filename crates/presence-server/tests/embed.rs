@@ -211,16 +211,16 @@ async fn a_quiet_socket_is_sent_pings() {
 #[tokio::test]
 async fn a_dismissed_page_is_told_so_and_counts_again_only_after_another_join() {
     let mut settings = config("--site https://shop.example");
-    settings.secrets.api_key = Some("the key".to_owned());
+    settings.secrets.api_key = Some("a key for the tests".to_owned());
     let server = TestServer::with(settings).await;
     let mut page = Embed::joined(&server, SHOP, "lamp").await;
     let mut other = Embed::joined(&server, SHOP, "lamp").await;
     page.users("lamp", 2).await;
     other.users("lamp", 2).await;
-    let request = |path: &str| reqwest::Client::new().post(server.url(path)).bearer_auth("the key");
+    let request = |path: &str| reqwest::Client::new().post(server.url(path)).bearer_auth("a key for the tests");
     let members = reqwest::Client::new()
         .get(server.url("/api/v1/rooms/members?room=shop.example/lamp"))
-        .bearer_auth("the key")
+        .bearer_auth("a key for the tests")
         .send()
         .await
         .unwrap();

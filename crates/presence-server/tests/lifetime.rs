@@ -54,12 +54,12 @@ async fn a_restarted_node_keeps_its_name_and_knows_its_visitors() {
     let folder = tempfile::tempdir().unwrap();
     let line = format!("--drain-over 10ms --data-dir {}", folder.path().display());
     let name = async |server: &TestServer| {
-        let mesh = server.get_with("/api/v1/mesh", &[("authorization", "Bearer key")]).await;
+        let mesh = server.get_with("/api/v1/mesh", &[("authorization", "Bearer a key for the tests")]).await;
         mesh.json::<serde_json::Value>().await.unwrap()["nodes"][0].clone()
     };
     let start = async || {
         let mut config = config(&line);
-        config.secrets.api_key = Some("key".to_owned());
+        config.secrets.api_key = Some("a key for the tests".to_owned());
         TestServer::with(config).await
     };
     let server = start().await;

@@ -101,7 +101,7 @@ async fn a_stream_counts_its_visitor_as_unproven_and_sends_what_a_socket_sends()
 #[tokio::test]
 async fn a_refused_stream_is_told_why_and_not_counted() {
     let mut settings = crate::common::config(SITE);
-    settings.secrets.api_key = Some("the key".to_owned());
+    settings.secrets.api_key = Some("a key for the tests".to_owned());
     let server = TestServer::with(settings).await;
     for (path, origin, status) in [
         ("/presence/events?room=lamp", "https://evil.example", 403),
@@ -121,7 +121,7 @@ async fn a_refused_stream_is_told_why_and_not_counted() {
     stream.message(counts("y", 1)).await;
     assert_eq!(users(&server, "shop.example/lamp").await, 0);
     let path = "/api/v1/rooms?room=shop.example/private/x";
-    let private = server.get_with(path, &[("authorization", "Bearer the key")]).await;
+    let private = server.get_with(path, &[("authorization", "Bearer a key for the tests")]).await;
     assert_eq!(private.json::<Value>().await.unwrap()["rooms"][0]["users"], 0);
 }
 

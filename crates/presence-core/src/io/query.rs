@@ -23,11 +23,35 @@ pub enum Query {
         /// How many at most; never more than 1,000.
         most: usize,
     },
-    /// The distinct users of all rooms whose name begins with a path.
-    Below {
-        /// The path, with the slash at its end.
-        path: String,
-    },
+    /// The distinct users of all rooms of a subtree.
+    Below(Subtree),
+}
+
+/// The rooms whose name begins with a path, and the room whose name is the path without its slash.
+///
+/// ```
+/// use presence_core::{Room, Subtree};
+///
+/// let shop = Subtree { path: "shop.example/".to_owned(), except: Some("shop.example/private/".to_owned()) };
+/// let has = |name| shop.contains(&Room::new(name).unwrap());
+/// assert!(has("shop.example") && has("shop.example/lamp"));
+/// assert!(!has("shop.example.org") && !has("shop.example/private/7"));
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Subtree {
+    /// The path, with the slash at its end.
+    pub path: String,
+    /// Rooms whose name begins with this are left out.
+    pub except: Option<String>,
+}
+
+impl Subtree {
+    /// Whether this room is one of them.
+    pub fn contains(&self, room: &Room) -> bool {
+        let (name, path) = (room.as_str(), self.path.as_str());
+        let inside = name.starts_with(path) || path.strip_suffix('/') == Some(name);
+        inside && !self.except.as_ref().is_some_and(|except| name.starts_with(except.as_str()))
+    }
 }
 
 /// What was found.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
 use crate::id::{PublicId, Region, Room, RoomHash, UserId};
-use crate::io::query::{Found, Member, Members, Query};
+use crate::io::query::{Found, Member, Members, Query, Subtree};
 use crate::presence::Presence;
 use crate::presence::room_counts::DerivedRoom;
 use crate::presence::row::RowKey;
@@ -24,11 +24,11 @@ impl Presence {
                 Found::Members(self.members_of(&room, after, most.min(MOST), region.as_ref(), now))
             }
             Query::Busiest { prefix, most } => Found::Busiest(self.busiest(&prefix, most.min(MOST))),
-            Query::Below { path } => {
-                if !self.roll_ups.has(&path) {
-                    self.begin_roll_up(&path);
+            Query::Below(subtree) => {
+                if !self.roll_ups.has(&subtree) {
+                    self.begin_roll_up(&subtree);
                 }
-                Found::Below(self.roll_ups.below(&path, now))
+                Found::Below(self.roll_ups.below(&subtree, now))
             }
         }
     }
@@ -102,15 +102,15 @@ impl Presence {
         kept.into_sorted_vec().into_iter().map(|Reverse((users, Reverse(name)))| (name, users)).collect()
     }
 
-    fn begin_roll_up(&mut self, path: &str) {
-        self.roll_ups.begin(path);
-        let below = |room: &DerivedRoom| room.name.as_ref().is_some_and(|name| name.as_str().starts_with(path));
+    fn begin_roll_up(&mut self, subtree: &Subtree) {
+        self.roll_ups.begin(subtree);
+        let below = |room: &DerivedRoom| room.name.as_ref().is_some_and(|name| subtree.contains(name));
         let rooms: Vec<RoomNumber> = self.rooms().filter(|(_, room)| below(room)).map(|(number, _)| number).collect();
         for room in rooms {
             let users: Vec<UserId> = self.rows.users(room).collect();
             for user in users {
                 let user_counts = self.user_counts(room, user);
-                self.roll_ups.tell(path, user, &user_counts);
+                self.roll_ups.tell(subtree, user, &user_counts);
             }
         }
     }

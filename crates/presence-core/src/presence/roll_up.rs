@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::id::{Region, Room, UserId};
-use crate::io::query::Below;
+use crate::io::query::{Below, Subtree};
 use crate::presence::counting::UserCounts;
 use crate::time::Mono;
 
@@ -15,7 +15,7 @@ const FORGOTTEN_MS: u64 = 600_000;
 /// All paths that were asked for lately.
 #[derive(Debug, Default)]
 pub(crate) struct RollUps {
-    by_path: BTreeMap<String, RollUp>,
+    by_subtree: BTreeMap<Subtree, RollUp>,
 }
 
 #[derive(Debug, Default)]
@@ -49,37 +49,38 @@ struct Tally {
 impl RollUps {
     /// A user counts in another way in one room.
     pub(crate) fn apply(&mut self, room: &Room, user: UserId, before: &UserCounts, after: &UserCounts) {
-        for (path, roll_up) in &mut self.by_path {
-            if room.as_str().starts_with(path.as_str()) {
+        for (subtree, roll_up) in &mut self.by_subtree {
+            if subtree.contains(room) {
                 roll_up.apply(user, before, after);
             }
         }
     }
 
     /// Whether this path is kept already.
-    pub(crate) fn has(&self, path: &str) -> bool {
-        self.by_path.contains_key(path)
+    pub(crate) fn has(&self, subtree: &Subtree) -> bool {
+        self.by_subtree.contains_key(subtree)
     }
 
     /// Begins to keep a path: its users are to be told next. The one that was asked for longest ago makes room.
-    pub(crate) fn begin(&mut self, path: &str) {
-        if self.by_path.len() >= PATHS_MAX {
-            let oldest = self.by_path.iter().min_by_key(|(_, roll_up)| roll_up.asked_at).map(|(path, _)| path.clone());
-            oldest.map(|oldest| self.by_path.remove(&oldest));
+    pub(crate) fn begin(&mut self, subtree: &Subtree) {
+        if self.by_subtree.len() >= PATHS_MAX {
+            let oldest =
+                self.by_subtree.iter().min_by_key(|(_, roll_up)| roll_up.asked_at).map(|(subtree, _)| subtree.clone());
+            oldest.map(|oldest| self.by_subtree.remove(&oldest));
         }
-        self.by_path.insert(path.to_owned(), RollUp::default());
+        self.by_subtree.insert(subtree.clone(), RollUp::default());
     }
 
     /// A user in a room of a path that was just begun.
-    pub(crate) fn tell(&mut self, path: &str, user: UserId, user_counts: &UserCounts) {
-        if let Some(roll_up) = self.by_path.get_mut(path) {
+    pub(crate) fn tell(&mut self, subtree: &Subtree, user: UserId, user_counts: &UserCounts) {
+        if let Some(roll_up) = self.by_subtree.get_mut(subtree) {
             roll_up.apply(user, &UserCounts::default(), user_counts);
         }
     }
 
     /// The numbers of a path that is kept.
-    pub(crate) fn below(&mut self, path: &str, now: Mono) -> Below {
-        let Some(roll_up) = self.by_path.get_mut(path) else { return Below::default() };
+    pub(crate) fn below(&mut self, subtree: &Subtree, now: Mono) -> Below {
+        let Some(roll_up) = self.by_subtree.get_mut(subtree) else { return Below::default() };
         roll_up.asked_at = now;
         let totals = roll_up.below.clone();
         Below {
@@ -94,7 +95,7 @@ impl RollUps {
 
     /// Forgets what was not asked for lately.
     pub(crate) fn prune(&mut self, now: Mono) {
-        self.by_path.retain(|_, roll_up| now.since(roll_up.asked_at) < FORGOTTEN_MS);
+        self.by_subtree.retain(|_, roll_up| now.since(roll_up.asked_at) < FORGOTTEN_MS);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use presence_core::{Below, Found, Input, Member, Members, Query, Region, UserId};
+use presence_core::{Below, Found, Input, Member, Members, Query, Region, Subtree, UserId};
 
 use crate::chance::Chance;
 use crate::digest::sha256;
@@ -60,7 +60,8 @@ fn members_come_in_pages_in_one_order_in_every_region() {
 type Plain = BTreeMap<(String, u8), BTreeMap<u64, usize>>;
 
 fn below(plain: &Plain, path: &str) -> (u32, u32, Vec<(String, u32)>) {
-    let inside = || plain.iter().filter(|((room, _), tabs)| room.starts_with(path) && !tabs.is_empty());
+    let is_inside = |room: &str| (room.starts_with(path) || format!("{room}/") == path) && !room.contains("/private/");
+    let inside = || plain.iter().filter(|((room, _), tabs)| is_inside(room) && !tabs.is_empty());
     let users: BTreeSet<u8> = inside().map(|((_, user), _)| *user).collect();
     let tabs = inside().map(|(_, tabs)| tabs.len()).sum::<usize>();
     let pairs: BTreeSet<(usize, u8)> =
@@ -88,7 +89,8 @@ fn roll_ups_and_busiest_rooms_equal_a_plain_count_whatever_happens() {
                 wait(&mut world, 2_500);
                 plain.get_mut(&key).expect("found above").remove(&gone);
             } else {
-                let name = *chance.pick(&["shop/1", "shop/2", "shop/2/a", "shopping", "blog/1"]);
+                let name =
+                    *chance.pick(&["shop", "shop/1", "shop/2", "shop/2/a", "shopping", "blog/1", "blog/private/1"]);
                 let (host, user) = (usize::from(chance.one_in(2)), u8::try_from(chance.between(1, 9)).expect("small"));
                 join(&mut world, host, connection, name, user, seen(""));
                 plain.entry((name.to_owned(), user)).or_default().insert(connection, host);
@@ -103,7 +105,7 @@ fn roll_ups_and_busiest_rooms_equal_a_plain_count_whatever_happens() {
 fn compare(world: &mut World, plain: &Plain, seed: u64) {
     for (host, path) in [(0, "shop/"), (1, "shop/"), (0, "shop/2/"), (1, "blog/"), (0, "nothing/")] {
         let Found::Below(Below { users, tabs, regions, looking, unproven, unsure }) =
-            ask(world, host, Query::Below { path: path.to_owned() })
+            ask(world, host, Query::Below(Subtree { path: path.to_owned(), except: Some(format!("{path}private/")) }))
         else {
             panic!("a roll-up")
         };

@@ -17,11 +17,12 @@ use super::parse::{at_least_one, duration, size};
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
-    /// Sockets for each IPv4 address or IPv6 /64; further ones are answered with 429
+    /// Sockets for each IPv4 address or IPv6 /64, and 64 more connections; further sockets are answered with 429
     #[arg(long, env = "GP_SOCKETS_PER_ADDRESS", value_name = "COUNT", default_value = "1000", value_parser = at_least_one::<usize>)]
     pub sockets_per_address: usize,
 
-    /// Connections to the node, sockets included; further ones wait
+    /// Connections to the node, sockets included; a further one ends the one that has been idle for longest, or is answered
+    /// with 503
     #[arg(long, env = "GP_CONNECTIONS", value_name = "COUNT", default_value = "100000", value_parser = at_least_one::<usize>)]
     pub connections: usize,
 
@@ -29,15 +30,15 @@ pub struct Limits {
     #[arg(long, env = "GP_ROOMS_PER_SOCKET", value_name = "COUNT", default_value = "100", value_parser = at_least_one::<usize>)]
     pub rooms_per_socket: usize,
 
-    /// Rooms of one site on this node; joins of further ones are refused
+    /// Rooms of one site on this node, a quarter of them for one address; joins of further ones are refused
     #[arg(long, env = "GP_ROOMS_PER_SITE", value_name = "COUNT", default_value = "100000", value_parser = at_least_one::<usize>)]
     pub rooms_per_site: usize,
 
-    /// Users that a site's room counts; further visitors see the numbers without being counted
+    /// Users that a site's room counts, a quarter of them for one address; further visitors see the numbers without being counted
     #[arg(long, env = "GP_USERS_PER_ROOM", value_name = "COUNT", default_value = "1000000", value_parser = at_least_one::<usize>)]
     pub users_per_room: usize,
 
-    /// Joins a second from the pages of one site on this node; further ones wait up to 10 s
+    /// Joins a second from the pages of one site on this node, a quarter of them for one address; further ones wait up to 10 s
     #[arg(long, env = "GP_JOINS_PER_SECOND", value_name = "COUNT", default_value = "5000", value_parser = at_least_one::<u32>)]
     pub joins_per_second: u32,
 

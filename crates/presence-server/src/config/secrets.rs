@@ -1,5 +1,8 @@
 //! Secrets, from the environment.
 
+/// A shorter key can be guessed.
+const API_KEY_BYTES_MIN: usize = 16;
+
 /// Secrets. They are never on the command line, which every user of the machine can read.
 ///
 /// ```
@@ -17,7 +20,7 @@ pub struct Secrets {
     pub secret: Option<String>,
     /// `GP_SECRET_PREVIOUS`: signs while it is set; signatures of both secrets are accepted.
     pub previous: Option<String>,
-    /// `GP_API_KEY`: grants access to the whole API.
+    /// `GP_API_KEY`: at least 16 bytes; grants access to the whole API.
     pub api_key: Option<String>,
     /// `GP_WEBHOOK_SECRET`: signs webhooks. `whsec_` and Base64; two during a rotation.
     pub webhook: Option<String>,
@@ -43,6 +46,11 @@ impl Secrets {
                 ));
             }
         }
+        if let Some(length) = self.api_key.as_ref().map(String::len).filter(|length| *length < API_KEY_BYTES_MIN) {
+            return Err(format!(
+                "GP_API_KEY has {length} bytes; it needs at least {API_KEY_BYTES_MIN}, such as the output of `openssl rand -hex 16`"
+            ));
+        }
         if self.previous.is_some() && self.secret.is_none() {
             return Err("GP_SECRET_PREVIOUS is set without GP_SECRET; set GP_SECRET to the new secret".to_owned());
         }
@@ -53,5 +61,17 @@ impl Secrets {
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secrets")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_api_key_has_at_least_16_bytes() {
+        let with = |length| Secrets { api_key: Some("x".repeat(length)), ..Secrets::default() }.check();
+        assert_eq!(with(16), Ok(()));
+        assert!(with(15).is_err_and(|mistake| mistake.contains("GP_API_KEY") && mistake.contains("openssl")));
     }
 }

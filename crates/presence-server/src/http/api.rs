@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use presence_core::{MeshView, Region, RegionState, RegionView, Room};
 use serde::Serialize;
@@ -29,8 +30,8 @@ use crate::problem::Problem;
 use crate::rfc3339::rfc3339;
 
 /// Everything below `/api`.
-pub(super) fn routes() -> Router<Arc<HttpState>> {
-    documented_routes().0
+pub(super) fn routes(state: &Arc<HttpState>) -> Router<Arc<HttpState>> {
+    documented_routes().0.route_layer(from_fn_with_state(Arc::clone(state), access::refuse_wrong_keys))
 }
 
 /// The routes and their description, from one list.
@@ -77,8 +78,8 @@ impl MeshSnapshot {
     }
 }
 
-fn room_named(name: &str) -> Result<Room, Problem> {
-    Room::new(name).ok_or_else(|| {
+fn room_named(state: &HttpState, name: &str) -> Result<Room, Problem> {
+    state.embed.sites.named(name).ok_or_else(|| {
         let detail = format!("A room's name has 1 to {} bytes of UTF-8.", Room::NAME_BYTES_MAX);
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })

@@ -22,6 +22,8 @@ pub(super) fn answer(asset: &Asset, request: &HeaderMap) -> Response {
     let (encoding, body) = encoded(asset, request);
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
+    // Of an answer without a body, too: a cache keeps one for each form.
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     if asset.path.starts_with("/assets/") {
         headers.extend(fixed(&[(header::CACHE_CONTROL, "public, max-age=31536000, immutable")]));
     } else {
@@ -38,7 +40,7 @@ pub(super) fn answer(asset: &Asset, request: &HeaderMap) -> Response {
             return response;
         }
     }
-    headers.extend(fixed(&[(header::CONTENT_TYPE, asset.content_type), (header::VARY, "accept-encoding")]));
+    headers.extend(fixed(&[(header::CONTENT_TYPE, asset.content_type)]));
     headers.extend(encoding.map(|name| (header::CONTENT_ENCODING, HeaderValue::from_static(name))));
     *response.body_mut() = Body::from(body);
     response

@@ -8,17 +8,21 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{Request, StatusCode};
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
+
+use super::connections::{Activity, AddressSlot, BusyBody, BusyConnection, HttpConnections};
 
 /// Connections that the kernel holds before they are accepted: all visitors may reconnect at once.
 const BACKLOG: u32 = 4_096;
@@ -32,6 +36,13 @@ const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(20);
 const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// How long to wait for the address, which the node that this one replaces may still hold.
 const BIND_WITHIN: Duration = Duration::from_secs(5);
+/// Connections of this machine that are accepted even if no place is left: checks of the node's health.
+const LOOPBACK_RESERVE: usize = 16;
+/// How long the place of a connection that was idle may take to be free.
+const FREED_WITHIN: Duration = Duration::from_millis(500);
+/// What a connection for which there is no place is answered.
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
 /// Files that are left for the disk, other nodes and the runtime.
 const OTHER_FILES: usize = 256;
 /// Largest head of a request.
@@ -43,6 +54,7 @@ pub(crate) type ConnectionPermit = Arc<HeldConnection>;
 /// A connection that counts against the node's limit.
 pub(crate) struct HeldConnection {
     _permit: OwnedSemaphorePermit,
+    slot: AddressSlot,
     streams: AtomicBool,
 }
 
@@ -96,19 +108,27 @@ fn try_bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// How many connections the node accepts: as many as are wanted, or as the limit of open files allows, less those that the
-/// disk and other nodes need.
+/// disk and other nodes need. Raises that limit as far as it may.
 pub(crate) fn connections_max(wanted: usize) -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let files = line.and_then(|line| line.split_whitespace().next()).and_then(|soft| soft.parse::<usize>().ok());
-    let most = files.map_or(usize::MAX, |files| files.saturating_sub(OTHER_FILES).max(files / 2));
+    let most = open_files().map_or(usize::MAX, |files| files.saturating_sub(OTHER_FILES).max(files / 2));
     if most < wanted {
         tracing::info!(
             connections = most,
-            "the limit of open files allows fewer connections than --connections {wanted}; raise `ulimit -n`"
+            "the limit of open files allows fewer connections than --connections {wanted}; raise `ulimit -Hn`"
         );
     }
     wanted.min(most)
+}
+
+/// How many files this process may open; `None`: any number. Many systems start programs with 1,024, and let them have more.
+fn open_files() -> Option<usize> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let allowed = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    allowed.map(|files| usize::try_from(files).unwrap_or(usize::MAX))
 }
 
 /// The accept loop.
@@ -118,27 +138,27 @@ pub(crate) struct HttpServer {
     pub(crate) router: Router,
     pub(crate) header_within: Duration,
     pub(crate) permits: Arc<Semaphore>,
+    pub(crate) connections: Arc<HttpConnections>,
     /// True once the node stops listening.
     pub(crate) closing: watch::Receiver<bool>,
 }
 
 impl HttpServer {
-    /// Accepts connections until the node stops. At the limit, further ones wait in the kernel.
+    /// Accepts connections until the node stops.
     pub(crate) async fn run(mut self) {
+        let reserve = Arc::new(Semaphore::new(LOOPBACK_RESERVE));
         loop {
-            let permit = tokio::select! {
-                permit = Arc::clone(&self.permits).acquire_owned() => permit.expect("the semaphore is never closed"),
-                _ = self.closing.wait_for(|closing| *closing) => return,
-            };
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 _ = self.closing.wait_for(|closing| *closing) => return,
             };
             match accepted {
-                Ok((stream, address)) => {
-                    let permit = Arc::new(HeldConnection { _permit: permit, streams: AtomicBool::new(false) });
-                    self.serve(stream, HttpPeer { address, secure: self.tls.is_some(), permit });
-                }
+                Ok((stream, address)) => match self.hold(address, &reserve).await {
+                    Some(held) => self.serve(stream, address, held),
+                    // Nothing was read: a client that sends its request at once may see a reset instead.
+                    None if self.tls.is_none() => drop(stream.try_write(FULL)),
+                    None => {}
+                },
                 Err(error) => {
                     // Most often there are too many open files, and trying again at once would not help.
                     tracing::warn!(%error, "could not accept a connection; raise `ulimit -n` if too many files are open");
@@ -148,7 +168,23 @@ impl HttpServer {
         }
     }
 
-    fn serve(&self, stream: TcpStream, peer: HttpPeer) {
+    /// A place for a connection of this address. Where none is left, one that is idle has to end.
+    async fn hold(&self, address: SocketAddr, reserve: &Arc<Semaphore>) -> Option<HeldConnection> {
+        let slot = self.connections.acquire(address.ip())?;
+        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => Some(permit),
+            Err(_) if self.connections.end_oldest_idle() => {
+                let freed = Arc::clone(&self.permits).acquire_owned();
+                tokio::time::timeout(FREED_WITHIN, freed).await.ok().and_then(Result::ok)
+            }
+            Err(_) => None,
+        };
+        let local = address.ip().to_canonical().is_loopback();
+        let permit = permit.or_else(|| local.then(|| Arc::clone(reserve).try_acquire_owned().ok()).flatten())?;
+        Some(HeldConnection { _permit: permit, slot, streams: AtomicBool::new(false) })
+    }
+
+    fn serve(&self, stream: TcpStream, address: SocketAddr, held: HeldConnection) {
         // Clicks and broadcasts are small. A stream that refuses an option is about to end.
         drop(stream.set_nodelay(true));
         drop(SockRef::from(&stream).set_tcp_user_timeout(Some(ACKNOWLEDGED_WITHIN)));
@@ -156,12 +192,18 @@ impl HttpServer {
             router: self.router.clone(),
             closing: self.closing.clone(),
             header_within: self.header_within,
+            activity: held.slot.connection(),
         };
+        let peer = HttpPeer { address, secure: self.tls.is_some(), permit: Arc::new(held) };
         match self.tls.clone() {
             None => drop(tokio::spawn(connection.run(stream, peer))),
             Some(tls) => drop(tokio::spawn(async move {
+                let accepted = tokio::select! {
+                    accepted = tokio::time::timeout(connection.header_within, tls.accept(stream)) => accepted,
+                    () = connection.activity.ended() => return,
+                };
                 // A peer that speaks no TLS, or takes too long for it, is dropped like one that sends no request.
-                if let Ok(Ok(stream)) = tokio::time::timeout(connection.header_within, tls.accept(stream)).await {
+                if let Ok(Ok(stream)) = accepted {
                     connection.run(stream, peer).await;
                 }
             })),
@@ -175,16 +217,19 @@ struct HttpConnection {
     closing: watch::Receiver<bool>,
     /// How long the head of a request may take.
     header_within: Duration,
+    activity: Activity,
 }
 
 impl HttpConnection {
     async fn run(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: HttpPeer) {
-        let Self { router, mut closing, header_within } = self;
+        let Self { router, mut closing, header_within, activity } = self;
         let permit = Arc::clone(&peer.permit);
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(|request: Request<Incoming>| {
+            let busy = activity.begin();
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer.clone());
-            router.clone().oneshot(request)
+            let answer = router.clone().oneshot(request);
+            async move { answer.await.map(|response| busy_during(response, busy)) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -197,6 +242,12 @@ impl HttpConnection {
         let grace = tokio::select! {
             _ = connection.as_mut() => return,
             _ = closing.wait_for(|closing| *closing) => LAST_ANSWER_WITHIN,
+            () = activity.ended() => {
+                if activity.is_idle() {
+                    return;
+                }
+                LAST_ANSWER_WITHIN
+            }
             () = tokio::time::sleep(AGE_MAX) => {
                 if permit.streams.load(Relaxed) { STREAM_EXTRA } else { LAST_ANSWER_WITHIN }
             }
@@ -208,6 +259,15 @@ impl HttpConnection {
             () = closed(closing), if grace > LAST_ANSWER_WITHIN => {}
         }
     }
+}
+
+/// An answer until whose end the connection is busy; one that becomes a socket is busy from now on.
+fn busy_during(response: Response, busy: BusyConnection) -> Response {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        busy.never_idle();
+        return response;
+    }
+    response.map(|body| Body::new(BusyBody { body, _busy: busy }))
 }
 
 /// Waits until the node has stopped and the last answers have had their time.

@@ -30,6 +30,8 @@ pub(crate) struct RequestInfo {
     pub(crate) secure: bool,
     /// The visitor's address.
     pub(crate) address: IpAddr,
+    /// An address that is no trusted proxy names the addresses of others.
+    pub(crate) names_others: bool,
     /// The code of the edge region that the request entered by, lower case.
     pub(crate) edge: Option<String>,
 }
@@ -54,10 +56,12 @@ impl ProxyRules {
     pub(crate) fn resolve(&self, headers: &HeaderMap, peer: IpAddr, tls: bool) -> Result<RequestInfo, Problem> {
         let peer = peer.to_canonical();
         let by_proxy = self.trusts(peer);
-        let forwarded = |name: &str| by_proxy.then(|| text(headers, name)).flatten();
-        let host = forwarded("x-forwarded-host").or_else(|| text(headers, header::HOST.as_str()));
-        let host = host.map(str::to_ascii_lowercase).unwrap_or_default();
-        let proto_secure = forwarded("x-forwarded-proto").map(|proto| proto.eq_ignore_ascii_case("https"));
+        // Every proxy on the way may add to a list. The first one is what the browser used.
+        let first = |list: &str| list.split(',').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let forwarded = |name: &str| by_proxy.then(|| text(headers, name).map(first)).flatten();
+        let named = || text(headers, header::HOST.as_str()).map(str::to_ascii_lowercase);
+        let host = forwarded("x-forwarded-host").or_else(named).unwrap_or_default();
+        let proto_secure = forwarded("x-forwarded-proto").map(|proto| matches!(&*proto, "https" | "wss"));
         let secure =
             self.scheme(&host, proto_secure.or(tls.then_some(true))).ok_or_else(|| self.foreign_host(&host))?;
         let fly = by_proxy && self.edge == Edge::Fly;
@@ -65,6 +69,7 @@ impl ProxyRules {
         Ok(RequestInfo {
             host,
             secure,
+            names_others: !by_proxy && headers.contains_key("x-forwarded-for"),
             address: if by_proxy { self.visitor_address(headers, peer) } else { peer },
             edge: edge.filter(|code| Region::new(code).is_some()),
         })
@@ -85,7 +90,8 @@ impl ProxyRules {
         }
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether this is the address of a trusted proxy.
+    pub(super) fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(&address))
     }
 
@@ -243,6 +249,22 @@ mod tests {
         assert_eq!((visit.address.to_string().as_str(), visit.secure), ("1.2.3.4", true));
         let visit = resolved(&trusting, &chain, "11.0.0.1").unwrap();
         assert_eq!((visit.address.to_string().as_str(), visit.secure), ("11.0.0.1", false));
+    }
+
+    #[test]
+    fn the_first_host_and_scheme_of_a_list_are_the_browsers() {
+        let rules = rules("--trusted-proxy 10.0.0.0/8");
+        for (proto, secure) in
+            [("https", true), ("wss", true), ("HTTPS, http", true), ("http,https", false), ("ws", false)]
+        {
+            let chain = [("host", "inside"), ("x-forwarded-host", "A.localhost, inside"), ("x-forwarded-proto", proto)];
+            let visit = resolved(&rules, &chain, "10.0.0.1").unwrap();
+            assert_eq!((visit.host.as_str(), visit.secure), ("a.localhost", secure), "{proto}");
+            assert_eq!(resolved(&rules, &chain, "11.0.0.1"), None, "its headers are not read");
+        }
+        let named = [("host", "localhost"), ("x-forwarded-for", "6.6.6.6")];
+        let names_others = |peer| resolved(&rules, &named, peer).unwrap().names_others;
+        assert_eq!((names_others("10.0.0.1"), names_others("11.0.0.1")), (false, true));
     }
 
     #[test]

@@ -3,25 +3,28 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::extract::{Extension, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
+use super::api_key::GivenKey;
 use super::embeds::{badge, event_stream, frame};
 use super::listen::HttpPeer;
+use super::readiness::ReportReader;
 use super::state::HttpState;
 use super::{api, cors, files, pages, upgrade};
 use crate::contained_app::AppFailed;
 use crate::problem::Problem;
+use crate::sites::normalised;
 
 /// All routes. Health checks are answered under every host, since load balancers know only an address.
 pub(crate) fn router(state: &Arc<HttpState>) -> Router {
     let own = Router::new()
-        .merge(api::routes())
+        .merge(api::routes(state))
         .fallback(file_or_page)
         .layer(CompressionLayer::new().gzip(true))
         .route("/cable", get(upgrade::cable))
@@ -33,16 +36,38 @@ pub(crate) fn router(state: &Arc<HttpState>) -> Router {
         .layer(from_fn_with_state(Arc::clone(state), own_host_only))
         .with_state(Arc::clone(state));
     let health = Router::new()
-        .route("/healthz", get(|| async { "This process works.\n" }))
-        .route("/readyz", get(ready))
+        .route("/healthz", get(|| async { "This process works.\n" }).options(health_methods))
+        .route("/readyz", get(ready).options(health_methods))
         .with_state(Arc::clone(state));
     own.merge(health)
         .method_not_allowed_fallback(|| async {
             let detail = "This address does not answer that method. The Allow header lists those it answers.";
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
         })
+        .layer(from_fn(one_host))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(map_response(with_default_headers))
+}
+
+async fn health_methods() -> Response {
+    (StatusCode::NO_CONTENT, [(header::ALLOW, "GET, HEAD, OPTIONS")]).into_response()
+}
+
+/// A request has one host (RFC 9112, section 3.2). That of an absolute address is what counts.
+async fn one_host(mut request: Request, next: Next) -> Response {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    if hosts > 1 {
+        return Problem::new(StatusCode::BAD_REQUEST, "Send one Host header, not several.").into_response();
+    }
+    if hosts == 0 && request.version() == Version::HTTP_11 {
+        return Problem::new(StatusCode::BAD_REQUEST, "Send a Host header with the address of this server.")
+            .into_response();
+    }
+    let absolute = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    if let Some(host) = absolute {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    next.run(request).await
 }
 
 async fn own_host_only(State(state): State<Arc<HttpState>>, mut request: Request, next: Next) -> Response {
@@ -60,20 +85,34 @@ async fn file_or_page(State(state): State<Arc<HttpState>>, request: Request) -> 
     let path = request.uri().path();
     let file = state.files.get(path);
     let room = if file.is_none() { state.app.room(&state.room, path) } else { Ok(None) };
+    let room = room.map(|room| room.and_then(normalised));
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     match (file, room) {
         (None, Err(AppFailed)) => app_failed(),
         (None, Ok(None)) => Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.").into_response(),
         _ if !reads => {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This address answers GET and HEAD only.").into_response()
+            let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This address answers GET and HEAD only.");
+            ([(header::ALLOW, "GET, HEAD")], problem).into_response()
         }
         (Some(file), _) => files::answer(file, request.headers()),
         (None, Ok(Some(room))) => pages::answer(&state, &room, &request).unwrap_or_else(|AppFailed| app_failed()),
     }
 }
 
-async fn ready(State(state): State<Arc<HttpState>>) -> Response {
-    let report = state.readiness.report(&state.views.mesh());
+async fn ready(
+    State(state): State<Arc<HttpState>>,
+    Extension(peer): Extension<HttpPeer>,
+    headers: HeaderMap,
+) -> Response {
+    let reader = match state.key_of(&headers) {
+        GivenKey::Right => ReportReader::Key,
+        GivenKey::None => ReportReader::Anybody,
+        GivenKey::Wrong => {
+            tokio::time::sleep(state.wrong_keys.told(peer.address.ip())).await;
+            ReportReader::Anybody
+        }
+    };
+    let report = state.readiness.report(&state.views.mesh(), reader);
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (status, headers, report.json()).into_response()

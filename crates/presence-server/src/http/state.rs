@@ -10,8 +10,10 @@ use presence_core::{ConnectionId, Found, Input, Query, Room};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::address_limit::{AddressLimit, AddressPermit};
+use super::api_key::{GivenKey, WrongKeys};
 use super::files;
 use super::gzip_cache::GzipCache;
+use super::reader::CountsReader;
 use super::readiness::Readiness;
 use super::request_info::{ProxyRules, RequestInfo};
 use super::roll_up_cache::RollUpCache;
@@ -43,7 +45,8 @@ pub(crate) struct HttpState {
     pub(super) view_cache: ViewCache,
     pub(super) rules: ProxyRules,
     address_limit: Arc<AddressLimit>,
-    pub(super) api_key: Option<String>,
+    api_key: Option<String>,
+    pub(super) wrong_keys: WrongKeys,
     pub(super) cookies: Cookies,
     pub(super) names: Arc<SignedNames>,
     pub(super) cable: Arc<ActionCableContext>,
@@ -108,6 +111,7 @@ impl From<Unavailable> for Problem {
 
 impl HttpState {
     pub(crate) fn new(config: &Config, site: Site, services: Services) -> Self {
+        let connections = services.connection_permits.available_permits();
         Self {
             app: Arc::clone(&services.cable.app),
             room: Room::new(site.name).expect("a site's name is short and not empty"),
@@ -115,8 +119,9 @@ impl HttpState {
             gzip_cache: GzipCache::default(),
             view_cache: ViewCache::default(),
             rules: ProxyRules::new(config),
-            address_limit: AddressLimit::new(config.limits.sockets_per_address),
+            address_limit: AddressLimit::new(config.limits.sockets_per_address.min(connections - connections / 8)),
             api_key: config.secrets.api_key.clone(),
+            wrong_keys: WrongKeys::default(),
             cookies: services.cookies,
             names: Arc::clone(&services.cable.names),
             cable: services.cable,
@@ -128,7 +133,7 @@ impl HttpState {
             inputs: services.inputs.sockets,
             readiness: services.readiness,
             next_connection: AtomicU64::new(1),
-            reserve: (services.connection_permits.available_permits() / 10).min(RESERVE_MAX),
+            reserve: (connections / 10).clamp(1, RESERVE_MAX),
             connection_permits: services.connection_permits,
         }
     }
@@ -146,7 +151,21 @@ impl HttpState {
         if self.connection_permits.available_permits() < self.reserve {
             return Err(Unavailable::Full);
         }
-        self.address_limit.acquire(visitor.address).ok_or(Unavailable::AddressLimit)
+        let permit = self.address_limit.acquire(visitor.address);
+        if permit.is_none() && visitor.names_others {
+            self.readiness.suspect_proxy(visitor.address);
+        }
+        permit.ok_or(Unavailable::AddressLimit)
+    }
+
+    /// The API key of a request.
+    pub(super) fn key_of(&self, headers: &HeaderMap) -> GivenKey {
+        GivenKey::of(headers, self.api_key.as_deref())
+    }
+
+    /// Whether this node has an API key.
+    pub(super) fn has_api_key(&self) -> bool {
+        self.api_key.is_some()
     }
 
     /// The browser of a request's cookie.
@@ -169,8 +188,12 @@ impl HttpState {
     }
 
     /// The node's answer to a query.
-    pub(super) async fn query(&self, query: Query) -> Result<Found, Unavailable> {
-        self.queries.ask(query).await.ok_or(Unavailable::Overloaded)
+    pub(super) async fn query(&self, query: Query, reader: CountsReader) -> Result<Found, Unavailable> {
+        let answer = match reader {
+            CountsReader::Key => self.queries.ask_first(query).await,
+            CountsReader::Anybody(_) => self.queries.ask(query).await,
+        };
+        answer.ok_or(Unavailable::Overloaded)
     }
 
     /// Hands an input to the driver, waiting a while for room in its queue.

@@ -40,7 +40,7 @@ const TOKEN: &str = "anycable-token.";
 pub(crate) async fn cable(State(state): State<Arc<HttpState>>, mut request: Request) -> Response {
     match open(&state, &mut request, action_cable) {
         Ok(ready) => ready.answer(state),
-        Err(problem) => problem.into_response(),
+        Err(problem) => refused(problem),
     }
 }
 
@@ -48,8 +48,20 @@ pub(crate) async fn cable(State(state): State<Arc<HttpState>>, mut request: Requ
 pub(crate) async fn presence(State(state): State<Arc<HttpState>>, mut request: Request) -> Response {
     match open(&state, &mut request, embed) {
         Ok(ready) => ready.answer(state),
-        Err(problem) => problem.into_response(),
+        Err(problem) => refused(problem),
     }
+}
+
+/// Tells what an upgrade needs, beside why it is refused.
+fn refused(problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    if response.status() == StatusCode::UPGRADE_REQUIRED {
+        let headers = response.headers_mut();
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    }
+    response
 }
 
 /// The query parameters of `/cable`.
@@ -150,7 +162,7 @@ fn embed(
     let kept = known.unwrap_or_else(EmbedId::random);
     // Sent with every answer, so that it does not expire while the visitor returns.
     let cookie = HeaderValue::try_from(state.embed.ids.write_cookie(&kept, info.secure)).ok();
-    let session = Some(state.embed.session(EmbedVisitor { page, known, kept }));
+    let session = Some(state.embed.session(EmbedVisitor { page, known, kept, address: info.address }));
     Ok(Negotiated { subprotocol, session, cookie })
 }
 

@@ -26,6 +26,18 @@ pub(crate) enum RoomError {
     TooManyRooms {
         max: usize,
     },
+    /// The visitor's address is in as many of the site's rooms as one address may.
+    RoomsOfAddress {
+        share: usize,
+    },
+    /// More joins of the visitor's address wait than can be counted soon.
+    JoinsOfAddress {
+        per_second: u32,
+    },
+    /// The room counts as many users of the visitor's address as it may.
+    UsersOfAddress {
+        share: usize,
+    },
     /// More joins wait than can be counted soon.
     TooManyJoins {
         per_second: u32,
@@ -57,7 +69,12 @@ impl RoomError {
             | Self::TokenInvalid(_)
             | Self::TokenExpired
             | Self::TokenForOtherRoom { .. } => StatusCode::FORBIDDEN,
-            Self::TooManyRooms { .. } | Self::TooManyJoins { .. } | Self::Full { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyRooms { .. }
+            | Self::TooManyJoins { .. }
+            | Self::Full { .. }
+            | Self::RoomsOfAddress { .. }
+            | Self::JoinsOfAddress { .. }
+            | Self::UsersOfAddress { .. } => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 }
@@ -77,6 +94,22 @@ impl fmt::Display for RoomError {
             }
             Self::TooManyRooms { max } => {
                 write!(f, "The pages of this site are in {max} rooms, which is the limit for one site.")
+            }
+            Self::RoomsOfAddress { share } => {
+                write!(f, "Your network is in {share} rooms of this site, which is the limit for one network.")
+            }
+            Self::JoinsOfAddress { per_second } => {
+                write!(
+                    f,
+                    "More than {per_second} visitors a second of your network join this site's rooms. Try again in a while."
+                )
+            }
+            Self::UsersOfAddress { share } => {
+                write!(
+                    f,
+                    "This room counts {share} users of your network, which is its limit for one: you see its numbers without \
+                     being counted."
+                )
             }
             Self::TooManyJoins { per_second } => {
                 write!(f, "More than {per_second} visitors a second join this site's rooms. Try again in a while.")

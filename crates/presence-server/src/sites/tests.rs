@@ -1,14 +1,13 @@
 //! The site of a page, the room that it means, and the tokens for private rooms.
 
-use std::time::Duration;
-
 use clap::Parser as _;
-use tokio::time::Instant;
 
 use super::token::TokenUser;
 use super::*;
 use crate::config::Secrets;
 use crate::problem::Problem;
+
+mod limits;
 
 const NOW_S: u64 = 1_800_000_000;
 
@@ -88,6 +87,35 @@ fn a_room_is_below_the_pages_host_unless_it_names_a_host_of_the_site() {
 }
 
 #[test]
+fn every_door_gives_a_room_the_same_name() {
+    let sites = sites("--site https://shop.example --site http://localhost:3000");
+    let page = |name| entered(&sites, "https://shop.example", name);
+    let named = |name| sites.named(name).map(|room| room.to_string()).unwrap_or_default();
+    for spelling in
+        ["lamp/caf%C3%A9", "/lamp//cafe\u{301}/", "Shop.Example/lamp/caf%c3%a9", "shop.example:443/lamp/caf\u{e9}"]
+    {
+        assert_eq!(page(spelling), "shop.example/lamp/caf\u{e9}", "{spelling}");
+    }
+    for spelling in
+        ["shop.example/lamp/caf%C3%A9", "/SHOP.example//lamp/cafe\u{301}", "shop.example:443/%6Camp/caf%c3%a9"]
+    {
+        assert_eq!(named(spelling), "shop.example/lamp/caf\u{e9}", "{spelling}");
+    }
+    assert_eq!(
+        (named("Shop.Example"), named("Shop.example//")),
+        ("shop.example".to_owned(), "shop.example/".to_owned())
+    );
+    assert_eq!(
+        (named("LOCALHOST:3000/x"), named("Elsewhere/x")),
+        ("localhost:3000/x".to_owned(), "Elsewhere/x".to_owned())
+    );
+    let anybody = self::sites("--site *");
+    let own = |name| anybody.named(name).map(|room| room.to_string()).unwrap_or_default();
+    assert_eq!((own("demo/A"), own("Shop.example/A")), ("demo/A".to_owned(), "shop.example/A".to_owned()));
+    assert_eq!(enter(&sites, "https://shop.example", "%70rivate/7", None), Err(RoomError::TokenMissing));
+}
+
+#[test]
 fn pages_of_sites_may_not_be_in_the_servers_own_room() {
     let sites = sites("--site *");
     for name in ["", "/", "demo"] {
@@ -104,9 +132,12 @@ fn a_complete_name_tells_the_site_of_a_room() {
     assert_eq!(whose("/shop.example").as_deref(), Some("https://shop.example"));
     assert_eq!(whose("localhost:3000/x").as_deref(), Some("http://localhost:3000"));
     assert_eq!((whose("lamp"), whose(""), whose("evil.example/lamp")), (None, None, None));
-    let guards = |name| sites.guards(&room(name));
-    assert!(guards("shop.example/private/7") && guards("localhost:3000/private/"));
-    assert!(!guards("shop.example/lamp") && !guards("elsewhere.example/private/7") && !guards("private/7"));
+    let private = |name| Sites::is_private(&room(name));
+    assert!(private("shop.example/private/7") && private("localhost:3000/private/") && private("demo/private/7"));
+    assert!(!private("shop.example/lamp") && !private("private/7"));
+    let below = |name| Sites::private_below(&room(name));
+    assert_eq!(below("shop.example/").as_deref(), Some("shop.example/private/"));
+    assert_eq!((below("shop.example/lamps/"), below("shop.example")), (None, None));
 }
 
 #[test]
@@ -172,42 +203,6 @@ fn during_a_rotation_tokens_of_both_secrets_are_valid() {
         assert!(enter(&changing, "https://a.example", "private/x", Some(&text)).is_ok(), "{old_or_new}");
     }
     assert_eq!(keys(&changing.secret).newest(), keys(&secret("b")).newest());
-}
-
-#[test]
-fn each_site_has_its_own_limit_of_rooms() {
-    let sites = sites("--site * --rooms-per-site 2");
-    let site = |origin| sites.page(origin).unwrap().site;
-    let (a, b) = (site("https://a.example"), site("https://b.example"));
-    let first = sites.acquire_room(&a, &room("a.example/1")).unwrap_or_else(|_| panic!("a permit"));
-    let again = sites.acquire_room(&a, &room("a.example/1"));
-    let second = sites.acquire_room(&a, &room("a.example/2"));
-    assert!(again.is_ok() && second.is_ok());
-    assert_eq!(sites.acquire_room(&a, &room("a.example/3")).err(), Some(RoomError::TooManyRooms { max: 2 }));
-    assert!(sites.acquire_room(&b, &room("b.example/3")).is_ok());
-    drop(first);
-    assert!(sites.acquire_room(&a, &room("a.example/3")).is_err(), "the first room is still in use");
-    drop(again);
-    assert!(sites.acquire_room(&a, &room("a.example/3")).is_ok());
-    drop(second);
-    assert_eq!(sites.usage.len(), 0);
-}
-
-#[test]
-fn joins_keep_the_allowed_rate_and_wait_at_most_10_s() {
-    let sites = sites("--site * --joins-per-second 10");
-    let site = sites.page("https://a.example").unwrap().site;
-    let permit = sites.acquire_room(&site, &room("a.example/1"));
-    let begin = Instant::now() + Duration::from_secs(1);
-    let delay = |at| sites.join_delay_at(&site, at).map_err(|error| Problem::from(error).status());
-    let waits: Vec<_> = (0..120).map(|_| delay(begin)).collect();
-    assert!(waits[..10].iter().all(|wait| *wait == Ok(Duration::ZERO)));
-    assert_eq!(waits[10], Ok(Duration::from_millis(100)));
-    assert_eq!(waits[109], Ok(Duration::from_secs(10)));
-    assert_eq!(waits[110..], [Err(429); 10]);
-    assert_eq!(delay(begin + Duration::from_secs(2)), Ok(Duration::from_millis(8_100)));
-    drop(permit);
-    assert_eq!(sites.usage.len(), 1, "a site whose pages are gone still has to wait");
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub(super) struct MembersQuery {
     pub(super) connection: Arc<Connection>,
     pub(super) prefix: Prefix,
     pub(super) stream: StreamName,
+    pub(super) room: Option<Room>,
 }
 
 impl MembersQuery {
@@ -73,7 +74,7 @@ impl MembersQuery {
     }
 
     async fn query(&self) -> Option<Members> {
-        let room = Room::new(self.stream.as_str())?;
+        let room = self.room.clone()?;
         let query = Query::Members { room, after: None, most: MEMBERS_MAX, region: None };
         match self.context.queries.ask(query).await? {
             Found::Members(found) => Some(found),

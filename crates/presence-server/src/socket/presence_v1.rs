@@ -1,5 +1,6 @@
 //! The session of an embed in `presence-v1`: the rooms that it is counted in and whose counts it is sent.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ use crate::views::Views;
 /// A join that waits for its turn is checked again after this time, so that a drain need not wait for it.
 const TURN_CHECKED_EVERY: Duration = Duration::from_millis(250);
 
+/// Names under which one page may show one room: `lamp` and `/lamp/`, for example. Counts are sent under each.
+const SPELLINGS_MAX: usize = 4;
+
 /// What all embeds share.
 #[derive(Clone)]
 pub(crate) struct EmbedContext {
@@ -37,6 +41,7 @@ pub(crate) struct EmbedVisitor {
     pub(crate) known: Option<EmbedId>,
     /// The id that the answer's cookie holds: the known one, or a new one.
     pub(crate) kept: EmbedId,
+    pub(crate) address: IpAddr,
 }
 
 /// One room that the page asked for.
@@ -44,7 +49,7 @@ struct EmbedRoom {
     room: Room,
     /// Whether it counts there; else it is sent the numbers alone.
     counted: bool,
-    _permit: RoomPermit,
+    permit: RoomPermit,
 }
 
 /// A join that waits for its turn.
@@ -171,8 +176,12 @@ impl EmbedSession {
             Some(subscription) => subscription,
             None => self.listen(prefix, &entry.room)?,
         };
-        self.context.sites.check_room(self.context.views.room(&entry.room).as_deref())?;
-        let at = Instant::now() + self.context.sites.join_delay(&self.visitor.page.site)?;
+        if let Some(index) = self.session.position_of(subscription) {
+            let permit = &self.session.subscriptions[index].to.permit;
+            self.context.sites.check_room(permit, self.context.views.room(&entry.room).as_deref())?;
+        }
+        let delay = self.context.sites.join_delay(&self.visitor.page.site, self.visitor.address)?;
+        let at = Instant::now() + delay;
         self.pending = Some(PendingJoin { at, subscription, user: entry.user.unwrap_or(user), info: entry.info });
         Ok(())
     }
@@ -183,9 +192,14 @@ impl EmbedSession {
             let detail = format!("One page may show {most} rooms, and this one shows as many.");
             return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
         }
-        let permit = self.context.sites.acquire_room(&self.visitor.page.site, room)?;
+        let spellings = self.session.subscriptions.iter().filter(|joined| joined.to.room == *room).count();
+        if spellings >= SPELLINGS_MAX {
+            let detail = format!("This page shows the room {:?} under {spellings} names already.", room.as_str());
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
+        }
+        let permit = self.context.sites.acquire_room(&self.visitor.page.site, room, self.visitor.address)?;
         let (id, prefix) = (self.session.number(), self.session.hub.prefix(&PresenceV1, prefix));
-        let joined = Subscription { id, prefix, to: EmbedRoom { room: room.clone(), counted: false, _permit: permit } };
+        let joined = Subscription { id, prefix, to: EmbedRoom { room: room.clone(), counted: false, permit } };
         let SessionBase { hub, connection, .. } = &self.session;
         hub.listen_counts(room, &joined.subscriber(connection), &self.context.views);
         self.session.add(joined);

@@ -70,6 +70,8 @@ impl SubscriptionTarget {
 #[derive(Clone, Debug)]
 pub(super) struct NamedStream {
     pub(super) stream: StreamName,
+    /// Where its members are; `None`: it can have none.
+    pub(super) room: Option<Room>,
     pub(super) content: MessageContent,
     pub(super) member: Option<JoinedMember>,
     pub(super) trust: ListenRight,

@@ -10,7 +10,7 @@ use crate::live::Tab;
 const ROOM: &str = "shop.example/p";
 
 async fn get(server: &TestServer, path: &str) -> Value {
-    let answer = server.get_with(path, &[("authorization", "Bearer the key")]).await;
+    let answer = server.get_with(path, &[("authorization", "Bearer a key for the tests")]).await;
     assert_eq!(answer.status(), 200, "{path}");
     read(answer).await
 }

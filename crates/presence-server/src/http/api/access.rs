@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use presence_core::Room;
 
 use super::{Caching, room_named};
+use crate::http::api_key::GivenKey;
+use crate::http::reader::CountsReader;
+use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
-use crate::identity::sha256;
 use crate::problem::Problem;
+use crate::sites::Sites;
 
 /// Why a request may not do what it asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,35 +61,58 @@ impl FromRequestParts<Arc<HttpState>> for Authorized {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<HttpState>) -> Result<Self, Problem> {
-        if state.api_key.is_none() {
+        if !state.has_api_key() {
             return Err(AccessError::NoKeyOnNode.into());
         }
-        if has_key(&parts.headers, state)? { Ok(Self) } else { Err(AccessError::KeyMissing.into()) }
+        if has_key(&parts.headers, state) { Ok(Self) } else { Err(AccessError::KeyMissing.into()) }
     }
 }
 
-/// Whether a request has the key. Fails if it has a wrong one.
-pub(super) fn has_key(headers: &HeaderMap, state: &HttpState) -> Result<bool, AccessError> {
-    match headers.get(header::AUTHORIZATION) {
-        None => Ok(false),
-        Some(given) if is_key(given.as_bytes(), state.api_key.as_deref()) => Ok(true),
-        Some(_) => Err(AccessError::KeyWrong),
+/// Refuses requests with a wrong key, even where none is needed: their sender believes to have it.
+pub(super) async fn refuse_wrong_keys(State(state): State<Arc<HttpState>>, request: Request, next: Next) -> Response {
+    if state.key_of(request.headers()) == GivenKey::Wrong {
+        let info = request.extensions().get::<RequestInfo>().expect("the router resolves every request first");
+        // Whoever guesses does so slowly.
+        tokio::time::sleep(state.wrong_keys.told(info.address)).await;
+        return Problem::from(AccessError::KeyWrong).into_response();
     }
+    next.run(request).await
 }
 
-/// Compares hashes, so that the time it takes tells nothing about the key.
-fn is_key(given: &[u8], key: Option<&str>) -> bool {
-    let given = given.strip_prefix(b"Bearer ").unwrap_or_default();
-    key.is_some_and(|key| sha256(key.as_bytes()) == sha256(given))
+/// Whether a request has the key.
+pub(super) fn has_key(headers: &HeaderMap, state: &HttpState) -> bool {
+    state.key_of(headers) == GivenKey::Right
 }
 
-/// The room of this name and how its counts may be cached. Private rooms need the key.
-pub(super) fn readable_room(state: &HttpState, headers: &HeaderMap, name: &str) -> Result<(Room, Caching), Problem> {
-    let room = room_named(name)?;
-    // A wrong key is refused even where none is needed.
-    let has_key = has_key(headers, state)?;
-    if !state.embed.sites.guards(&room) {
-        return Ok((room, Caching::OneSecond));
+/// A room, or all rooms below a path, that a request may read.
+pub(super) struct ReadableRoom {
+    pub(super) room: Room,
+    /// The name as it was asked for: the room's has the normal form.
+    pub(super) asked: String,
+    pub(super) reader: CountsReader,
+    pub(super) caching: Caching,
+}
+
+/// The room of this name. Private rooms need the key.
+pub(super) fn readable_room(
+    state: &HttpState,
+    headers: &HeaderMap,
+    info: &RequestInfo,
+    name: String,
+) -> Result<ReadableRoom, Problem> {
+    let room = room_named(state, &name)?;
+    let reader = if has_key(headers, state) { CountsReader::Key } else { CountsReader::Anybody(info.address) };
+    let private = Sites::is_private(&room);
+    if private && reader != CountsReader::Key {
+        return Err(AccessError::PrivateRoom.into());
     }
-    if has_key { Ok((room, Caching::Never)) } else { Err(AccessError::PrivateRoom.into()) }
+    // With the key, private rooms are among those below a path.
+    let keyed = private || (is_path(&room) && reader == CountsReader::Key);
+    let caching = if keyed { Caching::Never } else { Caching::OneSecond };
+    Ok(ReadableRoom { room, asked: name, reader, caching })
+}
+
+/// Whether a name stands for all rooms below it.
+pub(super) fn is_path(room: &Room) -> bool {
+    room.as_str().ends_with('/')
 }

@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::access::Authorized;
 use super::query_params::QueryParams;
 use super::{Caching, json};
+use crate::http::reader::CountsReader;
 use crate::http::state::HttpState;
 use crate::problem::{Problem, ProblemAnswer};
 
@@ -72,7 +73,7 @@ pub(super) async fn busiest(
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
     let query = Query::Busiest { prefix: params.prefix, most: params.limit };
-    let Found::Busiest(rooms) = state.query(query).await? else {
+    let Found::Busiest(rooms) = state.query(query, CountsReader::Key).await? else {
         unreachable!("the node answers the query that it got")
     };
     let rooms = rooms.into_iter().map(|(room, users)| BusyRoom { room: room.to_string(), users }).collect();

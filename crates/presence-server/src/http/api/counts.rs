@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use presence_core::{Below, Found, Query, Region, RegionState, RegionView, Room, RoomView};
+use presence_core::{Below, Found, Query, Region, RegionState, RegionView, Room, RoomView, Subtree};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::access::readable_room;
+use super::access::{ReadableRoom, is_path, readable_room};
 use super::query_params::QueryParams;
 use super::{Caching, MeshSnapshot, json};
+use crate::http::reader::CountsReader;
+use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
 use crate::problem::{Problem, ProblemAnswer};
+use crate::sites::Sites;
 
 /// Rooms that one request may ask for.
 const ROOMS_MAX: usize = 100;
@@ -127,13 +130,14 @@ pub(super) struct RoomName(String);
 )]
 pub(super) async fn room(
     State(state): State<Arc<HttpState>>,
+    Extension(info): Extension<RequestInfo>,
     headers: HeaderMap,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let name = name.map(|Path(name)| name).unwrap_or_default();
-    let (room, caching) = readable_room(&state, &headers, &name)?;
+    let room = readable_room(&state, &headers, &info, name)?;
     let counts = CountsAnswer::of(&state, &MeshSnapshot::of(&state), &room).await?;
-    Ok(json(StatusCode::OK, caching, &counts))
+    Ok(json(StatusCode::OK, room.caching, &counts))
 }
 
 /// Counts of rooms
@@ -154,6 +158,7 @@ pub(super) async fn room(
 )]
 pub(super) async fn rooms(
     State(state): State<Arc<HttpState>>,
+    Extension(info): Extension<RequestInfo>,
     headers: HeaderMap,
     QueryParams(pairs): QueryParams<Vec<(String, String)>>,
 ) -> Result<Response, Problem> {
@@ -161,41 +166,40 @@ pub(super) async fn rooms(
         let detail = format!("Ask for 1 to {ROOMS_MAX} rooms: /api/v1/rooms?room=one&room=two.");
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
-    let readable = |(_, name): &(String, String)| readable_room(&state, &headers, name);
-    let named = pairs.iter().map(readable).collect::<Result<Vec<_>, Problem>>()?;
+    let readable = |(_, name): (String, String)| readable_room(&state, &headers, &info, name);
+    let named = pairs.into_iter().map(readable).collect::<Result<Vec<_>, Problem>>()?;
     let mesh = MeshSnapshot::of(&state);
     let mut rooms = Vec::with_capacity(named.len());
-    for (room, _) in &named {
+    for room in &named {
         rooms.push(CountsAnswer::of(&state, &mesh, room).await?);
     }
-    let private = named.iter().any(|(_, caching)| *caching == Caching::Never);
+    let private = named.iter().any(|room| room.caching == Caching::Never);
     let caching = if private { Caching::Never } else { Caching::OneSecond };
     Ok(json(StatusCode::OK, caching, &RoomsCounts { rooms }))
 }
 
-/// Whether a name stands for all rooms below it.
-pub(super) fn is_path(room: &Room) -> bool {
-    room.as_str().ends_with('/')
-}
-
-async fn roll_up(state: &HttpState, path: &Room) -> Result<Below, Problem> {
-    if let Some(below) = state.roll_ups.get(path)? {
+async fn roll_up(state: &HttpState, path: &ReadableRoom) -> Result<Below, Problem> {
+    // Who has no key is told nothing of private rooms, not even how many are in them.
+    let except = (path.reader != CountsReader::Key).then(|| Sites::private_below(&path.room)).flatten();
+    let subtree = Subtree { path: path.room.as_str().to_owned(), except };
+    if let Some(below) = state.roll_ups.get(&subtree, path.reader)? {
         return Ok(below);
     }
-    let query = Query::Below { path: path.as_str().to_owned() };
-    let Found::Below(below) = state.query(query).await? else { unreachable!("the node answers the query that it got") };
-    state.roll_ups.insert(path, below.clone());
+    let answer = state.query(Query::Below(subtree.clone()), path.reader).await?;
+    let Found::Below(below) = answer else { unreachable!("the node answers the query that it got") };
+    state.roll_ups.insert(&subtree, below.clone());
     Ok(below)
 }
 
 impl CountsAnswer {
     /// The counts of a room, or of all rooms below a path.
-    pub(super) async fn of(state: &HttpState, mesh: &MeshSnapshot, room: &Room) -> Result<Self, Problem> {
-        if is_path(room) {
-            Ok(Self::below(mesh, state.views.here(), room, &roll_up(state, room).await?))
+    pub(super) async fn of(state: &HttpState, mesh: &MeshSnapshot, room: &ReadableRoom) -> Result<Self, Problem> {
+        let counts = if is_path(&room.room) {
+            Self::below(mesh, state.views.here(), &room.room, &roll_up(state, room).await?)
         } else {
-            Ok(Self::in_room(mesh, &state.views.room_or_empty(room)))
-        }
+            Self::in_room(mesh, &state.views.room_or_empty(&room.room))
+        };
+        Ok(Self { room: room.asked.clone(), ..counts })
     }
 
     /// The state of regions is taken from the mesh, since the view of a quiet room may be old.

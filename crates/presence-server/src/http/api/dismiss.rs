@@ -46,7 +46,7 @@ pub(super) async fn dismiss(
     _: Authorized,
     JsonBody(dismissal): JsonBody<Dismissal>,
 ) -> Result<Response, Problem> {
-    let room = room_named(&dismissal.room)?;
+    let room = room_named(&state, &dismissal.room)?;
     let user = member_named(&dismissal.member)?;
     state.send(Input::Dismissed { room, user }).await?;
     Ok(json(StatusCode::ACCEPTED, Caching::Never, &dismissal))

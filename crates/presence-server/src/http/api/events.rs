@@ -1,6 +1,5 @@
 //! `/api/v1/rooms/events`: the counts of a room as server-sent events.
 
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,22 +7,22 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use presence_core::Room;
 use serde::Deserialize;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use utoipa::{IntoParams, ToSchema};
 
 use super::MeshSnapshot;
-use super::access::readable_room;
-use super::counts::{CountsAnswer, RoomName, is_path};
+use super::access::{ReadableRoom, is_path, readable_room};
+use super::counts::{CountsAnswer, RoomName};
 use super::query_params::QueryParams;
 use crate::http::address_limit::AddressPermit;
 use crate::http::open_answer::{self, Content, EndReason, Timing, Wake};
+use crate::http::reader::CountsReader;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
 use crate::problem::{Problem, ProblemAnswer};
 use crate::secret::random;
+use crate::views::RoomWatch;
 
 /// Changes that follow each other sooner are sent together.
 const GAP: Duration = Duration::from_millis(250);
@@ -85,11 +84,14 @@ pub(super) async fn events(
     headers: HeaderMap,
     QueryParams(params): QueryParams<EventsParams>,
 ) -> Result<Response, Problem> {
-    let (room, _) = readable_room(&state, &headers, &params.room)?;
+    let room = readable_room(&state, &headers, &info, params.room)?;
     if !(1..=SECONDS_MAX).contains(&params.seconds) {
         return Err(Problem::new(StatusCode::BAD_REQUEST, format!("A stream lasts 1 to {SECONDS_MAX} seconds.")));
     }
-    let address = state.admit(&info)?;
+    let address = match room.reader {
+        CountsReader::Key => None,
+        CountsReader::Anybody(_) => Some(state.admit(&info)?),
+    };
     let mut draining = state.readiness.draining();
     let stream = CountsStream::new(state, room, address).await?;
     // Readers reconnect at different times, so that a node that stops causes no storm.
@@ -111,27 +113,27 @@ pub(super) async fn events(
 /// One reader's stream.
 struct CountsStream {
     state: Arc<HttpState>,
-    room: Room,
+    room: ReadableRoom,
     source: CountsSource,
     sent: CountsAnswer,
-    _address: AddressPermit,
+    _address: Option<AddressPermit>,
 }
 
 /// When to look for changes.
 enum CountsSource {
     /// At every new view of a room.
-    Room(watch::Receiver<()>),
+    Room(RoomWatch),
     /// At a path's next time.
     Path(Instant),
 }
 
 impl CountsStream {
-    async fn new(state: Arc<HttpState>, room: Room, address: AddressPermit) -> Result<Self, Problem> {
+    async fn new(state: Arc<HttpState>, room: ReadableRoom, address: Option<AddressPermit>) -> Result<Self, Problem> {
         // Watched before it is read, so that no change is missed in between.
-        let source = if is_path(&room) {
+        let source = if is_path(&room.room) {
             CountsSource::Path(Instant::now() + PATH_EVERY)
         } else {
-            CountsSource::Room(state.views.watch(&room))
+            CountsSource::Room(state.views.watch(&room.room))
         };
         let sent = CountsAnswer::of(&state, &MeshSnapshot::of(&state), &room).await?;
         Ok(Self { state, room, source, sent, _address: address })
@@ -150,11 +152,7 @@ impl CountsStream {
 impl Content for CountsStream {
     async fn next(&mut self) -> Wake {
         match &mut self.source {
-            CountsSource::Room(changes) => {
-                if changes.changed().await.is_err() {
-                    pending::<()>().await;
-                }
-            }
+            CountsSource::Room(changes) => changes.changed().await,
             CountsSource::Path(at) => {
                 sleep_until(*at).await;
                 *at = Instant::now() + PATH_EVERY;

@@ -2,6 +2,8 @@
 
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
+use futures_util::StreamExt as _;
+use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
@@ -20,16 +22,35 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
             let detail = "Send JSON with the header Content-Type: application/json.";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
         }
-        // The only other error is a peer that is gone, which reads no answer.
-        let body = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await.map_err(|_| {
-            let detail = format!("A body has at most {BODY_BYTES_MAX} bytes.");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
-        })?;
+        let body = read(request).await?;
         serde_json::from_slice(&body).map(Self).map_err(|wrong| {
             let detail = format!("The body is invalid: {wrong}. /api/openapi.json describes it.");
             Problem::new(StatusCode::BAD_REQUEST, detail)
         })
     }
+}
+
+/// The whole body. One that says how large it is is refused before it is read.
+async fn read(request: Request) -> Result<Vec<u8>, Problem> {
+    let too_large = || {
+        let detail = format!("A body has at most {BODY_BYTES_MAX} bytes.");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    };
+    if request.body().size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(too_large());
+    }
+    let (mut body, mut chunks) = (Vec::new(), request.into_body().into_data_stream());
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| {
+            let detail = "The body can't be read: its chunks are not as HTTP describes them, or it ends too soon.";
+            Problem::new(StatusCode::BAD_REQUEST, detail)
+        })?;
+        if body.len() + chunk.len() > BODY_BYTES_MAX {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

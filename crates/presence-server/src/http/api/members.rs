@@ -15,6 +15,7 @@ use super::access::Authorized;
 use super::counts::RoomName;
 use super::query_params::QueryParams;
 use super::{Caching, json, room_named};
+use crate::http::reader::CountsReader;
 use crate::http::state::HttpState;
 use crate::problem::{Problem, ProblemAnswer};
 use crate::rfc3339::rfc3339;
@@ -95,14 +96,14 @@ pub(super) async fn members(
     _: Authorized,
     QueryParams(params): QueryParams<MembersParams>,
 ) -> Result<Response, Problem> {
-    let room = room_named(&params.room)?;
+    let room = room_named(&state, &params.room)?;
     if !(1..=MEMBERS_MAX).contains(&params.limit) {
         return Err(Problem::new(StatusCode::BAD_REQUEST, format!("limit is 1 to {MEMBERS_MAX}.")));
     }
     let after = params.after.as_deref().map(member_named).transpose()?;
     let region = params.region.as_deref().map(region_named).transpose()?;
     let query = Query::Members { room, after, most: params.limit, region };
-    let Found::Members(found) = state.query(query).await? else {
+    let Found::Members(found) = state.query(query, CountsReader::Key).await? else {
         unreachable!("the node answers the query that it got")
     };
     let answer = MembersPage {

@@ -12,6 +12,7 @@ use super::theme::Theme;
 use crate::http::state::HttpState;
 use crate::i18n::{Locale, Sentence, Show};
 use crate::problem::Problem;
+use crate::sites::Sites;
 
 /// Every visitor of a page fetches the image; within a few seconds caches may answer with the same one.
 const CACHED: &str = "public, max-age=5";
@@ -23,18 +24,18 @@ const DARK: &str = "rect{fill:#161b22;stroke:#3d444d}text{fill:#e6edf3}circle{fi
 const FONT_SIZE: f64 = 12.0;
 
 /// `GET /badge.svg?room=…`, also `show`, `lang` and `theme`. Viewers of an image are not counted.
-pub(in crate::http) async fn badge(
+pub(crate) async fn badge(
     State(state): State<Arc<HttpState>>,
     headers: HeaderMap,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Response {
     let pairs = query.map_or_else(|_| Vec::new(), |Query(pairs)| pairs);
     let value = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
-    let Some(room) = value("room").and_then(|name| Room::new(name.trim_matches('/'))) else {
+    let Some(room) = value("room").and_then(|name| state.embed.sites.named(name.trim_end_matches('/'))) else {
         let detail = format!("Name a room of 1 to {} bytes: /badge.svg?room=shop.example/lamps.", Room::NAME_BYTES_MAX);
         return Problem::new(StatusCode::BAD_REQUEST, detail).into_response();
     };
-    if state.embed.sites.guards(&room) {
+    if Sites::is_private(&room) {
         return Problem::new(StatusCode::FORBIDDEN, "This room is private, so its count is not shown in an image.")
             .into_response();
     }

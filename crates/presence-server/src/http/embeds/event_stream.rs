@@ -20,7 +20,7 @@ use crate::identity::EmbedId;
 use crate::problem::Problem;
 
 /// `GET /presence/events?room=…&room=…&token=…&id=…&visible=…`: a token is for the room before it.
-pub(in crate::http) async fn events(
+pub(crate) async fn events(
     State(state): State<Arc<HttpState>>,
     Extension(peer): Extension<HttpPeer>,
     Extension(info): Extension<RequestInfo>,

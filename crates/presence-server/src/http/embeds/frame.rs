@@ -29,7 +29,7 @@ use crate::sites::EmbedSite;
 const RETRY_S: &str = "15";
 
 /// `GET /embed?room=…`, also `show`, `lang`, `theme` and `token`.
-pub(in crate::http) async fn embed(
+pub(crate) async fn embed(
     State(state): State<Arc<HttpState>>,
     Extension(peer): Extension<HttpPeer>,
     Extension(info): Extension<RequestInfo>,
@@ -241,6 +241,7 @@ mod tests {
             host: "presence.example".to_owned(),
             secure: true,
             address: "192.0.2.1".parse().unwrap(),
+            names_others: false,
             edge: None,
         };
         let origin = |headers: &[(&'static str, &str)], from| framing_origin(&self::headers(headers), &info, from).ok();

@@ -1,13 +1,13 @@
 //! Visitors of an answer that stays open, who are counted for as long as the answer is read.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use presence_cable::same_counts;
 use presence_core::{ConnectionId, Ended, Input, Room, RoomView, SubscriptionId, Tab, UserId};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -20,6 +20,7 @@ use crate::hub::Dismissals;
 use crate::problem::Problem;
 use crate::secret::random;
 use crate::sites::{Admission, EmbedSite, RoomError, RoomPermit};
+use crate::views::RoomWatch;
 
 /// New counts are written at most this often, so that an answer about a large room stays small.
 const GAP: Duration = Duration::from_secs(1);
@@ -60,13 +61,14 @@ pub(super) struct StreamedVisitor {
     /// Inputs for the node, with the time when each is due: joins wait where a site has too many.
     inputs: VecDeque<(Instant, Input)>,
     dismissed: Dismissals,
-    changes: JoinSet<(usize, watch::Receiver<()>)>,
+    changes: JoinSet<(usize, RoomWatch)>,
     /// Indices of rooms whose counts may have changed.
     due: Vec<usize>,
     /// A browser that closes an answer leaves at once; an answer that the server ends is opened again.
     ended: Ended,
     permit: ConnectionPermit,
-    _address: AddressPermit,
+    address: IpAddr,
+    _address_permit: AddressPermit,
 }
 
 /// A room that was joined.
@@ -91,7 +93,7 @@ impl StreamedVisitor {
         user: UserId,
         visibility: Visibility,
     ) -> Result<Self, Problem> {
-        let address = state.admit(info)?;
+        let address_permit = state.admit(info)?;
         let connection = state.connection_id();
         peer.permit.begin_stream();
         Ok(Self {
@@ -106,7 +108,8 @@ impl StreamedVisitor {
             due: Vec::new(),
             ended: Ended::Lost,
             permit: Arc::clone(&peer.permit),
-            _address: address,
+            address: info.address,
+            _address_permit: address_permit,
         })
     }
 
@@ -114,10 +117,10 @@ impl StreamedVisitor {
     pub(super) fn join(&mut self, site: &EmbedSite, admission: Admission) -> Result<JoinedRoom, RoomError> {
         let Admission { room, user, info } = admission;
         let sites = &self.state.embed.sites;
-        let permit = sites.acquire_room(site, &room)?;
+        let permit = sites.acquire_room(site, &room, self.address)?;
         let index = self.rooms.len();
-        let checked = sites.check_room(self.state.views.room(&room).as_deref());
-        let delay = checked.and_then(|()| sites.join_delay(site));
+        let checked = sites.check_room(&permit, self.state.views.room(&room).as_deref());
+        let delay = checked.and_then(|()| sites.join_delay(site, self.address));
         let changes = self.state.views.watch(&room);
         watch(&mut self.changes, index, changes);
         self.due.push(index);
@@ -146,11 +149,9 @@ impl StreamedVisitor {
 }
 
 /// Waits for the next change of the room at this index.
-fn watch(all: &mut JoinSet<(usize, watch::Receiver<()>)>, index: usize, mut changes: watch::Receiver<()>) {
+fn watch(all: &mut JoinSet<(usize, RoomWatch)>, index: usize, mut changes: RoomWatch) {
     all.spawn(async move {
-        if changes.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        changes.changed().await;
         (index, changes)
     });
 }

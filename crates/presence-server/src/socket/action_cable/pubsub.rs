@@ -17,6 +17,7 @@ use super::super::subscription_target::{ListenRight, NamedStream, SubscriptionTa
 use super::ActionCableSession;
 use crate::close_reason::CloseReason;
 use crate::identity::sha256;
+use crate::sites::normal_form;
 
 /// The optional parts of a subscribe command.
 pub(super) struct SubscribeOptions<'a> {
@@ -59,7 +60,7 @@ impl ActionCableSession {
     /// The stream that a channel names, if the browser may listen to it.
     pub(super) fn named(&self, channel: &Channel) -> Result<NamedStream, String> {
         let (found, trust, content) = match channel {
-            Channel::Public { name } if self.grant.as_ref().is_some_and(|grant| grant.room.as_str() == name) => {
+            Channel::Public { name } if self.granted(name).is_some() => {
                 (StreamName::new(name), ListenRight::Site, MessageContent::Data)
             }
             Channel::Public { name } => (self.context.streams.public(name), ListenRight::Public, MessageContent::Data),
@@ -68,7 +69,13 @@ impl ActionCableSession {
             Channel::Stream { .. } | Channel::Reflex { .. } => (None, ListenRight::Public, MessageContent::Data),
         };
         let stream = found.ok_or("the stream is neither public nor is its name signed by us")?;
-        Ok(NamedStream { stream, content, member: None, trust, waits: None, answering: Arc::default() })
+        let room = self.granted(stream.as_str()).cloned().or_else(|| self.context.streams.room(&stream));
+        Ok(NamedStream { stream, room, content, member: None, trust, waits: None, answering: Arc::default() })
+    }
+
+    /// The room that the socket's token is for, if the stream has its name.
+    fn granted(&self, stream: &str) -> Option<&Room> {
+        self.grant.as_ref().map(|grant| &grant.room).filter(|room| normal_form(stream) == room.as_str())
     }
 
     /// A subscription was confirmed: sends it what it missed, makes it live and its user present.
@@ -174,15 +181,13 @@ impl ActionCableSession {
     }
 
     fn try_join(&mut self, index: usize, request: &PresenceRequest<'_>) -> Result<(), &'static str> {
-        let Some(NamedStream { stream, content: MessageContent::Data, member, trust, .. }) = self.named_at(index)
-        else {
+        let Some(NamedStream { room, content: MessageContent::Data, member, trust, .. }) = self.named_at(index) else {
             return Err("the subscription has no presence by id");
         };
         if let Some(member) = member {
             return (member.id == request.id).then_some(()).ok_or("the session is present by another id");
         }
-        let name = stream.as_str().strip_suffix('/').map_or(Some(stream.as_str()), |_| None);
-        let room = name.and_then(Room::new).ok_or("a stream that ends with a slash is no room")?;
+        let room = room.clone().ok_or("a stream of this name has no members")?;
         if self.is_full_for(&room) {
             return Err("the socket is in too many rooms already");
         }
@@ -229,6 +234,7 @@ impl ActionCableSession {
             connection: Arc::clone(&self.session.connection),
             prefix: self.session.subscriptions[index].prefix.clone(),
             stream: named.stream.clone(),
+            room: named.room.clone(),
         };
         let answering = Arc::clone(&named.answering);
         tokio::spawn(async move {

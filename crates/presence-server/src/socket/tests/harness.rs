@@ -160,7 +160,7 @@ impl TestHub {
 
     pub(super) async fn joined(&mut self) -> (UserId, Value) {
         let Input::Joined { room, user, tab, .. } = self.input().await else { panic!("a join") };
-        assert!(!tab.draws && tab.visible && tab.proven && room.as_str() == "bench");
+        assert!(!tab.draws && tab.visible && tab.proven && room.as_str() == "_public/bench");
         (user, serde_json::from_slice(&tab.info).unwrap())
     }
 

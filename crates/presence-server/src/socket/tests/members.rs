@@ -24,7 +24,7 @@ async fn an_id_is_kept_if_the_site_vouches_for_it_and_marked_as_a_guests_if_not(
     }
     assert_eq!(seen[0].1, json!({"id": "u1", "info": {"name": "Ann"}}));
     assert_eq!(seen[0], seen[1], "several sessions of one id are one");
-    let public = user(1).public(&room("bench"), crate::identity::sha256).long();
+    let public = user(1).public(&room("_public/bench"), crate::identity::sha256).long();
     assert_eq!(seen[2].1["id"], format!("guest:{}:u1", &public[..16]));
     let users: std::collections::BTreeSet<_> = seen.iter().map(|(user, _)| *user).collect();
     assert_eq!(users.len(), 3, "no one takes another's id");
@@ -136,13 +136,13 @@ async fn in_a_large_room_only_the_number_is_sent_once_a_second() {
     let views = Arc::new(Views::new(Region::new("ams").unwrap(), presence_core::Place::default(), 0));
     let presence_events = PresenceEvents::new(Arc::clone(&test.hub), Arc::clone(&views), test.context.queries.clone());
     let show = |users: u32| {
-        let view = RoomView { users, ..(*views.room_or_empty(&room("bench"))).clone() };
+        let view = RoomView { users, ..(*views.room_or_empty(&room("_public/bench"))).clone() };
         views.set_room(Arc::new(view));
     };
     let info = br#"{"id":"u1","info":null}"#;
     show(1_000);
-    presence_events.joined(&room("bench"), &user(1), info);
-    presence_events.left(&room("bench"), &user(1), info);
+    presence_events.joined(&room("_public/bench"), &user(1), info);
+    presence_events.left(&room("_public/bench"), &user(1), info);
     presence_events.joined(&room("elsewhere"), &user(1), info);
     assert_eq!(browser.next().await["message"], json!({"type": "join", "id": "u1", "info": null}));
     assert_eq!(browser.next().await["message"], json!({"type": "leave", "id": "u1"}));
@@ -150,7 +150,7 @@ async fn in_a_large_room_only_the_number_is_sent_once_a_second() {
     show(1_001);
     let begun = std::time::Instant::now();
     for total in [1_001, 1_006] {
-        (0..5).for_each(|_| presence_events.joined(&room("bench"), &user(1), info));
+        (0..5).for_each(|_| presence_events.joined(&room("_public/bench"), &user(1), info));
         let Input::Queried { query, .. } = test.input().await else { panic!("a question") };
         let found = Present { total, members: Vec::new(), next: None };
         test.context.queries.pending().answer(query, Found::Members(found));

@@ -30,7 +30,7 @@ fn shared() -> EmbedContext {
 /// A page that has said hello.
 async fn page(test: &mut TestHub, shared: &EmbedContext) -> Browser {
     let page = shared.sites.page("https://shop.example").unwrap();
-    let visitor = EmbedVisitor { page, known: None, kept: EmbedId::random() };
+    let visitor = EmbedVisitor { page, known: None, kept: EmbedId::random(), address: [192, 0, 2, 1].into() };
     let mut browser = test.connect(shared.session(visitor)).await;
     browser.say(json!({"type": "hello"}).to_string()).await;
     assert_eq!(browser.next().await["type"], "welcome");
