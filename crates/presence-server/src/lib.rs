@@ -61,6 +61,7 @@
 //! | `sites`, `streams`, `identity` | who may be where, and who visitors are |
 //! | `views`, `queries`, `history` | what is read without the driver, what only it can answer, what was published lately |
 //! | `config`, `telemetry`, `certificate`, `secret`, `signing` | options, the log, keys |
+//! | `https_client` | requests to other servers |
 //! | `asset`, `client`, `i18n`, `lru`, `rfc3339`, `clock`, `problem`, `close_reason`, `transport` | leaves |
 
 mod asset;
@@ -74,6 +75,7 @@ mod config;
 mod driver;
 mod history;
 mod http;
+mod https_client;
 mod hub;
 mod i18n;
 mod identity;
@@ -103,6 +105,7 @@ use std::sync::Arc;
 
 pub use asset::Asset;
 pub use client::{LICENCES, SCRIPT};
+pub use command_line::facts::FactsCommand;
 pub use command_line::run;
 pub use config::{
     Config, Edge, Limits, Location, LogFormat, Origin, Secrets, SitePattern, StreamPattern, Threshold, WebhookOptions,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use presence_core::{Found, Input, Query};
+use presence_core::{EntryId, Found, Input, Query, Room};
 use tokio::sync::{mpsc, oneshot};
 
 /// Queries that may wait for their answer at a time.
@@ -40,11 +40,23 @@ impl Queries {
 
     /// The node's answer. `None` if too many queries wait, or the node does not answer within 2 s.
     pub(crate) async fn ask(&self, what: Query) -> Option<Found> {
+        self.answered(|query| Input::Queried { query, what }).await
+    }
+
+    /// Removes a register, a log or one entry of a log: how many facts that were. `None` as for [`Queries::ask`].
+    pub(crate) async fn remove_fact(&self, room: Room, key: String, entry: Option<EntryId>) -> Option<usize> {
+        match self.answered(|query| Input::FactRemoved { query, room, key, entry }).await? {
+            Found::Removed(count) => Some(count),
+            _ => None,
+        }
+    }
+
+    async fn answered(&self, input: impl FnOnce(u64) -> Input) -> Option<Found> {
         let query = self.pending.next.fetch_add(1, Relaxed);
         let (sender, answer) = oneshot::channel();
         let _pending = self.pending.insert(query, sender)?;
         let asked = async {
-            self.inputs.send(Input::Queried { query, what }).await.ok()?;
+            self.inputs.send(input(query)).await.ok()?;
             answer.await.ok()
         };
         tokio::time::timeout(ANSWERED_WITHIN, asked).await.ok().flatten()

@@ -78,6 +78,11 @@ impl Store {
         Ok((Self { queue, writer }, kept))
     }
 
+    /// Whether a node has kept facts in this folder.
+    pub(crate) fn exists(folder: &Path) -> bool {
+        folder.join(FILE).exists()
+    }
+
     /// Keeps a record under its key, or removes it from the disk. Never waits.
     pub(crate) fn keep(&self, key: Vec<u8>, record: Option<Vec<u8>>) {
         self.queue.put(key, record);

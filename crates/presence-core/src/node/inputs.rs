@@ -33,14 +33,7 @@ impl Node {
                 self.render.show_user(&room, user, at, now.mono);
                 self.local.listened(at, room, key);
             }
-            Input::Refreshed { connection, subscription } => {
-                let at = at(connection, subscription);
-                match self.local.subscribed_to(at) {
-                    Some(SubscribedTo::Room(room, ..)) => self.render.show(room, at, now.mono),
-                    Some(SubscribedTo::User(room, key)) => self.render.show_user(room, key.user, at, now.mono),
-                    None => {}
-                }
-            }
+            Input::Refreshed { connection, subscription } => self.refreshed(at(connection, subscription), now),
             Input::Unsubscribed { connection, subscription } => {
                 self.unsubscribed(at(connection, subscription), Ended::Closed, now);
             }
@@ -93,6 +86,14 @@ impl Node {
             Query::Facts { room, after } => Found::Facts(self.facts.list(&room, after.as_deref())),
         };
         self.out.push(Output::Found { query, found });
+    }
+
+    fn refreshed(&mut self, at: SubscriptionKey, now: Now) {
+        match self.local.subscribed_to(at) {
+            Some(SubscribedTo::Room(room, ..)) => self.render.show(room, at, now.mono),
+            Some(SubscribedTo::User(room, key)) => self.render.show_user(room, key.user, at, now.mono),
+            None => {}
+        }
     }
 
     fn remove_fact(&mut self, room: &Room, key: &str, entry: Option<EntryId>, now: Now) -> usize {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode, header};
-use presence_core::{App, ConnectionId, Found, Input, Query, Room};
+use presence_core::{App, ConnectionId, EntryId, Found, Input, Query, Room};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::address_limit::{AddressLimit, AddressPermit};
@@ -170,6 +170,16 @@ impl HttpState {
     /// The node's answer to a query.
     pub(super) async fn query(&self, query: Query) -> Result<Found, Unavailable> {
         self.queries.ask(query).await.ok_or(Unavailable::Overloaded)
+    }
+
+    /// Removes facts, in every region.
+    pub(super) async fn remove_fact(
+        &self,
+        room: Room,
+        key: String,
+        entry: Option<EntryId>,
+    ) -> Result<usize, Unavailable> {
+        self.queries.remove_fact(room, key, entry).await.ok_or(Unavailable::Overloaded)
     }
 
     /// Hands an input to the driver, waiting a while for room in its queue.

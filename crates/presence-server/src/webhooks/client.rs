@@ -4,20 +4,15 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::message::WebhookMessage;
 use super::signature::SigningKeys;
 use crate::clock::wall_ms;
 use crate::config::WebhookUrl;
+use crate::https_client::{HttpsClient, https_client, with_causes};
 
 /// How long a receiver's answer may take.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
-/// An unused connection is closed after this time.
-const IDLE_MAX: Duration = Duration::from_secs(30);
 /// The longest pause that a receiver can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
@@ -33,27 +28,13 @@ pub(super) enum DeliveryError {
 /// Sends to all receivers; cheap to clone.
 #[derive(Clone)]
 pub(super) struct WebhookClient {
-    client: Client<HttpsConnector<HttpConnector>, Body>,
+    client: HttpsClient,
     keys: SigningKeys,
 }
 
 impl WebhookClient {
-    /// Trusts the system's certificates, or Mozilla's if the system has none.
     pub(super) fn new(keys: SigningKeys) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(ANSWERED_WITHIN / 2));
-        let builder = HttpsConnectorBuilder::new();
-        let builder = builder.with_native_roots().unwrap_or_else(|reason| {
-            tracing::debug!(%reason, "the system has no certificates; webhooks trust Mozilla's");
-            HttpsConnectorBuilder::new().with_webpki_roots()
-        });
-        let connector = builder.https_or_http().enable_http1().wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_MAX)
-            .build(connector);
+        let client = https_client(ANSWERED_WITHIN / 2);
         Self { client, keys }
     }
 
@@ -90,17 +71,6 @@ impl WebhookClient {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
-}
-
-/// An error with its causes, since the outermost says only that the connection failed.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
