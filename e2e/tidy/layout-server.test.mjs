@@ -7,9 +7,9 @@ import { root } from "../lib/paths.mjs";
 const source = `${root}/crates/presence-server/src`;
 
 const modules = [
-  "command_line", "running", "http", "driver", "webhooks", "socket", "presence_events", "hub", "mesh", "mux", "store", "resolver",
+  "command_line", "running", "signals", "monitor", "http", "driver", "webhooks", "socket", "presence_events", "hub", "mesh", "mux", "store", "resolver",
   "sites", "streams", "identity", "history", "views", "queries", "certificate", "telemetry", "signing", "secret", "config",
-  "https_client", "client", "asset", "i18n", "lru", "rfc3339", "clock", "close_reason", "problem", "transport",
+  "supervision", "memory", "https_client", "client", "asset", "i18n", "lru", "rfc3339", "clock", "close_reason", "problem", "transport",
 ];
 
 const http = [

@@ -11,6 +11,7 @@ use crate::mesh::Mesh;
 use crate::presence_events::PresenceEvents;
 use crate::queries::PendingQueries;
 use crate::store::Store;
+use crate::supervision::LastTurn;
 use crate::views::Views;
 use crate::webhooks::Webhooks;
 
@@ -72,6 +73,8 @@ pub(crate) struct Driver {
     pub(crate) clock: Clocks,
     pub(crate) waiting: DriverQueues,
     pub(crate) outlets: Outlets,
+    /// For health checks.
+    pub(crate) last_turn: LastTurn,
 }
 
 impl Driver {
@@ -81,8 +84,11 @@ impl Driver {
         if let Some(mesh) = self.outlets.mesh {
             mesh.close().await;
         }
-        if let Some(store) = self.outlets.store {
-            store.close().await;
+        if let Some(store) = self.outlets.store
+            && let Err(reason) = store.close().await
+            && ending == Ending::Finished
+        {
+            return Ending::Aborted(reason);
         }
         ending
     }
@@ -93,6 +99,7 @@ impl Driver {
         }
         let mut tick = std::pin::pin!(tokio::time::sleep_until(self.wakes_at()));
         loop {
+            self.last_turn.turned();
             // A timer that is set again wakes a worker that sleeps: only where it has to.
             if tick.deadline() != self.wakes_at() {
                 tick.as_mut().reset(self.wakes_at());

@@ -50,7 +50,7 @@
 //!
 //! | Module | What it does |
 //! |---|---|
-//! | `command_line`, `running` | an app's `main`; starts and stops the parts in the right order |
+//! | `command_line`, `running`, `signals`, `monitor` | an app's `main`; starts and stops the parts in the right order; looks at them every second |
 //! | `http` | pages, the API, embeds, the upgrade to a socket |
 //! | `driver` | the task that owns the node |
 //! | `webhooks` | tells other servers who joins and leaves |
@@ -62,6 +62,7 @@
 //! | `views`, `queries`, `history` | what is read without the driver, what only it can answer, what was published lately |
 //! | `config`, `telemetry`, `certificate`, `secret`, `signing` | options, the log, keys |
 //! | `https_client` | requests to other servers |
+//! | `supervision`, `memory` | parts that end, a driver that hangs; how much memory is used |
 //! | `asset`, `client`, `i18n`, `lru`, `rfc3339`, `clock`, `problem`, `close_reason`, `transport` | leaves |
 
 mod asset;
@@ -80,8 +81,10 @@ mod hub;
 mod i18n;
 mod identity;
 mod lru;
+mod memory;
 #[doc(hidden)]
 pub mod mesh;
+mod monitor;
 #[doc(hidden)]
 pub mod mux;
 mod presence_events;
@@ -91,11 +94,13 @@ mod resolver;
 mod rfc3339;
 mod running;
 mod secret;
+mod signals;
 mod signing;
 mod sites;
 mod socket;
 mod store;
 mod streams;
+mod supervision;
 mod telemetry;
 mod transport;
 mod views;
@@ -186,13 +191,15 @@ impl Server {
         Self { config, app: Arc::new(app), site }
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains.
+    /// Serves until SIGTERM, SIGINT or SIGQUIT, then drains.
     ///
     /// # Errors
     ///
     /// One sentence that says what to do: about a wrong option, an address in use, another node of this name, a second signal.
     pub async fn run(self) -> anyhow::Result<()> {
-        self.start().await?.until_signalled().await
+        // From here on: a signal during the start must not end the process halfway.
+        let signals = signals::Signals::listen()?;
+        self.start().await?.until(signals).await
     }
 
     /// Starts to serve, for a caller that stops the node in another way than by a signal.

@@ -1,12 +1,15 @@
 //! Starts a node's parts, and stops them in the right order.
 
+mod signalled;
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use presence_core::{App, Input, Node, NodeHash, NodeName, Place, Region, Room, Settings};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -21,7 +24,9 @@ use crate::http::tls::{CertificateFiles, acceptor};
 use crate::http::{HttpState, Readiness, Services, router};
 use crate::hub::Hub;
 use crate::identity::{Cookies, EmbedIds, MemberIds, SignedNames, sha256};
+use crate::memory::MemoryUse;
 use crate::mesh::{Mesh, MeshConfig};
+use crate::monitor;
 use crate::presence_events::PresenceEvents;
 use crate::queries::Queries;
 use crate::secret::{Purpose, Secret, random};
@@ -29,6 +34,7 @@ use crate::sites::Sites;
 use crate::socket::{ActionCableContext, ENCODERS, EmbedContext, ResumableSessions};
 use crate::store::{Store, StoredState};
 use crate::streams::StreamAccess;
+use crate::supervision::{PartEnds, Supervisor, supervision};
 use crate::views::Views;
 use crate::webhooks::Webhooks;
 
@@ -48,14 +54,18 @@ pub struct Running {
     permits: Arc<Semaphore>,
     connections: u32,
     closing: watch::Sender<bool>,
+    parts: PartEnds,
+    #[cfg(test)]
+    supervisor: Supervisor,
 }
 
 pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyhow::Result<Running> {
     config.check().map_err(|mistake| anyhow!(mistake))?;
     let region = config.own_region();
     let place = place(&config, &site, &region);
-    let readiness = Arc::new(Readiness::new(config.mesh_listen.is_some()));
-    let (store, kept) = open_store(&config, &readiness).await?;
+    let (supervisor, parts) = supervision();
+    let readiness = Arc::new(Readiness::new(config.mesh_listen.is_some(), MemoryUse::new(config.limits.memory)));
+    let (store, kept) = open_store(&config, &readiness, &supervisor).await?;
     let (secret, warning) = Secret::find(&config.secrets, config.data_dir.as_deref());
     warning.inspect(|warning| tracing::warn!("{warning}"));
     let (name, incarnation) = identify(&config, store.as_ref(), &kept);
@@ -63,13 +73,13 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let listener = bind(config.listen).await?;
     let address = listener.local_addr().context("the listener has no address")?;
     let (inputs, waiting) = queues();
-    let hub = Hub::start(config.limits.clone(), incarnation, ENCODERS);
+    let hub = Hub::start(config.limits.clone(), incarnation, ENCODERS, &supervisor);
     let views = Arc::new(Views::new(region.clone(), place.clone(), wall_ms()));
     let mesh = open_mesh(&config, &secret, &name, &inputs).await?;
     let settings = settings(region.clone(), place.clone(), name.clone(), incarnation, mesh.as_ref());
     let clock = Clocks::started();
     let records: Vec<Vec<u8>> = kept.records.into_values().collect();
-    let webhooks = Webhooks::start(&config, name.clone(), incarnation, clock, &views)?;
+    let webhooks = Webhooks::start(&config, name.clone(), incarnation, clock, &views, &supervisor)?;
     let node = Node::new(settings, Arc::clone(&app), &records, kept.addresses, clock.now());
     let queries = Queries::new(inputs.sockets.clone());
     let presence_events = PresenceEvents::new(Arc::clone(&hub), Arc::clone(&views), queries.clone());
@@ -82,7 +92,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         mesh,
         webhooks,
     };
-    let driver = tokio::spawn(Driver { node, clock, waiting, outlets }.run());
+    let driver = tokio::spawn(Driver { node, clock, waiting, outlets, last_turn: readiness.last_turn() }.run());
     let (connections, permits) = connection_permits(&config);
     let services = Services {
         cookies: Cookies::new(secret.keys(Purpose::Session), site.name),
@@ -100,7 +110,8 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let scheme = if tls.is_some() { "https" } else { "http" };
     let header_within = config.limits.header_within;
     let server = HttpServer { listener, tls, router, header_within, permits: Arc::clone(&permits), closing: closed };
-    tokio::spawn(server.run());
+    supervisor.spawn("accept loop", server.run());
+    supervisor.spawn("monitor", monitor::run(Arc::downgrade(&readiness)));
     tracing::info!(node.region = %region, node.name = %name, node.incarnation = incarnation, "serving on {scheme}://{address}");
     Ok(Running {
         address,
@@ -112,6 +123,9 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         permits,
         connections,
         closing,
+        parts,
+        #[cfg(test)]
+        supervisor,
     })
 }
 
@@ -173,15 +187,21 @@ fn place(config: &Config, site: &Site, region: &Region) -> Place {
     }
 }
 
-async fn open_store(config: &Config, readiness: &Arc<Readiness>) -> anyhow::Result<(Option<Store>, StoredState)> {
+async fn open_store(
+    config: &Config,
+    readiness: &Arc<Readiness>,
+    supervisor: &Supervisor,
+) -> anyhow::Result<(Option<Store>, StoredState)> {
     let Some(folder) = config.data_dir.clone() else {
         tracing::warn!("no --data-dir is set: facts are kept in memory and lost after a restart");
         return Ok((None, StoredState::default()));
     };
-    let readiness = Arc::clone(readiness);
-    let health = Box::new(move |fault| readiness.set_disk(fault));
-    let opening = tokio::task::spawn_blocking(move || Store::open(&folder, health));
+    let told = Arc::clone(readiness);
+    let guard = supervisor.guard("store");
+    let health = Box::new(move |fault| told.set_disk(fault));
+    let opening = tokio::task::spawn_blocking(move || Store::open(&folder, health, Some(guard)));
     let (store, kept) = opening.await.context("opening the data directory panicked")??;
+    readiness.watch_store(store.watch());
     Ok((Some(store), kept))
 }
 
@@ -223,26 +243,6 @@ impl Running {
     /// The address that it listens on, with the port that was chosen for a 0.
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// Waits for SIGTERM or SIGINT and drains.
-    ///
-    /// # Errors
-    ///
-    /// If the node can't continue, with the reason, or if a second signal ends the drain.
-    pub async fn until_signalled(mut self) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            ended = &mut self.driver => return result(ended.context("the node panicked")?),
-        }
-        tokio::select! {
-            drained = self.drain() => drained,
-            _ = terminate.recv() => bail!("stopped at once by a second signal"),
-            _ = interrupt.recv() => bail!("stopped at once by a second signal"),
-        }
     }
 
     /// Announces the stop, closes the sockets one after the other, tells the other nodes goodbye, and writes the last facts to

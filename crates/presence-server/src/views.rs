@@ -9,6 +9,8 @@ use parking_lot::{Mutex, RwLock};
 use presence_core::{MeshView, Place, Region, RegionView, Room, RoomView, UserId};
 use tokio::sync::watch;
 
+use crate::clock::millis;
+
 /// The newest views of all rooms and of the mesh. Locks are never held across an await.
 pub(crate) struct Views {
     here: Region,
@@ -110,6 +112,12 @@ impl Views {
     pub(crate) fn mesh_and_age(&self) -> (Arc<MeshView>, Duration) {
         let mesh = self.mesh.read();
         (Arc::clone(&mesh.0), mesh.1.elapsed())
+    }
+
+    /// The node's time: this machine's clock, or that of most nodes where it runs far ahead of them. In ms since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        let mesh = self.mesh.read();
+        mesh.0.as_of_ms.saturating_add(millis(mesh.1.elapsed()))
     }
 
     pub(crate) fn set_room(&self, view: Arc<RoomView>) {

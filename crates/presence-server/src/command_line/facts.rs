@@ -184,7 +184,8 @@ fn room_named(name: &str) -> anyhow::Result<Room> {
 /// Lets a node that has these facts, and is linked to no other, take an input; keeps what it wants to be kept.
 async fn handle_stored(folder: &Path, input: Input) -> anyhow::Result<Found> {
     ensure!(Store::exists(folder), "{} has no facts: write the --data-dir of a node", folder.display());
-    let (store, kept) = Store::open(folder, Box::new(|_| {})).context("stop the node first, or write its --url")?;
+    let (store, kept) =
+        Store::open(folder, Box::new(|_| {}), None).context("stop the node first, or write its --url")?;
     let (clock, here) = (Clocks::started(), Region::new("local").expect("a code"));
     let settings = Settings {
         place: Place { name: here.to_string(), location: None },
@@ -206,12 +207,12 @@ async fn handle_stored(folder: &Path, input: Input) -> anyhow::Result<Found> {
             _ => {}
         }
     }
-    store.close().await;
+    store.close().await.map_err(anyhow::Error::msg)?;
     answer.context("the facts can't be read")
 }
 
 /// What a node without visitors draws.
-struct NoPages;
+pub(crate) struct NoPages;
 
 impl App for NoPages {
     fn page(&self, _: &RoomView, _: &Visit<'_>) -> String {

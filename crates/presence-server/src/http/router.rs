@@ -31,10 +31,8 @@ pub(crate) fn router(state: &Arc<HttpState>) -> Router {
         .layer(from_fn_with_state(Arc::clone(state), cors::share))
         .layer(from_fn_with_state(Arc::clone(state), own_host_only))
         .with_state(Arc::clone(state));
-    let health = Router::new()
-        .route("/healthz", get(|| async { "This process works.\n" }))
-        .route("/readyz", get(ready))
-        .with_state(Arc::clone(state));
+    let health =
+        Router::new().route("/healthz", get(healthy)).route("/readyz", get(ready)).with_state(Arc::clone(state));
     own.merge(health)
         .method_not_allowed_fallback(|| async {
             let detail = "This address does not answer that method. The Allow header lists those it answers.";
@@ -70,6 +68,16 @@ async fn file_or_page(State(state): State<Arc<HttpState>>, request: Request) -> 
     }
 }
 
+async fn healthy(State(state): State<Arc<HttpState>>) -> Response {
+    match state.readiness.failure().await {
+        None => "This process works.\n".into_response(),
+        Some(failure) => {
+            let detail = format!("This process does not work: {failure}. Restart it.");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response()
+        }
+    }
+}
+
 async fn ready(State(state): State<Arc<HttpState>>) -> Response {
     let report = state.readiness.report(&state.views.mesh());
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -94,7 +102,7 @@ async fn with_default_headers(mut response: Response) -> Response {
 }
 
 fn panicked(_reason: Box<dyn std::any::Any + Send + 'static>) -> Response {
-    tracing::error!("a request handler panicked; the panic message is above");
+    tracing::error!("a request handler panicked; the panic is logged before this line");
     let detail = "Something is broken in this server. The operator finds the reason in its log.";
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
 }

@@ -29,6 +29,8 @@ use crate::{Asset, Site};
 
 /// Sockets leave at most this many connections free.
 const RESERVE_MAX: usize = 64;
+/// A visitor that was refused for want of memory may try again after this many seconds.
+const MEMORY_RETRY_S: u32 = 10;
 /// How long an input waits for room in the driver's queue.
 const QUEUED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -79,6 +81,8 @@ pub(super) enum Unavailable {
     Draining,
     /// All connections but the reserve are taken.
     Full,
+    /// The node uses nearly all the memory that it may.
+    Memory,
     /// The visitor's address holds all the sockets that it may.
     AddressLimit,
     /// The driver is behind.
@@ -93,6 +97,10 @@ impl From<Unavailable> for Problem {
                 "This node is about to stop. Connect again: another node will answer.",
             ),
             Unavailable::Full => (StatusCode::SERVICE_UNAVAILABLE, "This node is full. Try again, or another node."),
+            Unavailable::Memory => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "This node has no memory left for more visitors. Try again, or another node.",
+            ),
             Unavailable::AddressLimit => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "Too many sockets are open from your network. Close some pages and try again.",
@@ -101,7 +109,8 @@ impl From<Unavailable> for Problem {
                 (StatusCode::SERVICE_UNAVAILABLE, "This node is overloaded. Try again in a second.")
             }
         };
-        Self::new(status, detail)
+        let problem = Self::new(status, detail);
+        if reason == Unavailable::Memory { problem.retry_after(MEMORY_RETRY_S) } else { problem }
     }
 }
 
@@ -141,6 +150,9 @@ impl HttpState {
     pub(super) fn admit(&self, visitor: &RequestInfo) -> Result<AddressPermit, Unavailable> {
         if self.readiness.is_draining() {
             return Err(Unavailable::Draining);
+        }
+        if self.readiness.memory().is_full() {
+            return Err(Unavailable::Memory);
         }
         if self.connection_permits.available_permits() < self.reserve {
             return Err(Unavailable::Full);

@@ -62,7 +62,7 @@ impl TestHub {
             queries: Queries::new(inputs.clone()),
             resumable: ResumableSessions::default(),
         };
-        let hub = Hub::start(limits, 7, encoders);
+        let hub = Hub::start(limits, 7, encoders, &crate::supervision::supervision().0);
         Self { hub, names, context: Arc::new(context), inputs, happened, next: 7 }
     }
 
