@@ -138,7 +138,20 @@ impl ReadinessReport {
 
 #[cfg(test)]
 mod tests {
+    use presence_core::{Place, Region};
+
     use super::*;
+    use crate::views::Views;
+
+    #[test]
+    fn a_full_disk_is_reported_without_changing_the_status() {
+        let views = Views::new(Region::new("ams").unwrap(), Place::default(), 0);
+        let readiness = Readiness::new(false, MemoryUse::new(Some(1 << 40)));
+        readiness.set_disk(Some("the disk is full".to_owned()));
+        let report = readiness.report(&views.mesh());
+        assert!(report.ready);
+        assert_eq!(report.degraded, ["the disk is full"]);
+    }
 
     #[tokio::test]
     async fn health_fails_while_the_driver_hangs_and_after_a_part_has_ended() {
