@@ -31,7 +31,7 @@ pub enum Ended {
 /// Something that happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Input {
-    /// 200 ms have passed, or the moment of [`Node::wake_at_ms`](crate::Node::wake_at_ms) has come.
+    /// 200 ms have passed, or the moment of [`Node::wake_at`](crate::Node::wake_at) has come.
     Ticked,
     /// A connection's subscription to a room was confirmed. The hub already listens to the room's stream for it.
     Joined {
