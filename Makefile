@@ -1,7 +1,7 @@
 # Every command there is. `make` alone lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help world dev shop poll cursors check test sim bench bench-quick soak-connections starts links scaling docs
+.PHONY: help world dev shop poll cursors check test advisories sim bench bench-quick soak-connections starts links scaling docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ check: ## format, clippy, docs, tidy rules: quick
 test: ## everything that CI runs; installs what the tests need first
 	scripts/prepare.sh
 	node scripts/test.mjs
+
+advisories: ## looks for known vulnerabilities in what we depend on; needs the network
+	scripts/prepare.sh
+	$${CARGO_TARGET_DIR:-target}/deny/bin/cargo-deny check advisories
 
 sim: ## the simulator: many seeds, or one replayed with SEED=42
 	$(if $(SEED),SEED=$(SEED) )cargo test --release -p presence-core --test all worlds -- --nocapture

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks: a C compiler, Chromium, Node.js, Ruby, PHP, valgrind, the npm packages of
-# e2e/, Python and the packages that the API is fuzzed with.
+# e2e/, Python, the packages that the API is fuzzed with, and cargo-deny.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -51,10 +51,14 @@ if [ ! -d e2e/node_modules ] || [ e2e/package-lock.json -nt e2e/node_modules/.pa
 fi
 
 # The same for Python: a copy of the requirements in its folder tells what is installed.
-fuzz="${CARGO_TARGET_DIR:-target}/fuzz"
-if ! cmp -s e2e/fuzz/requirements.txt "$fuzz/requirements.txt"; then
-    rm -rf "$fuzz"
-    python3 -m venv "$fuzz"
-    "$fuzz/bin/pip" install --quiet --disable-pip-version-check --requirement e2e/fuzz/requirements.txt
-    cp e2e/fuzz/requirements.txt "$fuzz/requirements.txt"
-fi
+python_tools() {
+    local folder="${CARGO_TARGET_DIR:-target}/$1"
+    if ! cmp -s "$2" "$folder/requirements.txt"; then
+        rm -rf "$folder"
+        python3 -m venv "$folder"
+        "$folder/bin/pip" install --quiet --disable-pip-version-check --requirement "$2"
+        cp "$2" "$folder/requirements.txt"
+    fi
+}
+python_tools fuzz e2e/fuzz/requirements.txt
+python_tools deny scripts/requirements.txt

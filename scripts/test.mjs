@@ -1,6 +1,6 @@
 // Runs every check and test, and ends with one line of totals: `make test` and CI.
 import { spawn } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -78,6 +78,9 @@ if (!only || only === "check") {
   await run("clippy", "cargo", ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]);
   await run("documentation", "cargo", ["doc", "--release", "--workspace", "--no-deps", "--document-private-items"], { env: { RUSTDOCFLAGS: "-D warnings" } });
   await runNode("tidy", testFiles("e2e/tidy"), 1);
+  // `make check` needs no preparation, and does without it where there was none.
+  const deny = join(target, "deny/bin/cargo-deny");
+  if (!only || existsSync(deny)) await run("dependencies", deny, ["check", "bans", "licenses", "sources"]);
 }
 if (!only || only === "build" || only === "browsers") {
   // A second program for the test of two versions side by side. It names a test target, too, so that all dependencies

@@ -26,10 +26,17 @@ machine can read a command line:
 |---|---|
 | \`GP_SECRET\` | at least 32 bytes, the same on every node. A single node does not need it: it makes a secret at its first start and keeps it in the data directory, or, without one, makes a new secret at every start. A node with a mesh refuses to start without it |
 | \`GP_SECRET_PREVIOUS\` | the old secret, while the secret is being changed. While it is set, the node signs with it and accepts both. First set it on all nodes, then remove it from all nodes |
-| \`GP_API_KEY\` | at least 16 bytes: the key for all of \`/api/v1\`, sent as \`Authorization: Bearer\`: listing members, publishing, removing users, seeing nodes. If it is not set, these requests are refused |
+| \`GP_API_KEY\` | at least 16 bytes: the key for all of \`/api/v1\`, sent as \`Authorization: Bearer\`: listing members, publishing, removing users and facts, seeing nodes. If it is not set, these requests are refused |
 | \`GP_WEBHOOK_SECRET\` | the key that signs webhooks: \`whsec_\` and 24 to 64 bytes in Base64, the same on every node. While it is being changed: both keys, the new one first, separated by a space |
 
-SIGTERM and SIGINT drain the node. After a complete drain the exit status is 0.
+| Signal | Does |
+|---|---|
+| SIGTERM, SIGINT, SIGQUIT | drain the node: it closes its sockets, says goodbye to the other nodes and writes its last facts. A second one ends it at once, with status 1 |
+| SIGHUP | reads \`--tls-cert\` and \`--tls-key\` again, which otherwise happens within a minute of a change. Other options need a restart |
+| SIGUSR1, SIGUSR2, SIGALRM | are logged and ignored |
+
+The exit status is 0 after a complete drain. It is 1, and the last line says why, if facts could not be written to disk, if the
+drain took too long, or if a part of the node (a thread or a task that must run) has ended.
 
 ## One node
 
@@ -61,6 +68,18 @@ ${help("key")}
 
 \`\`\`text
 ${help("sign-stream")}
+\`\`\`
+
+## Facts of a node
+
+[api.md](api.md#facts) says what facts are. Both commands work for a running node and for the data directory of a stopped one.
+
+\`\`\`text
+${help("facts", "list")}
+\`\`\`
+
+\`\`\`text
+${help("facts", "delete")}
 \`\`\`
 `;
 }

@@ -7,9 +7,9 @@ import { root } from "../lib/paths.mjs";
 const source = `${root}/crates/presence-server/src`;
 
 const modules = [
-  "command_line", "running", "http", "node_thread", "driver", "drawing_queue", "webhooks", "socket", "presence_events", "hub", "mesh", "mux", "store", "resolver",
+  "command_line", "running", "signals", "monitor", "http", "node_thread", "driver", "drawing_queue", "webhooks", "socket", "presence_events", "hub", "mesh", "mux", "store", "resolver",
   "sites", "streams", "identity", "history", "contained_app", "views", "queries", "certificate", "telemetry", "signing", "secret", "config",
-  "client", "asset", "i18n", "lru", "rfc3339", "clock", "close_reason", "problem", "transport",
+  "supervision", "memory", "https_client", "client", "asset", "i18n", "lru", "rfc3339", "clock", "close_reason", "problem", "transport",
 ];
 
 const http = [

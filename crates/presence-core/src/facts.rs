@@ -3,6 +3,7 @@
 mod anti_entropy;
 pub(crate) mod fact;
 mod hybrid_clock;
+mod removal;
 mod restamp;
 pub(crate) mod store;
 
@@ -12,11 +13,11 @@ use minicbor::bytes::ByteVec;
 
 use crate::app::reflex::ReflexError;
 use crate::cost_limit::CostLimiter;
-use crate::facts::fact::{EntryId, Fact, FactKey, StoredFact, VALUE_BYTES_MAX};
+use crate::facts::fact::{Fact, FactKey, StoredFact, VALUE_BYTES_MAX};
 use crate::facts::hybrid_clock::HybridClock;
 use crate::facts::restamp::Restamps;
 use crate::facts::store::{CAP_MAX, FactStore, Merged};
-use crate::id::{NodeHash, Room, UserId};
+use crate::id::{EntryId, NodeHash, Room, UserId};
 use crate::identity::Identity;
 use crate::io::output::Output;
 use crate::outputs::Outputs;
@@ -117,11 +118,6 @@ impl Facts {
         self.store.rooms()
     }
 
-    /// The facts of a room that are shown.
-    pub(crate) fn shown(&self, room: &Room) -> impl Iterator<Item = (&FactKey, &StoredFact)> {
-        self.store.room(room).filter(|(_, stored)| stored.fact.stamp.time <= self.shown_limit)
-    }
-
     /// The sum of all facts up to a stamp that do not expire soon after `at`.
     pub(crate) fn root(&self, cut: NodeTime, at: NodeTime) -> u128 {
         self.store.root(cut, at)
@@ -193,6 +189,7 @@ impl Facts {
             expires: stamp.time + new.lasts_ms.unwrap_or(fact::LASTS_MS),
             #[cfg(feature = "later-version")]
             later: Some(7),
+            removed: None,
         };
         self.keep(&fact, clock, out);
         Ok(())
@@ -251,7 +248,7 @@ impl Facts {
 
     fn changed(&mut self, key: &FactKey) {
         let kind = if key.entry.is_some() { FactKind::Log } else { FactKind::Register };
-        let author = self.store.get(key).map(|stored| stored.fact.user);
+        let author = self.store.get(key).and_then(StoredFact::author);
         self.changes.push(FactChange { room: key.room.clone(), key: key.key.clone(), kind, author });
     }
 

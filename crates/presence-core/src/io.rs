@@ -9,7 +9,7 @@ pub(crate) mod settings;
 pub(crate) mod tab;
 
 use crate::app::reflex::{ReflexError, Write};
-use crate::id::{ConnectionId, LinkId, PublicId, Room, SubscriptionId, UserId};
+use crate::id::{ConnectionId, EntryId, LinkId, PublicId, Room, SubscriptionId, UserId};
 use crate::io::dial::{DialError, Linked};
 use crate::io::message::Message;
 use crate::io::query::Query;
@@ -31,7 +31,7 @@ pub enum Ended {
 /// Something that happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Input {
-    /// 200 ms have passed, or the moment of [`Node::wake_at_ms`](crate::Node::wake_at_ms) has come.
+    /// 200 ms have passed, or the moment of [`Node::wake_at`](crate::Node::wake_at) has come.
     Ticked,
     /// A connection's subscription to a room was confirmed. The hub already listens to the room's stream for it.
     Joined {
@@ -143,6 +143,17 @@ pub enum Input {
         query: u64,
         /// What is asked.
         what: Query,
+    },
+    /// An authorized client asked that a register, a log or one entry of a log is removed, in every region.
+    FactRemoved {
+        /// For the answer.
+        query: u64,
+        /// Which room.
+        room: Room,
+        /// The name of the register or the log.
+        key: String,
+        /// Only this entry of a log.
+        entry: Option<EntryId>,
     },
 
     /// The configured addresses of other nodes as they resolve now; our own are left out.

@@ -34,14 +34,14 @@ pub use app::reflex::{Outcome, ReflexCall, ReflexError, Refusal, Write};
 pub use app::view::{Author, Entry, Place, RegionState, RegionView, RoomView};
 pub use app::{App, PageCache, Visit};
 pub use id::{
-    ConnectionId, Digest, LinkId, NodeHash, NodeName, PublicId, Region, Room, RoomHash, Stream, StreamName,
+    ConnectionId, Digest, EntryId, LinkId, NodeHash, NodeName, PublicId, Region, Room, RoomHash, Stream, StreamName,
     SubscriptionId, UserId,
 };
 pub use io::dial::{DialError, Linked};
 pub use io::mesh_view::{MeshView, NodeView, PeerState};
 pub use io::message::Message;
 pub use io::output::{AbortReason, Notice, Output, Severity, Urgency};
-pub use io::query::{Below, Found, Member, Members, Query, Subtree};
+pub use io::query::{Below, Found, ListedFact, ListedFacts, Member, Members, Query, Subtree};
 pub use io::settings::Settings;
 pub use io::tab::Tab;
 pub use io::{Ended, Input};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use presence_demo::Demo;
-use presence_server::{Config, Server, SignRoom, SignStream, SiteKey, log, one_line};
+use presence_server::{Config, FactsCommand, Server, SignRoom, SignStream, SiteKey, log, one_line};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -29,6 +29,7 @@ enum OtherCommand {
     Sign(SignRoom),
     Key(SiteKey),
     SignStream(SignStream),
+    Facts(FactsCommand),
 }
 
 #[tokio::main]
@@ -46,6 +47,9 @@ async fn main() -> ExitCode {
             said.into_iter().for_each(|said| eprintln!("global-presence: {said}"));
             println!("{key}");
         }),
+        Some(OtherCommand::Facts(facts)) => {
+            facts.run().await.map(|lines| lines.iter().for_each(|line| println!("{line}")))
+        }
         None => run(command.node).await,
     };
     match ended {

@@ -1,5 +1,7 @@
 //! The `main` of an app, from the command line to a node that serves.
 
+pub(crate) mod facts;
+
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};

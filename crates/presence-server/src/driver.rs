@@ -15,6 +15,7 @@ use crate::mesh::Mesh;
 use crate::presence_events::PresenceEvents;
 use crate::queries::PendingQueries;
 use crate::store::Store;
+use crate::supervision::LastTurn;
 use crate::views::Views;
 use crate::webhooks::Webhooks;
 
@@ -77,6 +78,8 @@ pub(crate) struct Driver {
     pub(crate) clock: Clocks,
     pub(crate) waiting: DriverQueues,
     pub(crate) outlets: Outlets,
+    /// For health checks.
+    pub(crate) last_turn: LastTurn,
 }
 
 impl Driver {
@@ -91,8 +94,11 @@ impl Driver {
         if let Some(mesh) = self.outlets.mesh {
             mesh.close().await;
         }
-        if let Some(store) = self.outlets.store {
-            store.close().await;
+        if let Some(store) = self.outlets.store
+            && let Err(reason) = store.close().await
+            && ending == Ending::Finished
+        {
+            return Ending::Aborted(reason);
         }
         ending
     }
@@ -100,6 +106,7 @@ impl Driver {
     async fn drive(&mut self) -> Ending {
         let mut tick = std::pin::pin!(tokio::time::sleep_until(self.wakes_at()));
         loop {
+            self.last_turn.turned();
             // A timer that is set again wakes a worker that sleeps: only where it has to.
             if tick.deadline() != self.wakes_at() {
                 tick.as_mut().reset(self.wakes_at());

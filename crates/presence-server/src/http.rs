@@ -21,6 +21,7 @@ pub(crate) mod tls;
 mod upgrade;
 mod view_cache;
 
+pub(crate) use self::api::facts::{FactsAnswer, RemovedAnswer};
 pub(crate) use self::readiness::Readiness;
 pub(crate) use self::router::router;
 pub(crate) use self::state::{HttpState, Services};

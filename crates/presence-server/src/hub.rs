@@ -51,6 +51,7 @@ use crate::clock::wall_ms;
 use crate::close_reason::CloseReason;
 use crate::config::Limits;
 use crate::history::History;
+use crate::supervision::Supervisor;
 use crate::transport::Transport;
 
 /// Connections and audiences are spread over this many locks, each held for a look-up only.
@@ -91,9 +92,14 @@ struct ShownBody {
 impl Hub {
     /// Starts a hub without sockets, for clients of these protocols. The epoch names the order in which messages arrive
     /// here. Its wheel turns until the hub is dropped; needs a runtime.
-    pub(crate) fn start(limits: Limits, epoch: u64, encoders: &'static [&'static dyn Encoder]) -> Arc<Self> {
+    pub(crate) fn start(
+        limits: Limits,
+        epoch: u64,
+        encoders: &'static [&'static dyn Encoder],
+        supervisor: &Supervisor,
+    ) -> Arc<Self> {
         let slot = slot(&limits);
-        let shared = Arc::new(HubShared::new(limits.socket_queue, slot, encoders));
+        let shared = Arc::new(HubShared::new(limits.socket_queue, slot, encoders, supervisor.clone()));
         let hub = Arc::new(Self {
             limits,
             connections: Default::default(),
@@ -110,7 +116,7 @@ impl Hub {
             ordinal: AtomicU64::new(0),
             shown: Mutex::default(),
         });
-        tokio::spawn(turn_wheel(Arc::downgrade(&hub), slot));
+        supervisor.spawn("timer wheel", turn_wheel(Arc::downgrade(&hub), slot));
         hub
     }
 

@@ -50,7 +50,7 @@
 //!
 //! | Module | What it does |
 //! |---|---|
-//! | `command_line`, `running` | an app's `main`; starts and stops the parts in the right order |
+//! | `command_line`, `running`, `signals`, `monitor` | an app's `main`; starts and stops the parts in the right order; looks at them every second |
 //! | `http` | pages, the API, embeds, the upgrade to a socket |
 //! | `node_thread`, `driver` | the thread of a node, and the task that owns it |
 //! | `drawing_queue` | has the app draw what has changed |
@@ -63,6 +63,8 @@
 //! | `contained_app` | calls the app, and survives it |
 //! | `views`, `queries`, `history` | what is read without the driver, what only it can answer, what was published lately |
 //! | `config`, `telemetry`, `certificate`, `secret`, `signing` | options, the log, keys |
+//! | `https_client` | requests to other servers |
+//! | `supervision`, `memory` | parts that end, a driver that hangs; how much memory is used |
 //! | `asset`, `client`, `i18n`, `lru`, `rfc3339`, `clock`, `problem`, `close_reason`, `transport` | leaves |
 
 mod asset;
@@ -78,12 +80,15 @@ mod drawing_queue;
 mod driver;
 mod history;
 mod http;
+mod https_client;
 mod hub;
 mod i18n;
 mod identity;
 mod lru;
+mod memory;
 #[doc(hidden)]
 pub mod mesh;
+mod monitor;
 #[doc(hidden)]
 pub mod mux;
 mod node_thread;
@@ -94,11 +99,13 @@ mod resolver;
 mod rfc3339;
 mod running;
 mod secret;
+mod signals;
 mod signing;
 mod sites;
 mod socket;
 mod store;
 mod streams;
+mod supervision;
 mod telemetry;
 mod transport;
 mod views;
@@ -108,6 +115,7 @@ use std::sync::Arc;
 
 pub use asset::Asset;
 pub use client::{LICENCES, SCRIPT};
+pub use command_line::facts::FactsCommand;
 pub use command_line::run;
 pub use config::{
     Config, Edge, Limits, Location, LogFormat, Origin, Secrets, SitePattern, StreamPattern, Threshold, WebhookOptions,
@@ -188,13 +196,15 @@ impl Server {
         Self { config, app: Arc::new(app), site }
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains.
+    /// Serves until SIGTERM, SIGINT or SIGQUIT, then drains.
     ///
     /// # Errors
     ///
     /// One sentence that says what to do: about a wrong option, an address in use, another node of this name, a second signal.
     pub async fn run(self) -> anyhow::Result<()> {
-        self.start().await?.until_signalled().await
+        // From here on: a signal during the start must not end the process halfway.
+        let signals = signals::Signals::listen()?;
+        self.start().await?.until(signals).await
     }
 
     /// Starts to serve, for a caller that stops the node in another way than by a signal.

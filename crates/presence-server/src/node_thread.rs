@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::clock::Clocks;
 use crate::driver::{Driver, DriverQueues, Ending, Outlets};
 use crate::mesh::{Mesh, MeshConfig};
+use crate::supervision::{LastTurn, Supervisor};
 
 /// What a node starts with.
 pub(crate) struct NodeStart {
@@ -22,14 +23,18 @@ pub(crate) struct NodeStart {
     pub(crate) clock: Clocks,
     pub(crate) waiting: DriverQueues,
     pub(crate) outlets: Outlets,
+    /// Where the driver notes its turns.
+    pub(crate) last_turn: LastTurn,
 }
 
 /// Starts a node, once its mesh listens. How it ends is sent; nothing is sent if it panics.
-pub(crate) async fn start(start: NodeStart) -> anyhow::Result<oneshot::Receiver<Ending>> {
+pub(crate) async fn start(start: NodeStart, supervisor: &Supervisor) -> anyhow::Result<oneshot::Receiver<Ending>> {
     let (started_tx, started_rx) = oneshot::channel();
     let (ended_tx, ended_rx) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let guard = supervisor.guard_against_panics("thread of the driver and the mesh");
     let run = async move {
+        let _guard = guard;
         match start.open().await {
             Ok(driver) => {
                 let _ = started_tx.send(Ok(()));
@@ -45,14 +50,14 @@ pub(crate) async fn start(start: NodeStart) -> anyhow::Result<oneshot::Receiver<
 
 impl NodeStart {
     async fn open(self) -> anyhow::Result<Driver> {
-        let Self { mut settings, records, addresses, mesh, inputs, clock, waiting, mut outlets } = self;
+        let Self { mut settings, records, addresses, mesh, inputs, clock, waiting, mut outlets, last_turn } = self;
         if let Some(config) = mesh {
             let mesh = Mesh::start(config, inputs).await?;
             settings.advertised = mesh.advertised();
             outlets.mesh = Some(mesh);
         }
         let node = Node::new(settings, &records, addresses, clock.now());
-        let mut driver = Driver { node, clock, waiting, outlets };
+        let mut driver = Driver { node, clock, waiting, outlets, last_turn };
         match driver.begin() {
             Some(ending) => bail!("the node ended at once: {ending:?}"),
             None => Ok(driver),

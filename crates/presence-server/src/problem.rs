@@ -8,11 +8,18 @@ use axum::response::{IntoResponse, Response};
 pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
+    /// After how many seconds another try may succeed.
+    retry_after_s: Option<u32>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into() }
+        Self { status, detail: detail.into(), retry_after_s: None }
+    }
+
+    /// The same, with the time after which another try may succeed.
+    pub(crate) fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after_s: Some(seconds), ..self }
     }
 
     /// The answer to a page that may not embed this server.
@@ -56,6 +63,7 @@ impl IntoResponse for Problem {
         }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.extend(self.retry_after_s.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds))));
         response
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use presence_core::{Found, Input, Query};
+use presence_core::{EntryId, Found, Input, Query, Room};
 use tokio::sync::{mpsc, oneshot};
 
 /// Queries that may wait for their answer at a time.
@@ -42,20 +42,31 @@ impl Queries {
 
     /// The node's answer. `None` if too many queries wait, or the node does not answer within 2 s.
     pub(crate) async fn ask(&self, what: Query) -> Option<Found> {
-        self.ask_among(what, PENDING_MAX).await
+        self.answered(PENDING_MAX, |query| Input::Queried { query, what }).await
     }
 
     /// The same for the holder of the API key, even if too many of others wait.
     pub(crate) async fn ask_first(&self, what: Query) -> Option<Found> {
-        self.ask_among(what, PENDING_MAX + PENDING_RESERVE).await
+        self.answered(PENDING_MAX + PENDING_RESERVE, |query| Input::Queried { query, what }).await
     }
 
-    async fn ask_among(&self, what: Query, most: usize) -> Option<Found> {
+    /// Removes a register, a log or one entry of a log: how many facts that were. `None` as for [`Queries::ask`].
+    pub(crate) async fn remove_fact(&self, room: Room, key: String, entry: Option<EntryId>) -> Option<usize> {
+        match self
+            .answered(PENDING_MAX + PENDING_RESERVE, |query| Input::FactRemoved { query, room, key, entry })
+            .await?
+        {
+            Found::Removed(count) => Some(count),
+            _ => None,
+        }
+    }
+
+    async fn answered(&self, most: usize, input: impl FnOnce(u64) -> Input) -> Option<Found> {
         let query = self.pending.next.fetch_add(1, Relaxed);
         let (sender, answer) = oneshot::channel();
         let _pending = self.pending.insert(query, sender, most)?;
         let asked = async {
-            self.inputs.send(Input::Queried { query, what }).await.ok()?;
+            self.inputs.send(input(query)).await.ok()?;
             answer.await.ok()
         };
         tokio::time::timeout(ANSWERED_WITHIN, asked).await.ok().flatten()

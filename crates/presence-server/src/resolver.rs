@@ -9,6 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use presence_core::Input;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::{MeshAddress, OwnAddresses};
@@ -32,6 +33,7 @@ impl ResolvedNames {
 }
 
 /// The configured addresses of other nodes, and this node's own.
+#[derive(Clone)]
 pub(crate) struct Resolver {
     peers: Vec<MeshAddress>,
     own: OwnAddresses,
@@ -51,9 +53,14 @@ impl Resolver {
         Self { peers, own, interfaces, known, last: BTreeMap::new() }
     }
 
-    /// Tells core which addresses the names stand for and which are this node's own, now and after each change.
+    /// Tells core which addresses the names stand for and which are this node's own, now and after each change. Without it a
+    /// node would not find nodes that move, so it is started again if it panics.
+    pub(crate) async fn follow(self, inputs: mpsc::Sender<Input>) {
+        always(|| self.clone().follow_once(inputs.clone())).await;
+    }
+
     /// Sending fails where the driver has ended, and the process with it.
-    pub(crate) async fn follow(mut self, inputs: mpsc::Sender<Input>) {
+    async fn follow_once(mut self, inputs: mpsc::Sender<Input>) {
         let (mut told, mut unresolved, mut due) = (None, BTreeSet::new(), Instant::now());
         loop {
             if self.interfaces_changed() {
@@ -127,5 +134,37 @@ pub(crate) async fn look_up(address: &MeshAddress) -> Vec<IpAddr> {
     match timeout(RESOLVE_WITHIN, tokio::net::lookup_host((address.host.as_str(), address.port))).await {
         Ok(Ok(found)) => found.map(|socket| socket.ip()).collect(),
         Ok(Err(_)) | Err(_) => Vec::new(),
+    }
+}
+
+/// Runs a task to its end, and again a while after each panic. The task is aborted with its caller.
+async fn always<F: Future<Output = ()> + Send + 'static>(task: impl Fn() -> F) {
+    loop {
+        let mut running = JoinSet::new();
+        running.spawn(task());
+        match running.join_next().await {
+            Some(Err(error)) if error.is_panic() => tracing::error!("the resolver panicked; starting it again"),
+            _ => return,
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_started_again() {
+        let starts = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&starts);
+        always(move || {
+            let start = counted.fetch_add(1, Relaxed);
+            async move { assert!(start > 0, "a test's own") }
+        })
+        .await;
+        assert_eq!(starts.load(Relaxed), 2);
     }
 }

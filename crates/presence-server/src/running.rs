@@ -1,39 +1,39 @@
 //! Starts a node's parts, and stops them in the right order.
 
+mod parts;
+mod signalled;
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
-use axum::Router;
-use presence_core::{App, Input, NodeHash, NodeName, Place, Region, Room, Settings};
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::{Context as _, anyhow};
+use presence_core::{App, Input};
 use tokio::sync::{Semaphore, oneshot, watch};
-use tokio_rustls::TlsAcceptor;
 
+use self::parts::{
+    LiveParts, connection_permits, identify, mesh_config, open_store, open_tls, outlets, place, serve, services,
+    settings,
+};
 use crate::Site;
-use crate::certificate::Authority;
 use crate::clock::{Clocks, wall_ms};
 use crate::config::Config;
 use crate::contained_app::ContainedApp;
-use crate::drawing_queue::DrawingQueue;
-use crate::driver::{Ending, Inputs, Outlets, queues};
-use crate::http::connections::HttpConnections;
-use crate::http::listen::{HttpServer, bind, connections_max};
-use crate::http::tls::{CertificateFiles, acceptor};
-use crate::http::{HttpState, Readiness, Services, router};
+use crate::driver::{Ending, Inputs, queues};
+use crate::http::listen::bind;
+use crate::http::{HttpState, Readiness, router};
 use crate::hub::Hub;
-use crate::identity::{Cookies, EmbedIds, MemberIds, SignedNames, sha256};
-use crate::mesh::MeshConfig;
+use crate::memory::MemoryUse;
+use crate::monitor;
 use crate::node_thread::{self, NodeStart};
-use crate::presence_events::PresenceEvents;
 use crate::queries::Queries;
-use crate::secret::{Purpose, Secret, random};
-use crate::sites::Sites;
-use crate::socket::{ActionCableContext, ENCODERS, EmbedContext, ResumableSessions};
-use crate::store::{Store, StoredState};
-use crate::streams::StreamAccess;
+use crate::secret::Secret;
+use crate::socket::ENCODERS;
+#[cfg(test)]
+use crate::supervision::Supervisor;
+use crate::supervision::{PartEnds, supervision};
 use crate::views::Views;
 use crate::webhooks::Webhooks;
 
@@ -53,14 +53,18 @@ pub struct Running {
     permits: Arc<Semaphore>,
     connections: u32,
     closing: watch::Sender<bool>,
+    parts: PartEnds,
+    #[cfg(test)]
+    supervisor: Supervisor,
 }
 
 pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyhow::Result<Running> {
     config.check().map_err(|mistake| anyhow!(mistake))?;
     let region = config.own_region();
     let place = place(&config, &site, &region);
-    let readiness = Arc::new(Readiness::new(config.mesh_listen.is_some()));
-    let (store, kept) = open_store(&config, &readiness).await?;
+    let (supervisor, parts) = supervision();
+    let readiness = Arc::new(Readiness::new(config.mesh_listen.is_some(), MemoryUse::new(config.limits.memory)));
+    let (store, kept) = open_store(&config, &readiness, &supervisor).await?;
     let (secret, warning) = Secret::find(&config.secrets, config.data_dir.as_deref());
     warning.inspect(|warning| tracing::warn!("{warning}"));
     let (name, incarnation) = identify(&config, store.as_ref(), &kept);
@@ -68,44 +72,40 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let listener = bind(config.listen).await?;
     let address = listener.local_addr().context("the listener has no address")?;
     let (inputs, waiting) = queues();
-    let hub = Hub::start(config.limits.clone(), incarnation, ENCODERS);
+    let hub = Hub::start(config.limits.clone(), incarnation, ENCODERS, &supervisor);
     let views = Arc::new(Views::new(region.clone(), place.clone(), wall_ms()));
     let mesh = mesh_config(&config, &secret, &name);
     let clock = Clocks::started();
-    let webhooks = Webhooks::start(&config, name.clone(), incarnation, clock, &views)?;
+    let webhooks = Webhooks::start(&config, name.clone(), incarnation, clock, &views, &supervisor)?;
     let app = Arc::new(ContainedApp::new(app));
     let queries = Queries::new(inputs.sockets.clone());
-    let presence_events = PresenceEvents::new(Arc::clone(&hub), Arc::clone(&views), queries.clone());
-    let outlets = Outlets {
-        hub: Arc::clone(&hub),
-        views: Arc::clone(&views),
-        presence_events,
-        queries: queries.pending(),
-        drawings: DrawingQueue::start(Arc::clone(&app), Arc::clone(&hub)),
-        store,
-        mesh: None,
-        webhooks,
-    };
-    let settings = settings(region.clone(), place, name.clone(), incarnation, mesh.is_some());
-    let records = kept.records.into_values().collect();
-    let (addresses, mesh_inputs) = (kept.addresses, inputs.mesh.clone());
-    let start = NodeStart { settings, records, addresses, mesh, inputs: mesh_inputs, clock, waiting, outlets };
-    let ended = node_thread::start(start).await?;
-    let (connections, permits) = connection_permits(&config);
-    let services = Services {
-        cookies: Cookies::new(secret.keys(Purpose::Session), site.name),
-        cable: Arc::new(cable(&config, &secret, &site, &queries, app, &views)),
-        embed: embed(&config, &secret, &site, &views),
+    let live = LiveParts {
+        app,
         views,
         queries,
         hub: Arc::clone(&hub),
         inputs: inputs.clone(),
         readiness: Arc::clone(&readiness),
-        connection_permits: Arc::clone(&permits),
     };
+    let outlets = outlets(&live, store, webhooks);
+    let start = NodeStart {
+        settings: settings(region.clone(), place, name.clone(), incarnation, mesh.is_some()),
+        records: kept.records.into_values().collect(),
+        addresses: kept.addresses,
+        mesh,
+        inputs: inputs.mesh.clone(),
+        clock,
+        waiting,
+        outlets,
+        last_turn: readiness.last_turn(),
+    };
+    let ended = node_thread::start(start, &supervisor).await?;
+    let (connections, permits) = connection_permits(&config);
+    let services = services(&config, &secret, &site, live, &permits);
     let router = router(&Arc::new(HttpState::new(&config, site, services)));
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let closing = serve(&config, listener, tls, router, &permits);
+    let closing = serve(&config, listener, tls, router, &permits, &supervisor);
+    supervisor.spawn("monitor", monitor::run(Arc::downgrade(&readiness)));
     tracing::info!(node.region = %region, node.name = %name, node.incarnation = incarnation, "serving on {scheme}://{address}");
     Ok(Running {
         address,
@@ -117,167 +117,16 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         permits,
         connections,
         closing,
+        parts,
+        #[cfg(test)]
+        supervisor,
     })
-}
-
-fn settings(region: Region, place: Place, name: NodeName, incarnation: u64, meshed: bool) -> Settings {
-    Settings {
-        region,
-        place,
-        name,
-        incarnation,
-        birth: u64::from_ne_bytes(random()),
-        advertised: Vec::new(),
-        meshed,
-        digest: sha256,
-    }
-}
-
-/// Begins to accept connections, until `true` is sent.
-fn serve(
-    config: &Config,
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    router: Router,
-    permits: &Arc<Semaphore>,
-) -> watch::Sender<bool> {
-    let (closing, closed) = watch::channel(false);
-    let server = HttpServer {
-        listener,
-        tls,
-        router,
-        header_within: config.limits.header_within,
-        permits: Arc::clone(permits),
-        connections: HttpConnections::new(config),
-        closing: closed,
-    };
-    tokio::spawn(server.run());
-    closing
-}
-
-/// How many connections the node accepts, and a permit for each.
-fn connection_permits(config: &Config) -> (u32, Arc<Semaphore>) {
-    let connections = u32::try_from(connections_max(config.limits.connections)).unwrap_or(u32::MAX);
-    (connections, Arc::new(Semaphore::new(connections as usize)))
-}
-
-/// The node's name, from the options, the disk or at random, and the incarnation of this start. Both are stored.
-fn identify(config: &Config, store: Option<&Store>, kept: &StoredState) -> (NodeName, u64) {
-    let name = config.own_name().or_else(|| kept.node.clone()).unwrap_or_else(|| random_name(&config.own_region()));
-    let incarnation = wall_ms().max(kept.incarnation.saturating_add(1));
-    if let Some(store) = store {
-        store.remember_name(&name, incarnation);
-    }
-    (name, incarnation)
-}
-
-fn cable(
-    config: &Config,
-    secret: &Secret,
-    site: &Site,
-    queries: &Queries,
-    app: Arc<ContainedApp>,
-    views: &Arc<Views>,
-) -> ActionCableContext {
-    ActionCableContext {
-        names: Arc::new(SignedNames::new(secret.keys(Purpose::Names), site.name)),
-        members: MemberIds::new(&secret.keys(Purpose::Members)),
-        streams: StreamAccess::new(config.public_streams.clone(), secret),
-        queries: queries.clone(),
-        app,
-        views: Arc::clone(views),
-        resumable: ResumableSessions::default(),
-    }
-}
-
-fn embed(config: &Config, secret: &Secret, site: &Site, views: &Arc<Views>) -> EmbedContext {
-    let reserved = Room::new(site.name).expect("a site's name is short and not empty");
-    EmbedContext {
-        sites: Arc::new(Sites::new(config, secret.clone(), reserved)),
-        ids: Arc::new(EmbedIds::new(secret.keys(Purpose::Embed))),
-        views: Arc::clone(views),
-    }
-}
-
-fn place(config: &Config, site: &Site, region: &Region) -> Place {
-    let known = (site.place)(region);
-    let location = config.region_location.map(|location| (location.latitude, location.longitude));
-    let name = config.region_name.clone().or_else(|| known.as_ref().map(|place| place.name.clone()));
-    Place {
-        name: name.unwrap_or_else(|| region.to_string()),
-        location: location.or_else(|| known.and_then(|place| place.location)),
-    }
-}
-
-async fn open_store(config: &Config, readiness: &Arc<Readiness>) -> anyhow::Result<(Option<Store>, StoredState)> {
-    let Some(folder) = config.data_dir.clone() else {
-        tracing::warn!("no --data-dir is set: facts are kept in memory and lost after a restart");
-        return Ok((None, StoredState::default()));
-    };
-    let readiness = Arc::clone(readiness);
-    let health = Box::new(move |fault| readiness.set_disk(fault));
-    let opening = tokio::task::spawn_blocking(move || Store::open(&folder, health));
-    let (store, kept) = opening.await.context("opening the data directory panicked")??;
-    Ok((Some(store), kept))
-}
-
-fn open_tls(config: &Config) -> anyhow::Result<Option<TlsAcceptor>> {
-    let files = config.tls_cert.clone().zip(config.tls_key.clone());
-    files.map(|(certificate, key)| acceptor(CertificateFiles { certificate, key })).transpose()
-}
-
-fn mesh_config(config: &Config, secret: &Secret, name: &NodeName) -> Option<MeshConfig> {
-    let listen = config.mesh_listen.clone()?;
-    let authority = match (&config.mesh_ca, &config.mesh_cert, &config.mesh_key) {
-        (Some(ca), Some(certificate), Some(key)) => {
-            Authority::Files { ca: ca.clone(), certificate: certificate.clone(), key: key.clone() }
-        }
-        _ => {
-            let (current, previous) = secret.pair(Purpose::MeshAuthority);
-            Authority::Secret { current, previous }
-        }
-    };
-    Some(MeshConfig {
-        listen: vec![listen],
-        advertise: config.mesh_advertise.clone(),
-        peers: config.mesh_peer.clone(),
-        name: name.clone(),
-        hash: NodeHash::of(name, sha256),
-        authority,
-        reset_key: secret.keys(Purpose::MeshResets).signing,
-        delays: config.mesh_delay.clone(),
-    })
-}
-
-fn random_name(region: &Region) -> NodeName {
-    let number = u32::from_ne_bytes(random());
-    NodeName::new(&format!("{region}-{number:08x}")).expect("a region's code and eight digits are a name")
 }
 
 impl Running {
     /// The address that it listens on, with the port that was chosen for a 0.
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// Waits for SIGTERM or SIGINT and drains.
-    ///
-    /// # Errors
-    ///
-    /// If the node can't continue, with the reason, or if a second signal ends the drain.
-    pub async fn until_signalled(mut self) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            ended = &mut self.ended => return result(ended.context("the node panicked")?),
-        }
-        tokio::select! {
-            drained = self.drain() => drained,
-            _ = terminate.recv() => bail!("stopped at once by a second signal"),
-            _ = interrupt.recv() => bail!("stopped at once by a second signal"),
-        }
     }
 
     /// Announces the stop, closes the sockets one after the other, tells the other nodes goodbye, and writes the last facts to

@@ -3,22 +3,24 @@
 //! One thread writes, in groups, at most 50 ms behind. No task waits for it: what the disk can't take waits in memory and
 //! is written when it can be.
 
+mod opening;
 mod permissions;
 mod queue;
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use presence_core::NodeName;
-use redb::backends::InMemoryBackend;
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use redb::{Database, TableDefinition};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
+use self::opening::OpenedStore;
 use self::queue::{Queue, WriteBatch};
+use crate::supervision::PartGuard;
 
 const FACTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("facts");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -30,13 +32,20 @@ const HELD_FOR: Duration = Duration::from_secs(5);
 /// After a failure the disk is tried again this often.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// A disk that takes longer for one group hangs.
+const HUNG_AFTER: Duration = Duration::from_secs(5);
+/// How long the disk may take for the last group when the node stops.
+const CLOSED_WITHIN: Duration = Duration::from_secs(3);
+
 /// Receives the state of the disk: a sentence about what is wrong, or nothing.
 pub(crate) type DiskHealth = Box<dyn Fn(Option<String>) + Send>;
 
 /// The handle of the writing thread.
 pub(crate) struct Store {
     queue: Arc<Queue>,
-    writer: Option<JoinHandle<()>>,
+    watch: StoreWatch,
+    /// What the writing thread says at its end.
+    ended: oneshot::Receiver<Result<(), String>>,
 }
 
 /// What was kept before this start.
@@ -53,31 +62,53 @@ pub(crate) struct StoredState {
 }
 
 impl Store {
-    /// Opens the folder's database, or creates one. A disk that is full or read-only is no error: what can be read is read,
-    /// and writes are retried.
+    /// Opens the folder's database, or creates one. The thread that writes holds the guard. A disk that is full is no error: what can be read is read, and writes are
+    /// retried. A broken file is put aside.
     ///
     /// # Errors
     ///
-    /// Another node uses the folder.
-    pub(crate) fn open(folder: &Path, health: DiskHealth) -> anyhow::Result<(Self, StoredState)> {
+    /// Another node uses the folder, or it can't be used at all.
+    pub(crate) fn open(
+        folder: &Path,
+        health: DiskHealth,
+        guard: Option<PartGuard>,
+    ) -> anyhow::Result<(Self, StoredState)> {
         let path = folder.join(FILE);
-        permissions::keep_private(folder, &path);
-        let (database, kept) = match open_or_wait(&path)? {
-            Ok(database) => {
-                let kept = read(&database).with_context(|| format!("{} can't be read", path.display()))?;
-                (Some(database), kept)
-            }
-            Err(error) => {
-                health(Some(sentence(&path, &error)));
-                tracing::warn!("{}; continuing from memory", sentence(&path, &error));
-                (None, salvaged(&path))
-            }
-        };
-        let queue = Arc::new(Queue::new(kept.records.keys().cloned().collect()));
+        let OpenedStore { database, kept } = opening::open(&path)?;
+        let database = database.inspect_err(|error| health(Some(sentence(&path, error)))).ok();
+        let on_disk = kept.records.keys().cloned().collect();
+        Ok((Self::start(path, database, on_disk, health, guard)?, kept))
+    }
+
+    /// Starts the thread that writes to this database, which has these keys.
+    fn start(
+        path: PathBuf,
+        database: Option<Database>,
+        on_disk: BTreeSet<Vec<u8>>,
+        health: DiskHealth,
+        guard: Option<PartGuard>,
+    ) -> anyhow::Result<Self> {
+        let queue = Arc::new(Queue::new(on_disk));
+        let watch = StoreWatch { path: path.clone(), queue: Arc::clone(&queue) };
         let writer = Writer { said: database.is_none(), path, database, queue: Arc::clone(&queue), health };
-        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run());
-        let writer = Some(thread.context("the thread that writes to disk can't be started")?);
-        Ok((Self { queue, writer }, kept))
+        let (end, ended) = oneshot::channel();
+        let write = move || {
+            let _guard = guard;
+            drop(end.send(writer.run()));
+        };
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(write);
+        thread.context("the thread that writes to disk can't be started")?;
+        Ok(Self { watch, queue, ended })
+    }
+
+    /// For a health check: whether the disk answers.
+    pub(crate) fn watch(&self) -> StoreWatch {
+        self.watch.clone()
+    }
+
+    /// Whether a node has kept facts in this folder.
+    pub(crate) fn exists(folder: &Path) -> bool {
+        folder.join(FILE).exists()
     }
 
     /// Keeps a record under its key, or removes it from the disk. Never waits.
@@ -97,15 +128,38 @@ impl Store {
         self.queue.put_meta("incarnation", incarnation.to_be_bytes().to_vec());
     }
 
-    /// Writes what waits, and closes the database. A disk that can't take it is not tried again.
-    pub(crate) async fn close(mut self) {
+    /// Writes what waits, and closes the database. A disk that can't take it is not tried again, and one that hangs is not
+    /// waited for.
+    ///
+    /// # Errors
+    ///
+    /// If something was not written, in one sentence.
+    pub(crate) async fn close(mut self) -> Result<(), String> {
         self.queue.close();
-        if let Some(writer) = self.writer.take() {
-            let ended = tokio::task::spawn_blocking(move || writer.join()).await;
-            if !matches!(ended, Ok(Ok(()))) {
-                tracing::error!("the thread that writes to disk ended in a panic");
-            }
+        match timeout(CLOSED_WITHIN, &mut self.ended).await {
+            Ok(Ok(written)) => written,
+            Ok(Err(_)) => Err("the thread that writes to disk ended in a panic; its last facts are lost".to_owned()),
+            Err(_) => Err(format!(
+                "the disk of {} has not answered for {} s; what waited for it is lost",
+                self.watch.path.display(),
+                CLOSED_WITHIN.as_secs()
+            )),
         }
+    }
+}
+
+/// Tells whether the disk answers.
+#[derive(Clone)]
+pub(crate) struct StoreWatch {
+    path: PathBuf,
+    queue: Arc<Queue>,
+}
+
+impl StoreWatch {
+    /// What is wrong if the disk has not answered for 5 s, in a sentence.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let busy = self.queue.busy_for().filter(|busy| *busy >= HUNG_AFTER)?;
+        Some(format!("the disk of {} has not answered for {} s", self.path.display(), busy.as_secs()))
     }
 }
 
@@ -126,7 +180,8 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self) {
+    /// Writes until the queue is closed. Fails if something was not written.
+    fn run(mut self) -> Result<(), String> {
         while let Some(batch) = self.queue.take() {
             match self.write(&batch) {
                 Ok(()) => {
@@ -138,17 +193,18 @@ impl Writer {
                     self.database = None;
                     self.failed(&error, &batch);
                     if self.queue.put_back(batch, RETRY) {
-                        return;
+                        return Err(sentence(&self.path, &error));
                     }
                 }
             }
         }
+        Ok(())
     }
 
     fn write(&mut self, batch: &WriteBatch) -> Result<(), redb::Error> {
         let database = match self.database.take() {
             Some(database) => database,
-            None => create(&self.path)?,
+            None => opening::create(&self.path)?,
         };
         let database = self.database.insert(database);
         let transaction = database.begin_write()?;
@@ -186,74 +242,6 @@ impl Writer {
 
 fn sentence(path: &Path, error: &redb::Error) -> String {
     format!("facts can't be written to {}: {error}", path.display())
-}
-
-fn create(path: &Path) -> Result<Database, redb::Error> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    Ok(builder().create(path)?)
-}
-
-fn builder() -> Builder {
-    let mut builder = Builder::new();
-    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
-    builder
-}
-
-fn open_or_wait(path: &Path) -> anyhow::Result<Result<Database, redb::Error>> {
-    let deadline = Instant::now() + HELD_FOR;
-    loop {
-        match create(path) {
-            Err(redb::Error::DatabaseAlreadyOpen) if Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            Err(redb::Error::DatabaseAlreadyOpen) => {
-                bail!("another node uses {}: end it, or give this one a --data-dir of its own", path.display());
-            }
-            other => return Ok(other),
-        }
-    }
-}
-
-/// Reads what a disk has that can't be written: a copy in memory is repaired and read.
-fn salvaged(path: &Path) -> StoredState {
-    let read = || -> anyhow::Result<StoredState> {
-        let bytes = match fs::read(path) {
-            Ok(bytes) if !bytes.is_empty() => bytes,
-            _ => return Ok(StoredState::default()),
-        };
-        let copy = InMemoryBackend::new();
-        copy.set_len(bytes.len() as u64)?;
-        copy.write(0, &bytes)?;
-        Ok(read(&builder().create_with_backend(copy)?)?)
-    };
-    read().unwrap_or_else(|error| {
-        tracing::error!("{} can't be read: {error:#}; starting without it", path.display());
-        StoredState::default()
-    })
-}
-
-fn read(database: &Database) -> Result<StoredState, redb::Error> {
-    let mut kept = StoredState::default();
-    let transaction = database.begin_read()?;
-    match transaction.open_table(FACTS) {
-        Ok(facts) => {
-            for entry in facts.iter()? {
-                let (key, record) = entry?;
-                kept.records.insert(key.value().to_vec(), record.value().to_vec());
-            }
-        }
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(kept),
-        Err(error) => return Err(error.into()),
-    }
-    let meta = transaction.open_table(META)?;
-    let value = |name: &str| meta.get(name).map(|found| found.map(|value| value.value().to_vec()));
-    let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-    kept.incarnation = value("incarnation")?.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
-    kept.node = NodeName::new(&text(value("node")?));
-    kept.addresses = text(value("addresses")?).lines().map(str::to_owned).collect();
-    Ok(kept)
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use parking_lot::{Mutex, RwLock};
 use presence_core::{MeshView, Place, Region, RegionView, Room, RoomView, UserId};
 use tokio::sync::watch;
 
+use crate::clock::millis;
+
 /// Places for rooms that a map keeps free; more are given back when three quarters of them are free.
 const SPARE_MAX: usize = 1_024;
 
@@ -151,6 +153,12 @@ impl Views {
     pub(crate) fn mesh_and_age(&self) -> (Arc<MeshView>, Duration) {
         let mesh = self.mesh.read();
         (Arc::clone(&mesh.0), mesh.1.elapsed())
+    }
+
+    /// The node's time: this machine's clock, or that of most nodes where it runs far ahead of them. In ms since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        let mesh = self.mesh.read();
+        mesh.0.as_of_ms.saturating_add(millis(mesh.1.elapsed()))
     }
 
     pub(crate) fn set_room(&self, view: Arc<RoomView>) {

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use presence_core::{NodeName, Output};
+use presence_core::{NodeName, Now, Output, Wall};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -25,6 +25,7 @@ use self::signature::SigningKeys;
 use self::watcher::{NodeEvent, Watcher, WatcherConfig, WebhookAction};
 use crate::clock::Clocks;
 use crate::config::Config;
+use crate::supervision::Supervisor;
 use crate::views::Views;
 
 /// Events that wait for the watcher. After an overflow it starts again from the views.
@@ -46,6 +47,7 @@ impl Webhooks {
         incarnation: u64,
         clock: Clocks,
         views: &Arc<Views>,
+        supervisor: &Supervisor,
     ) -> anyhow::Result<Option<Self>> {
         let options = &config.webhooks;
         if options.webhook_url.is_empty() {
@@ -56,7 +58,12 @@ impl Webhooks {
         let (events, waiting) = mpsc::channel(EVENTS_MAX);
         let overflowed = Arc::new(AtomicBool::new(false));
         let client = WebhookClient::new(keys);
-        let context = DeliveryContext { client, views: Arc::clone(views), events: events.downgrade() };
+        let context = DeliveryContext {
+            client,
+            views: Arc::clone(views),
+            events: events.downgrade(),
+            supervisor: supervisor.clone(),
+        };
         let mut tasks = JoinSet::new();
         let receivers = options.webhook_url.iter().enumerate().map(|(index, url)| ReceiverState {
             receiver: WebhookReceiver::start(index, url, &context, &mut tasks),
@@ -74,7 +81,7 @@ impl Webhooks {
             clock,
             _tasks: tasks,
         };
-        tokio::spawn(sender.run());
+        supervisor.spawn("sender of webhooks", sender.run());
         Ok(Some(Self { events, overflowed }))
     }
 
@@ -126,7 +133,7 @@ impl WebhookSender {
         loop {
             let actions = tokio::select! {
                 event = self.events.recv() => match event {
-                    Some(event) => self.watcher.handle(event, self.clock.now()),
+                    Some(event) => self.watcher.handle(event, self.now()),
                     None => return,
                 },
                 _ = ticks.tick() => self.tick(),
@@ -138,8 +145,13 @@ impl WebhookSender {
         }
     }
 
+    /// Messages carry the node's time, as tokens and facts do.
+    fn now(&self) -> Now {
+        Now { wall: Wall(self.views.now_ms()), ..self.clock.now() }
+    }
+
     fn tick(&mut self) -> Vec<WebhookAction> {
-        let now = self.clock.now();
+        let now = self.now();
         let mut actions = self.watcher.tick(now);
         for (index, _) in self.receivers.iter().enumerate().filter(|(_, state)| state.is_stale) {
             actions.extend(self.watcher.handle(NodeEvent::Stale(index), now));
@@ -154,7 +166,8 @@ impl WebhookSender {
         while let Ok(event) = self.events.try_recv() {
             mesh = Some(event).filter(|event| matches!(event, NodeEvent::MeshChanged(_))).or(mesh);
         }
-        let elected = mesh.map(|mesh| self.watcher.handle(mesh, self.clock.now()));
+        let now = self.now();
+        let elected = mesh.map(|mesh| self.watcher.handle(mesh, now));
         let actions = self.watcher.restart(&self.views.rooms());
         self.carry_out(elected.into_iter().flatten().chain(actions).collect());
     }

@@ -2,6 +2,7 @@
 
 mod document;
 mod events;
+mod facts;
 pub(crate) mod publishing;
 mod reading;
 

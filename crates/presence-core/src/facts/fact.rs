@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::id::{Digest, KeyHash, NodeHash, PublicId, Region, Room, UserId};
+use crate::id::{Digest, EntryId, KeyHash, PublicId, Region, Room, UserId};
 use crate::time::{NodeTime, Stamp};
 
 /// Largest value in bytes: binds the author.
@@ -39,17 +39,15 @@ pub(crate) struct Fact {
     #[cfg(feature = "later-version")]
     #[n(9)]
     pub(crate) later: Option<u64>,
+    /// `Some(true)`: a tombstone, which stands for a fact that was removed. An older version shows it as an empty value.
+    #[n(10)]
+    pub(crate) removed: Option<bool>,
 }
 
-/// Names an entry of a log for good: stamping it again replaces it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
-pub(crate) struct EntryId {
-    #[n(0)]
-    pub(crate) node: NodeHash,
-    #[n(1)]
-    pub(crate) incarnation: u64,
-    #[n(2)]
-    pub(crate) count: u64,
+impl Fact {
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed == Some(true)
+    }
 }
 
 /// What a fact is filed under.
@@ -69,6 +67,13 @@ pub(crate) struct StoredFact {
     /// Its author as the room's visitors see them: views are made often.
     pub(crate) public: PublicId,
     pub(super) sum: u128,
+}
+
+impl StoredFact {
+    /// Its author; a tombstone has none.
+    pub(crate) fn author(&self) -> Option<UserId> {
+        (!self.fact.is_removed()).then_some(self.fact.user)
+    }
 }
 
 /// Reads a fact from its author's bytes, if it is well-formed.

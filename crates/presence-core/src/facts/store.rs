@@ -105,13 +105,11 @@ impl FactStore {
     /// Takes the oldest entries off a log that is longer than its cap.
     fn trim(&mut self, log: &(Room, String)) -> Vec<FactKey> {
         let cap = usize::from(self.caps.get(log).copied().unwrap_or(1));
-        let mut entries: Vec<(Stamp, &FactKey)> =
-            self.log(&log.0, &log.1).map(|(key, kept)| (kept.fact.stamp, key)).collect();
-        if entries.len() <= cap {
-            return Vec::new();
-        }
-        entries.sort_unstable_by(|a, b| b.cmp(a));
-        let off: Vec<FactKey> = entries.into_iter().skip(cap).map(|(_, key)| key.clone()).collect();
+        // Tombstones have room of their own: removing entries must not make a log shorter for those that follow.
+        let (removed, entries): (Vec<_>, Vec<_>) =
+            self.log(&log.0, &log.1).partition(|(_, kept)| kept.fact.is_removed());
+        let mut off = oldest_beyond(cap, entries);
+        off.extend(oldest_beyond(usize::from(CAP_MAX), removed));
         for key in &off {
             self.take_off(key);
         }
@@ -166,7 +164,7 @@ impl FactStore {
         self.facts.range(first..).take_while(move |(key, _)| key.room == room)
     }
 
-    fn log(&self, room: &Room, log: &str) -> impl Iterator<Item = (&FactKey, &StoredFact)> {
+    pub(super) fn log(&self, room: &Room, log: &str) -> impl Iterator<Item = (&FactKey, &StoredFact)> {
         let first = FactKey { room: room.clone(), key: log.to_owned(), entry: None };
         let (room, log) = (room.clone(), log.to_owned());
         self.facts.range(first..).take_while(move |(key, _)| key.room == room && key.key == log)
@@ -182,7 +180,8 @@ impl FactStore {
     /// Whether a room may use this key: it does already, or uses few.
     pub(crate) fn key_fits(&self, room: &Room, key: &str) -> bool {
         self.log(room, key).next().is_some() || {
-            let keys: BTreeSet<&str> = self.room(room).map(|(fact, _)| fact.key.as_str()).collect();
+            let live = self.room(room).filter(|(_, kept)| !kept.fact.is_removed());
+            let keys: BTreeSet<&str> = live.map(|(fact, _)| fact.key.as_str()).collect();
             keys.len() < KEYS_MAX
         }
     }
@@ -241,4 +240,14 @@ impl FactStore {
             .map(|(_, key)| &self.facts[key])
             .filter(move |kept| kept.fact.stamp.time <= limit)
     }
+}
+
+/// The oldest facts of a log that is longer than this.
+fn oldest_beyond(most: usize, facts: Vec<(&FactKey, &StoredFact)>) -> Vec<FactKey> {
+    if facts.len() <= most {
+        return Vec::new();
+    }
+    let mut by_stamp: Vec<(Stamp, &FactKey)> = facts.into_iter().map(|(key, kept)| (kept.fact.stamp, key)).collect();
+    by_stamp.sort_unstable_by(|a, b| b.cmp(a));
+    by_stamp.into_iter().skip(most).map(|(_, key)| key.clone()).collect()
 }

@@ -1,6 +1,6 @@
 //! Questions that no view answers, and their answers.
 
-use crate::id::{PublicId, Region, Room, UserId};
+use crate::id::{EntryId, PublicId, Region, Room, UserId};
 
 /// What is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,6 +25,13 @@ pub enum Query {
     },
     /// The distinct users of all rooms of a subtree.
     Below(Subtree),
+    /// The facts of a room, in the order of their keys.
+    Facts {
+        /// Which room.
+        room: Room,
+        /// Only those of later keys: [`ListedFacts::next`] of the answer before.
+        after: Option<String>,
+    },
 }
 
 /// The rooms whose name begins with a path, and the room whose name is the path without its slash.
@@ -63,6 +70,10 @@ pub enum Found {
     Busiest(Vec<(Room, u32)>),
     /// For [`Query::Below`].
     Below(Below),
+    /// For [`Query::Facts`].
+    Facts(ListedFacts),
+    /// For [`Input::FactRemoved`](crate::Input::FactRemoved): how many facts were removed.
+    Removed(usize),
 }
 
 /// Some of a room's members.
@@ -108,4 +119,32 @@ pub struct Below {
     pub unproven: u32,
     /// Distinct users of each region that has any.
     pub regions: Vec<(Region, u32)>,
+}
+
+/// Some of a room's facts.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ListedFacts {
+    /// Those asked for.
+    pub facts: Vec<ListedFact>,
+    /// The key to go on after; `None`: that was all.
+    pub next: Option<String>,
+}
+
+/// A register, or an entry of a log, as an operator sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedFact {
+    /// The name of the register or the log.
+    pub key: String,
+    /// Which entry of a log; `None` for a register.
+    pub entry: Option<EntryId>,
+    /// The bytes that the app wrote.
+    pub value: Vec<u8>,
+    /// Its author, as the room's visitors see them.
+    pub author: PublicId,
+    /// The region whose node took the write.
+    pub region: Region,
+    /// When it was written: ms since 1970.
+    pub at_ms: u64,
+    /// When it runs out: ms since 1970.
+    pub expires_ms: u64,
 }

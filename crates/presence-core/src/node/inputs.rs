@@ -2,8 +2,9 @@
 
 use crate::app::change::Change;
 use crate::app::drawing::Viewers;
-use crate::id::{ConnectionId, SubscriptionKey};
+use crate::id::{ConnectionId, EntryId, Room, SubscriptionKey};
 use crate::io::output::Output;
+use crate::io::query::{Found, Query};
 use crate::io::{Ended, Input};
 use crate::local::subscriptions::SubscribedTo;
 use crate::node::Node;
@@ -57,9 +58,10 @@ impl Node {
                 self.dismiss(&room, user);
                 pubsub::send_dismissal(&room, user, &mut self.out);
             }
-            Input::Queried { query, what } => {
-                let found = self.presence.answer(what, now.mono);
-                self.out.push(Output::Found { query, found });
+            Input::Queried { query, what } => self.queried(query, what, now),
+            Input::FactRemoved { query, room, key, entry } => {
+                let removed = self.remove_fact(&room, &key, entry, now);
+                self.out.push(Output::Found { query, found: Found::Removed(removed) });
             }
             Input::Resolved { addresses } => self.discovery.resolved(addresses, now.mono),
             Input::Readdressed { advertised } => self.discovery.readdressed(advertised, now.mono, &mut self.out),
@@ -76,12 +78,28 @@ impl Node {
         self.settle_peers();
     }
 
+    fn queried(&mut self, query: u64, what: Query, now: Now) {
+        let found = match what {
+            Query::Members { room, after, most, region } => {
+                Found::Members(self.presence.members_of(&room, after, most, region.as_ref(), now.mono))
+            }
+            Query::Busiest { prefix, most } => Found::Busiest(self.presence.busiest(&prefix, most)),
+            Query::Below(subtree) => Found::Below(self.presence.below(&subtree, now.mono)),
+            Query::Facts { room, after } => Found::Facts(self.facts.list(&room, after.as_deref())),
+        };
+        self.out.push(Output::Found { query, found });
+    }
+
     fn show_again(&mut self, at: SubscriptionKey, now: Now) {
         match self.local.subscribed_to(at) {
             Some(SubscribedTo::Room(room, ..)) => self.render.show(room, at, now.mono),
             Some(SubscribedTo::User(room, key)) => self.render.show_user(room, key.user, at, now.mono),
             None => {}
         }
+    }
+
+    fn remove_fact(&mut self, room: &Room, key: &str, entry: Option<EntryId>, now: Now) -> usize {
+        self.facts.remove(&self.me, room, key, entry, self.membership.clock(now), &mut self.out)
     }
 
     fn end(&mut self, at: SubscriptionKey, ended: Ended, now: Now) {

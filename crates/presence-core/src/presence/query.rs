@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
 use crate::id::{PublicId, Region, Room, RoomHash, UserId};
-use crate::io::query::{Found, Member, Members, Query, Subtree};
+use crate::io::query::{Below, Member, Members, Subtree};
 use crate::presence::Presence;
 use crate::presence::room_counts::DerivedRoom;
 use crate::presence::row::RowKey;
@@ -17,23 +17,8 @@ const MOST: usize = 1_000;
 const SCANNED_MAX: usize = 10_000;
 
 impl Presence {
-    /// Answers a query.
-    pub(crate) fn answer(&mut self, query: Query, now: Mono) -> Found {
-        match query {
-            Query::Members { room, after, most, region } => {
-                Found::Members(self.members_of(&room, after, most.min(MOST), region.as_ref(), now))
-            }
-            Query::Busiest { prefix, most } => Found::Busiest(self.busiest(&prefix, most.min(MOST))),
-            Query::Below(subtree) => {
-                if !self.roll_ups.has(&subtree) {
-                    self.begin_roll_up(&subtree);
-                }
-                Found::Below(self.roll_ups.below(&subtree, now))
-            }
-        }
-    }
-
-    fn members_of(
+    /// The members of a room, in pages.
+    pub(crate) fn members_of(
         &mut self,
         room: &Room,
         after: Option<PublicId>,
@@ -49,6 +34,7 @@ impl Presence {
             let users: Vec<UserId> = self.present(&hash).collect();
             self.members.begin(room, hash, users, self.digest);
         }
+        let most = most.min(MOST);
         let mut answer = Members { total: self.members.total(&hash), ..Members::default() };
         let mut last = None;
         self.members.asked(&hash, now);
@@ -87,7 +73,9 @@ impl Presence {
         }
     }
 
-    fn busiest(&self, prefix: &str, most: usize) -> Vec<(Room, u32)> {
+    /// The rooms with the most users.
+    pub(crate) fn busiest(&self, prefix: &str, most: usize) -> Vec<(Room, u32)> {
+        let most = most.min(MOST);
         // The least busy of those kept is on top, to make room for a busier one.
         let mut kept = BinaryHeap::with_capacity(most + 1);
         for (_, room) in self.rooms() {
@@ -100,6 +88,14 @@ impl Presence {
             }
         }
         kept.into_sorted_vec().into_iter().map(|Reverse((users, Reverse(name)))| (name, users)).collect()
+    }
+
+    /// The distinct users of all rooms of a subtree.
+    pub(crate) fn below(&mut self, subtree: &Subtree, now: Mono) -> Below {
+        if !self.roll_ups.has(subtree) {
+            self.begin_roll_up(subtree);
+        }
+        self.roll_ups.below(subtree, now)
     }
 
     fn begin_roll_up(&mut self, subtree: &Subtree) {

@@ -3,9 +3,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::facts::fact::{EntryId, Fact};
+use crate::facts::fact::Fact;
 use crate::facts::store::FactStore;
-use crate::id::{NodeHash, Region, RoomHash, UserId};
+use crate::id::{EntryId, NodeHash, Region, RoomHash, UserId};
 use crate::presence::Presence;
 use crate::presence::row::Weight;
 use crate::presence::row::{Removed, Row, RowKey, TableKey};
@@ -35,6 +35,7 @@ fn fact((key, time_ms, counter, node, cap): (u8, u64, u32, u64, u16)) -> Vec<u8>
         expires: NodeTime(NOW_MS * 2),
         #[cfg(feature = "later-version")]
         later: Some(7),
+        removed: (counter == 2).then_some(true),
     };
     minicbor::to_vec(fact).expect("writing to memory can't fail")
 }

@@ -14,6 +14,7 @@ mod malformed;
 mod pair;
 mod passing;
 mod relaying;
+mod removal;
 mod shared;
 mod simulation;
 mod tabs;

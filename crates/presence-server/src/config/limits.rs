@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::parse::{at_least_one, duration, size};
+use super::parse::{at_least_one, duration, memory, size};
 
 /// Limits for visitors and sockets.
 ///
@@ -25,6 +25,10 @@ pub struct Limits {
     /// with 503
     #[arg(long, env = "GP_CONNECTIONS", value_name = "COUNT", default_value = "100000", value_parser = at_least_one::<usize>)]
     pub connections: usize,
+
+    /// Memory that the node may use; at 90 % of it further sockets are answered with 503 [default: the limit of its cgroup]
+    #[arg(long, env = "GP_MEMORY", value_name = "SIZE", value_parser = memory)]
+    pub memory: Option<u64>,
 
     /// Rooms for each socket; further subscriptions are rejected
     #[arg(long, env = "GP_ROOMS_PER_SOCKET", value_name = "COUNT", default_value = "100", value_parser = at_least_one::<usize>)]

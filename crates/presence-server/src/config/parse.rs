@@ -92,17 +92,28 @@ pub(crate) fn expiry(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn size(text: &str) -> Result<usize, String> {
+    let bytes = bytes(text).and_then(|bytes| usize::try_from(bytes).ok());
     let mistake = || "write a size with its unit, such as 16kb or 1mb".to_owned();
+    bytes.filter(|bytes| (1..=1 << 30).contains(bytes)).ok_or_else(mistake)
+}
+
+/// Parses the size of a machine's memory.
+pub(super) fn memory(text: &str) -> Result<u64, String> {
+    let mistake = || "write a size with its unit, such as 512mb or 4gb".to_owned();
+    bytes(text).filter(|bytes| (1 << 20..=1 << 50).contains(bytes)).ok_or_else(mistake)
+}
+
+fn bytes(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (count, unit) = text.split_at(digits);
-    let count: usize = count.parse().map_err(|_| mistake())?;
-    let bytes = match unit.to_ascii_lowercase().as_str() {
+    let count: u64 = count.parse().ok()?;
+    match unit.to_ascii_lowercase().as_str() {
         "b" => Some(count),
         "kb" => count.checked_mul(1_024),
         "mb" => count.checked_mul(1_024 * 1_024),
+        "gb" => count.checked_mul(1_024 * 1_024 * 1_024),
         _ => None,
-    };
-    bytes.filter(|bytes| (1..=1 << 30).contains(bytes)).ok_or_else(mistake)
+    }
 }
 
 #[cfg(test)]
@@ -114,6 +125,8 @@ mod tests {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("3s"), Ok(Duration::from_secs(3)));
         assert_eq!(duration("2min"), Ok(Duration::from_secs(120)));
+        assert_eq!((memory("512mb"), memory("4GB")), (Ok(512 << 20), Ok(4 << 30)));
+        assert!(memory("512").is_err() && memory("1kb").is_err());
         assert_eq!((size("16kb"), size("1MB"), size("7b")), (Ok(16_384), Ok(1_048_576), Ok(7)));
         for wrong in ["", "3", "s", "3h", "-1s", "0s", "99999999999999999999s", "2min3s"] {
             assert!(duration(wrong).is_err_and(|mistake| mistake.contains("500ms")), "{wrong}");

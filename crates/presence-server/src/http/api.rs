@@ -1,4 +1,4 @@
-//! The HTTP API: counts, members, publishing and the state of the mesh, and the OpenAPI document that describes it.
+//! The HTTP API: counts, members, facts, publishing and the state of the mesh, and the OpenAPI document that describes it.
 
 mod access;
 mod busiest;
@@ -6,6 +6,7 @@ mod counts;
 mod dismiss;
 mod document;
 mod events;
+pub(crate) mod facts;
 mod json_body;
 mod members;
 mod mesh;
@@ -43,6 +44,7 @@ fn documented_routes() -> (Router<Arc<HttpState>>, OpenApi) {
         .routes(routes!(members::members))
         .routes(routes!(busiest::busiest))
         .routes(routes!(dismiss::dismiss))
+        .routes(routes!(facts::list, facts::delete))
         .routes(routes!(mesh::mesh))
         .routes(routes!(publish::publish))
         .routes(routes!(document::document))

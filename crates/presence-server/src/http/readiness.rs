@@ -9,12 +9,22 @@ use parking_lot::Mutex;
 use presence_core::MeshView;
 use tokio::sync::watch;
 
+use crate::memory::MemoryUse;
+use crate::store::StoreWatch;
+use crate::supervision::LastTurn;
+
 /// A node is ready after this time even if no peer answers, since a region that is cut off must go on.
 const PEERS_WAITED_FOR: Duration = Duration::from_secs(3);
 
 const LINKS_DISTURBED: &str = "Links to other nodes are disturbed. With the API key, this answer says which.";
 const DISK_FAILS: &str = "Facts can't be written to disk now. With the API key, this answer says why.";
+const MEMORY_SHORT: &str = "The node is short of memory and takes no further sockets.";
 const PROXY_UNTRUSTED: &str = "An address at its limit of sockets sends X-Forwarded-For and is no trusted proxy";
+
+/// The driver turns five times a second at least. One that has not for this long hangs.
+const STALLED_AFTER: Duration = Duration::from_secs(5);
+/// How long a driver may take for its first turn after the process was suspended.
+const WOKEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Follows a node from its start to its drain.
 pub(crate) struct Readiness {
@@ -25,6 +35,12 @@ pub(crate) struct Readiness {
     disk: Mutex<Option<String>>,
     /// A proxy that sends visitors' addresses and is not trusted.
     untrusted_proxy: OnceLock<IpAddr>,
+    /// Whether the disk answers at all.
+    store: OnceLock<StoreWatch>,
+    memory: MemoryUse,
+    last_turn: LastTurn,
+    /// The part of the node that has ended.
+    failed: Mutex<Option<String>>,
 }
 
 /// Who reads a report.
@@ -43,19 +59,68 @@ pub(super) struct ReadinessReport {
 }
 
 impl Readiness {
-    pub(crate) fn new(meshed: bool) -> Self {
+    pub(crate) fn new(meshed: bool, memory: MemoryUse) -> Self {
+        let started = Instant::now();
         Self {
-            started: Instant::now(),
+            started,
             meshed,
             draining: watch::Sender::new(false),
             disk: Mutex::default(),
             untrusted_proxy: OnceLock::new(),
+            store: OnceLock::new(),
+            memory,
+            last_turn: LastTurn::since(started),
+            failed: Mutex::default(),
         }
     }
 
     /// Sets what is wrong with the disk; `None`: nothing.
     pub(crate) fn set_disk(&self, fault: Option<String>) {
         *self.disk.lock() = fault;
+    }
+
+    /// Begins to watch whether the disk answers.
+    pub(crate) fn watch_store(&self, store: StoreWatch) {
+        drop(self.store.set(store));
+    }
+
+    /// That the disk does not answer, in a sentence.
+    pub(crate) fn disk_hangs(&self) -> Option<String> {
+        self.store.get().and_then(StoreWatch::fault)
+    }
+
+    /// What is wrong with the disk.
+    fn disk_fault(&self) -> Option<String> {
+        self.disk_hangs().or_else(|| self.disk.lock().clone())
+    }
+
+    /// For the driver, which notes each of its turns.
+    pub(crate) fn last_turn(&self) -> LastTurn {
+        self.last_turn.clone()
+    }
+
+    pub(crate) fn memory(&self) -> &MemoryUse {
+        &self.memory
+    }
+
+    /// A part of the node has ended: health checks fail from now on.
+    pub(crate) fn fail(&self, end: String) {
+        *self.failed.lock() = Some(end);
+    }
+
+    /// Why the process does not work, in a sentence. A driver that has just been woken gets a second to take a turn.
+    pub(super) async fn failure(&self) -> Option<String> {
+        let deadline = Instant::now() + WOKEN_WITHIN;
+        while self.failed.lock().is_none() && self.is_stalled() && Instant::now() < deadline {
+            tokio::time::sleep(WOKEN_WITHIN / 20).await;
+        }
+        let stalled =
+            || self.is_stalled().then(|| format!("the driver has not turned for {} s", STALLED_AFTER.as_secs()));
+        self.failed.lock().clone().or_else(stalled)
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.last_turn.age() >= STALLED_AFTER
     }
 
     /// An address at its limit of sockets sends addresses of visitors: most likely it is a proxy, and has to be trusted.
@@ -81,7 +146,8 @@ impl Readiness {
     /// Whether the node is ready, and what is wrong with it.
     pub(super) fn report(&self, mesh: &MeshView, reader: ReportReader) -> ReadinessReport {
         let knows = !self.meshed || mesh.exchanged || self.started.elapsed() >= PEERS_WAITED_FOR;
-        let ready = knows && !self.is_draining();
+        let failed = self.failed.lock().clone();
+        let ready = knows && !self.is_draining() && !self.is_stalled() && failed.is_none();
         let told = |detail: Option<String>, public: &'static str| match reader {
             ReportReader::Key => detail.map(Cow::Owned),
             ReportReader::Anybody => detail.map(|_| Cow::Borrowed(public)),
@@ -93,7 +159,12 @@ impl Readiness {
             }
         };
         let proxy = self.untrusted_proxy.get().map(|address| format!("{PROXY_UNTRUSTED}: {address}."));
-        let rest = [told(self.disk.lock().clone(), DISK_FAILS), told(proxy, PROXY_UNTRUSTED)];
+        let rest = [
+            told(self.disk_fault(), DISK_FAILS),
+            told(proxy, PROXY_UNTRUSTED),
+            told(self.memory.fault(), MEMORY_SHORT),
+            failed.map(Cow::Owned),
+        ];
         ReadinessReport { ready, degraded: links.into_iter().chain(rest.into_iter().flatten()).collect() }
     }
 }
@@ -113,7 +184,7 @@ mod tests {
 
     #[test]
     fn only_the_holder_of_the_key_is_told_names_and_paths() {
-        let readiness = Readiness::new(true);
+        let readiness = Readiness::new(true, MemoryUse::new(Some(1 << 40)));
         let mesh = (*Views::new(Region::new("ams").unwrap(), Place::default(), 7).mesh()).clone();
         let quiet = readiness.report(&mesh, ReportReader::Anybody);
         assert!(quiet.degraded.is_empty());
@@ -130,5 +201,28 @@ mod tests {
             assert!(public.contains(word), "{word}: {public}");
         }
         assert!(!keyed.contains("192.0.2.2"), "the first one is told");
+    }
+
+    #[test]
+    fn a_full_disk_is_reported_without_changing_the_status() {
+        let views = Views::new(Region::new("ams").unwrap(), Place::default(), 0);
+        let readiness = Readiness::new(false, MemoryUse::new(Some(1 << 40)));
+        readiness.set_disk(Some("the disk is full".to_owned()));
+        let report = readiness.report(&views.mesh(), ReportReader::Key);
+        assert!(report.ready);
+        assert_eq!(report.degraded, ["the disk is full"]);
+    }
+
+    #[tokio::test]
+    async fn health_fails_while_the_driver_hangs_and_after_a_part_has_ended() {
+        let mut readiness = Readiness::new(false, MemoryUse::new(Some(1 << 40)));
+        readiness.last_turn = LastTurn::since(Instant::now() - STALLED_AFTER);
+        let failure = readiness.failure().await;
+        assert!(failure.is_some_and(|failure| failure.contains("driver")));
+        let driver = readiness.last_turn();
+        let (failure, ()) = tokio::join!(readiness.failure(), async { driver.turned() });
+        assert_eq!(failure, None, "it was only woken late");
+        readiness.fail("a part has ended".to_owned());
+        assert_eq!(readiness.failure().await.as_deref(), Some("a part has ended"));
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn router(state: &Arc<HttpState>) -> Router {
         .layer(from_fn_with_state(Arc::clone(state), own_host_only))
         .with_state(Arc::clone(state));
     let health = Router::new()
-        .route("/healthz", get(|| async { "This process works.\n" }).options(health_methods))
+        .route("/healthz", get(healthy).options(health_methods))
         .route("/readyz", get(ready).options(health_methods))
         .with_state(Arc::clone(state));
     own.merge(health)
@@ -99,6 +99,16 @@ async fn file_or_page(State(state): State<Arc<HttpState>>, request: Request) -> 
     }
 }
 
+async fn healthy(State(state): State<Arc<HttpState>>) -> Response {
+    match state.readiness.failure().await {
+        None => "This process works.\n".into_response(),
+        Some(failure) => {
+            let detail = format!("This process does not work: {failure}. Restart it.");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response()
+        }
+    }
+}
+
 async fn ready(
     State(state): State<Arc<HttpState>>,
     Extension(peer): Extension<HttpPeer>,
@@ -140,7 +150,7 @@ fn app_failed() -> Response {
 }
 
 fn panicked(_reason: Box<dyn std::any::Any + Send + 'static>) -> Response {
-    tracing::error!("a request handler panicked; the panic message is above");
+    tracing::error!("a request handler panicked; the panic is logged before this line");
     let detail = "Something is broken in this server. The operator finds the reason in its log.";
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode, header};
-use presence_core::{ConnectionId, Found, Input, Query, Room};
+use presence_core::{ConnectionId, EntryId, Found, Input, Query, Room};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::address_limit::{AddressLimit, AddressPermit};
@@ -32,6 +32,8 @@ use crate::{Asset, Site};
 
 /// Sockets leave at most this many connections free.
 const RESERVE_MAX: usize = 64;
+/// A visitor that was refused for want of memory may try again after this many seconds.
+const MEMORY_RETRY_S: u32 = 10;
 /// How long an input waits for room in the driver's queue.
 const QUEUED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -83,6 +85,8 @@ pub(super) enum Unavailable {
     Draining,
     /// All connections but the reserve are taken.
     Full,
+    /// The node uses nearly all the memory that it may.
+    Memory,
     /// The visitor's address holds all the sockets that it may.
     AddressLimit,
     /// The driver is behind.
@@ -97,6 +101,10 @@ impl From<Unavailable> for Problem {
                 "This node is about to stop. Connect again: another node will answer.",
             ),
             Unavailable::Full => (StatusCode::SERVICE_UNAVAILABLE, "This node is full. Try again, or another node."),
+            Unavailable::Memory => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "This node has no memory left for more visitors. Try again, or another node.",
+            ),
             Unavailable::AddressLimit => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "Too many sockets are open from your network. Close some pages and try again.",
@@ -105,7 +113,8 @@ impl From<Unavailable> for Problem {
                 (StatusCode::SERVICE_UNAVAILABLE, "This node is overloaded. Try again in a second.")
             }
         };
-        Self::new(status, detail)
+        let problem = Self::new(status, detail);
+        if reason == Unavailable::Memory { problem.retry_after(MEMORY_RETRY_S) } else { problem }
     }
 }
 
@@ -147,6 +156,9 @@ impl HttpState {
     pub(super) fn admit(&self, visitor: &RequestInfo) -> Result<AddressPermit, Unavailable> {
         if self.readiness.is_draining() {
             return Err(Unavailable::Draining);
+        }
+        if self.readiness.memory().is_full() {
+            return Err(Unavailable::Memory);
         }
         if self.connection_permits.available_permits() < self.reserve {
             return Err(Unavailable::Full);
@@ -194,6 +206,16 @@ impl HttpState {
             CountsReader::Anybody(_) => self.queries.ask(query).await,
         };
         answer.ok_or(Unavailable::Overloaded)
+    }
+
+    /// Removes facts, in every region.
+    pub(super) async fn remove_fact(
+        &self,
+        room: Room,
+        key: String,
+        entry: Option<EntryId>,
+    ) -> Result<usize, Unavailable> {
+        self.queries.remove_fact(room, key, entry).await.ok_or(Unavailable::Overloaded)
     }
 
     /// Hands an input to the driver, waiting a while for room in its queue.

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, anyhow};
 use parking_lot::RwLock;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -36,17 +37,23 @@ impl ResolvesServerCert for CurrentCertificate {
     }
 }
 
-/// Accepts TLS connections. Files that change while the node runs are read again within a minute. Errors name the file.
+/// Accepts TLS connections. Files that change while the node runs are read again within a minute, and on SIGHUP at once.
+/// Errors name the file.
 pub(crate) fn acceptor(files: CertificateFiles) -> anyhow::Result<TlsAcceptor> {
     let provider = Arc::new(ring::default_provider());
     let current = Arc::new(CurrentCertificate(RwLock::new(Arc::new(read(&files, &provider)?))));
     let mut watch = CertificateWatch { modified: modified(&files), files, provider: Arc::clone(&provider) };
     let weak = Arc::downgrade(&current);
+    let mut hangup = signal(SignalKind::hangup()).ok();
     tokio::spawn(async move {
         loop {
-            tokio::time::sleep(CHECK_EVERY).await;
+            let asked = tokio::select! {
+                () = tokio::time::sleep(CHECK_EVERY) => false,
+                // Without a handler the loop goes on every minute.
+                Some(()) = received(&mut hangup) => true,
+            };
             let Some(current) = weak.upgrade() else { return };
-            watch.reload_if_changed(&current);
+            watch.reload(&current, asked);
         }
     });
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -66,9 +73,10 @@ struct CertificateWatch {
 }
 
 impl CertificateWatch {
-    fn reload_if_changed(&mut self, current: &CurrentCertificate) {
+    /// Reads the files again if they have changed or the operator asks for it.
+    fn reload(&mut self, current: &CurrentCertificate, asked: bool) {
         let now = modified(&self.files);
-        if now == self.modified {
+        if now == self.modified && !asked {
             return;
         }
         // The two files are not written at the same time. Until they match, the old certificate is used.
@@ -80,6 +88,14 @@ impl CertificateWatch {
             }
             Err(error) => tracing::warn!("could not load the renewed certificate; still using the old one: {error:#}"),
         }
+    }
+}
+
+/// Waits for a signal, for ever without a listener.
+async fn received(signal: &mut Option<Signal>) -> Option<()> {
+    match signal {
+        Some(signal) => signal.recv().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -125,7 +141,7 @@ mod tests {
         let current = CurrentCertificate(RwLock::new(Arc::new(read(&files, &provider).unwrap())));
         let now = |current: &CurrentCertificate| current.0.read().cert[0].to_vec();
         let mut watch = CertificateWatch { modified: modified(&files), files: files.clone(), provider };
-        watch.reload_if_changed(&current);
+        watch.reload(&current, false);
         assert_eq!(now(&current), first);
         let touch = |second| {
             let at = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
@@ -133,11 +149,11 @@ mod tests {
         };
         fs::write(&files.key, "half a fi").unwrap();
         touch(1);
-        watch.reload_if_changed(&current);
+        watch.reload(&current, false);
         assert_eq!(now(&current), first);
         let (_, second) = write(folder.path(), "two.example");
         touch(2);
-        watch.reload_if_changed(&current);
+        watch.reload(&current, false);
         assert_eq!(now(&current), second);
     }
 

@@ -23,7 +23,6 @@ use super::address_limit::AddressPermit;
 use super::listen::{ConnectionPermit, HttpPeer};
 use super::request_info::RequestInfo;
 use super::state::HttpState;
-use crate::clock::wall_ms;
 use crate::identity::EmbedId;
 use crate::problem::Problem;
 use crate::sites::SitePage;
@@ -121,7 +120,7 @@ fn action_cable(
     let Query(CableParams { sid, jid }) = Query::try_from_uri(request.uri()).unwrap_or_default();
     let token = jid.or_else(|| token_offered(headers));
     let own = Some(SitePage::of(info.origin()));
-    let grant = token.map(|token| state.embed.sites.grant(&token, own, wall_ms() / 1_000)).transpose()?;
+    let grant = token.map(|token| state.embed.sites.grant(&token, own, state.views.now_ms() / 1_000)).transpose()?;
     match (origin, &grant) {
         (None, None) => {
             let detail =

@@ -135,6 +135,8 @@ impl<Q: FlushQueue> Audience<Q> {
     }
 
     async fn flush(self: Arc<Self>, shared: Arc<HubShared>) {
+        // An audience whose flush panicked would be sent nothing any longer.
+        let _guard = shared.supervisor.guard_against_panics("flush of a stream");
         loop {
             let last = self.0.lock().last_flush.as_deref().copied();
             // Whether all publishers have published can't be known, so the flush waits for a time, and a short one.
@@ -224,7 +226,8 @@ mod tests {
             let last = LastFlush { at: Instant::now(), took: Duration::from_secs(60), load };
             audience.0.lock().last_flush = Some(Box::new(last));
             audience.change(|queue| queue.push(()));
-            let shared = Arc::new(HubShared::new(0, Duration::from_millis(10), &[]));
+            let shared =
+                Arc::new(HubShared::new(0, Duration::from_millis(10), &[], crate::supervision::supervision().0));
             let flush = tokio::spawn(Arc::clone(&audience).flush(shared));
             // It waits, or has written the first and ended.
             tokio::task::yield_now().await;

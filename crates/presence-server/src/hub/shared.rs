@@ -9,6 +9,7 @@ use super::keepalive::SocketClock;
 use super::protocols::Protocols;
 use super::wheel::Wheel;
 use crate::clock::millis;
+use crate::supervision::Supervisor;
 
 /// One for each hub.
 #[derive(Debug)]
@@ -21,11 +22,17 @@ pub(super) struct HubShared {
     pub(super) wheel: Wheel,
     pub(super) clock: SocketClock,
     pub(super) protocols: Protocols,
+    pub(super) supervisor: Supervisor,
 }
 
 impl HubShared {
     /// On the current runtime.
-    pub(super) fn new(queue_bytes: usize, slot: Duration, encoders: &'static [&'static dyn Encoder]) -> Self {
+    pub(super) fn new(
+        queue_bytes: usize,
+        slot: Duration,
+        encoders: &'static [&'static dyn Encoder],
+        supervisor: Supervisor,
+    ) -> Self {
         let protocols = Protocols::new(encoders);
         Self {
             runtime: Handle::current(),
@@ -33,6 +40,7 @@ impl HubShared {
             wheel: Wheel::new(millis(slot)),
             clock: SocketClock::default(),
             protocols,
+            supervisor,
         }
     }
 }

@@ -12,7 +12,6 @@ use tokio::time::Instant;
 use super::protocol::{Protocol, SessionStart};
 use super::rate_limit::RateLimit;
 use super::session::{SessionBase, Subscription};
-use crate::clock::wall_ms;
 use crate::hub::{Connection, Hub};
 use crate::identity::{EmbedId, EmbedIds};
 use crate::problem::Problem;
@@ -171,7 +170,7 @@ impl EmbedSession {
             return Ok(());
         }
         let known = known.map(|known| known.id);
-        let entry = self.context.sites.admit(&self.visitor.page, name, token, wall_ms() / 1_000)?;
+        let entry = self.context.sites.admit(&self.visitor.page, name, token, self.context.views.now_ms() / 1_000)?;
         let subscription = match known {
             Some(subscription) => subscription,
             None => self.listen(prefix, &entry.room)?,

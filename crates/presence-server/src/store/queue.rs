@@ -2,7 +2,7 @@
 //! disk takes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -22,6 +22,8 @@ struct QueueState {
     /// Keys that are on disk: others need not be removed.
     on_disk: BTreeSet<Vec<u8>>,
     closing: bool,
+    /// Since when the disk has had the group that is being written.
+    busy_since: Option<Instant>,
 }
 
 /// Filled by the driver, emptied by the writing thread.
@@ -64,12 +66,19 @@ impl Queue {
             std::thread::sleep(GATHER);
             state = self.state.lock();
         }
+        state.busy_since = Some(Instant::now());
         Some(std::mem::take(&mut state.waiting))
+    }
+
+    /// How long the disk has had the group that is being written.
+    pub(super) fn busy_for(&self) -> Option<Duration> {
+        self.state.lock().busy_since.map(|since| since.elapsed())
     }
 
     /// Notes that the group is on disk.
     pub(super) fn written(&self, batch: &WriteBatch) {
         let mut state = self.state.lock();
+        state.busy_since = None;
         for (key, record) in &batch.records {
             if record.is_some() {
                 state.on_disk.insert(key.clone());
@@ -83,6 +92,7 @@ impl Queue {
     /// the queue is closed and the group will not be tried again.
     pub(super) fn put_back(&self, batch: WriteBatch, retry: Duration) -> bool {
         let mut state = self.state.lock();
+        state.busy_since = None;
         for (key, record) in batch.records {
             state.waiting.records.entry(key).or_insert(record);
         }

@@ -1,7 +1,12 @@
 //! What the store promises: kept records are there again, and what could not be written is written later.
 
+use std::fs;
 use std::sync::Mutex;
 use std::sync::mpsc;
+use std::time::Instant;
+
+use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
 
 use super::*;
 
@@ -13,7 +18,7 @@ fn quiet() -> DiskHealth {
 fn found_after_a_kill(folder: &Path) -> StoredState {
     let other = tempfile::tempdir().unwrap();
     fs::copy(folder.join(FILE), other.path().join(FILE)).unwrap();
-    Store::open(other.path(), quiet()).unwrap().1
+    Store::open(other.path(), quiet(), None).unwrap().1
 }
 
 fn within<T>(time: Duration, mut look: impl FnMut() -> Option<T>) -> T {
@@ -30,15 +35,15 @@ fn within<T>(time: Duration, mut look: impl FnMut() -> Option<T>) -> T {
 #[tokio::test]
 async fn what_was_kept_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let (store, kept) = Store::open(folder.path(), quiet()).unwrap();
+    let (store, kept) = Store::open(folder.path(), quiet(), None).unwrap();
     assert!(kept.records.is_empty() && kept.incarnation == 0 && kept.node.is_none());
     store.keep(b"a".to_vec(), Some(b"1".to_vec()));
     store.keep(b"b".to_vec(), Some(b"2".to_vec()));
     store.keep(b"a".to_vec(), None);
     store.remember_name(&NodeName::new("ams-1").unwrap(), 7);
     store.remember(&["quic/10.0.0.1:7447".to_owned(), "quic/10.0.0.2:7447".to_owned()], 8);
-    store.close().await;
-    let (_store, kept) = Store::open(folder.path(), quiet()).unwrap();
+    store.close().await.unwrap();
+    let (_store, kept) = Store::open(folder.path(), quiet(), None).unwrap();
     assert_eq!(kept.records.into_iter().collect::<Vec<_>>(), [(b"b".to_vec(), b"2".to_vec())]);
     assert_eq!((kept.incarnation, kept.node, kept.addresses.len()), (8, NodeName::new("ams-1"), 2));
 }
@@ -46,7 +51,7 @@ async fn what_was_kept_is_there_after_a_restart() {
 #[test]
 fn what_was_kept_survives_a_kill_soon_after() {
     let folder = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open(folder.path(), quiet()).unwrap();
+    let (store, _) = Store::open(folder.path(), quiet(), None).unwrap();
     store.keep(b"first".to_vec(), Some(b"x".to_vec()));
     within(Duration::from_secs(5), || {
         found_after_a_kill(folder.path()).records.contains_key(&b"first"[..]).then_some(())
@@ -62,8 +67,8 @@ fn what_was_kept_survives_a_kill_soon_after() {
 #[test]
 fn two_nodes_do_not_share_a_folder() {
     let folder = tempfile::tempdir().unwrap();
-    let (_store, _) = Store::open(folder.path(), quiet()).unwrap();
-    let refused = Store::open(folder.path(), quiet()).map(|_| ()).unwrap_err();
+    let (_store, _) = Store::open(folder.path(), quiet(), None).unwrap();
+    let refused = Store::open(folder.path(), quiet(), None).map(|_| ()).unwrap_err();
     assert!(refused.to_string().contains("--data-dir"), "{refused}");
 }
 
@@ -73,16 +78,93 @@ fn what_a_disk_can_not_take_is_written_when_it_can() {
     let folder = parent.path().join("data");
     fs::write(&folder, "a file where the folder should be").unwrap();
     let (said_tx, said) = mpsc::channel();
-    let (store, _) = Store::open(&folder, Box::new(move |words| drop(said_tx.send(words)))).unwrap();
-    assert!(said.recv_timeout(Duration::from_secs(5)).unwrap().unwrap().contains("can't be written"));
+    let health = Box::new(move |words| drop(said_tx.send(words)));
+    let store = Store::start(folder.join(FILE), None, BTreeSet::new(), health, None).unwrap();
     store.keep(b"a".to_vec(), Some(b"1".to_vec()));
     store.keep(b"b".to_vec(), Some(b"2".to_vec()));
-    assert!(said.recv_timeout(Duration::from_secs(5)).unwrap().is_some());
+    assert!(said.recv_timeout(Duration::from_secs(5)).unwrap().unwrap().contains("can't be written"));
     store.keep(b"b".to_vec(), None);
     fs::remove_file(&folder).unwrap();
     within(Duration::from_secs(10), || said.try_recv().ok().filter(Option::is_none));
     within(Duration::from_secs(5), || store.queue_is_written(b"a").then_some(()));
     assert_eq!(found_after_a_kill(&folder).records.into_keys().collect::<Vec<_>>(), [b"a".to_vec()]);
+}
+
+#[tokio::test]
+async fn a_folder_that_can_not_be_used_is_a_mistake_and_facts_that_were_not_written_are_an_error() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("data");
+    fs::write(&folder, "a file where the folder should be").unwrap();
+    let refused = Store::open(&folder, quiet(), None).map(|_| ()).unwrap_err();
+    assert!(format!("{refused:#}").starts_with("--data-dir "), "{refused:#}");
+    let store = Store::start(folder.join(FILE), None, BTreeSet::new(), quiet(), None).unwrap();
+    assert_eq!(store.close().await, Ok(()), "nothing was lost");
+    let store = Store::start(folder.join(FILE), None, BTreeSet::new(), quiet(), None).unwrap();
+    store.keep(b"a".to_vec(), Some(b"1".to_vec()));
+    assert!(store.close().await.unwrap_err().contains("can't be written"));
+}
+
+#[tokio::test]
+async fn a_broken_file_is_put_aside_and_made_again() {
+    for broken in ["no database".repeat(1_000).into_bytes(), b"redb\x1a\n\xa9\r\n".to_vec()] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(FILE), &broken).unwrap();
+        let (store, kept) = Store::open(folder.path(), quiet(), None).unwrap();
+        assert!(kept.records.is_empty());
+        store.keep(b"a".to_vec(), Some(b"1".to_vec()));
+        store.close().await.unwrap();
+        assert_eq!(Store::open(folder.path(), quiet(), None).unwrap().1.records.len(), 1);
+        let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let aside = names.into_iter().find(|name| name.starts_with("facts.redb.broken-")).unwrap();
+        assert_eq!(fs::read(folder.path().join(aside)).unwrap(), broken);
+    }
+}
+
+/// A disk in memory that hangs while the lock is held.
+#[derive(Debug)]
+struct HangingDisk(InMemoryBackend, Arc<Mutex<()>>);
+
+impl StorageBackend for HangingDisk {
+    fn len(&self) -> Result<u64, std::io::Error> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), std::io::Error> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), std::io::Error> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> Result<(), std::io::Error> {
+        drop(self.1.lock().unwrap());
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), std::io::Error> {
+        self.0.write(offset, data)
+    }
+}
+
+#[test]
+fn a_disk_that_hangs_is_seen_and_is_not_waited_for() {
+    let hangs = Arc::new(Mutex::new(()));
+    let disk = HangingDisk(InMemoryBackend::new(), Arc::clone(&hangs));
+    let database = opening::builder().create_with_backend(disk).unwrap();
+    let store =
+        Store::start(PathBuf::from("/disk/facts.redb"), Some(database), BTreeSet::new(), quiet(), None).unwrap();
+    store.keep(b"before".to_vec(), Some(b"1".to_vec()));
+    within(Duration::from_secs(5), || store.queue_is_written(b"before").then_some(()));
+    assert_eq!(store.watch().fault(), None);
+    let hanging = hangs.lock().unwrap();
+    store.keep(b"a".to_vec(), Some(b"1".to_vec()));
+    within(HUNG_AFTER * 2, || store.watch().fault().filter(|fault| fault.contains("has not answered for 5 s")));
+    let closing = Instant::now();
+    let closed = tokio::runtime::Runtime::new().unwrap().block_on(store.close());
+    assert!(closed.unwrap_err().contains("has not answered"));
+    assert!(closing.elapsed() < CLOSED_WITHIN + Duration::from_secs(1), "{:?}", closing.elapsed());
+    drop(hanging);
 }
 
 /// Needs the right to mount; elsewhere the test above stands in for it.
@@ -98,7 +180,7 @@ fn a_full_disk_is_written_to_when_it_is_freed() {
         return;
     }
     let _mount = Mount(folder.path().to_owned());
-    let (store, _) = Store::open(folder.path(), quiet()).unwrap();
+    let (store, _) = Store::open(folder.path(), quiet(), None).unwrap();
     store.keep(b"before".to_vec(), Some(b"1".to_vec()));
     within(Duration::from_secs(5), || store.queue_is_written(b"before").then_some(()));
     store.queue.close();
@@ -107,7 +189,7 @@ fn a_full_disk_is_written_to_when_it_is_freed() {
 
     let words = Arc::new(Mutex::new(None));
     let told = Arc::clone(&words);
-    let (store, kept) = Store::open(folder.path(), Box::new(move |said| *told.lock().unwrap() = said)).unwrap();
+    let (store, kept) = Store::open(folder.path(), Box::new(move |said| *told.lock().unwrap() = said), None).unwrap();
     assert!(kept.records.contains_key(&b"before"[..]), "a full disk can be read");
     let big = |n: u32| (format!("big {n}").into_bytes(), Some(vec![7; 4_000]));
     (0..500).map(big).for_each(|(key, record)| store.keep(key, record));

@@ -1,23 +1,17 @@
 //! Sends one message over HTTP: signed, with a time limit, without following redirects.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::message::WebhookMessage;
 use super::signature::SigningKeys;
-use crate::clock::wall_ms;
 use crate::config::WebhookUrl;
+use crate::https_client::{HttpsClient, https_client, with_causes};
 
 /// How long a receiver's answer may take.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
-/// An unused connection is closed after this time.
-const IDLE_MAX: Duration = Duration::from_secs(30);
 /// The longest pause that a receiver can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
@@ -33,33 +27,24 @@ pub(super) enum DeliveryError {
 /// Sends to all receivers; cheap to clone.
 #[derive(Clone)]
 pub(super) struct WebhookClient {
-    client: Client<HttpsConnector<HttpConnector>, Body>,
+    client: HttpsClient,
     keys: SigningKeys,
 }
 
 impl WebhookClient {
-    /// Trusts the system's certificates, or Mozilla's if the system has none.
     pub(super) fn new(keys: SigningKeys) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(ANSWERED_WITHIN / 2));
-        let builder = HttpsConnectorBuilder::new();
-        let builder = builder.with_native_roots().unwrap_or_else(|reason| {
-            tracing::debug!(%reason, "the system has no certificates; webhooks trust Mozilla's");
-            HttpsConnectorBuilder::new().with_webpki_roots()
-        });
-        let connector = builder.https_or_http().enable_http1().wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_MAX)
-            .build(connector);
+        let client = https_client(ANSWERED_WITHIN / 2);
         Self { client, keys }
     }
 
-    /// Sends one message once.
-    pub(super) async fn post(&self, url: &WebhookUrl, message: &WebhookMessage) -> Result<(), DeliveryError> {
-        let now_s = wall_ms() / 1_000;
+    /// Sends one message once. The time is the node's, in ms since 1970.
+    pub(super) async fn post(
+        &self,
+        url: &WebhookUrl,
+        message: &WebhookMessage,
+        now_ms: u64,
+    ) -> Result<(), DeliveryError> {
+        let now_s = now_ms / 1_000;
         let request = Request::builder()
             .method(Method::POST)
             .uri(url.uri())
@@ -80,27 +65,20 @@ impl WebhookClient {
             StatusCode::GONE => Err(DeliveryError::Gone),
             status => Err(DeliveryError::Temporary {
                 reason: format!("the receiver answered {status}"),
-                after: retry_after(answer.headers()),
+                after: retry_after(answer.headers(), now_ms),
             }),
         }
     }
 }
 
-/// `Retry-After` in seconds.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
-}
-
-/// An error with its causes, since the outermost says only that the connection failed.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+/// `Retry-After`, in seconds or as a date.
+fn retry_after(headers: &HeaderMap, now_ms: u64) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let now = UNIX_EPOCH + Duration::from_millis(now_ms);
+    let until = |date: SystemTime| date.duration_since(now).unwrap_or_default();
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    let after = seconds.or_else(|| httpdate::parse_http_date(text).ok().map(until))?;
+    Some(after.min(RETRY_AFTER_MAX))
 }
 
 #[cfg(test)]
@@ -110,10 +88,18 @@ mod tests {
     #[test]
     fn a_receiver_may_ask_for_a_bounded_pause() {
         let headers = |value: &str| HeaderMap::from_iter([(header::RETRY_AFTER, value.parse().unwrap())]);
-        assert_eq!(retry_after(&headers("7")), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after(&headers("999999")), Some(RETRY_AFTER_MAX));
-        for wrong in ["", "-1", "Wed, 21 Oct 2026 07:28:00 GMT"] {
-            assert_eq!(retry_after(&headers(wrong)), None, "{wrong}");
+        let now_ms = 1_792_567_660_000;
+        assert_eq!(retry_after(&headers("7"), now_ms), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after(&headers("999999"), now_ms), Some(RETRY_AFTER_MAX));
+        assert_eq!(retry_after(&headers("Wed, 21 Oct 2026 07:28:00 GMT"), now_ms), Some(Duration::from_secs(20)));
+        assert_eq!(
+            retry_after(&headers("Wed, 21 Oct 2026 07:27:00 GMT"), now_ms),
+            Some(Duration::ZERO),
+            "it has passed"
+        );
+        assert_eq!(retry_after(&headers("Wed, 21 Oct 2099 07:28:00 GMT"), now_ms), Some(RETRY_AFTER_MAX));
+        for wrong in ["", "-1", "tomorrow"] {
+            assert_eq!(retry_after(&headers(wrong), now_ms), None, "{wrong}");
         }
     }
 }

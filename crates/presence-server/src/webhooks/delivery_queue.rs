@@ -14,9 +14,9 @@ use tokio::time::{Instant, sleep};
 use super::client::{DeliveryError, WebhookClient};
 use super::message::{RoomData, RoomReason, WebhookMessage};
 use super::watcher::{NodeEvent, OccupiedRoom, Resync};
-use crate::clock::wall_ms;
 use crate::config::WebhookUrl;
 use crate::secret::random;
+use crate::supervision::Supervisor;
 use crate::views::Views;
 
 /// Queues for each receiver, and messages that are sent to it at a time.
@@ -57,6 +57,7 @@ pub(super) struct DeliveryContext {
     pub(super) views: Arc<Views>,
     /// Tells the watcher about dropped messages.
     pub(super) events: mpsc::WeakSender<NodeEvent>,
+    pub(super) supervisor: Supervisor,
 }
 
 impl WebhookReceiver {
@@ -148,6 +149,7 @@ struct DeliveryQueue {
 
 impl DeliveryQueue {
     async fn run(mut self) {
+        let _guard = self.context.supervisor.guard_against_panics("queue of webhooks");
         loop {
             let end = tokio::select! {
                 biased;
@@ -191,7 +193,7 @@ impl DeliveryQueue {
     async fn send_resync(&mut self) -> DeliveryEnd {
         let Some(resync) = self.resyncs.borrow_and_update().resync.clone() else { return DeliveryEnd::Delivered };
         if self.index == 0 {
-            let started = WebhookMessage::resync(&resync.id, resync.rooms.len(), wall_ms());
+            let started = WebhookMessage::resync(&resync.id, resync.rooms.len(), self.context.views.now_ms());
             match self.deliver(&started, None).await {
                 DeliveryEnd::Delivered => {}
                 end => return end,
@@ -210,7 +212,8 @@ impl DeliveryQueue {
                 above: above.clone(),
                 resync: Some(resync.id.clone()),
             };
-            match self.deliver(&WebhookMessage::room(room, &data, &resync.id, wall_ms()), None).await {
+            match self.deliver(&WebhookMessage::room(room, &data, &resync.id, self.context.views.now_ms()), None).await
+            {
                 DeliveryEnd::Delivered => {}
                 end => return end,
             }
@@ -226,7 +229,7 @@ impl DeliveryQueue {
                 return DeliveryEnd::Gone;
             }
             let posted = tokio::select! {
-                posted = self.context.client.post(&self.url, message) => posted,
+                posted = self.context.client.post(&self.url, message, self.context.views.now_ms()) => posted,
                 _ = self.resyncs.changed() => return self.superseded(),
             };
             let (reason, after) = match posted {

@@ -14,6 +14,7 @@ async fn the_document_names_every_operation_and_every_problem() {
     let named: Vec<&str> = paths.keys().map(String::as_str).collect();
     let expected = [
         "/api/openapi.json",
+        "/api/v1/facts",
         "/api/v1/mesh",
         "/api/v1/publish",
         "/api/v1/rooms",
@@ -29,6 +30,7 @@ async fn the_document_names_every_operation_and_every_problem() {
     };
     assert_eq!(answers("/api/v1/publish", "post"), ["202", "400", "401", "403", "413", "415", "421", "431", "503"]);
     assert_eq!(answers("/api/v1/rooms/members", "get"), ["200", "400", "401", "403", "421", "431", "503"]);
+    assert_eq!(answers("/api/v1/facts", "delete"), ["200", "400", "401", "403", "421", "431", "503"]);
     assert_eq!(answers("/api/v1/mesh", "get"), ["200", "401", "421", "431"]);
     let problem =
         &document["paths"]["/api/v1/publish"]["post"]["responses"]["400"]["content"]["application/problem+json"];

@@ -67,7 +67,7 @@ pub(super) fn base() -> OpenApi {
 /// Adds the problems that an operation may answer, by its kind.
 fn complete(document: &mut OpenApi) {
     for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+        for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
             let secured = operation.security.is_some();
             let open =
                 operation.security.iter().flatten().any(|one| *one == utoipa::openapi::SecurityRequirement::default());

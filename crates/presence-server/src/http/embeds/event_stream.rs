@@ -11,7 +11,6 @@ use presence_core::RoomView;
 
 use super::streamed::{ChunkFormat, JoinedRoom, StreamedVisitor, Visibility};
 use super::{QueryPairs, valid};
-use crate::clock::wall_ms;
 use crate::http::listen::HttpPeer;
 use crate::http::open_answer::EndReason;
 use crate::http::request_info::RequestInfo;
@@ -93,7 +92,7 @@ fn open(
     let mut opening = event(&presence_v1::welcome(&state.embed.ids.text(&id), identity));
     let mut names = Vec::new();
     for room in params.rooms {
-        let now_s = wall_ms() / 1_000;
+        let now_s = state.views.now_ms() / 1_000;
         let admission = state.embed.sites.admit(&page, &room.name, room.token.as_deref(), now_s);
         let uncounted = match admission.and_then(|admission| visitor.join(&page.site, admission)) {
             Ok(JoinedRoom { index, uncounted }) => {

@@ -15,7 +15,6 @@ use presence_core::RoomView;
 use super::streamed::{ChunkFormat, StreamedVisitor, Visibility};
 use super::theme::Theme;
 use super::{QueryPairs, valid};
-use crate::clock::wall_ms;
 use crate::http::listen::HttpPeer;
 use crate::http::open_answer::EndReason;
 use crate::http::request_info::RequestInfo;
@@ -92,7 +91,7 @@ fn open(
     let params = FrameParams::read(valid(query)?)?;
     let origin = framing_origin(headers, info, params.from.as_deref())?;
     let page = state.page(&origin, info).ok_or_else(|| Problem::foreign(&origin))?;
-    let now_s = wall_ms() / 1_000;
+    let now_s = state.views.now_ms() / 1_000;
     let admission = state.embed.sites.admit(&page, &params.room, params.token.as_deref(), now_s)?;
     let known = state.embed_cookie(headers, info);
     let id = known.unwrap_or_else(EmbedId::random);

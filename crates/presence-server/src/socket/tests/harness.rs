@@ -91,7 +91,7 @@ impl TestHub {
             views: Arc::new(Views::new(Region::new("ams").unwrap(), Place::default(), 0)),
             resumable: ResumableSessions::default(),
         };
-        let hub = Hub::start(limits, 7, encoders);
+        let hub = Hub::start(limits, 7, encoders, &crate::supervision::supervision().0);
         Self { hub, names, context: Arc::new(context), inputs, happened, next: 7 }
     }
 

@@ -1,6 +1,6 @@
 //! Receivers that are slow, away, or want no messages.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
@@ -18,6 +18,8 @@ const SOON: Duration = Duration::from_secs(15);
 struct Fixture {
     receiver: WebhookReceiver,
     received: Arc<Mutex<Vec<String>>>,
+    /// When the last one was signed, in seconds since 1970.
+    signed_s: Arc<AtomicU64>,
     stale: mpsc::Receiver<NodeEvent>,
     /// Lives as long as the driver does.
     _events: mpsc::Sender<NodeEvent>,
@@ -29,9 +31,12 @@ async fn receiver(answer: fn(usize) -> Option<StatusCode>) -> Fixture {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap()).parse().unwrap();
     let received = Arc::new(Mutex::new(Vec::new()));
+    let signed_s = Arc::new(AtomicU64::new(u64::MAX));
+    let last_signed_s = Arc::clone(&signed_s);
     let (heard, count) = (Arc::clone(&received), Arc::new(AtomicUsize::new(0)));
     let router = Router::new().fallback(async move |headers: HeaderMap| {
         let status = answer(count.fetch_add(1, Relaxed));
+        last_signed_s.store(headers["webhook-timestamp"].to_str().unwrap().parse().unwrap(), Relaxed);
         heard.lock().push(headers["webhook-id"].to_str().unwrap().to_owned());
         match status {
             Some(status) => status,
@@ -43,10 +48,11 @@ async fn receiver(answer: fn(usize) -> Option<StatusCode>) -> Fixture {
     let place = Place { name: "Amsterdam".to_owned(), location: None };
     let views = Arc::new(Views::new(Region::new("ams").unwrap(), place, 0));
     let client = WebhookClient::new(SigningKeys::read("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap());
-    let context = DeliveryContext { client, views, events: events.downgrade() };
+    let context =
+        DeliveryContext { client, views, events: events.downgrade(), supervisor: crate::supervision::supervision().0 };
     let mut tasks = JoinSet::new();
     let receiver = WebhookReceiver::start(0, &url, &context, &mut tasks);
-    Fixture { receiver, received, stale, _events: events, _tasks: tasks }
+    Fixture { receiver, received, signed_s, stale, _events: events, _tasks: tasks }
 }
 
 fn room() -> Room {
@@ -124,4 +130,14 @@ async fn a_receiver_that_is_gone_is_sent_nothing() {
     tokio::time::timeout(SOON, ended).await.expect("it ends soon");
     assert_eq!(fixture.receiver.send(message("3")), Ok(()), "no resync is needed");
     assert_eq!(fixture.received.lock().len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_is_signed_at_the_time_of_the_node_and_not_of_its_machine() {
+    // The node's time began at 1970 when its views did.
+    let fixture = receiver(|_| Some(StatusCode::OK)).await;
+    fixture.receiver.send(message("one")).unwrap();
+    fixture.heard(1).await;
+    let signed_s = fixture.signed_s.load(Relaxed);
+    assert!(signed_s < 60, "{signed_s}");
 }

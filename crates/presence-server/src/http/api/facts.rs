@@ -1,0 +1,179 @@
+//! `/api/v1/facts`: what apps have written for good in a room, and removing it.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use data_encoding::BASE64;
+use presence_core::{EntryId, Found, ListedFact, ListedFacts, Query};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::access::Authorized;
+use super::counts::RoomName;
+use super::query_params::QueryParams;
+use super::{Caching, json, room_named};
+use crate::http::reader::CountsReader;
+use crate::http::state::HttpState;
+use crate::problem::{Problem, ProblemAnswer};
+use crate::rfc3339::rfc3339;
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FactsParams {
+    /// The room's name.
+    #[param(value_type = RoomName)]
+    room: String,
+    /// Only facts of later keys: `next` of the previous page.
+    after: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RemovalParams {
+    /// The room's name.
+    #[param(value_type = RoomName)]
+    room: String,
+    /// The name of the register or the log.
+    key: String,
+    /// Only this entry of a log, as the list of facts names it.
+    #[param(pattern = "^[0-9a-f]{1,16}-[0-9]{1,19}-[0-9]{1,19}$")]
+    entry: Option<String>,
+}
+
+/// A page of a room's facts.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Facts)]
+pub(crate) struct FactsAnswer {
+    /// As given.
+    room: String,
+    /// In the order of their keys.
+    pub(crate) facts: Vec<RoomFact>,
+    /// Where the next page starts: to be given as `after`. Null on the last page.
+    pub(crate) next: Option<String>,
+}
+
+/// A register, or an entry of a log.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Fact)]
+pub(crate) struct RoomFact {
+    /// The name of the register or the log.
+    key: String,
+    /// Which entry of the log. A register has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    entry: Option<String>,
+    /// What the app wrote, if that is text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    value: Option<String>,
+    /// What the app wrote, if that is no text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    value_base64: Option<String>,
+    /// The author's id in this room.
+    author: String,
+    /// The region whose node took the write, by code.
+    region: String,
+    /// When it was written.
+    #[schema(format = DateTime)]
+    at: String,
+    /// When it runs out.
+    #[schema(format = DateTime)]
+    expires: String,
+}
+
+/// What was removed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RemovedFacts)]
+pub(crate) struct RemovedAnswer {
+    /// As given.
+    pub(crate) room: String,
+    /// As given.
+    pub(crate) key: String,
+    /// How many facts were removed: 0 where there was nothing.
+    pub(crate) removed: usize,
+}
+
+/// Facts of a room
+///
+/// Page by page: give `next` of one page as `after` of the next one. All entries of a log are on one page.
+#[utoipa::path(
+    get, path = "/api/v1/facts", tag = "facts",
+    params(FactsParams),
+    responses(
+        (status = 200, body = FactsAnswer, description = "A page of facts"),
+        (status = 503, body = ProblemAnswer, content_type = "application/problem+json", description = "Try again"),
+    ),
+    security(("key" = [])),
+)]
+pub(super) async fn list(
+    State(state): State<Arc<HttpState>>,
+    _: Authorized,
+    QueryParams(params): QueryParams<FactsParams>,
+) -> Result<Response, Problem> {
+    let room = room_named(&state, &params.room)?;
+    let Found::Facts(found) = state.query(Query::Facts { room, after: params.after }, CountsReader::Key).await? else {
+        unreachable!("the node answers the query that it got")
+    };
+    Ok(json(StatusCode::OK, Caching::Never, &FactsAnswer::new(params.room, found)))
+}
+
+/// Remove facts of a room
+///
+/// Removes a register, a log or one entry of a log, in every region. Nodes that are away now learn of it when they are heard
+/// again. Nothing to remove is not an error.
+#[utoipa::path(
+    delete, path = "/api/v1/facts", tag = "facts",
+    params(RemovalParams),
+    responses(
+        (status = 200, body = RemovedAnswer, description = "It is removed here, and is on its way to all regions"),
+        (status = 503, body = ProblemAnswer, content_type = "application/problem+json", description = "Try again"),
+    ),
+    security(("key" = [])),
+)]
+pub(super) async fn delete(
+    State(state): State<Arc<HttpState>>,
+    _: Authorized,
+    QueryParams(params): QueryParams<RemovalParams>,
+) -> Result<Response, Problem> {
+    let RemovalParams { room, key, entry } = params;
+    let entry = entry.as_deref().map(entry_named).transpose()?;
+    let removed = state.remove_fact(room_named(&state, &room)?, key.clone(), entry).await?;
+    Ok(json(StatusCode::OK, Caching::Never, &RemovedAnswer { room, key, removed }))
+}
+
+fn entry_named(text: &str) -> Result<EntryId, Problem> {
+    EntryId::parse(text).ok_or_else(|| {
+        let detail = "An entry is named as in the answers of /api/v1/facts, such as 9f3a0c55d1e2b704-1795507200123-7.";
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    })
+}
+
+impl FactsAnswer {
+    pub(crate) fn new(room: String, found: ListedFacts) -> Self {
+        Self { room, facts: found.facts.into_iter().map(RoomFact::from).collect(), next: found.next }
+    }
+}
+
+impl From<ListedFact> for RoomFact {
+    fn from(fact: ListedFact) -> Self {
+        let (value, value_base64) = match String::from_utf8(fact.value) {
+            Ok(text) => (Some(text), None),
+            Err(bytes) => (None, Some(BASE64.encode(bytes.as_bytes()))),
+        };
+        Self {
+            key: fact.key,
+            entry: fact.entry.map(|entry| entry.to_string()),
+            value,
+            value_base64,
+            author: fact.author.long(),
+            region: fact.region.to_string(),
+            at: rfc3339(fact.at_ms),
+            expires: rfc3339(fact.expires_ms),
+        }
+    }
+}

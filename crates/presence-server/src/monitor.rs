@@ -1,0 +1,38 @@
+//! Looks every second at what no event tells of: memory, a disk that hangs, and lines that were left out of the log.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use crate::http::Readiness;
+use crate::telemetry;
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Looks until the node is dropped. A fault is logged when it begins and when it ends.
+pub(crate) async fn run(readiness: Weak<Readiness>) {
+    let (mut memory, mut disk) = (LoggedFault::default(), LoggedFault::default());
+    loop {
+        let Some(node) = readiness.upgrade() else { return };
+        node.memory().measure();
+        memory.log(node.memory().fault(), "memory is free again; sockets are taken");
+        disk.log(node.disk_hangs(), "the disk answers again");
+        telemetry::log_left_out();
+        drop(node);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Whether a fault has been logged.
+#[derive(Default)]
+struct LoggedFault(bool);
+
+impl LoggedFault {
+    fn log(&mut self, fault: Option<String>, over: &str) {
+        let was = std::mem::replace(&mut self.0, fault.is_some());
+        match fault {
+            Some(fault) if !was => tracing::warn!("{fault}"),
+            None if was => tracing::info!("{over}"),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! A node of which a part ends.
+
+use presence_core::{Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
+
+use super::*;
+use crate::signals::Signals;
+
+/// An app without pages.
+struct NoPages;
+
+impl App for NoPages {
+    fn page(&self, _: &RoomView, _: &Visit<'_>) -> String {
+        String::new()
+    }
+
+    fn reflex(&self, _: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+        Err(Refusal::Unknown)
+    }
+
+    fn render(&self, _: &Change, _: &RoomView) -> Vec<Fragment> {
+        Vec::new()
+    }
+}
+
+async fn health(address: SocketAddr) -> u16 {
+    reqwest::get(format!("http://{address}/healthz")).await.unwrap().status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_loses_a_part_fails_its_health_check_and_ends_with_an_error_that_names_it() {
+    let config = Config::of(["--listen", "127.0.0.1:0", "--drain-over", "2s"]).unwrap();
+    let running = start(config, Arc::new(NoPages), Site::new("shop")).await.unwrap();
+    let (address, supervisor) = (running.address(), running.supervisor.clone());
+    assert_eq!(health(address).await, 200);
+    let ended = tokio::spawn(running.until(Signals::listen().unwrap()));
+    supervisor.spawn("part of a test", async { panic!("a test's own") });
+    tokio::time::timeout(Duration::from_secs(10), async { while health(address).await != 503 {} })
+        .await
+        .expect("the check fails while the node drains");
+    let error = ended.await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "a part of the node, the part of a test, has panicked");
+}

@@ -1,0 +1,63 @@
+// Signals that would end a process without a drain, and memory that is nearly used up.
+import assert from "node:assert/strict";
+import { copyFileSync } from "node:fs";
+import { test } from "node:test";
+import tls from "node:tls";
+import WebSocket from "ws";
+import { Node } from "../lib/node.mjs";
+import { selfSigned } from "../lib/tls.mjs";
+import { until } from "../lib/until.mjs";
+
+test("signals that are not meant for a node do not end it, and SIGQUIT drains it", { timeout: 30_000 }, async (t) => {
+  const node = await Node.start(t);
+  for (const signal of ["SIGUSR1", "SIGUSR2", "SIGALRM"]) {
+    node.signal(signal);
+    await until(`${signal} is logged`, () => node.log.includes(`ignored ${signal}`));
+  }
+  node.signal("SIGHUP");
+  await until("SIGHUP is logged", () => node.log.includes("SIGHUP: reading certificates again"));
+  assert.equal((await node.get("/healthz")).status, 200);
+  node.signal("SIGQUIT");
+  assert.deepEqual(await node.ended, { code: 0, signal: null });
+  assert.match(node.log, /drained/);
+});
+
+test("a signal during the start is not lost", { timeout: 30_000 }, async (t) => {
+  const node = await Node.prepare(t);
+  await node.start({ ready: false });
+  await until("it listens for signals", () => node.log.length > 0 || node.exit, { every: 1 });
+  node.signal("SIGTERM");
+  assert.deepEqual(await node.ended, { code: 0, signal: null });
+});
+
+test("a node without memory takes no further sockets and says so", { timeout: 30_000 }, async (t) => {
+  const node = await Node.start(t, { args: ["--memory", "1mb"] });
+  const socket = new WebSocket(`ws://127.0.0.1:${node.port}/cable`, ["actioncable-v1-json"], { origin: `http://127.0.0.1:${node.port}` });
+  const answer = await new Promise((resolve, reject) => {
+    socket.on("unexpected-response", (_, response) => resolve(response));
+    socket.on("open", () => reject(new Error("the socket was opened")));
+    socket.on("error", reject);
+  });
+  assert.deepEqual([answer.statusCode, answer.headers["retry-after"]], [503, "10"]);
+  assert.match((await node.json("/readyz")).degraded.join(), /^memory is full: \d+ of 1 MiB/);
+  assert.equal((await node.get("/")).status, 200, "pages are served");
+});
+
+test("SIGHUP makes a node use a renewed certificate at once", { timeout: 30_000 }, async (t) => {
+  const [first, second] = [selfSigned(t, "localhost"), selfSigned(t, "localhost")];
+  const node = await Node.prepare(t, { args: ["--tls-cert", first.certificate, "--tls-key", first.key] });
+  await node.start({ ready: false });
+  const shown = () => new Promise((resolve, reject) => {
+    const socket = tls.connect({ port: node.port, host: "127.0.0.1", rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerX509Certificate().fingerprint256);
+      socket.end();
+    });
+    socket.on("error", reject);
+  });
+  const before = await until("it serves", () => shown().catch(() => undefined), { within: 20_000 });
+  copyFileSync(second.key, first.key);
+  copyFileSync(second.certificate, first.certificate);
+  node.signal("SIGHUP");
+  await until("the other certificate is shown", async () => (await shown()) !== before);
+  assert.match(node.log, /loaded the renewed certificate/);
+});
