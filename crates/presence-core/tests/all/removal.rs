@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use presence_core::{ConnectionId, EntryId, Found, Input, ListedFact, Query, ReflexCall, SubscriptionId, UserId};
+use presence_core::{ConnectionId, EntryId, Found, ListedFact, Query, ReflexCall, SubscriptionId, UserId};
 
-use crate::app::click;
+use crate::app;
 use crate::passing::{room, wait, world};
 use crate::world::World;
 
@@ -12,7 +12,7 @@ fn click(world: &mut World, host: usize, target: &str, value: &str) {
     let attrs = BTreeMap::from([("data-id".to_owned(), value.to_owned())]);
     let call = ReflexCall { target: target.to_owned(), attrs, ..ReflexCall::default() };
     let (connection, subscription) = (ConnectionId(1), SubscriptionId(9));
-    world.deliver(host, click(connection, subscription, room("shop"), UserId([7; 32]), &call));
+    world.deliver(host, app::click(connection, subscription, room("shop"), UserId([7; 32]), &call));
     wait(world, 300);
 }
 
