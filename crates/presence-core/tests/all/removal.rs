@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use presence_core::{ConnectionId, EntryId, Found, ListedFact, Query, ReflexCall, SubscriptionId, UserId};
+use presence_core::{ConnectionId, EntryId, Found, Input, ListedFact, Query, ReflexCall, SubscriptionId, UserId};
 
 use crate::app;
 use crate::passing::{room, wait, world};
