@@ -16,7 +16,7 @@ use crate::io::mesh_view::PeerState;
 use crate::io::output::{Output, Urgency};
 use crate::membership::Membership;
 use crate::outputs::Outputs;
-use crate::time::Mono;
+use crate::time::{Incarnation, Mono};
 use crate::wire::{Hello, Request, SenderId};
 
 /// Configured addresses are tried again at least this often.
@@ -39,7 +39,7 @@ struct NodeLink {
     address: String,
     /// The node at its other end, as its certificate names it.
     node: NodeHash,
-    incarnation: u64,
+    incarnation: Incarnation,
     opened_at: Mono,
     heard_at: Mono,
     hello_at: Option<Mono>,
@@ -59,7 +59,7 @@ pub(crate) struct Discovery {
     said_hello: BTreeMap<NodeName, (Mono, Vec<String>)>,
     requests: Requests,
     /// The addresses and the incarnation that were ordered to be kept for the next start.
-    remembered: Option<(Vec<String>, u64)>,
+    remembered: Option<(Vec<String>, Incarnation)>,
     started_at: Mono,
 }
 
@@ -166,7 +166,7 @@ impl Discovery {
         }
         self.book.link_opened(&address);
         let (node, opened_at) = (linked.node, now);
-        let link = NodeLink { address, node, incarnation: 0, opened_at, heard_at: now, hello_at: None };
+        let link = NodeLink { address, node, incarnation: Incarnation::NONE, opened_at, heard_at: now, hello_at: None };
         self.links.insert(linked.link, link);
         self.say_hello(linked.link, now, out);
     }

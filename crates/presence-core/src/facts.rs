@@ -21,7 +21,7 @@ use crate::identity::Identity;
 use crate::io::output::Output;
 use crate::outputs::Outputs;
 use crate::testing::fault_injection::{Fault, injected};
-use crate::time::{Mono, NodeClock, NodeTime, Stamp};
+use crate::time::{Incarnation, Mono, NodeClock, NodeTime, Stamp};
 use crate::wire::{Broadcast, Bundle, PAGE_BYTES};
 
 /// Most facts that are taken from one peer in a second: what is over heals by comparing.
@@ -127,7 +127,7 @@ impl Facts {
         self.store.root(cut, at)
     }
 
-    pub(crate) fn adopt_incarnation(&mut self, incarnation: u64) {
+    pub(crate) fn adopt_incarnation(&mut self, incarnation: Incarnation) {
         self.clock.adopt_incarnation(incarnation);
     }
 

@@ -27,7 +27,7 @@ use crate::pubsub::PubSub;
 use crate::render::Renderer;
 use crate::render::view::RoomSource;
 use crate::replication::Replication;
-use crate::time::{Mono, Now};
+use crate::time::{Incarnation, Mono, Now};
 
 /// A node that no other one answers begins to publish after this.
 const ANNOUNCED_MS: u64 = 3_000;
@@ -59,7 +59,7 @@ impl Node {
     /// with the first [`Input::Ticked`].
     pub fn new(settings: Settings, app: Arc<dyn App>, records: &[Vec<u8>], addresses: Vec<String>, now: Now) -> Self {
         let Settings { region, place, name, incarnation, birth, advertised, meshed, digest } = settings;
-        let hash = NodeHash::of(&name, digest);
+        let (hash, incarnation) = (NodeHash::of(&name, digest), Incarnation::new(incarnation));
         let me = Identity { name, hash, incarnation, birth, region, place, meshed, digest };
         let mut presence = Presence::new(digest);
         presence.open_table(me.table(), &me.region, Weight::Counted);

@@ -2,6 +2,7 @@
 
 use crate::id::{NodeHash, NodeName, Region};
 use crate::io::output::{Notice, Output, Severity, Urgency};
+use crate::time::Incarnation;
 use crate::wire::{Broadcast, Relayed, SenderId};
 
 /// The orders, and whether the other nodes may be told anything yet.
@@ -32,7 +33,7 @@ impl Outputs {
     }
 
     /// The node has a higher incarnation from now on.
-    pub(crate) fn adopt_incarnation(&mut self, incarnation: u64) {
+    pub(crate) fn adopt_incarnation(&mut self, incarnation: Incarnation) {
         self.sender.incarnation = incarnation;
     }
 

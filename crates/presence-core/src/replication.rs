@@ -17,7 +17,7 @@ use crate::wire::{Delta, Heartbeat, HeldTable};
 /// A root that differs (a fault) has everything requested again at most this often.
 const FAULT_MS: u64 = 60_000;
 /// Most rows that are taken of one node.
-const ROWS_MAX: usize = 4_000_000;
+const ROWS_MAX: usize = 1_000_000;
 /// How long removals of others are remembered.
 pub const REMOVED_MS: u64 = 60_000;
 /// How many removals of one node are remembered.
@@ -110,7 +110,7 @@ impl Replication {
         for row in rows {
             let Some(known) = presence.table(table) else { return };
             if row.number > floor && row.number > known.number(&row.key) && known.len() < ROWS_MAX {
-                presence.set(table, row);
+                presence.set(table, row.cut());
             }
         }
         for removed in removed {

@@ -16,6 +16,7 @@ pub(crate) use self::requests::{
     StampsRequest,
 };
 use crate::id::NodeName;
+use crate::time::Incarnation;
 
 const MAGIC: [u8; 3] = [b'G', b'P', 1];
 /// The kind of every answer: its asker knows what it asked.
@@ -31,7 +32,7 @@ pub(crate) struct SenderId {
     #[n(0)]
     pub(crate) name: NodeName,
     #[n(1)]
-    pub(crate) incarnation: u64,
+    pub(crate) incarnation: Incarnation,
     #[n(2)]
     pub(crate) birth: u64,
 }

@@ -10,7 +10,7 @@ use crate::io::output::{AbortReason, Output};
 use crate::membership::peer::HEARS_MS;
 use crate::membership::{Membership, PEERS_MAX};
 use crate::outputs::Outputs;
-use crate::time::Mono;
+use crate::time::{Incarnation, Mono, Now, Wall};
 use crate::wire::{self, Hello, HelloAnswer, Reachable, SenderId};
 
 /// Nodes that were heard or said hello this recently are named in answers.
@@ -37,11 +37,11 @@ impl Discovery {
             self.look_for(me, sender, &advertised, membership, now, out);
             self.said_hello.insert(sender.name.clone(), (now, advertised));
         }
-        let own = if hash == me.hash { me.incarnation } else { 0 };
-        let peer = membership.peer(hash).map_or(0, |peer| peer.incarnation);
+        let own = if hash == me.hash { me.incarnation } else { Incarnation::NONE };
+        let peer = membership.peer(hash).map_or(Incarnation::NONE, |peer| peer.incarnation);
         let known = own.max(membership.held_incarnation(hash)).max(peer);
         HelloAnswer {
-            known: if sender.birth == me.birth { 0 } else { known },
+            known: if sender.birth == me.birth { Incarnation::NONE } else { known },
             advertised: self.book.advertised().to_vec(),
             nodes: self.reachable(me, membership, now),
         }
@@ -102,9 +102,9 @@ impl Discovery {
         id: LinkId,
         bytes: &[u8],
         membership: &Membership,
-        now: Mono,
+        Now { mono: now, wall }: Now,
         out: &mut Outputs,
-    ) -> Option<u64> {
+    ) -> Option<Incarnation> {
         let (sender, answer) = wire::read_answer::<HelloAnswer>(bytes)?;
         let hash = me.table_of(&sender).node;
         let link = self.links.get(&id)?;
@@ -120,12 +120,12 @@ impl Discovery {
         }
         if hash == me.hash {
             self.heard_own_name(me, &sender, &answer.advertised, now, out);
-            return self.higher_incarnation(me, answer.known.max(sender.incarnation), out);
+            return self.higher_incarnation(me, answer.known.max(sender.incarnation), wall, out);
         }
         if !self.speaks_for(id, &sender, hash, membership, now, out) {
             return None;
         }
-        let adopted = self.higher_incarnation(me, answer.known, out);
+        let adopted = self.higher_incarnation(me, answer.known, wall, out);
         out.announce();
         self.book.learn(hash, &answer.advertised, now);
         for node in answer.nodes.iter().take(PEERS_MAX) {
@@ -140,20 +140,27 @@ impl Discovery {
     }
 
     /// No node may know a greater incarnation of our name than ours. Once something was published under it, it stays.
-    fn higher_incarnation(&mut self, me: &Identity, known: u64, out: &mut Outputs) -> Option<u64> {
-        if known < me.incarnation || out.announced() {
+    fn higher_incarnation(
+        &mut self,
+        me: &Identity,
+        known: Incarnation,
+        wall: Wall,
+        out: &mut Outputs,
+    ) -> Option<Incarnation> {
+        if known < me.incarnation || out.announced() || !known.is_credible(me.incarnation, wall) {
             return None;
         }
-        self.remember(known + 1, out);
-        Some(known + 1)
+        let next = known.next()?;
+        self.remember(next, out);
+        Some(next)
     }
 
-    fn remember(&mut self, incarnation: u64, out: &mut Outputs) {
+    fn remember(&mut self, incarnation: Incarnation, out: &mut Outputs) {
         let addresses = self.book.of_nodes();
         let remembered = (addresses.clone(), incarnation);
         if self.remembered.as_ref() != Some(&remembered) {
             self.remembered = Some(remembered);
-            out.push(Output::Remember { addresses, incarnation });
+            out.push(Output::Remember { addresses, incarnation: incarnation.get() });
         }
     }
 

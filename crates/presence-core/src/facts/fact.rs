@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use crate::id::{Digest, KeyHash, NodeHash, PublicId, Region, Room, UserId};
-use crate::time::{NodeTime, Stamp};
+use crate::time::{Incarnation, NodeTime, Stamp};
 
 /// Largest value in bytes: binds the author.
 pub(crate) const VALUE_BYTES_MAX: usize = 4 * 1024;
@@ -47,7 +47,7 @@ pub(crate) struct EntryId {
     #[n(0)]
     pub(crate) node: NodeHash,
     #[n(1)]
-    pub(crate) incarnation: u64,
+    pub(crate) incarnation: Incarnation,
     #[n(2)]
     pub(crate) count: u64,
 }

@@ -92,11 +92,16 @@ impl Facts {
 mod tests {
     use super::*;
     use crate::id::NodeHash;
-    use crate::time::NodeTime;
+    use crate::time::{Incarnation, NodeTime};
 
     #[test]
     fn what_comes_back_gets_the_stamp_that_others_have_seen_already() {
-        let stamp = |time_ms| Stamp { time: NodeTime(time_ms), counter: 0, node: NodeHash(1), incarnation: 1 };
+        let stamp = |time_ms| Stamp {
+            time: NodeTime(time_ms),
+            counter: 0,
+            node: NodeHash(1),
+            incarnation: Incarnation::new(1),
+        };
         let mut restamps = Restamps::default();
         assert_eq!(restamps.instead_of(stamp(351_643), stamp(50_262)), stamp(50_262));
         assert_eq!(restamps.instead_of(stamp(351_643), stamp(52_746)), stamp(50_262), "later, by clocks heard since");

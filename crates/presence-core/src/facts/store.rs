@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::facts::fact::{Fact, FactKey, StoredFact, key_hash, read};
 use crate::id::{Digest, KeyHash, NodeHash, Room};
 use crate::testing::fault_injection::{Fault, injected};
-use crate::time::{NodeTime, Stamp};
+use crate::time::{Incarnation, NodeTime, Stamp};
 
 /// Most keys that an author may use in a room.
 pub(crate) const KEYS_MAX: usize = 64;
@@ -194,7 +194,7 @@ impl FactStore {
 
     /// The greatest stamp that is believed.
     pub(crate) fn latest(&self, limit: NodeTime) -> Option<Stamp> {
-        let first = Stamp { time: limit + 1, counter: 0, node: NodeHash(0), incarnation: 0 };
+        let first = Stamp { time: limit + 1, counter: 0, node: NodeHash(0), incarnation: Incarnation::NONE };
         self.by_stamp.range(..(first, [0; 16])).next_back().map(|(stamp, _)| *stamp)
     }
 
@@ -204,7 +204,7 @@ impl FactStore {
     }
 
     fn later_than(&self, time: NodeTime) -> impl Iterator<Item = &StoredFact> {
-        let last = Stamp { time, counter: u32::MAX, node: NodeHash(u64::MAX), incarnation: u64::MAX };
+        let last = Stamp { time, counter: u32::MAX, node: NodeHash(u64::MAX), incarnation: Incarnation::MAX };
         self.by_stamp.range((last, [255; 16])..).map(|(_, hash)| &self.facts[&self.by_hash[hash]])
     }
 

@@ -196,6 +196,7 @@ mod tests {
     use super::*;
     use crate::id::NodeName;
     use crate::presence::row::TableKey;
+    use crate::time::Incarnation;
     use crate::wire::HeldTable;
 
     const WALL_MS: u64 = 1_800_000_000_000;
@@ -213,7 +214,9 @@ mod tests {
             sequence: 1_000_000,
             cut: NodeTime(WALL_MS),
             hears: (0..31).map(hash).collect(),
-            left: (0..8).map(|number| TableKey { node: hash(number), incarnation: WALL_MS }).collect(),
+            left: (0..8)
+                .map(|number| TableKey { node: hash(number), incarnation: Incarnation::new(WALL_MS) })
+                .collect(),
             echoes: vec![Echo { to: hash(0), mono_ms: days_ms, held_ms: 1_000 }; ECHOES],
             held: vec![HeldTable { left_ms: 30_000, contiguous_upto: 1_000_000, complete: true, root: u64::MAX }; 8],
             ..Heartbeat::nothing()
@@ -222,8 +225,11 @@ mod tests {
 
     #[test]
     fn a_heartbeat_of_the_largest_mesh_amid_a_deploy_fits_into_a_kibibyte() {
-        let sender =
-            SenderId { name: NodeName::new("d8904e9b3e2d78").expect("a name"), incarnation: WALL_MS, birth: 7 };
+        let sender = SenderId {
+            name: NodeName::new("d8904e9b3e2d78").expect("a name"),
+            incarnation: Incarnation::new(WALL_MS),
+            birth: 7,
+        };
         let bytes = Broadcast::Heartbeat(full()).write(&sender);
         assert!(bytes.len() <= 1_024, "{} bytes", bytes.len());
     }

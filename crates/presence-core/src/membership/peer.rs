@@ -4,7 +4,7 @@ use crate::app::view::Place;
 use crate::id::{NodeHash, NodeName, Region};
 use crate::io::mesh_view::PeerState;
 use crate::presence::row::TableKey;
-use crate::time::{Mono, Now, Wall};
+use crate::time::{Incarnation, Mono, Now, Wall};
 use crate::wire::{Heartbeat, SenderId};
 
 /// How long a node may be silent before its rows are doubted.
@@ -31,7 +31,7 @@ pub(crate) struct Peer {
     pub(crate) name: NodeName,
     pub(crate) region: Region,
     pub(crate) place: Place,
-    pub(crate) incarnation: u64,
+    pub(crate) incarnation: Incarnation,
     pub(crate) state: PeerState,
     /// When the state became what it is, by this node's clock.
     pub(crate) state_since: Wall,

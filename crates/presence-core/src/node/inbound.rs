@@ -164,7 +164,7 @@ impl Node {
             (PendingRequest::Rows(table), bytes) => self.rows_answered(question, table, bytes, now),
             (PendingRequest::Hello(link), Some(bytes)) => {
                 let (me, out) = (&self.me, &mut self.out);
-                let higher = self.discovery.hello_answered(me, link, bytes, &self.membership, now.mono, out);
+                let higher = self.discovery.hello_answered(me, link, bytes, &self.membership, now, out);
                 higher.into_iter().for_each(|incarnation| self.adopt_incarnation(incarnation));
             }
             (PendingRequest::Buckets { node, cut }, Some(bytes)) => {

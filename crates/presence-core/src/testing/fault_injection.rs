@@ -29,6 +29,12 @@ pub enum Fault {
     NotRestamped,
     /// What is held of a node that left is not compared with what others hold.
     DepartedNotCompared,
+    /// Whatever another node says about this node's last start is believed.
+    AnyIncarnationAdopted,
+    /// Rows of other nodes are taken as large as they come.
+    RowsUncut,
+    /// Every start of a node that left is held.
+    AllStartsHeld,
 }
 
 /// All of them.

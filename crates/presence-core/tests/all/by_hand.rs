@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use presence_core::{
     ConnectionId, Input, LinkId, Linked, MeshView, Mono, Node, NodeHash, NodeName, Now, Output, Place, Region,
-    Settings, SubscriptionId, Tab, UserId, Wall, kind_name,
+    RoomView, Settings, SubscriptionId, Tab, UserId, Wall, kind_name,
 };
 
 use crate::app::{Bulb, sha256};
@@ -16,6 +16,7 @@ pub(crate) struct ByHand {
     node: Node,
     pub(crate) now: Now,
     pub(crate) mesh: Option<Arc<MeshView>>,
+    view: Option<Arc<RoomView>>,
 }
 
 pub(crate) fn hash(name: &str) -> NodeHash {
@@ -41,7 +42,7 @@ impl ByHand {
             digest: sha256,
         };
         let node = Node::new(settings, Arc::new(Bulb), &[], Vec::new(), now);
-        Self { node, now, mesh: None }
+        Self { node, now, mesh: None, view: None }
     }
 
     pub(crate) fn give(&mut self, input: Input) -> Vec<Output> {
@@ -51,6 +52,11 @@ impl ByHand {
             _ => None,
         });
         self.mesh = meshes.next_back().or(self.mesh.take());
+        let views = outputs.iter().filter_map(|output| match output {
+            Output::View(view) if view.room == World::room() => Some(view.clone()),
+            _ => None,
+        });
+        self.view = views.last().or(self.view.take());
         outputs
     }
 
@@ -106,6 +112,15 @@ impl ByHand {
         let (connection, subscription) = (ConnectionId(u64::from(user)), SubscriptionId(1));
         let user = UserId([user; 32]);
         self.give(Input::Joined { connection, subscription, room: World::room(), user, tab: Tab::page() })
+    }
+
+    /// The users and tabs of the demo room, as its view shows them.
+    pub(crate) fn users_and_tabs(&self) -> (u32, u32) {
+        self.view.as_ref().map_or((0, 0), |view| (view.users, view.tabs))
+    }
+
+    pub(crate) fn counts_are_right(&self) -> bool {
+        self.node.counts_are_right()
     }
 
     pub(crate) fn degraded(&self) -> Vec<String> {
