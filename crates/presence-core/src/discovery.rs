@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use self::requests::PendingRequest;
 use crate::discovery::addresses::{AddressBook, Redial};
+use crate::discovery::hello::SaidHello;
 use crate::discovery::requests::Requests;
 use crate::id::{LinkId, NodeHash, NodeName};
 use crate::identity::Identity;
@@ -56,7 +57,7 @@ impl NodeLink {
 pub(crate) struct Discovery {
     book: AddressBook,
     links: BTreeMap<LinkId, NodeLink>,
-    said_hello: BTreeMap<NodeName, (Mono, Vec<String>)>,
+    said_hello: BTreeMap<NodeName, SaidHello>,
     requests: Requests,
     /// The addresses and the incarnation that were ordered to be kept for the next start.
     remembered: Option<(Vec<String>, Incarnation)>,
@@ -103,7 +104,7 @@ impl Discovery {
         for link in due {
             self.say_hello(link, now, out);
         }
-        self.said_hello.retain(|_, (at, _)| now.since(*at) < hello::LATELY_MS);
+        self.said_hello.retain(|_, said| said.is_recent(now));
         self.book.prune(now);
     }
 
@@ -208,6 +209,11 @@ impl Discovery {
         for link in links {
             self.say_hello(link, now, out);
         }
+    }
+
+    /// The node at the other end of a link, as its certificate names it.
+    pub(crate) fn node_at(&self, id: LinkId) -> Option<NodeHash> {
+        self.links.get(&id).map(|link| link.node)
     }
 
     /// Whether a link belongs to this node. One on which another node speaks than its certificate names is closed.

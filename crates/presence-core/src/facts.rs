@@ -3,6 +3,7 @@
 mod anti_entropy;
 pub(crate) mod fact;
 mod hybrid_clock;
+mod quota;
 mod restamp;
 pub(crate) mod store;
 
@@ -14,6 +15,7 @@ use crate::app::reflex::ReflexError;
 use crate::cost_limit::CostLimiter;
 use crate::facts::fact::{EntryId, Fact, FactKey, StoredFact, VALUE_BYTES_MAX};
 use crate::facts::hybrid_clock::HybridClock;
+use crate::facts::quota::LinkQuota;
 use crate::facts::restamp::Restamps;
 use crate::facts::store::{CAP_MAX, FactStore, Merged};
 use crate::id::{NodeHash, Room, UserId};
@@ -24,8 +26,6 @@ use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{Incarnation, Mono, NodeClock, NodeTime, Stamp};
 use crate::wire::{Broadcast, Bundle, PAGE_BYTES};
 
-/// Most facts that are taken from one peer in a second: what is over heals by comparing.
-const FACTS_PER_SECOND: u32 = 5_000;
 /// A message with facts costs this: up to four in a millisecond go out at once, each alone, so that a thousand clicks a
 /// second wait for nothing; with more, what was written meanwhile goes in one message.
 const MESSAGE_US: u64 = 250;
@@ -74,8 +74,8 @@ pub(crate) struct Facts {
     /// Facts that are not shown, since they are stamped too far ahead.
     hidden: BTreeSet<FactKey>,
     pending: PendingFacts,
-    /// How many facts of each peer were taken in a second.
-    quotas: BTreeMap<NodeHash, (u64, u32)>,
+    /// What was taken over the link of each node in a second.
+    quotas: BTreeMap<NodeHash, LinkQuota>,
     /// When facts were last compared with each peer.
     compared: BTreeMap<NodeHash, Mono>,
     /// The latest stamp that was believed when the last heartbeat went out.
@@ -208,21 +208,6 @@ impl Facts {
         }
     }
 
-    /// Takes facts that another node published or sent.
-    pub(crate) fn take_all(&mut self, from: NodeHash, bundle: &Bundle, clock: NodeClock, now: Mono, out: &mut Outputs) {
-        for bytes in &bundle.facts {
-            let quota = self.quotas.entry(from).or_default();
-            if quota.0 != now.second() {
-                *quota = (now.second(), 0);
-            }
-            quota.1 += 1;
-            if quota.1 > FACTS_PER_SECOND {
-                return;
-            }
-            self.take(bytes, clock, out);
-        }
-    }
-
     /// Takes a fact, whoever wrote it: from here on a click on this node and one on another are the same. Returns whether
     /// it is news.
     fn take(&mut self, bytes: &[u8], clock: NodeClock, out: &mut Outputs) -> bool {
@@ -267,7 +252,7 @@ impl Facts {
         let changed: Vec<FactKey> = before.symmetric_difference(&self.hidden).cloned().collect();
         changed.iter().for_each(|key| self.changed(key));
         self.restamp_ahead(clock, out);
-        self.quotas.retain(|_, (second, _)| *second == now.second());
+        self.quotas.retain(|_, quota| quota.second == now.second());
     }
 
     /// When something may be published.

@@ -2,6 +2,7 @@
 
 use crate::app::view::Place;
 use crate::id::{Digest, NodeHash, NodeName, Region};
+use crate::io::node_key::NodeKey;
 use crate::presence::row::TableKey;
 use crate::time::Incarnation;
 use crate::wire::SenderId;
@@ -20,6 +21,7 @@ pub(crate) struct Identity {
     /// Whether there is a mesh at all.
     pub(crate) meshed: bool,
     pub(crate) digest: Digest,
+    pub(crate) key: Option<NodeKey>,
 }
 
 impl Identity {

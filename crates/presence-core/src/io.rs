@@ -3,13 +3,14 @@
 pub(crate) mod dial;
 pub(crate) mod mesh_view;
 pub(crate) mod message;
+pub(crate) mod node_key;
 pub(crate) mod output;
 pub(crate) mod query;
 pub(crate) mod settings;
 pub(crate) mod tab;
 
 use crate::app::reflex::ReflexCall;
-use crate::id::{ConnectionId, LinkId, PublicId, Room, SubscriptionId, UserId};
+use crate::id::{ConnectionId, LinkId, NodeHash, PublicId, Room, SubscriptionId, UserId};
 use crate::io::dial::{DialError, Linked};
 use crate::io::message::Message;
 use crate::io::query::Query;
@@ -176,6 +177,8 @@ pub enum Input {
     Asked {
         /// For the answer.
         question: u64,
+        /// The node that asks, as its certificate names it.
+        from: NodeHash,
         /// The query.
         bytes: Vec<u8>,
     },

@@ -4,6 +4,7 @@ mod inbound;
 mod inputs;
 pub(crate) mod own_state;
 mod reflex;
+mod rejections;
 pub(crate) mod suspension;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::io::output::Output;
 use crate::io::settings::Settings;
 use crate::local::LocalVisitors;
 use crate::membership::{Membership, PeerEvent};
+use crate::node::rejections::Rejections;
 use crate::node::suspension::Suspension;
 use crate::outputs::Outputs;
 use crate::presence::Presence;
@@ -47,6 +49,7 @@ pub struct Node {
     render: Renderer,
     pubsub: PubSub,
     out: Outputs,
+    rejections: Rejections,
     suspension: Suspension,
     started: Now,
     ticked_at: Mono,
@@ -58,9 +61,9 @@ impl Node {
     /// [`Output::Remember`]. A record that can't be read is skipped. Outputs of the start (views, first dials) come
     /// with the first [`Input::Ticked`].
     pub fn new(settings: Settings, app: Arc<dyn App>, records: &[Vec<u8>], addresses: Vec<String>, now: Now) -> Self {
-        let Settings { region, place, name, incarnation, birth, advertised, meshed, digest } = settings;
+        let Settings { region, place, name, incarnation, birth, advertised, meshed, digest, key } = settings;
         let (hash, incarnation) = (NodeHash::of(&name, digest), Incarnation::new(incarnation));
-        let me = Identity { name, hash, incarnation, birth, region, place, meshed, digest };
+        let me = Identity { name, hash, incarnation, birth, region, place, meshed, digest, key };
         let mut presence = Presence::new(digest);
         presence.open_table(me.table(), &me.region, Weight::Counted);
         let mut membership = Membership::default();
@@ -75,7 +78,8 @@ impl Node {
             discovery: Discovery::new(advertised, addresses, now.mono),
             replication: Replication::default(),
             pubsub: PubSub::default(),
-            out: Outputs::new(me.sender(), meshed),
+            out: Outputs::new(me.sender(), me.key.clone(), meshed),
+            rejections: Rejections::default(),
             suspension: Suspension::new(now.mono),
             started: now,
             ticked_at: now.mono,

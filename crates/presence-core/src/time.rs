@@ -7,7 +7,6 @@ use minicbor::decode::Error;
 use minicbor::{Decode, Decoder, Encode};
 
 use crate::id::NodeHash;
-use crate::testing::fault_injection::{Fault, injected};
 
 /// The moment of an input.
 ///
@@ -129,15 +128,14 @@ impl Incarnation {
 
     /// Whether another node is believed that it knows this one of ours: kept on disk, it would stay for good.
     pub(crate) fn is_credible(self, ours: Self, wall: Wall) -> bool {
-        injected(Fault::AnyIncarnationAdopted) || self.0 <= (wall + Self::AHEAD_MAX_MS).0.max(ours.0)
+        self.0 <= (wall + Self::AHEAD_MAX_MS).0.max(ours.0)
     }
 }
 
 impl<'b, C> Decode<'b, C> for Incarnation {
     fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, Error> {
         let number = decoder.u64()?;
-        let greatest = if injected(Fault::AnyIncarnationAdopted) { u64::MAX } else { Self::MAX.0 };
-        (number <= greatest).then_some(Self(number)).ok_or_else(|| Error::message("an incarnation out of range"))
+        (number <= Self::MAX.0).then_some(Self(number)).ok_or_else(|| Error::message("an incarnation out of range"))
     }
 }
 

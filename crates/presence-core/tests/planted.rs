@@ -4,6 +4,8 @@
 mod app;
 #[path = "all/chance.rs"]
 mod chance;
+#[path = "all/keys.rs"]
+mod keys;
 #[path = "all/simulation.rs"]
 mod simulation;
 #[path = "all/tabs.rs"]

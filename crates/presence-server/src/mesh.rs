@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use presence_core::{DialError, Input, NodeHash, NodeName, Output};
+use presence_core::{DialError, Input, NodeHash, NodeKey, NodeName, Output};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::certificate::Authority;
@@ -112,6 +112,7 @@ pub struct Mesh {
     orders: mpsc::Sender<Order>,
     inbound: Inbound,
     advertised: Vec<MeshAddress>,
+    key: NodeKey,
 }
 
 enum Order {
@@ -124,6 +125,7 @@ impl Mesh {
     /// used.
     pub async fn start(config: MeshConfig, inputs: mpsc::Sender<Input>) -> anyhow::Result<Self> {
         let inbound = Inbound::new(inputs);
+        let key = config.authority.node_key(config.name.as_str())?;
         let (orders, queue) = mpsc::channel(ORDERS_MAX);
         let (started_tx, started_rx) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -133,7 +135,7 @@ impl Mesh {
         };
         std::thread::Builder::new().name("mesh".to_owned()).spawn(carrying)?;
         let advertised = started_rx.await.context("the mesh's thread has ended")??;
-        Ok(Self { orders, inbound, advertised })
+        Ok(Self { orders, inbound, advertised, key })
     }
 
     /// Carries out core's outputs for the mesh and ignores others. Never blocks: if the queue is full, the order is dropped
@@ -156,6 +158,11 @@ impl Mesh {
     /// This node's addresses as others reach them, for core's settings. Later ones are told by [`Input::Readdressed`].
     pub fn advertised(&self) -> Vec<String> {
         self.advertised.iter().map(ToString::to_string).collect()
+    }
+
+    /// The key that signs what others relay for this node, for core's settings.
+    pub fn node_key(&self) -> NodeKey {
+        self.key.clone()
     }
 
     /// What was dropped so far.

@@ -125,6 +125,7 @@ fn settings(region: Region, place: Place, name: NodeName, incarnation: u64, mesh
         advertised: mesh.map(Mesh::advertised).unwrap_or_default(),
         meshed: mesh.is_some(),
         digest: sha256,
+        key: mesh.map(Mesh::node_key),
     }
 }
 

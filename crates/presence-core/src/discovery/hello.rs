@@ -10,13 +10,43 @@ use crate::io::output::{AbortReason, Output};
 use crate::membership::peer::HEARS_MS;
 use crate::membership::{Membership, PEERS_MAX};
 use crate::outputs::Outputs;
+use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{Incarnation, Mono, Now, Wall};
 use crate::wire::{self, Hello, HelloAnswer, Reachable, SenderId};
 
 /// Nodes that were heard or said hello this recently are named in answers.
-pub(super) const LATELY_MS: u64 = 10_000;
+const LATELY_MS: u64 = 10_000;
 /// A node of our name is believed to be another one from this age on.
 const OWN_NAME_MS: u64 = 5_000;
+
+/// A node said hello, and where it is.
+#[derive(Debug)]
+pub(super) struct SaidHello {
+    at: Mono,
+    birth: u64,
+    addresses: Vec<String>,
+    /// Where another node with that name was lately, until when that is told: the two must learn of each other.
+    others: Option<(Mono, Vec<String>)>,
+}
+
+impl SaidHello {
+    fn after(before: Option<Self>, birth: u64, addresses: Vec<String>, now: Mono) -> Self {
+        let others = match before {
+            Some(before) if before.birth == birth => before.others.filter(|(until, _)| now < *until),
+            Some(before) if before.is_recent(now) => Some((before.at + LATELY_MS, before.addresses)),
+            _ => None,
+        };
+        Self { at: now, birth, addresses, others }
+    }
+
+    pub(super) fn is_recent(&self, now: Mono) -> bool {
+        now.since(self.at) < LATELY_MS
+    }
+
+    fn all_addresses(&self) -> Vec<String> {
+        self.addresses.iter().chain(self.others.iter().flat_map(|(_, others)| others)).cloned().collect()
+    }
+}
 
 impl Discovery {
     /// Answers a node that says hello, and dials it at once where it is not heard, or new.
@@ -35,7 +65,8 @@ impl Discovery {
         } else if self.said_hello.len() < PEERS_MAX || self.said_hello.contains_key(&sender.name) {
             let advertised: Vec<String> = hello.advertised.iter().take(ADVERTISED_MAX).cloned().collect();
             self.look_for(me, sender, &advertised, membership, now, out);
-            self.said_hello.insert(sender.name.clone(), (now, advertised));
+            let before = self.said_hello.remove(&sender.name);
+            self.said_hello.insert(sender.name.clone(), SaidHello::after(before, sender.birth, advertised, now));
         }
         let own = if hash == me.hash { me.incarnation } else { Incarnation::NONE };
         let peer = membership.peer(hash).map_or(Incarnation::NONE, |peer| peer.incarnation);
@@ -84,7 +115,7 @@ impl Discovery {
     }
 
     fn reachable(&self, me: &Identity, membership: &Membership, now: Mono) -> Vec<Reachable> {
-        let said_hello = self.said_hello.iter().map(|(name, (_, addresses))| (name.clone(), addresses.clone()));
+        let said_hello = self.said_hello.iter().map(|(name, said)| (name.clone(), said.all_addresses()));
         let mut nodes: BTreeMap<NodeName, Vec<String>> = said_hello.collect();
         for (_, peer) in membership.peers().filter(|(_, peer)| now.since(peer.heard_at) < LATELY_MS) {
             let known = self.book.of(NodeHash::of(&peer.name, me.digest));
@@ -129,10 +160,8 @@ impl Discovery {
         out.announce();
         self.book.learn(hash, &answer.advertised, now);
         for node in answer.nodes.iter().take(PEERS_MAX) {
-            let hash = NodeHash::of(&node.name, me.digest);
-            if hash != me.hash {
-                self.book.learn(hash, &node.addresses, now);
-            }
+            // A node of our own name, too: it must learn of us.
+            self.book.learn(NodeHash::of(&node.name, me.digest), &node.addresses, now);
         }
         self.dial_due(now, out);
         self.remember(adopted.unwrap_or(me.incarnation), out);
@@ -147,7 +176,10 @@ impl Discovery {
         wall: Wall,
         out: &mut Outputs,
     ) -> Option<Incarnation> {
-        if known < me.incarnation || out.announced() || !known.is_credible(me.incarnation, wall) {
+        if known < me.incarnation
+            || out.announced()
+            || !(known.is_credible(me.incarnation, wall) || injected(Fault::AnyIncarnationAdopted))
+        {
             return None;
         }
         let next = known.next()?;
@@ -172,6 +204,13 @@ impl Discovery {
         if sender.birth != me.birth && settled && younger && !there.is_empty() {
             let (name, ours, theirs) = (me.name.clone(), self.book.advertised().to_vec(), there.to_vec());
             out.push(Output::Abort(AbortReason::NameTaken { name, ours, theirs }));
+        } else if sender.birth != me.birth && settled && !younger && !there.is_empty() {
+            let there = there.join(", ");
+            let text = format!(
+                "Another node is called {} too, at {there}. It is younger than this one and will end.",
+                me.name
+            );
+            out.warn(text);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::id::{NodeHash, Region};
 use crate::identity::Identity;
 use crate::io::mesh_view::PeerState;
-use crate::membership::peer::Path;
+use crate::membership::peer::{HEARS_MS, Path};
 use crate::membership::rotation::in_turn;
 use crate::membership::{Membership, PEERS_MAX, PeerEvent};
 use crate::outputs::Outputs;
@@ -118,7 +118,11 @@ impl Membership {
         out: &mut Outputs,
     ) -> bool {
         let known = self.departed.is_held(table);
-        if table == me.table() || self.departed.has_run_out(table) || (!known && self.departed.held.len() >= HELD_MAX) {
+        if table == me.table() || self.departed.has_run_out(table) || (!known && self.departed.held.len() >= PEERS_MAX)
+        {
+            return false;
+        }
+        if self.says_that_it_stays(table, now.mono) {
             return false;
         }
         let left_ms = theirs.map_or(HELD_MS, |held| held.left_ms.saturating_sub(path.age_ms));
@@ -132,6 +136,15 @@ impl Membership {
         true
     }
 
+    /// Whether the node of a table has said just now, itself, that it is there and not draining: no other knows better.
+    fn says_that_it_stays(&self, table: TableKey, now: Mono) -> bool {
+        let peer = self.peers.get(&table.node).filter(|peer| peer.incarnation == table.incarnation);
+        let says = peer.is_some_and(|peer| {
+            peer.state == PeerState::Live && !peer.beat.draining && now.since(peer.beat_at) < HEARS_MS
+        });
+        says && !injected(Fault::HearsayOfLeaving)
+    }
+
     /// A node has left: its tabs are held. What has run out is not held again.
     pub(crate) fn hold(&mut self, table: TableKey, region: &Region, left_ms: u64, now: Mono) {
         let fits = self.departed.is_held(table) || self.departed.held.len() < HELD_MAX;
@@ -143,6 +156,9 @@ impl Membership {
 
     /// Another node says of a table how long its tabs are held, and in which region its node was.
     pub(crate) fn heard_hold(&mut self, table: TableKey, held_ms: Option<u64>, region: Option<&Region>, now: Mono) {
+        if self.says_that_it_stays(table, now) {
+            return;
+        }
         match (held_ms, region) {
             (Some(0), _) if self.departed.held.len() < HELD_MAX => {
                 self.departed.held.insert(table, now);

@@ -10,7 +10,7 @@ use crate::membership::{Membership, PEERS_MAX};
 use crate::outputs::Outputs;
 use crate::presence::row::TableKey;
 use crate::time::{Mono, NodeTime, Now};
-use crate::wire::{Broadcast, Echo, Heartbeat, HeldTable, SenderId};
+use crate::wire::{self, Broadcast, Echo, Heartbeat, HeldTable, SenderId};
 
 /// A heartbeat goes out this often.
 pub const HEARTBEAT_MS: u64 = 1_000;
@@ -114,7 +114,7 @@ impl Membership {
             return None;
         }
         beat.sort_hears();
-        self.meet(me, sender, &region, now, out);
+        self.meet(me, sender, &beat, path, now, out);
         let peer = self.peers.get_mut(&hash).filter(|peer| peer.incarnation == sender.incarnation)?;
         let newest_direct = path.via.is_none() && peer.direct_beat_ms.is_none_or(|last_ms| last_ms < beat.mono_ms);
         let newest = peer.beat_bytes.is_empty() || peer.beat.mono_ms < beat.mono_ms;
@@ -124,15 +124,23 @@ impl Membership {
         }
         if newest {
             let peer = self.peers.get_mut(&hash)?;
+            let was_gone = peer.state == PeerState::Gone;
             let location = beat.location.filter(|(lat, lon)| lat.abs() <= 90.0 && lon.abs() <= 180.0);
             peer.place = Place { name: beat.place.clone(), location };
             peer.region = region;
             peer.beat_at = now.mono - path.age_ms;
+            // A link's certificate names its node: what comes directly may change the key.
+            if path.via.is_none() || peer.key.is_none() || was_gone {
+                peer.key = wire::signature(bytes).map(|(_, signature)| signature.public);
+            }
             peer.beat = beat.clone();
             peer.beat_bytes = bytes.to_vec();
         }
         // One that was overtaken on its way shows that its sender lives, but the sender has said newer things already.
-        self.hear(hash, path, now, out);
+        // A relay may repeat what a dead node said: only what is new shows that.
+        if newest || path.via.is_none() {
+            self.hear(hash, path, now, out);
+        }
         newest.then_some(beat)
     }
 

@@ -32,6 +32,9 @@ pub(crate) struct Peer {
     pub(crate) region: Region,
     pub(crate) place: Place,
     pub(crate) incarnation: Incarnation,
+    /// The key that signs what it says, and whether it was ever heard directly: one that relays it can change neither.
+    pub(super) key: Option<[u8; 32]>,
+    pub(super) met: bool,
     pub(crate) state: PeerState,
     /// When the state became what it is, by this node's clock.
     pub(crate) state_since: Wall,
@@ -59,6 +62,8 @@ impl Peer {
             region: region.clone(),
             place: Place::default(),
             incarnation: sender.incarnation,
+            key: None,
+            met: false,
             state,
             state_since: now.wall,
             heard_at: now.mono,
@@ -80,6 +85,10 @@ impl Peer {
 
     pub(crate) fn heard_directly(&self, now: Mono) -> bool {
         self.direct_at.is_some_and(|at| now.since(at) < HEARS_MS)
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        matches!(self.state, PeerState::Silent | PeerState::Gone)
     }
 
     /// Whether something comes from it directly, even if late.
@@ -116,7 +125,7 @@ impl Peer {
     /// Notes that something came from it. Returns whether that proves that it lives: what comes late does not.
     pub(super) fn heard(&mut self, path: Path, now: Mono) -> bool {
         if path.via.is_none() {
-            self.arrived_at = Some(now);
+            (self.arrived_at, self.met) = (Some(now), true);
             if self.late {
                 return false;
             }

@@ -73,7 +73,7 @@ impl Node {
             }
             Input::LinkLost { link } => self.discovery.link_lost(link, &self.membership, now.mono, &mut self.out),
             Input::Received { link, bytes } => self.received(link, &bytes, now),
-            Input::Asked { question, bytes } => self.asked(question, &bytes, now),
+            Input::Asked { question, from, bytes } => self.asked(question, from, &bytes, now),
             Input::Answered { question, bytes } => self.answered(question, bytes.as_deref(), now),
             Input::Drained => self.drain(now),
             Input::Emptied => self.membership.emptied(self.local.sequence(), now.mono, &mut self.out),

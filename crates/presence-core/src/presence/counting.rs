@@ -59,7 +59,7 @@ impl PresenceCounts {
         *self = self.each(other, u32::wrapping_sub);
     }
 
-    /// Sums wrap: where a node says too much, what it says is wrong anyway, and all is right again without it.
+    /// Sums wrap: a node that says too much is counted wrong anyway, and without it every count is right again.
     fn each(self, other: Self, of: fn(u32, u32) -> u32) -> Self {
         Self {
             users: of(self.users, other.users),

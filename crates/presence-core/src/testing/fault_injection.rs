@@ -31,6 +31,12 @@ pub enum Fault {
     DepartedNotCompared,
     /// Whatever another node says about this node's last start is believed.
     AnyIncarnationAdopted,
+    /// A request is answered in whatever name it is.
+    AnyNameAsks,
+    /// What is relayed needs no signature.
+    RelayedUnsigned,
+    /// Any node may say of any other that it has left.
+    HearsayOfLeaving,
     /// Rows of other nodes are taken as large as they come.
     RowsUncut,
     /// Every start of a node that left is held.

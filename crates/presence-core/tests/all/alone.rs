@@ -61,6 +61,7 @@ impl Alone {
             advertised: Vec::new(),
             meshed: false,
             digest: sha256,
+            key: None,
         };
         Self { node: Node::new(settings, Arc::new(Bulb), &[], Vec::new(), now), now }
     }

@@ -8,6 +8,7 @@ use presence_core::{
 };
 
 use crate::app::{Bulb, sha256};
+use crate::keys::node_key;
 use crate::world::World;
 
 const TICK_MS: u64 = 100;
@@ -29,7 +30,16 @@ impl ByHand {
         Self::start_at(name, vec![name.to_owned()])
     }
 
+    /// A node that signs with another key.
+    pub(crate) fn start_signed(name: &str, key: &str) -> Self {
+        Self::begin(name, vec![name.to_owned()], key)
+    }
+
     pub(crate) fn start_at(name: &str, advertised: Vec<String>) -> Self {
+        Self::begin(name, advertised, name)
+    }
+
+    fn begin(name: &str, advertised: Vec<String>, key: &str) -> Self {
         let now = Now { mono: Mono(1_000_000), wall: Wall(1_800_000_000_000) };
         let settings = Settings {
             region: Region::new("ams").expect("a code"),
@@ -40,6 +50,7 @@ impl ByHand {
             advertised,
             meshed: true,
             digest: sha256,
+            key: Some(node_key(key)),
         };
         let node = Node::new(settings, Arc::new(Bulb), &[], Vec::new(), now);
         Self { node, now, mesh: None, view: None }
@@ -52,11 +63,11 @@ impl ByHand {
             _ => None,
         });
         self.mesh = meshes.next_back().or(self.mesh.take());
-        let views = outputs.iter().filter_map(|output| match output {
+        let mut views = outputs.iter().filter_map(|output| match output {
             Output::View(view) if view.room == World::room() => Some(view.clone()),
             _ => None,
         });
-        self.view = views.last().or(self.view.take());
+        self.view = views.next_back().or(self.view.take());
         outputs
     }
 
@@ -93,6 +104,11 @@ impl ByHand {
         self.give(Input::Received { link: LinkId(link), bytes: bytes.to_vec() })
     }
 
+    /// A node of that name asks.
+    pub(crate) fn ask(&mut self, from: &str, bytes: &[u8]) -> Vec<Output> {
+        self.give(Input::Asked { question: 9, from: hash(from), bytes: bytes.to_vec() })
+    }
+
     /// What this node would say as hello to a node at that address.
     pub(crate) fn hello(&mut self, address: &str, link: u64, node: &str) -> Vec<u8> {
         self.resolve(&[address]);
@@ -117,6 +133,10 @@ impl ByHand {
     /// The users and tabs of the demo room, as its view shows them.
     pub(crate) fn users_and_tabs(&self) -> (u32, u32) {
         self.view.as_ref().map_or((0, 0), |view| (view.users, view.tabs))
+    }
+
+    pub(crate) fn rejected(&self) -> u64 {
+        self.node.rejected()
     }
 
     pub(crate) fn counts_are_right(&self) -> bool {

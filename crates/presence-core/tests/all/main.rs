@@ -5,6 +5,7 @@ mod app;
 mod asked;
 mod by_hand;
 mod chance;
+mod keys;
 mod large;
 mod lateness;
 mod links;

@@ -3,7 +3,9 @@
 use presence_core::{Input, Output, PeerState};
 
 use crate::by_hand::{ByHand, asked, hash};
-use crate::said::{Beat, SaidRow, Sender, delta, hello_answer, leaving};
+use crate::passing::{join, seen, wait, world};
+use crate::said::{Beat, SaidRow, Sender, delta, hello, hello_answer, leaving, relayed};
+use crate::world::World;
 
 /// A node with a link to another one.
 fn linked() -> ByHand {
@@ -72,4 +74,126 @@ fn rows_with_the_greatest_numbers_are_cut_and_counted_right_when_they_are_gone()
     node.pass(35_000);
     assert!(node.counts_are_right());
     assert_eq!(node.users_and_tabs(), (1, 1));
+}
+
+#[test]
+fn a_hello_in_another_node_s_name_ends_no_node_and_is_not_answered() {
+    let mut node = linked();
+    node.pass(10_000);
+    for name in ["here", "third"] {
+        let said = Sender { incarnation: 1, birth: 1, ..Sender::of(name) };
+        let outputs = node.ask("there", &hello(&said, &["elsewhere".to_owned()]));
+        let notices = outputs.iter().filter(|output| matches!(output, Output::Tell(_))).count();
+        assert_eq!(notices, usize::from(name == "here"), "the operator hears of it once a minute");
+        assert_eq!(outputs.len(), notices, "{outputs:?}");
+    }
+    assert_eq!(node.rejected(), 2);
+}
+
+/// Its next heartbeat, as another node relays it.
+fn relayed_beat(of: &mut ByHand, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut beat = of.heartbeat();
+    change(&mut beat);
+    relayed(&Sender::of("there"), 0, &beat)
+}
+
+#[test]
+fn what_is_relayed_is_believed_if_its_author_has_signed_it() {
+    let (mut node, mut third) = (linked(), ByHand::start("third"));
+    third.pass(4_000);
+    node.receive(1, &relayed(&Sender::of("there"), 0, &Beat::default().write(&Sender::of("third"))));
+    node.receive(1, &relayed_beat(&mut third, |beat| beat[60] ^= 1));
+    node.pass(1_000);
+    assert_eq!((state_of(&node, "third"), node.rejected()), (None, 2));
+    node.receive(1, &relayed_beat(&mut third, |_| ()));
+    node.pass(1_000);
+    assert_eq!(state_of(&node, "third"), Some(PeerState::Live));
+    // The first key of a name stays that name's.
+    let invented = relayed_beat(&mut ByHand::start_signed("third", "another key"), |_| ());
+    node.receive(1, &invented);
+    node.receive(1, &relayed(&Sender::of("there"), 0, &leaving(&Sender::of("third"), true, 0, 1_000)));
+    assert_eq!(node.rejected(), 4);
+    node.pass(4_200);
+    assert_eq!(state_of(&node, "third"), Some(PeerState::Silent));
+}
+
+#[test]
+fn what_a_dead_node_said_does_not_bring_it_back_when_it_is_relayed_again() {
+    let (mut node, mut third) = (linked(), ByHand::start("third"));
+    third.pass(4_000);
+    let beat = relayed_beat(&mut third, |_| ());
+    for _ in 0..60 {
+        node.receive(1, &beat);
+        node.receive(1, &relayed(&Sender::of("there"), 0, &delta(&Sender::of("third"), 0, 1, &[])));
+        node.pass(100);
+    }
+    assert_eq!(state_of(&node, "third"), Some(PeerState::Silent));
+}
+
+#[test]
+fn a_node_that_says_that_it_is_there_has_not_left_whatever_others_say() {
+    let (mut node, mut third) = (linked(), ByHand::start("third"));
+    node.resolve(&["third"]);
+    node.dialled("third", 2, "third");
+    third.pass(4_000);
+    for _ in 0..40 {
+        let beat = third.heartbeat();
+        node.receive(2, &beat);
+        let left = vec![(hash("third"), 5, 1)];
+        let mono_ms = third.now.mono.0;
+        node.receive(1, &Beat { left, mono_ms, ..Beat::default() }.write(&Sender::of("there")));
+        node.pass(1_000);
+        assert_eq!(state_of(&node, "third"), Some(PeerState::Live));
+    }
+}
+
+fn users(world: &World, host: usize) -> u32 {
+    world.hosts[host].views[&crate::passing::room("chat")].users
+}
+
+#[test]
+fn rows_that_a_relay_made_up_are_gone_when_their_author_denies_them() {
+    let mut world = world(&["ams", "iad", "maa"]);
+    world.cut.insert((2, 0));
+    wait(&mut world, 6_000);
+    join(&mut world, 0, 1, "chat", 7, seen("Ann"));
+    join(&mut world, 2, 2, "chat", 8, seen("Ben"));
+    wait(&mut world, 1_000);
+    assert_eq!(users(&world, 2), 2);
+    let mesh = world.hosts[2].mesh.clone().expect("drawn");
+    let author = mesh.nodes.iter().find(|node| node.name == world.hosts[0].name).expect("known");
+    let said = Sender { name: author.name.to_string(), incarnation: author.incarnation, birth: 1 };
+    let by = Sender { name: world.hosts[1].name.to_string(), incarnation: 1, birth: 1 };
+    let made_up = SaidRow { user: 9, number: u64::MAX, counts: 1, info: Vec::new(), took: Vec::new() };
+    world.inject(2, 1, &relayed(&by, 0, &delta(&said, 0, u64::MAX, &[made_up])));
+    wait(&mut world, 15_000);
+    join(&mut world, 0, 3, "chat", 10, seen("Cem"));
+    wait(&mut world, 1_000);
+    assert_eq!([users(&world, 0), users(&world, 2)], [3, 3]);
+    let mesh = world.hosts[2].mesh.as_ref().expect("drawn");
+    assert_eq!(mesh.root_faults, 1);
+}
+
+#[test]
+fn of_two_nodes_with_one_name_the_younger_ends_and_the_older_stays_heard() {
+    for seed in 1..=20 {
+        let mut world = World::new(seed, &["ams", "iad", "iad", "maa"]);
+        world.aborts = Some(Vec::new());
+        world.hosts[2].name = world.hosts[1].name.clone();
+        for host in [0, 3, 1] {
+            world.start(host);
+        }
+        world.run_until(10_000);
+        join(&mut world, 1, 1, "chat", 7, seen("Ann"));
+        world.start(2);
+        wait(&mut world, 20_000);
+        let aborts = world.aborts.clone().expect("expected");
+        assert_eq!(aborts.iter().map(|(host, _)| *host).collect::<Vec<_>>(), [2], "seed {seed}: {aborts:?}");
+        assert!(aborts[0].1.contains("Give one of them another --node"), "{aborts:?}");
+        assert!(world.notices.iter().any(|notice| notice.contains("younger than this one and will end")));
+        wait(&mut world, 20_000);
+        for host in [0, 1, 3] {
+            assert_eq!(users(&world, host), 1, "seed {seed}: host {host}");
+        }
+    }
 }

@@ -99,6 +99,17 @@ pub(crate) fn leaving(sender: &Sender, goodbye: bool, sequence: u64, left_ms: u6
     message(if goodbye { 5 } else { 4 }, sender, |w| w.array(2)?.u64(sequence)?.u64(left_ms)?.ok())
 }
 
+pub(crate) fn relayed(sender: &Sender, age_ms: u64, inner: &[u8]) -> Vec<u8> {
+    message(6, sender, |w| w.array(2)?.u64(age_ms)?.bytes(inner)?.ok())
+}
+
+pub(crate) fn hello(sender: &Sender, advertised: &[String]) -> Vec<u8> {
+    message(16, sender, |w| {
+        w.array(1)?.array(advertised.len() as u64)?;
+        advertised.iter().try_for_each(|address| w.str(address).map(drop))
+    })
+}
+
 /// The answer to a hello: which incarnation of the asker is known, and where other nodes are.
 pub(crate) fn hello_answer(sender: &Sender, known: u64, nodes: &[(String, String)]) -> Vec<u8> {
     message(48, sender, |w| {

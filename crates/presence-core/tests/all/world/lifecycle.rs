@@ -6,6 +6,7 @@ use presence_core::{Input, Node, Place, Settings};
 
 use super::{Event, World, address};
 use crate::app::{Bulb, sha256};
+use crate::keys::node_key;
 
 impl World {
     /// Starts the process of a host.
@@ -23,6 +24,7 @@ impl World {
             advertised: vec![address(index)],
             meshed: self.seeds.len() < usize::MAX,
             digest: sha256,
+            key: Some(node_key(host.name.as_str())),
         };
         let records: Vec<Vec<u8>> = host.disk.values().cloned().collect();
         host.node = Some(Node::new(settings, Arc::new(Bulb), &records, host.addresses.clone(), now));
