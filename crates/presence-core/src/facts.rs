@@ -108,6 +108,11 @@ impl Facts {
         }
     }
 
+    /// When each fact was stamped, and when it ends.
+    pub(crate) fn times(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.store.all().map(|stored| (stored.fact.stamp.time.0, stored.fact.expires.0))
+    }
+
     /// The time of the newest fact.
     pub(crate) fn newest_time(&self) -> Option<NodeTime> {
         self.store.newest().map(|stamp| stamp.time)
@@ -176,6 +181,9 @@ impl Facts {
         if !self.store.key_fits(room, new.key) {
             return Err(ReflexError::TooManyFacts { most: store::KEYS_MAX });
         }
+        if !self.store.has_room(new.value.len()) {
+            return Err(ReflexError::TooManyFacts { most: store::FACTS_MAX });
+        }
         let entry = new.cap.is_some().then(|| {
             self.entries += u64::from(!injected(Fault::OneEntry));
             EntryId { node: me.hash, incarnation: me.incarnation, count: self.entries }
@@ -190,7 +198,7 @@ impl Facts {
             user,
             region: me.region.clone(),
             value: new.value,
-            expires: stamp.time + new.lasts_ms.unwrap_or(fact::LASTS_MS),
+            expires: stamp.time + new.lasts_ms.unwrap_or(fact::LASTS_MS).min(fact::LASTS_MAX_MS),
             #[cfg(feature = "later-version")]
             later: Some(7),
         };

@@ -130,7 +130,7 @@ impl Node {
     fn tick(&mut self, now: Now) {
         self.ticked(now.mono);
         self.local.expire(&mut self.presence, now.mono);
-        self.membership.remember_clocks(now.mono);
+        self.membership.remember_clocks(now, &mut self.out);
         self.facts.tend(self.membership.clock(now), now.mono, &mut self.out);
         if self.me.meshed {
             self.tick_mesh(now);

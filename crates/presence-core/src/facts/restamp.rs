@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::facts::Facts;
 use crate::facts::fact::{self, Fact, FactKey, StoredFact};
-use crate::membership::clock_skew::FUTURE_MS;
+use crate::membership::clock_skew::{FUTURE_MS, NEAR_MS};
 use crate::outputs::Outputs;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{NodeClock, Stamp};
@@ -58,7 +58,9 @@ impl Facts {
     pub(super) fn restamp_ahead(&mut self, clock: NodeClock, out: &mut Outputs) {
         let later = self.store.keys_later_than(clock.limit).into_iter();
         let ahead: Vec<FactKey> = later.filter(|key| self.store.get_own(key).is_some()).collect();
-        if ahead.is_empty() || injected(Fault::NotRestamped) {
+        // A time far from this node's clock is more likely wrong than this clock.
+        let near = clock.wall.0.abs_diff(clock.time.0) <= NEAR_MS || injected(Fault::AnyClock);
+        if ahead.is_empty() || !near || injected(Fault::NotRestamped) {
             return;
         }
         out.warn("Our clock ran far ahead of the other nodes': our latest facts got earlier stamps.".to_owned());

@@ -91,6 +91,11 @@ impl Peer {
         matches!(self.state, PeerState::Silent | PeerState::Gone)
     }
 
+    /// Whether its clock may be believed: nothing of what it says comes through another node.
+    pub(super) fn says_its_clock(&self, now: Mono) -> bool {
+        self.arrived_at.is_some_and(|at| now.since(at) < LEASE_MS)
+    }
+
     /// Whether something comes from it directly, even if late.
     pub(crate) fn arrives(&self, now: Mono) -> bool {
         self.arrived_at.is_some_and(|at| now.since(at) < HEARS_MS)

@@ -96,7 +96,7 @@ impl Node {
     /// Takes facts that came over the link of this node.
     fn take_facts(&mut self, from: NodeHash, bundle: &Bundle, now: Now) {
         if !self.facts.take_all(from, bundle, self.membership.clock(now), now.mono, &mut self.out) {
-            self.reject(from, Rejection::TooManyFacts, now.mono);
+            self.reject(from, Rejection::OverQuota, now.mono);
         }
     }
 

@@ -24,7 +24,7 @@ pub(crate) enum Rejection {
     /// It is relayed, and its author's signature is missing or wrong.
     NotSigned,
     /// It brings more facts than one link may in a second.
-    TooManyFacts,
+    OverQuota,
 }
 
 impl fmt::Display for Rejection {
@@ -34,7 +34,7 @@ impl fmt::Display for Rejection {
             Self::OutOfRange => "they hold values that no node has",
             Self::OtherSender => "they are in the name of another node than its certificate's",
             Self::NotSigned => "it relays them without a valid signature of their author",
-            Self::TooManyFacts => "they hold more facts than one node may send in a second",
+            Self::OverQuota => "they hold more facts than one node may send in a second",
         })
     }
 }
@@ -80,6 +80,12 @@ impl Node {
         let (region, peer) = (peer.map(|peer| peer.region.clone()), NodeName::new(&name));
         let peer = peer.map(|name| name.as_str().to_owned());
         self.out.push(Output::Tell(Notice { severity: Severity::Warning, peer, region, message }));
+    }
+
+    /// When each fact was stamped, and when it ends: for tests.
+    #[doc(hidden)]
+    pub fn fact_times(&self) -> Vec<(u64, u64)> {
+        self.facts.times().collect()
     }
 
     /// How many messages of other nodes were rejected: for tests.

@@ -149,6 +149,7 @@ impl MeshSource<'_> {
                 PeerState::Draining | PeerState::Departed => {}
             }
         }
+        degraded.extend(self.membership.wrong_clock(self.now).map(|wrong| wrong.to_string()));
         if self.membership.node_time(self.now).0 != self.now.wall.0 {
             degraded.push("The clock runs more than 5 s ahead of the other nodes': theirs is used.".to_owned());
         }

@@ -37,6 +37,12 @@ pub enum Fault {
     RelayedUnsigned,
     /// Any node may say of any other that it has left.
     HearsayOfLeaving,
+    /// Every clock is believed, however wrong and through whomever.
+    AnyClock,
+    /// Facts are kept however many they are and however long they last.
+    FactsUnbounded,
+    /// All addresses that another node names are dialled at once.
+    AllToldDialled,
     /// Rows of other nodes are taken as large as they come.
     RowsUncut,
     /// Every start of a node that left is held.

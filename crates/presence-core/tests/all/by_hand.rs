@@ -135,6 +135,11 @@ impl ByHand {
         self.view.as_ref().map_or((0, 0), |view| (view.users, view.tabs))
     }
 
+    /// When each fact was stamped, and when it ends.
+    pub(crate) fn fact_times(&self) -> Vec<(u64, u64)> {
+        self.node.fact_times()
+    }
+
     pub(crate) fn rejected(&self) -> u64 {
         self.node.rejected()
     }

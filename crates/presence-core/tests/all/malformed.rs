@@ -53,7 +53,7 @@ fn valid() -> Vec<Vec<u8>> {
     found
 }
 
-fn click() -> Input {
+pub(crate) fn click() -> Input {
     let attrs = std::collections::BTreeMap::from([("data-id".to_owned(), "1".to_owned())]);
     let call = presence_core::ReflexCall { target: "Bulb#set".to_owned(), attrs, ..Default::default() };
     Input::Clicked {

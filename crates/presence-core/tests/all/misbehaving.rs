@@ -1,10 +1,11 @@
 //! What a valid member may say that is wrong: its own link suffers, and no one else.
 
-use presence_core::{Input, Output, PeerState};
+use presence_core::{DialError, Input, Output, PeerState};
 
-use crate::by_hand::{ByHand, asked, hash};
+use crate::by_hand::{ByHand, asked, dials, hash};
+use crate::malformed::click;
 use crate::passing::{join, seen, wait, world};
-use crate::said::{Beat, SaidRow, Sender, delta, hello, hello_answer, leaving, relayed};
+use crate::said::{self, Beat, SaidRow, Sender, delta, hello, hello_answer, leaving, relayed};
 use crate::world::World;
 
 /// A node with a link to another one.
@@ -196,4 +197,96 @@ fn of_two_nodes_with_one_name_the_younger_ends_and_the_older_stays_heard() {
             assert_eq!(users(&world, host), 1, "seed {seed}: host {host}");
         }
     }
+}
+
+/// A node that hears another one with that clock for a while.
+fn hearing_clock(wall_ms: u64) -> ByHand {
+    let mut node = linked();
+    node.pass(4_000);
+    for _ in 0..10 {
+        let mono_ms = node.now.mono.0;
+        node.receive(1, &Beat { wall_ms, mono_ms, ..Beat::default() }.write(&Sender::of("there")));
+        node.pass(500);
+    }
+    node
+}
+
+/// The stamp's time and the end of a click's fact.
+fn clicked(node: &mut ByHand) -> (u64, u64) {
+    node.join(7);
+    node.give(click());
+    let outputs = node.pass(2_000);
+    drop(outputs);
+    node.fact_times().pop().expect("one fact")
+}
+
+#[test]
+fn a_clock_at_0_or_at_the_end_of_time_moves_no_fact() {
+    for wall_ms in [0, 1_800_000_000_000 - 80_000_000, u64::MAX, u64::MAX - 1] {
+        let mut node = linked();
+        let (stamped, ends) = clicked(&mut node);
+        let mut beside = hearing_clock(wall_ms);
+        let (near, _) = clicked(&mut beside);
+        assert!(near.abs_diff(beside.now.wall.0) < 3_600_000, "stamped at {near}, hearing {wall_ms}");
+        for _ in 0..20 {
+            let mono_ms = node.now.mono.0;
+            node.receive(1, &Beat { wall_ms, mono_ms, ..Beat::default() }.write(&Sender::of("there")));
+            node.pass(500);
+        }
+        assert_eq!(node.fact_times(), [(stamped, ends)], "hearing {wall_ms}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_far_off_is_told() {
+    for (wall_ms, told) in [
+        (1_800_000_000_000 + 400 * 86_400_000, "is 399 days behind the other nodes'"),
+        (1_800_000_000_000 + 180_000, "behind the other nodes'"),
+        (1_800_000_000_000 - 400 * 86_400_000, "is 400 days ahead of the other nodes'"),
+    ] {
+        let node = hearing_clock(wall_ms);
+        assert!(node.degraded().iter().any(|what| what.contains(told)), "{:?}", node.degraded());
+    }
+    assert!(!hearing_clock(1_800_000_004_000).degraded().iter().any(|what| what.contains("clock")));
+}
+
+#[test]
+fn only_four_addresses_that_another_node_names_are_dialled_at_a_time() {
+    let mut node = linked();
+    let nodes: Vec<(String, String)> = (0..100).map(|n| (format!("node-{n}"), format!("at-{n}"))).collect();
+    let bytes = Some(hello_answer(&Sender::of("there"), 0, &nodes));
+    let outputs = node.give(Input::Answered { question: 1, bytes });
+    assert_eq!(dials(&outputs).len(), 4);
+    assert_eq!(dials(&node.pass(1_000)).len(), 0);
+    let failed = Input::Dialled { address: dials(&outputs)[0].clone(), result: Err(DialError::NoAnswer) };
+    assert_eq!(dials(&node.give(failed)).len() + dials(&node.pass(200)).len(), 1, "the next one's turn");
+}
+
+/// Facts as another node sends them.
+fn facts(first: u64, count: u64, lasts_ms: u64) -> Vec<u8> {
+    let stamp_ms = 1_800_000_000_000;
+    let written = (first..first + count).map(|number| said::fact(number, stamp_ms, stamp_ms + lasts_ms));
+    said::bundle(&Sender::of("there"), &written.collect::<Vec<_>>())
+}
+
+#[test]
+fn facts_are_bounded_in_number_and_in_time() {
+    let mut node = linked();
+    node.receive(1, &Beat::default().write(&Sender::of("there")));
+    node.receive(1, &facts(0, 1, 401 * 86_400_000));
+    assert_eq!(node.fact_times().len(), 0);
+    node.pass(1_000);
+    let mut sent = 0;
+    while sent < 110_000 {
+        node.receive(1, &facts(sent, 2_500, 86_400_000));
+        sent += 2_500;
+        node.pass(500);
+    }
+    assert_eq!(node.fact_times().len(), 100_000);
+    assert_eq!(node.rejected(), 0);
+    node.pass(1_000);
+    for _ in 0..3 {
+        node.receive(1, &facts(0, 2_500, 86_400_000));
+    }
+    assert_eq!(node.rejected(), 1, "7,500 facts in a second");
 }

@@ -117,3 +117,22 @@ pub(crate) fn hello_answer(sender: &Sender, known: u64, nodes: &[(String, String
         nodes.iter().try_for_each(|(name, at)| w.array(2)?.str(name)?.array(1)?.str(at).map(drop))
     })
 }
+
+/// A register of a room of its own.
+pub(crate) fn fact(number: u64, stamp_ms: u64, expires_ms: u64) -> Vec<u8> {
+    let mut writer = Encoder::new(Vec::new());
+    let write = |w: &mut Writer| -> Written {
+        w.array(9)?.str(&format!("room-{number}"))?.str("key")?.null()?.u16(0)?;
+        w.array(4)?.u64(stamp_ms)?.u32(0)?.u64(hash("there").0)?.u64(5)?;
+        w.bytes(&[7; 32])?.str("ams")?.bytes(b"value")?.u64(expires_ms)?.ok()
+    };
+    write(&mut writer).expect("writing to memory can't fail");
+    writer.into_writer()
+}
+
+pub(crate) fn bundle(sender: &Sender, facts: &[Vec<u8>]) -> Vec<u8> {
+    message(3, sender, |w| {
+        w.array(1)?.array(facts.len() as u64)?;
+        facts.iter().try_for_each(|fact| w.bytes(fact).map(drop))
+    })
+}
