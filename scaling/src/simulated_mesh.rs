@@ -7,7 +7,7 @@ use presence_core::{Input, NodeHash, Output};
 
 use crate::app::sha256;
 use crate::scenario::Scenario;
-use crate::simulated_node::{SimulatedNode, at_address, link};
+use crate::simulated_node::{SimulatedNode, at_address, link, name};
 use crate::visitors::{self, END_MS, SILENT_MS};
 
 /// Time that a message takes.
@@ -105,7 +105,8 @@ impl SimulatedMesh {
                 self.order += 1;
                 let asked = self.order;
                 self.asked.insert(asked, (asker, question, kind(&bytes)));
-                self.give(to, Input::Asked { question: asked, bytes }, at_ms, observer);
+                let from = NodeHash::of(&name(asker), sha256);
+                self.give(to, Input::Asked { question: asked, from, bytes }, at_ms, observer);
             }
         }
     }

@@ -35,6 +35,7 @@ impl SimulatedNode {
             advertised: vec![address(index)],
             meshed: true,
             digest: sha256,
+            key: None,
         };
         Self { node: Node::new(settings, &[], Vec::new(), now), next_tick_ms: 0 }
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use self::requests::PendingRequest;
 use crate::discovery::addresses::{AddressBook, Redial};
+use crate::discovery::hello::SaidHello;
 use crate::discovery::requests::Requests;
 use crate::id::{LinkId, NodeHash, NodeName};
 use crate::identity::Identity;
@@ -16,7 +17,7 @@ use crate::io::mesh_view::PeerState;
 use crate::io::output::{Output, Urgency};
 use crate::membership::Membership;
 use crate::outputs::Outputs;
-use crate::time::Mono;
+use crate::time::{Incarnation, Mono};
 use crate::wire::{Hello, Request, SenderId};
 
 /// Configured addresses are tried again at least this often.
@@ -39,7 +40,7 @@ struct NodeLink {
     address: String,
     /// The node at its other end, as its certificate names it.
     node: NodeHash,
-    incarnation: u64,
+    incarnation: Incarnation,
     opened_at: Mono,
     heard_at: Mono,
     hello_at: Option<Mono>,
@@ -56,10 +57,10 @@ impl NodeLink {
 pub(crate) struct Discovery {
     book: AddressBook,
     links: BTreeMap<LinkId, NodeLink>,
-    said_hello: BTreeMap<NodeName, (Mono, Vec<String>)>,
+    said_hello: BTreeMap<NodeName, SaidHello>,
     requests: Requests,
     /// The addresses and the incarnation that were ordered to be kept for the next start.
-    remembered: Option<(Vec<String>, u64)>,
+    remembered: Option<(Vec<String>, Incarnation)>,
     started_at: Mono,
 }
 
@@ -103,7 +104,7 @@ impl Discovery {
         for link in due {
             self.say_hello(link, now, out);
         }
-        self.said_hello.retain(|_, (at, _)| now.since(*at) < hello::LATELY_MS);
+        self.said_hello.retain(|_, said| said.is_recent(now));
         self.book.prune(now);
     }
 
@@ -166,7 +167,7 @@ impl Discovery {
         }
         self.book.link_opened(&address);
         let (node, opened_at) = (linked.node, now);
-        let link = NodeLink { address, node, incarnation: 0, opened_at, heard_at: now, hello_at: None };
+        let link = NodeLink { address, node, incarnation: Incarnation::NONE, opened_at, heard_at: now, hello_at: None };
         self.links.insert(linked.link, link);
         self.say_hello(linked.link, now, out);
     }
@@ -208,6 +209,11 @@ impl Discovery {
         for link in links {
             self.say_hello(link, now, out);
         }
+    }
+
+    /// The node at the other end of a link, as its certificate names it.
+    pub(crate) fn node_at(&self, id: LinkId) -> Option<NodeHash> {
+        self.links.get(&id).map(|link| link.node)
     }
 
     /// Whether a link belongs to this node. One on which another node speaks than its certificate names is closed.

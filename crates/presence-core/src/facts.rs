@@ -3,6 +3,7 @@
 mod anti_entropy;
 pub(crate) mod fact;
 mod hybrid_clock;
+mod quota;
 mod removal;
 mod restamp;
 pub(crate) mod store;
@@ -15,18 +16,18 @@ use crate::app::reflex::ReflexError;
 use crate::cost_limit::CostLimiter;
 use crate::facts::fact::{Fact, FactKey, StoredFact, VALUE_BYTES_MAX};
 use crate::facts::hybrid_clock::HybridClock;
+use crate::facts::quota::LinkQuota;
 use crate::facts::restamp::Restamps;
 use crate::facts::store::{CAP_MAX, FactStore, Merged};
-use crate::id::{EntryId, NodeHash, Room, UserId};
+use crate::id::{NodeHash, Room, UserId};
 use crate::identity::Identity;
+use crate::io::entry_id::EntryId;
 use crate::io::output::Output;
 use crate::outputs::Outputs;
 use crate::testing::fault_injection::{Fault, injected};
-use crate::time::{Mono, NodeClock, NodeTime, Stamp};
+use crate::time::{Incarnation, Mono, NodeClock, NodeTime, Stamp};
 use crate::wire::{Broadcast, Bundle, PAGE_BYTES};
 
-/// Most facts that are taken from one peer in a second: what is over heals by comparing.
-const FACTS_PER_SECOND: u32 = 5_000;
 /// A message with facts costs this: up to four in a millisecond go out at once, each alone, so that a thousand clicks a
 /// second wait for nothing; with more, what was written meanwhile goes in one message.
 const MESSAGE_US: u64 = 250;
@@ -75,8 +76,8 @@ pub(crate) struct Facts {
     /// Facts that are not shown, since they are stamped too far ahead.
     hidden: BTreeSet<FactKey>,
     pending: PendingFacts,
-    /// How many facts of each peer were taken in a second.
-    quotas: BTreeMap<NodeHash, (u64, u32)>,
+    /// What was taken over the link of each node in a second.
+    quotas: BTreeMap<NodeHash, LinkQuota>,
     /// When facts were last compared with each peer.
     compared: BTreeMap<NodeHash, Mono>,
     /// The latest stamp that was believed when the last heartbeat went out.
@@ -109,6 +110,11 @@ impl Facts {
         }
     }
 
+    /// When each fact was stamped, and when it ends.
+    pub(crate) fn times(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.store.all().map(|stored| (stored.fact.stamp.time.0, stored.fact.expires.0))
+    }
+
     /// The time of the newest fact.
     pub(crate) fn newest_time(&self) -> Option<NodeTime> {
         self.store.newest().map(|stamp| stamp.time)
@@ -123,7 +129,7 @@ impl Facts {
         self.store.root(cut, at)
     }
 
-    pub(crate) fn adopt_incarnation(&mut self, incarnation: u64) {
+    pub(crate) fn adopt_incarnation(&mut self, incarnation: Incarnation) {
         self.clock.adopt_incarnation(incarnation);
     }
 
@@ -172,6 +178,9 @@ impl Facts {
         if !self.store.key_fits(room, new.key) {
             return Err(ReflexError::TooManyFacts { most: store::KEYS_MAX });
         }
+        if !self.store.has_room(new.value.len()) {
+            return Err(ReflexError::TooManyFacts { most: store::FACTS_MAX });
+        }
         let entry = new.cap.is_some().then(|| {
             self.entries += u64::from(!injected(Fault::OneEntry));
             EntryId { node: me.hash, incarnation: me.incarnation, count: self.entries }
@@ -186,7 +195,7 @@ impl Facts {
             user,
             region: me.region.clone(),
             value: new.value,
-            expires: stamp.time + new.lasts_ms.unwrap_or(fact::LASTS_MS),
+            expires: stamp.time + new.lasts_ms.unwrap_or(fact::LASTS_MS).min(fact::LASTS_MAX_MS),
             #[cfg(feature = "later-version")]
             later: Some(7),
             removed: None,
@@ -202,21 +211,6 @@ impl Facts {
             && let Some((key, _)) = fact::read(&bytes)
         {
             self.pending.keys.insert(key);
-        }
-    }
-
-    /// Takes facts that another node published or sent.
-    pub(crate) fn take_all(&mut self, from: NodeHash, bundle: &Bundle, clock: NodeClock, now: Mono, out: &mut Outputs) {
-        for bytes in &bundle.facts {
-            let quota = self.quotas.entry(from).or_default();
-            if quota.0 != now.second() {
-                *quota = (now.second(), 0);
-            }
-            quota.1 += 1;
-            if quota.1 > FACTS_PER_SECOND {
-                return;
-            }
-            self.take(bytes, clock, out);
         }
     }
 
@@ -264,7 +258,7 @@ impl Facts {
         let changed: Vec<FactKey> = before.symmetric_difference(&self.hidden).cloned().collect();
         changed.iter().for_each(|key| self.changed(key));
         self.restamp_ahead(clock, out);
-        self.quotas.retain(|_, (second, _)| *second == now.second());
+        self.quotas.retain(|_, quota| quota.second == now.second());
     }
 
     /// When something may be published.

@@ -2,7 +2,9 @@
 
 use crate::app::view::Place;
 use crate::id::{Digest, NodeHash, NodeName, Region};
+use crate::io::node_key::NodeKey;
 use crate::presence::row::TableKey;
+use crate::time::Incarnation;
 use crate::wire::SenderId;
 
 /// This node's name and where it runs, with the start that it is.
@@ -11,7 +13,7 @@ pub(crate) struct Identity {
     pub(crate) name: NodeName,
     pub(crate) hash: NodeHash,
     /// Greater than at any start before.
-    pub(crate) incarnation: u64,
+    pub(crate) incarnation: Incarnation,
     /// A random number drawn at this start: two nodes with one name differ in it.
     pub(crate) birth: u64,
     pub(crate) region: Region,
@@ -19,6 +21,7 @@ pub(crate) struct Identity {
     /// Whether there is a mesh at all.
     pub(crate) meshed: bool,
     pub(crate) digest: Digest,
+    pub(crate) key: Option<NodeKey>,
 }
 
 impl Identity {

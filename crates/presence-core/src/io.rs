@@ -1,16 +1,19 @@
 //! What can happen to a node, and what a node can order. Inputs are past tense, outputs are orders.
 
 pub(crate) mod dial;
+pub(crate) mod entry_id;
 pub(crate) mod mesh_view;
 pub(crate) mod message;
+pub(crate) mod node_key;
 pub(crate) mod output;
 pub(crate) mod query;
 pub(crate) mod settings;
 pub(crate) mod tab;
 
 use crate::app::reflex::{ReflexError, Write};
-use crate::id::{ConnectionId, EntryId, LinkId, PublicId, Room, SubscriptionId, UserId};
+use crate::id::{ConnectionId, LinkId, NodeHash, PublicId, Room, SubscriptionId, UserId};
 use crate::io::dial::{DialError, Linked};
+use crate::io::entry_id::EntryId;
 use crate::io::message::Message;
 use crate::io::query::Query;
 use crate::io::tab::Tab;
@@ -189,6 +192,8 @@ pub enum Input {
     Asked {
         /// For the answer.
         question: u64,
+        /// The node that asks, as its certificate names it.
+        from: NodeHash,
         /// The query.
         bytes: Vec<u8>,
     },

@@ -34,12 +34,14 @@ pub use app::reflex::{Outcome, ReflexCall, ReflexError, Refusal, Write};
 pub use app::view::{Author, Entry, Place, RegionState, RegionView, RoomView};
 pub use app::{App, PageCache, Visit};
 pub use id::{
-    ConnectionId, Digest, EntryId, LinkId, NodeHash, NodeName, PublicId, Region, Room, RoomHash, Stream, StreamName,
+    ConnectionId, Digest, LinkId, NodeHash, NodeName, PublicId, Region, Room, RoomHash, Stream, StreamName,
     SubscriptionId, UserId,
 };
 pub use io::dial::{DialError, Linked};
+pub use io::entry_id::EntryId;
 pub use io::mesh_view::{MeshView, NodeView, PeerState};
 pub use io::message::Message;
+pub use io::node_key::{NodeKey, Sign, Verify};
 pub use io::output::{AbortReason, Notice, Output, Severity, Urgency};
 pub use io::query::{Below, Found, ListedFact, ListedFacts, Member, Members, Query, Subtree};
 pub use io::settings::Settings;

@@ -17,11 +17,8 @@ use crate::local::row::LocalRow;
 use crate::local::subscriptions::{SubscribedTo, Subscriptions};
 use crate::local::tab_flags::TabFlags;
 use crate::presence::Presence;
-use crate::presence::row::{NO_USER, RowKey, TableKey};
+use crate::presence::row::{INFO_BYTES_MAX, NO_USER, RowKey, TableKey};
 use crate::time::{Mono, Now};
-
-/// Longest display data of a member in bytes.
-const INFO_BYTES_MAX: usize = 1_024;
 
 /// How long after its start a node may still be told of tabs that its first visitors come back from.
 const WARM_UP_MS: u64 = 5_000;

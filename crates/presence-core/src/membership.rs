@@ -24,7 +24,7 @@ use crate::outputs::Outputs;
 use crate::presence::row::{TableKey, Weight};
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{Mono, Now};
-use crate::wire::SenderId;
+use crate::wire::{Heartbeat, SenderId};
 
 /// How long a node may be silent before its rows are dropped.
 const GONE_MS: u64 = 60_000;
@@ -105,19 +105,26 @@ impl Membership {
     ) -> Option<TableKey> {
         let table = me.table_of(sender);
         self.peers.get(&table.node).filter(|peer| peer.incarnation == table.incarnation)?;
-        self.hear(table.node, path, now, out);
+        // Of what is relayed only heartbeats are signed, and rise: nothing else proves that its author lives.
+        if path.via.is_none() {
+            self.hear(table.node, path, now, out);
+        }
         Some(table)
     }
 
     /// Makes a peer of a node that speaks, or a new incarnation of one.
-    fn meet(&mut self, me: &Identity, sender: &SenderId, region: &Region, now: Now, out: &mut Outputs) {
-        let table = me.table_of(sender);
+    fn meet(&mut self, me: &Identity, sender: &SenderId, beat: &Heartbeat, path: Path, now: Now, out: &mut Outputs) {
+        let (table, region) = (me.table_of(sender), &beat.region);
         // What was still on its way when a node had left, and its tabs had run out, must not bring it back.
         if table.node == me.hash || self.departed.has_run_out(table) {
             return;
         }
         let known = self.peers.get(&table.node).map(|peer| peer.incarnation);
-        if known.is_some_and(|incarnation| incarnation >= table.incarnation) {
+        // Where two nodes had one name, the one that goes on may be the one that started earlier.
+        let goes_on = path.via.is_none() && self.peers.get(&table.node).is_some_and(Peer::is_silent);
+        if known.is_some_and(|incarnation| {
+            incarnation == table.incarnation || (incarnation > table.incarnation && !goes_on)
+        }) {
             return;
         }
         if known.is_none() && self.peers.len() >= PEERS_MAX && !self.forget_longest_gone() {
@@ -128,9 +135,16 @@ impl Membership {
         let held = self.departed.is_held(table);
         let (state, weight) =
             if held { (PeerState::Draining, Weight::Held) } else { (PeerState::Live, Weight::Counted) };
-        let what = if known.is_some() { "is back as a new incarnation" } else { "is heard" };
+        let what = match known {
+            Some(incarnation) if incarnation > table.incarnation => "is heard in its earlier incarnation",
+            Some(_) => "is back as a new incarnation",
+            None => "is heard",
+        };
         out.notice(Severity::Info, &sender.name, region, format!("Node {} {what}.", sender.name));
-        self.peers.insert(table.node, Peer::new(sender, region, state, now));
+        let before = self.peers.get(&table.node).map(|peer| (peer.key, peer.met)).unwrap_or_default();
+        let mut peer = Peer::new(sender, region, state, now);
+        (peer.key, peer.met) = before;
+        self.peers.insert(table.node, peer);
         let replaced = older.filter(|older| !self.departed.is_held(*older) && !injected(Fault::OldIncarnationStays));
         self.events.push(PeerEvent::Met { table, region: region.clone(), weight, replaced });
     }

@@ -4,6 +4,7 @@ mod inbound;
 mod inputs;
 pub(crate) mod own_state;
 mod reflex;
+mod rejections;
 pub(crate) mod suspension;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::io::output::Output;
 use crate::io::settings::Settings;
 use crate::local::LocalVisitors;
 use crate::membership::{Membership, PeerEvent};
+use crate::node::rejections::Rejections;
 use crate::node::suspension::Suspension;
 use crate::outputs::Outputs;
 use crate::presence::Presence;
@@ -26,7 +28,7 @@ use crate::pubsub::PubSub;
 use crate::render::Renderer;
 use crate::render::view::RoomSource;
 use crate::replication::Replication;
-use crate::time::{Mono, Now};
+use crate::time::{Incarnation, Mono, Now};
 
 /// A node that no other one answers begins to publish after this.
 const ANNOUNCED_MS: u64 = 3_000;
@@ -45,6 +47,7 @@ pub struct Node {
     render: Renderer,
     pubsub: PubSub,
     out: Outputs,
+    rejections: Rejections,
     suspension: Suspension,
     started: Now,
     ticked_at: Mono,
@@ -56,9 +59,9 @@ impl Node {
     /// [`Output::Remember`]. A record that can't be read is skipped. Outputs of the start (views, first dials) come
     /// with the first [`Input::Ticked`].
     pub fn new(settings: Settings, records: &[Vec<u8>], addresses: Vec<String>, now: Now) -> Self {
-        let Settings { region, place, name, incarnation, birth, advertised, meshed, digest } = settings;
-        let hash = NodeHash::of(&name, digest);
-        let me = Identity { name, hash, incarnation, birth, region, place, meshed, digest };
+        let Settings { region, place, name, incarnation, birth, advertised, meshed, digest, key } = settings;
+        let (hash, incarnation) = (NodeHash::of(&name, digest), Incarnation::new(incarnation));
+        let me = Identity { name, hash, incarnation, birth, region, place, meshed, digest, key };
         let mut presence = Presence::new(digest);
         presence.open_table(me.table(), &me.region, Weight::Counted);
         let mut membership = Membership::default();
@@ -73,7 +76,8 @@ impl Node {
             discovery: Discovery::new(advertised, addresses, now.mono),
             replication: Replication::default(),
             pubsub: PubSub::default(),
-            out: Outputs::new(me.sender(), meshed),
+            out: Outputs::new(me.sender(), me.key.clone(), meshed),
+            rejections: Rejections::default(),
             suspension: Suspension::new(now.mono),
             started: now,
             ticked_at: now.mono,
@@ -123,7 +127,7 @@ impl Node {
     fn tick(&mut self, now: Now) {
         self.ticked(now.mono);
         self.local.expire(&mut self.presence, now.mono);
-        self.membership.remember_clocks(now.mono);
+        self.membership.remember_clocks(now, &mut self.out);
         self.facts.tend(self.membership.clock(now), now.mono, &mut self.out);
         if self.me.meshed {
             self.tick_mesh(now);

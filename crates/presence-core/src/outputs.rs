@@ -1,21 +1,24 @@
 //! The orders of one input, gathered from all parts of a node.
 
 use crate::id::{NodeHash, NodeName, Region};
+use crate::io::node_key::NodeKey;
 use crate::io::output::{Notice, Output, Severity, Urgency};
-use crate::wire::{Broadcast, Relayed, SenderId};
+use crate::time::Incarnation;
+use crate::wire::{self, Broadcast, Relayed, SenderId};
 
 /// The orders, and whether the other nodes may be told anything yet.
 #[derive(Debug)]
 pub(crate) struct Outputs {
     orders: Vec<Output>,
     sender: SenderId,
+    key: Option<NodeKey>,
     meshed: bool,
     announced: bool,
 }
 
 impl Outputs {
-    pub(crate) fn new(sender: SenderId, meshed: bool) -> Self {
-        Self { orders: Vec::new(), sender, meshed, announced: false }
+    pub(crate) fn new(sender: SenderId, key: Option<NodeKey>, meshed: bool) -> Self {
+        Self { orders: Vec::new(), sender, key, meshed, announced: false }
     }
 
     pub(crate) fn push(&mut self, output: Output) {
@@ -32,7 +35,7 @@ impl Outputs {
     }
 
     /// The node has a higher incarnation from now on.
-    pub(crate) fn adopt_incarnation(&mut self, incarnation: u64) {
+    pub(crate) fn adopt_incarnation(&mut self, incarnation: Incarnation) {
         self.sender.incarnation = incarnation;
     }
 
@@ -52,7 +55,10 @@ impl Outputs {
                 Broadcast::Heartbeat(_) => Urgency::Heartbeat,
                 _ => Urgency::High,
             };
-            let bytes = broadcast.write(&self.sender);
+            let mut bytes = broadcast.write(&self.sender);
+            if let Some(key) = self.key.as_ref().filter(|_| broadcast.is_signed()) {
+                wire::sign(&mut bytes, key);
+            }
             self.push(Output::Publish { to: None, bytes, urgency });
         }
     }

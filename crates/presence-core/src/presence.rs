@@ -261,6 +261,16 @@ impl Presence {
         table.enter(key, number, slot, self.digest);
     }
 
+    /// Forgets what is numbered above what a table's node has said.
+    pub(crate) fn forget_beyond(&mut self, table: TableKey, number: u64, now: Mono) {
+        let Some(rows) = self.table(table) else { return };
+        let rows_beyond = rows.changed(number, u64::MAX).map(|row| row.key);
+        let beyond: Vec<RowKey> = rows_beyond.chain(rows.removals(number, u64::MAX).map(|gone| gone.key)).collect();
+        for key in beyond {
+            self.remove(table, Removed { key, number: 0 }, now);
+        }
+    }
+
     /// An answer with everything of a table begins.
     pub(crate) fn begin_naming(&mut self, table: TableKey) {
         if let Some(table) = self.table_mut(table) {

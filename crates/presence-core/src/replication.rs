@@ -17,7 +17,7 @@ use crate::wire::{Delta, Heartbeat, HeldTable};
 /// A root that differs (a fault) has everything requested again at most this often.
 const FAULT_MS: u64 = 60_000;
 /// Most rows that are taken of one node.
-const ROWS_MAX: usize = 4_000_000;
+const ROWS_MAX: usize = 1_000_000;
 /// How long removals of others are remembered.
 pub const REMOVED_MS: u64 = 60_000;
 /// How many removals of one node are remembered.
@@ -97,7 +97,7 @@ impl Replication {
 
     /// A delta of another node, directly or relayed.
     pub(crate) fn take_delta(&mut self, table: TableKey, delta: Delta, presence: &mut Presence, now: Mono) {
-        self.take_rows(table, delta.rows, &delta.removed, presence, now);
+        self.take_rows(table, delta.rows, &delta.removed, delta.upto, presence, now);
         if let Some(replica) = self.replicas.get_mut(&table) {
             replica.received(delta.after, delta.upto, now);
         }
@@ -105,17 +105,25 @@ impl Replication {
 
     /// Takes rows and removals that are newer than what is known of their keys. What is numbered at or below the number up
     /// to which this replica misses nothing is no news: its removal may be forgotten already.
-    fn take_rows(&mut self, table: TableKey, rows: Vec<Row>, removed: &[Removed], presence: &mut Presence, now: Mono) {
-        let floor = self.contiguous_upto(table);
+    fn take_rows(
+        &mut self,
+        table: TableKey,
+        rows: Vec<Row>,
+        removed: &[Removed],
+        upto: u64,
+        presence: &mut Presence,
+        now: Mono,
+    ) {
+        let news = self.contiguous_upto(table).saturating_add(1)..=upto;
         for row in rows {
             let Some(known) = presence.table(table) else { return };
-            if row.number > floor && row.number > known.number(&row.key) && known.len() < ROWS_MAX {
-                presence.set(table, row);
+            if news.contains(&row.number) && row.number > known.number(&row.key) && known.len() < ROWS_MAX {
+                presence.set(table, row.cut());
             }
         }
         for removed in removed {
             let newer = presence.table(table).is_some_and(|known| removed.number > known.number(&removed.key));
-            if removed.number > floor && newer && !injected(Fault::RemovalsIgnored) {
+            if news.contains(&removed.number) && newer && !injected(Fault::RemovalsIgnored) {
                 presence.remove(table, *removed, now);
             }
         }
@@ -129,14 +137,16 @@ impl Replication {
     }
 
     /// Compares a replica with the root in its node's heartbeat. One that differs (a fault) is begun again.
-    pub(crate) fn differs(&mut self, table: TableKey, beat: &Heartbeat, presence: &Presence, now: Mono) -> bool {
+    pub(crate) fn differs(&mut self, table: TableKey, beat: &Heartbeat, presence: &mut Presence, now: Mono) -> bool {
         let Some(replica) = self.replicas.get_mut(&table) else { return false };
+        let beyond = replica.is_beyond(beat.sequence, now);
         let lately = replica.faulted_at.is_some_and(|at| now.since(at) < FAULT_MS);
         let root = presence.table(table).map(|rows| rows.root().to_be_bytes());
-        let differs = replica.is_comparable(beat.sequence) && !lately && root != Some(beat.rows_root);
+        let differs = !lately && (beyond || (replica.is_comparable(beat.sequence) && root != Some(beat.rows_root)));
         if differs {
             *replica = Replica::faulted(replica.whole_table_at, now);
             self.root_faults += 1;
+            presence.forget_beyond(table, beat.sequence, now);
         }
         differs
     }

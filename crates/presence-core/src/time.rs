@@ -1,8 +1,10 @@
 //! Clocks, one type each, so that a moment of one can't be passed where another is meant; and stamps of writes.
 
+use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 
-use minicbor::{Decode, Encode};
+use minicbor::decode::Error;
+use minicbor::{Decode, Decoder, Encode};
 
 use crate::id::NodeHash;
 
@@ -96,6 +98,58 @@ pub(crate) struct NodeClock {
     pub(crate) limit: NodeTime,
 }
 
+/// Which start of a node: the greater one is the later one. The wall clock's ms at that start, or one more than before.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Encode)]
+#[cbor(transparent)]
+pub(crate) struct Incarnation(#[n(0)] u64);
+
+impl Incarnation {
+    /// Before any start.
+    pub(crate) const NONE: Self = Self(0);
+    /// A clock of the year 10,889. What is greater is refused, so that there is always a next one.
+    pub(crate) const MAX: Self = Self(1 << 48);
+    /// How far past this node's clock another node may say that this node's last start was: a clock that was set back by
+    /// more is wrong for longer than any fact lasts.
+    const AHEAD_MAX_MS: u64 = 400 * 86_400_000;
+
+    /// The incarnation of this number, or the greatest one.
+    pub(crate) fn new(number: u64) -> Self {
+        Self(number.min(Self::MAX.0))
+    }
+
+    /// Reads what `Display` writes.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|number| *number <= Self::MAX.0).map(Self)
+    }
+
+    pub(crate) fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The one after it; `None` where there is none.
+    pub(crate) fn next(self) -> Option<Self> {
+        (self < Self::MAX).then(|| Self(self.0 + 1))
+    }
+
+    /// Whether another node is believed that it knows this one of ours: kept on disk, it would stay for good.
+    pub(crate) fn is_credible(self, ours: Self, wall: Wall) -> bool {
+        self.0 <= (wall + Self::AHEAD_MAX_MS).0.max(ours.0)
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Incarnation {
+    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, Error> {
+        let number = decoder.u64()?;
+        (number <= Self::MAX.0).then_some(Self(number)).ok_or_else(|| Error::message("an incarnation out of range"))
+    }
+}
+
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// The moment of a write. Ordered by time, then counter, then author; no two writes have the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
 pub(crate) struct Stamp {
@@ -110,5 +164,5 @@ pub(crate) struct Stamp {
     pub(crate) node: NodeHash,
     /// Its incarnation.
     #[n(3)]
-    pub(crate) incarnation: u64,
+    pub(crate) incarnation: Incarnation,
 }

@@ -5,6 +5,7 @@
 
 mod broadcasts;
 mod requests;
+mod signature;
 
 use minicbor::{Decode, Encode};
 
@@ -15,7 +16,9 @@ pub(crate) use self::requests::{
     BucketStamps, BucketSums, BucketsRequest, Fetch, Hello, HelloAnswer, Reachable, RowsAnswer, RowsRequest, Stamped,
     StampsRequest,
 };
+pub(crate) use self::signature::{sign, signature};
 use crate::id::NodeName;
+use crate::time::Incarnation;
 
 const MAGIC: [u8; 3] = [b'G', b'P', 1];
 /// The kind of every answer: its asker knows what it asked.
@@ -25,13 +28,30 @@ const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// About how many bytes of rows or facts go into one answer.
 pub(crate) const PAGE_BYTES: usize = 250_000;
 
+/// Why a message can't be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unreadable {
+    /// Its kind is of a later version.
+    UnknownKind,
+    /// It is cut short, too long or no message.
+    Malformed,
+    /// One of its fields has a value that no node has.
+    OutOfRange,
+}
+
+impl From<minicbor::decode::Error> for Unreadable {
+    fn from(error: minicbor::decode::Error) -> Self {
+        if error.is_message() { Self::OutOfRange } else { Self::Malformed }
+    }
+}
+
 /// The node that sends a message.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub(crate) struct SenderId {
     #[n(0)]
     pub(crate) name: NodeName,
     #[n(1)]
-    pub(crate) incarnation: u64,
+    pub(crate) incarnation: Incarnation,
     #[n(2)]
     pub(crate) birth: u64,
 }
@@ -53,14 +73,14 @@ macro_rules! kinds {
                 }
             }
 
-            /// Who sends what; `None` where it can't be read.
-            pub(crate) fn read(bytes: &[u8]) -> Option<(SenderId, Self)> {
+            /// Who sends what.
+            pub(crate) fn read(bytes: &[u8]) -> Result<(SenderId, Self), Unreadable> {
                 let (kind, sender, body) = open(bytes)?;
                 let message = match kind {
-                    $($number => Self::$kind(minicbor::decode(body).ok()?),)+
-                    _ => return None,
+                    $($number => Self::$kind(minicbor::decode(body)?),)+
+                    _ => return Err(Unreadable::UnknownKind),
                 };
-                Some((sender, message))
+                Ok((sender, message))
             }
 
             fn name(kind: u8) -> Option<&'static str> {
@@ -114,7 +134,7 @@ pub(crate) fn answer<T: Encode<()>>(sender: &SenderId, body: &T) -> Vec<u8> {
 
 /// Who answers what.
 pub(crate) fn read_answer<T: for<'b> Decode<'b, ()>>(bytes: &[u8]) -> Option<(SenderId, T)> {
-    let (kind, sender, body) = open(bytes)?;
+    let (kind, sender, body) = open(bytes).ok()?;
     if kind != ANSWER {
         return None;
     }
@@ -130,13 +150,11 @@ fn write<T: Encode<()>>(kind: u8, sender: &SenderId, body: &T) -> Vec<u8> {
     bytes
 }
 
-fn open(bytes: &[u8]) -> Option<(u8, SenderId, &[u8])> {
-    if bytes.len() > MESSAGE_BYTES_MAX {
-        return None;
-    }
-    let (&kind, rest) = bytes.strip_prefix(&MAGIC)?.split_first()?;
+fn open(bytes: &[u8]) -> Result<(u8, SenderId, &[u8]), Unreadable> {
+    let short = bytes.strip_prefix(&MAGIC).filter(|_| bytes.len() <= MESSAGE_BYTES_MAX);
+    let (&kind, rest) = short.and_then(<[u8]>::split_first).ok_or(Unreadable::Malformed)?;
     let mut decoder = minicbor::Decoder::new(rest);
-    let sender: SenderId = decoder.decode().ok()?;
-    let sender = SenderId { name: NodeName::new(sender.name.as_str())?, ..sender };
-    Some((kind, sender, &rest[decoder.position()..]))
+    let sender: SenderId = decoder.decode()?;
+    let name = NodeName::new(sender.name.as_str()).ok_or(Unreadable::OutOfRange)?;
+    Ok((kind, SenderId { name, ..sender }, &rest[decoder.position()..]))
 }

@@ -6,6 +6,8 @@ mod app;
 mod chance;
 #[path = "all/digest.rs"]
 mod digest;
+#[path = "all/keys.rs"]
+mod keys;
 #[path = "all/simulation.rs"]
 mod simulation;
 #[path = "all/tabs.rs"]

@@ -4,6 +4,7 @@
 //! memory. So there is nothing to set up, and without the secret there is no link. The certificate contains the node's name,
 //! not its addresses, which may change while it runs.
 
+mod node_key;
 pub(crate) mod tls;
 
 use std::path::{Path, PathBuf};

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use presence_core::{DialError, Input, NodeHash, NodeName, Output};
+use presence_core::{DialError, Input, NodeHash, NodeKey, NodeName, Output};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -108,6 +108,7 @@ pub struct Mesh {
     links: Arc<Links>,
     inbound: Inbound,
     advertised: Vec<MeshAddress>,
+    key: NodeKey,
 }
 
 impl Mesh {
@@ -115,8 +116,9 @@ impl Mesh {
     /// use, or a certificate can't be used.
     pub async fn start(config: MeshConfig, inputs: mpsc::Sender<Input>) -> anyhow::Result<Self> {
         let inbound = Inbound::new(inputs);
+        let key = config.authority.node_key(config.name.as_str())?;
         let (links, advertised) = open(&config, &inbound).await?;
-        Ok(Self { links, inbound, advertised })
+        Ok(Self { links, inbound, advertised, key })
     }
 
     /// Carries out core's outputs for the mesh and ignores others. Never waits.
@@ -134,6 +136,11 @@ impl Mesh {
     /// This node's addresses as others reach them, for core's settings. Later ones are told by [`Input::Readdressed`].
     pub fn advertised(&self) -> Vec<String> {
         self.advertised.iter().map(ToString::to_string).collect()
+    }
+
+    /// The key that signs what others relay for this node, for core's settings.
+    pub fn node_key(&self) -> NodeKey {
+        self.key.clone()
     }
 
     /// What was dropped so far.

@@ -11,7 +11,7 @@ use crate::supervision::{LastTurn, Supervisor};
 
 /// What a node starts with.
 pub(crate) struct NodeStart {
-    /// Without addresses, which the mesh has once it listens.
+    /// Without addresses and key, which the mesh has once it listens.
     pub(crate) settings: Settings,
     /// Records of facts from the disk.
     pub(crate) records: Vec<Vec<u8>>,
@@ -53,7 +53,7 @@ impl NodeStart {
         let Self { mut settings, records, addresses, mesh, inputs, clock, waiting, mut outlets, last_turn } = self;
         if let Some(config) = mesh {
             let mesh = Mesh::start(config, inputs).await?;
-            settings.advertised = mesh.advertised();
+            (settings.advertised, settings.key) = (mesh.advertised(), Some(mesh.node_key()));
             outlets.mesh = Some(mesh);
         }
         let node = Node::new(settings, &records, addresses, clock.now());

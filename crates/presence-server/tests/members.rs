@@ -79,7 +79,7 @@ async fn rave(member: &mut TestNode, link: LinkId, mut right: Vec<Vec<u8>>) -> u
         tokio::time::sleep(Duration::from_millis(5)).await;
         while let Ok(input) = member.inputs.try_recv() {
             match input {
-                Input::Asked { question, bytes } => {
+                Input::Asked { question, bytes, .. } => {
                     right.push(bytes);
                     member.mesh.carry_out(Output::Reply {
                         question,

@@ -114,7 +114,7 @@ impl TestNode {
     ) -> Option<Vec<u8>> {
         self.mesh.carry_out(Output::Ask { link, question: 7, bytes: text.into(), urgency: Urgency::Low });
         let asked = other.until(|input| match input {
-            Input::Asked { question, bytes } => Some((question, bytes)),
+            Input::Asked { question, bytes, .. } => Some((question, bytes)),
             _ => None,
         });
         let (question, bytes) = asked.await;

@@ -6,6 +6,7 @@ use crate::id::NodeHash;
 use crate::io::dial::DialError;
 use crate::io::output::Output;
 use crate::outputs::Outputs;
+use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Mono;
 
 const RETRY_FIRST_MS: u64 = 250;
@@ -16,6 +17,8 @@ const HASTEN_GAP_MS: u64 = 500;
 const RESTARTS_MS: u64 = 5_000;
 /// A told address that was never reached for this long is forgotten.
 const TOLD_MS: u64 = 600_000;
+/// Most dials at a time of addresses that only another node has named.
+const TOLD_DIALS_MAX: usize = 4;
 /// Most addresses that are known.
 const ADDRESSES_MAX: usize = 1_024;
 /// Most addresses that one node may name.
@@ -36,6 +39,8 @@ pub(super) enum Redial {
 #[derive(Debug, Default)]
 pub(super) struct Address {
     pub(super) configured: bool,
+    /// Only another node says that one is there.
+    told: bool,
     pub(super) node: Option<NodeHash>,
     known_at: Mono,
     due_at: Mono,
@@ -98,6 +103,7 @@ impl AddressBook {
     pub(super) fn learn(&mut self, node: NodeHash, addresses: &[String], now: Mono) {
         for address in addresses.iter().take(ADVERTISED_MAX) {
             if let Some(entry) = self.know(address.clone(), now) {
+                entry.told |= entry.node.is_none() && !entry.configured;
                 entry.node.get_or_insert(node);
             }
         }
@@ -107,7 +113,7 @@ impl AddressBook {
     pub(super) fn hasten(&mut self, node: NodeHash, addresses: &[String], now: Mono, out: &mut Outputs) {
         for address in addresses.iter().take(ADVERTISED_MAX) {
             let Some(entry) = self.know(address.clone(), now) else { continue };
-            entry.node = Some(node);
+            (entry.node, entry.told) = (Some(node), false);
             if entry.hasten(now) {
                 out.push(Output::Dial { address: address.clone() });
             }
@@ -131,13 +137,16 @@ impl AddressBook {
             self.addresses.values().filter(|address| address.dialling).partition(|address| address.is_fresh(now));
         reached.extend(fresh.into_iter().filter_map(|address| address.node));
         let slow: BTreeSet<NodeHash> = slow.into_iter().filter_map(|address| address.node).collect();
+        let mut told = self.addresses.values().filter(|address| address.told && address.dialling).count();
         for (name, address) in &mut self.addresses {
             let due = address.is_idle() && address.due_at <= now;
             let hastened = address.hastened_at == Some(now);
             let waits = |node: &NodeHash| reached.contains(node) || (slow.contains(node) && !hastened);
-            if !due || address.node.as_ref().is_some_and(waits) {
+            let many = address.told && told >= TOLD_DIALS_MAX && !injected(Fault::AllToldDialled);
+            if !due || many || address.node.as_ref().is_some_and(waits) {
                 continue;
             }
+            told += usize::from(address.told);
             (address.dialling, address.dialled_at) = (true, now);
             reached.extend(address.node);
             out.push(Output::Dial { address: name.clone() });
@@ -148,7 +157,7 @@ impl AddressBook {
     pub(super) fn reached(&mut self, address: &str, node: NodeHash, now: Mono) -> Option<&mut Address> {
         let entry = self.addresses.get_mut(address)?;
         (entry.dialling, entry.complained, entry.failed) = (false, false, None);
-        (entry.node, entry.known_at) = (Some(node), now);
+        (entry.node, entry.known_at, entry.told) = (Some(node), now, false);
         Some(entry)
     }
 

@@ -10,13 +10,43 @@ use crate::io::output::{AbortReason, Output};
 use crate::membership::peer::HEARS_MS;
 use crate::membership::{Membership, PEERS_MAX};
 use crate::outputs::Outputs;
-use crate::time::Mono;
+use crate::testing::fault_injection::{Fault, injected};
+use crate::time::{Incarnation, Mono, Now, Wall};
 use crate::wire::{self, Hello, HelloAnswer, Reachable, SenderId};
 
 /// Nodes that were heard or said hello this recently are named in answers.
-pub(super) const LATELY_MS: u64 = 10_000;
+const LATELY_MS: u64 = 10_000;
 /// A node of our name is believed to be another one from this age on.
 const OWN_NAME_MS: u64 = 5_000;
+
+/// A node said hello, and where it is.
+#[derive(Debug)]
+pub(super) struct SaidHello {
+    at: Mono,
+    birth: u64,
+    addresses: Vec<String>,
+    /// Where another node with that name was lately, until when that is told: the two must learn of each other.
+    others: Option<(Mono, Vec<String>)>,
+}
+
+impl SaidHello {
+    fn after(before: Option<Self>, birth: u64, addresses: Vec<String>, now: Mono) -> Self {
+        let others = match before {
+            Some(before) if before.birth == birth => before.others.filter(|(until, _)| now < *until),
+            Some(before) if before.is_recent(now) => Some((before.at + LATELY_MS, before.addresses)),
+            _ => None,
+        };
+        Self { at: now, birth, addresses, others }
+    }
+
+    pub(super) fn is_recent(&self, now: Mono) -> bool {
+        now.since(self.at) < LATELY_MS
+    }
+
+    fn all_addresses(&self) -> Vec<String> {
+        self.addresses.iter().chain(self.others.iter().flat_map(|(_, others)| others)).cloned().collect()
+    }
+}
 
 impl Discovery {
     /// Answers a node that says hello, and dials it at once where it is not heard, or new.
@@ -35,13 +65,14 @@ impl Discovery {
         } else if self.said_hello.len() < PEERS_MAX || self.said_hello.contains_key(&sender.name) {
             let advertised: Vec<String> = hello.advertised.iter().take(ADVERTISED_MAX).cloned().collect();
             self.look_for(me, sender, &advertised, membership, now, out);
-            self.said_hello.insert(sender.name.clone(), (now, advertised));
+            let before = self.said_hello.remove(&sender.name);
+            self.said_hello.insert(sender.name.clone(), SaidHello::after(before, sender.birth, advertised, now));
         }
-        let own = if hash == me.hash { me.incarnation } else { 0 };
-        let peer = membership.peer(hash).map_or(0, |peer| peer.incarnation);
+        let own = if hash == me.hash { me.incarnation } else { Incarnation::NONE };
+        let peer = membership.peer(hash).map_or(Incarnation::NONE, |peer| peer.incarnation);
         let known = own.max(membership.held_incarnation(hash)).max(peer);
         HelloAnswer {
-            known: if sender.birth == me.birth { 0 } else { known },
+            known: if sender.birth == me.birth { Incarnation::NONE } else { known },
             advertised: self.book.advertised().to_vec(),
             nodes: self.reachable(me, membership, now),
         }
@@ -84,7 +115,7 @@ impl Discovery {
     }
 
     fn reachable(&self, me: &Identity, membership: &Membership, now: Mono) -> Vec<Reachable> {
-        let said_hello = self.said_hello.iter().map(|(name, (_, addresses))| (name.clone(), addresses.clone()));
+        let said_hello = self.said_hello.iter().map(|(name, said)| (name.clone(), said.all_addresses()));
         let mut nodes: BTreeMap<NodeName, Vec<String>> = said_hello.collect();
         for (_, peer) in membership.peers().filter(|(_, peer)| now.since(peer.heard_at) < LATELY_MS) {
             let known = self.book.of(NodeHash::of(&peer.name, me.digest));
@@ -102,9 +133,9 @@ impl Discovery {
         id: LinkId,
         bytes: &[u8],
         membership: &Membership,
-        now: Mono,
+        Now { mono: now, wall }: Now,
         out: &mut Outputs,
-    ) -> Option<u64> {
+    ) -> Option<Incarnation> {
         let (sender, answer) = wire::read_answer::<HelloAnswer>(bytes)?;
         let hash = me.table_of(&sender).node;
         let link = self.links.get(&id)?;
@@ -120,19 +151,17 @@ impl Discovery {
         }
         if hash == me.hash {
             self.heard_own_name(me, &sender, &answer.advertised, now, out);
-            return self.higher_incarnation(me, answer.known.max(sender.incarnation), out);
+            return self.higher_incarnation(me, answer.known.max(sender.incarnation), wall, out);
         }
         if !self.speaks_for(id, &sender, hash, membership, now, out) {
             return None;
         }
-        let adopted = self.higher_incarnation(me, answer.known, out);
+        let adopted = self.higher_incarnation(me, answer.known, wall, out);
         out.announce();
         self.book.learn(hash, &answer.advertised, now);
         for node in answer.nodes.iter().take(PEERS_MAX) {
-            let hash = NodeHash::of(&node.name, me.digest);
-            if hash != me.hash {
-                self.book.learn(hash, &node.addresses, now);
-            }
+            // A node of our own name, too: it must learn of us.
+            self.book.learn(NodeHash::of(&node.name, me.digest), &node.addresses, now);
         }
         self.dial_due(now, out);
         self.remember(adopted.unwrap_or(me.incarnation), out);
@@ -140,20 +169,30 @@ impl Discovery {
     }
 
     /// No node may know a greater incarnation of our name than ours. Once something was published under it, it stays.
-    fn higher_incarnation(&mut self, me: &Identity, known: u64, out: &mut Outputs) -> Option<u64> {
-        if known < me.incarnation || out.announced() {
+    fn higher_incarnation(
+        &mut self,
+        me: &Identity,
+        known: Incarnation,
+        wall: Wall,
+        out: &mut Outputs,
+    ) -> Option<Incarnation> {
+        if known < me.incarnation
+            || out.announced()
+            || !(known.is_credible(me.incarnation, wall) || injected(Fault::AnyIncarnationAdopted))
+        {
             return None;
         }
-        self.remember(known + 1, out);
-        Some(known + 1)
+        let next = known.next()?;
+        self.remember(next, out);
+        Some(next)
     }
 
-    fn remember(&mut self, incarnation: u64, out: &mut Outputs) {
+    fn remember(&mut self, incarnation: Incarnation, out: &mut Outputs) {
         let addresses = self.book.of_nodes();
         let remembered = (addresses.clone(), incarnation);
         if self.remembered.as_ref() != Some(&remembered) {
             self.remembered = Some(remembered);
-            out.push(Output::Remember { addresses, incarnation });
+            out.push(Output::Remember { addresses, incarnation: incarnation.get() });
         }
     }
 
@@ -165,6 +204,13 @@ impl Discovery {
         if sender.birth != me.birth && settled && younger && !there.is_empty() {
             let (name, ours, theirs) = (me.name.clone(), self.book.advertised().to_vec(), there.to_vec());
             out.push(Output::Abort(AbortReason::NameTaken { name, ours, theirs }));
+        } else if sender.birth != me.birth && settled && !younger && !there.is_empty() {
+            let there = there.join(", ");
+            let text = format!(
+                "Another node is called {} too, at {there}. It is younger than this one and will end.",
+                me.name
+            );
+            out.warn(text);
         }
     }
 }

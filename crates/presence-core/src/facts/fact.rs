@@ -2,13 +2,17 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::id::{Digest, EntryId, KeyHash, PublicId, Region, Room, UserId};
+use crate::id::{Digest, KeyHash, PublicId, Region, Room, UserId};
+use crate::io::entry_id::EntryId;
+use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{NodeTime, Stamp};
 
 /// Largest value in bytes: binds the author.
 pub(crate) const VALUE_BYTES_MAX: usize = 4 * 1024;
 /// How long a fact stays unless its author says otherwise.
 pub(crate) const LASTS_MS: u64 = 30 * 24 * 3_600_000;
+/// Longest that any fact stays.
+pub(crate) const LASTS_MAX_MS: u64 = 400 * 24 * 3_600_000;
 /// What is merged is no larger: no author makes more than value, names and numbers together.
 pub(crate) const FACT_BYTES_MAX: usize = 8 * 1024;
 
@@ -86,7 +90,8 @@ pub(crate) fn read(bytes: &[u8]) -> Option<(FactKey, Fact)> {
     let fits = (1..=64).contains(&fact.key.len())
         && fact.value.len() <= VALUE_BYTES_MAX
         && Region::new(fact.region.as_str()).is_some()
-        && (fact.entry.is_none() || fact.cap > 0);
+        && (fact.entry.is_none() || fact.cap > 0)
+        && (fact.expires.since(fact.stamp.time) <= LASTS_MAX_MS || injected(Fault::FactsUnbounded));
     fits.then(|| (FactKey { room, key: fact.key.clone(), entry: fact.entry }, fact))
 }
 

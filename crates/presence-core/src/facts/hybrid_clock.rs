@@ -4,19 +4,19 @@
 
 use crate::id::NodeHash;
 use crate::testing::fault_injection::{Fault, injected};
-use crate::time::{NodeTime, Stamp};
+use crate::time::{Incarnation, NodeTime, Stamp};
 
 /// The clock that gives stamps.
 #[derive(Clone, Debug)]
 pub(crate) struct HybridClock {
     node: NodeHash,
-    incarnation: u64,
+    incarnation: Incarnation,
     time: NodeTime,
     counter: u32,
 }
 
 impl HybridClock {
-    pub(crate) fn new(node: NodeHash, incarnation: u64) -> Self {
+    pub(crate) fn new(node: NodeHash, incarnation: Incarnation) -> Self {
         Self { node, incarnation, time: NodeTime(0), counter: 0 }
     }
 
@@ -41,7 +41,7 @@ impl HybridClock {
     }
 
     /// The node has another incarnation from now on.
-    pub(crate) fn adopt_incarnation(&mut self, incarnation: u64) {
+    pub(crate) fn adopt_incarnation(&mut self, incarnation: Incarnation) {
         self.incarnation = incarnation;
     }
 
@@ -57,8 +57,8 @@ mod tests {
 
     #[test]
     fn a_stamp_is_later_than_all_seen_even_when_the_clock_is_behind() {
-        let mut ahead = HybridClock::new(NodeHash(1), 1);
-        let mut behind = HybridClock::new(NodeHash(2), 1);
+        let mut ahead = HybridClock::new(NodeHash(1), Incarnation::new(1));
+        let mut behind = HybridClock::new(NodeHash(2), Incarnation::new(1));
         let first = ahead.stamp(NodeTime(10_000));
         behind.see(first);
         let second = behind.stamp(NodeTime(3_000));
@@ -69,8 +69,8 @@ mod tests {
 
     #[test]
     fn the_counter_never_wraps() {
-        let mut clock = HybridClock::new(NodeHash(1), 1);
-        clock.see(Stamp { time: NodeTime(5), counter: u32::MAX, node: NodeHash(9), incarnation: 1 });
+        let mut clock = HybridClock::new(NodeHash(1), Incarnation::new(1));
+        clock.see(Stamp { time: NodeTime(5), counter: u32::MAX, node: NodeHash(9), incarnation: Incarnation::new(1) });
         let next = clock.stamp(NodeTime(5));
         assert_eq!((next.time, next.counter), (NodeTime(6), 0));
     }

@@ -2,8 +2,9 @@
 
 use crate::facts::Facts;
 use crate::facts::fact::{Fact, FactKey, LASTS_MS, StoredFact};
-use crate::id::{EntryId, Room, UserId};
+use crate::id::{Room, UserId};
 use crate::identity::Identity;
+use crate::io::entry_id::EntryId;
 use crate::io::query::{ListedFact, ListedFacts};
 use crate::outputs::Outputs;
 use crate::time::NodeClock;

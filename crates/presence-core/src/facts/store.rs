@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::facts::fact::{Fact, FactKey, StoredFact, key_hash, read};
 use crate::id::{Digest, KeyHash, NodeHash, Room};
 use crate::testing::fault_injection::{Fault, injected};
-use crate::time::{NodeTime, Stamp};
+use crate::time::{Incarnation, NodeTime, Stamp};
 
 /// Most keys that an author may use in a room.
 pub(crate) const KEYS_MAX: usize = 64;
 /// What is merged makes no log longer than this.
 pub(crate) const CAP_MAX: u16 = 1_000;
+/// Most facts that are kept, and bytes of them: about 150 MB of memory.
+pub(crate) const FACTS_MAX: usize = 100_000;
+const BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What expires within this is left out of roots: nodes need not agree on the moment.
 const EXPIRING_MS: u64 = 60_000;
 
@@ -41,6 +44,8 @@ pub(crate) struct FactStore {
     by_expiry: BTreeSet<(NodeTime, KeyHash)>,
     caps: BTreeMap<(Room, String), u16>,
     buckets: Vec<u128>,
+    /// Of all facts together.
+    bytes: usize,
 }
 
 /// How many buckets the facts are compared in.
@@ -57,6 +62,7 @@ impl FactStore {
             by_expiry: BTreeSet::new(),
             caps: BTreeMap::new(),
             buckets: vec![0; BUCKETS],
+            bytes: 0,
         }
     }
 
@@ -72,7 +78,16 @@ impl FactStore {
         {
             return Merged::Known;
         }
+        if !self.facts.contains_key(&key) && !self.has_room(bytes.len()) {
+            return Merged::Refused;
+        }
         self.put(key, fact, bytes)
+    }
+
+    /// Whether one more fact with that many bytes may be kept.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        let fits = self.facts.len() < FACTS_MAX && self.bytes + bytes <= BYTES_MAX;
+        fits || injected(Fault::FactsUnbounded)
     }
 
     /// Whether a fact is stamped too far ahead: it gives way to any other, unless this node will restamp it itself.
@@ -82,11 +97,11 @@ impl FactStore {
 
     fn put(&mut self, key: FactKey, fact: Fact, bytes: &[u8]) -> Merged {
         let full = key.entry.is_some().then(|| (key.room.clone(), key.key.clone()));
+        self.take_off(&key);
         if let Some(log) = &full {
             let cap = self.caps.entry(log.clone()).or_insert(1);
             *cap = fact.cap.clamp(*cap, CAP_MAX);
         }
-        self.take_off(&key);
         let hash: KeyHash = key_hash(&key, self.digest);
         let sum = u128::from_be_bytes((self.digest)(bytes)[..16].try_into().expect("a digest has 32 bytes"));
         self.by_hash.insert(hash, key.clone());
@@ -94,6 +109,7 @@ impl FactStore {
         self.by_expiry.insert((fact.expires, hash));
         self.buckets[usize::from(hash[0])] = self.buckets[usize::from(hash[0])].wrapping_add(sum);
         let public = fact.user.public(&key.room, self.digest);
+        self.bytes += bytes.len();
         self.facts.insert(key.clone(), StoredFact { fact, bytes: bytes.to_vec(), hash, public, sum });
         let displaced = full.map(|log| self.trim(&log)).unwrap_or_default();
         if displaced.contains(&key) {
@@ -123,6 +139,10 @@ impl FactStore {
         self.by_expiry.remove(&(kept.fact.expires, kept.hash));
         let bucket = &mut self.buckets[usize::from(kept.hash[0])];
         *bucket = bucket.wrapping_sub(kept.sum);
+        self.bytes -= kept.bytes.len();
+        if key.entry.is_some() && self.log(&key.room, &key.key).next().is_none() {
+            self.caps.remove(&(key.room.clone(), key.key.clone()));
+        }
         Some(kept)
     }
 
@@ -170,6 +190,10 @@ impl FactStore {
         self.facts.range(first..).take_while(move |(key, _)| key.room == room && key.key == log)
     }
 
+    pub(crate) fn all(&self) -> impl Iterator<Item = &StoredFact> {
+        self.facts.values()
+    }
+
     /// The names of all rooms that hold facts.
     pub(crate) fn rooms(&self) -> Vec<Room> {
         let mut rooms: Vec<Room> = self.facts.keys().map(|key| key.room.clone()).collect();
@@ -193,7 +217,7 @@ impl FactStore {
 
     /// The greatest stamp that is believed.
     pub(crate) fn latest(&self, limit: NodeTime) -> Option<Stamp> {
-        let first = Stamp { time: limit + 1, counter: 0, node: NodeHash(0), incarnation: 0 };
+        let first = Stamp { time: limit + 1, counter: 0, node: NodeHash(0), incarnation: Incarnation::NONE };
         self.by_stamp.range(..(first, [0; 16])).next_back().map(|(stamp, _)| *stamp)
     }
 
@@ -203,7 +227,7 @@ impl FactStore {
     }
 
     fn later_than(&self, time: NodeTime) -> impl Iterator<Item = &StoredFact> {
-        let last = Stamp { time, counter: u32::MAX, node: NodeHash(u64::MAX), incarnation: u64::MAX };
+        let last = Stamp { time, counter: u32::MAX, node: NodeHash(u64::MAX), incarnation: Incarnation::MAX };
         self.by_stamp.range((last, [255; 16])..).map(|(_, hash)| &self.facts[&self.by_hash[hash]])
     }
 

@@ -1,6 +1,7 @@
 //! Questions that no view answers, and their answers.
 
-use crate::id::{EntryId, PublicId, Region, Room, UserId};
+use crate::id::{PublicId, Region, Room, UserId};
+use crate::io::entry_id::EntryId;
 
 /// What is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]

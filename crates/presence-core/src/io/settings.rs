@@ -2,6 +2,7 @@
 
 use crate::app::view::Place;
 use crate::id::{Digest, NodeName, Region};
+use crate::io::node_key::NodeKey;
 
 /// What a node is told once, at its start.
 #[derive(Clone, Debug)]
@@ -22,4 +23,6 @@ pub struct Settings {
     pub meshed: bool,
     /// SHA-256.
     pub digest: Digest,
+    /// Signs what others relay for this node. Without one a node that is heard only through another is not believed.
+    pub key: Option<NodeKey>,
 }

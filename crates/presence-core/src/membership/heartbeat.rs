@@ -10,7 +10,7 @@ use crate::membership::{Membership, PEERS_MAX};
 use crate::outputs::Outputs;
 use crate::presence::row::TableKey;
 use crate::time::{Mono, NodeTime, Now};
-use crate::wire::{Broadcast, Echo, Heartbeat, HeldTable, SenderId};
+use crate::wire::{self, Broadcast, Echo, Heartbeat, HeldTable, SenderId};
 
 /// A heartbeat goes out this often.
 pub const HEARTBEAT_MS: u64 = 1_000;
@@ -114,7 +114,7 @@ impl Membership {
             return None;
         }
         beat.sort_hears();
-        self.meet(me, sender, &region, now, out);
+        self.meet(me, sender, &beat, path, now, out);
         let peer = self.peers.get_mut(&hash).filter(|peer| peer.incarnation == sender.incarnation)?;
         let newest_direct = path.via.is_none() && peer.direct_beat_ms.is_none_or(|last_ms| last_ms < beat.mono_ms);
         let newest = peer.beat_bytes.is_empty() || peer.beat.mono_ms < beat.mono_ms;
@@ -124,15 +124,23 @@ impl Membership {
         }
         if newest {
             let peer = self.peers.get_mut(&hash)?;
+            let was_gone = peer.state == PeerState::Gone;
             let location = beat.location.filter(|(lat, lon)| lat.abs() <= 90.0 && lon.abs() <= 180.0);
             peer.place = Place { name: beat.place.clone(), location };
             peer.region = region;
             peer.beat_at = now.mono - path.age_ms;
+            // A link's certificate names its node: what comes directly may change the key.
+            if path.via.is_none() || peer.key.is_none() || was_gone {
+                peer.key = wire::signature(bytes).map(|(_, signature)| signature.public);
+            }
             peer.beat = beat.clone();
             peer.beat_bytes = bytes.to_vec();
         }
         // One that was overtaken on its way shows that its sender lives, but the sender has said newer things already.
-        self.hear(hash, path, now, out);
+        // A relay may repeat what a dead node said: only what is new shows that.
+        if newest || path.via.is_none() {
+            self.hear(hash, path, now, out);
+        }
         newest.then_some(beat)
     }
 
@@ -196,6 +204,7 @@ mod tests {
     use super::*;
     use crate::id::NodeName;
     use crate::presence::row::TableKey;
+    use crate::time::Incarnation;
     use crate::wire::HeldTable;
 
     const WALL_MS: u64 = 1_800_000_000_000;
@@ -213,7 +222,9 @@ mod tests {
             sequence: 1_000_000,
             cut: NodeTime(WALL_MS),
             hears: (0..31).map(hash).collect(),
-            left: (0..8).map(|number| TableKey { node: hash(number), incarnation: WALL_MS }).collect(),
+            left: (0..8)
+                .map(|number| TableKey { node: hash(number), incarnation: Incarnation::new(WALL_MS) })
+                .collect(),
             echoes: vec![Echo { to: hash(0), mono_ms: days_ms, held_ms: 1_000 }; ECHOES],
             held: vec![HeldTable { left_ms: 30_000, contiguous_upto: 1_000_000, complete: true, root: u64::MAX }; 8],
             ..Heartbeat::nothing()
@@ -222,8 +233,11 @@ mod tests {
 
     #[test]
     fn a_heartbeat_of_the_largest_mesh_amid_a_deploy_fits_into_a_kibibyte() {
-        let sender =
-            SenderId { name: NodeName::new("d8904e9b3e2d78").expect("a name"), incarnation: WALL_MS, birth: 7 };
+        let sender = SenderId {
+            name: NodeName::new("d8904e9b3e2d78").expect("a name"),
+            incarnation: Incarnation::new(WALL_MS),
+            birth: 7,
+        };
         let bytes = Broadcast::Heartbeat(full()).write(&sender);
         assert!(bytes.len() <= 1_024, "{} bytes", bytes.len());
     }

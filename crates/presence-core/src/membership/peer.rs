@@ -4,7 +4,7 @@ use crate::app::view::Place;
 use crate::id::{NodeHash, NodeName, Region};
 use crate::io::mesh_view::PeerState;
 use crate::presence::row::TableKey;
-use crate::time::{Mono, Now, Wall};
+use crate::time::{Incarnation, Mono, Now, Wall};
 use crate::wire::{Heartbeat, SenderId};
 
 /// How long a node may be silent before its rows are doubted.
@@ -31,7 +31,10 @@ pub(crate) struct Peer {
     pub(crate) name: NodeName,
     pub(crate) region: Region,
     pub(crate) place: Place,
-    pub(crate) incarnation: u64,
+    pub(crate) incarnation: Incarnation,
+    /// The key that signs what it says, and whether it was ever heard directly: one that relays it can change neither.
+    pub(super) key: Option<[u8; 32]>,
+    pub(super) met: bool,
     pub(crate) state: PeerState,
     /// When the state became what it is, by this node's clock.
     pub(crate) state_since: Wall,
@@ -59,6 +62,8 @@ impl Peer {
             region: region.clone(),
             place: Place::default(),
             incarnation: sender.incarnation,
+            key: None,
+            met: false,
             state,
             state_since: now.wall,
             heard_at: now.mono,
@@ -80,6 +85,15 @@ impl Peer {
 
     pub(crate) fn heard_directly(&self, now: Mono) -> bool {
         self.direct_at.is_some_and(|at| now.since(at) < HEARS_MS)
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        matches!(self.state, PeerState::Silent | PeerState::Gone)
+    }
+
+    /// Whether its clock may be believed: nothing of what it says comes through another node.
+    pub(super) fn says_its_clock(&self, now: Mono) -> bool {
+        self.arrived_at.is_some_and(|at| now.since(at) < LEASE_MS)
     }
 
     /// Whether something comes from it directly, even if late.
@@ -116,7 +130,7 @@ impl Peer {
     /// Notes that something came from it. Returns whether that proves that it lives: what comes late does not.
     pub(super) fn heard(&mut self, path: Path, now: Mono) -> bool {
         if path.via.is_none() {
-            self.arrived_at = Some(now);
+            (self.arrived_at, self.met) = (Some(now), true);
             if self.late {
                 return false;
             }

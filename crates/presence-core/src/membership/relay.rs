@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::id::NodeHash;
+use crate::identity::Identity;
 use crate::io::mesh_view::PeerState;
 use crate::membership::Membership;
 use crate::outputs::Outputs;
+use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Mono;
-use crate::wire::{Broadcast, Relayed};
+use crate::wire::{self, Broadcast, Relayed, SenderId};
 
 /// Most messages that are relayed in a second: beyond that, deltas and facts heal by being asked for.
 const RELAYED_PER_SECOND: u32 = 500;
@@ -65,6 +67,20 @@ impl Membership {
     /// How many messages were not relayed, though another node can't hear their author.
     pub(crate) fn not_relayed(&self) -> u64 {
         self.relay.dropped
+    }
+
+    /// Whether a relayed message is its author's: signed with the key that its author was first heard with. The first one
+    /// stays until the author is gone. One of a version that signs nothing must have been heard directly.
+    pub(crate) fn believes_relayed(&self, me: &Identity, author: &SenderId, message: &[u8]) -> bool {
+        let peer = self.peers.get(&me.table_of(author).node);
+        let known = peer.filter(|peer| peer.state != PeerState::Gone).and_then(|peer| peer.key);
+        match (wire::signature(message), &me.key) {
+            _ if injected(Fault::RelayedUnsigned) => true,
+            (Some((signed, signature)), Some(key)) => {
+                known.is_none_or(|known| known == signature.public) && signature.is_of(signed, key)
+            }
+            _ => known.is_none() && peer.is_some_and(|peer| peer.met),
+        }
     }
 
     /// The nodes to which this node relays what `author` publishes: those that name us but not the author, where of the

@@ -8,29 +8,50 @@ use crate::membership::heartbeat::ReceivedHeartbeat;
 use crate::membership::peer::Path;
 use crate::membership::relay::Relaying;
 use crate::node::Node;
+use crate::node::rejections::Rejection;
 use crate::presence::row::TableKey;
 use crate::pubsub;
+use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
-use crate::wire::{self, Broadcast, Heartbeat, Leaving, Request, SenderId};
+use crate::wire::{self, Broadcast, Bundle, Heartbeat, Leaving, Relayed, Request, SenderId, Unreadable};
 
 impl Node {
     /// What a link delivered: its author's own words, or those of another node that it relays.
     pub(super) fn received(&mut self, link: LinkId, bytes: &[u8], now: Now) {
-        let Some((sender, broadcast)) = Broadcast::read(bytes) else { return };
+        let Some(certified) = self.discovery.node_at(link) else { return };
+        let Some((sender, broadcast)) = self.readable(certified, Broadcast::read(bytes), now) else { return };
         let hash = self.me.table_of(&sender).node;
         if !self.discovery.speaks_for(link, &sender, hash, &self.membership, now.mono, &mut self.out) {
-            return;
+            return self.reject(certified, Rejection::OtherSender, now.mono);
         }
         if let Broadcast::Relayed(relayed) = broadcast {
-            if let Some((author, inner)) = Broadcast::read(&relayed.message) {
-                let path = Path { via: Some(hash), age_ms: relayed.age_ms };
-                self.heard(&author, inner, &relayed.message, path, now);
-            }
-            return;
+            return self.relayed(hash, &relayed, now);
         }
         let relaying = Relaying::of(&broadcast);
         self.heard(&sender, broadcast, bytes, Path::DIRECT, now);
         self.membership.relay(self.me.hash, hash, bytes, relaying, now.mono, &mut self.out);
+    }
+
+    /// What another node said, if the one that relays it can't have invented it.
+    fn relayed(&mut self, via: NodeHash, relayed: &Relayed, now: Now) {
+        let read = Broadcast::read(&relayed.message);
+        let Some((author, inner)) = self.readable(via, read, now) else { return };
+        if inner.is_signed() && !self.membership.believes_relayed(&self.me, &author, &relayed.message) {
+            return self.reject(via, Rejection::NotSigned, now.mono);
+        }
+        let path = Path { via: Some(via), age_ms: relayed.age_ms };
+        self.heard(&author, inner, &relayed.message, path, now);
+    }
+
+    /// What could be read. A kind of a later version is no mistake.
+    fn readable<T>(&mut self, from: NodeHash, read: Result<T, Unreadable>, now: Now) -> Option<T> {
+        match read {
+            Ok(message) => return Some(message),
+            Err(Unreadable::UnknownKind) => {}
+            Err(Unreadable::Malformed) => self.reject(from, Rejection::Malformed, now.mono),
+            Err(Unreadable::OutOfRange) => self.reject(from, Rejection::OutOfRange, now.mono),
+        }
+        None
     }
 
     fn heard(&mut self, sender: &SenderId, broadcast: Broadcast, bytes: &[u8], path: Path, now: Now) {
@@ -46,7 +67,7 @@ impl Node {
                 }
             }
             Broadcast::Facts(bundle) => {
-                self.facts.take_all(hash, &bundle, self.membership.clock(now), now.mono, &mut self.out);
+                self.take_facts(path.via.unwrap_or(hash), &bundle, now);
             }
             Broadcast::Draining(leaving) => {
                 self.heard_draining(sender, leaving, path, now);
@@ -72,6 +93,13 @@ impl Node {
         }
     }
 
+    /// Takes facts that came over the link of this node.
+    fn take_facts(&mut self, from: NodeHash, bundle: &Bundle, now: Now) {
+        if !self.facts.take_all(from, bundle, self.membership.clock(now), now.mono, &mut self.out) {
+            self.reject(from, Rejection::OverQuota, now.mono);
+        }
+    }
+
     fn hear_from(&mut self, sender: &SenderId, path: Path, now: Now) -> Option<TableKey> {
         let table = self.membership.hear_from(&self.me, sender, path, now, &mut self.out);
         self.settle_peers();
@@ -84,7 +112,7 @@ impl Node {
         self.settle_peers();
         let Some(beat) = beat else { return };
         self.replication.expect(table, beat.sequence, now.mono);
-        if !self.membership.is_held(table) && self.replication.differs(table, &beat, &self.presence, now.mono) {
+        if !self.membership.is_held(table) && self.replication.differs(table, &beat, &mut self.presence, now.mono) {
             let text = format!("Our copy of the rows of {} differs from its own: asking for all of them.", sender.name);
             self.out.notice(Severity::Warning, &sender.name, &beat.region, text);
         }
@@ -129,8 +157,11 @@ impl Node {
     }
 
     /// A request came: it is answered at once.
-    pub(super) fn asked(&mut self, question: u64, bytes: &[u8], now: Now) {
-        let Some((sender, request)) = Request::read(bytes) else { return };
+    pub(super) fn asked(&mut self, question: u64, from: NodeHash, bytes: &[u8], now: Now) {
+        let Some((sender, request)) = self.readable(from, Request::read(bytes), now) else { return };
+        if self.me.table_of(&sender).node != from && !injected(Fault::AnyNameAsks) {
+            return self.reject(from, Rejection::OtherSender, now.mono);
+        }
         let (me, own) = (&self.me, self.me.sender());
         let (bytes, urgency) = match request {
             Request::Hello(hello) => {
@@ -149,8 +180,7 @@ impl Node {
             }
             Request::Fetch(request) => (wire::answer(&own, &self.facts.fetch(&request)), Urgency::Low),
             Request::Offer(bundle) => {
-                let (from, clock) = (me.table_of(&sender).node, self.membership.clock(now));
-                self.facts.take_all(from, &bundle, clock, now.mono, &mut self.out);
+                self.take_facts(from, &bundle, now);
                 (wire::answer(&own, &0_u8), Urgency::Low)
             }
         };
@@ -164,7 +194,7 @@ impl Node {
             (PendingRequest::Rows(table), bytes) => self.rows_answered(question, table, bytes, now),
             (PendingRequest::Hello(link), Some(bytes)) => {
                 let (me, out) = (&self.me, &mut self.out);
-                let higher = self.discovery.hello_answered(me, link, bytes, &self.membership, now.mono, out);
+                let higher = self.discovery.hello_answered(me, link, bytes, &self.membership, now, out);
                 higher.into_iter().for_each(|incarnation| self.adopt_incarnation(incarnation));
             }
             (PendingRequest::Buckets { node, cut }, Some(bytes)) => {
@@ -176,8 +206,7 @@ impl Node {
             }
             (PendingRequest::Fetch(node), Some(bytes)) => {
                 if let Some((_, bundle)) = wire::read_answer(bytes) {
-                    let clock = self.membership.clock(now);
-                    self.facts.take_all(node, &bundle, clock, now.mono, &mut self.out);
+                    self.take_facts(node, &bundle, now);
                 }
             }
             (PendingRequest::Offer, _) | (_, None) => {}

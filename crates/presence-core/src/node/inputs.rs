@@ -2,7 +2,8 @@
 
 use crate::app::change::Change;
 use crate::app::drawing::Viewers;
-use crate::id::{ConnectionId, EntryId, Room, SubscriptionKey};
+use crate::id::{ConnectionId, Room, SubscriptionKey};
+use crate::io::entry_id::EntryId;
 use crate::io::output::Output;
 use crate::io::query::{Found, Query};
 use crate::io::{Ended, Input};
@@ -70,7 +71,7 @@ impl Node {
             }
             Input::LinkLost { link } => self.discovery.link_lost(link, &self.membership, now.mono, &mut self.out),
             Input::Received { link, bytes } => self.received(link, &bytes, now),
-            Input::Asked { question, bytes } => self.asked(question, &bytes, now),
+            Input::Asked { question, from, bytes } => self.asked(question, from, &bytes, now),
             Input::Answered { question, bytes } => self.answered(question, bytes.as_deref(), now),
             Input::Drained => self.drain(now),
             Input::Emptied => self.membership.emptied(self.local.sequence(), now.mono, &mut self.out),

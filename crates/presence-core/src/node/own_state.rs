@@ -5,7 +5,7 @@ use crate::membership::heartbeat::HeartbeatSummary;
 use crate::node::Node;
 use crate::presence::row::{RowKey, TableKey, Weight};
 use crate::render::mesh_view::MeshSource;
-use crate::time::Now;
+use crate::time::{Incarnation, Now};
 use crate::wire::{Broadcast, HeldTable};
 
 /// Deltas go out at once after a quiet moment, else this far apart.
@@ -63,7 +63,7 @@ impl Node {
     }
 
     /// Another start of this node was known under a higher incarnation.
-    pub(super) fn adopt_incarnation(&mut self, incarnation: u64) {
+    pub(super) fn adopt_incarnation(&mut self, incarnation: Incarnation) {
         let before = self.me.table();
         self.me.incarnation = incarnation;
         self.presence.rename_table(before, self.me.table());

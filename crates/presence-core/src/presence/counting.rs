@@ -37,11 +37,7 @@ pub(crate) struct PresenceCounts {
 
 impl PresenceCounts {
     pub(crate) fn add(&mut self, other: Self) {
-        self.users += other.users;
-        self.tabs += other.tabs;
-        self.unsure += other.unsure;
-        self.looking += other.looking;
-        self.unproven += other.unproven;
+        *self = self.each(other, u32::wrapping_add);
     }
 
     /// The same user on one more node.
@@ -51,7 +47,7 @@ impl PresenceCounts {
         } else {
             Self {
                 users: 1,
-                tabs: self.tabs + here.tabs,
+                tabs: self.tabs.saturating_add(here.tabs),
                 unsure: 0,
                 looking: self.looking | here.looking,
                 unproven: self.unproven & here.unproven,
@@ -60,11 +56,18 @@ impl PresenceCounts {
     }
 
     pub(crate) fn subtract(&mut self, other: Self) {
-        self.users -= other.users;
-        self.tabs -= other.tabs;
-        self.unsure -= other.unsure;
-        self.looking -= other.looking;
-        self.unproven -= other.unproven;
+        *self = self.each(other, u32::wrapping_sub);
+    }
+
+    /// Sums wrap: a node that says too much is counted wrong anyway, and without it every count is right again.
+    fn each(self, other: Self, of: fn(u32, u32) -> u32) -> Self {
+        Self {
+            users: of(self.users, other.users),
+            tabs: of(self.tabs, other.tabs),
+            unsure: of(self.unsure, other.unsure),
+            looking: of(self.looking, other.looking),
+            unproven: of(self.unproven, other.unproven),
+        }
     }
 }
 
@@ -135,7 +138,7 @@ impl Presence {
         let room = *self.numbers.get(&key.room)?;
         let rows: Vec<&PackedRow> = self.rows.of(room, key.user).collect();
         rows.iter().map(|row| (row, self.tables.of(row.table))).find_map(|(row, table)| {
-            let taken: u32 = taken(row, table, &rows).map(|(tabs, _)| tabs).sum();
+            let taken = taken(row, table, &rows).map(|(tabs, _)| tabs).fold(0, u32::saturating_add);
             let free = table.key != except && table.weight != Weight::Unsure && loose(row, table) > taken;
             free.then_some((table.key, row.number))
         })
@@ -182,12 +185,12 @@ impl Presence {
             let took: Vec<String> = row
                 .took()
                 .iter()
-                .map(|t| format!("{} of {}/{}@{}", t.tabs, t.table.node, t.table.incarnation % 1_000_000, t.seen))
+                .map(|t| format!("{} of {}/{}@{}", t.tabs, t.table.node, t.table.incarnation.get() % 1_000_000, t.seen))
                 .collect();
             format!(
                 "{}/{} {:?}: {} open, {} lingering, number {}, took {took:?}",
                 table.key.node,
-                table.key.incarnation % 1_000_000,
+                table.key.incarnation.get() % 1_000_000,
                 table.weight,
                 row.open(),
                 row.lingering(),

@@ -105,7 +105,7 @@ impl RollUp {
         self.below.count(tally, false);
         tally.move_room(before, after);
         self.below.count(tally, true);
-        self.below.tabs = self.below.tabs - before.whole.tabs + after.whole.tabs;
+        self.below.tabs = self.below.tabs.wrapping_sub(before.whole.tabs).wrapping_add(after.whole.tabs);
         if tally.counted == 0 && tally.unsure == 0 {
             self.users.remove(&user);
         }

@@ -2,8 +2,9 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::id::{NodeHash, RoomHash, UserId};
-use crate::time::Stamp;
+use crate::id::{NodeHash, Room, RoomHash, UserId};
+use crate::testing::fault_injection::{Fault, injected};
+use crate::time::{Incarnation, Stamp};
 
 /// One start of one node: whose table it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
@@ -11,7 +12,7 @@ pub(crate) struct TableKey {
     #[n(0)]
     pub(crate) node: NodeHash,
     #[n(1)]
-    pub(crate) incarnation: u64,
+    pub(crate) incarnation: Incarnation,
 }
 
 /// What a row is about. With [`NO_USER`] as user it is the row that holds the room's name.
@@ -111,6 +112,36 @@ impl Row {
             unproven: 0,
             shared: Vec::new(),
         }
+    }
+}
+
+/// Longest display data of a member in bytes: a name's row is as long at the most.
+pub(crate) const INFO_BYTES_MAX: usize = Room::NAME_BYTES_MAX;
+/// Most tabs of one user on one node that count.
+const TABS_MAX: u32 = 65_535;
+/// Of how many other tables one user's connections may have taken tabs.
+const TOOK_MAX: usize = 16;
+/// Most values that a user shows, and how long the key and value of one may be together.
+const SHARES_TAKEN_MAX: usize = 8;
+const SHARE_BYTES_MAX: usize = 64 + 256;
+
+impl Row {
+    /// What another node says, cut to what a row may hold: its key and number stay, so that roots are equal.
+    pub(crate) fn cut(mut self) -> Self {
+        if injected(Fault::RowsUncut) {
+            return self;
+        }
+        for count in [&mut self.open, &mut self.lingering, &mut self.visible, &mut self.unproven] {
+            *count = (*count).min(TABS_MAX);
+        }
+        self.took.truncate(TOOK_MAX);
+        self.took.iter_mut().for_each(|took| took.tabs = took.tabs.min(TABS_MAX));
+        if self.info.len() > INFO_BYTES_MAX {
+            self.info = Vec::new();
+        }
+        self.shared.truncate(SHARES_TAKEN_MAX);
+        self.shared.retain(|share| share.key.len() + share.value.len() <= SHARE_BYTES_MAX);
+        self
     }
 }
 

@@ -171,8 +171,8 @@ impl Tables {
 
     pub(crate) fn insert(&mut self, table: Table) {
         let free = self.tables.iter().position(Option::is_none).unwrap_or(self.tables.len());
-        // Peers are at most 256, and as many that left: far less than fit.
-        let number = TableNumber::try_from(free).expect("tables are bounded");
+        // Peers are at most 256, and twice as many that left: far less than fit.
+        let Ok(number) = TableNumber::try_from(free) else { return };
         if free == self.tables.len() {
             self.tables.push(None);
         }

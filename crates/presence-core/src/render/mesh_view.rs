@@ -95,7 +95,7 @@ impl MeshSource<'_> {
         NodeView {
             name: self.me.name.clone(),
             region: self.me.region.clone(),
-            incarnation: self.me.incarnation,
+            incarnation: self.me.incarnation.get(),
             sequence: self.sequence,
             whole: self.sequence,
             state: self.own_state(),
@@ -110,7 +110,7 @@ impl MeshSource<'_> {
         NodeView {
             name: peer.name.clone(),
             region: peer.region.clone(),
-            incarnation: peer.incarnation,
+            incarnation: peer.incarnation.get(),
             sequence: peer.sequence(),
             whole: self.replication.contiguous_upto(peer.table(hash)),
             state: peer.state,
@@ -149,6 +149,7 @@ impl MeshSource<'_> {
                 PeerState::Draining | PeerState::Departed => {}
             }
         }
+        degraded.extend(self.membership.wrong_clock(self.now).map(|wrong| wrong.to_string()));
         if self.membership.node_time(self.now).0 != self.now.wall.0 {
             degraded.push("The clock runs more than 5 s ahead of the other nodes': theirs is used.".to_owned());
         }

@@ -21,6 +21,8 @@ const GAP_MS: u64 = 500;
 const JITTER_MS: u64 = 200;
 /// Pages requested at a time.
 const IN_FLIGHT: usize = 4;
+/// Most pages of one table: a million rows of 84 bytes and their display data.
+const PAGES_MAX: usize = 8_192;
 /// Lost pages after which a repair is given up and begun again.
 const RETRIES: u32 = 8;
 
@@ -125,7 +127,7 @@ impl Replication {
         if !repair.begun {
             (repair.begun, repair.upto, repair.all) = (true, page.upto, page.all);
             // The answer itself was the first of the pages that end at the cuts.
-            repair.waiting.extend(page.cuts.windows(2).map(|cuts| (cuts[0], cuts[1])));
+            repair.waiting.extend(page.cuts.windows(2).take(PAGES_MAX).map(|cuts| (cuts[0], cuts[1])));
             if page.all {
                 presence.begin_naming(table);
                 replica.whole_table_at = Some(now);
@@ -134,7 +136,7 @@ impl Replication {
         }
         let all = repair.all;
         let named: Vec<RowKey> = page.rows.iter().map(|row| row.key).filter(|_| all).collect();
-        self.take_rows(table, page.rows, &page.removed, presence, now);
+        self.take_rows(table, page.rows, &page.removed, u64::MAX, presence, now);
         named.iter().for_each(|named| presence.name(table, named));
         let repair = self.replicas.get(&table).and_then(|replica| replica.repair.as_ref());
         if repair.is_some_and(Repair::is_done) {

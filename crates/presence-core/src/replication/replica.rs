@@ -8,6 +8,8 @@ use crate::time::Mono;
 
 /// A whole table of one node is asked for at most this often.
 const WHOLE_TABLE_MS: u64 = 10_000;
+/// A heartbeat is overtaken by what was said after it for less than this.
+const BEYOND_MS: u64 = 5_000;
 /// Most stretches that are remembered above a gap.
 const RECEIVED_AHEAD_MAX: usize = 1_024;
 
@@ -24,6 +26,8 @@ pub(super) struct Replica {
     /// Its node has left and this was its last number.
     pub(super) ends: Option<u64>,
     gap_since: Option<Mono>,
+    /// Since when its node announces lower numbers than were known here then.
+    beyond_since: Option<(Mono, u64)>,
     pub(super) repair: Option<Repair>,
     /// When a whole table was answered last.
     pub(super) whole_table_at: Option<Mono>,
@@ -111,6 +115,18 @@ impl Replica {
         self.advance(upto);
         self.gap_since = None;
         self.notice_gap(now);
+    }
+
+    /// Whether more is known here than its node has said, for longer than messages overtake each other: who relays it made
+    /// that up.
+    pub(super) fn is_beyond(&mut self, sequence: u64, now: Mono) -> bool {
+        if self.contiguous_upto <= sequence || self.beyond_since.is_some_and(|(_, number)| number <= sequence) {
+            self.beyond_since = None;
+        }
+        if self.contiguous_upto > sequence {
+            self.beyond_since.get_or_insert((now, self.contiguous_upto));
+        }
+        self.beyond_since.is_some_and(|(since, _)| now.since(since) >= BEYOND_MS)
     }
 
     /// Its node has left, and nothing of what it said is missing.

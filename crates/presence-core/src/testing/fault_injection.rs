@@ -29,6 +29,24 @@ pub enum Fault {
     NotRestamped,
     /// What is held of a node that left is not compared with what others hold.
     DepartedNotCompared,
+    /// Whatever another node says about this node's last start is believed.
+    AnyIncarnationAdopted,
+    /// A request is answered in whatever name it is.
+    AnyNameAsks,
+    /// What is relayed needs no signature.
+    RelayedUnsigned,
+    /// Any node may say of any other that it has left.
+    HearsayOfLeaving,
+    /// Every clock is believed, however wrong and through whomever.
+    AnyClock,
+    /// Facts are kept however many they are and however long they last.
+    FactsUnbounded,
+    /// All addresses that another node names are dialled at once.
+    AllToldDialled,
+    /// Rows of other nodes are taken as large as they come.
+    RowsUncut,
+    /// Every start of a node that left is held.
+    AllStartsHeld,
 }
 
 /// All of them.

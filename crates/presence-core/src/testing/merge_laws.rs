@@ -5,11 +5,12 @@ use proptest::prelude::*;
 
 use crate::facts::fact::Fact;
 use crate::facts::store::FactStore;
-use crate::id::{EntryId, NodeHash, Region, RoomHash, UserId};
+use crate::id::{NodeHash, Region, RoomHash, UserId};
+use crate::io::entry_id::EntryId;
 use crate::presence::Presence;
 use crate::presence::row::Weight;
 use crate::presence::row::{Removed, Row, RowKey, TableKey};
-use crate::time::{Mono, NodeTime, Stamp};
+use crate::time::{Incarnation, Mono, NodeTime, Stamp};
 
 const NOW_MS: u64 = 1_000_000;
 
@@ -21,14 +22,17 @@ fn digest(bytes: &[u8]) -> [u8; 32] {
 /// One author's fact: its stamp says all, as no author stamps twice alike.
 fn fact((key, time_ms, counter, node, cap): (u8, u64, u32, u64, u16)) -> Vec<u8> {
     let log = key % 2 == 1;
-    let entry =
-        log.then_some(EntryId { node: NodeHash(node), incarnation: 1, count: time_ms * 10 + u64::from(counter) });
+    let entry = log.then_some(EntryId {
+        node: NodeHash(node),
+        incarnation: Incarnation::new(1),
+        count: time_ms * 10 + u64::from(counter),
+    });
     let fact = Fact {
         room: "demo".to_owned(),
         key: format!("key {key}"),
         entry,
         cap: if log { cap } else { 0 },
-        stamp: Stamp { time: NodeTime(time_ms), counter, node: NodeHash(node), incarnation: 1 },
+        stamp: Stamp { time: NodeTime(time_ms), counter, node: NodeHash(node), incarnation: Incarnation::new(1) },
         user: UserId([1; 32]),
         region: Region::new("yyz").expect("a code"),
         value: format!("{key} {time_ms} {counter} {node}").into_bytes(),
@@ -62,7 +66,7 @@ fn said() -> impl Strategy<Value = Vec<Said>> {
 }
 
 fn told(said: &[(u64, Said)]) -> Presence {
-    let table = TableKey { node: NodeHash(1), incarnation: 1 };
+    let table = TableKey { node: NodeHash(1), incarnation: Incarnation::new(1) };
     let mut presence = Presence::new(digest);
     presence.open_table(table, &Region::new("yyz").expect("a code"), Weight::Counted);
     for (number, (user, row)) in said {

@@ -5,6 +5,7 @@ use minicbor::{Decode, Encode};
 use crate::id::{NodeHash, Region};
 use crate::presence::row::{Removed, Row, TableKey};
 use crate::time::NodeTime;
+use crate::wire::Broadcast;
 
 #[derive(Clone, PartialEq, Debug, Encode, Decode)]
 pub(crate) struct Heartbeat {
@@ -112,6 +113,14 @@ pub(crate) struct Relayed {
     pub(crate) age_ms: u64,
     #[cbor(n(1), with = "minicbor::bytes")]
     pub(crate) message: Vec<u8>,
+}
+
+impl Broadcast {
+    /// Whether its author signs it: what it says of its author is believed when another node relays it. Rows are compared
+    /// with the root in a heartbeat.
+    pub(crate) fn is_signed(&self) -> bool {
+        matches!(self, Self::Heartbeat(_) | Self::Draining(_) | Self::Goodbye(_))
+    }
 }
 
 /// A message for all listeners of a stream.

@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 
 use crate::id::{KeyHash, NodeName, Region};
 use crate::presence::row::{Removed, Row, TableKey};
-use crate::time::{NodeTime, Stamp};
+use crate::time::{Incarnation, NodeTime, Stamp};
 
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub(crate) struct Hello {
@@ -16,7 +16,7 @@ pub(crate) struct Hello {
 pub(crate) struct HelloAnswer {
     /// The greatest incarnation that is known of the asker's name.
     #[n(0)]
-    pub(crate) known: u64,
+    pub(crate) known: Incarnation,
     #[n(1)]
     pub(crate) advertised: Vec<String>,
     /// Nodes heard, or that said hello, in the last 10 s.

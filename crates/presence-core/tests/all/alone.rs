@@ -60,6 +60,7 @@ impl Alone {
             advertised: Vec::new(),
             meshed: false,
             digest: sha256,
+            key: None,
         };
         Self { node: Node::new(settings, &[], Vec::new(), now), now }
     }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use presence_core::{
     ConnectionId, Input, LinkId, Linked, MeshView, Mono, Node, NodeHash, NodeName, Now, Output, Place, Region,
-    Settings, SubscriptionId, Tab, UserId, Wall, kind_name,
+    RoomView, Settings, SubscriptionId, Tab, UserId, Wall, kind_name,
 };
 
 use crate::digest::sha256;
+use crate::keys::node_key;
 use crate::world::World;
 
 const TICK_MS: u64 = 100;
@@ -16,6 +17,7 @@ pub(crate) struct ByHand {
     node: Node,
     pub(crate) now: Now,
     pub(crate) mesh: Option<Arc<MeshView>>,
+    view: Option<Arc<RoomView>>,
 }
 
 pub(crate) fn hash(name: &str) -> NodeHash {
@@ -28,7 +30,16 @@ impl ByHand {
         Self::start_at(name, vec![name.to_owned()])
     }
 
+    /// A node that signs with another key.
+    pub(crate) fn start_signed(name: &str, key: &str) -> Self {
+        Self::begin(name, vec![name.to_owned()], key)
+    }
+
     pub(crate) fn start_at(name: &str, advertised: Vec<String>) -> Self {
+        Self::begin(name, advertised, name)
+    }
+
+    fn begin(name: &str, advertised: Vec<String>, key: &str) -> Self {
         let now = Now { mono: Mono(1_000_000), wall: Wall(1_800_000_000_000) };
         let settings = Settings {
             region: Region::new("ams").expect("a code"),
@@ -39,9 +50,10 @@ impl ByHand {
             advertised,
             meshed: true,
             digest: sha256,
+            key: Some(node_key(key)),
         };
         let node = Node::new(settings, &[], Vec::new(), now);
-        Self { node, now, mesh: None }
+        Self { node, now, mesh: None, view: None }
     }
 
     pub(crate) fn give(&mut self, input: Input) -> Vec<Output> {
@@ -51,6 +63,11 @@ impl ByHand {
             _ => None,
         });
         self.mesh = meshes.next_back().or(self.mesh.take());
+        let mut views = outputs.iter().filter_map(|output| match output {
+            Output::View(view) if view.room == World::room() => Some(view.clone()),
+            _ => None,
+        });
+        self.view = views.next_back().or(self.view.take());
         outputs
     }
 
@@ -87,6 +104,11 @@ impl ByHand {
         self.give(Input::Received { link: LinkId(link), bytes: bytes.to_vec() })
     }
 
+    /// A node of that name asks.
+    pub(crate) fn ask(&mut self, from: &str, bytes: &[u8]) -> Vec<Output> {
+        self.give(Input::Asked { question: 9, from: hash(from), bytes: bytes.to_vec() })
+    }
+
     /// What this node would say as hello to a node at that address.
     pub(crate) fn hello(&mut self, address: &str, link: u64, node: &str) -> Vec<u8> {
         self.resolve(&[address]);
@@ -106,6 +128,24 @@ impl ByHand {
         let (connection, subscription) = (ConnectionId(u64::from(user)), SubscriptionId(1));
         let user = UserId([user; 32]);
         self.give(Input::Joined { connection, subscription, room: World::room(), user, tab: Tab::page() })
+    }
+
+    /// The users and tabs of the demo room, as its view shows them.
+    pub(crate) fn users_and_tabs(&self) -> (u32, u32) {
+        self.view.as_ref().map_or((0, 0), |view| (view.users, view.tabs))
+    }
+
+    /// When each fact was stamped, and when it ends.
+    pub(crate) fn fact_times(&self) -> Vec<(u64, u64)> {
+        self.node.fact_times()
+    }
+
+    pub(crate) fn rejected(&self) -> u64 {
+        self.node.rejected()
+    }
+
+    pub(crate) fn counts_are_right(&self) -> bool {
+        self.node.counts_are_right()
     }
 
     pub(crate) fn degraded(&self) -> Vec<String> {

@@ -9,7 +9,7 @@ fn fails(node: &mut ByHand, address: &str, error: DialError) -> Vec<Output> {
 }
 
 fn says_hello(node: &mut ByHand, hello: &[u8]) -> Vec<Output> {
-    node.give(Input::Asked { question: 1, bytes: hello.to_vec() })
+    node.ask("there", hello)
 }
 
 /// A node with a link to another one, over which it has heard it.
@@ -139,7 +139,7 @@ fn other_addresses_of_this_node_are_told_at_once_and_not_dialled() {
     let outputs = node.give(Input::Readdressed { advertised: vec!["new".to_owned()] });
     let hello = asked(&outputs).expect("hello on every link");
     assert_eq!(dials(&node.pass(5_000)), [""; 0], "its own address");
-    assert_eq!(dials(&says_hello(&mut other, &hello)), ["new"]);
+    assert_eq!(dials(&other.ask("here", &hello)), ["new"]);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn an_address_that_was_this_node_s_own_may_be_another_s_later() {
     let mut node = ByHand::start_at("here", vec!["old".to_owned()]);
     node.resolve(&["also-here"]);
     let hello = asked(&node.dialled("also-here", 1, "here")).expect("hello");
-    let answer = node.give(Input::Asked { question: 1, bytes: hello });
+    let answer = node.ask("here", &hello);
     let bytes = answer.into_iter().find_map(|output| match output {
         Output::Reply { bytes, .. } => Some(bytes),
         _ => None,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use presence_core::{Input, LinkId, Output};
 use proptest::prelude::*;
 
-use crate::by_hand::{ByHand, dials};
+use crate::by_hand::{ByHand, dials, hash};
 
 /// Messages of every kind as two nodes that hear each other say them: broadcasts, questions, answers.
 fn valid() -> Vec<Vec<u8>> {
@@ -20,7 +20,9 @@ fn valid() -> Vec<Vec<u8>> {
             for output in outputs {
                 let (to, input) = match output {
                     Output::Publish { bytes, .. } => (1 - index, Input::Received { link: LinkId(1), bytes }),
-                    Output::Ask { question, bytes, .. } => (1 - index, Input::Asked { question, bytes }),
+                    Output::Ask { question, bytes, .. } => {
+                        (1 - index, Input::Asked { question, from: hash(["here", "there"][index]), bytes })
+                    }
                     Output::Reply { question, bytes, .. } => {
                         (1 - index, Input::Answered { question, bytes: Some(bytes) })
                     }
@@ -51,7 +53,7 @@ fn valid() -> Vec<Vec<u8>> {
     found
 }
 
-fn click() -> Input {
+pub(crate) fn click() -> Input {
     let attrs = std::collections::BTreeMap::from([("data-id".to_owned(), "1".to_owned())]);
     let call = presence_core::ReflexCall { target: "Bulb#set".to_owned(), attrs, ..Default::default() };
     crate::app::click(
@@ -68,7 +70,7 @@ fn take(bytes: &[u8]) {
     let mut node = ByHand::start("here");
     node.resolve(&["there"]);
     node.dialled("there", 1, "there");
-    let mut outputs = node.give(Input::Asked { question: 9, bytes: bytes.to_vec() });
+    let mut outputs = node.ask("there", bytes);
     outputs.extend(node.give(Input::Answered { question: 1, bytes: Some(bytes.to_vec()) }));
     outputs.extend(node.receive(1, bytes));
     outputs.extend(node.pass(400));
@@ -125,7 +127,7 @@ fn hellos_of_many_names_fill_no_memory() {
     for number in 0..400 {
         let advertised = (0..20).map(|port| format!("node-{number}:{port}")).collect();
         let hello = ByHand::start_at(&format!("node-{number}"), advertised).hello("here", 1, "here");
-        let outputs = node.give(Input::Asked { question: 1, bytes: hello });
+        let outputs = node.ask(&format!("node-{number}"), &hello);
         let reply = outputs.iter().find_map(|output| match output {
             Output::Reply { bytes, .. } => Some(bytes.len()),
             _ => None,

@@ -42,6 +42,7 @@ fn settings(index: usize) -> Settings {
         advertised: vec![["author", "reader"][index].to_owned()],
         meshed: true,
         digest: sha256,
+        key: None,
     }
 }
 
@@ -78,7 +79,10 @@ impl Pair {
                         let result = Ok(Linked { link: LINK, node });
                         waiting.push_back((index, Input::Dialled { address, result }));
                     }
-                    Output::Ask { question, bytes, .. } => waiting.push_back((other, Input::Asked { question, bytes })),
+                    Output::Ask { question, bytes, .. } => {
+                        let from = NodeHash::of(&settings(index).name, sha256);
+                        waiting.push_back((other, Input::Asked { question, from, bytes }));
+                    }
                     Output::Reply { question, bytes, .. } => {
                         if index == AUTHOR {
                             self.answered.push(bytes.len());

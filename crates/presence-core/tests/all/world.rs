@@ -148,6 +148,8 @@ pub(crate) struct World {
     pub(crate) tabs: Tabs,
     pub(crate) seeds: Vec<usize>,
     pub(crate) notices: Vec<String>,
+    /// Hosts that aborted, and why, where that is expected.
+    pub(crate) aborts: Option<Vec<(usize, String)>>,
     events: BTreeMap<(u64, u64), Event>,
     order: u64,
     numbers: u64,
@@ -197,6 +199,7 @@ impl World {
             tabs: Tabs::default(),
             seeds: vec![0],
             notices: Vec::new(),
+            aborts: None,
             events: BTreeMap::new(),
             order: 0,
             numbers: 0,

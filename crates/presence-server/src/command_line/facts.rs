@@ -192,6 +192,7 @@ async fn handle_stored(folder: &Path, input: Input) -> anyhow::Result<Found> {
         advertised: Vec::new(),
         meshed: false,
         digest: sha256,
+        key: None,
     };
     let records: Vec<Vec<u8>> = kept.records.into_values().collect();
     let mut node = Node::new(settings, &records, Vec::new(), clock.now());

@@ -79,7 +79,7 @@ impl Links {
         tracing::debug!(%node, "a node reads this one");
         tokio::spawn(async move {
             let links = Arc::clone(&self);
-            connection.read_questions(move |bytes, answer| links.asked(bytes, answer)).await;
+            connection.read_questions(move |bytes, answer| links.asked(node, bytes, answer)).await;
             tracing::debug!(%node, reason = connection.reason().code(), "a node no longer reads this one");
             self.open().readers.remove(&number);
         });
@@ -88,7 +88,7 @@ impl Links {
 
     /// Passes a question to core, and its answer back. Without an answer the question ends for the other end, too: core does
     /// not answer what it can't read.
-    fn asked(self: &Arc<Self>, bytes: Vec<u8>, answer: AnswerSender) {
+    fn asked(self: &Arc<Self>, from: NodeHash, bytes: Vec<u8>, answer: AnswerSender) {
         let (question, reply) = {
             let mut open = self.open();
             if open.questions.len() >= QUESTIONS_MAX {
@@ -100,7 +100,7 @@ impl Links {
             open.questions.insert(question, reply_tx);
             (question, reply)
         };
-        self.inbound.offer(Input::Asked { question, bytes });
+        self.inbound.offer(Input::Asked { question, from, bytes });
         let links = Arc::clone(self);
         tokio::spawn(async move {
             if let Ok(Ok((bytes, urgency))) = timeout(ANSWER_WITHIN, reply).await {

@@ -44,6 +44,7 @@ pub(super) fn settings(region: Region, place: Place, name: NodeName, incarnation
         advertised: Vec::new(),
         meshed,
         digest: sha256,
+        key: None,
     }
 }
 

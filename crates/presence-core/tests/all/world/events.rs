@@ -1,8 +1,9 @@
 //! What happens in a world, one event at a time.
 
-use presence_core::Input;
+use presence_core::{Input, NodeHash};
 
 use super::{Event, World};
+use crate::digest::sha256;
 
 impl World {
     pub(super) fn happen(&mut self, event: Event) {
@@ -34,7 +35,8 @@ impl World {
                 if linked && self.up(to) && !self.frozen(to) && !self.cut.contains(&(asker, to)) {
                     self.numbers += 1;
                     self.asked.insert((to, self.numbers), (asker, asker_life, link, question));
-                    self.take(to, Input::Asked { question: self.numbers, bytes });
+                    let from = NodeHash::of(&self.hosts[asker].name, sha256);
+                    self.take(to, Input::Asked { question: self.numbers, from, bytes });
                 }
             }
             Event::Timeout { host, life, question } => {
@@ -56,6 +58,12 @@ impl World {
             }
             Event::Tick { .. } | Event::Deliver { .. } => {}
         }
+    }
+
+    /// A host is given a message that another one did not say.
+    pub(crate) fn inject(&mut self, reader: usize, from: usize, bytes: &[u8]) {
+        let Some((&link, _)) = self.hosts[reader].links.iter().find(|(_, wire)| wire.to == from) else { return };
+        self.take(reader, Input::Received { link, bytes: bytes.to_vec() });
     }
 
     pub(super) fn take(&mut self, index: usize, input: Input) {

@@ -4,6 +4,7 @@ use presence_core::{Input, Node, Place, Settings};
 
 use super::{Event, World, address};
 use crate::digest::sha256;
+use crate::keys::node_key;
 
 impl World {
     /// Starts the process of a host.
@@ -21,6 +22,7 @@ impl World {
             advertised: vec![address(index)],
             meshed: self.seeds.len() < usize::MAX,
             digest: sha256,
+            key: Some(node_key(host.name.as_str())),
         };
         let records: Vec<Vec<u8>> = host.disk.values().cloned().collect();
         host.node = Some(Node::new(settings, &records, host.addresses.clone(), now));

@@ -41,7 +41,11 @@ impl World {
                     *counted += 1;
                 }
             }
-            Output::Abort(why) => panic!("{} aborts: {why}", self.hosts[index].name),
+            Output::Abort(why) if self.aborts.is_none() => panic!("{} aborts: {why}", self.hosts[index].name),
+            Output::Abort(why) => {
+                self.aborts.iter_mut().for_each(|aborts| aborts.push((index, why.to_string())));
+                self.crash(index);
+            }
             Output::Tell(notice) => {
                 self.notices.push(format!("{:>7} {}: {}", self.now, self.hosts[index].name, notice.message));
             }
