@@ -261,13 +261,19 @@ impl Presence {
         table.enter(key, number, slot, self.digest);
     }
 
-    /// Forgets what is numbered above what a table's node has said.
-    pub(crate) fn forget_beyond(&mut self, table: TableKey, number: u64, now: Mono) {
+    /// Doubts what is known of a table whose node has changed its rows up to this number: what is numbered above it is
+    /// forgotten, and the next answer replaces all the rest.
+    pub(crate) fn doubt(&mut self, table: TableKey, number: u64, now: Mono) {
         let Some(rows) = self.table(table) else { return };
-        let rows_beyond = rows.changed(number, u64::MAX).map(|row| row.key);
-        let beyond: Vec<RowKey> = rows_beyond.chain(rows.removals(number, u64::MAX).map(|gone| gone.key)).collect();
-        for key in beyond {
+        let keys = |after, upto| rows.changed(after, upto).map(|row| row.key);
+        let kept: Vec<RowKey> = keys(0, number).collect();
+        let removals = rows.removals(0, u64::MAX).map(|gone| gone.key);
+        let forgotten: Vec<RowKey> = keys(number, u64::MAX).chain(removals).collect();
+        for key in forgotten {
             self.remove(table, Removed { key, number: 0 }, now);
+        }
+        for key in kept {
+            self.renumber(table, &key, 1);
         }
     }
 

@@ -17,7 +17,7 @@ use crate::wire::{Delta, Heartbeat, HeldTable};
 /// A root that differs (a fault) has everything requested again at most this often.
 const FAULT_MS: u64 = 60_000;
 /// Most rows that are taken of one node.
-const ROWS_MAX: usize = 1_000_000;
+const ROWS_MAX: usize = 2_000_000;
 /// How long removals of others are remembered.
 pub const REMOVED_MS: u64 = 60_000;
 /// How many removals of one node are remembered.
@@ -146,7 +146,7 @@ impl Replication {
         if differs {
             *replica = Replica::faulted(replica.whole_table_at, now);
             self.root_faults += 1;
-            presence.forget_beyond(table, beat.sequence, now);
+            presence.doubt(table, beat.sequence, now);
         }
         differs
     }

@@ -2,12 +2,23 @@
 
 #[path = "all/app.rs"]
 mod app;
+#[allow(dead_code, reason = "the other tests use more of it")]
+#[path = "all/by_hand.rs"]
+mod by_hand;
 #[path = "all/chance.rs"]
 mod chance;
 #[path = "all/digest.rs"]
 mod digest;
 #[path = "all/keys.rs"]
 mod keys;
+#[path = "all/member_fuzz.rs"]
+mod member_fuzz;
+#[allow(dead_code, reason = "the other tests use more of it")]
+#[path = "all/passing.rs"]
+mod passing;
+#[allow(dead_code, reason = "the other tests use more of it")]
+#[path = "all/said.rs"]
+mod said;
 #[path = "all/simulation.rs"]
 mod simulation;
 #[path = "all/tabs.rs"]
@@ -15,9 +26,13 @@ mod tabs;
 #[path = "all/world.rs"]
 mod world;
 
-use presence_core::testing::fault_injection::{ALL_FAULTS, Fault, inject};
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::TestRunner;
+
+use presence_core::testing::fault_injection::{ALL_FAULTS, Fault, MEMBER_FAULTS, inject};
 
 const SEEDS: u64 = 150;
+const CONVERSATIONS: usize = 200;
 
 fn found(fault: Fault) -> Option<u64> {
     inject(Some(fault));
@@ -31,4 +46,25 @@ fn found(fault: Fault) -> Option<u64> {
 fn every_planted_fault_is_found() {
     let missed: Vec<Fault> = ALL_FAULTS.into_iter().filter(|fault| found(*fault).is_none()).collect();
     assert_eq!(missed, Vec::new());
+}
+
+/// The first of the generated conversations that harms an honest node.
+fn first_harm(cases: usize) -> Option<usize> {
+    let mut runner = TestRunner::deterministic();
+    (0..cases).find(|_| {
+        let said = member_fuzz::steps().new_tree(&mut runner).expect("every value is fine").current();
+        std::panic::catch_unwind(|| member_fuzz::honest_nodes_stay_right(&said)).is_err()
+    })
+}
+
+#[test]
+fn every_planted_fault_that_a_member_could_use_is_found() {
+    assert_eq!(first_harm(CONVERSATIONS), None, "without a fault");
+    let missed = MEMBER_FAULTS.into_iter().filter(|fault| {
+        inject(Some(*fault));
+        let found = first_harm(CONVERSATIONS);
+        inject(None);
+        found.is_none()
+    });
+    assert_eq!(missed.collect::<Vec<Fault>>(), Vec::new());
 }

@@ -39,6 +39,12 @@ impl Node {
         if inner.is_signed() && !self.membership.believes_relayed(&self.me, &author, &relayed.message) {
             return self.reject(via, Rejection::NotSigned, now.mono);
         }
+        // Who is heard says it better: a relay's rows are for those who can't hear their author.
+        let heard =
+            self.membership.peer(self.me.table_of(&author).node).is_some_and(|peer| peer.heard_directly(now.mono));
+        if heard && matches!(inner, Broadcast::Delta(_)) {
+            return;
+        }
         let path = Path { via: Some(via), age_ms: relayed.age_ms };
         self.heard(&author, inner, &relayed.message, path, now);
     }

@@ -21,7 +21,7 @@ const GAP_MS: u64 = 500;
 const JITTER_MS: u64 = 200;
 /// Pages requested at a time.
 const IN_FLIGHT: usize = 4;
-/// Most pages of one table: a million rows of 84 bytes and their display data.
+/// Most pages of one table: two million rows with display data.
 const PAGES_MAX: usize = 8_192;
 /// Lost pages after which a repair is given up and begun again.
 const RETRIES: u32 = 8;

@@ -120,11 +120,13 @@ impl Replica {
     /// Whether more is known here than its node has said, for longer than messages overtake each other: who relays it made
     /// that up.
     pub(super) fn is_beyond(&mut self, sequence: u64, now: Mono) -> bool {
-        if self.contiguous_upto <= sequence || self.beyond_since.is_some_and(|(_, number)| number <= sequence) {
+        let ahead = self.received_ahead.iter().map(|(_, upto)| *upto).max().unwrap_or(0);
+        let furthest = self.contiguous_upto.max(ahead);
+        if furthest <= sequence || self.beyond_since.is_some_and(|(_, number)| number <= sequence) {
             self.beyond_since = None;
         }
-        if self.contiguous_upto > sequence {
-            self.beyond_since.get_or_insert((now, self.contiguous_upto));
+        if furthest > sequence {
+            self.beyond_since.get_or_insert((now, furthest));
         }
         self.beyond_since.is_some_and(|(since, _)| now.since(since) >= BEYOND_MS)
     }

@@ -49,7 +49,7 @@ pub enum Fault {
     AllStartsHeld,
 }
 
-/// All of them.
+/// Those that storms find.
 #[cfg(feature = "planted")]
 pub const ALL_FAULTS: [Fault; 13] = [
     Fault::OldestWins,
@@ -66,6 +66,11 @@ pub const ALL_FAULTS: [Fault; 13] = [
     Fault::NotRestamped,
     Fault::DepartedNotCompared,
 ];
+
+/// Those that a member which misbehaves could use.
+#[cfg(feature = "planted")]
+pub const MEMBER_FAULTS: [Fault; 5] =
+    [Fault::RowsUncut, Fault::AnyNameAsks, Fault::RelayedUnsigned, Fault::HearsayOfLeaving, Fault::FactsUnbounded];
 
 #[cfg(feature = "planted")]
 thread_local! {
