@@ -3,19 +3,9 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { orders } from "../lib/layout.mjs";
 import { root } from "../lib/paths.mjs";
 import { lines, read, rust } from "../lib/tree.mjs";
-
-/**
- * The order of each crate's modules, the lowest first: a module, with all that is in its folder, names only lower ones.
- * A crate is added with one line.
- */
-const orders = {
-  "presence-core": [
-    "id", "time", "testing", "cost_limit", "app", "io", "presence", "wire", "identity", "outputs", "local", "membership",
-    "discovery", "facts", "replication", "pubsub", "render", "node",
-  ],
-};
 
 /** What `use` names, one path for each leaf: `a::{b, c::{self, d}}` becomes `a::b`, `a::c` and `a::c::d`. */
 export function paths(tree) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use presence_bench::schedule::Schedule;
-use presence_core::{DialError, Input, LinkId, Linked, NodeHash, NodeName, Output, Urgency};
+use presence_core::{DialError, Input, LinkId, Linked, NodeName, Output, Urgency};
 use presence_server::certificate::Authority;
 use presence_server::mesh::{Mesh, MeshConfig};
 use presence_server::{Config, sha256};
@@ -69,7 +69,6 @@ pub(crate) async fn start(
         listen,
         advertise: Vec::new(),
         peers: Vec::new(),
-        hash: NodeHash::of(&name, sha256),
         // The same after a restart, and a different one for each node.
         reset_key: sha256(name.as_str().as_bytes()),
         name,

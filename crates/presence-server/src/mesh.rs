@@ -5,8 +5,7 @@
 //! publishes and answers there.
 //!
 //! Nothing here waits for a peer. What arrives goes to the driver over a bounded queue, and what overflows is dropped and
-//! counted (gaps are repaired). All tasks of the mesh run where it was started: a node has one thread for its driver and its
-//! mesh, on which nothing of an app runs.
+//! counted (gaps are repaired). All tasks run where the mesh was started.
 
 mod connection;
 mod delay;
@@ -30,6 +29,7 @@ use tokio::sync::mpsc;
 use crate::certificate::Authority;
 use crate::certificate::tls::Trust;
 use crate::config::{MeshAddress, MeshProtocol, OwnAddresses};
+use crate::identity::sha256;
 use crate::mux;
 use crate::resolver::{ResolvedNames, Resolver};
 use connection::MeshConnection;
@@ -65,8 +65,6 @@ pub struct MeshConfig {
     pub peers: Vec<String>,
     /// This node's name.
     pub name: NodeName,
-    /// Its hash: what is published to one reader carries it.
-    pub hash: NodeHash,
     /// The authority whose nodes are let in.
     pub authority: Authority,
     /// Signs QUIC's stateless resets, so that the others learn at once that this node was restarted. The same at each start,
@@ -148,9 +146,9 @@ impl Mesh {
         self.inbound.counts()
     }
 
-    /// Closes every link, after what was published before. The others know at once; without it they would notice the silence.
+    /// Closes every link. The others know at once; without it they would notice the silence.
     pub async fn close(self) {
-        if tokio::time::timeout(CLOSE_WITHIN, self.links.close()).await.is_err() {
+        if tokio::time::timeout(CLOSE_WITHIN, Arc::clone(&self.links).close()).await.is_err() {
             tracing::warn!("the links to other nodes did not close within {} s", CLOSE_WITHIN.as_secs());
         }
     }
@@ -158,10 +156,8 @@ impl Mesh {
 
 impl Drop for Mesh {
     fn drop(&mut self) {
-        // Without a runtime there is no task any more that reads from a link.
         if let Ok(runtime) = Handle::try_current() {
-            let links = Arc::clone(&self.links);
-            runtime.spawn(async move { links.close().await });
+            runtime.spawn(Arc::clone(&self.links).close());
         }
     }
 }
@@ -202,11 +198,11 @@ impl Carriers {
 async fn open(config: &MeshConfig, inbound: &Inbound) -> anyhow::Result<(Arc<Links>, Vec<MeshAddress>)> {
     let parse = |all: &[String]| all.iter().map(|text| MeshAddress::parse(text)).collect::<anyhow::Result<Vec<_>>>();
     let (known, strangers) = (ResolvedNames::default(), Strangers::default());
-    let name = config.name.as_str();
-    let trust = Trust::new(&config.authority, name, config.hash)?;
+    let (name, node) = (config.name.as_str(), NodeHash::of(&config.name, sha256));
+    let trust = Trust::new(&config.authority, name, node)?;
     let quic = Quic::new(&trust, name, config.reset_key, strangers.clone())?;
     let carriers = Arc::new(Carriers { quic, tls: Tls::new(&trust, strangers.clone()) });
-    let dialler = Dialler { node: config.hash, carriers: Arc::clone(&carriers), trust, known: known.clone() };
+    let dialler = Dialler { node, carriers: Arc::clone(&carriers), trust, known: known.clone() };
     let delays = config.delays.iter().map(|(at, delay)| Ok((MeshAddress::parse(at)?, *delay)));
     let links = Arc::new(Links::new(dialler, inbound.clone(), delays.collect::<anyhow::Result<_>>()?));
     let mut own = OwnAddresses { listen: parse(&config.listen)?, advertise: parse(&config.advertise)? };

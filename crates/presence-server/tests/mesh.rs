@@ -56,7 +56,6 @@ impl TestNode {
             advertise: Vec::new(),
             peers: chosen.peers,
             name: NodeName::new(name).unwrap(),
-            hash: hash(name),
             authority: chosen.authority,
             reset_key: [3; 32],
             delays: chosen.delays,

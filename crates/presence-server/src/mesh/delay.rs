@@ -7,10 +7,10 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::inbound::Inbound;
-
-/// How many messages can be under way on one link. At 1,000 a second and 250 ms there are 250.
+/// Messages under way on one link: at 1,000 a second and 250 ms there are 250.
 const AT_SEA_MAX: usize = 4_096;
+
+pub(super) type Arrive = Box<dyn Fn(Input) + Send>;
 
 /// The delay of one link: everything waits, in order.
 #[derive(Clone, Debug)]
@@ -21,20 +21,9 @@ pub(super) struct Delay {
 }
 
 impl Delay {
-    /// Passes what has arrived to `driver`; the tasks end when the last clone is dropped.
-    pub(super) fn new(one_way: Duration, driver: &Inbound, runtime: &Handle) -> Self {
-        let lane = |arrive: fn(&Inbound, Input)| {
-            let (lane_tx, mut lane_rx) = mpsc::channel::<(Instant, Input)>(AT_SEA_MAX);
-            let driver = driver.clone();
-            runtime.spawn(async move {
-                while let Some((due, input)) = lane_rx.recv().await {
-                    tokio::time::sleep_until(due).await;
-                    arrive(&driver, input);
-                }
-            });
-            lane_tx
-        };
-        Self { one_way, published: lane(Inbound::offer), answered: lane(Inbound::deliver) }
+    /// Passes on what has arrived by these functions; the tasks end when the last clone is dropped.
+    pub(super) fn new(one_way: Duration, runtime: &Handle, [published, answered]: [Arrive; 2]) -> Self {
+        Self { one_way, published: lane(runtime, published), answered: lane(runtime, answered) }
     }
 
     /// Delays what the other end published by one way. Returns false if too much is under way.
@@ -46,4 +35,15 @@ impl Delay {
     pub(super) fn answered(&self, input: Input) -> bool {
         self.answered.try_send((Instant::now() + self.one_way * 2, input)).is_ok()
     }
+}
+
+fn lane(runtime: &Handle, arrive: Arrive) -> mpsc::Sender<(Instant, Input)> {
+    let (lane_tx, mut lane_rx) = mpsc::channel::<(Instant, Input)>(AT_SEA_MAX);
+    runtime.spawn(async move {
+        while let Some((due, input)) = lane_rx.recv().await {
+            tokio::time::sleep_until(due).await;
+            arrive(input);
+        }
+    });
+    lane_tx
 }

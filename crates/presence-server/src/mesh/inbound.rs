@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Counts;
-use super::delay::Delay;
+use super::delay::{Arrive, Delay};
 
 /// Passes inputs to the driver. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -28,7 +28,9 @@ impl Inbound {
 
     /// The same way, with this simulated latency.
     pub(super) fn delayed(&self, one_way: Duration) -> Self {
-        Self { delay: Some(Delay::new(one_way, self, &self.runtime)), ..self.clone() }
+        let (one, two) = (self.clone(), self.clone());
+        let lanes: [Arrive; 2] = [Box::new(move |input| one.offer(input)), Box::new(move |input| two.deliver(input))];
+        Self { delay: Some(Delay::new(one_way, &self.runtime, lanes)), ..self.clone() }
     }
 
     /// Passes on what others publish or ask. It is dropped and counted if the driver's queue is full, since gaps are repaired.

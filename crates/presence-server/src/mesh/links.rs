@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use presence_core::{DialError, Input, LinkId, Linked, NodeHash, Urgency};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -63,15 +63,11 @@ impl Links {
         Self { dialler, inbound, delays, open: Mutex::default() }
     }
 
-    fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock()
-    }
-
     /// Learns which node dialled; it reads this one from now on.
     pub(super) async fn welcome(self: Arc<Self>, connection: MeshConnection) -> Result<(), DialError> {
         let (said, answer) = connection.question().await.ok_or_else(|| connection.reason())?;
         let node = introduced(&said, &connection)?;
-        let Some(number) = self.open().add_reader(Reader { node, connection: connection.clone() }) else {
+        let Some(number) = self.open.lock().add_reader(Reader { node, connection: connection.clone() }) else {
             connection.close(None);
             return Err(DialError::Refused);
         };
@@ -81,7 +77,7 @@ impl Links {
             let links = Arc::clone(&self);
             connection.read_questions(move |bytes, answer| links.asked(node, bytes, answer)).await;
             tracing::debug!(%node, reason = connection.reason().code(), "a node no longer reads this one");
-            self.open().readers.remove(&number);
+            self.open.lock().readers.remove(&number);
         });
         Ok(())
     }
@@ -90,7 +86,7 @@ impl Links {
     /// not answer what it can't read.
     fn asked(self: &Arc<Self>, from: NodeHash, bytes: Vec<u8>, answer: AnswerSender) {
         let (question, reply) = {
-            let mut open = self.open();
+            let mut open = self.open.lock();
             if open.questions.len() >= QUESTIONS_MAX {
                 return Counts::count(&self.inbound.counts().inputs_dropped);
             }
@@ -106,14 +102,14 @@ impl Links {
             if let Ok(Ok((bytes, urgency))) = timeout(ANSWER_WITHIN, reply).await {
                 answer(bytes, urgency);
             }
-            links.open().questions.remove(&question);
+            links.open.lock().questions.remove(&question);
         });
     }
 
     /// Opens a link there, in a task of its own that reports the result. A dial to that address that is under way is
     /// restarted.
     pub(super) fn dial(self: &Arc<Self>, address: String) {
-        let mut open = self.open();
+        let mut open = self.open.lock();
         if let Some(earlier) = open.dials.remove(&address) {
             earlier.abort();
         }
@@ -126,7 +122,7 @@ impl Links {
             match connected {
                 Ok((connection, node)) => links.read(to, connection, node).await,
                 Err(reason) => {
-                    links.open().dials.remove(&to);
+                    links.open.lock().dials.remove(&to);
                     links.inbound.counts().dial_failed(reason);
                     tracing::debug!(reason = reason.code(), "no link to {to}: {reason}");
                     let _ = links.inbound.inputs().send(Input::Dialled { address: to, result: Err(reason) }).await;
@@ -141,7 +137,7 @@ impl Links {
         let delay = MeshAddress::parse(&address).ok().and_then(|address| self.delays.get(&address)).copied();
         let inbound = delay.map_or_else(|| self.inbound.clone(), |one_way| self.inbound.delayed(one_way));
         let link = {
-            let mut open = self.open();
+            let mut open = self.open.lock();
             open.dials.remove(&address);
             open.last += 1;
             let link = LinkId(open.last);
@@ -151,7 +147,7 @@ impl Links {
         tracing::debug!(link.id = link.0, %node, "reading from {address}");
         let _ = self.inbound.inputs().send(Input::Dialled { address, result: Ok(Linked { link, node }) }).await;
         connection.read_messages(move |bytes| inbound.offer(Input::Received { link, bytes })).await;
-        if self.open().reading.remove(&link).is_some() {
+        if self.open.lock().reading.remove(&link).is_some() {
             tracing::debug!(link.id = link.0, %node, reason = connection.reason().code(), "lost a link");
             self.inbound.deliver(Input::LinkLost { link });
         }
@@ -159,7 +155,7 @@ impl Links {
 
     /// Asks; core is passed exactly one answer, if only that there is none.
     pub(super) fn ask(&self, link: LinkId, question: u64, bytes: Vec<u8>, urgency: Urgency) {
-        let link = self.open().reading.get(&link).filter(|_| bytes.len() <= MESSAGE_BYTES_MAX).cloned();
+        let link = self.open.lock().reading.get(&link).filter(|_| bytes.len() <= MESSAGE_BYTES_MAX).cloned();
         let Some(Link { connection, inbound }) = link else {
             return self.inbound.deliver(Input::Answered { question, bytes: None });
         };
@@ -175,7 +171,7 @@ impl Links {
         if bytes.len() > MESSAGE_BYTES_MAX {
             return Counts::count(&counts.oversized);
         }
-        for reader in self.open().readers.values().filter(|reader| to.is_none_or(|to| to == reader.node)) {
+        for reader in self.open.lock().readers.values().filter(|reader| to.is_none_or(|to| to == reader.node)) {
             if !reader.connection.publish(&bytes, urgency) {
                 Counts::count(&counts.messages_dropped);
             }
@@ -187,14 +183,14 @@ impl Links {
         if bytes.len() > MESSAGE_BYTES_MAX {
             return Counts::count(&self.inbound.counts().oversized);
         }
-        if let Some(reply) = self.open().questions.remove(&question) {
+        if let Some(reply) = self.open.lock().questions.remove(&question) {
             let _ = reply.send((bytes, urgency));
         }
     }
 
     /// Closes one link.
     pub(super) fn hang_up(&self, link: LinkId) {
-        let closed = self.open().reading.remove(&link);
+        let closed = self.open.lock().reading.remove(&link);
         if let Some(Link { connection, .. }) = closed {
             tracing::debug!(link.id = link.0, "closed a link");
             connection.close(None);
@@ -202,9 +198,9 @@ impl Links {
     }
 
     /// Closes all links, and ends all dials.
-    pub(super) async fn close(&self) {
+    pub(super) async fn close(self: Arc<Self>) {
         let Open { dials, reading, readers, .. } =
-            std::mem::replace(&mut *self.open(), Open { closed: true, ..Open::default() });
+            std::mem::replace(&mut *self.open.lock(), Open { closed: true, ..Open::default() });
         dials.into_values().for_each(|dial| dial.abort());
         let connections = reading.into_values().map(|link| link.connection);
         for connection in connections.chain(readers.into_values().map(|reader| reader.connection)) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
-use presence_core::{NodeHash, NodeName, Place, Region, Room, Settings};
+use presence_core::{NodeName, Place, Region, Room, Settings};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
@@ -200,7 +200,6 @@ pub(super) fn mesh_config(config: &Config, secret: &Secret, name: &NodeName) -> 
         advertise: config.mesh_advertise.clone(),
         peers: config.mesh_peer.clone(),
         name: name.clone(),
-        hash: NodeHash::of(name, sha256),
         authority,
         reset_key: secret.keys(Purpose::MeshResets).signing,
         delays: config.mesh_delay.clone(),

@@ -1,0 +1,18 @@
+// The order of modules.
+
+/**
+ * The order of each crate's modules, the lowest first: a module, with all that is in its folder, names only lower ones.
+ * A crate is added with one line.
+ */
+export const orders = {
+  "presence-core": [
+    "id", "time", "testing", "cost_limit", "app", "io", "presence", "wire", "identity", "outputs", "local", "membership",
+    "discovery", "facts", "replication", "pubsub", "render", "node",
+  ],
+  "presence-server": [
+    "transport", "problem", "close_reason", "clock", "rfc3339", "lru", "i18n", "asset", "client", "https_client", "memory",
+    "supervision", "config", "secret", "signing", "telemetry", "certificate", "queries", "views", "contained_app", "history",
+    "identity", "streams", "sites", "resolver", "store", "mux", "mesh", "hub", "presence_events", "socket", "webhooks",
+    "drawing_queue", "driver", "node_thread", "http", "monitor", "signals", "running", "command_line",
+  ],
+};
