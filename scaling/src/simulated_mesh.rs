@@ -105,7 +105,8 @@ impl SimulatedMesh {
                 self.order += 1;
                 let asked = self.order;
                 self.asked.insert(asked, (asker, question, kind(&bytes)));
-                self.give(to, Input::Asked { question: asked, bytes }, at_ms, observer);
+                let from = NodeHash::of(&crate::simulated_node::name(asker), sha256);
+                self.give(to, Input::Asked { question: asked, from, bytes }, at_ms, observer);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use presence_core::{Input, Output};
+use presence_core::{Input, NodeHash, Output};
 
 use crate::replay::{InputSource, RecordedResponses, Replay};
 use crate::scenario::Scenario;
@@ -55,7 +55,11 @@ enum TraceInputs {
 fn inputs_of(folder: &Path, node: usize, with: TraceInputs) -> io::Result<InputSource> {
     let trace = TraceReader::open(&folder.join(format!("heard-{node}")))?;
     let inputs = trace.enumerate().filter_map(move |(number, entry)| match entry.tag {
-        QUESTION => Some((entry.at_ms, Input::Asked { question: number as u64, bytes: entry.bytes })),
+        QUESTION => {
+            let (from, bytes) = entry.bytes.split_first_chunk()?;
+            let from = NodeHash(u64::from_be_bytes(*from));
+            Some((entry.at_ms, Input::Asked { question: number as u64, from, bytes: bytes.to_vec() }))
+        }
         from if with == TraceInputs::QuestionsAndMessages => {
             Some((entry.at_ms, Input::Received { link: link(usize::from(from)), bytes: entry.bytes }))
         }
@@ -108,7 +112,9 @@ impl Observer for EmptyMeshTrace {
     fn before_input(&mut self, node: usize, at_ms: u64, input: &Input) {
         let kept = match input {
             Input::Received { link, bytes } => self.heard[node].add(at_ms, link.0 as u8, bytes),
-            Input::Asked { bytes, .. } => self.heard[node].add(at_ms, QUESTION, bytes),
+            Input::Asked { from, bytes, .. } => {
+                self.heard[node].add(at_ms, QUESTION, &[&from.0.to_be_bytes(), bytes.as_slice()].concat())
+            }
             _ => Ok(()),
         };
         self.failed = self.failed.take().or(kept.err());
