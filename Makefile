@@ -1,7 +1,7 @@
 # Every command there is. `make` alone lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help world dev shop poll cursors check test advisories sim bench bench-quick soak-connections starts links scaling docs
+.PHONY: attack help world dev shop poll cursors check test advisories sim bench bench-quick soak-connections starts links scaling docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,11 @@ starts: ## twelve nodes started together, ten times each way
 links: ## what is asked of the links between nodes, measured: freezes, attacks, losses, memory, CPU; half an hour
 	scripts/prepare.sh
 	node bench/links.mjs
+
+attack: ## ten minutes of every attack of a visitor at once, against one node of three
+	scripts/prepare.sh
+	cargo build --release --workspace --all-targets
+	ATTACK=600 node --test e2e/alone/attack-all.test.mjs
 
 scaling: ## what a node costs: runs the grid in virtual time, writes docs/scaling.md; LARGE=1 up to 5 million visitors
 	cargo build --release -p presence-scaling

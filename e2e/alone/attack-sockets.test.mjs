@@ -1,8 +1,8 @@
 // Sockets that send as fast as they can: other visitors notice nothing.
 import assert from "node:assert/strict";
-import net from "node:net";
 import { test } from "node:test";
 import { BareClient } from "../lib/client.mjs";
+import { flood, floods } from "../lib/flood.mjs";
 import { Node } from "../lib/node.mjs";
 import { pause, until } from "../lib/until.mjs";
 
@@ -10,37 +10,6 @@ const SOCKETS = 8;
 const SECONDS = 4;
 const HEALTH_MS = 50;
 const DRAWN_MS = 100;
-const MASK = [0, 0, 0, 0];
-
-/** Frames that cost their sender next to nothing, about 60 KB of each kind. */
-const floods = [
-  ["empty pings", Buffer.alloc(60_000, Buffer.from([0x89, 0x80, ...MASK]))],
-  ["empty pongs", Buffer.alloc(60_000, Buffer.from([0x8a, 0x80, ...MASK]))],
-  ["empty parts of a message", Buffer.alloc(60_000, Buffer.from([0x00, 0x80, ...MASK])), Buffer.from([0x01, 0x80, ...MASK])],
-  ["empty messages", Buffer.alloc(60_000, Buffer.from([0x81, 0x80, ...MASK]))],
-];
-
-/** Opens a socket, then writes `bytes` again and again, as fast as the node reads; discards what comes back. */
-function flood(t, node, bytes, first = "") {
-  const socket = net.connect(node.port, "127.0.0.1");
-  t.after(() => socket.destroy());
-  socket.on("error", () => {});
-  socket.write([
-    "GET /cable HTTP/1.1", `Host: ${node.host}:${node.port}`, `Origin: ${node.url}`, "Connection: Upgrade", "Upgrade: websocket",
-    "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol: actioncable-v1-json", "", "",
-  ].join("\r\n"));
-  return new Promise((resolve) => {
-    socket.once("data", () => {
-      const write = () => {
-        while (!socket.destroyed && socket.write(bytes));
-      };
-      socket.resume().on("drain", write).write(first || bytes);
-      write();
-      resolve(socket);
-    });
-  });
-}
-
 async function timed(act) {
   const begun = performance.now();
   await act();
@@ -51,7 +20,7 @@ for (const [kind, bytes, first] of floods) {
   test(`${SOCKETS} sockets that send ${kind} delay no one`, { timeout: 60_000 }, async (t) => {
     const node = await Node.start(t);
     const [clicks, watches] = [await BareClient.join(t, node, { draws: true }), await BareClient.join(t, node, { draws: true })];
-    const sockets = await Promise.all(Array.from({ length: SOCKETS }, () => flood(t, node, bytes, first)));
+    const sockets = await Promise.all(Array.from({ length: SOCKETS }, () => flood(t, node, bytes, { first })));
     const [health, drawn] = [[], []];
     for (const end = performance.now() + SECONDS * 1_000; performance.now() < end;) {
       for (let count = 0; count < 10; count += 1) health.push(await timed(() => node.get("/healthz")));

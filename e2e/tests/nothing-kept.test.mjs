@@ -1,25 +1,12 @@
 // What is made for a visitor who asks for something new ends with the visitor: names that do not exist cost no memory.
 import assert from "node:assert/strict";
-import { connect } from "node:net";
 import { test } from "node:test";
+import { glance } from "../lib/flood.mjs";
 import { Node } from "../lib/node.mjs";
 import { until } from "../lib/until.mjs";
 
 const REQUESTS = Number(process.env.GP_TEST_REQUESTS ?? 20_000);
 const AT_A_TIME = 50;
-
-/** Asks, and hangs up as soon as something is answered. */
-function glance(node, path, headers = "") {
-  return new Promise((resolve, reject) => {
-    const socket = connect(node.port, "127.0.0.1", () => socket.write(`GET ${path} HTTP/1.1\r\nhost: localhost:${node.port}\r\n${headers}\r\n`));
-    socket.on("error", reject);
-    socket.once("data", (data) => {
-      assert.match(data.toString("latin1"), /^HTTP\/1\.[01] 200 /, path);
-      socket.destroy();
-      resolve();
-    });
-  });
-}
 
 async function glances(node, count, ask) {
   let next = 0;
@@ -36,7 +23,9 @@ for (const [what, path, headers, before, keptMax] of [
 ]) {
   test(`a room that was looked at takes no memory afterwards: ${what}`, { timeout: 300_000 }, async (t) => {
     const node = await Node.start(t, { args: ["--site", "https://shop.example", "--rooms-per-site", "1000000", "--joins-per-second", "100000"] });
-    const ask = (from) => (number) => glance(node, path(from + number), headers);
+    const ask = (from) => async (number) => {
+      assert.match(await glance(node, path(from + number), { headers }), /^HTTP\/1\.[01] 200 /);
+    };
     await glances(node, before, ask(0));
     await until("its visitors are gone", async () => (await node.room("shop.example/")).users === 0, { within: 60_000 });
     const memory = node.memory();
