@@ -6,15 +6,11 @@ import { lines, read, rust } from "../lib/tree.mjs";
 const FILE_LINES = 300;
 const FUNCTION_LINES = 70;
 
-/** Crates whose files are still being split, with the length of their longest ones. Remove a crate when it is done. */
-const pending = { "presence-server": 600 };
-
 const sources = rust("src", "tests");
 
 test(`files have at most ${FILE_LINES} lines`, () => {
   assert.ok(sources.length > 200);
-  const limit = (file) => pending[file.split("/")[1]] ?? FILE_LINES;
-  const long = sources.map((file) => [file, lines(read(file)).length]).filter(([file, count]) => count > limit(file));
+  const long = sources.map((file) => [file, lines(read(file)).length]).filter(([, count]) => count > FILE_LINES);
   assert.deepEqual(long, []);
 });
 

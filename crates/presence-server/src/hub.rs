@@ -5,6 +5,7 @@ mod audience;
 mod audiences;
 mod connection;
 mod counts_queue;
+mod drain;
 mod flush;
 mod fragment_queue;
 mod frame;
@@ -21,7 +22,6 @@ mod subscriptions;
 mod wheel;
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -48,7 +48,6 @@ use self::protocols::{ProtocolId, ProtocolSet};
 use self::shared::HubShared;
 pub(crate) use self::streamed::{Dismissals, StreamedVisitors};
 use crate::clock::wall_ms;
-use crate::close_reason::CloseReason;
 use crate::config::Limits;
 use crate::history::History;
 use crate::supervision::Supervisor;
@@ -164,34 +163,6 @@ impl Hub {
     /// How many sockets there are.
     pub(crate) fn sockets(&self) -> usize {
         self.count.load(Relaxed)
-    }
-
-    /// Closes all sockets over this time, in random order, so that their clients don't come back all at once. Clicks on
-    /// those that are still open are handled. Returns when all are gone, or 2 s after the last was closed.
-    pub(crate) async fn close_all(&self, over: Duration) {
-        let begun = Instant::now();
-        let mut open = self.all();
-        // The hasher's key is random, so this order is, too.
-        let hasher = RandomState::new();
-        open.sort_by_cached_key(|connection| hasher.hash_one(connection.id));
-        let each = over / u32::try_from(open.len().max(1)).unwrap_or(u32::MAX);
-        for (index, connection) in (1_u32..).zip(open) {
-            tokio::time::sleep_until(begun + each * index).await;
-            connection.close(CloseReason::Drained, self.now_ms());
-        }
-        // Those that connected meanwhile.
-        self.all().iter().for_each(|connection| connection.close(CloseReason::Drained, self.now_ms()));
-        let gone = async {
-            loop {
-                let empty = self.empty.notified();
-                if self.sockets() == 0 {
-                    return;
-                }
-                empty.await;
-            }
-        };
-        // Those that have not gone by then never will.
-        drop(tokio::time::timeout(Duration::from_secs(2), gone).await);
     }
 
     /// Milliseconds that pass for sockets: they stand still while the process is suspended.

@@ -1,0 +1,76 @@
+//! Which nodes get a link: secrets, authorities, certificates.
+
+use super::*;
+
+over_both!(
+    another_secret_gets_no_link_and_both_sides_say_why,
+    a_secret_is_changed_in_two_rounds_and_no_link_falls,
+    an_authority_in_files_serves_as_well,
+    a_certificate_for_another_address_gets_no_link,
+);
+
+async fn another_secret_gets_no_link_and_both_sides_say_why(carrier: &str) {
+    let a = TestNode::start("a", over(carrier)).await;
+    let mut stranger = TestNode::start("s", Chosen { authority: secret(2, None), ..over(carrier) }).await;
+    assert_eq!(stranger.dial(a.address()).await, Err(DialError::WrongSecret));
+    assert_eq!(stranger.mesh.counts().dials_failed(DialError::WrongSecret), 1);
+    logged("refused a node that does not know our GP_SECRET").await;
+    assert_eq!(stranger.dial(format!("{carrier}/127.0.0.1:9")).await, Err(DialError::NoAnswer));
+    a.mesh.close().await;
+    stranger.mesh.close().await;
+}
+
+async fn a_secret_is_changed_in_two_rounds_and_no_link_falls(carrier: &str) {
+    let mut old = TestNode::start("old", over(carrier)).await;
+    let mut both = TestNode::start("both", Chosen { authority: secret(2, Some(1)), ..over(carrier) }).await;
+    let mut new = TestNode::start("new", Chosen { authority: secret(2, None), ..over(carrier) }).await;
+    both.dial(old.address()).await.unwrap();
+    old.dial(both.address()).await.unwrap();
+    both.dial(new.address()).await.unwrap();
+    new.dial(both.address()).await.unwrap();
+    assert_eq!(new.dial(old.address()).await, Err(DialError::WrongSecret));
+    for node in [old, both, new] {
+        node.mesh.close().await;
+    }
+}
+
+async fn an_authority_in_files_serves_as_well(carrier: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = files(folder.path(), "127.0.0.1");
+    let mut a = TestNode::start("a", Chosen { authority: authority.clone(), ..over(carrier) }).await;
+    let mut b = TestNode::start("b", Chosen { authority, ..over(carrier) }).await;
+    b.dial(a.address()).await.unwrap();
+    a.dial(b.address()).await.unwrap();
+    heard_at_last(&a, &mut b, None, "hello").await;
+    heard_at_last(&b, &mut a, None, "hello").await;
+    let mut stranger = TestNode::start("s", over(carrier)).await;
+    assert_eq!(stranger.dial(a.address()).await, Err(DialError::WrongSecret));
+    for node in [a, b, stranger] {
+        node.mesh.close().await;
+    }
+}
+
+async fn a_certificate_for_another_address_gets_no_link(carrier: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = files(folder.path(), "192.0.2.7");
+    let a = TestNode::start("a", Chosen { authority: authority.clone(), ..over(carrier) }).await;
+    let mut b = TestNode::start("b", Chosen { authority, ..over(carrier) }).await;
+    assert_eq!(b.dial(a.address()).await, Err(DialError::WrongName));
+    a.mesh.close().await;
+    b.mesh.close().await;
+}
+
+/// The name of a node stands in its certificate: behind a configured name it is right for whichever number that has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_may_hold_the_name_that_was_configured() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = files(folder.path(), "localhost");
+    let a = TestNode::start("a", Chosen { authority: authority.clone(), ..over("quic") }).await;
+    let port = a.address().rsplit_once(':').unwrap().1.to_owned();
+    let peers = vec![format!("quic/localhost:{port}")];
+    let mut b = TestNode::start("b", Chosen { authority, peers, ..over("quic") }).await;
+    b.until(|input| matches!(input, Input::Resolved { .. }).then_some(())).await;
+    b.dial(a.address()).await.unwrap();
+    a.mesh.close().await;
+    b.mesh.close().await;
+}
