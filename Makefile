@@ -1,7 +1,7 @@
 # Every command there is. `make` alone lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: attack help world dev shop poll cursors check test advisories sim bench bench-quick soak-connections starts links scaling docs
+.PHONY: attack fuzz help world dev shop poll cursors check test advisories sim bench bench-quick soak-connections starts links scaling docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ starts: ## twelve nodes started together, ten times each way
 links: ## what is asked of the links between nodes, measured: freezes, attacks, losses, memory, CPU; half an hour
 	scripts/prepare.sh
 	node bench/links.mjs
+
+fuzz: ## every parser that meets the outside, and members that say anything; as long as CASES says, by default some ten minutes
+	PROPTEST_CASES=$(or $(CASES),200000) cargo test --release --workspace -- any_bytes any_text a_recorded_text a_valid_message whatever_a_member wherever_the_bytes
 
 attack: ## ten minutes of every attack of a visitor at once, against one node of three
 	scripts/prepare.sh

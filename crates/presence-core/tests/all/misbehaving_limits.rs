@@ -37,8 +37,13 @@ fn facts_are_bounded_in_number_and_in_time() {
     assert_eq!(node.rejected(), 1, "7,500 facts in a second");
 }
 
+/// How many conversations are tried: few, or a hundredth of what `make fuzz` asks of cheaper tests.
+fn conversations() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse::<u32>().ok()).map_or(48, |cases| cases / 100)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: conversations(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_a_member_says_the_others_stay_right(said in steps()) {
