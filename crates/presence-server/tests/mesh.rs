@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use presence_core::{DialError, Input, LinkId, Linked, NodeHash, NodeName, Output, Urgency};
 use presence_server::certificate::Authority;
 use presence_server::mesh::{Mesh, MeshConfig};
+use presence_server::sha256;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing_subscriber::layer::SubscriberExt;
@@ -157,7 +158,7 @@ async fn heard_at_last(speaker: &TestNode, reader: &mut TestNode, to: Option<Nod
 }
 
 pub(crate) fn hash(name: &str) -> NodeHash {
-    NodeHash(name.bytes().fold(17, |h, b| h * 31 + u64::from(b)))
+    NodeHash::of(&NodeName::new(name).unwrap(), sha256)
 }
 
 /// Lines of our own log.
