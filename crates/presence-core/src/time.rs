@@ -117,9 +117,9 @@ impl Incarnation {
         Self(number.min(Self::MAX.0))
     }
 
-    /// Reads what `Display` writes.
+    /// Reads what `Display` writes. A number that no node has stands for the greatest one.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        text.parse().ok().filter(|number| *number <= Self::MAX.0).map(Self)
+        text.parse().ok().map(Self::new)
     }
 
     pub(crate) fn get(self) -> u64 {

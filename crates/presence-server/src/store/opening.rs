@@ -87,8 +87,8 @@ fn put_aside(path: &Path, error: &Error) -> anyhow::Result<()> {
 
 pub(super) fn create(path: &Path) -> Result<Database, Error> {
     if let Some(folder) = path.parent() {
-        permissions::keep_private(folder, path);
         fs::create_dir_all(folder)?;
+        permissions::keep_private(folder, path);
     }
     Ok(builder().create(path)?)
 }
