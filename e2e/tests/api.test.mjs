@@ -27,7 +27,7 @@ test("every command of docs/api.md works as it is copied", async (t) => {
       if (error.code === 28 && command.includes("/events")) return error;
       throw new Error(`${command}: ${error.stderr} ${error.stdout}`);
     });
-    assert.match(stdout, /"(users|rooms|members|stream|member|facts)":/, command);
+    assert.match(stdout, /"(users|rooms|members|stream|member|facts|removed)":/, command);
   }
 });
 
