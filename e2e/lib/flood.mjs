@@ -51,14 +51,15 @@ export function flood(t, node, bytes, { first = bytes, from } = {}) {
   });
 }
 
-/** Sends a request and hangs up at the first byte of the answer; resolves with the beginning of the answer. */
-export function glance(node, path, { headers = "", from } = {}) {
+/** Sends a request and hangs up at the first byte of the answer; resolves with the beginning of the answer. A reset frees the port at once. */
+export function glance(node, path, { headers = "", from, reset = false } = {}) {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ port: node.port, host: "127.0.0.1", localAddress: from });
     socket.on("connect", () => socket.write(`GET ${path} HTTP/1.1\r\nhost: localhost:${node.port}\r\n${headers}\r\n`));
     socket.on("error", reject).once("close", () => resolve(""));
     socket.once("data", (data) => {
-      socket.destroy();
+      if (reset) socket.resetAndDestroy();
+      else socket.destroy();
       resolve(data.toString("latin1"));
     });
   });

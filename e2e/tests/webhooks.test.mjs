@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { BareClient } from "../lib/client.mjs";
 import { Jar, serve } from "../lib/http.mjs";
-import { Node, mesh } from "../lib/node.mjs";
+import { apiKey, Node, mesh } from "../lib/node.mjs";
 import { root } from "../lib/paths.mjs";
 import { selfSigned } from "../lib/tls.mjs";
 import { until } from "../lib/until.mjs";
@@ -56,7 +56,7 @@ test("one of two nodes sends events, and the other one continues", async (t) => 
   const { id, data } = of("member.joined")[0];
   assert.equal(of("room.occupied").filter((event) => event.data.reason === "arrived").length, 1);
   assert.equal(data.room, "demo");
-  const members = await nodes[0].json("/api/v1/rooms/members?room=demo", { headers: { authorization: "Bearer a key for tests" } });
+  const members = await nodes[0].json("/api/v1/rooms/members?room=demo", { headers: { authorization: `Bearer ${apiKey}` } });
   assert.ok(members.members.some((member) => member.id === data.member && member.since === data.since), JSON.stringify(members));
 
   const before = told.length;

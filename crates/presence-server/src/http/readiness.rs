@@ -18,7 +18,6 @@ const PEERS_WAITED_FOR: Duration = Duration::from_secs(3);
 
 const LINKS_DISTURBED: &str = "Links to other nodes are disturbed. With the API key, this answer says which.";
 const DISK_FAILS: &str = "Facts can't be written to disk now. With the API key, this answer says why.";
-const MEMORY_SHORT: &str = "The node is short of memory and takes no further sockets.";
 const PROXY_UNTRUSTED: &str = "An address at its limit of sockets sends X-Forwarded-For and is no trusted proxy";
 
 /// The driver turns five times a second at least. One that has not for this long hangs.
@@ -162,7 +161,7 @@ impl Readiness {
         let rest = [
             told(self.disk_fault(), DISK_FAILS),
             told(proxy, PROXY_UNTRUSTED),
-            told(self.memory.fault(), MEMORY_SHORT),
+            self.memory.fault().map(Cow::Owned),
             failed.map(Cow::Owned),
         ];
         ReadinessReport { ready, degraded: links.into_iter().chain(rest.into_iter().flatten()).collect() }
