@@ -13,8 +13,8 @@ const MEMORY_KIB = 600 * 1_024;
 /** What an allocator keeps after a peak. */
 const KEPT_KIB = 100 * 1_024;
 /** A click in one region, drawn in another, while a core is busy with the attack. */
-const DRAWN_MS = 2_000;
-const HEALTH_MS = 1_000;
+const DRAWN_MS = 5_000;
+const HEALTH_MS = 5_000;
 
 /** Attacks again and again until `over()`. */
 async function repeat(over, attack) {
