@@ -80,7 +80,10 @@ class Listeners {
       const wanted = this.messages + this.sockets.length;
       const answer = await node.post("/api/v1/publish", { stream: STREAM, data: { p: PAYLOAD }, history: false });
       if (answer.status !== 202) throw new Error(`publishing was answered ${answer.status}: ${answer.body}`);
-      await until("all sockets have it", () => this.messages === wanted, { within: 30_000, every: 2 });
+      await until("all sockets have it", () => this.messages === wanted, { within: 30_000, every: 2 }).catch((error) => {
+        const closed = this.sockets.filter((socket) => socket.readyState !== socket.OPEN).length;
+        throw new Error(`${error.message}: ${wanted - this.messages} of ${this.sockets.length} lack message ${message}, ${closed} are closed`);
+      });
     }
   }
 }
