@@ -78,13 +78,13 @@ export function cpuOfMessages({ nodes: count, rate, seconds, programs, protocol 
     await publisher.publish(rate, BYTES, seconds);
     await pause(500);
     const after = await Promise.all(nodes.map((node) => node.report()));
-    const used = (to, from, field = "cpu_s") => to.map((report, place) => report.process[field] - from[place].process[field]);
-    const [all, mesh] = [used(after, before), used(after, before, "mesh_cpu_s")];
+    const used = (to, from) => to.map((report, place) => report.process.cpu_s - from[place].process.cpu_s);
+    const all = used(after, before);
     const messages = rate * seconds;
     const latencies = after.slice(1).map((report) => report.latency);
     return {
       publisher_us: (1e6 * all[0]) / (messages * readers.length),
-      reader_us: (1e6 * median(all.slice(1))) / messages, reader_mesh_us: (1e6 * median(mesh.slice(1))) / messages,
+      reader_us: (1e6 * median(all.slice(1))) / messages,
       idle_percent: (100 * median(used(before, idleFrom))) / 5,
       lost: messages * readers.length - latencies.reduce((sum, one) => sum + one.count, 0),
       p50_ms: median(latencies.map((one) => one.p50_ms)), p99_ms: median(latencies.map((one) => one.p99_ms)),

@@ -45,7 +45,7 @@ impl Processes {
 }
 
 /// User and system time of a `stat` file. A program's name may hold spaces and brackets.
-pub fn ticks(stat: &str) -> Option<u64> {
+fn ticks(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
     let mut next = || fields.next()?.parse::<u64>().ok();
     Some(next()? + next()?)

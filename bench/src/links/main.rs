@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: LinksArgs) -> anyhow::Result<()> {
-    // One thread, so that measuring costs little; the mesh starts its own threads.
+    // One thread, as in a node, where the driver shares the mesh's.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match args.command {
