@@ -79,15 +79,17 @@ impl Hub {
         })
     }
 
-    /// A subscription begins to listen. Before that it is sent what it missed, if it asks; nothing comes twice, or not at
-    /// all, in between.
+    /// A subscription begins to listen. Before that it is sent a first frame and what it missed, if it asks; nothing comes
+    /// twice, or not at all, in between: what a client publishes once it has the first frame is heard.
     pub(crate) fn listen_named(
         &self,
         stream: &StreamName,
         subscriber: &Subscriber<'_>,
+        first: Option<&Frame>,
         history: Option<&HistoryRequest>,
     ) {
         let mut held = self.history.lock(stream);
+        first.inspect(|first| subscriber.connection.send(first, self.now_ms()));
         if let Some(request) = history {
             self.send_missed(&mut held, subscriber.prefix, subscriber.connection, request);
         }

@@ -131,7 +131,9 @@ impl ActionCableSession {
         }
         match self.target(key).and_then(|target| self.check_new(&prefix, target)) {
             Ok(target) => {
-                self.session.send(&confirm(&prefix));
+                if !matches!(target, SubscriptionTarget::Named(_)) {
+                    self.session.send(&confirm(&prefix));
+                }
                 let index = self.accept(key, target);
                 self.start_with(index, options);
             }
@@ -143,7 +145,8 @@ impl ActionCableSession {
     }
 
     /// Listens, then tells the driver, whose answer shows everything: nothing is lost in between. The client was told before
-    /// that the subscription is live, so that nothing arrives at one that it does not know. Returns its index.
+    /// that the subscription is live, so that nothing arrives at one that it does not know; a stream by name, of which nothing
+    /// is shown again, is confirmed when it goes live. Returns its index.
     pub(super) fn accept(&mut self, key: &str, target: SubscriptionTarget) -> usize {
         let user = *self.user.get_or_insert_with(|| self.context.names.new_guest());
         let (connection, subscription) = (self.session.connection.id, self.session.number());

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use presence_cable::action_cable::{
-    self, Channel, Command, MessageContent, PRESENCE_ERROR, PresenceRequest, Version, WELCOME, replayed, restored,
-    welcome,
+    self, Channel, Command, MessageContent, PRESENCE_ERROR, PresenceRequest, Version, WELCOME, confirm, replayed,
+    restored, welcome,
 };
 use presence_cable::{HistoryRequest, Position, ReplayEnd};
 use presence_core::{Input, Message, Room, StreamName};
@@ -16,6 +16,7 @@ use super::super::resumable::SavedSession;
 use super::super::subscription_target::{ListenRight, NamedStream, SubscriptionTarget};
 use super::ActionCableSession;
 use crate::close_reason::CloseReason;
+use crate::hub::Frame;
 use crate::identity::sha256;
 use crate::sites::normal_form;
 
@@ -78,11 +79,13 @@ impl ActionCableSession {
         self.grant.as_ref().map(|grant| &grant.room).filter(|room| normal_form(stream) == room.as_str())
     }
 
-    /// A subscription was confirmed: sends it what it missed, makes it live and its user present.
+    /// Confirms a subscription to a stream by name, sends it what it missed, makes it live and its user present. Others were
+    /// confirmed before.
     pub(super) fn start_with(&mut self, index: usize, options: &SubscribeOptions<'_>) {
         let history = options.history.as_ref().filter(|_| self.sid.is_some());
         if matches!(self.session.subscriptions[index].to, SubscriptionTarget::Named(_)) {
-            self.go_live(index, history);
+            let confirm = confirm(self.session.subscriptions[index].prefix.as_str());
+            self.go_live(index, Some(&Frame::text(&confirm)), history);
             if let Some(request) = options.presence.as_ref().filter(|_| self.sid.is_some()) {
                 self.join(index, request);
             }
@@ -97,12 +100,12 @@ impl ActionCableSession {
         self.session.send(&replayed(prefix.as_str(), ReplayEnd::Complete));
     }
 
-    fn go_live(&mut self, index: usize, history: Option<&HistoryRequest>) {
+    fn go_live(&mut self, index: usize, first: Option<&Frame>, history: Option<&HistoryRequest>) {
         let subscription = &mut self.session.subscriptions[index];
         let SubscriptionTarget::Named(named) = &mut subscription.to else { return };
         named.waits = None;
         let (stream, subscription) = (named.stream.clone(), &self.session.subscriptions[index]);
-        self.session.hub.listen_named(&stream, &subscription.subscriber(&self.session.connection), history);
+        self.session.hub.listen_named(&stream, &subscription.subscriber(&self.session.connection), first, history);
     }
 
     fn named_at(&self, index: usize) -> Option<&NamedStream> {
@@ -118,7 +121,7 @@ impl ActionCableSession {
             let Some(NamedStream { waits: Some(offset), stream, .. }) = self.named_at(index) else { continue };
             let position = Position { epoch: self.session.hub.history.epoch().to_owned(), offset: *offset };
             let streams = [(stream.as_str().to_owned(), position)].into();
-            self.go_live(index, Some(&HistoryRequest { since: None, streams }));
+            self.go_live(index, None, Some(&HistoryRequest { since: None, streams }));
         }
     }
 
@@ -164,7 +167,7 @@ impl ActionCableSession {
 
     fn send_history(&mut self, index: usize, history: &HistoryRequest) {
         match self.named_at(index) {
-            Some(named) if named.waits.is_some() => self.go_live(index, Some(history)),
+            Some(named) if named.waits.is_some() => self.go_live(index, None, Some(history)),
             Some(named) => {
                 let prefix = &self.session.subscriptions[index].prefix;
                 self.session.hub.replay(&named.stream, prefix, &self.session.connection, history);

@@ -22,6 +22,32 @@ pub(super) fn ended(key: &str, how: &str) -> Value {
     json!({"identifier": key, "type": how})
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_once_a_stream_is_confirmed_is_heard() {
+    let mut test = TestHub::new("");
+    let mut browser = test.open(Some(user(1))).await;
+    let (hub, stream) = (Arc::clone(&test.hub), StreamName::new("bench").unwrap());
+    let (done, waiting) = std::sync::mpsc::channel::<()>();
+    let runtime = tokio::runtime::Handle::current();
+    // The session's worker is blocked below: another one has to be awake for timers and sockets.
+    let waker = std::thread::spawn(move || {
+        while waiting.recv_timeout(Duration::from_millis(10)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            runtime.spawn(async {});
+        }
+    });
+    // Nothing can be published meanwhile, and nothing can begin to listen.
+    let held = hub.history.lock(&stream);
+    browser.command("subscribe", BENCH).await;
+    let early = tokio::time::timeout(Duration::from_millis(200), browser.next()).await;
+    drop(held);
+    drop(done);
+    waker.join().unwrap();
+    assert!(early.is_err(), "it is confirmed before it is heard: {early:?}");
+    assert_eq!(browser.next().await["type"], "confirm_subscription");
+    hub.carry_out(message("bench", "1", false));
+    assert_eq!(browser.next().await, live(BENCH, &json!(1)));
+}
+
 #[tokio::test]
 async fn public_and_signed_streams_are_heard_and_no_others() {
     let mut test = TestHub::new("");
