@@ -40,15 +40,6 @@ impl AppFunction {
     }
 }
 
-/// What is wrong with the app, for an operator.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct AppFaults {
-    /// Calls that panicked since the start.
-    pub(crate) panics: u64,
-    /// Calls that run for more than 100 ms now.
-    pub(crate) stuck: usize,
-}
-
 /// The app, contained.
 pub(crate) struct ContainedApp {
     app: Arc<dyn App>,
@@ -125,8 +116,15 @@ impl ContainedApp {
         })
     }
 
-    /// What is wrong with the app now. Logs calls that run for too long.
-    pub(crate) fn inspect(&self) -> AppFaults {
+    /// An order to draw that room was dropped: too many wait.
+    pub(crate) fn left_behind(&self, room: &Room) {
+        self.log(AppFunction::Render, room, "overload", || {
+            "the app draws too slowly: pages of the room stay as they are until it changes".to_owned()
+        });
+    }
+
+    /// How many calls run for more than 100 ms now. Logs each of them.
+    pub(crate) fn inspect(&self) -> usize {
         let (mut stuck, mut slow) = (0, Vec::new());
         for call in self.calls.lock().running.values_mut().filter(|call| call.since.elapsed() > SLOW_AFTER) {
             stuck += 1;
@@ -137,7 +135,7 @@ impl ContainedApp {
         for (function, room) in slow {
             self.log(function, &room, "slow", || "a call of the app has not returned for more than 100 ms".to_owned());
         }
-        AppFaults { panics: self.panics.load(Relaxed), stuck }
+        stuck
     }
 
     fn call<T>(
@@ -165,9 +163,10 @@ impl ContainedApp {
             self.log(function, room, "slow", || format!("a call of the app took {} ms for {detail:?}", millis(took)));
         }
         result.map_err(|_| {
-            self.panics.fetch_add(1, Relaxed);
-            let why = PANIC.take();
-            self.log(function, room, "panic", || format!("the app panicked for {detail:?}: {why}"));
+            let (count, why) = (self.panics.fetch_add(1, Relaxed) + 1, PANIC.take());
+            self.log(function, room, "panic", || {
+                format!("the app panicked for {detail:?}: {why} ({count} panics since the start)")
+            });
             AppFailed
         })
     }

@@ -25,8 +25,6 @@ pub(crate) struct DrawingQueue {
     rooms: Mutex<WaitingRooms>,
     ready: Notify,
     tasks: AtomicUsize,
-    /// Orders that found the queue full.
-    dropped: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -48,7 +46,6 @@ impl DrawingQueue {
             rooms: Mutex::default(),
             ready: Notify::new(),
             tasks: AtomicUsize::new(0),
-            dropped: AtomicUsize::new(0),
         });
         queue.add_task();
         queue
@@ -56,16 +53,21 @@ impl DrawingQueue {
 
     /// Adds an order. Never waits.
     pub(crate) fn push(&self, drawing: Drawing) {
+        let room = drawing.view.room.clone();
         if self.rooms.lock().push(drawing) {
             self.ready.notify_one();
         } else {
-            self.dropped.fetch_add(1, Relaxed);
+            self.app.left_behind(&room);
         }
     }
 
     /// Adds a task where all of them may be in calls of the app that do not return.
     pub(crate) fn inspect_app(self: &Arc<Self>) {
-        let (stuck, tasks) = (self.app.inspect().stuck, self.tasks.load(Relaxed));
+        let (stuck, tasks) = (self.app.inspect(), self.tasks.load(Relaxed));
+        if stuck > 0 {
+            // A worker in a call may be the one that would have waited for sockets and timers: this wakes another one.
+            self.runtime.spawn(async {});
+        }
         if stuck >= tasks && tasks < TASKS_MAX && !self.rooms.lock().ready.is_empty() {
             self.add_task();
         }
