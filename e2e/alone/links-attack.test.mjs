@@ -1,4 +1,4 @@
-// An attacker without the secret floods a node with first packets of links: new nodes are linked all the same.
+// An attacker without the secret floods a node with first packets of links: new nodes are still linked.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { attacked } from "../lib/attack.mjs";

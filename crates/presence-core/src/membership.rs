@@ -42,7 +42,7 @@ pub(crate) enum PeerEvent {
     Recovered { table: TableKey, region: Region, was: PeerState },
     /// It was silent for a lease.
     FellSilent { table: TableKey },
-    /// It was silent for so long that its rows are dropped.
+    /// It was silent past the limit; its rows are dropped.
     Gone { table: TableKey },
     /// Its state is different.
     Judged,

@@ -193,7 +193,7 @@ impl Renderer {
     /// Draws what is due, a bounded part of it, and shows rooms to newcomers.
     pub(crate) fn draw(&mut self, source: &RoomSource<'_>, now: Mono, out: &mut Outputs) {
         let newcomers = std::mem::take(&mut self.newcomers);
-        // A newcomer that listens in a room without any member is shown it all the same.
+        // A newcomer is shown its room even if the room has no member.
         let mut forgotten = Vec::new();
         for Newcomer { room, .. } in &newcomers {
             let due = self.rooms.get(room).and_then(|renderer| renderer.due).filter(|due| *due <= now);

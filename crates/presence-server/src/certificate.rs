@@ -142,7 +142,7 @@ fn leaf_params(name: &str, node: NodeHash) -> anyhow::Result<CertificateParams> 
     Ok(params)
 }
 
-/// Certificates are valid for so long that a wrong clock cuts no link.
+/// Certificates are valid for a century: a wrong clock must not cut a link.
 fn dated() -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();

@@ -127,7 +127,7 @@ struct Info<'a> {
     info: &'a RawValue,
 }
 
-/// A user as others see them. A user who did not join by an id has one all the same: the one that the room's pages show.
+/// A user as others see them. A user who joined without an id gets the one that the room's pages show.
 pub(crate) fn record(info: &[u8], public: &PublicId) -> Record {
     let text = std::str::from_utf8(info).ok();
     if let Some(Info { id, info }) = text.and_then(|text| serde_json::from_str(text).ok()) {

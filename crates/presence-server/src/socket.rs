@@ -67,8 +67,8 @@ pub(crate) fn serve<P: Send + 'static>(
     permits: P,
 ) -> impl Future<Output = CloseReason> + Send + use<P> {
     let UpgradedSocket { transport, unread, id } = socket;
-    // Without these a broadcast would wait for the one before, and a browser that does not read be noticed late. Where
-    // the system refuses, the socket works all the same.
+    // Without the first a broadcast would wait for the one before; without the second a browser that does not read
+    // would be noticed late. Where the system refuses one, the socket still works.
     let _slower = transport.stream().set_nodelay(true);
     let _later = SockRef::from(transport.stream()).set_send_buffer_size(hub.limits.send_buffer);
     let connection = hub.admit(id, start.encoder, transport, inputs);

@@ -147,7 +147,7 @@ impl fmt::Display for ReflexError {
                 write!(f, "What is shared may have {bytes_max} bytes at most, and its key {key_bytes_max}.")
             }
             Self::NotShared { keys_max } => {
-                write!(f, "Only who is in the room shares something, under {keys_max} keys at most.")
+                write!(f, "Only a user who is present in the room may share, and under at most {keys_max} keys.")
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::io::entry_id::EntryId;
 /// What is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Query {
-    /// Who is in a room, in the order of the ids that others see.
+    /// The members of a room, in the order of their public ids.
     Members {
         /// Which room.
         room: Room,

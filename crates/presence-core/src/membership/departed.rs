@@ -1,7 +1,7 @@
 //! Nodes that left on purpose: until when their tabs count, compared at every heartbeat so that all nodes know the same.
 //!
-//! All that is known of such a table is joined: of a row the greatest number, of the time that is left the least. A node
-//! that misses something asks the one that shows other rows, so all know the same within a heartbeat or two.
+//! What several nodes know of such a table is merged: the greatest number of each row, the shortest time left. A node
+//! whose rows differ asks for the others, so all nodes agree within one or two heartbeats.
 
 use std::collections::BTreeMap;
 

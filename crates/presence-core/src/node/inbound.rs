@@ -39,7 +39,7 @@ impl Node {
         if inner.is_signed() && !self.membership.believes_relayed(&self.me, &author, &relayed.message) {
             return self.reject(via, Rejection::NotSigned, now.mono);
         }
-        // Who is heard says it better: a relay's rows are for those who can't hear their author.
+        // Rows come from their author where it is heard directly. A relay's are for nodes that can't hear it.
         let heard =
             self.membership.peer(self.me.table_of(&author).node).is_some_and(|peer| peer.heard_directly(now.mono));
         if heard && matches!(inner, Broadcast::Delta(_)) {

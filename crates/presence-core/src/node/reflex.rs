@@ -14,7 +14,7 @@ const SHARED_BYTES_MAX: usize = 256;
 const SHARED_KEY_BYTES_MAX: usize = 64;
 
 impl Node {
-    /// Writes what a click means. The user may have left already, and the room with them: the click counts all the same.
+    /// Writes what a click means. The user may have left by now, and the room may be gone. The click still counts.
     pub(super) fn clicked(
         &mut self,
         room: &Room,

@@ -1,4 +1,4 @@
-//! Who is in a room, in an order that others may see: kept for the rooms that were asked for lately.
+//! The members of a room in the order of their public ids, kept for the rooms that were asked for lately.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

@@ -1,4 +1,4 @@
-//! Answers what no view holds: who is in a room, which rooms are busiest, how many are below a path.
+//! Answers what no view holds: the members of a room, the busiest rooms, the users below a path.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -52,7 +52,7 @@ impl Presence {
         answer
     }
 
-    /// Who is in a room, also users for which only a silent node vouches.
+    /// The members of a room, with those that only a silent node knows.
     pub(crate) fn present(&self, room: &RoomHash) -> impl Iterator<Item = UserId> {
         let number = self.numbers.get(room).copied();
         let users = number.into_iter().flat_map(|room| self.rows.users(room).map(move |user| (room, user)));

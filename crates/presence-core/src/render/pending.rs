@@ -13,7 +13,7 @@ use crate::time::Mono;
 pub const WATCHER_US: u64 = 10;
 /// Beyond a hundred watchers each costs this much more, so that a large room has a quarter of that.
 pub const CROWD_US: u64 = 30;
-/// Watchers that cost no more than that.
+/// Up to this many watchers cost only [`WATCHER_US`] each.
 pub const FEW_WATCHERS: u64 = 100;
 /// Without any watcher there is still a view to be made.
 pub const VIEW_US: u64 = 500;

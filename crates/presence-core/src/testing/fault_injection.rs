@@ -17,7 +17,7 @@ pub enum Fault {
     EndlessHold,
     /// A restarted node's old rows stay.
     OldIncarnationStays,
-    /// A connection that ended before its join was handled joins all the same.
+    /// A connection that ended before its join was handled still joins.
     GhostJoins,
     /// All entries of a log have one id.
     OneEntry,

@@ -1,4 +1,4 @@
-//! A room of a hundred thousand: what a watcher is sent stays small, and what a user does is drawn soon all the same.
+//! A room of a hundred thousand: what a watcher is sent stays small, and what a user does is still drawn soon.
 
 use std::collections::BTreeMap;
 
