@@ -46,7 +46,7 @@ export function rows(lines, plan) {
   }
   const idle = { kind: "idle", connections: plan.idle };
   add(`Memory of each of ${number(plan.idle)} connections (KiB)`, {
-    where: idle, field: "rss_kib_each", better: "less", show: round(1), baselineWhere: { ...idle, mode: "sends" }, asked: [atMost("≤ 4", own, 4)],
+    where: idle, field: "rss_kib_each", better: "less", show: round(2), baselineWhere: { ...idle, mode: "sends" }, asked: [atMost("≤ 4", own, 4)],
   });
   add(`CPU of ${number(plan.idle)} idle connections, both pings (% of a core)`, {
     where: idle, field: "cpu_percent", better: "less", show: round(1), baselineWhere: { ...idle, mode: "sends" },

@@ -216,7 +216,7 @@ impl Discovery {
         self.links.get(&id).map(|link| link.node)
     }
 
-    /// Whether a link belongs to this node. One on which another node speaks than its certificate names is closed.
+    /// Whether a sender is the node that the link's certificate names. If it is another one, the link is closed.
     pub(crate) fn speaks_for(
         &mut self,
         id: LinkId,

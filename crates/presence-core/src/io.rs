@@ -194,7 +194,7 @@ pub enum Input {
         question: u64,
         /// The node that asks, as its certificate names it.
         from: NodeHash,
-        /// The query.
+        /// The request.
         bytes: Vec<u8>,
     },
     /// A question of ours was answered, or not within its time.

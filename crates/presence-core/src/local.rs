@@ -164,7 +164,7 @@ impl LocalVisitors {
             return self.changed_flags(key, before, after, presence, now.mono);
         }
         if !self.drained {
-            self.followed(&key, now.mono);
+            self.take_served_page(&key, now.mono);
         }
         let own_room = self.rooms.entry(key.room).or_insert_with(|| LocalRoom::of(room));
         own_room.connections += 1;

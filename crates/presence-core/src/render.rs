@@ -1,4 +1,4 @@
-//! From a change to the browsers: gathers what became different in a room, makes its view, and has the app draw it.
+//! From a change to the browsers: gathers what became different in a room, makes its view, and orders it to be drawn.
 
 pub(crate) mod mesh_view;
 pub(crate) mod pending;

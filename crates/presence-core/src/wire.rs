@@ -1,7 +1,7 @@
 //! The messages between nodes. Numbers of fields are never used again; unknown fields are skipped, unknown kinds ignored.
 //!
 //! A message is `GP`, the major version, a kind, then two CBOR values: the sender, and the body. A new kind is one line in the
-//! lists below, one struct, and one handler in `node/inbound.rs`.
+//! lists below, one struct, and one handler in `node/inbound.rs`; the compiler names the other places.
 
 mod broadcasts;
 mod requests;

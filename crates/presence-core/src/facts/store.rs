@@ -221,7 +221,7 @@ impl FactStore {
         self.by_stamp.range(..(first, [0; 16])).next_back().map(|(stamp, _)| *stamp)
     }
 
-    /// FactStore stamped later than this, by stamp.
+    /// The keys of facts that are stamped later than this, in the order of their stamps.
     pub(crate) fn keys_later_than(&self, limit: NodeTime) -> Vec<FactKey> {
         self.later_than(limit).map(|kept| self.by_hash[&kept.hash].clone()).collect()
     }

@@ -126,7 +126,7 @@ pub enum Output {
         link: LinkId,
         /// For the answer.
         question: u64,
-        /// The query.
+        /// The request.
         bytes: Vec<u8>,
         /// How urgent.
         urgency: Urgency,

@@ -19,7 +19,7 @@ const SERVED_MAX: usize = 16;
 
 /// Whether a page was served to a tab's user that no connection has followed yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Served {
+pub(super) enum Served {
     Lately,
     No,
 }
@@ -43,9 +43,8 @@ impl LocalVisitors {
         if self.drained {
             return;
         }
-        let served = ended == Ended::Closed && self.followed(&key, now);
+        let served = if ended == Ended::Closed { self.take_served_page(&key, now) } else { Served::No };
         let Some(row) = self.rows.get_mut(&key) else { return };
-        let served = if served { Served::Lately } else { Served::No };
         let Some(stays_ms) = linger_ms(ended, served) else {
             row.count(was, -1);
             return self.write(key, presence, now);
@@ -82,18 +81,18 @@ impl LocalVisitors {
         }
     }
 
-    /// Crosses off one served page; whether there was one.
-    pub(super) fn followed(&mut self, key: &RowKey, now: Mono) -> bool {
-        let Some(pages) = self.served.get_mut(key) else { return false };
+    /// Takes away one page that was served to this user and that no connection has followed yet.
+    pub(super) fn take_served_page(&mut self, key: &RowKey, now: Mono) -> Served {
+        let Some(pages) = self.served.get_mut(key) else { return Served::No };
         pages.retain(|at| *at + LINGER_SERVED_MS > now);
-        let followed = !pages.is_empty();
-        if followed {
+        let served = if pages.is_empty() { Served::No } else { Served::Lately };
+        if served == Served::Lately {
             pages.remove(0);
         }
         if pages.is_empty() {
             self.served.remove(key);
         }
-        followed
+        served
     }
 
     /// Ends what has lingered long enough.

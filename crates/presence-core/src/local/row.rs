@@ -19,7 +19,7 @@ pub(crate) struct Linger {
 /// How a tab ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum TabEnding {
-    /// Its browser closed it, and nothing says that it comes back.
+    /// Its browser closed it; a page that is served a moment later keeps it for longer.
     Closed,
     Other,
 }

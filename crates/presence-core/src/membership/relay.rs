@@ -29,7 +29,7 @@ pub(super) struct Relay {
     ticked_at: Mono,
 }
 
-/// What is relayed, since most of what may be sent in a second is for deltas and some of it only for heartbeats.
+/// What is relayed: a part of what may be sent in a second is reserved for heartbeats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Relaying {
     Heartbeat,

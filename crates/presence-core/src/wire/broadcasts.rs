@@ -119,7 +119,10 @@ impl Broadcast {
     /// Whether its author signs it: what it says of its author is believed when another node relays it. Rows are compared
     /// with the root in a heartbeat.
     pub(crate) fn is_signed(&self) -> bool {
-        matches!(self, Self::Heartbeat(_) | Self::Draining(_) | Self::Goodbye(_))
+        match self {
+            Self::Heartbeat(_) | Self::Draining(_) | Self::Goodbye(_) => true,
+            Self::Delta(_) | Self::Facts(_) | Self::Relayed(_) | Self::Published(_) | Self::Dismissed(_) => false,
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Flush<B> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Delivery {
     /// It draws, and may be dropped: the room is shown whole later. The ordinal is the place of its last fragments among
-    /// all that were ordered to be drawn.
+    /// all drawings that were sent.
     Drawing { ordinal: u64 },
     /// It is never dropped.
     Always,

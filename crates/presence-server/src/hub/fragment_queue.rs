@@ -24,7 +24,7 @@ pub(super) struct FragmentQueue {
 #[derive(Debug)]
 pub(super) struct QueuedDrawing {
     pub(super) fragments: Arc<[Fragment]>,
-    /// Its place among all that were ordered.
+    /// Its place among all drawings that were sent.
     pub(super) ordinal: u64,
 }
 
