@@ -11,6 +11,7 @@ use crate::common::{SOON, Socket, TestServer};
 
 /// The recorded stream.
 const STREAM: &str = "chat/1";
+const EXTENDED: [(&str, &str); 1] = [("sec-websocket-protocol", "actioncable-v1-ext-json")];
 
 fn recorded() -> Vec<Value> {
     let file = "../presence-cable/tests/transcripts/40-anycable-extended-history-presence.jsonl";
@@ -21,6 +22,16 @@ fn recorded() -> Vec<Value> {
 async fn publish(server: &TestServer, key: &[(&str, &str)], text: &str) {
     let body = json!({"stream": STREAM, "data": {"text": text}}).to_string();
     assert_eq!(post(server, "/api/v1/publish", key, body).await.0, 202);
+}
+
+/// Publishes, and waits until a subscriber gets it: 202 says that it is on its way, not that it is in the history by now.
+async fn publish_and_hear(server: &TestServer, key: &[(&str, &str)], text: &str) {
+    publish(server, key, text).await;
+    let mut socket = server.socket_at("/cable", &EXTENDED).await.unwrap();
+    let identifier = json!({"channel": "$pubsub", "stream_name": STREAM}).to_string();
+    let subscribe = json!({"command": "subscribe", "identifier": identifier, "history": {"since": 0}});
+    socket.stream.send(Message::text(subscribe.to_string())).await.unwrap();
+    while next(&mut socket).await["message"]["text"] != text {}
 }
 
 /// The next frame that is no ping.
@@ -80,10 +91,9 @@ async fn a_recorded_client_of_the_extended_protocol_gets_the_recorded_frames() {
     let mut said = 0;
     for socket in 1..=2 {
         // What the browser misses before its first socket, and between the two.
-        publish(&server, &key, if socket == 1 { "before-connect" } else { "missed" }).await;
+        publish_and_hear(&server, &key, if socket == 1 { "before-connect" } else { "missed" }).await;
         let path = if socket == 1 { "/cable".to_owned() } else { format!("/cable?sid={sid}") };
-        let protocol = [("sec-websocket-protocol", "actioncable-v1-ext-json")];
-        let mut opened = server.socket_at(&path, &protocol).await.unwrap();
+        let mut opened = server.socket_at(&path, &EXTENDED).await.unwrap();
         assert_eq!(opened.response.headers()["sec-websocket-protocol"], "actioncable-v1-ext-json");
         for event in events.iter().filter(|event| event["sock"] == socket) {
             let frame = &event["frame"];

@@ -37,7 +37,7 @@ async fn of_the_pings_of_one_read_the_newest_is_answered() {
     let bytes = [pings(40), subscribe(BENCH)].concat();
     browser.stream.get_mut().write_all(&bytes).await.unwrap();
     browser.next_is(&json!({"identifier": BENCH, "type": "confirm_subscription"})).await;
-    assert_eq!(browser.stream.next().await.unwrap().unwrap(), Message::Pong(Bytes::from_static(&[39])));
+    browser.ponged(&[39]).await;
 }
 
 /// Adds a parameter of this length that means nothing.

@@ -207,6 +207,17 @@ impl Browser {
         tokio::time::timeout(Duration::from_secs(10), next).await.expect("a frame comes")
     }
 
+    /// Reads up to the next pong, which echoes these bytes; before it only pings in text may come.
+    pub(super) async fn ponged(&mut self, echoed: &'static [u8]) {
+        let pong = Message::Pong(Bytes::from_static(echoed));
+        loop {
+            match self.stream.next().await.expect("the socket is open").unwrap() {
+                Message::Text(text) if text.contains(r#""type":"ping""#) => {}
+                frame => return assert_eq!(frame, pong),
+            }
+        }
+    }
+
     pub(super) async fn next_is(&mut self, frame: &Value) {
         assert_eq!(self.next().await, *frame);
     }
