@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and the machine lacks: a C compiler, Chromium, Node.js, Ruby, PHP, valgrind, the npm packages of
-# e2e/, Python, the packages that the API is fuzzed with, and cargo-deny.
+# Installs what the tests need and the machine lacks: a C compiler, Chromium, Firefox, WebKit, Node.js, Ruby, PHP, valgrind, the
+# npm packages of e2e/, Python, the packages that the API is fuzzed with, and cargo-deny.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,6 +8,10 @@ packages=()
 need() { command -v "$1" >/dev/null || packages+=("${@:2}"); }
 need cc build-essential
 need chromium chromium
+need firefox-esr firefox-esr
+# WebKit draws on a display that no one sees.
+need WebKitWebDriver webkit2gtk-driver
+need Xvfb xvfb
 need node nodejs
 need npm npm
 need unshare util-linux
