@@ -32,6 +32,9 @@ async fn a_message_is_accepted_and_the_answer_says_how_many_regions_are_heard() 
         r#"{"stream":"bench","data":{"a":[1,2.50,"ü"]}}"#.to_owned(),
         r#"{"stream":"bench","data":null,"history":false}"#.to_owned(),
         format!(r#"{{"stream":"bench","data":"{}"}}"#, "x".repeat(64 * 1_024 - 2)),
+        // Half a surrogate pair, which browsers write and read, and a number that they read as infinity.
+        r#"{"stream":"bench","data":["\ud83d","\udca1",1e999]}"#.to_owned(),
+        format!(r#"{{"stream":"bench","data":{}{}}}"#, "[".repeat(100), "]".repeat(100)),
     ] {
         assert_eq!(post(&server, PUBLISH, &key, body).await, (202, expected.clone()));
     }
@@ -42,7 +45,7 @@ async fn an_invalid_message_is_refused_with_a_sentence() {
     let (server, key) = keyed("").await;
     let large = format!(r#"{{"stream":"bench","data":"{}"}}"#, "x".repeat(64 * 1_024 - 1));
     let huge = format!(r#"{{"stream":"bench","data":"{}"}}"#, "x".repeat(80 * 1_024));
-    let deep = format!(r#"{{"stream":"bench","data":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+    let deep = format!(r#"{{"stream":"bench","data":{}{}}}"#, "[".repeat(101), "]".repeat(101));
     let named = format!(r#"{{"stream":"{}","data":1}}"#, "x".repeat(1_025));
     for (body, status) in [
         ("", 400),
@@ -55,7 +58,6 @@ async fn an_invalid_message_is_refused_with_a_sentence() {
         (r#"{"stream":"bench","data":1,"history":"no"}"#, 400),
         (r#"{"stream":"bench","data":1,"more":1}"#, 400),
         (r#"{"stream":"bench","stream":"bench","data":1}"#, 400),
-        (r#"{"stream":"bench","data":"\ud800"}"#, 400),
         (&deep, 400),
         (&named, 400),
         (&large, 413),
