@@ -14,6 +14,14 @@ pub(super) struct AddressLimit {
     counts: Mutex<HashMap<IpAddr, usize>>,
 }
 
+/// Whether an address is far from its limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum AddressLoad {
+    Low,
+    /// It has half of what it may, or more.
+    High,
+}
+
 /// The right to hold one socket; given back when dropped.
 pub(crate) struct AddressPermit {
     limit: Arc<AddressLimit>,
@@ -25,16 +33,17 @@ impl AddressLimit {
         Arc::new(Self { max, counts: Mutex::default() })
     }
 
-    /// A permit for one more socket of this address; `None` if the address is at its limit.
-    pub(super) fn acquire(self: &Arc<Self>, address: IpAddr) -> Option<AddressPermit> {
+    /// A permit for one more socket of this address, `None` if the address is at its limit; and how near that is.
+    pub(super) fn acquire(self: &Arc<Self>, address: IpAddr) -> (Option<AddressPermit>, AddressLoad) {
         let address = network(address);
         let mut counts = self.counts.lock();
         let count = counts.entry(address).or_default();
         if *count >= self.max {
-            return None;
+            return (None, AddressLoad::High);
         }
         *count += 1;
-        Some(AddressPermit { limit: Arc::clone(self), address })
+        let load = if *count >= self.max.div_ceil(2) { AddressLoad::High } else { AddressLoad::Low };
+        (Some(AddressPermit { limit: Arc::clone(self), address }), load)
     }
 }
 
@@ -57,12 +66,22 @@ mod tests {
     #[test]
     fn a_permit_that_is_given_back_is_free_again() {
         let limit = AddressLimit::new(2);
-        let address = |text: &str| text.parse::<IpAddr>().unwrap();
-        let first = limit.acquire(address("2001:db8::1"));
-        let _second = limit.acquire(address("2001:db8::2")).unwrap();
-        assert!(limit.acquire(address("2001:db8::3")).is_none());
-        assert!(limit.acquire(address("2001:db9::3")).is_some());
+        let acquire = |text: &str| limit.acquire(text.parse::<IpAddr>().unwrap()).0;
+        let first = acquire("2001:db8::1");
+        let _second = acquire("2001:db8::2").unwrap();
+        assert!(acquire("2001:db8::3").is_none());
+        assert!(acquire("2001:db9::3").is_some());
         drop(first);
-        assert!(limit.acquire(address("2001:db8::3")).is_some());
+        assert!(acquire("2001:db8::3").is_some());
+    }
+
+    #[test]
+    fn an_address_is_near_its_limit_from_half_of_it() {
+        for (max, low) in [(1, 0), (2, 0), (3, 1), (10, 4), (1_000, 499)] {
+            let limit = AddressLimit::new(max);
+            let all: Vec<_> = (0..=max).map(|_| limit.acquire([192, 0, 2, 1].into())).collect();
+            let found = all.iter().filter(|(_, load)| *load == AddressLoad::Low).count();
+            assert!(found == low && all.last().is_some_and(|(permit, _)| permit.is_none()), "{max}: {found}");
+        }
     }
 }

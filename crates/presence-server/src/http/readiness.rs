@@ -18,7 +18,8 @@ const PEERS_WAITED_FOR: Duration = Duration::from_secs(3);
 
 const LINKS_DISTURBED: &str = "Links to other nodes are disturbed. With the API key, this answer says which.";
 const DISK_FAILS: &str = "Facts can't be written to disk now. With the API key, this answer says why.";
-const PROXY_UNTRUSTED: &str = "An address at its limit of sockets sends X-Forwarded-For and is no trusted proxy";
+const PROXY_UNTRUSTED: &str =
+    "An address with half of the sockets that it may have, or more, sends X-Forwarded-For and is no trusted proxy";
 
 /// The driver turns five times a second at least. One that has not for this long hangs.
 const STALLED_AFTER: Duration = Duration::from_secs(5);
@@ -122,7 +123,8 @@ impl Readiness {
         self.last_turn.age() >= STALLED_AFTER
     }
 
-    /// An address at its limit of sockets sends addresses of visitors: most likely it is a proxy, and has to be trusted.
+    /// An address with many sockets sends addresses of visitors: most likely it is a proxy, and has to be trusted before it
+    /// is at its limit.
     pub(super) fn suspect_proxy(&self, address: IpAddr) {
         if self.untrusted_proxy.set(address).is_ok() {
             tracing::warn!(%address, "{PROXY_UNTRUSTED}: start the node with --trusted-proxy {address} if it is yours");

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use presence_core::{ConnectionId, EntryId, Found, Input, Query, Room};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::address_limit::{AddressLimit, AddressPermit};
+use super::address_limit::{AddressLimit, AddressLoad, AddressPermit};
 use super::api_key::{GivenKey, WrongKeys};
 use super::files;
 use super::gzip_cache::GzipCache;
@@ -163,8 +163,8 @@ impl HttpState {
         if self.connection_permits.available_permits() < self.reserve {
             return Err(Unavailable::Full);
         }
-        let permit = self.address_limit.acquire(visitor.address);
-        if permit.is_none() && visitor.names_others {
+        let (permit, load) = self.address_limit.acquire(visitor.address);
+        if load == AddressLoad::High && visitor.names_others {
             self.readiness.suspect_proxy(visitor.address);
         }
         permit.ok_or(Unavailable::AddressLimit)
