@@ -9,7 +9,7 @@ const source = `${root}/crates/presence-server/src`;
 
 const http = [
   "router", "api", "embeds", "pages", "upgrade", "cors", "state", "files", "readiness", "listen", "connections", "request_info",
-  "open_answer", "address_limit", "api_key", "gzip_cache", "view_cache", "roll_up_cache", "reader", "tls",
+  "open_answer", "refused_origin", "address_limit", "api_key", "gzip_cache", "view_cache", "roll_up_cache", "reader", "tls",
 ];
 
 /** The code of every file below a folder, by the folder's module that it belongs to; without comments and tests. */

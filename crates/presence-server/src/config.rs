@@ -1,13 +1,14 @@
 //! All options, checked before anything starts.
 
 mod limits;
+mod location;
 mod mesh_address;
+mod origin;
 mod parse;
 mod secrets;
 mod site_pattern;
 mod stream_pattern;
 mod threshold;
-mod values;
 mod webhooks;
 
 use std::net::SocketAddr;
@@ -20,7 +21,10 @@ use ipnet::IpNet;
 use presence_core::{NodeName, Region};
 
 pub use self::limits::Limits;
+pub use self::location::Location;
 pub(crate) use self::mesh_address::{MeshAddress, MeshProtocol, OwnAddresses, bound};
+pub use self::origin::Origin;
+use self::origin::public_url;
 pub(crate) use self::parse::expiry;
 use self::parse::{address, mesh_address, mesh_delay, mesh_listen, network, node_name, region, region_name};
 pub use self::secrets::Secrets;
@@ -28,7 +32,6 @@ pub use self::site_pattern::SitePattern;
 pub use self::stream_pattern::StreamPattern;
 pub(crate) use self::stream_pattern::is_reserved;
 pub use self::threshold::Threshold;
-pub use self::values::{Location, Origin};
 pub(crate) use self::webhooks::webhook_keys;
 pub use self::webhooks::{WebhookOptions, WebhookUrl};
 
@@ -61,7 +64,7 @@ pub struct Config {
     pub listen: SocketAddr,
 
     /// The address that visitors use, scheme and host; repeatable. Without it, only loopback hosts are served
-    #[arg(long, env = "GP_PUBLIC_URL", value_name = "URL", value_delimiter = ',', value_parser = Origin::from_str)]
+    #[arg(long, env = "GP_PUBLIC_URL", value_name = "URL", value_delimiter = ',', value_parser = public_url)]
     #[arg(help_heading = "Node")]
     pub public_url: Vec<Origin>,
 

@@ -13,6 +13,7 @@ mod open_answer;
 mod pages;
 mod reader;
 mod readiness;
+mod refused_origin;
 mod request_info;
 mod roll_up_cache;
 mod router;

@@ -22,13 +22,6 @@ impl Problem {
         Self { retry_after_s: Some(seconds), ..self }
     }
 
-    /// The answer to a page that may not embed this server.
-    pub(crate) fn foreign(origin: &str) -> Self {
-        let detail =
-            format!("Pages of {origin} may not embed this server. Start it with --site {origin} to allow them.");
-        Self::new(StatusCode::FORBIDDEN, detail)
-    }
-
     pub(crate) fn status(&self) -> u16 {
         self.status.as_u16()
     }

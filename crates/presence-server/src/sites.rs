@@ -59,10 +59,12 @@ impl EmbedSite {
 
     /// Parses this text as one of the site's hosts, with its port unless that is the default.
     fn host(&self, text: &str) -> Option<String> {
-        ["https", "http"].into_iter().find_map(|scheme| {
-            let origin = format!("{scheme}://{text}").parse::<Origin>().ok()?;
-            self.pattern.covers(&origin).then_some(origin.host)
-        })
+        let scheme = match &self.pattern {
+            SitePattern::Origin(origin) | SitePattern::Below(origin) => &origin.scheme,
+            SitePattern::Anybody => return None,
+        };
+        let origin = format!("{scheme}://{text}").parse::<Origin>().ok()?;
+        self.pattern.covers(&origin).then_some(origin.host)
     }
 
     /// The room that a page on `host` means by this name. A name that starts with a host of the site is complete; any other
@@ -153,7 +155,11 @@ impl Sites {
     pub(crate) fn page_of_room(&self, name: &str) -> Option<SitePage> {
         let name = name.trim_start_matches('/');
         let host = name.split_once('/').map_or(name, |(host, _)| host);
-        self.page(&format!("https://{host}")).or_else(|| self.page(&format!("http://{host}")))
+        let of_apps = self.patterns.iter().filter_map(|pattern| match pattern {
+            SitePattern::Origin(origin) if !origin.is_web() => Some(origin.scheme.as_str()),
+            _ => None,
+        });
+        ["https", "http"].into_iter().chain(of_apps).find_map(|scheme| self.page(&format!("{scheme}://{host}")))
     }
 
     /// The room that a page of a site means.

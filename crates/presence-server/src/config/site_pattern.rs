@@ -30,7 +30,7 @@ impl SitePattern {
             Self::Origin(own) => own == origin,
             Self::Below(parent) => {
                 let label = origin.host.strip_suffix(&parent.host).and_then(|label| label.strip_suffix('.'));
-                parent.secure == origin.secure && label.is_some_and(|label| !label.is_empty())
+                parent.scheme == origin.scheme && label.is_some_and(|label| !label.is_empty())
             }
             Self::Anybody => true,
         }
@@ -43,8 +43,8 @@ impl FromStr for SitePattern {
     fn from_str(text: &str) -> Result<Self, String> {
         let mistake = || {
             format!(
-                "write an origin such as https://shop.example, https://*.shop.example for its sub-domains, \
-                 or * for every origin, not {text:?}"
+                "write an origin such as https://shop.example or capacitor://localhost, https://*.shop.example for its \
+                 sub-domains, or * for every origin, not {text:?}"
             )
         };
         if text.trim() == "*" {
@@ -60,9 +60,7 @@ impl std::fmt::Display for SitePattern {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Origin(origin) => write!(f, "{origin}"),
-            Self::Below(Origin { secure, host }) => {
-                write!(f, "{}://*.{host}", if *secure { "https" } else { "http" })
-            }
+            Self::Below(Origin { scheme, host }) => write!(f, "{scheme}://*.{host}"),
             Self::Anybody => f.write_str("*"),
         }
     }
@@ -82,12 +80,16 @@ mod tests {
         assert!(covers("https://*.shop.example", "https://a.shop.example"));
         assert!(covers("https://*.shop.example", "https://a.b.shop.example"));
         assert!(covers("https://*.shop.example:8443", "https://a.shop.example:8443"));
-        assert!(covers("*", "http://anything.example:1"));
+        assert!(covers("*", "http://anything.example:1") && covers("*", "tauri://localhost"));
+        assert!(covers("capacitor://localhost", "capacitor://localhost"));
+        assert!(covers("https://*.B\u{fc}cher.example", "https://a.xn--bcher-kva.example"));
         for (pattern, origin) in [
             ("https://shop.example", "http://shop.example"),
             ("https://shop.example", "https://shop.example:8443"),
             ("https://shop.example", "https://a.shop.example"),
             ("https://*.shop.example", "https://shop.example"),
+            ("capacitor://localhost", "http://localhost"),
+            ("capacitor://localhost", "ionic://localhost"),
             ("https://*.shop.example", "https://evilshop.example"),
             ("https://*.shop.example", "http://a.shop.example"),
             ("https://*.shop.example", "https://a.shop.example:8443"),

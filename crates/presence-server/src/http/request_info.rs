@@ -39,7 +39,7 @@ pub(crate) struct RequestInfo {
 impl RequestInfo {
     /// The origin of this server's own pages, as the browser names it.
     pub(crate) fn origin(&self) -> Origin {
-        Origin { secure: self.secure, host: without_port_of(&self.host, self.secure).to_owned() }
+        Origin::web(self.secure, without_port_of(&self.host, self.secure))
     }
 }
 
@@ -84,7 +84,7 @@ impl ProxyRules {
     /// Whether this is the origin of this server's own pages.
     pub(crate) fn is_own(&self, origin: &Origin, info: &RequestInfo) -> bool {
         if self.public.is_empty() {
-            origin.host == without_port_of(&info.host, origin.secure)
+            origin.is_web() && origin.host == without_port_of(&info.host, origin.is_secure())
         } else {
             self.public.contains(origin)
         }
@@ -103,8 +103,8 @@ impl ProxyRules {
         let ours: Vec<bool> = self
             .public
             .iter()
-            .filter(|url| url.host == without_port_of(host, url.secure))
-            .map(|url| url.secure)
+            .filter(|url| url.host == without_port_of(host, url.is_secure()))
+            .map(Origin::is_secure)
             .collect();
         match ours.as_slice() {
             [] => None,
@@ -231,7 +231,14 @@ mod tests {
         let visit = resolved(&alone, &[("host", "ams.localhost:4000")], "127.0.0.1").unwrap();
         assert!(alone.may_open("http://ams.localhost:4000", &visit));
         assert!(alone.may_open("https://shop.example.org", &visit));
-        for foreign in ["http://localhost:4000", "http://ams.localhost:4001", "null", "", "https://evil.example.org"] {
+        for foreign in [
+            "http://localhost:4000",
+            "http://ams.localhost:4001",
+            "null",
+            "",
+            "https://evil.example.org",
+            "app://ams.localhost:4000",
+        ] {
             assert!(!alone.may_open(foreign, &visit), "{foreign}");
         }
         let public = rules("--public-url https://example.org");

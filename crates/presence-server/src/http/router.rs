@@ -32,21 +32,25 @@ pub(crate) fn router(state: &Arc<HttpState>) -> Router {
         .route("/presence/events", get(event_stream::events))
         .route("/embed", get(frame::embed))
         .route("/badge.svg", get(badge::badge))
+        // Before the layers, so that they apply to this answer, too.
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(state), cors::share))
         .layer(from_fn_with_state(Arc::clone(state), own_host_only))
         .with_state(Arc::clone(state));
     let health = Router::new()
         .route("/healthz", get(healthy).options(health_methods))
         .route("/readyz", get(ready).options(health_methods))
+        .method_not_allowed_fallback(method_not_allowed)
         .with_state(Arc::clone(state));
     own.merge(health)
-        .method_not_allowed_fallback(|| async {
-            let detail = "This address does not answer that method. The Allow header lists those it answers.";
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
-        })
         .layer(from_fn(one_host))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(map_response(with_default_headers))
+}
+
+async fn method_not_allowed() -> Problem {
+    let detail = "This address does not answer that method. The Allow header lists those it answers.";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }
 
 async fn health_methods() -> Response {
@@ -77,7 +81,11 @@ async fn own_host_only(State(state): State<Arc<HttpState>>, mut request: Request
             request.extensions_mut().insert(info);
             next.run(request).await
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => {
+            let mut refusal = problem.into_response();
+            cors::explain(request.uri().path(), request.headers().get(header::ORIGIN).cloned(), &mut refusal);
+            refusal
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::address_limit::AddressPermit;
 use super::listen::{ConnectionPermit, HttpPeer};
+use super::refused_origin::{may_not_embed, may_not_open_sockets};
 use super::request_info::RequestInfo;
 use super::state::HttpState;
 use crate::identity::EmbedId;
@@ -130,10 +131,7 @@ fn action_cable(
         (Some(origin), grant) if !state.rules.may_open(origin, info) => {
             let site = state.embed.sites.page(origin).map(|page| page.site);
             if site.is_none() || site.as_ref() != grant.as_ref().map(|grant| &grant.site) {
-                return Err(forbidden(format!(
-                    "Pages of {origin} may not open sockets on this server. Start it with --allowed-origin {origin} to allow \
-                     them."
-                )));
+                return Err(may_not_open_sockets(origin));
             }
         }
         _ => {}
@@ -155,7 +153,7 @@ fn embed(
 ) -> Result<Negotiated, Problem> {
     let headers = request.headers();
     let origin = origin.ok_or_else(|| forbidden("A socket needs an Origin header, which every browser sends."))?;
-    let page = state.page(origin, info).ok_or_else(|| Problem::foreign(origin))?;
+    let page = state.page(origin, info).ok_or_else(|| may_not_embed(origin))?;
     let subprotocol = offered(headers, &[presence_v1::PROTOCOL])?;
     let known = state.embed_cookie(headers, info);
     let kept = known.unwrap_or_else(EmbedId::random);

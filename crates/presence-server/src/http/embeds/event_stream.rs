@@ -13,6 +13,7 @@ use super::streamed::{ChunkFormat, JoinedRoom, StreamedVisitor, Visibility};
 use super::{QueryPairs, valid};
 use crate::http::listen::HttpPeer;
 use crate::http::open_answer::EndReason;
+use crate::http::refused_origin::may_not_embed;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
 use crate::identity::EmbedId;
@@ -84,7 +85,7 @@ fn open(
     let origin = origin.ok_or_else(|| {
         Problem::new(StatusCode::FORBIDDEN, "A stream needs an Origin header, which browsers send to other servers.")
     })?;
-    let page = state.page(origin, info).ok_or_else(|| Problem::foreign(origin))?;
+    let page = state.page(origin, info).ok_or_else(|| may_not_embed(origin))?;
     let params = StreamParams::read(valid(query)?, state.hub.limits.rooms_per_socket)?;
     let cookie = state.embed_cookie(headers, info);
     let (id, identity) = state.embed.ids.identify(cookie, params.id.as_deref(), EmbedId::random());

@@ -15,8 +15,10 @@ use presence_core::RoomView;
 use super::streamed::{ChunkFormat, StreamedVisitor, Visibility};
 use super::theme::Theme;
 use super::{QueryPairs, valid};
+use crate::http::cors::{CROSS_ORIGIN_EMBEDDER_POLICY, CROSS_ORIGIN_RESOURCE_POLICY};
 use crate::http::listen::HttpPeer;
 use crate::http::open_answer::EndReason;
+use crate::http::refused_origin::may_not_embed;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
 use crate::i18n::{Locale, Sentence, Show};
@@ -41,6 +43,7 @@ pub(crate) async fn embed(
     };
     let retry = matches!(problem.status(), 429 | 503);
     let mut response = problem.into_response();
+    response.headers_mut().extend(embeddable());
     if retry {
         // A frame has no script that could retry.
         response.headers_mut().insert(header::REFRESH, HeaderValue::from_static(RETRY_S));
@@ -90,7 +93,7 @@ fn open(
 ) -> Result<Response, Problem> {
     let params = FrameParams::read(valid(query)?)?;
     let origin = framing_origin(headers, info, params.from.as_deref())?;
-    let page = state.page(&origin, info).ok_or_else(|| Problem::foreign(&origin))?;
+    let page = state.page(&origin, info).ok_or_else(|| may_not_embed(&origin))?;
     let now_s = state.views.now_ms() / 1_000;
     let admission = state.embed.sites.admit(&page, &params.room, params.token.as_deref(), now_s)?;
     let known = state.embed_cookie(headers, info);
@@ -114,10 +117,10 @@ fn answer(body: Body, site: &EmbedSite, cookie: &str) -> Response {
     let fixed = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store, no-transform"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     let headers = response.headers_mut();
+    headers.extend(embeddable());
     headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; frame-ancestors {}",
@@ -127,6 +130,12 @@ fn answer(body: Body, site: &EmbedSite, cookie: &str) -> Response {
     let written = [(header::CONTENT_SECURITY_POLICY, policy.as_str()), (header::SET_COOKIE, cookie)];
     headers.extend(written.map(|(name, value)| (name, HeaderValue::try_from(value).expect("both are visible ASCII"))));
     response
+}
+
+/// What browsers ask of a frame in a page that isolates itself (`Cross-Origin-Embedder-Policy`). Other pages don't mind.
+fn embeddable() -> [(HeaderName, HeaderValue); 2] {
+    [(CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin"), (CROSS_ORIGIN_EMBEDDER_POLICY, "require-corp")]
+        .map(|(name, value)| (name, HeaderValue::from_static(value)))
 }
 
 /// The origin of the page around the frame, from headers that a page can't set. A page that hides its origin is refused.
