@@ -38,13 +38,20 @@ pub(super) async fn share(State(state): State<Arc<HttpState>>, request: Request,
         let known = origin.to_str().ok().zip(info.as_ref());
         known.is_some_and(|(origin, info)| state.page(origin, info).is_some())
     });
-    allow(response.headers_mut(), shared, allowed);
+    let refused = response.status().is_client_error();
+    allow(response.headers_mut(), shared, allowed, refused);
     response
 }
 
-fn allow(headers: &mut HeaderMap, shared: CorsPolicy, origin: Option<HeaderValue>) {
+fn allow(headers: &mut HeaderMap, shared: CorsPolicy, origin: Option<HeaderValue>, refused: bool) {
     headers.append(header::VARY, HeaderValue::from_static("origin"));
-    let Some(origin) = origin else { return };
+    let Some(origin) = origin else {
+        // Without this, no script of the refused page could read why.
+        if refused {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        }
+        return;
+    };
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
     if shared == CorsPolicy::Visitor {
