@@ -94,9 +94,9 @@ test("attributes and templates choose the number, the language and the threshold
     <live-presence hide-below="2"></live-presence>
     <live-presence><template><slot name="users"></slot>/<slot name="tabs"></slot>/<slot name="regions"></slot>/<slot name="none">-</slot></template></live-presence>
     <live-presence lang="ga"><template plural="one">duine</template><template><slot name="number"></slot> daoine</template></live-presence>`);
-  await untilShown(page, ["1 open tab", "yyz 1", people(1), "1 Person sieht sich das gerade an", "1 osoba to ogląda", people(1), "", "1/1/1/-", "duine"]);
+  await untilShown(page, ["1 open tab", "Toronto, Canada 1", people(1), "1 Person sieht sich das gerade an", "1 osoba to ogląda", people(1), "", "1/1/1/-", "duine"]);
   await open(await visitor(chromium), url);
-  await untilShown(page, ["2 open tabs", "yyz 2", people(2), "2 Personen sehen sich das gerade an", "2 osoby to oglądają", people(2), people(2), "2/2/1/-", "2 daoine"]);
+  await untilShown(page, ["2 open tabs", "Toronto, Canada 2", people(2), "2 Personen sehen sich das gerade an", "2 osoby to oglądają", people(2), people(2), "2/2/1/-", "2 daoine"]);
   await page.evaluate(() => {
     const [tabs] = document.querySelectorAll("live-presence");
     tabs.removeAttribute("show");
@@ -121,7 +121,7 @@ test("events hold the counts, and bubble", { timeout: 90_000 }, async (t) => {
   assert.equal(changed.element, "live-presence");
   const { room, users, looking, tabs, unsure, unproven, stale, regions } = changed.detail;
   assert.deepEqual({ room, users, looking, tabs, unsure, unproven, stale }, { room: `${site.host}/lamp`, users: 1, looking: 1, tabs: 1, unsure: 0, unproven: 0, stale: false });
-  assert.deepEqual(regions, [{ region: "yyz", users: 1, state: "live" }]);
+  assert.deepEqual(regions, [{ region: "yyz", name: "Toronto, Canada", users: 1, state: "live" }]);
   assert.deepEqual(await page.evaluate(() => document.querySelector("live-presence").counts.users), 1);
 });
 

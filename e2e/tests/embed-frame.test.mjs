@@ -55,7 +55,7 @@ test("a frame and an element of one site are in one room", { timeout: 90_000 }, 
   const node = await Node.start(t, { args: site.site, host: "presence.localhost" });
   const chromium = await browser(t);
   const element = await open(await visitor(chromium), site.put("/lamp", embedding(node)));
-  const page = await open(await visitor(chromium), site.put("/framed", frame(node, `${site.host}/lamp`, "&lang=de&show=users&theme=dark")), loaded);
+  const page = await open(await visitor(chromium), site.put("/framed", frame(node, `${site.host}/lamp`, "&lang=de&show=looking&theme=dark")), loaded);
   await untilFramed(page, "2 Personen sehen sich das gerade an");
   await untilShown(element, people(2));
 });

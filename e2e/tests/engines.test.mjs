@@ -40,7 +40,26 @@ for (const name of ["firefox", "webkit"]) {
     await node.kill("SIGKILL");
     await node.start();
     await untilEqual("it returns", () => users("another"), 1, { within: 30_000 });
+    // Without the Navigation API, too, and with an `offline` whose connection has not ended.
+    const room = () => page.evaluate(() => document.querySelector("live-presence").room);
+    await page.evaluate(() => {
+      document.querySelector("live-presence").room = null;
+      history.pushState(0, "", "/route");
+      dispatchEvent(new Event("offline"));
+      dispatchEvent(new Event("online"));
+    });
+    await untilEqual("it follows the address", () => users("route"), 1, within);
+    await page.evaluate(() => document.head.insertAdjacentHTML("beforeend", `<link rel="canonical" href="/late">`));
+    await untilEqual("it follows a late canonical link", () => users("late"), 1, within);
+    await untilEqual("and names it", room, `${site.host}/late`);
+    await node.kill("SIGKILL");
+    await page.evaluate(() => document.body.append(document.createElement("live-presence")));
+    await node.start();
+    const began = Date.now();
+    await page.evaluate(() => dispatchEvent(new Event("online")));
+    await untilShown(page, [people(1), people(1)]);
+    t.diagnostic(`back ${Date.now() - began} ms after online`);
     await page.goto(site.put("/empty", "<!doctype html><title>Empty</title>"));
-    await untilEqual("it left", () => users("another"), 0, within);
+    await untilEqual("it left", () => users("late"), 0, within);
   });
 }

@@ -74,6 +74,8 @@ pub enum EmbedRequest<'a> {
         /// Whether it can be seen now.
         visible: bool,
     },
+    /// Says that the page makes way for itself, or for another page of its site: its visitor is expected back.
+    Moving,
 }
 
 fn yes() -> bool {
@@ -146,7 +148,12 @@ pub fn counts(view: &RoomView) -> String {
     for (index, region) in view.regions.iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
         let (code, users, state) = (region.region.as_str(), region.users, region.state.as_str());
-        write!(body, r#"{comma}{{"region":"{code}","users":{users},"state":"{state}"}}"#)
+        let name = match region.place.name.as_str() {
+            "" => String::new(),
+            name if name == code => String::new(),
+            name => format!(r#""name":{},"#, quoted(name)),
+        };
+        write!(body, r#"{comma}{{"region":"{code}",{name}"users":{users},"state":"{state}"}}"#)
             .expect("writing to a string can't fail");
     }
     let stale = is_stale(view);
@@ -202,6 +209,7 @@ mod tests {
         );
         assert_eq!(said(r#"{"type":"leave","room":""}"#), EmbedRequest::Leave { room: "".into() });
         assert_eq!(said(r#"{"type":"visible","visible":true}"#), EmbedRequest::Visible { visible: true });
+        assert_eq!(said(r#"{"type":"moving"}"#), EmbedRequest::Moving);
         for junk in [
             "",
             "junk",

@@ -5,18 +5,20 @@ use std::sync::LazyLock;
 
 use presence_core::RoomView;
 
-/// The sentences of the element: "one|other" or "one|few|other", for users and for tabs.
-static WORDS: LazyLock<BTreeMap<String, [String; 2]>> =
+/// The sentences of the element, "one|other" or "one|few|other": for those who look, tabs, users and other users.
+static WORDS: LazyLock<BTreeMap<String, [String; 4]>> =
     LazyLock::new(|| serde_json::from_str(include_str!("../client/words.json")).expect("a test reads it"));
 
 /// Which count is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Show {
-    /// Users.
-    #[default]
-    Users,
     /// Users with a visible page.
+    #[default]
     Looking,
+    /// Users.
+    Users,
+    /// Users but the visitor.
+    Others,
     /// Open pages.
     Tabs,
     /// Users by region.
@@ -24,13 +26,14 @@ pub(crate) enum Show {
 }
 
 impl Show {
-    /// Parses the attribute `show`; an unknown value means users.
+    /// Parses the attribute `show`; an unknown value means those who look.
     pub(crate) fn parse(text: &str) -> Self {
         match text {
-            "looking" => Self::Looking,
+            "users" => Self::Users,
+            "others" => Self::Others,
             "tabs" => Self::Tabs,
             "regions" => Self::Regions,
-            _ => Self::Users,
+            _ => Self::Looking,
         }
     }
 
@@ -39,6 +42,7 @@ impl Show {
         match self {
             Self::Users | Self::Regions => view.users,
             Self::Looking => view.looking,
+            Self::Others => view.users.saturating_sub(1),
             Self::Tabs => view.tabs,
         }
     }
@@ -48,7 +52,7 @@ impl Show {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Locale {
     code: &'static str,
-    words: &'static [String; 2],
+    words: &'static [String; 4],
 }
 
 /// A sentence around a number.
@@ -75,7 +79,13 @@ impl Locale {
 
     /// This number of users or tabs in a sentence.
     pub(crate) fn sentence(self, show: Show, number: u32) -> Sentence {
-        let mut forms = self.words[usize::from(show == Show::Tabs)].split('|');
+        let place = match show {
+            Show::Looking => 0,
+            Show::Tabs => 1,
+            Show::Users | Show::Regions => 2,
+            Show::Others => 3,
+        };
+        let mut forms = self.words[place].split('|');
         let last = forms.next_back().unwrap_or_default();
         let form = match self.plural(number) {
             Plural::One => forms.next().unwrap_or(last),
@@ -143,23 +153,26 @@ mod tests {
     fn every_language_has_words_for_every_number() {
         for code in WORDS.keys() {
             for number in 0..200 {
-                assert!(text(code, Show::Users, number).contains(&number.to_string()), "{code}");
-                assert!(text(code, Show::Tabs, number).contains(&number.to_string()), "{code}");
+                for show in [Show::Looking, Show::Tabs, Show::Users, Show::Others] {
+                    assert!(text(code, show, number).contains(&number.to_string()), "{code}");
+                }
             }
         }
     }
 
     #[test]
     fn plural_forms_are_those_of_the_language() {
-        assert_eq!(text("en", Show::Users, 1), "1 person is looking at this");
-        assert_eq!(text("en", Show::Users, 0), "0 people are looking at this");
-        assert_eq!(text("fr", Show::Users, 0), "0 personne regarde cette page");
+        assert_eq!(text("en", Show::Looking, 1), "1 person is looking at this");
+        assert_eq!(text("en", Show::Looking, 0), "0 people are looking at this");
+        assert_eq!(text("fr", Show::Looking, 0), "0 personne regarde cette page");
         assert_eq!(text("pl", Show::Tabs, 22), "22 otwarte karty");
         assert_eq!(text("pl", Show::Tabs, 21), "21 otwartych kart");
         assert_eq!(text("ru", Show::Tabs, 21), "21 открытая вкладка");
         assert_eq!(text("uk", Show::Tabs, 12), "12 відкритих вкладок");
-        assert_eq!(text("cs", Show::Users, 22), "22 lidí si to prohlíží");
-        assert_eq!(text("ja", Show::Users, 1), "1人が見ています");
+        assert_eq!(text("cs", Show::Looking, 22), "22 lidí si to prohlíží");
+        assert_eq!(text("en", Show::Users, 2), "2 people");
+        assert_eq!(text("pl", Show::Others, 2), "2 inne");
+        assert_eq!(text("ja", Show::Looking, 1), "1人が見ています");
     }
 
     #[test]

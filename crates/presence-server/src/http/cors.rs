@@ -44,14 +44,20 @@ pub(super) async fn share(State(state): State<Arc<HttpState>>, request: Request,
     let preflight = is_preflight(&request);
     let mut response = if preflight { answer_preflight(request.headers(), may_read) } else { next.run(request).await };
     let refused = !preflight && (response.status().is_client_error() || response.status().is_server_error());
-    allow(response.headers_mut(), shared, origin.filter(|_| may_read || refused));
+    let headers = response.headers_mut();
+    match origin {
+        Some(origin) if may_read => allow(headers, shared, origin),
+        // Without the visitor's cookie: a page that is not allowed learns of itself only.
+        Some(origin) if refused => allow(headers, CorsPolicy::Counts, origin),
+        _ => vary(headers),
+    }
     response
 }
 
 /// Lets any page read why its request is refused, where the refusal comes before all else.
 pub(super) fn explain(path: &str, origin: Option<HeaderValue>, refusal: &mut Response) {
-    if let Some(shared) = shared(path) {
-        allow(refusal.headers_mut(), shared, origin);
+    if let (Some(_), Some(origin)) = (shared(path), origin) {
+        allow(refusal.headers_mut(), CorsPolicy::Counts, origin);
     }
 }
 
@@ -74,9 +80,12 @@ fn answer_preflight(asked: &HeaderMap, may_read: bool) -> Response {
     response
 }
 
-fn allow(headers: &mut HeaderMap, shared: CorsPolicy, origin: Option<HeaderValue>) {
+fn vary(headers: &mut HeaderMap) {
     headers.append(header::VARY, HeaderValue::from_static("origin"));
-    let Some(origin) = origin else { return };
+}
+
+fn allow(headers: &mut HeaderMap, shared: CorsPolicy, origin: HeaderValue) {
+    vary(headers);
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
     if shared == CorsPolicy::Visitor {

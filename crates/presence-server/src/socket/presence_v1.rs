@@ -46,8 +46,8 @@ pub(crate) struct EmbedVisitor {
 /// One room that the page asked for.
 struct EmbedRoom {
     room: Room,
-    /// Whether it counts there; else it is sent the numbers alone.
-    counted: bool,
+    /// Who counts there; without one, the page is sent the numbers alone.
+    counted: Option<UserId>,
     permit: RoomPermit,
 }
 
@@ -96,6 +96,7 @@ impl Protocol for EmbedSession {
             Ok(EmbedRequest::Hello { id, visible }) => self.hello(id.as_deref(), visible),
             Ok(EmbedRequest::Leave { room }) => self.leave(&room),
             Ok(EmbedRequest::Visible { visible }) => self.set_visible(visible),
+            Ok(EmbedRequest::Moving) => self.expect_back(),
             Err(reason) => {
                 tracing::debug!(connection.id = self.session.connection.id.0, %reason, "refused a message");
                 self.session.send(&error(None, 400, "This is no message of presence-v1."));
@@ -153,9 +154,18 @@ impl EmbedSession {
             return;
         }
         let connection = self.session.connection.id;
-        let counted = self.session.subscriptions.iter().filter(|joined| joined.to.counted);
+        let counted = self.session.subscriptions.iter().filter(|joined| joined.to.counted.is_some());
         let looked = counted.map(|joined| Input::Looked { connection, subscription: joined.id, visible });
         self.session.inputs.extend(looked);
+    }
+
+    /// The visitor's next page may need a while on a slow line: until then they count, as a page's own visitor does.
+    fn expect_back(&mut self) {
+        let counted = self.session.subscriptions.iter();
+        let served = counted
+            .filter_map(|Subscription { to, .. }| to.counted.map(|user| Input::Served { room: to.room.clone(), user }));
+        let served: Vec<Input> = served.collect();
+        self.session.inputs.extend(served);
     }
 
     /// Listens, is sent the present counts, then is counted: nothing is lost in between. A repeated join is sent the counts
@@ -164,7 +174,7 @@ impl EmbedSession {
         let user = self.user.ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "Say hello first."))?;
         let prefix = presence_v1::prefix(name);
         let known = self.session.position(&prefix).map(|index| &self.session.subscriptions[index]);
-        if let Some(Subscription { id, to, .. }) = known.filter(|known| known.to.counted) {
+        if let Some(Subscription { id, to, .. }) = known.filter(|known| known.to.counted.is_some()) {
             let SessionBase { hub, connection, .. } = &self.session;
             hub.tell_counts(&to.room, *id, connection, &self.context.views);
             return Ok(());
@@ -198,7 +208,7 @@ impl EmbedSession {
         }
         let permit = self.context.sites.acquire_room(&self.visitor.page.site, room, self.visitor.address)?;
         let (id, prefix) = (self.session.number(), self.session.hub.prefix(&PresenceV1, prefix));
-        let joined = Subscription { id, prefix, to: EmbedRoom { room: room.clone(), counted: false, permit } };
+        let joined = Subscription { id, prefix, to: EmbedRoom { room: room.clone(), counted: None, permit } };
         let SessionBase { hub, connection, .. } = &self.session;
         hub.listen_counts(room, &joined.subscriber(connection), &self.context.views);
         self.session.add(joined);
@@ -209,7 +219,7 @@ impl EmbedSession {
         let PendingJoin { subscription, user, info, .. } = pending;
         let Some(index) = self.session.position_of(subscription) else { return };
         let joined = &mut self.session.subscriptions[index].to;
-        joined.counted = true;
+        joined.counted = Some(user);
         let (connection, room) = (self.session.connection.id, joined.room.clone());
         let tab = Tab { info, visible: self.visible, proven: true, draws: false };
         self.session.inputs.push(Input::Joined { connection, subscription, room, user, tab });
@@ -218,7 +228,7 @@ impl EmbedSession {
     fn leave(&mut self, name: &str) {
         let Some(index) = self.session.position(&presence_v1::prefix(name)) else { return };
         let left = self.forget(index);
-        if left.to.counted {
+        if left.to.counted.is_some() {
             self.session.unsubscribed(left.id);
         }
     }

@@ -163,7 +163,7 @@ fn origin_of(url: &str) -> Option<String> {
 /// The address of the same frame, for its refresh.
 fn own_address(params: &FrameParams, origin: &str, locale: Locale) -> String {
     let mut address = format!("/embed?room={}&amp;from={}", encoded(&params.room), encoded(origin));
-    let show = [(Show::Looking, "looking"), (Show::Tabs, "tabs"), (Show::Regions, "regions")];
+    let show = [(Show::Users, "users"), (Show::Others, "others"), (Show::Tabs, "tabs"), (Show::Regions, "regions")];
     let show = show.iter().find(|(show, _)| *show == params.show).map(|(_, name)| *name);
     let theme = (params.theme != Theme::Either).then(|| params.theme.color_scheme());
     let rest = [("show", show), ("theme", theme), ("lang", Some(locale.code())), ("token", params.token.as_deref())];

@@ -1,0 +1,228 @@
+// The connection of all elements: a socket, else an event stream. `link` is whichever is open or opening, `timer` waits for
+// the next try; if there is neither, none is needed.
+
+import { observe, pageRoom, successor } from "./surroundings.js"
+
+/** What a page may ask for: its own limit is the server's, too. */
+const ROOMS_MAX = 100
+/** A server that says nothing for this long, in ms, is gone: it pings every 10 s. */
+const SILENCE_MS = 25_000
+/** The same for a page that was asleep or hidden, and may have missed the end. */
+const PING_MS = 12_000
+/** A socket that is not open by then is blocked somewhere on the way. */
+const OPEN_MS = 5_000
+const KEY = "live-presence"
+const UNREACHABLE = { detail: "The server can't be reached." }
+
+export const elements = new Set()
+/** What is known of a room, by its name; `trouble`: why its numbers can't be trusted, with a status if it was refused. */
+export const rooms = new Map()
+export let identity
+
+let link, timer, syncing, id, away, heard
+let tries = 0
+
+const warned = new Set()
+/** Says once why no number is shown. */
+const warn = text => {
+  if (!warned.has(text)) console.warn("<live-presence>:", text)
+  warned.add(text)
+}
+
+/** Many elements come and go at once, and a moved one goes and comes: what is wanted is looked at after that. */
+export const soon = () => {
+  syncing ||= setTimeout(sync)
+}
+
+const draw = () => {
+  for (const element of elements) element.draw()
+}
+
+const sync = () => {
+  syncing = 0
+  const wanted = new Map()
+  for (const element of elements) {
+    const { room } = element
+    if (wanted.size < ROOMS_MAX || wanted.has(room)) wanted.set(room, wanted.get(room) || element.token || undefined)
+    else warn(`At most ${ROOMS_MAX} rooms are shown.`)
+  }
+  for (const [room, { token }] of rooms) {
+    if (!wanted.has(room) || wanted.get(room) != token) {
+      rooms.delete(room)
+      link?.send({ type: "leave", room })
+    }
+  }
+  for (const [room, token] of wanted) {
+    if (!rooms.has(room)) {
+      rooms.set(room, { token, trouble: tries ? UNREACHABLE : undefined })
+      link?.send({ type: "join", room, token })
+    }
+  }
+  draw()
+  if (away || document.prerendering || !rooms.size) close()
+  else if (!link && !timer) open()
+}
+
+const unreachable = () => {
+  for (const known of rooms.values()) if (!known.trouble?.status) known.trouble = UNREACHABLE
+  draw()
+}
+
+const close = () => {
+  clearTimeout(timer)
+  timer = tries = 0
+  link?.close()
+}
+
+/** Tries again after a time that grows and that no two pages share: a server that is back is not run down. */
+const later = () => {
+  if (!tries) unreachable()
+  timer = setTimeout(open, Math.min(500 * 2 ** tries++, 30_000) * (0.5 + Math.random()))
+}
+
+/** An event stream does not say why it failed. */
+const explain = async url => {
+  let text = `${url.origin} can't be reached. Is it up, and allowed by this page's policy (connect-src)?`
+  try {
+    const answer = await fetch(url, { credentials: "omit" })
+    text = ""
+    if (answer.ok) return void answer.body.cancel()
+    text = answer.status + " " + (await answer.json()).detail
+  } catch {}
+  if (text) warn(text)
+}
+
+const hidden = () => document.visibilityState == "hidden"
+
+const open = streamed => {
+  timer = 0
+  heard = Date.now()
+  const url = new URL(streamed ? "presence/events" : "presence", import.meta.url)
+  let raw, welcomed
+  const own = link = {
+    close() {
+      clearInterval(guard)
+      link = undefined
+      if (raw) {
+        raw.onclose = raw.onerror = raw.onmessage = null
+        raw.close()
+      }
+    },
+  }
+  const ended = () => {
+    own.close()
+    if (welcomed || streamed) {
+      if (!welcomed && !tries) explain(url)
+      later()
+    } else open(true)
+  }
+  const guard = setInterval(() => Date.now() - heard > (welcomed ? SILENCE_MS : OPEN_MS) && ended(), 1_000)
+  const asked = [...rooms].filter(([, { trouble }]) => !trouble?.status)
+  try {
+    if (streamed) {
+      if (!asked[0]) return own.close()
+      for (const [room, { token }] of asked) {
+        url.searchParams.append("room", room)
+        if (token) url.searchParams.append("token", token)
+      }
+      if (id) url.searchParams.set("id", id)
+      url.searchParams.set("visible", !hidden())
+      raw = new EventSource(url, { withCredentials: true })
+      raw.addEventListener("again", () => {
+        own.close()
+        open()
+      })
+      own.send = () => {
+        own.close()
+        timer = setTimeout(open, 0, true)
+      }
+    } else {
+      raw = new WebSocket(url.href.replace("http", "ws"), "presence-v1")
+      own.send = message => raw.readyState == 1 && raw.send(JSON.stringify(message))
+      raw.onopen = () => {
+        own.send({ type: "hello", id, visible: !hidden() })
+        for (const [room, { token }] of asked) own.send({ type: "join", room, token })
+      }
+      raw.onclose = ended
+    }
+    // Where a policy forbids a socket, only this event comes.
+    raw.onerror = ended
+    raw.onmessage = ({ data }) => {
+      welcomed = true
+      heard = Date.now()
+      take(JSON.parse(data))
+    }
+  } catch {
+    ended()
+  }
+}
+
+/** What was refused since too much was going on may be allowed later. */
+const again = room => {
+  rooms.delete(room)
+  link?.send({ type: "leave", room })
+  soon()
+}
+
+const take = ({ type, room, ...message }) => {
+  const known = rooms.get(room)
+  if (type == "welcome") {
+    id = message.id
+    let kept
+    try {
+      localStorage[KEY] = id
+      kept = localStorage[KEY] == id
+    } catch {}
+    identity = message.identity == "cookie" ? "cookie" : kept ? "storage" : "page"
+  }
+  if (!known) return
+  // This page is one of those that are counted: there are 0 users only until it has been counted, too.
+  if (type == "counts" && message.users !== 0) {
+    tries = 0
+    known.counts = message
+    if (!known.trouble?.status) known.trouble = message.stale ? message : undefined
+  } else if (type == "left" || type == "error") {
+    known.trouble = message = { status: 403, detail: "Dismissed.", ...message }
+    warn(message.status + " " + message.detail)
+    if (message.status == 429 || message.status >= 500) setTimeout(again, 30_000 * (1 + Math.random()), room)
+  }
+  for (const element of elements) if (element.room == room) element.draw()
+}
+
+const retry = () => {
+  close()
+  soon()
+}
+
+/** After a sleep, the end of a connection may not have been noticed. */
+const wake = () => {
+  if (!hidden() && (timer || (link && Date.now() - heard > PING_MS))) retry()
+}
+
+try {
+  id = localStorage[KEY]
+} catch {}
+
+export const observeRoot = observe(soon)
+
+addEventListener("pagehide", () => {
+  const next = successor()
+  if (next == 1) link?.send({ type: "leave", room: pageRoom() })
+  if (next) link?.send({ type: "moving" })
+  away = true
+  close()
+})
+addEventListener("pageshow", () => {
+  away = false
+  wake()
+  soon()
+})
+document.addEventListener("visibilitychange", () => {
+  link?.send({ type: "visible", visible: !hidden() })
+  wake()
+  draw()
+})
+document.addEventListener("resume", wake)
+document.addEventListener("prerenderingchange", soon)
+addEventListener("offline", unreachable)
+addEventListener("online", retry)
