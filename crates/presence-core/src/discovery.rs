@@ -2,10 +2,13 @@
 
 mod addresses;
 mod hello;
+mod node_link;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use self::node_link::HELLO_MS;
+use self::node_link::NodeLink;
 pub(crate) use self::requests::PendingRequest;
 use crate::discovery::addresses::{AddressBook, Redial};
 use crate::discovery::hello::SaidHello;
@@ -26,31 +29,8 @@ const RETRY_CONFIGURED_MS: u64 = 5_000;
 const RETRY_LATELY_MS: u64 = 500;
 /// Addresses that we were told are tried again at least this often.
 const RETRY_TOLD_MS: u64 = 60_000;
-/// A link that ends sooner counts as a dial that failed, so that one which breaks at once is no busy loop.
-const LASTED_MS: u64 = 1_000;
-/// Hello is said over a link this often.
-pub const HELLO_MS: u64 = 10_000;
-const HELLO_UNHEARD_MS: u64 = 1_000;
 /// A link over which nothing has come for this long is closed, and its address dialled.
 const STALE_MS: u64 = 10_000;
-
-/// A link to another node.
-#[derive(Debug)]
-struct NodeLink {
-    address: String,
-    /// The node at its other end, as its certificate names it.
-    node: NodeHash,
-    incarnation: Incarnation,
-    opened_at: Mono,
-    heard_at: Mono,
-    hello_at: Option<Mono>,
-}
-
-impl NodeLink {
-    fn lasted(&self, now: Mono) -> bool {
-        now.since(self.opened_at) >= LASTED_MS
-    }
-}
 
 /// The ways to the other nodes.
 #[derive(Debug)]
@@ -58,6 +38,8 @@ pub(crate) struct Discovery {
     book: AddressBook,
     links: BTreeMap<LinkId, NodeLink>,
     said_hello: BTreeMap<NodeName, SaidHello>,
+    /// When the operator was told of a node that says hello and can't be reached.
+    told_unreached: BTreeMap<NodeName, Mono>,
     requests: Requests,
     /// The addresses and the incarnation that were ordered to be kept for the next start.
     remembered: Option<(Vec<String>, Incarnation)>,
@@ -71,8 +53,9 @@ impl Discovery {
         for address in kept {
             book.know(address, now);
         }
-        let (links, said_hello, requests) = (BTreeMap::new(), BTreeMap::new(), Requests::default());
-        Self { book, links, said_hello, requests, remembered: None, started_at: now }
+        let (links, said_hello, told_unreached) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let requests = Requests::default();
+        Self { book, links, said_hello, told_unreached, requests, remembered: None, started_at: now }
     }
 
     /// The configured addresses as they resolve now.
@@ -99,12 +82,13 @@ impl Discovery {
             self.hang_up(link, Redial::AtOnce, membership, now, out);
         }
         self.dial_due(now, out);
-        let due = self.links.iter().filter(|(_, link)| hello_is_due(me, link, membership, now));
+        let due = self.links.iter().filter(|(_, link)| link.hello_is_due(me, membership, now));
         let due: Vec<LinkId> = due.map(|(id, _)| *id).collect();
         for link in due {
             self.say_hello(link, now, out);
         }
         self.said_hello.retain(|_, said| said.is_recent(now));
+        self.tell_unreached(now, out);
         self.book.prune(now);
     }
 
@@ -166,9 +150,7 @@ impl Discovery {
             return;
         }
         self.book.link_opened(&address);
-        let (node, opened_at) = (linked.node, now);
-        let link = NodeLink { address, node, incarnation: Incarnation::NONE, opened_at, heard_at: now, hello_at: None };
-        self.links.insert(linked.link, link);
+        self.links.insert(linked.link, NodeLink::new(address, linked.node, now));
         self.say_hello(linked.link, now, out);
     }
 
@@ -236,6 +218,11 @@ impl Discovery {
         true
     }
 
+    /// Closes a link that leads to another node than its certificate says.
+    pub(crate) fn close_link(&mut self, id: LinkId, membership: &Membership, now: Mono, out: &mut Outputs) {
+        self.hang_up(id, Redial::BackOff, membership, now, out);
+    }
+
     /// The link over which a node is read.
     pub(crate) fn link_to(&self, node: NodeHash) -> Option<LinkId> {
         self.links.iter().find(|(_, link)| link.node == node).map(|(id, _)| *id)
@@ -278,10 +265,4 @@ impl Discovery {
     pub(crate) fn answered(&mut self, question: u64) -> Option<PendingRequest> {
         self.requests.end(question)
     }
-}
-
-fn hello_is_due(me: &Identity, link: &NodeLink, membership: &Membership, now: Mono) -> bool {
-    let Some(hello_at) = link.hello_at else { return true };
-    let unheard = membership.peer(link.node).is_none_or(|peer| !peer.hears(me.hash) || !peer.heard_directly(now));
-    now.since(hello_at) >= if unheard { HELLO_UNHEARD_MS } else { HELLO_MS }
 }

@@ -141,7 +141,7 @@ impl Membership {
             None => "is heard",
         };
         out.notice(Severity::Info, &sender.name, region, format!("Node {} {what}.", sender.name));
-        let before = self.peers.get(&table.node).map(|peer| (peer.key, peer.met)).unwrap_or_default();
+        let before = self.peers.get(&table.node).map(|peer| (peer.pinned_key(), peer.met)).unwrap_or_default();
         let mut peer = Peer::new(sender, region, state, now);
         (peer.key, peer.met) = before;
         self.peers.insert(table.node, peer);

@@ -19,6 +19,11 @@ const SLOW_AFTER: Duration = Duration::from_millis(100);
 const LOGGED_EVERY: Duration = Duration::from_secs(60);
 /// Kinds of failures that are remembered: an app that fails in more ways is logged more often.
 const KINDS_MAX: usize = 64;
+/// Calls at once beside those that the workers have room for: each holds a thread, of which a runtime has 512. Without a limit an
+/// app that does not return takes all of them, and health checks are no longer answered.
+const CALLS_MAX: usize = 256;
+/// The same for one function and one room, so that a room in which the app does not return leaves calls to the others.
+const ROOM_CALLS_MAX: usize = 64;
 
 /// The functions of an app.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -104,7 +109,7 @@ impl ContainedApp {
     /// it is not lost.
     pub(crate) fn draw(&self, drawing: &Drawing) -> Option<Drawn> {
         let whole = self.call(AppFunction::Render, &drawing.view.room, &drawing.changes, || drawing.by(&*self.app));
-        whole.unwrap_or_else(|AppFailed| {
+        whole.unwrap_or_else(|_failed| {
             let one_by_one = drawing.changes.iter().filter(|_| drawing.changes.len() > 1).filter_map(|change| {
                 let one = drawing.only(change);
                 self.call(AppFunction::Render, &drawing.view.room, change, || one.by(&*self.app)).ok().flatten()
@@ -146,7 +151,14 @@ impl ContainedApp {
         call: impl FnOnce() -> T,
     ) -> Result<T, AppFailed> {
         let since = Instant::now();
-        let number = self.calls.lock().begin(RunningCall { function, room: room.clone(), since, reported: false });
+        let begun = RunningCall { function, room: room.clone(), since, reported: false };
+        let begun = self.calls.lock().begin(begun, self.inline_max);
+        let Some(number) = begun else {
+            self.log(function, room, "overload", || {
+                "the app does not return from too many calls: further ones are refused".to_owned()
+            });
+            return Err(AppFailed::Overloaded);
+        };
         let before = IN_APP.replace(true);
         let contained = || catch_unwind(AssertUnwindSafe(call));
         // `block_in_place` hands the worker's other tasks over, which costs some microseconds.
@@ -167,7 +179,7 @@ impl ContainedApp {
             self.log(function, room, "panic", || {
                 format!("the app panicked for {detail:?}: {why} ({count} panics since the start)")
             });
-            AppFailed
+            AppFailed::Panicked
         })
     }
 
@@ -179,15 +191,28 @@ impl ContainedApp {
     }
 }
 
-/// The app panicked. It is logged.
+/// Why a call of the app has no result. It is logged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct AppFailed;
+pub(crate) enum AppFailed {
+    Panicked,
+    /// Too many calls have not returned: this one was not made.
+    Overloaded,
+}
 
 impl Calls {
-    fn begin(&mut self, call: RunningCall) -> u64 {
+    /// Begins a call; `workers`: how many calls there may be besides. `None`: it must not be made.
+    fn begin(&mut self, call: RunningCall, workers: usize) -> Option<u64> {
+        let same = |other: &&RunningCall| other.function == call.function && other.room == call.room;
+        let of_room_max = ROOM_CALLS_MAX.saturating_add(workers);
+        let full = self.running.len() >= CALLS_MAX.saturating_add(workers)
+            || (self.running.len() >= of_room_max && self.running.values().filter(same).count() >= of_room_max);
+        // Of drawings there are few at a time, and one that is left out is not made up for.
+        if full && call.function != AppFunction::Render {
+            return None;
+        }
         self.last += 1;
         self.running.insert(self.last, call);
-        self.last
+        Some(self.last)
     }
 
     fn may_log(&mut self, kind: (AppFunction, Room, &'static str)) -> bool {

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use crate::contained_app::ContainedApp;
 use crate::hub::Hub;
+use crate::supervision::Supervisor;
 
 /// Orders of one room that wait. What changes in a room is one order however often it changes: these are newcomers.
 const WAITING_MAX: usize = 65_536;
@@ -22,6 +23,7 @@ pub(crate) struct DrawingQueue {
     app: Arc<ContainedApp>,
     hub: Arc<Hub>,
     runtime: Handle,
+    supervisor: Supervisor,
     rooms: Mutex<WaitingRooms>,
     ready: Notify,
     tasks: AtomicUsize,
@@ -38,11 +40,12 @@ struct WaitingRooms {
 
 impl DrawingQueue {
     /// Starts with one task, on the current runtime.
-    pub(crate) fn start(app: Arc<ContainedApp>, hub: Arc<Hub>) -> Arc<Self> {
+    pub(crate) fn start(app: Arc<ContainedApp>, hub: Arc<Hub>, supervisor: Supervisor) -> Arc<Self> {
         let queue = Arc::new(Self {
             app,
             hub,
             runtime: Handle::current(),
+            supervisor,
             rooms: Mutex::default(),
             ready: Notify::new(),
             tasks: AtomicUsize::new(0),
@@ -79,6 +82,8 @@ impl DrawingQueue {
     }
 
     async fn draw_all(self: Arc<Self>) {
+        // A room whose drawing panicked outside the app would never be drawn again.
+        let _guard = self.supervisor.guard_against_panics("queue of drawings");
         loop {
             let ready = self.ready.notified();
             let Some(drawing) = self.rooms.lock().next() else {
@@ -147,9 +152,87 @@ impl WaitingRooms {
 
 #[cfg(test)]
 mod tests {
-    use presence_core::{Change, ConnectionId, Region, RoomView, Stream, SubscriptionId};
+    use std::time::Duration;
+
+    use presence_cable::{Encoder, PingAfter};
+    use presence_core::{
+        App, Change, ConnectionId, Fragment, ReflexCall, Refusal, Region, RoomView, Stream, SubscriptionId, Visit,
+        Write,
+    };
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::mpsc;
 
     use super::*;
+    use crate::config::Config;
+    use crate::hub::Subscriber;
+    use crate::supervision::supervision;
+    use crate::transport::Transport;
+
+    /// A protocol that can't be written.
+    #[derive(Debug)]
+    struct PanickingEncoder;
+
+    static PANICKING: &[&dyn Encoder] = &[&PanickingEncoder];
+
+    impl Encoder for PanickingEncoder {
+        fn name(&self) -> &'static str {
+            "panicking"
+        }
+
+        fn ping(&self, _: u64) -> String {
+            String::new()
+        }
+
+        fn ping_after(&self) -> PingAfter {
+            PingAfter::ProbeEvery
+        }
+
+        fn dismissed(&self, _: &str) -> String {
+            String::new()
+        }
+
+        fn fragments(&self, _: &[Fragment]) -> Option<String> {
+            panic!("a test's own")
+        }
+    }
+
+    /// An app whose changes are one dot each.
+    struct Dots;
+
+    impl App for Dots {
+        fn page(&self, _: &RoomView, _: &Visit<'_>) -> String {
+            String::new()
+        }
+
+        fn reflex(&self, _: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+            Err(Refusal::Unknown)
+        }
+
+        fn render(&self, _: &Change, _: &RoomView) -> Vec<Fragment> {
+            vec![Fragment::new("dot", ".".to_owned())]
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_outside_the_app_ends_the_node_instead_of_the_drawing_of_a_room() {
+        let (supervisor, mut ends) = supervision();
+        let hub = Hub::start(Config::of([]).unwrap().limits, 7, PANICKING, &supervisor);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _browser = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let transport = Transport::Bare(listener.accept().await.unwrap().0);
+        let connection = &hub.admit(ConnectionId(1), &PanickingEncoder, transport, mpsc::channel(1).0);
+        let (subscription, prefix) = (SubscriptionId(1), &hub.prefix(&PanickingEncoder, String::new()));
+        connection.subscribe(subscription, prefix.clone());
+        let room = Stream::Room(Room::new("a").unwrap());
+        hub.listen(&room, &Subscriber { connection, subscription, prefix });
+        let app = Arc::new(ContainedApp::new(Arc::new(Dots)));
+        let queue = DrawingQueue::start(app, Arc::clone(&hub), supervisor);
+        queue.push(change("a", 1, "dot"));
+        for part in ["flush of a stream", "queue of drawings"] {
+            let end = tokio::time::timeout(Duration::from_secs(10), ends.next()).await.expect("it is told");
+            assert_eq!(end.to_string(), format!("a part of the node, the {part}, has panicked"));
+        }
+    }
 
     fn view(room: &str, version: u64) -> Arc<RoomView> {
         let empty = RoomView::empty(Room::new(room).unwrap(), Region::new("ams").unwrap());

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, mpsc};
 
 use crate::clock::millis;
 
@@ -102,17 +103,24 @@ pub(crate) struct LastTurn(Arc<TurnClock>);
 struct TurnClock {
     started: Instant,
     at_ms: AtomicU64,
+    next: Notify,
 }
 
 impl LastTurn {
     /// The first turn is due soon after this moment.
     pub(crate) fn since(started: Instant) -> Self {
-        Self(Arc::new(TurnClock { started, at_ms: AtomicU64::new(0) }))
+        Self(Arc::new(TurnClock { started, at_ms: AtomicU64::new(0), next: Notify::new() }))
     }
 
     /// Notes a turn.
     pub(crate) fn turned(&self) {
         self.0.at_ms.store(millis(self.0.started.elapsed()), Relaxed);
+        self.0.next.notify_waiters();
+    }
+
+    /// Waits for the first turn after this call.
+    pub(crate) fn next(&self) -> Notified<'_> {
+        self.0.next.notified()
     }
 
     /// How long ago the last turn was.

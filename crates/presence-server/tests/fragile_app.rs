@@ -192,3 +192,48 @@ async fn while_an_app_does_not_return_its_node_is_heard_and_draws_all_other_room
     }
     page.sees("stuck").await;
 }
+
+/// Visits of a page that does not return, and of each of four others: in all more than a runtime has threads for.
+const VISITS: usize = 300;
+const VISITS_OF_OTHERS: usize = 80;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_more_calls_are_stuck_than_there_are_threads_health_checks_and_other_rooms_are_answered() {
+    let (app, release) = fragile();
+    // Threads of its own: the test needs some for itself.
+    let node = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let server = node.spawn(TestServer::of(with_secret(""), app)).await.unwrap();
+    let others: Vec<String> = (0..4).map(|room| format!("/rooms/{room}")).collect();
+    for path in others.iter().map(String::as_str).chain(["/"]) {
+        let mut page = Page::open(&server, path).await;
+        page.click("Lamp#set", "stuck").await;
+        page.sees("morph-nothing").await;
+    }
+    let visit = |path: &str, count| {
+        let url = server.url(path);
+        (0..count).map(move |_| tokio::spawn(reqwest::get(url.clone()))).collect::<Vec<_>>()
+    };
+    let refused = async |path: &str| (server.get(path).await.status() == 503).then_some(());
+    let mut visits = visit("/", VISITS);
+    // Too many wait for this page; no other is refused for it.
+    within(async || refused("/").await).await;
+    assert_eq!(server.get("/rooms/fine").await.status(), 200);
+    visits.extend(others.iter().flat_map(|path| visit(path, VISITS_OF_OTHERS)));
+    within(async || refused("/rooms/fine").await).await;
+    for _ in 0..20 {
+        let asked = std::time::Instant::now();
+        assert_eq!(server.get("/healthz").await.status(), 200);
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    }
+    drop(release);
+    let mut returned = 0;
+    for visit in visits {
+        let status = visit.await.unwrap().unwrap().status();
+        assert!(status == 200 || status == 503, "{status}");
+        returned += usize::from(status == 200);
+    }
+    // One beside 256 for the second worker, less the drawings of five rooms.
+    assert!((252..=257).contains(&returned), "{returned}");
+    assert_eq!(server.get("/rooms/fine").await.status(), 200);
+    node.shutdown_background();
+}

@@ -231,6 +231,11 @@ impl AddressBook {
 }
 
 impl Address {
+    /// Why the last dial made no link.
+    pub(super) fn failed(&self) -> Option<DialError> {
+        self.failed
+    }
+
     fn is_idle(&self) -> bool {
         !self.dialling && !self.linked && !self.ours
     }

@@ -18,6 +18,12 @@ use crate::wire::{self, Hello, HelloAnswer, Reachable, SenderId};
 const LATELY_MS: u64 = 10_000;
 /// A node of our name is believed to be another one from this age on.
 const OWN_NAME_MS: u64 = 5_000;
+/// A node that has said hello for this long without being heard can't be reached.
+const UNREACHED_MS: u64 = 5_000;
+/// The operator hears of the same one this often.
+const UNREACHED_TOLD_MS: u64 = 60_000;
+/// Most addresses of one node that such a line names.
+const UNREACHED_NAMED: usize = 4;
 
 /// A node said hello, and where it is.
 #[derive(Debug)]
@@ -27,16 +33,24 @@ pub(super) struct SaidHello {
     addresses: Vec<String>,
     /// Where another node with that name was lately, until when that is told: the two must learn of each other.
     others: Option<(Mono, Vec<String>)>,
+    /// Since when it has said hello without being heard.
+    unheard_since: Option<Mono>,
 }
 
 impl SaidHello {
-    fn after(before: Option<Self>, birth: u64, addresses: Vec<String>, now: Mono) -> Self {
+    fn after(before: Option<Self>, birth: u64, addresses: Vec<String>, heard: bool, now: Mono) -> Self {
+        let since = before.as_ref().filter(|before| before.birth == birth).and_then(|before| before.unheard_since);
+        let unheard_since = (!heard).then(|| since.unwrap_or(now));
         let others = match before {
             Some(before) if before.birth == birth => before.others.filter(|(until, _)| now < *until),
             Some(before) if before.is_recent(now) => Some((before.at + LATELY_MS, before.addresses)),
             _ => None,
         };
-        Self { at: now, birth, addresses, others }
+        Self { at: now, birth, addresses, others, unheard_since }
+    }
+
+    fn is_unreached(&self, now: Mono) -> bool {
+        self.is_recent(now) && self.unheard_since.is_some_and(|since| now.since(since) >= UNREACHED_MS)
     }
 
     pub(super) fn is_recent(&self, now: Mono) -> bool {
@@ -64,9 +78,10 @@ impl Discovery {
             self.heard_own_name(me, sender, &hello.advertised, now, out);
         } else if self.said_hello.len() < PEERS_MAX || self.said_hello.contains_key(&sender.name) {
             let advertised: Vec<String> = hello.advertised.iter().take(ADVERTISED_MAX).cloned().collect();
-            self.look_for(me, sender, &advertised, membership, now, out);
+            let heard = self.look_for(me, sender, &advertised, membership, now, out);
             let before = self.said_hello.remove(&sender.name);
-            self.said_hello.insert(sender.name.clone(), SaidHello::after(before, sender.birth, advertised, now));
+            let said = SaidHello::after(before, sender.birth, advertised, heard, now);
+            self.said_hello.insert(sender.name.clone(), said);
         }
         let own = if hash == me.hash { me.incarnation } else { Incarnation::NONE };
         let peer = membership.peer(hash).map_or(Incarnation::NONE, |peer| peer.incarnation);
@@ -78,7 +93,8 @@ impl Discovery {
         }
     }
 
-    /// A node that says hello is dialled at once where it is not heard; a link to an older start of it is closed.
+    /// A node that says hello is dialled at once where it is not heard; a link to an older start of it is closed. Returns
+    /// whether it is heard, or has left.
     fn look_for(
         &mut self,
         me: &Identity,
@@ -87,10 +103,10 @@ impl Discovery {
         membership: &mut Membership,
         now: Mono,
         out: &mut Outputs,
-    ) {
+    ) -> bool {
         let table = me.table_of(sender);
         if membership.has_run_out(table) {
-            return;
+            return true;
         }
         let peer = membership.peer(table.node);
         let heard = peer.is_some_and(|peer| peer.arrives(now) && peer.incarnation == sender.incarnation);
@@ -111,6 +127,40 @@ impl Discovery {
         }
         if !heard {
             self.dial_due(now, out);
+        }
+        heard
+    }
+
+    /// The nodes that say hello and can't be reached, a sentence each.
+    pub(crate) fn unreached_callers(&self, now: Mono) -> Vec<String> {
+        let unreached = self.said_hello.iter().filter(|(_, said)| said.is_unreached(now));
+        unreached.map(|(name, said)| self.unreached_caller(name, said)).collect()
+    }
+
+    fn unreached_caller(&self, name: &NodeName, said: &SaidHello) -> String {
+        let reasons = said.addresses.iter().filter_map(|address| {
+            let entry = self.book.get(address)?;
+            let why = entry.failed().map_or_else(|| "it is being dialled.".to_owned(), |error| error.to_string());
+            Some(format!("{}: {why}", address.escape_debug()))
+        });
+        let reasons: Vec<String> = reasons.take(UNREACHED_NAMED).collect();
+        format!(
+            "Node {name} reaches this node, but is not heard: open its port to this node, or correct its \
+             --mesh-advertise. Its addresses: {}",
+            if reasons.is_empty() { "none.".to_owned() } else { reasons.join(" ") }
+        )
+    }
+
+    /// Tells the operator, once a minute each, of nodes that say hello and can't be reached.
+    pub(super) fn tell_unreached(&mut self, now: Mono, out: &mut Outputs) {
+        self.told_unreached.retain(|_, told_at| now.since(*told_at) < UNREACHED_TOLD_MS);
+        let unreached = self.said_hello.iter().filter(|(_, said)| said.is_unreached(now));
+        let untold: Vec<NodeName> = unreached.map(|(name, _)| name.clone()).collect();
+        for name in untold {
+            if self.told_unreached.len() < PEERS_MAX && !self.told_unreached.contains_key(&name) {
+                out.warn(self.unreached_caller(&name, &self.said_hello[&name]));
+                self.told_unreached.insert(name, now);
+            }
         }
     }
 

@@ -90,7 +90,9 @@ impl Membership {
         out: &mut Outputs,
     ) -> Option<TableKey> {
         let table = self.hear_from(me, sender, path, now, out)?;
-        let peer = self.peers.get(&table.node)?;
+        let peer = self.peers.get_mut(&table.node)?;
+        // What is relayed is signed.
+        peer.said_farewell = true;
         let (region, left) = (peer.region.clone(), peer.left());
         if !left {
             self.judge(table.node, PeerState::Draining, now, out);

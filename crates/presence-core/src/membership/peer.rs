@@ -35,6 +35,8 @@ pub(crate) struct Peer {
     /// The key that signs what it says, and whether it was ever heard directly: one that relays it can change neither.
     pub(super) key: Option<[u8; 32]>,
     pub(super) met: bool,
+    /// It has said itself that it leaves: the next start of its name may have another key.
+    pub(super) said_farewell: bool,
     pub(crate) state: PeerState,
     /// When the state became what it is, by this node's clock.
     pub(crate) state_since: Wall,
@@ -64,6 +66,7 @@ impl Peer {
             incarnation: sender.incarnation,
             key: None,
             met: false,
+            said_farewell: false,
             state,
             state_since: now.wall,
             heard_at: now.mono,
@@ -85,6 +88,11 @@ impl Peer {
 
     pub(crate) fn heard_directly(&self, now: Mono) -> bool {
         self.direct_at.is_some_and(|at| now.since(at) < HEARS_MS)
+    }
+
+    /// The key that what is said in its name must be signed with.
+    pub(super) fn pinned_key(&self) -> Option<[u8; 32]> {
+        self.key.filter(|_| self.state != PeerState::Gone && !self.said_farewell)
     }
 
     pub(super) fn is_silent(&self) -> bool {

@@ -6,6 +6,7 @@ use crate::id::NodeHash;
 use crate::identity::Identity;
 use crate::io::mesh_view::PeerState;
 use crate::membership::Membership;
+use crate::membership::peer::Peer;
 use crate::outputs::Outputs;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Mono;
@@ -81,6 +82,25 @@ impl Membership {
             }
             _ => known.is_none() && peer.is_some_and(|peer| peer.met),
         }
+    }
+
+    /// Whether a message that came over a link of its author's name is that author's. With one secret for all, each node can
+    /// make a certificate in any name: it must be signed with the key that the name was first heard with, until that node has
+    /// left or is gone. One of a version that signs nothing has no key.
+    pub(crate) fn believes_direct(&self, me: &Identity, author: &SenderId, message: &[u8]) -> bool {
+        let Some(key) = me.key.as_ref().filter(|_| !injected(Fault::AnyKey)) else { return true };
+        let known = self.peers.get(&me.table_of(author).node).and_then(Peer::pinned_key);
+        match (known, wire::signature(message)) {
+            (None, None) => true,
+            (None, Some((signed, signature))) => signature.is_of(signed, key),
+            (Some(known), Some((signed, signature))) => known == signature.public && signature.is_of(signed, key),
+            (Some(_), None) => false,
+        }
+    }
+
+    /// Whether the key of a node is known.
+    pub(crate) fn knows_key_of(&self, node: NodeHash) -> bool {
+        !injected(Fault::AnyKey) && self.peers.get(&node).is_some_and(|peer| peer.pinned_key().is_some())
     }
 
     /// The nodes to which this node relays what `author` publishes: those that name us but not the author, where of the

@@ -24,12 +24,31 @@ impl Node {
         if !self.discovery.speaks_for(link, &sender, hash, &self.membership, now.mono, &mut self.out) {
             return self.reject(certified, Rejection::OtherSender, now.mono);
         }
+        if !self.discovery.is_proven(link) && !self.proves(link, &sender, &broadcast, bytes, now) {
+            return;
+        }
         if let Broadcast::Relayed(relayed) = broadcast {
             return self.relayed(hash, &relayed, now);
         }
         let relaying = Relaying::of(&broadcast);
         self.heard(&sender, broadcast, bytes, Path::DIRECT, now);
         self.membership.relay(self.me.hash, hash, bytes, relaying, now.mono, &mut self.out);
+    }
+
+    /// The first signed message over a link shows whose it is: whether this one may be taken. What comes before it from a node
+    /// whose key is known is dropped, and asked for later.
+    fn proves(&mut self, link: LinkId, sender: &SenderId, broadcast: &Broadcast, bytes: &[u8], now: Now) -> bool {
+        let node = self.me.table_of(sender).node;
+        if !broadcast.is_signed() {
+            return !self.membership.knows_key_of(node);
+        }
+        if self.membership.believes_direct(&self.me, sender, bytes) {
+            self.discovery.prove(link);
+            return true;
+        }
+        self.discovery.close_link(link, &self.membership, now.mono, &mut self.out);
+        self.reject(node, Rejection::OtherKey, now.mono);
+        false
     }
 
     /// What another node said, if the one that relays it can't have invented it.

@@ -21,6 +21,8 @@ pub(crate) enum Rejection {
     OutOfRange,
     /// Its sender is not the node that the link's certificate names.
     OtherSender,
+    /// It is not signed with the key that its sender was first heard with.
+    OtherKey,
     /// It is relayed, and its author's signature is missing or wrong.
     NotSigned,
     /// It brings more facts than one link may in a second.
@@ -33,6 +35,10 @@ impl fmt::Display for Rejection {
             Self::Malformed => "they could not be read",
             Self::OutOfRange => "they hold values that no node has",
             Self::OtherSender => "they are in the name of another node than its certificate's",
+            Self::OtherKey => {
+                "they are not signed with the key of that name; a node whose key has changed without a stop is heard \
+                 again a minute after it was last heard"
+            }
             Self::NotSigned => "it relays them without a valid signature of their author",
             Self::OverQuota => "they hold more facts than one node may send in a second",
         })

@@ -35,6 +35,8 @@ pub enum Fault {
     AnyNameAsks,
     /// What is relayed needs no signature.
     RelayedUnsigned,
+    /// Whatever comes over a link is its node's, with whatever key it is signed.
+    AnyKey,
     /// Any node may say of any other that it has left.
     HearsayOfLeaving,
     /// Every clock is believed, however wrong and through whomever.
@@ -69,8 +71,14 @@ pub const ALL_FAULTS: [Fault; 13] = [
 
 /// Those that a member which misbehaves could use.
 #[cfg(feature = "planted")]
-pub const MEMBER_FAULTS: [Fault; 5] =
-    [Fault::RowsUncut, Fault::AnyNameAsks, Fault::RelayedUnsigned, Fault::HearsayOfLeaving, Fault::FactsUnbounded];
+pub const MEMBER_FAULTS: [Fault; 6] = [
+    Fault::RowsUncut,
+    Fault::AnyNameAsks,
+    Fault::RelayedUnsigned,
+    Fault::AnyKey,
+    Fault::HearsayOfLeaving,
+    Fault::FactsUnbounded,
+];
 
 #[cfg(feature = "planted")]
 thread_local! {

@@ -4,11 +4,11 @@ use presence_core::{DialError, Input, LinkId, Output, Urgency, kind_name};
 
 use crate::by_hand::{ByHand, asked, dials, hash, heartbeats, hung_up, published};
 
-fn fails(node: &mut ByHand, address: &str, error: DialError) -> Vec<Output> {
+pub(crate) fn fails(node: &mut ByHand, address: &str, error: DialError) -> Vec<Output> {
     node.give(Input::Dialled { address: address.to_owned(), result: Err(error) })
 }
 
-fn says_hello(node: &mut ByHand, hello: &[u8]) -> Vec<Output> {
+pub(crate) fn says_hello(node: &mut ByHand, hello: &[u8]) -> Vec<Output> {
     node.ask("there", hello)
 }
 

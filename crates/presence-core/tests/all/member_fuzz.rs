@@ -1,13 +1,13 @@
 //! Whatever a valid member says, with whatever numbers: the other nodes' users, facts and memory stay right.
 
-use presence_core::{Input, NodeHash, PeerState};
+use presence_core::{Input, NodeHash, NodeName, PeerState};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::digest::sha256;
 use crate::passing::{join, seen, wait};
 use crate::said::{self, Beat, SaidRow, Sender, bundle, delta, hello, leaving, relayed};
-use crate::world::World;
+use crate::world::{Host, World};
 
 const HONEST: usize = 3;
 /// The host whose link everything comes over.
@@ -40,6 +40,8 @@ pub(crate) struct Step {
     kind: Kind,
     name: Name,
     relayed: bool,
+    /// Over a link in that name, if it is an honest node's.
+    impersonates: bool,
     /// The start that it claims; `None`: the true one.
     start: Option<u64>,
     numbers: [u64; 4],
@@ -64,12 +66,14 @@ fn step() -> impl Strategy<Value = Step> {
     let counts = prop_oneof![Just(0), Just(1), Just(u32::MAX), Just(u32::MAX / 2 + 1)];
     let start = proptest::option::of(number());
     let numbers = [number(), number(), number(), number()];
-    (0..HONEST, kind, name, any::<bool>(), start, numbers, counts, 0..1_500_u64).prop_map(
-        |(to, kind, name, relayed, start, numbers, counts, pause_ms)| Step {
+    let path = (any::<bool>(), proptest::bool::weighted(0.2));
+    (0..HONEST, kind, name, path, start, numbers, counts, 0..1_500_u64).prop_map(
+        |(to, kind, name, (relayed, impersonates), start, numbers, counts, pause_ms)| Step {
             to,
             kind,
             name,
             relayed,
+            impersonates,
             start,
             numbers,
             counts,
@@ -89,6 +93,12 @@ fn node_hash(world: &World, host: usize) -> NodeHash {
 /// The present start of a host's node.
 fn start_of(world: &World, host: usize) -> u64 {
     world.hosts[host].mesh.as_ref().map_or(0, |mesh| mesh.nodes[0].incarnation)
+}
+
+/// The start of a node that a host knows.
+fn incarnation_of(host: &Host, name: &NodeName) -> Option<u64> {
+    let mesh = host.mesh.as_ref()?;
+    mesh.nodes.iter().find(|node| node.name == *name).map(|node| node.incarnation)
 }
 
 fn sender(world: &World, name: Name, start: Option<u64>) -> Sender {
@@ -126,6 +136,9 @@ fn say(world: &mut World, step: &Step) {
             return world.deliver(step.to, Input::Asked { question: u64::MAX, from, bytes });
         }
     };
+    if let (Name::Honest(host), true) = (step.name, step.impersonates) {
+        return world.impersonate(step.to, host, MEMBER, &bytes);
+    }
     let bytes = if step.relayed { relayed(&own, first % 10_000, &bytes) } else { bytes };
     world.inject(step.to, MEMBER, &bytes);
 }
@@ -145,6 +158,10 @@ pub(crate) fn honest_nodes_stay_right(steps: &[Step]) {
         wait(&mut world, step.pause_ms);
         for host in &world.hosts[..HONEST] {
             assert!(host.node.as_ref().is_some_and(presence_core::Node::counts_are_right), "{} miscounts", host.name);
+            for honest in 0..HONEST {
+                let known = incarnation_of(host, &world.hosts[honest].name);
+                assert_eq!(known, Some(start_of(&world, honest)), "{} as {} knows it", honest, host.name);
+            }
         }
     }
     world.crash(MEMBER);

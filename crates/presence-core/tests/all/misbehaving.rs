@@ -9,7 +9,7 @@ use crate::said::{Beat, SaidRow, Sender, delta, hello, hello_answer, leaving, re
 use crate::world::World;
 
 /// A node with a link to another one.
-fn linked() -> ByHand {
+pub(crate) fn linked() -> ByHand {
     let mut node = ByHand::start("here");
     node.resolve(&["there"]);
     node.dialled("there", 1, "there");
@@ -24,7 +24,7 @@ fn remembered(outputs: &[Output]) -> Vec<u64> {
     remembered.collect()
 }
 
-fn state_of(node: &ByHand, name: &str) -> Option<PeerState> {
+pub(crate) fn state_of(node: &ByHand, name: &str) -> Option<PeerState> {
     let mesh = node.mesh.as_ref()?;
     mesh.nodes.iter().find(|node| node.name.as_str() == name).map(|node| node.state)
 }

@@ -110,9 +110,10 @@ impl Readiness {
 
     /// Why the process does not work, in a sentence. A driver that has just been woken gets a second to take a turn.
     pub(super) async fn failure(&self) -> Option<String> {
-        let deadline = Instant::now() + WOKEN_WITHIN;
-        while self.failed.lock().is_none() && self.is_stalled() && Instant::now() < deadline {
-            tokio::time::sleep(WOKEN_WITHIN / 20).await;
+        let next_turn = self.last_turn.next();
+        if self.failed.lock().is_none() && self.is_stalled() {
+            // Whether it came is seen from its age.
+            drop(tokio::time::timeout(WOKEN_WITHIN, next_turn).await);
         }
         let stalled =
             || self.is_stalled().then(|| format!("the driver has not turned for {} s", STALLED_AFTER.as_secs()));

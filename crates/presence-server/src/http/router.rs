@@ -21,6 +21,9 @@ use crate::contained_app::AppFailed;
 use crate::problem::Problem;
 use crate::sites::normalised;
 
+/// When a page that too many wait for may be asked for again.
+const OVERLOADED_FOR_S: u32 = 5;
+
 /// All routes. Health checks are answered under every host, since load balancers know only an address.
 pub(crate) fn router(state: &Arc<HttpState>) -> Router {
     let own = Router::new()
@@ -96,14 +99,14 @@ async fn file_or_page(State(state): State<Arc<HttpState>>, request: Request) -> 
     let room = room.map(|room| room.and_then(normalised));
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     match (file, room) {
-        (None, Err(AppFailed)) => app_failed(),
+        (None, Err(failed)) => app_failed(failed),
         (None, Ok(None)) => Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.").into_response(),
         _ if !reads => {
             let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This address answers GET and HEAD only.");
             ([(header::ALLOW, "GET, HEAD")], problem).into_response()
         }
         (Some(file), _) => files::answer(file, request.headers()),
-        (None, Ok(Some(room))) => pages::answer(&state, &room, &request).unwrap_or_else(|AppFailed| app_failed()),
+        (None, Ok(Some(room))) => pages::answer(&state, &room, &request).unwrap_or_else(app_failed),
     }
 }
 
@@ -152,9 +155,17 @@ async fn with_default_headers(mut response: Response) -> Response {
     response
 }
 
-fn app_failed() -> Response {
-    let detail = "This page could not be drawn. The operator finds the reason in the log.";
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
+fn app_failed(failed: AppFailed) -> Response {
+    match failed {
+        AppFailed::Panicked => {
+            let detail = "This page could not be drawn. The operator finds the reason in the log.";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
+        }
+        AppFailed::Overloaded => {
+            let detail = "This page takes too long to draw. Try again later; the operator finds the reason in the log.";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(OVERLOADED_FOR_S).into_response()
+        }
+    }
 }
 
 fn panicked(_reason: Box<dyn std::any::Any + Send + 'static>) -> Response {

@@ -17,6 +17,8 @@ use super::prefix::Prefix;
 use super::protocols::ProtocolSet;
 use super::shared::HubShared;
 
+/// An audience whose flush panicked would be sent nothing any longer: the node ends, and this is what it names.
+const FLUSH: &str = "flush of a stream";
 /// Audiences up to this size are written to at once, without a task of their own.
 const SMALL: usize = 8;
 /// After a flush of several messages the next one is delayed, so that more can join it: by this part of the time that the
@@ -125,6 +127,7 @@ impl<Q: FlushQueue> Audience<Q> {
         inner.flushing = true;
         drop(inner);
         if count <= SMALL {
+            let _guard = shared.supervisor.guard_against_panics(FLUSH);
             while let Some(flush) = self.take() {
                 let cursor = FlushCursor::new(flush, shared);
                 while self.write_part(&cursor) {}
@@ -135,8 +138,7 @@ impl<Q: FlushQueue> Audience<Q> {
     }
 
     async fn flush(self: Arc<Self>, shared: Arc<HubShared>) {
-        // An audience whose flush panicked would be sent nothing any longer.
-        let _guard = shared.supervisor.guard_against_panics("flush of a stream");
+        let _guard = shared.supervisor.guard_against_panics(FLUSH);
         loop {
             let last = self.0.lock().last_flush.as_deref().copied();
             // Whether all publishers have published can't be known, so the flush waits for a time, and a short one.

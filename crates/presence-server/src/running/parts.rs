@@ -98,11 +98,16 @@ pub(super) struct LiveParts {
 }
 
 /// Where the driver's outputs go; those for other nodes once the mesh listens.
-pub(super) fn outlets(live: &LiveParts, store: Option<Store>, webhooks: Option<Webhooks>) -> Outlets {
+pub(super) fn outlets(
+    live: &LiveParts,
+    store: Option<Store>,
+    webhooks: Option<Webhooks>,
+    supervisor: &Supervisor,
+) -> Outlets {
     let (hub, views) = (Arc::clone(&live.hub), Arc::clone(&live.views));
     Outlets {
         presence_events: PresenceEvents::new(Arc::clone(&hub), Arc::clone(&views), live.queries.clone()),
-        drawings: DrawingQueue::start(Arc::clone(&live.app), Arc::clone(&hub)),
+        drawings: DrawingQueue::start(Arc::clone(&live.app), Arc::clone(&hub), supervisor.clone()),
         hub,
         views,
         queries: live.queries.pending(),

@@ -1,8 +1,8 @@
 //! What happens in a world, one event at a time.
 
-use presence_core::{Input, NodeHash};
+use presence_core::{Input, LinkId, Linked, NodeHash};
 
-use super::{Event, World};
+use super::{Event, World, address};
 use crate::digest::sha256;
 
 impl World {
@@ -64,6 +64,22 @@ impl World {
     pub(crate) fn inject(&mut self, reader: usize, from: usize, bytes: &[u8]) {
         let Some((&link, _)) = self.hosts[reader].links.iter().find(|(_, wire)| wire.to == from) else { return };
         self.take(reader, Input::Received { link, bytes: bytes.to_vec() });
+    }
+
+    /// A host is given a message over a link in the name of another one that leads to a third one: who has the mesh's secret
+    /// can make a certificate in any name.
+    pub(crate) fn impersonate(&mut self, reader: usize, victim: usize, from: usize, bytes: &[u8]) {
+        let links = self.hosts[reader].links.iter().filter(|(_, wire)| wire.to == victim);
+        for link in links.map(|(link, _)| *link).collect::<Vec<_>>() {
+            self.hosts[reader].links.remove(&link);
+            self.take(reader, Input::LinkLost { link });
+        }
+        self.numbers += 1;
+        let link = LinkId(self.numbers);
+        let node = NodeHash::of(&self.hosts[victim].name, sha256);
+        self.take(reader, Input::Dialled { address: address(from), result: Ok(Linked { link, node }) });
+        self.take(reader, Input::Received { link, bytes: bytes.to_vec() });
+        self.take(reader, Input::LinkLost { link });
     }
 
     pub(super) fn take(&mut self, index: usize, input: Input) {
