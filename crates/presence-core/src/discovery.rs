@@ -88,7 +88,7 @@ impl Discovery {
             self.say_hello(link, now, out);
         }
         self.said_hello.retain(|_, said| said.is_recent(now));
-        self.tell_unreached(now, out);
+        self.tell_unreached(membership, now, out);
         self.book.prune(now);
     }
 

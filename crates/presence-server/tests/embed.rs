@@ -38,7 +38,7 @@ async fn a_page_is_sent_the_present_counts_and_then_every_change() {
     assert_eq!(
         first.counts("lamp").await,
         json!({"type": "counts", "room": "lamp", "users": 0, "looking": 0, "tabs": 0, "unsure": 0, "unproven": 0,
-            "regions": [{"region": "ams", "users": 0, "state": "live"}], "stale": false})
+            "regions": [{"region": "ams", "name": "Amsterdam, Netherlands", "users": 0, "state": "live"}], "stale": false})
     );
     let one = first.users("lamp", 1).await;
     assert_eq!((&one["looking"], &one["tabs"], &one["regions"][0]["users"]), (&json!(1), &json!(1), &json!(1)));

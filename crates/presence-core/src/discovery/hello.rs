@@ -28,6 +28,7 @@ const UNREACHED_NAMED: usize = 4;
 /// A node said hello, and where it is.
 #[derive(Debug)]
 pub(super) struct SaidHello {
+    node: NodeHash,
     at: Mono,
     birth: u64,
     addresses: Vec<String>,
@@ -38,7 +39,7 @@ pub(super) struct SaidHello {
 }
 
 impl SaidHello {
-    fn after(before: Option<Self>, birth: u64, addresses: Vec<String>, heard: bool, now: Mono) -> Self {
+    fn after(before: Option<Self>, node: NodeHash, birth: u64, addresses: Vec<String>, heard: bool, now: Mono) -> Self {
         let since = before.as_ref().filter(|before| before.birth == birth).and_then(|before| before.unheard_since);
         let unheard_since = (!heard).then(|| since.unwrap_or(now));
         let others = match before {
@@ -46,11 +47,13 @@ impl SaidHello {
             Some(before) if before.is_recent(now) => Some((before.at + LATELY_MS, before.addresses)),
             _ => None,
         };
-        Self { at: now, birth, addresses, others, unheard_since }
+        Self { node, at: now, birth, addresses, others, unheard_since }
     }
 
-    fn is_unreached(&self, now: Mono) -> bool {
-        self.is_recent(now) && self.unheard_since.is_some_and(|since| now.since(since) >= UNREACHED_MS)
+    /// Whether its node is not heard, although it has said hello for a while.
+    fn is_unreached(&self, membership: &Membership, now: Mono) -> bool {
+        let long = self.unheard_since.is_some_and(|since| now.since(since) >= UNREACHED_MS);
+        long && self.is_recent(now) && !membership.peer(self.node).is_some_and(|peer| peer.arrives(now))
     }
 
     pub(super) fn is_recent(&self, now: Mono) -> bool {
@@ -80,7 +83,7 @@ impl Discovery {
             let advertised: Vec<String> = hello.advertised.iter().take(ADVERTISED_MAX).cloned().collect();
             let heard = self.look_for(me, sender, &advertised, membership, now, out);
             let before = self.said_hello.remove(&sender.name);
-            let said = SaidHello::after(before, sender.birth, advertised, heard, now);
+            let said = SaidHello::after(before, hash, sender.birth, advertised, heard, now);
             self.said_hello.insert(sender.name.clone(), said);
         }
         let own = if hash == me.hash { me.incarnation } else { Incarnation::NONE };
@@ -132,8 +135,8 @@ impl Discovery {
     }
 
     /// The nodes that say hello and can't be reached, a sentence each.
-    pub(crate) fn unreached_callers(&self, now: Mono) -> Vec<String> {
-        let unreached = self.said_hello.iter().filter(|(_, said)| said.is_unreached(now));
+    pub(crate) fn unreached_callers(&self, membership: &Membership, now: Mono) -> Vec<String> {
+        let unreached = self.said_hello.iter().filter(|(_, said)| said.is_unreached(membership, now));
         unreached.map(|(name, said)| self.unreached_caller(name, said)).collect()
     }
 
@@ -152,9 +155,9 @@ impl Discovery {
     }
 
     /// Tells the operator, once a minute each, of nodes that say hello and can't be reached.
-    pub(super) fn tell_unreached(&mut self, now: Mono, out: &mut Outputs) {
+    pub(super) fn tell_unreached(&mut self, membership: &Membership, now: Mono, out: &mut Outputs) {
         self.told_unreached.retain(|_, told_at| now.since(*told_at) < UNREACHED_TOLD_MS);
-        let unreached = self.said_hello.iter().filter(|(_, said)| said.is_unreached(now));
+        let unreached = self.said_hello.iter().filter(|(_, said)| said.is_unreached(membership, now));
         let untold: Vec<NodeName> = unreached.map(|(name, _)| name.clone()).collect();
         for name in untold {
             if self.told_unreached.len() < PEERS_MAX && !self.told_unreached.contains_key(&name) {

@@ -130,7 +130,7 @@ impl MeshSource<'_> {
         } else {
             degraded.extend(self.discovery.unreached(DialError::needs_operator));
         }
-        degraded.extend(self.discovery.unreached_callers(now));
+        degraded.extend(self.discovery.unreached_callers(self.membership, now));
         for (_, peer) in self.membership.peers() {
             if peer.is_late(now) && !peer.left() {
                 degraded.push(format!("Node {} is heard more than {} s late.", peer.name, LEASE_MS / 1_000));
