@@ -47,3 +47,33 @@ test("pages follow a signed stream in both regions, through a cut, and ignore wh
   assert.equal(await text(stranger, "#list"), "nothing");
   assert.equal(await connected(stranger), false);
 });
+
+// The stock client asks again every 500 ms for what is not confirmed.
+test("a page with 100 streams listens to all of them within moments, and shows a message of each", { timeout: 120_000 }, async (t) => {
+  const COUNT = 100;
+  const shop = await site(t);
+  const [node] = await mesh(t, ["ams"], { args: shop.args });
+  const names = await Promise.all(Array.from({ length: COUNT }, (_, number) => signed(`list/${number}`)));
+  const sources = names.map((name, number) => `<p id="list-${number}"></p>
+    <turbo-cable-stream-source channel="Turbo::StreamsChannel" signed-stream-name="${name}"></turbo-cable-stream-source>`);
+  const clock = `<script>
+    const connected = new Set();
+    new MutationObserver((changes) => {
+      for (const { target } of changes) if (target.hasAttribute("connected")) connected.add(target);
+      window.connectedMs ??= connected.size === ${COUNT} ? performance.now() : undefined;
+    }).observe(document, { subtree: true, attributeFilter: ["connected"] });
+  </script>`;
+  const head = `<meta name="action-cable-url" content="ws://127.0.0.1:${node.port}/cable">${clock}`;
+  const page = await tab(await visitor(await browser(t)), shop.page(sources.join(""), 'import "@hotwired/turbo-rails";', head), { live: false });
+  await until("all listen", () => page.evaluate(() => window.connectedMs !== undefined), { within: 30_000 });
+  const took = await page.evaluate(() => window.connectedMs - performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd);
+  t.diagnostic(`all ${COUNT} were confirmed ${Math.round(took)} ms after the page was there`);
+  // Promised is 0.3 s on a quiet machine; at ten subscriptions a second it would be six.
+  assert.ok(took < 3_000, `${took} ms`);
+  for (let number = 0; number < COUNT; number++) {
+    const html = `<turbo-stream action="update" target="list-${number}"><template>${number}</template></turbo-stream>`;
+    await publish(node, `list/${number}`, html);
+  }
+  const shown = () => page.evaluate((count) => Array.from({ length: count }, (_, number) => document.getElementById(`list-${number}`).textContent).join(), COUNT);
+  await untilEqual("each has its message", shown, Array.from({ length: COUNT }, (_, number) => number).join(), { within: 20_000 });
+});

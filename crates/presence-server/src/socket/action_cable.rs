@@ -64,12 +64,12 @@ impl Protocol for ActionCableSession {
         self.forget_dismissed();
         let done = match Command::parse(text) {
             Ok(Command::Subscribe { identifier, history, presence }) => {
-                self.subscribe(&identifier, &SubscribeOptions { history, presence });
-                Ok(())
+                return self.subscribe(&identifier, &SubscribeOptions { history, presence });
             }
+            // An end never waits: it makes room. Junk of this kind is bounded by its bytes.
             Ok(Command::Unsubscribe { identifier }) => {
                 self.unsubscribe(&identifier);
-                Ok(())
+                return None;
             }
             Ok(Command::Message { identifier, data }) => match self.click(&identifier, &data) {
                 Ok(ClickResult::Decoded) => return None,
@@ -123,11 +123,13 @@ impl ActionCableSession {
         session
     }
 
-    fn subscribe(&mut self, key: &str, options: &SubscribeOptions<'_>) {
+    /// Returns how long reading pauses, if these are too many.
+    fn subscribe(&mut self, key: &str, options: &SubscribeOptions<'_>) -> Option<Duration> {
         let prefix = action_cable::prefix(key);
         if self.session.position(&prefix).is_some() {
-            // The client asks again when the first confirm is late.
-            return self.session.send(&confirm(&prefix));
+            // The client asks again when the first confirm is late. Counted, its repeats would delay the confirms that it waits for.
+            self.session.send(&confirm(&prefix));
+            return None;
         }
         match self.target(key).and_then(|target| self.check_new(&prefix, target)) {
             Ok(target) => {
@@ -142,6 +144,7 @@ impl ActionCableSession {
                 self.session.send(&reject(&prefix));
             }
         }
+        self.session.spend_subscription()
     }
 
     /// Listens, then tells the driver, whose answer shows everything: nothing is lost in between. The client was told before

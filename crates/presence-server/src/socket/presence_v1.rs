@@ -10,7 +10,6 @@ use presence_core::{Input, Room, SubscriptionId, Tab, UserId};
 use tokio::time::Instant;
 
 use super::protocol::{Protocol, SessionStart};
-use super::rate_limit::RateLimit;
 use super::session::{SessionBase, Subscription};
 use crate::hub::{Connection, Hub};
 use crate::identity::{EmbedId, EmbedIds};
@@ -68,8 +67,6 @@ struct EmbedSession {
     user: Option<UserId>,
     visible: bool,
     pending: Option<PendingJoin>,
-    /// Joins have a limit of their own, so that a page may ask for all its rooms at once.
-    joins: RateLimit,
 }
 
 impl EmbedContext {
@@ -90,11 +87,13 @@ impl Protocol for EmbedSession {
                 if let Err(problem) = self.join(&room, token.as_deref()) {
                     self.session.send(&error(Some(&room), problem.status(), problem.detail()));
                 }
-                let pause = self.joins.charge(1, Instant::now());
-                return pause.max(self.resume());
+                return self.session.spend_subscription().max(self.resume());
             }
             Ok(EmbedRequest::Hello { id, visible }) => self.hello(id.as_deref(), visible),
-            Ok(EmbedRequest::Leave { room }) => self.leave(&room),
+            Ok(EmbedRequest::Leave { room }) => {
+                self.leave(&room);
+                return None;
+            }
             Ok(EmbedRequest::Visible { visible }) => self.set_visible(visible),
             Ok(EmbedRequest::Moving) => self.expect_back(),
             Err(reason) => {
@@ -130,10 +129,8 @@ impl Protocol for EmbedSession {
 
 impl EmbedSession {
     fn new(connection: Arc<Connection>, hub: Arc<Hub>, context: EmbedContext, visitor: EmbedVisitor) -> Self {
-        let rooms = u32::try_from(hub.limits.rooms_per_socket).unwrap_or(u32::MAX);
-        let joins = RateLimit::new(hub.limits.messages_per_second, hub.limits.message_burst.max(rooms));
         let session = SessionBase::new(connection, hub);
-        Self { session, context, visitor, user: None, visible: true, pending: None, joins }
+        Self { session, context, visitor, user: None, visible: true, pending: None }
     }
 
     /// Says who the visitor is. A repeated hello has the same answer.

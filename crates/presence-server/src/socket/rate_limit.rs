@@ -25,13 +25,19 @@ impl RateLimit {
         Self::new(limits.messages_per_second, limits.message_burst)
     }
 
+    /// The same rate for subscriptions, after a burst of as many as one socket may have: a page asks for all of its own at once.
+    pub(super) fn of_subscriptions(limits: &Limits) -> Self {
+        let rooms = u32::try_from(limits.rooms_per_socket).unwrap_or(u32::MAX);
+        Self::new(limits.messages_per_second, limits.message_burst.max(rooms))
+    }
+
     /// The limit of `--bytes-per-second`.
     pub(super) fn of_bytes(limits: &Limits) -> Self {
         let count = |bytes| u32::try_from(bytes).unwrap_or(u32::MAX);
         Self::new(count(limits.bytes_per_second), count(limits.bytes_per_second.saturating_mul(BYTE_BURST_SECONDS)))
     }
 
-    pub(super) fn new(per_second: u32, burst: u32) -> Self {
+    fn new(per_second: u32, burst: u32) -> Self {
         Self { each_ns: 1_000_000_000 / per_second.max(1), burst, used_until: Instant::now() }
     }
 

@@ -30,13 +30,16 @@ pub(super) struct SessionBase<T> {
     pub(super) subscriptions: Vec<Subscription<T>>,
     next: u32,
     requests: RateLimit,
+    /// Apart from `requests`, so that a page's subscriptions do not delay what else it asks for.
+    new_subscriptions: RateLimit,
     pub(super) inputs: Vec<Input>,
 }
 
 impl<T> SessionBase<T> {
     pub(super) fn new(connection: Arc<Connection>, hub: Arc<Hub>) -> Self {
         let requests = RateLimit::of_messages(&hub.limits);
-        Self { connection, hub, subscriptions: Vec::new(), next: 0, requests, inputs: Vec::new() }
+        let new_subscriptions = RateLimit::of_subscriptions(&hub.limits);
+        Self { connection, hub, subscriptions: Vec::new(), next: 0, requests, new_subscriptions, inputs: Vec::new() }
     }
 
     /// A new number for a subscription, or for what core takes for one.
@@ -77,6 +80,11 @@ impl<T> SessionBase<T> {
     /// Counts one request; returns how long reading pauses, if it was one too many.
     pub(super) fn spend_request(&mut self) -> Option<Duration> {
         self.requests.charge(1, Instant::now())
+    }
+
+    /// Counts one attempt to subscribe to something new; returns how long reading pauses, if it was one too many.
+    pub(super) fn spend_subscription(&mut self) -> Option<Duration> {
+        self.new_subscriptions.charge(1, Instant::now())
     }
 
     pub(super) fn take_inputs(&mut self) -> Vec<Input> {

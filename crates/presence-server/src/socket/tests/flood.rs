@@ -25,9 +25,13 @@ fn pings(count: u8) -> Vec<u8> {
     (0..count).flat_map(|number| masked(OpCode::Control(Control::Ping), &[number])).collect()
 }
 
+fn command(command: &str, key: &str) -> Vec<u8> {
+    let text = json!({"command": command, "identifier": key}).to_string();
+    masked(OpCode::Data(Data::Text), text.as_bytes())
+}
+
 fn subscribe(key: &str) -> Vec<u8> {
-    let command = json!({"command": "subscribe", "identifier": key}).to_string();
-    masked(OpCode::Data(Data::Text), command.as_bytes())
+    command("subscribe", key)
 }
 
 #[tokio::test]
@@ -104,6 +108,52 @@ async fn control_frames_and_messages_have_a_rate_in_bytes() {
         let took = begun.elapsed();
         assert!((800..4_000).contains(&took.as_millis()), "{took:?}");
     }
+}
+
+/// At 10 requests a second after 40, the last of these would wait for 6 s or more.
+#[tokio::test]
+async fn a_page_with_100_streams_subscribes_to_all_at_once_and_repeats_cost_it_nothing() {
+    let mut test = TestHub::new("--bytes-per-second 1mb");
+    let mut browser = test.open(Some(user(1))).await;
+    let keys: Vec<String> = (0..100).map(|number| test.reflex_key(&format!("shop/{number}"))).collect();
+    let begun = Instant::now();
+    let commands: Vec<u8> = keys.iter().flat_map(|key| subscribe(key).repeat(3)).collect();
+    browser.stream.get_mut().write_all(&commands).await.unwrap();
+    for key in keys.iter().flat_map(|key| [key, key, key]) {
+        browser.next_is(&json!({"identifier": key, "type": "confirm_subscription"})).await;
+    }
+    let took = begun.elapsed();
+    assert!(took.as_millis() < 3_000, "{took:?}");
+}
+
+#[tokio::test]
+async fn the_end_of_a_subscription_costs_nothing() {
+    let mut test = TestHub::new("--bytes-per-second 1mb");
+    let mut browser = test.open(Some(user(1))).await;
+    let key = test.room_key("shop");
+    let begun = Instant::now();
+    let commands = [subscribe(&key), command("unsubscribe", &key).repeat(200), subscribe(&key)].concat();
+    browser.stream.get_mut().write_all(&commands).await.unwrap();
+    for _ in 0..2 {
+        browser.next_is(&json!({"identifier": key, "type": "confirm_subscription"})).await;
+    }
+    let took = begun.elapsed();
+    assert!(took.as_millis() < 3_000, "{took:?}");
+}
+
+#[tokio::test]
+async fn new_subscriptions_have_a_rate_after_as_many_as_a_socket_may_have() {
+    let mut test = TestHub::new("--bytes-per-second 1mb --rooms-per-socket 50");
+    let mut browser = test.open(Some(user(1))).await;
+    let key = test.reflex_key("shop");
+    let begun = Instant::now();
+    let commands = [subscribe(&key), command("unsubscribe", &key)].concat().repeat(65);
+    browser.stream.get_mut().write_all(&commands).await.unwrap();
+    for _ in 0..65 {
+        browser.next_is(&json!({"identifier": key, "type": "confirm_subscription"})).await;
+    }
+    let took = begun.elapsed();
+    assert!((800..4_000).contains(&took.as_millis()), "{took:?}");
 }
 
 #[tokio::test]
