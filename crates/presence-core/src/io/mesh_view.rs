@@ -47,6 +47,8 @@ pub struct NodeView {
     pub heard_ms_ago: u64,
     /// Round-trip time in ms.
     pub round_trip_ms: Option<u32>,
+    /// Its clock is over a minute away from what most of at least three nodes say.
+    pub wrong_clock: bool,
 }
 
 /// How another node is judged.

@@ -20,6 +20,8 @@ const AWAY_MAX_MS: u64 = 86_400_000;
 pub(crate) const NEAR_MS: u64 = 3_600_000;
 /// The operator hears of a wrong clock this often.
 const TOLD_MS: u64 = 3_600_000;
+/// What comes of a clock that is neither believed by others nor corrected by theirs.
+const NOT_SHOWN: &str = "set it, or clicks here may not be shown elsewhere.";
 /// A stamp this far past the node's time is not believed.
 pub(crate) const FUTURE_MS: u64 = 60_000;
 
@@ -40,9 +42,10 @@ pub(crate) enum WrongClock {
 
 impl fmt::Display for WrongClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (ms, way) = match self {
-            Self::Behind(ms) => (*ms, "behind"),
-            Self::Ahead(ms) => (*ms, "ahead of"),
+        let (ms, way, then) = match *self {
+            Self::Ahead(ms) if ms <= AWAY_MAX_MS => (ms, "ahead of", "theirs is used. Set it."),
+            Self::Ahead(ms) => (ms, "ahead of", NOT_SHOWN),
+            Self::Behind(ms) => (ms, "behind", NOT_SHOWN),
         };
         let seconds = ms / 1_000;
         let far = match seconds {
@@ -51,10 +54,7 @@ impl fmt::Display for WrongClock {
             10_800..259_200 => format!("{} hours", seconds / 3_600),
             _ => format!("{} days", seconds / 86_400),
         };
-        write!(
-            f,
-            "The clock of this machine is {far} {way} the other nodes': set it, or clicks here may not be shown elsewhere."
-        )
+        write!(f, "The clock of this machine is {far} {way} the other nodes': {then}")
     }
 }
 
@@ -109,14 +109,27 @@ impl Membership {
         heard
     }
 
-    /// Whether this node's clock is so far from the others' that what it stamps is not taken there.
+    /// Whether this node's clock is far from the others'. What one stamps that is behind, or a day ahead, is not taken there.
     pub(crate) fn wrong_clock(&self, now: Now) -> Option<WrongClock> {
         let others = lower_median(&self.clocks_heard(now.mono))?;
         let (behind_ms, ahead_ms) = (others.since(now.wall), now.wall.since(others));
         if behind_ms > FUTURE_MS {
             return Some(WrongClock::Behind(behind_ms));
         }
-        (ahead_ms > AWAY_MAX_MS).then_some(WrongClock::Ahead(ahead_ms))
+        (ahead_ms > FUTURE_MS).then_some(WrongClock::Ahead(ahead_ms))
+    }
+
+    /// What most clocks say, this node's among them. `None` if fewer than three are heard: of two no one knows which is wrong.
+    fn majority_clock(&self, now: Now) -> Option<Wall> {
+        let mut all = self.clocks_heard(now.mono);
+        all.push(now.wall);
+        all.sort_unstable();
+        lower_median(&all).filter(|_| all.len() >= 3)
+    }
+
+    /// Whether a clock is over a minute away from what most say. All nodes judge alike.
+    pub(crate) fn disagrees(&self, clock: Wall, now: Now) -> bool {
+        self.majority_clock(now).is_some_and(|most| clock.0.abs_diff(most.0) > FUTURE_MS)
     }
 
     /// Keeps what the others' clocks say for when fewer of them are heard, and tells the operator of a wrong one.

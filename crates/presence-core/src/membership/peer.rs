@@ -129,7 +129,7 @@ impl Peer {
     }
 
     /// What its wall clock says now, as far as can be known.
-    pub(super) fn clock(&self, now: Mono) -> Wall {
+    pub(crate) fn clock(&self, now: Mono) -> Wall {
         // Of a late node only one of the two ways may be slow: half of both would be wrong by seconds.
         let half = self.round_trip_ms.filter(|_| !self.late).map_or(0, u64::from) / 2;
         Wall(self.beat.wall_ms) + now.since(self.beat_at) + half

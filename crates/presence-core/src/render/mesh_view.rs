@@ -102,6 +102,7 @@ impl MeshSource<'_> {
             via: None,
             heard_ms_ago: 0,
             round_trip_ms: None,
+            wrong_clock: self.membership.disagrees(self.now.wall, self.now),
         }
     }
 
@@ -117,6 +118,7 @@ impl MeshSource<'_> {
             via: via.map(|peer| peer.name.clone()),
             heard_ms_ago: self.now.mono.since(peer.heard_at),
             round_trip_ms: peer.round_trip_ms,
+            wrong_clock: self.membership.disagrees(peer.clock(self.now.mono), self.now),
         }
     }
 
@@ -135,6 +137,9 @@ impl MeshSource<'_> {
             if peer.is_late(now) && !peer.left() {
                 degraded.push(format!("Node {} is heard more than {} s late.", peer.name, LEASE_MS / 1_000));
             }
+            if self.membership.disagrees(peer.clock(now), self.now) && peer.state == PeerState::Live {
+                degraded.push(format!("The clock of node {} is wrong by over a minute.", peer.name));
+            }
             match peer.state {
                 PeerState::Silent | PeerState::Gone => {
                     degraded.push(format!("Node {} in {} is {}.", peer.name, peer.region, peer.state));
@@ -150,8 +155,9 @@ impl MeshSource<'_> {
                 PeerState::Draining | PeerState::Departed => {}
             }
         }
-        degraded.extend(self.membership.wrong_clock(self.now).map(|wrong| wrong.to_string()));
-        if self.membership.node_time(self.now).0 != self.now.wall.0 {
+        if let Some(wrong) = self.membership.wrong_clock(self.now) {
+            degraded.push(wrong.to_string());
+        } else if self.membership.node_time(self.now).0 != self.now.wall.0 {
             degraded.push("The clock runs more than 5 s ahead of the other nodes': theirs is used.".to_owned());
         }
         degraded

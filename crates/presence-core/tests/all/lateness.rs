@@ -175,3 +175,22 @@ fn a_cut_link_is_dialled_again_as_soon_as_the_cut_ends() {
         assert_eq!(sees(&world, host, 1 - host).state, PeerState::Live, "for host {host}");
     }
 }
+
+#[test]
+fn all_nodes_agree_whose_clock_is_wrong_and_of_two_nodes_neither_is() {
+    for skew_ms in [400 * 86_400_000, 180_000, -180_000, -400 * 86_400_000] {
+        let mut world = world(&["ams", "iad", "syd"]);
+        world.hosts[1].skew_ms = skew_ms;
+        wait(&mut world, 10_000);
+        for (host, other) in (0..3).flat_map(|host| (0..3).map(move |other| (host, other))) {
+            assert_eq!(sees(&world, host, other).wrong_clock, other == 1, "{host} of {other}, {skew_ms} ms away");
+        }
+        world.hosts[1].skew_ms = 0;
+        wait(&mut world, 10_000);
+        assert!((0..3).all(|host| !sees(&world, host, 1).wrong_clock), "set right");
+        let mut world = self::world(&["ams", "iad"]);
+        world.hosts[1].skew_ms = skew_ms;
+        wait(&mut world, 10_000);
+        assert!((0..4).all(|pair| !sees(&world, pair / 2, pair % 2).wrong_clock), "no one knows which");
+    }
+}

@@ -242,7 +242,8 @@ fn a_clock_that_is_far_off_is_told() {
     for (wall_ms, told) in [
         (1_800_000_000_000 + 400 * 86_400_000, "is 399 days behind the other nodes'"),
         (1_800_000_000_000 + 180_000, "behind the other nodes'"),
-        (1_800_000_000_000 - 400 * 86_400_000, "is 400 days ahead of the other nodes'"),
+        (1_800_000_000_000 - 180_000, "ahead of the other nodes': theirs is used. Set it."),
+        (1_800_000_000_000 - 400 * 86_400_000, "is 400 days ahead of the other nodes': set it, or clicks here"),
     ] {
         let node = hearing_clock(wall_ms);
         assert!(node.degraded().iter().any(|what| what.contains(told)), "{:?}", node.degraded());

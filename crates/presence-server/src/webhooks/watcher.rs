@@ -132,12 +132,14 @@ impl Watcher {
         prefixes.is_empty() || prefixes.iter().any(|prefix| room.as_str().starts_with(prefix))
     }
 
-    /// The live node with the lowest name sends. A node that takes over starts with a resync.
+    /// The live node with the lowest name sends, of those whose clock is right: receivers refuse what is signed at a wrong time.
+    /// A node that takes over starts with a resync.
     fn elect(&mut self, now: Now) -> Vec<WebhookAction> {
         let Some(mesh) = &self.mesh else { return Vec::new() };
         let ready = mesh.exchanged || now.mono.since(self.started) >= PEERS_WAITED_FOR_MS;
-        let live = mesh.nodes.iter().filter(|node| node.state == PeerState::Live).map(|node| &node.name);
-        let sends = ready && live.min() == Some(&self.config.node);
+        let live = mesh.nodes.iter().filter(|node| node.state == PeerState::Live);
+        let elected = live.min_by_key(|node| (node.wrong_clock, &node.name)).map(|node| &node.name);
+        let sends = ready && elected == Some(&self.config.node);
         let takes_over = sends && !self.sends;
         self.sends = sends;
         if takes_over { vec![self.resync(None)] } else { Vec::new() }

@@ -29,6 +29,10 @@ fn view(name: &str, users: u32, unsure: u32) -> NodeEvent {
 }
 
 fn mesh(exchanged: bool, nodes: &[(&str, PeerState)]) -> NodeEvent {
+    mesh_with_clocks(exchanged, nodes, &[])
+}
+
+fn mesh_with_clocks(exchanged: bool, nodes: &[(&str, PeerState)], wrong: &[&str]) -> NodeEvent {
     let region = Region::new("ams").unwrap();
     let node = |(name, state): &(&str, PeerState)| NodeView {
         name: NodeName::new(name).unwrap(),
@@ -40,6 +44,7 @@ fn mesh(exchanged: bool, nodes: &[(&str, PeerState)]) -> NodeEvent {
         via: None,
         heard_ms_ago: 0,
         round_trip_ms: None,
+        wrong_clock: wrong.contains(name),
     };
     let view = MeshView { nodes: nodes.iter().map(node).collect(), exchanged, ..(*views().mesh()).clone() };
     NodeEvent::MeshChanged(Arc::new(view))
@@ -130,6 +135,17 @@ fn one_node_sends_and_its_successor_starts_with_a_resync() {
     assert_eq!(bodies(&draining), [json!({"type": "resync", "rooms": 2})]);
     assert_eq!(watcher.handle(mesh(true, &[("a", PeerState::Departed), ("b", PeerState::Draining)]), now(14)), []);
     assert_eq!(watcher.handle(NodeEvent::Left(visit("x", 1)), now(14)), [], "a draining node does not send");
+}
+
+#[test]
+fn a_node_with_a_wrong_clock_sends_only_if_no_other_is_right() {
+    let mut watcher = watcher(Vec::new(), Vec::new());
+    let both = [("a", PeerState::Live), ("b", PeerState::Live), ("c", PeerState::Silent)];
+    assert_eq!(watcher.handle(mesh_with_clocks(true, &both, &[]), now(1)), []);
+    assert_eq!(kinds(&watcher.handle(mesh_with_clocks(true, &both, &["a"]), now(2))), ["resync"]);
+    assert_eq!(kinds(&watcher.handle(NodeEvent::Joined(visit("x", 2)), now(3))), ["room.occupied", "member.joined"]);
+    assert_eq!(watcher.handle(mesh_with_clocks(true, &both, &["a", "b"]), now(4)), []);
+    assert_eq!(watcher.handle(NodeEvent::Left(visit("x", 2)), now(5)), [], "of two wrong ones the first sends");
 }
 
 #[test]
