@@ -127,7 +127,11 @@ impl World {
              region's port (cookies do not depend on the port): http://{}.localhost:{} is in {}.\n",
             a.code, b.port, b.name
         );
-        words += &if self.no_wan { "\nMessages between regions are not delayed.\n".to_owned() } else { ocean::words(places) };
+        words += &if self.no_wan {
+            "\nMessages between regions are not delayed.\n".to_owned()
+        } else {
+            ocean::words(places)
+        };
         words += &folder.words();
         words + "\nCtrl-C stops them all."
     }
