@@ -32,30 +32,30 @@ advisories: ## looks for known vulnerabilities in what we depend on; needs the n
 sim: ## the simulator: many seeds, or one replayed with SEED=42
 	$(if $(SEED),SEED=$(SEED) )cargo test --release -p presence-core --test all worlds -- --nocapture
 
-bench: ## ours, the baseline and the peers in one run; writes docs/benchmarks.md; half an hour
+bench: ## ours, the baseline and the peers in one run; writes docs/benchmarks.md; 20 minutes
 	scripts/prepare.sh
 	node bench/run.mjs
 
-bench-quick: ## less of the same in three minutes, printed only
+bench-quick: ## a part of that in three minutes; only prints
 	node bench/run.mjs quick
 
 soak-connections: ## 15,000 visitors on one node for 10 minutes, with joins, leaves and clicks
 	cargo build --release --workspace --all-targets
 	node bench/soak.mjs
 
-starts: ## twelve nodes started together, ten times each way
+starts: ## starts twelve nodes together, ten times in each way
 	scripts/prepare.sh
 	cargo build --release --workspace --all-targets
 	STARTS=10 node --test e2e/alone/starts.test.mjs
 
-links: ## what is asked of the links between nodes, measured: freezes, attacks, losses, memory, CPU; half an hour
+links: ## measures the links between nodes: freezes, attacks, losses, memory, CPU; half an hour
 	scripts/prepare.sh
 	node bench/links.mjs
 
-fuzz: ## every parser that meets the outside, and members that say anything; as long as CASES says, by default some ten minutes
+fuzz: ## random input for every parser, and members that send anything; CASES sets how many, by default some ten minutes
 	PROPTEST_CASES=$(or $(CASES),200000) cargo test --release --workspace -- any_bytes any_text a_recorded_text a_valid_message whatever_a_member wherever_the_bytes
 
-attack: ## ten minutes of every attack of a visitor at once, against one node of three
+attack: ## every attack of a visitor at once, against one node of three; ten minutes
 	scripts/prepare.sh
 	cargo build --release --workspace --all-targets
 	ATTACK=600 node --test e2e/alone/attack-all.test.mjs

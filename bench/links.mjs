@@ -1,5 +1,5 @@
-// `make links`: targets for the links between nodes, and what is reached, in one table; twenty-five minutes. `node
-// bench/links.mjs quick` measures less in six, `node bench/links.mjs full WORD...` only the rows that contain one of the words.
+// `make links`: targets for the links between nodes, and what is reached, in one table; half an hour. `node
+// bench/links.mjs quick` measures less in six minutes, `node bench/links.mjs full WORD...` only the rows that contain one of the words.
 import { attacked } from "../e2e/lib/attack.mjs";
 import { bareOverLoss, nodesOverLoss } from "../e2e/lib/lossy.mjs";
 import { bareClosed, closedCleanly, frozen, killedAndBack, threeNodes } from "../e2e/lib/returns.mjs";

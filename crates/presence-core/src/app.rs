@@ -16,7 +16,7 @@ use crate::app::reflex::{ReflexCall, Refusal, Write};
 use crate::app::view::RoomView;
 use crate::id::{PublicId, Room};
 
-/// A live feature. Everything that it decides is decided from its arguments; it keeps nothing.
+/// A live feature. Its functions depend only on their arguments and keep no state.
 ///
 /// ```
 /// use presence_core::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
@@ -37,7 +37,7 @@ use crate::id::{PublicId, Room};
 ///
 ///     fn reflex(&self, call: &ReflexCall, view: &RoomView) -> Result<Vec<Write>, Refusal> {
 ///         match call.target.as_str() {
-///             // A value, never "flip": two who switch at once both get what they wanted.
+///             // A value, never "flip": two users who switch at once both get what they wanted.
 ///             "Lamp#on" => Ok(vec![Write::Set { key: "lamp", value: b"on".to_vec(), lasts_ms: None }]),
 ///             "Lamp#off" => Ok(vec![Write::Set { key: "lamp", value: b"off".to_vec(), lasts_ms: None }]),
 ///             _ => Err(Refusal::Unknown),
@@ -62,19 +62,19 @@ use crate::id::{PublicId, Room};
 /// assert!(Lamp.page(&view, &Visit::first("/")).contains("Switch it on"));
 /// ```
 pub trait App: Send + Sync + 'static {
-    /// Which room the page at this path is of; `None`: there is no such page. An app of one page leaves it as it is: the
-    /// page at `/` is of the room that has the site's name. The path is as it was asked for, percent signs and all.
+    /// The room of the page at this path; `None`: there is no such page. By default there is one page, at `/`, whose room has
+    /// the site's name. The path is as the browser sent it, percent-encoded.
     fn room(&self, site: &Room, path: &str) -> Option<Room> {
         (path == "/").then(|| site.clone())
     }
 
-    /// A whole page, right before any script runs.
+    /// Returns a whole page, which is right before any script runs.
     fn page(&self, view: &RoomView, visit: &Visit<'_>) -> String;
 
-    /// What a click means: facts to write, or why not. It never touches a page.
+    /// Returns the facts that a click writes, or why it writes none. It never changes a page.
     fn reflex(&self, call: &ReflexCall, view: &RoomView) -> Result<Vec<Write>, Refusal>;
 
-    /// What a change looks like, wherever the change was made.
+    /// Returns the elements that a change affects, whichever region it came from.
     fn render(&self, change: &Change, view: &RoomView) -> Vec<Fragment>;
 }
 
@@ -88,29 +88,29 @@ pub trait App: Send + Sync + 'static {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Visit<'a> {
-    /// The path that was asked for, such as `/`.
+    /// The path of the request, such as `/`.
     pub path: &'a str,
-    /// Who asked, as others see them.
+    /// The user who sent it, as others see them.
     pub user: PublicId,
-    /// How many tabs that user has open in the room already.
+    /// How many tabs that user already has open in the room.
     pub tabs: u32,
-    /// The code of the edge region that the request entered by, where a trusted proxy said so; lower case.
+    /// The code of the edge region that received the request, in lower case, if a trusted proxy names it.
     pub edge: Option<&'a str>,
     /// The signed name of the room's stream, for `<cable-ready-stream-from>` and the reflex channel's `room`.
     pub room_stream: &'a str,
     /// The signed name of the user's stream, for `<cable-ready-stream-from>`.
     pub user_stream: &'a str,
-    /// Where the stock clients are, for `<script type="module" src="…">`: what makes the page live.
+    /// The address of the stock clients, which make the page live: for `<script type="module" src="…">`.
     pub script: &'a str,
     /// A random number, new at every load.
     pub chance: u64,
-    /// When it asked: ms since 1970 by the node's time. The view may be of an hour ago, if nothing has changed since.
+    /// When it was sent: ms since 1970 by the node's time. The view may be an hour old, if nothing has changed since.
     pub now_ms: u64,
-    /// What was drawn of the view for earlier visits; `None`: nothing is kept.
+    /// What [`Visit::once`] keeps for later visits; `None`: nothing.
     pub cache: Option<&'a PageCache>,
 }
 
-/// What an app has drawn of one view: see [`Visit::once`].
+/// What an app keeps of one view for later visits: see [`Visit::once`].
 #[derive(Default)]
 pub struct PageCache(OnceLock<Arc<dyn Any + Send + Sync>>);
 
@@ -128,8 +128,8 @@ impl<'a> Visit<'a> {
         Self { path, user, tabs: 0, edge: None, room_stream, user_stream, script, chance: 0, now_ms: 0, cache: None }
     }
 
-    /// What all pages of a view have in common, made at the first visit and kept for as long as the view is. It must depend
-    /// on nothing but the view, nor ask for itself while it is made. An app has one such thing: what is asked for as another
+    /// Returns what all pages of a view have in common. It is made at the first visit and kept as long as the view. `make`
+    /// must depend on nothing but the view, and must not call `once`. One value is kept for each view: a value of another
     /// type is made at each visit.
     ///
     /// ```

@@ -151,7 +151,7 @@ impl fmt::Display for Room {
 #[cbor(transparent)]
 pub struct RoomHash(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 16]);
 
-/// A person as we know them: all their connections share it. Made by the server (design: identity), never shown.
+/// A user: all their connections share it. Made by the server, never shown.
 ///
 /// ```
 /// # use presence_core::{Room, UserId};

@@ -1,11 +1,11 @@
-//! Decides what is true: who is present where, which facts hold, and what of a page changes.
+//! Decides who is present where, which facts hold, and what changes on pages.
 //!
-//! Start at [`Node`]: it is one function, `handle(input, now) -> outputs`. Inside there is no clock, socket, task,
-//! chance or order of a hash map, so whole worlds of nodes run in one seeded loop.
+//! Start at [`Node`]: it is one function, `handle(input, now) -> outputs`. It has no clock, socket, task or random numbers, and
+//! never depends on the order of a hash map. So whole worlds of nodes run in one seeded loop.
 //!
-//! A click writes a fact ([`App::reflex`]); facts travel; every page change, in the region of the click and in all
-//! others, is drawn by the code that reacts to a changed fact ([`App::render`]). A node never calls the app itself: a click comes with
-//! what the app made of it ([`Input::Clicked`]), and drawing is an order ([`Output::Draw`]).
+//! A click writes a fact ([`App::reflex`]), and facts are sent to all nodes. Every page change, in the region of the click and
+//! in all others, is drawn by the code that reacts to a changed fact ([`App::render`]). A node never calls the app itself: a
+//! click arrives with the app's answer ([`Input::Clicked`]), and drawing is an order ([`Output::Draw`]).
 
 mod app;
 mod cost_limit;

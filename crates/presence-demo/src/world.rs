@@ -31,11 +31,11 @@ pub(crate) struct World {
     #[arg(long, env = "GP_WORLD_PORT", value_name = "PORT", default_value = "4000", value_parser = clap::value_parser!(u16).range(1..=65_530))]
     port: u16,
 
-    /// Where the regions keep what is written [default: a new folder, gone at the end]
+    /// Where the regions keep what is written [default: a new folder, removed at the end]
     #[arg(long, env = "GP_WORLD_DATA_DIR", value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
 
-    /// No simulated ocean: every region is as near as it really is
+    /// Simulates no network delays between the regions
     #[arg(long)]
     no_wan: bool,
 
@@ -122,12 +122,16 @@ impl World {
         }
         let [a, b] = [&places[0], &places[1]];
         words += &format!(
-            "\nOpen two of them: to your browser each host is another person, so you meet yourself. Two tabs of one\n\
-             host are one person with two tabs. One person can be in two regions, by taking the same host on\n\
-             another region's port (a cookie knows no port): http://{}.localhost:{} is in {}.\n",
+            "\nOpen two of them: your browser sends each host its own cookie, so you count as two people. Two tabs of one\n\
+             host are one person with two tabs. To be one person in two regions, open the same host on another\n\
+             region's port (cookies do not depend on the port): http://{}.localhost:{} is in {}.\n",
             a.code, b.port, b.name
         );
-        words += &if self.no_wan { "\nThere is no simulated ocean.\n".to_owned() } else { ocean::words(places) };
+        words += &if self.no_wan {
+            "\nMessages between regions are not delayed.\n".to_owned()
+        } else {
+            ocean::words(places)
+        };
         words += &folder.words();
         words + "\nCtrl-C stops them all."
     }
@@ -177,7 +181,7 @@ impl DataFolder {
 
     fn words(&self) -> String {
         if self.temporary {
-            "\nWhat is written is gone at the end; --data-dir FOLDER keeps it.\n".to_owned()
+            "\nWhat is written is removed at the end; --data-dir FOLDER keeps it.\n".to_owned()
         } else {
             format!("\nWhat is written stays in {}.\n", self.path.display())
         }

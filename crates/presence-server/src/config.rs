@@ -134,7 +134,7 @@ pub struct Config {
     #[arg(help_heading = "Proxies")]
     pub trusted_proxy: Vec<IpNet>,
 
-    /// The CDN whose header names the edge region that a request entered by
+    /// The CDN in front of this node, which names its edge region in a header
     #[arg(long, env = "GP_EDGE", value_enum, default_value = "none", help_heading = "Proxies")]
     pub edge: Edge,
 
@@ -183,7 +183,7 @@ pub struct Config {
     pub secrets: Secrets,
 }
 
-/// The CDN whose header names the edge region that a request entered by.
+/// The CDN in front of a node, which names its edge region in a header.
 ///
 /// ```
 /// use presence_server::{Config, Edge};

@@ -124,7 +124,7 @@ impl ContainedApp {
     /// An order to draw that room was dropped: too many wait.
     pub(crate) fn left_behind(&self, room: &Room) {
         self.log(AppFunction::Render, room, "overload", || {
-            "the app draws too slowly: pages of the room stay as they are until it changes".to_owned()
+            "the app draws too slowly: pages of this room are not updated until it changes again".to_owned()
         });
     }
 
@@ -155,7 +155,7 @@ impl ContainedApp {
         let begun = self.calls.lock().begin(begun, self.inline_max);
         let Some(number) = begun else {
             self.log(function, room, "overload", || {
-                "the app does not return from too many calls: further ones are refused".to_owned()
+                "too many calls of the app have not returned: further ones are refused".to_owned()
             });
             return Err(AppFailed::Overloaded);
         };

@@ -225,7 +225,7 @@ async fn listen(carriers: &Carriers, links: &Arc<Links>, at: &MeshAddress) -> an
             Ok(port) => return Ok(port),
             Err(error) if began.elapsed() > LISTEN_WITHIN => {
                 return Err(error)
-                    .with_context(|| format!("--mesh-listen {at} is taken or no address of this machine"));
+                    .with_context(|| format!("--mesh-listen {at} is taken, or is not an address of this machine"));
             }
             Err(_) => tokio::time::sleep(LISTEN_AGAIN_AFTER).await,
         }

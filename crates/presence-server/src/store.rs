@@ -234,7 +234,7 @@ impl Writer {
 
     fn recovered(&mut self) {
         if std::mem::replace(&mut self.said, false) {
-            tracing::info!("{} can be written again; nothing waits any longer", self.path.display());
+            tracing::info!("{} can be written again; all facts are on disk", self.path.display());
             (self.health)(None);
         }
     }

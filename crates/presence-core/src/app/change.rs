@@ -2,12 +2,12 @@
 
 use crate::id::{PublicId, Region};
 
-/// What became different in a room. Local or from the other side of the world, a change looks the same.
+/// What became different in a room. A change from another region looks the same as a local one.
 ///
 /// ```
 /// use presence_core::{Change, Fragment, RoomView};
 ///
-/// /// A number that is drawn when it changes, and for newcomers. What a fragment does not depend on is left alone.
+/// /// Draws a number when it changes, and for visitors who have just joined.
 /// fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
 ///     match change {
 ///         Change::Everything | Change::Counts => {
@@ -23,35 +23,35 @@ use crate::id::{PublicId, Region};
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Change {
-    /// A visitor has just arrived, or missed something: every fragment of the room that is the same for all, also those
-    /// of registers and logs that hold nothing.
+    /// A visitor has just joined, or missed something: draw every fragment that is the same for all users of the room, also
+    /// those of empty registers and logs.
     Everything,
-    /// Which regions are known, or the state of one, or its round-trip time.
+    /// The list of known regions, or the state or round-trip time of one.
     Regions,
-    /// How many users, tabs or unsure ones there are in the whole room.
+    /// The number of users, tabs or unsure users in the whole room.
     Counts,
-    /// The same for one region.
+    /// The same numbers for one region.
     RegionCounts(Region),
-    /// A register was set, or ran out.
+    /// A register was set, or has expired.
     Set(String),
-    /// A log has another content.
+    /// The entries of a log.
     Logged(String),
-    /// A user shows something else under this key, or has gone with what they showed.
+    /// What a user shares under this key: another value, or none.
     Shared(String),
-    /// For one user: who "you" are, and what is yours. Sent when a tab of theirs has joined, and to all their tabs when
-    /// something that they wrote is there.
+    /// For one user: what only they see. Sent to a tab that has joined, and to all tabs of a user whose write has changed
+    /// something.
     You {
         /// The user as others see them.
         user: PublicId,
     },
-    /// For one user: how many tabs they have open in the room, over all regions.
+    /// For one user: how many tabs they have open in the room, in all regions together.
     Tabs {
         /// The user as others see them.
         user: PublicId,
         /// The number.
         tabs: u32,
     },
-    /// For one connection: its round trip to this node.
+    /// For one connection: its round-trip time to this node.
     RoundTrip {
         /// Milliseconds.
         ms: u32,

@@ -1,5 +1,5 @@
-//! Orders to draw, and what an app makes of them. The app is called by those who carry out the orders, never by a node: an
-//! app that fails or takes long holds up no heartbeat.
+//! Orders to draw, and what an app returns for them. A node never calls the app itself, so an app that fails or takes long
+//! delays no heartbeat.
 
 use std::sync::{Arc, OnceLock};
 
@@ -36,21 +36,21 @@ pub enum Viewers {
         connection: ConnectionId,
         /// Which of its subscriptions.
         subscription: SubscriptionId,
-        /// It is all that there is to be seen: what was drawn before is part of it and need not be sent any more.
+        /// Whether it is the whole room: what was drawn before need not be sent any more.
         whole: bool,
     },
 }
 
-/// Fragments, and those who are to be sent them.
+/// Fragments, and who receives them.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Drawn {
     /// Its viewers.
     pub to: Viewers,
-    /// What, in order. Shared by all who are shown the same version of a room.
+    /// In order. All viewers of one version of a room share them.
     pub fragments: Arc<[Fragment]>,
 }
 
-/// A room whole, drawn at most once for each version of its view.
+/// The fragments of a whole room, drawn at most once for each version of its view.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Snapshot(Arc<OnceLock<Arc<[Fragment]>>>);
 
@@ -60,7 +60,7 @@ impl Drawing {
         Self { to, view, changes, snapshot: Snapshot::default() }
     }
 
-    /// Has the app draw this; `None` if nothing is to be sent.
+    /// Asks the app to draw this; `None` if there is nothing to send.
     pub fn by(&self, app: &dyn App) -> Option<Drawn> {
         let fragments = if self.changes == [Change::Everything] {
             Arc::clone(self.snapshot.0.get_or_init(|| fold(app.render(&Change::Everything, &self.view)).into()))
@@ -81,7 +81,7 @@ impl Drawing {
         matches!((&self.to, &newer.to), (Viewers::Stream(ours), Viewers::Stream(theirs)) if ours == theirs)
     }
 
-    /// Takes over what a newer order for the same viewers says: both are drawn at once.
+    /// Adds a newer order for the same viewers, so that both are drawn at once.
     pub fn absorb(&mut self, newer: Self) {
         let Self { view, changes, snapshot, .. } = newer;
         (self.view, self.snapshot) = (view, snapshot);
@@ -94,7 +94,7 @@ impl Drawing {
 }
 
 impl ReflexCall {
-    /// Has the app say what this click means: facts to write, or why not.
+    /// Asks the app which facts this click writes, or why it writes none.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
-//! An element of a page that a change redraws, and how those that wait are folded.
+//! An element of a page that a change redraws, and how waiting ones are merged.
 
-/// An element with an id, whole, as it looks now. Renderer it twice changes nothing; a newer one replaces an older one.
+/// A whole element with an id, as it looks now. Drawing it twice changes nothing; a newer one replaces an older one.
 ///
 /// ```
 /// use presence_core::Fragment;
@@ -12,9 +12,9 @@
 pub struct Fragment {
     /// The element's `id`, without `#`.
     pub id: String,
-    /// The whole element, exactly one root, with that id. SVG is a whole `<svg>`.
+    /// The element: exactly one, with that id. For SVG it is the whole `<svg>`.
     pub html: String,
-    /// The fragment that this one stands in, if any: drawing that one draws this one too.
+    /// The id of the fragment that contains this one, if any: drawing that one draws this one, too.
     pub within: Option<&'static str>,
 }
 
@@ -25,8 +25,8 @@ impl Fragment {
     }
 }
 
-/// Leaves out what need not be sent: of several with one id the last stays; what stands in another of them goes.
-/// The order of what stays is that of its last appearance.
+/// Leaves out fragments that need not be sent: all but the last of each id, and those within another one. The others keep
+/// the order of their last appearance.
 pub fn fold(fragments: Vec<Fragment>) -> Vec<Fragment> {
     let mut kept: Vec<Fragment> = Vec::with_capacity(fragments.len());
     for fragment in fragments {

@@ -1,4 +1,4 @@
-//! A click as it comes, and what an app makes of it.
+//! A click, as the browser sent it, and what an app answers.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use std::fmt;
 /// ```
 /// use presence_core::{ReflexCall, Refusal};
 ///
-/// /// The choice that was clicked, where there is such a one.
+/// /// The choice that was clicked, if there is one of that name.
 /// fn choice(call: &ReflexCall) -> Result<&'static str, Refusal> {
 ///     let said = call.attrs.get("data-choice").map(String::as_str);
 ///     ["tea", "coffee"].into_iter().find(|choice| Some(*choice) == said).ok_or(Refusal::Unknown)
@@ -27,18 +27,18 @@ pub struct ReflexCall {
     pub target: String,
     /// The element's attributes as text (`aria-pressed`, `data-colour`, ...), data attributes included.
     pub attrs: std::collections::BTreeMap<String, String>,
-    /// Handed back untouched with the answer: what the translator needs to write it.
+    /// What the translator needs to write the answer; it is returned unchanged.
     pub echo: String,
 }
 
 /// How a reflex ended, for its sender only.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// It was carried out; changes draw what came of it (`morph-nothing`).
+    /// It was carried out; its result is drawn like any other change (`morph-nothing`).
     Done,
-    /// Too fast, or not now (`morph-halted`).
+    /// The socket sent too many messages (`morph-halted`).
     Halted,
-    /// It can't be carried out, and why (`morph-error`).
+    /// It can't be carried out, for this reason (`morph-error`).
     Failed(ReflexError),
 }
 
@@ -53,7 +53,7 @@ pub enum Outcome {
 pub enum Refusal {
     /// No reflex has that name.
     Unknown,
-    /// Refused for this reason, a sentence for the developer of the page.
+    /// The app refuses it, for this reason: a sentence for the developer of the page.
     Because(String),
 }
 
@@ -75,7 +75,7 @@ pub enum Write {
         key: &'static str,
         /// At most 4 KiB.
         value: Vec<u8>,
-        /// How long it stays after its stamp, in ms; 30 days unless said.
+        /// How long it stays after its stamp, in ms; `None`: 30 days.
         lasts_ms: Option<u64>,
     },
     /// Adds an entry to a log.
@@ -84,17 +84,17 @@ pub enum Write {
         key: &'static str,
         /// At most 4 KiB.
         value: Vec<u8>,
-        /// How many entries the log keeps, the newest.
+        /// How many entries the log keeps: the newest ones, at most 1,000.
         cap: u16,
-        /// How long it stays after its stamp, in ms; 30 days unless said.
+        /// How long it stays after its stamp, in ms; `None`: 30 days.
         lasts_ms: Option<u64>,
     },
-    /// Shows something of the user who clicked for as long as they are in the room: a cursor, what they hold. Never
-    /// stored; the newest one counts; at most 20 a second of each user are shown, the last one always.
+    /// Shows a value to the others for as long as the user who clicked is in the room: a cursor, an item that they hold. It
+    /// is never stored. The newest value is shown; at most 20 a second are sent for each user, the last one always.
     Share {
-        /// Under which name: 1 to 64 bytes, at most 4 of them for each user and room.
+        /// The value's name: 1 to 64 bytes. A user may have at most 4 in each room.
         key: &'static str,
-        /// At most 256 bytes; empty: nothing any more.
+        /// At most 256 bytes; an empty value ends it.
         value: Vec<u8>,
     },
 }
@@ -107,25 +107,25 @@ pub enum ReflexError {
         /// The name.
         target: String,
     },
-    /// The app could not say what it means: its own log has the reason.
+    /// The app failed; the log says why.
     Failed,
-    /// The app refused it for this reason.
+    /// The app refused it, for this reason.
     Refused(String),
     /// A value is too long.
     ValueTooLong {
-        /// What it may have.
+        /// How many bytes it may have.
         bytes_max: usize,
     },
-    /// The room would hold too many facts.
+    /// The room would have too many keys, or the node too many facts.
     TooManyFacts {
-        /// How many it may hold.
+        /// How many there may be.
         most: usize,
     },
-    /// What is shared, or its key, is too long.
+    /// A shared value or its key is too long.
     ShareTooLong {
-        /// What it may have.
+        /// How many bytes it may have.
         bytes_max: usize,
-        /// What its key may have.
+        /// How many bytes its key may have.
         key_bytes_max: usize,
     },
     /// The user is not in the room, or shares under too many keys.
@@ -139,15 +139,15 @@ impl fmt::Display for ReflexError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown { target } => write!(f, "There is no reflex {target}."),
-            Self::Failed => f.write_str("The app failed at this click. Its operator finds the reason in the log."),
+            Self::Failed => f.write_str("The app failed at this click. The node's log says why."),
             Self::Refused(why) => f.write_str(why),
-            Self::ValueTooLong { bytes_max } => write!(f, "A value may have {bytes_max} bytes at most."),
-            Self::TooManyFacts { most } => write!(f, "A room may hold {most} facts at most."),
+            Self::ValueTooLong { bytes_max } => write!(f, "A value may have at most {bytes_max} bytes."),
+            Self::TooManyFacts { most } => write!(f, "At most {most} facts can be kept here."),
             Self::ShareTooLong { bytes_max, key_bytes_max } => {
-                write!(f, "What is shared may have {bytes_max} bytes at most, and its key {key_bytes_max}.")
+                write!(f, "A shared value may have at most {bytes_max} bytes, and its key {key_bytes_max}.")
             }
             Self::NotShared { keys_max } => {
-                write!(f, "Only a user who is present in the room may share, and under at most {keys_max} keys.")
+                write!(f, "Only users in the room may share values, and each at most {keys_max}.")
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What a reader sees of a room: who is here, values, messages, and how sure we are. Immutable, shared, never asked for.
+//! What a reader sees of a room: its users, its values, and how reliable the numbers are. Immutable and shared.
 
 use std::collections::BTreeMap;
 
@@ -23,11 +23,11 @@ pub struct RoomView {
     pub users: u32,
     /// Their connections.
     pub tabs: u32,
-    /// Users for which only a silent node vouches; never part of `users`.
+    /// Users that only a silent node reports; never part of `users`.
     pub unsure: u32,
     /// Those of `users` who have a visible page.
     pub looking: u32,
-    /// Those of `users` that no pong proves to be there: all their connections are event streams or frames.
+    /// Those of `users` that no pong confirms: all their connections are event streams or frames.
     pub unproven: u32,
     /// All known regions, also empty ones, by code.
     pub regions: Vec<RegionView>,
@@ -35,7 +35,7 @@ pub struct RoomView {
     pub registers: BTreeMap<String, Entry>,
     /// Logs, newest entry first.
     pub logs: BTreeMap<String, Vec<Entry>>,
-    /// What users show for as long as they are here, by key; of a thousand of them at most.
+    /// The values that users share while they are here, by key; of at most 1,000 users.
     pub shared: BTreeMap<String, BTreeMap<PublicId, Vec<u8>>>,
     /// This node's region.
     pub here: Region,
@@ -44,7 +44,7 @@ pub struct RoomView {
 }
 
 impl RoomView {
-    /// An empty room, seen from a region that hears no other: what tests of an app begin with.
+    /// An empty room, seen from a region that hears no other: for tests of an app.
     pub fn empty(room: Room, here: Region) -> Self {
         let own = RegionView::empty(here.clone(), Place { name: here.to_string(), location: None });
         Self {
@@ -64,7 +64,7 @@ impl RoomView {
         }
     }
 
-    /// The newest entry of each user in a log: a vote each, however often users change their minds.
+    /// The newest entry of each user in a log: one vote each, even of users who vote several times.
     ///
     /// ```
     /// # use presence_core::{Author, Entry, PublicId, Region, Room, RoomView, UserId};
@@ -85,7 +85,7 @@ impl RoomView {
         oldest_first.map(|entry| (entry.author.public, entry)).collect()
     }
 
-    /// How many known regions are live and fully known here.
+    /// How many of the regions are live and fully known to this node.
     pub fn regions_heard(&self) -> usize {
         self.regions.iter().filter(|r| r.state == RegionState::Live && r.whole).count()
     }
@@ -96,7 +96,7 @@ impl RoomView {
     }
 }
 
-/// One value, or one message of a log.
+/// The value of a register, or one entry of a log.
 ///
 /// ```
 /// # use presence_core::{Entry, RoomView};
@@ -110,13 +110,13 @@ impl RoomView {
 pub struct Entry {
     /// The bytes that the app wrote.
     pub value: Vec<u8>,
-    /// Who, from where.
+    /// Who wrote it.
     pub author: Author,
-    /// When, by its stamp: ms since 1970.
+    /// When it was written, by its stamp: ms since 1970.
     pub at_ms: u64,
 }
 
-/// Who did something: kept with every fact.
+/// The author of a fact.
 ///
 /// ```
 /// # use presence_core::{Author, PublicId, Region, UserId};
@@ -129,11 +129,11 @@ pub struct Author {
     pub user: UserId,
     /// The user as the room's visitors see them.
     pub public: PublicId,
-    /// The region whose node took the write.
+    /// The region whose node accepted the write.
     pub region: Region,
 }
 
-/// A region as this node knows it, with one room's numbers.
+/// A region as this node knows it, with the numbers of one room.
 ///
 /// ```
 /// # use presence_core::{Region, RegionState, RegionView, Room, RoomView};
@@ -147,28 +147,28 @@ pub struct Author {
 pub struct RegionView {
     /// Its code.
     pub region: Region,
-    /// Its name and where it is, as its nodes announce.
+    /// Its name and location, as its nodes announce them.
     pub place: Place,
-    /// As good as its best node.
+    /// The best state of its nodes.
     pub state: RegionState,
-    /// When the state became what it is: ms since 1970 by the node's time.
+    /// When it entered this state: ms since 1970 by the node's time.
     pub since_ms: u64,
-    /// Every node of it that is not gone is known completely.
+    /// Whether it is fully known: the rows of all its nodes that are not gone are complete here.
     pub whole: bool,
-    /// How long ago it was last heard, in ms; 0 for our own.
+    /// How long ago it was last heard, in ms; 0 for this node's own region.
     pub heard_ms_ago: u64,
-    /// Round-trip time from here in ms, where it is known; `None` for our own.
+    /// Round-trip time from here in ms, if known; `None` for this node's own region.
     pub round_trip_ms: Option<u32>,
     /// Distinct users of the room with a connection to its nodes.
     pub users: u32,
     /// Their connections there.
     pub tabs: u32,
-    /// Users for which only silent nodes of it vouch.
+    /// Users that only silent nodes of this region report.
     pub unsure: u32,
 }
 
 impl RegionView {
-    /// A live region without users whose rows are all known: one's own at the start, and what tests begin with.
+    /// A live, fully known region without users: for tests of an app.
     pub fn empty(region: Region, place: Place) -> Self {
         Self {
             region,
@@ -199,7 +199,7 @@ pub struct Place {
     pub location: Option<(f64, f64)>,
 }
 
-/// How a region is judged.
+/// Whether a region is heard.
 ///
 /// ```
 /// assert_eq!(presence_core::RegionState::Silent.as_str(), "silent");
@@ -208,7 +208,7 @@ pub struct Place {
 pub enum RegionState {
     /// Heard within the lease.
     Live,
-    /// It says goodbye: its tabs are held.
+    /// It leaves on purpose: its tabs are held.
     Draining,
     /// Not heard for a lease.
     Silent,

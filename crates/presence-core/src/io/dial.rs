@@ -20,7 +20,7 @@ pub enum DialError {
     OtherVersion,
     /// Its certificate is not valid for the address that was dialled, or for the name that it gave.
     WrongName,
-    /// It turned the dial away: it is closing, or too many dials are under way there.
+    /// It refused the link: it is closing, or too many handshakes are in progress there.
     Refused,
     /// Nothing answered in time.
     NoAnswer,
@@ -28,7 +28,7 @@ pub enum DialError {
     Unreachable,
     /// Too many other dials are under way here, or this node is closing.
     Busy,
-    /// Something answered that is no node.
+    /// Another program answered.
     Protocol,
 }
 
@@ -83,7 +83,7 @@ impl std::fmt::Display for DialError {
             Self::NoAnswer => "it does not answer.",
             Self::Unreachable => "this machine has no route to that address.",
             Self::Busy => "this node is busy with other dials.",
-            Self::Protocol => "what answers there is no node.",
+            Self::Protocol => "another program answers there.",
         })
     }
 }

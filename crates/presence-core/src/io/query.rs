@@ -99,7 +99,7 @@ pub struct Member {
     pub info: Vec<u8>,
     /// When they joined: ms since 1970 by their node's clock.
     pub since_ms: u64,
-    /// Their connections; 0 where only a silent node vouches for them.
+    /// Their connections; 0 if only a silent node reports them.
     pub tabs: u32,
     /// Where those are, by code.
     pub regions: Vec<Region>,
@@ -112,11 +112,11 @@ pub struct Below {
     pub users: u32,
     /// Their connections.
     pub tabs: u32,
-    /// Users for which only silent nodes vouch.
+    /// Users that only silent nodes report.
     pub unsure: u32,
     /// Those of the users who have a visible page.
     pub looking: u32,
-    /// Those of the users that no pong proves to be there.
+    /// Those of the users that no pong confirms.
     pub unproven: u32,
     /// Distinct users of each region that has any.
     pub regions: Vec<(Region, u32)>,

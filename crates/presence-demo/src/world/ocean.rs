@@ -8,7 +8,7 @@ const EARTH_RADIUS_KM: f64 = 6_371.0;
 /// Light in glass.
 const KM_PER_MS: f64 = 200.0;
 /// Cables follow coasts and shipping lanes, and every router takes time: measured times between hosting regions are about
-/// half as long again as those of the shortest line.
+/// one and a half times those of the shortest line.
 const DETOUR: f64 = 1.5;
 
 /// Returns the time of a message from one region to another.
@@ -36,8 +36,8 @@ pub(super) fn words(places: &[WorldRegion]) -> String {
     let nearest = named(pairs.iter().min_by_key(|(ms, ..)| *ms));
     let farthest = named(pairs.iter().max_by_key(|(ms, ..)| *ms));
     format!(
-        "\nThe ocean is simulated: what one region says waits its way over the sea, by the distance\n\
-         ({nearest} apart, {farthest}). --no-wan drains it.\n"
+        "\nMessages between regions are delayed, by their distance ({nearest} apart,\n\
+         {farthest}). --no-wan leaves the delays out.\n"
     )
 }
 

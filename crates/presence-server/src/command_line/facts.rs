@@ -142,7 +142,7 @@ async fn ask(of: &FactsOf, method: Method, query: &[(&str, &str)]) -> anyhow::Re
         .uri(format!("{}/api/v1/facts?{query}", url.trim_end_matches('/')))
         .header(header::AUTHORIZATION, format!("Bearer {key}"))
         .body(Body::empty())
-        .map_err(|_| anyhow!("--url {url:?} is no address of a node: write http://localhost:4000, for example"))?;
+        .map_err(|_| anyhow!("--url {url:?} is not the address of a node: write http://localhost:4000, for example"))?;
     let answered = async {
         let answer = https_client(ANSWERED_WITHIN / 2).request(request).await;
         let answer = answer.map_err(|error| anyhow!("{url} can't be reached: {}", with_causes(&error)))?;

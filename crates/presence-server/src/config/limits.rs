@@ -17,7 +17,7 @@ use super::parse::{at_least_one, duration, memory, size};
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
-    /// Sockets for each IPv4 address or IPv6 /64, and 64 more connections; further sockets are answered with 429
+    /// Sockets from one IPv4 address or IPv6 /64, besides 64 other connections; further ones are answered with 429
     #[arg(long, env = "GP_SOCKETS_PER_ADDRESS", value_name = "COUNT", default_value = "1000", value_parser = at_least_one::<usize>)]
     pub sockets_per_address: usize,
 

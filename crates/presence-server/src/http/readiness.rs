@@ -19,7 +19,7 @@ const PEERS_WAITED_FOR: Duration = Duration::from_secs(3);
 const LINKS_DISTURBED: &str = "Links to other nodes are disturbed. With the API key, this answer says which.";
 const DISK_FAILS: &str = "Facts can't be written to disk now. With the API key, this answer says why.";
 const PROXY_UNTRUSTED: &str =
-    "An address with half of the sockets that it may have, or more, sends X-Forwarded-For and is no trusted proxy";
+    "An address that has at least half of the sockets allowed for one sends X-Forwarded-For and is not a trusted proxy";
 
 /// The driver turns five times a second at least. One that has not for this long hangs.
 const STALLED_AFTER: Duration = Duration::from_secs(5);

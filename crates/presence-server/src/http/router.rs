@@ -158,11 +158,11 @@ async fn with_default_headers(mut response: Response) -> Response {
 fn app_failed(failed: AppFailed) -> Response {
     match failed {
         AppFailed::Panicked => {
-            let detail = "This page could not be drawn. The operator finds the reason in the log.";
+            let detail = "This page could not be drawn. The node's log says why.";
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
         }
         AppFailed::Overloaded => {
-            let detail = "This page takes too long to draw. Try again later; the operator finds the reason in the log.";
+            let detail = "This page takes too long to draw. Try again later; the node's log says why.";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(OVERLOADED_FOR_S).into_response()
         }
     }
@@ -170,6 +170,6 @@ fn app_failed(failed: AppFailed) -> Response {
 
 fn panicked(_reason: Box<dyn std::any::Any + Send + 'static>) -> Response {
     tracing::error!("a request handler panicked; the panic is logged before this line");
-    let detail = "Something is broken in this server. The operator finds the reason in its log.";
+    let detail = "Something is broken in this server. Its log says what.";
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
 }

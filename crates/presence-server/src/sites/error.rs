@@ -93,15 +93,15 @@ impl fmt::Display for RoomError {
                 write!(f, "This token is for the room {token:?}, not for {:?}.", room.as_str())
             }
             Self::TooManyRooms { max } => {
-                write!(f, "The pages of this site are in {max} rooms, which is the limit for one site.")
+                write!(f, "The pages of this site are already in {max} rooms, the limit for one site.")
             }
             Self::RoomsOfAddress { share } => {
-                write!(f, "Your network is in {share} rooms of this site, which is the limit for one network.")
+                write!(f, "Your network is already in {share} rooms of this site, the limit for one network.")
             }
             Self::JoinsOfAddress { per_second } => {
                 write!(
                     f,
-                    "More than {per_second} visitors a second of your network join this site's rooms. Try again in a while."
+                    "More than {per_second} visitors a second from your network join this site's rooms. Try again later."
                 )
             }
             Self::UsersOfAddress { share } => {
@@ -112,7 +112,7 @@ impl fmt::Display for RoomError {
                 )
             }
             Self::TooManyJoins { per_second } => {
-                write!(f, "More than {per_second} visitors a second join this site's rooms. Try again in a while.")
+                write!(f, "More than {per_second} visitors a second join this site's rooms. Try again later.")
             }
             Self::Full { max } => {
                 write!(

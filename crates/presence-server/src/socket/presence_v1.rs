@@ -98,7 +98,7 @@ impl Protocol for EmbedSession {
             Ok(EmbedRequest::Moving) => self.expect_back(),
             Err(reason) => {
                 tracing::debug!(connection.id = self.session.connection.id.0, %reason, "refused a message");
-                self.session.send(&error(None, 400, "This is no message of presence-v1."));
+                self.session.send(&error(None, 400, "This is not a message of presence-v1."));
             }
         }
         self.session.spend_request()
@@ -140,7 +140,7 @@ impl EmbedSession {
         let welcome = welcome(&ids.text(&id), identity);
         let user = id.user(self.visitor.page.site.name());
         if *self.user.get_or_insert(user) != user {
-            return self.session.send(&error(None, 409, "This page said hello with another id before."));
+            return self.session.send(&error(None, 409, "This page has already said hello with another id."));
         }
         self.session.send(&welcome);
         self.set_visible(visible);
@@ -195,12 +195,12 @@ impl EmbedSession {
     fn listen(&mut self, prefix: String, room: &Room) -> Result<SubscriptionId, Problem> {
         let most = self.session.hub.limits.rooms_per_socket;
         if self.session.subscriptions.len() >= most {
-            let detail = format!("One page may show {most} rooms, and this one shows as many.");
+            let detail = format!("A page may show at most {most} rooms, and this one already does.");
             return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
         }
         let spellings = self.session.subscriptions.iter().filter(|joined| joined.to.room == *room).count();
         if spellings >= SPELLINGS_MAX {
-            let detail = format!("This page shows the room {:?} under {spellings} names already.", room.as_str());
+            let detail = format!("This page already shows the room {:?} under {spellings} names.", room.as_str());
             return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
         }
         let permit = self.context.sites.acquire_room(&self.visitor.page.site, room, self.visitor.address)?;

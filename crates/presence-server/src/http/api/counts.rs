@@ -26,7 +26,7 @@ const ROOMS_MAX: usize = 100;
 #[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Counts)]
 pub(super) struct CountsAnswer {
-    /// As asked.
+    /// As given.
     room: String,
     /// Distinct users with a page of the room open; the same browser in two regions is one.
     users: u32,
@@ -90,7 +90,7 @@ impl From<RegionState> for StateName {
     }
 }
 
-/// Several rooms, in the order asked.
+/// Several rooms, in the order of the request.
 #[derive(Serialize, ToSchema)]
 pub(super) struct RoomsCounts {
     rooms: Vec<CountsAnswer>,
@@ -114,7 +114,7 @@ pub(super) struct RoomName(String);
 
 /// Counts of one room
 ///
-/// For a name without a slash, or with each slash written as %2F. An empty room answers zeros. A name that ends with a
+/// For a name without a slash, or with each slash written as %2F. An empty room has zeros. A name that ends with a
 /// slash stands for all rooms below it, and its users are the distinct users of all of them.
 #[utoipa::path(
     get, path = "/api/v1/rooms/{room}", tag = "rooms",
@@ -142,7 +142,7 @@ pub(super) async fn room(
 
 /// Counts of rooms
 ///
-/// For any names, up to 100, in the order asked. An empty room answers zeros. A name that ends with a slash stands for
+/// For any names, up to 100, in the order asked. An empty room has zeros. A name that ends with a slash stands for
 /// all rooms below it, and its users are the distinct users of all of them.
 #[utoipa::path(
     get, path = "/api/v1/rooms", tag = "rooms",

@@ -30,8 +30,8 @@ pub(super) struct Dismissal {
 
 /// Make a user leave a room
 ///
-/// All pages of the user leave the room, in every region that is heard, and do not rejoin. A user who is not in the room
-/// is not an error.
+/// All pages of the user leave the room, in every region that is heard, and do not rejoin. It is no error if the user is
+/// not in the room.
 #[utoipa::path(
     post, path = "/api/v1/rooms/dismiss", tag = "rooms",
     request_body(content = Dismissal, description = "The room and the member"),

@@ -70,7 +70,7 @@ pub(crate) struct RoomFact {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false)]
     value: Option<String>,
-    /// What the app wrote, if that is no text.
+    /// What the app wrote, if that is not text.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false)]
     value_base64: Option<String>,
@@ -81,7 +81,7 @@ pub(crate) struct RoomFact {
     /// When it was written.
     #[schema(format = DateTime)]
     at: String,
-    /// When it runs out.
+    /// When it expires.
     #[schema(format = DateTime)]
     expires: String,
 }
@@ -124,8 +124,8 @@ pub(super) async fn list(
 
 /// Remove facts of a room
 ///
-/// Removes a register, a log or one entry of a log, in every region. Nodes that are away now learn of it when they are heard
-/// again. Nothing to remove is not an error.
+/// Removes a register, a log or one entry of a log, in every region. Nodes that are not heard now learn of it when they are
+/// heard again. It is no error if there is nothing to remove.
 #[utoipa::path(
     delete, path = "/api/v1/facts", tag = "facts",
     params(RemovalParams),

@@ -50,7 +50,7 @@ fn default_limit() -> usize {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Members)]
 pub(super) struct MembersPage {
-    /// As params.
+    /// As given.
     room: String,
     /// Members in all regions, including those that only a silent node reports.
     total: usize,

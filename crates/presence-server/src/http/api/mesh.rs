@@ -23,7 +23,7 @@ pub(super) struct MeshState {
     regions: Vec<MeshRegion>,
     /// How many regions are live and fully known here.
     regions_heard: usize,
-    /// How many regions are snapshot.
+    /// How many regions are known.
     regions_known: usize,
     /// Equal on nodes that hold equal facts.
     #[schema(pattern = "^[0-9a-f]{32}$")]
@@ -35,7 +35,7 @@ pub(super) struct MeshState {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<MeshNode>, required = false)]
     nodes: Option<Vec<MeshNode>>,
-    /// Whole tables that this node has asked for since its start. Only with the key.
+    /// Whole tables that this node has requested since its start. Only with the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = u64, required = false)]
     tables_asked: Option<u64>,
@@ -83,7 +83,7 @@ struct MeshNode {
 
 /// The state of the mesh
 ///
-/// Regions, for everyone. Nodes, incarnations and sequences too, with the key.
+/// Regions; with the key also nodes, their incarnations and sequence numbers.
 #[utoipa::path(
     get, path = "/api/v1/mesh", tag = "mesh",
     responses((status = 200, body = MeshState, description = "The mesh as this node knows it")),

@@ -54,7 +54,7 @@ pub(super) struct PublishAnswer {
 
 /// Publish a message
 ///
-/// It reaches every subscriber of the stream in every region that is heard, at once and unchanged, never merged or delayed.
+/// It reaches every subscriber of the stream in every region that is heard, unchanged and never merged with another one.
 #[utoipa::path(
     post, path = "/api/v1/publish", tag = "publish",
     request_body(content = PublishBody, description = "The stream and the message"),

@@ -35,7 +35,7 @@ impl ActionCableSession {
             return Err("its key is too long".to_owned());
         }
         if self.session.subscriptions.len() >= limits.rooms_per_socket.saturating_mul(SUBSCRIPTIONS_PER_ROOM) {
-            return Err("the socket has too many".to_owned());
+            return Err("the socket has too many subscriptions".to_owned());
         }
         let channel = Channel::parse(key).map_err(|error| error.to_string())?;
         if key.len().saturating_sub(channel.name().len()) > PARAMETERS_BYTES_MAX {
@@ -49,7 +49,7 @@ impl ActionCableSession {
             (StreamKind::User(_), Channel::Reflex { .. }) => return Err("clicks need a room".to_owned()),
             (StreamKind::Room(room), Channel::Reflex { .. }) => SubscriptionTarget::Reflex(room),
             (StreamKind::Room(room), _) if self.is_full_for(&room) => {
-                return Err(format!("the socket is in {} rooms already", limits.rooms_per_socket));
+                return Err(format!("the socket is already in {} rooms", limits.rooms_per_socket));
             }
             (StreamKind::Room(room), _) => SubscriptionTarget::Room(room),
             (StreamKind::User(room), _) => SubscriptionTarget::User(room),
@@ -62,13 +62,13 @@ impl ActionCableSession {
     pub(super) fn check_new(&self, prefix: &str, target: SubscriptionTarget) -> Result<SubscriptionTarget, String> {
         let known = &self.session.subscriptions;
         if known.iter().filter(|known| known.to.is_same(&target)).count() >= SAME_STREAM_MAX {
-            return Err(format!("the socket listens to this stream already, with {SAME_STREAM_MAX} keys"));
+            return Err(format!("the socket already listens to this stream with {SAME_STREAM_MAX} keys"));
         }
         let bytes = |prefix: &str, to: &SubscriptionTarget| SUBSCRIPTION_BYTES + prefix.len() + to.name().len();
         let bytes =
             bytes(prefix, &target) + known.iter().map(|known| bytes(known.prefix.as_str(), &known.to)).sum::<usize>();
         if bytes > subscriptions_bytes_max(&self.session.hub.limits) {
-            return Err("the socket has as many as it may, with keys of this length".to_owned());
+            return Err("the socket's subscriptions take too many bytes".to_owned());
         }
         Ok(target)
     }
