@@ -52,8 +52,8 @@ links: ## what is asked of the links between nodes, measured: freezes, attacks, 
 	scripts/prepare.sh
 	node bench/links.mjs
 
-fuzz: ## every parser that meets the outside, and members that say anything; as long as CASES says, by default some ten minutes
-	PROPTEST_CASES=$(or $(CASES),200000) cargo test --release --workspace -- any_bytes any_text a_recorded_text a_valid_message whatever_a_member wherever_the_bytes
+fuzz: ## every parser that meets the outside, and members that say anything: ten minutes in all, or SECONDS
+	FUZZ_SECONDS=$(or $(SECONDS),600) node scripts/test.mjs fuzz
 
 attack: ## ten minutes of every attack of a visitor at once, against one node of three
 	scripts/prepare.sh
