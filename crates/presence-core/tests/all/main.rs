@@ -19,6 +19,7 @@ mod misbehaving;
 mod misbehaving_limits;
 mod pair;
 mod passing;
+mod relayed_rows;
 mod relaying;
 mod removal;
 mod said;
