@@ -52,8 +52,8 @@ links: ## measures the links between nodes: freezes, attacks, losses, memory, CP
 	scripts/prepare.sh
 	node bench/links.mjs
 
-fuzz: ## random input for every parser, and members that send anything; CASES sets how many, by default some ten minutes
-	PROPTEST_CASES=$(or $(CASES),200000) cargo test --release --workspace -- any_bytes any_text a_recorded_text a_valid_message whatever_a_member wherever_the_bytes
+fuzz: ## every parser that meets the outside, and members that say anything: ten minutes in all, or SECONDS
+	FUZZ_SECONDS=$(or $(SECONDS),600) node scripts/test.mjs fuzz
 
 attack: ## every attack of a visitor at once, against one node of three; ten minutes
 	scripts/prepare.sh

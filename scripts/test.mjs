@@ -72,7 +72,11 @@ async function runNode(name, files, concurrency, env = {}) {
   countNode(report);
 }
 
+/** The properties of all parsers, one after the other, so that the time of all is FUZZ_SECONDS. */
+const fuzz = ["test", "--release", "--workspace", "--lib", "--tests", "--", "fuzz::", "--nocapture", "--test-threads", "1"];
+
 const only = process.argv[2];
+if (only === "fuzz") await run("fuzz", "cargo", fuzz, { eachLine: countCargo });
 if (!only || only === "check") {
   await run("format", "cargo", ["fmt", "--all", "--check"]);
   await run("clippy", "cargo", ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]);
@@ -81,6 +85,7 @@ if (!only || only === "check") {
   // `make check` needs no preparation, and does without it where there was none.
   const deny = join(target, "deny/bin/cargo-deny");
   if (!only || existsSync(deny)) await run("dependencies", deny, ["check", "bans", "licenses", "sources"]);
+  if (!only) await run("advisories", "node", ["scripts/advisories.mjs", deny]);
 }
 if (!only || only === "build" || only === "browsers") {
   // A second program for the test of two versions side by side. It names a test target, too, so that all dependencies
@@ -90,12 +95,13 @@ if (!only || only === "build" || only === "browsers") {
     copyFileSync(join(target, "release/global-presence"), join(target, "release/global-presence-later"));
   }
 }
-if (only !== "check") {
+if (only !== "check" && only !== "fuzz") {
   // One build for all, with the features of the tests, so that nothing is compiled twice.
   await run("build", "cargo", ["build", "--release", "--workspace", "--all-targets"]);
 }
 if (!only || only === "rust") {
   await run("rust tests", "cargo", ["test", "--release", "--workspace", "--no-fail-fast"], { eachLine: countCargo });
+  await run("fuzz", "cargo", fuzz, { env: { FUZZ_SECONDS: "60" }, eachLine: countCargo });
   await run("planted faults", "cargo", ["test", "--release", "-p", "presence-core", "--features", "planted", "--test", "planted", "every"], { eachLine: countCargo });
 }
 if (!only || only === "browsers") {

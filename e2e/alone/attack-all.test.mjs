@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BareClient } from "../lib/client.mjs";
-import { dial, flood, floods, glance, textFrame, upgrade } from "../lib/flood.mjs";
+import { dial, flood, floods, glance, textFrame, upgrade, whispers } from "../lib/flood.mjs";
 import { mesh } from "../lib/node.mjs";
 import { pause, until } from "../lib/until.mjs";
 
@@ -54,7 +54,8 @@ test(`${SECONDS} s of all attacks at once cost others nothing`, { timeout: (SECO
   const ask = async (path, headers) => {
     if ((await glance(target, path, { headers, from: FROM, reset: true })).startsWith("HTTP/1.1")) done.answers += 1;
   };
-  for (const [, bytes, first] of floods) {
+  const [subscription, whispered] = whispers("chat/0");
+  for (const [, bytes, first] of [...floods, ["whispers", whispered, subscription]]) {
     for (let count = 0; count < 2; count += 1) {
       attacks.push(repeat(over, async () => {
         const socket = await flood(t, target, bytes, { first, from: FROM });

@@ -32,8 +32,17 @@ machine can read a command line:
 | Signal | Does |
 |---|---|
 | SIGTERM, SIGINT, SIGQUIT | drain the node: it closes its sockets, says goodbye to the other nodes and writes its last facts. A second one ends it at once, with status 1 |
-| SIGHUP | reads \`--tls-cert\` and \`--tls-key\` again, which otherwise happens within a minute of a change. Other options need a restart |
+| SIGHUP | reads the files again that can change while the node runs, see below |
 | SIGUSR1, SIGUSR2, SIGALRM | are logged and ignored |
+
+A node reads these files again at SIGHUP, and within a minute of a change without it. If one is broken, what it held before stays
+in use, and the log says why. All other options and secrets need a restart:
+
+| Files | Once they are read again |
+|---|---|
+| \`--tls-cert\`, \`--tls-key\` | new connections of browsers use them |
+| \`--mesh-ca\`, \`--mesh-cert\`, \`--mesh-key\` | new links use them; links that are open stay. To change the authority, first put both authorities into \`--mesh-ca\` of all nodes |
+| \`--log-filter-file\` | the log uses this filter. \`echo debug > FILE\` and SIGHUP show more; an empty file stands for \`--log\` |
 
 The exit status is 0 after a complete drain. It is 1, and the last line says why, if facts could not be written to disk, if the
 drain took too long, or if a part of the node (a thread or a task that must run) has ended.

@@ -25,6 +25,13 @@ export function textFrame(text) {
   return Buffer.concat([Buffer.from([...header, ...MASK]), Buffer.from(text)]);
 }
 
+/** A subscription to a public stream, and whispers to it: `[subscription, whispers]`. */
+export function whispers(stream) {
+  const identifier = JSON.stringify({ channel: "$pubsub", stream_name: stream });
+  const whisper = textFrame(JSON.stringify({ command: "whisper", identifier, data: "x".repeat(3_000) }));
+  return [textFrame(JSON.stringify({ command: "subscribe", identifier })), Buffer.concat(Array(20).fill(whisper))];
+}
+
 /** A connection to a node, from another address of this machine if one is given; its errors are expected. */
 export function dial(t, node, localAddress) {
   const socket = net.connect({ port: node.port, host: "127.0.0.1", localAddress });

@@ -11,7 +11,7 @@ export const orders = {
   ],
   "presence-server": [
     "transport", "problem", "close_reason", "clock", "rfc3339", "lru", "i18n", "asset", "client", "https_client", "memory",
-    "supervision", "config", "secret", "signing", "telemetry", "certificate", "queries", "views", "contained_app", "history",
+    "supervision", "watched_files", "config", "secret", "signing", "telemetry", "certificate", "queries", "views", "contained_app", "history",
     "identity", "streams", "sites", "resolver", "store", "mux", "mesh", "hub", "presence_events", "socket", "webhooks",
     "drawing_queue", "driver", "node_thread", "http", "monitor", "signals", "running", "command_line",
   ],

@@ -1,10 +1,11 @@
 // Signals that would end a process without a drain, and memory that is nearly used up.
 import assert from "node:assert/strict";
-import { copyFileSync } from "node:fs";
+import { copyFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import tls from "node:tls";
 import WebSocket from "ws";
-import { Node } from "../lib/node.mjs";
+import { Node, folder } from "../lib/node.mjs";
 import { selfSigned } from "../lib/tls.mjs";
 import { until } from "../lib/until.mjs";
 
@@ -15,7 +16,7 @@ test("signals that are not meant for a node do not end it, and SIGQUIT drains it
     await until(`${signal} is logged`, () => node.log.includes(`ignored ${signal}`));
   }
   node.signal("SIGHUP");
-  await until("SIGHUP is logged", () => node.log.includes("SIGHUP: reading certificates again"));
+  await until("SIGHUP is logged", () => node.log.includes("SIGHUP: reading certificates and the log's filter again"));
   assert.equal((await node.get("/healthz")).status, 200);
   node.signal("SIGQUIT");
   assert.deepEqual(await node.ended, { code: 0, signal: null });
@@ -59,5 +60,29 @@ test("SIGHUP makes a node use a renewed certificate at once", { timeout: 30_000 
   copyFileSync(second.certificate, first.certificate);
   node.signal("SIGHUP");
   await until("the other certificate is shown", async () => (await shown()) !== before);
-  assert.match(node.log, /loaded the renewed certificate/);
+  assert.match(node.log, /loaded the certificate for browsers again/);
+});
+
+test("SIGHUP makes a node use another filter of its log, and keep it if the next one is broken", { timeout: 30_000 }, async (t) => {
+  const file = join(folder(t), "filter");
+  writeFileSync(file, "");
+  const node = await Node.start(t, { args: ["--log", "warn", "--log-filter-file", file] });
+  assert.doesNotMatch(node.log, /serving on/, "an empty file stands for --log");
+  const read = async (text, said) => {
+    writeFileSync(file, text);
+    const before = node.log.length;
+    node.signal("SIGHUP");
+    await until(said, () => node.log.slice(before).includes(said));
+  };
+  await read("info\n", "loaded the filter of the log again");
+  await read("presence_server=[", "could not load the filter of the log again");
+  node.signal("SIGUSR1");
+  await until("the log is still that of info", () => node.log.includes("ignored SIGUSR1"));
+  writeFileSync(file, "warn");
+  node.signal("SIGHUP");
+  await until("nothing but warnings is logged", () => {
+    const before = node.log.length;
+    node.signal("SIGUSR2");
+    return new Promise((resolve) => setTimeout(() => resolve(node.log.length === before), 200));
+  });
 });

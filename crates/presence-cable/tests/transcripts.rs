@@ -3,8 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 
-#[path = "transcripts/parsers.rs"]
-mod parsers;
+#[path = "transcripts/fuzz.rs"]
+mod fuzz;
 
 use presence_cable::action_cable::{
     self, CABLE_READY_VERSION, Command, EXTENDED, PLAIN, ReflexAnswer, answer, reflex_call,

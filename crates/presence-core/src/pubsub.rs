@@ -12,21 +12,24 @@ use crate::presence::Presence;
 use crate::presence::row::RowKey;
 use crate::wire::{Broadcast, Dismissed, PublishedMessage};
 
-/// How many numbers of an author's messages are remembered, to know what comes twice: directly and passed on.
+/// How many of an author's messages are remembered, to know what comes twice: directly and relayed.
 const RECENT_MAX: usize = 4_096;
 
-/// The numbers of messages that were taken lately.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RecentNumbers(BTreeSet<u64>);
+/// A message by its number and the digest of its content.
+type MessageMark = (u64, [u8; 32]);
 
-impl RecentNumbers {
+/// The messages of one author that were taken lately over one way.
+#[derive(Clone, Debug, Default)]
+struct RecentMessages(BTreeSet<MessageMark>);
+
+impl RecentMessages {
     /// Whether this one is new. One older than all that are remembered is not.
-    fn take(&mut self, number: u64) -> bool {
+    fn take(&mut self, mark: MessageMark) -> bool {
         let full = self.0.len() >= RECENT_MAX;
-        if full && self.0.first().is_some_and(|oldest| number < *oldest) {
+        if full && self.0.first().is_some_and(|oldest| mark < *oldest) {
             return false;
         }
-        let fresh = self.0.insert(number);
+        let fresh = self.0.insert(mark);
         if self.0.len() > RECENT_MAX {
             self.0.pop_first();
         }
@@ -34,11 +37,29 @@ impl RecentNumbers {
     }
 }
 
+/// The messages of one author. Those that were relayed are kept apart and compared by their content, so that a relay can't
+/// hide what the author says by saying something else under its number, or under great ones.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AuthorMessages {
+    direct: RecentMessages,
+    relayed: RecentMessages,
+}
+
+impl AuthorMessages {
+    fn take(&mut self, mark: MessageMark, via: Option<NodeHash>) -> bool {
+        let (own, other) = match via {
+            None => (&mut self.direct, &self.relayed),
+            Some(_) => (&mut self.relayed, &self.direct),
+        };
+        own.take(mark) && !other.0.contains(&mark)
+    }
+}
+
 /// What was published here, and what came from each node lately.
 #[derive(Debug, Default)]
 pub(crate) struct PubSub {
     published: u64,
-    received: BTreeMap<NodeHash, RecentNumbers>,
+    received: BTreeMap<NodeHash, AuthorMessages>,
 }
 
 impl PubSub {
@@ -60,8 +81,15 @@ impl PubSub {
     }
 
     /// A message of another node, directly or relayed: delivered unless it came before.
-    pub(crate) fn deliver(&mut self, author: NodeHash, published: PublishedMessage, out: &mut Outputs) {
-        let fresh = self.received.entry(author).or_default().take(published.number);
+    pub(crate) fn deliver(
+        &mut self,
+        author: NodeHash,
+        published: PublishedMessage,
+        via: Option<NodeHash>,
+        digest: Digest,
+        out: &mut Outputs,
+    ) {
+        let fresh = self.received.entry(author).or_default().take(mark(&published, digest), via);
         if let Some(stream) = StreamName::new(&published.stream).filter(|_| fresh) {
             let PublishedMessage { body, kept, whispered, .. } = published;
             let message = Message { stream, body, kept, whispered, from: None };
@@ -73,6 +101,11 @@ impl PubSub {
     pub(crate) fn forget_peer(&mut self, node: NodeHash) {
         self.received.remove(&node);
     }
+}
+
+fn mark(published: &PublishedMessage, digest: Digest) -> MessageMark {
+    let content = digest(&[published.stream.as_bytes(), b"\0", &published.body].concat());
+    (published.number, content)
 }
 
 /// Asks all other nodes to make a user leave a room.
@@ -102,15 +135,28 @@ pub(crate) fn dismiss(
 mod tests {
     use super::*;
 
+    fn mark(number: u64) -> MessageMark {
+        (number, [0; 32])
+    }
+
     #[test]
     fn what_comes_twice_is_taken_once() {
-        let mut recent = RecentNumbers::default();
-        assert!(recent.take(2));
-        assert!(recent.take(1));
-        assert!(!recent.take(2));
-        assert!((3..=4_096).all(|number| recent.take(number)));
-        assert!(recent.take(4_097));
-        assert!(!recent.take(1), "forgotten, and older than all that are remembered");
-        assert!(!recent.take(4_097));
+        let mut recent = RecentMessages::default();
+        assert!(recent.take(mark(2)));
+        assert!(recent.take(mark(1)));
+        assert!(!recent.take(mark(2)));
+        assert!((3..=4_096).all(|number| recent.take(mark(number))));
+        assert!(recent.take(mark(4_097)));
+        assert!(!recent.take(mark(1)), "forgotten, and older than all that are remembered");
+        assert!(!recent.take(mark(4_097)));
+    }
+
+    #[test]
+    fn what_comes_directly_and_relayed_is_taken_once() {
+        let (mut messages, relay) = (AuthorMessages::default(), Some(NodeHash(7)));
+        assert!(messages.take(mark(1), None));
+        assert!(!messages.take(mark(1), relay));
+        assert!(messages.take(mark(2), relay));
+        assert!(!messages.take(mark(2), None));
     }
 }

@@ -23,6 +23,17 @@ pub const REMOVED_MS: u64 = 60_000;
 /// How many removals of one node are remembered.
 pub const REMOVED_MAX: usize = 65_536;
 
+/// What a comparison of a replica with its node's table has found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Comparison {
+    /// No difference, or nothing that can be compared yet.
+    Equal,
+    /// A fault of either node: everything is requested again.
+    Differs,
+    /// This node has relayed rows that their author does not have. They are gone.
+    Denied { relay: NodeHash },
+}
+
 /// All replicas.
 #[derive(Debug, Default)]
 pub(crate) struct Replication {
@@ -129,26 +140,51 @@ impl Replication {
         }
     }
 
-    /// A node has changed its rows up to this number.
-    pub(crate) fn expect(&mut self, table: TableKey, sequence: u64, now: Mono) {
+    /// A node says that it has changed its rows up to this number.
+    pub(crate) fn announced(&mut self, table: TableKey, sequence: u64, now: Mono) {
         if let Some(replica) = self.replicas.get_mut(&table) {
+            replica.announced = replica.announced.max(sequence);
             replica.expect(sequence, now);
         }
     }
 
-    /// Compares a replica with the root in its node's heartbeat. One that differs (a fault) is begun again.
-    pub(crate) fn differs(&mut self, table: TableKey, beat: &Heartbeat, presence: &mut Presence, now: Mono) -> bool {
-        let Some(replica) = self.replicas.get_mut(&table) else { return false };
+    /// Whether rows of a table came from a relay, and its node has not confirmed them yet.
+    pub(crate) fn is_relayed(&self, table: TableKey) -> bool {
+        self.replicas.get(&table).is_some_and(|replica| replica.relayed_by.is_some())
+    }
+
+    /// Compares a replica with the root in its node's heartbeat. One that differs is begun again: without any rows, if a relay
+    /// made them up.
+    pub(crate) fn compare(
+        &mut self,
+        table: TableKey,
+        beat: &Heartbeat,
+        presence: &mut Presence,
+        now: Mono,
+    ) -> Comparison {
+        let Some(replica) = self.replicas.get_mut(&table) else { return Comparison::Equal };
         let beyond = replica.is_beyond(beat.sequence, now);
-        let lately = replica.faulted_at.is_some_and(|at| now.since(at) < FAULT_MS);
-        let root = presence.table(table).map(|rows| rows.root().to_be_bytes());
-        let differs = !lately && (beyond || (replica.is_comparable(beat.sequence) && root != Some(beat.rows_root)));
-        if differs {
-            *replica = Replica::faulted(replica.whole_table_at, now);
-            self.root_faults += 1;
-            presence.doubt(table, beat.sequence, now);
+        let comparable = replica.is_comparable(beat.sequence);
+        let equal = presence.table(table).map(|rows| rows.root().to_be_bytes()) == Some(beat.rows_root);
+        if !beyond && !(comparable && !equal) {
+            if comparable {
+                replica.relayed_by = None;
+            }
+            return Comparison::Equal;
         }
-        differs
+        if let Some(relay) = replica.relayed_by {
+            *replica = Replica::denied(relay, now);
+            self.root_faults += 1;
+            presence.doubt(table, 0, now);
+            return Comparison::Denied { relay };
+        }
+        if replica.faulted_at.is_some_and(|at| now.since(at) < FAULT_MS) {
+            return Comparison::Equal;
+        }
+        *replica = Replica::faulted(replica.whole_table_at, now);
+        self.root_faults += 1;
+        presence.doubt(table, beat.sequence, now);
+        Comparison::Differs
     }
 
     /// Another node says what it holds of one that left: the one that may know more is asked.

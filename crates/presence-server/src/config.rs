@@ -112,7 +112,7 @@ pub struct Config {
     #[arg(long, env = "GP_MESH_CERT", value_name = "FILE", help_heading = "Mesh")]
     pub mesh_cert: Option<PathBuf>,
 
-    /// The private key of that certificate, PEM
+    /// The private key of that certificate, PEM. The three files are read again when they change
     #[arg(long, env = "GP_MESH_KEY", value_name = "FILE", help_heading = "Mesh")]
     pub mesh_key: Option<PathBuf>,
 
@@ -159,15 +159,13 @@ pub struct Config {
     #[arg(long, env = "GP_LOG", value_name = "FILTER", default_value = "info", help_heading = "Logging")]
     pub log: String,
 
+    /// A file that holds such a filter and goes before --log unless it is empty. It is read again when it changes
+    #[arg(long, env = "GP_LOG_FILTER_FILE", value_name = "FILE", help_heading = "Logging")]
+    pub log_filter_file: Option<PathBuf>,
+
     /// The format of the log
-    #[arg(
-        long,
-        env = "GP_LOG_FORMAT",
-        value_name = "FORMAT",
-        value_enum,
-        default_value = "text",
-        help_heading = "Logging"
-    )]
+    #[arg(long, env = "GP_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value = "text")]
+    #[arg(help_heading = "Logging")]
     pub log_format: LogFormat,
 
     /// Webhooks.

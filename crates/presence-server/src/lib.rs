@@ -65,6 +65,7 @@
 //! | `config`, `telemetry`, `certificate`, `secret`, `signing` | options, the log, keys |
 //! | `https_client` | requests to other servers |
 //! | `supervision`, `memory` | parts that end, a driver that hangs; how much memory is used |
+//! | `watched_files` | files that are read again after a change |
 //! | `asset`, `client`, `i18n`, `lru`, `rfc3339`, `clock`, `problem`, `close_reason`, `transport` | leaves |
 
 mod asset;
@@ -109,6 +110,7 @@ mod supervision;
 mod telemetry;
 mod transport;
 mod views;
+mod watched_files;
 mod webhooks;
 
 use std::sync::Arc;

@@ -34,6 +34,7 @@ use crate::socket::ENCODERS;
 #[cfg(test)]
 use crate::supervision::Supervisor;
 use crate::supervision::{PartEnds, supervision};
+use crate::telemetry;
 use crate::views::Views;
 use crate::webhooks::Webhooks;
 
@@ -62,6 +63,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     config.check().map_err(|mistake| anyhow!(mistake))?;
     let region = config.own_region();
     let place = place(&config, &site, &region);
+    telemetry::follow_filter_file();
     let (supervisor, parts) = supervision();
     let readiness = Arc::new(Readiness::new(config.mesh_listen.is_some(), MemoryUse::new(config.limits.memory)));
     let (store, kept) = open_store(&config, &readiness, &supervisor).await?;

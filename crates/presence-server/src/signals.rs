@@ -36,9 +36,9 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.quit.recv() => return,
-                // Whoever reads certificates listens for it, too.
+                // Whoever has files that can be read again listens for it, too.
                 _ = self.hangup.recv() => {
-                    tracing::info!("SIGHUP: reading certificates again; other options need a restart");
+                    tracing::info!("SIGHUP: reading certificates and the log's filter again; other options need a restart");
                     continue;
                 }
                 _ = self.user1.recv() => "SIGUSR1",

@@ -1,5 +1,8 @@
 //! The log: this program's own lines at the chosen level, those of its libraries only as warnings, and not many of them.
 
+use std::fs;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -8,15 +11,18 @@ use parking_lot::Mutex;
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::config::{Config, LogFormat};
+use crate::watched_files::WatchedFiles;
 
 /// The crates whose lines are logged at the chosen level; the program itself is added.
 const OWN: [&str; 3] = ["presence_core", "presence_cable", "presence_server"];
 /// Lines of libraries in one second; further ones are counted.
 const LIBRARY_LINES_MAX: u64 = 10;
 
+/// The filter of this process, and where it comes from.
+static CURRENT: OnceLock<(FilterSource, reload::Handle<EnvFilter, Registry>)> = OnceLock::new();
 /// Lines of libraries that were left out since the last call of [`log_left_out`].
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
@@ -32,9 +38,8 @@ static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 ///
 /// If the filter is invalid, or the process logs already.
 pub fn log(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(directives(&config.log, &program())).with_context(|| {
-        format!("--log {:?} is not a filter: write info or info,presence_server=debug, for example", config.log)
-    })?;
+    let source = FilterSource { log: config.log.clone(), file: config.log_filter_file.clone() };
+    let (filter, reloadable) = reload::Layer::new(source.read()?);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     let lines = match config.log_format {
         LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
@@ -42,8 +47,45 @@ pub fn log(config: &Config) -> anyhow::Result<()> {
     };
     let started = tracing_subscriber::registry().with(filter).with(LibraryLimit::new()).with(lines).try_init();
     started.map_err(|error| anyhow::anyhow!("could not start logging: {error}"))?;
+    // Set once, since logging starts once.
+    let _ = CURRENT.set((source, reloadable));
     log_panics();
     Ok(())
+}
+
+/// Reads `--log-filter-file` again when it has changed, for as long as the node runs.
+pub(crate) fn follow_filter_file() {
+    let Some((source, filter)) = CURRENT.get() else { return };
+    let Some(file) = source.file.clone() else { return };
+    let files = WatchedFiles::new("the filter of the log", [file]);
+    let load = || source.read().and_then(|read| filter.reload(read).context("the log has ended"));
+    tokio::spawn(files.follow(move || Some(load())));
+}
+
+/// Where the filter comes from.
+struct FilterSource {
+    /// `--log`
+    log: String,
+    /// `--log-filter-file`, which goes before `--log` unless it is empty.
+    file: Option<PathBuf>,
+}
+
+impl FilterSource {
+    fn read(&self) -> anyhow::Result<EnvFilter> {
+        let Some(file) = &self.file else { return filter("--log", &self.log) };
+        let shown = file.display();
+        let text = fs::read_to_string(file).with_context(|| format!("--log-filter-file {shown} is not readable"))?;
+        match text.trim() {
+            "" => filter("--log", &self.log),
+            text => filter(&format!("--log-filter-file {shown}:"), text),
+        }
+    }
+}
+
+fn filter(option: &str, given: &str) -> anyhow::Result<EnvFilter> {
+    EnvFilter::try_new(directives(given, &program())).with_context(|| {
+        format!("{option} {given:?} is not a filter: write info or info,presence_server=debug, for example")
+    })
 }
 
 /// Logs panics as all else is logged, in one line each.

@@ -9,6 +9,7 @@ mod doors;
 mod embed;
 mod embed_limits;
 mod fragile_app;
+mod fuzz;
 mod http_details;
 mod lifetime;
 mod limits;

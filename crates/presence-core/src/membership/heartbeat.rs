@@ -144,6 +144,12 @@ impl Membership {
         newest.then_some(beat)
     }
 
+    /// The newest heartbeat of the node whose table this is.
+    pub(crate) fn last_heartbeat(&self, table: TableKey) -> Option<Heartbeat> {
+        let peer = self.peers.get(&table.node).filter(|peer| peer.incarnation == table.incarnation)?;
+        (!peer.beat_bytes.is_empty()).then(|| peer.beat.clone())
+    }
+
     fn take_echoes(&mut self, me: NodeHash, hash: NodeHash, beat: &Heartbeat, now: Mono) {
         let after = self.resumed_at;
         let echo = beat.echoes.iter().find(|echo| echo.to == me && Mono(echo.mono_ms) >= after);

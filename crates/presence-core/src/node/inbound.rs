@@ -11,6 +11,7 @@ use crate::node::Node;
 use crate::node::rejections::Rejection;
 use crate::presence::row::TableKey;
 use crate::pubsub;
+use crate::replication::Comparison;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
 use crate::wire::{self, Broadcast, Bundle, Heartbeat, Leaving, Relayed, Request, SenderId, Unreadable};
@@ -39,7 +40,7 @@ impl Node {
     /// whose key is known is dropped, and asked for later.
     fn proves(&mut self, link: LinkId, sender: &SenderId, broadcast: &Broadcast, bytes: &[u8], now: Now) -> bool {
         let node = self.me.table_of(sender).node;
-        if !broadcast.is_signed() {
+        if !broadcast.proves_sender() {
             return !self.membership.knows_key_of(node);
         }
         if self.membership.believes_direct(&self.me, sender, bytes) {
@@ -104,7 +105,7 @@ impl Node {
             }
             Broadcast::Published(published) if published.body.len() <= Message::BODY_BYTES_MAX => {
                 if self.hear_from(sender, path, now).is_some() {
-                    self.pubsub.deliver(hash, published, &mut self.out);
+                    self.pubsub.deliver(hash, published, path.via, self.me.digest, &mut self.out);
                 }
             }
             Broadcast::Dismissed(dismissed) => {
@@ -136,13 +137,26 @@ impl Node {
         let beat = self.membership.heard_heartbeat(&self.me, sender, received, now, &mut self.out);
         self.settle_peers();
         let Some(beat) = beat else { return };
-        self.replication.expect(table, beat.sequence, now.mono);
-        if !self.membership.is_held(table) && self.replication.differs(table, &beat, &mut self.presence, now.mono) {
-            let text = format!("Our copy of the rows of {} differs from its own: asking for all of them.", sender.name);
-            self.out.notice(Severity::Warning, &sender.name, &beat.region, text);
-        }
+        self.replication.announced(table, beat.sequence, now.mono);
+        self.compare_rows(table, &beat, now);
         self.facts.compare(table.node, &beat, &self.membership, &mut self.discovery, now.mono, &mut self.out);
         self.heard_of_departed(table.node, &beat, path, now);
+    }
+
+    /// Compares the rows of a node, as they are known here, with what it says of them.
+    fn compare_rows(&mut self, table: TableKey, beat: &Heartbeat, now: Now) {
+        if self.membership.is_held(table) {
+            return;
+        }
+        match self.replication.compare(table, beat, &mut self.presence, now.mono) {
+            Comparison::Equal => {}
+            Comparison::Differs => {
+                let Some(name) = self.membership.peer(table.node).map(|peer| peer.name.clone()) else { return };
+                let text = format!("Our copy of the rows of {name} differs from its own: asking for all of them.");
+                self.out.notice(Severity::Warning, &name, &beat.region, text);
+            }
+            Comparison::Denied { relay } => self.reject(relay, Rejection::DeniedRows, now.mono),
+        }
     }
 
     /// A heartbeat names nodes that have left, and what its sender holds of them.
@@ -244,6 +258,10 @@ impl Node {
             self.membership.heard_hold(table, page.held_ms, page.region.as_ref(), now.mono);
             self.settle_peers();
             self.replication.take_page(table, page, &mut self.presence, now.mono);
+            // At once: what a relay made up must not be drawn until the next heartbeat.
+            if let Some(beat) = self.membership.last_heartbeat(table).filter(|_| self.replication.is_relayed(table)) {
+                self.compare_rows(table, &beat, now);
+            }
         }
         self.replication.ask_pages(table, &mut self.discovery, &mut self.out);
     }

@@ -25,6 +25,8 @@ pub(crate) enum Rejection {
     OtherKey,
     /// It is relayed, and its author's signature is missing or wrong.
     NotSigned,
+    /// It relays rows that their author does not have.
+    DeniedRows,
     /// It brings more facts than one link may in a second.
     OverQuota,
 }
@@ -40,6 +42,7 @@ impl fmt::Display for Rejection {
                  again a minute after it was last heard"
             }
             Self::NotSigned => "it relays them without a valid signature of their author",
+            Self::DeniedRows => "they hold rows that their author does not have",
             Self::OverQuota => "they hold more facts than one node may send in a second",
         })
     }

@@ -11,7 +11,7 @@ use crate::outputs::Outputs;
 use crate::presence::Presence;
 use crate::presence::row::{Removed, RowKey, TableKey};
 use crate::replication::Replication;
-use crate::replication::replica::Repair;
+use crate::replication::replica::{Repair, RepairSource};
 use crate::time::Mono;
 use crate::wire::{self, Request, RowsAnswer, RowsRequest};
 
@@ -47,7 +47,7 @@ impl Replication {
                 continue;
             };
             busy.insert(from);
-            self.begin_repair(table, from, now);
+            self.begin_repair(table, from, membership, now);
             self.ask_pages(table, discovery, out);
         }
     }
@@ -68,16 +68,19 @@ impl Replication {
             return direct.into_iter().chain(differing).filter(|_| !replica.is_complete()).collect();
         }
         let jitter_ms = (table.node.0 ^ me.0) % JITTER_MS;
-        let via = speaks.and_then(|peer| peer.via);
+        let via = speaks.and_then(|peer| peer.via).filter(|via| replica.trusts(*via, now));
         direct.into_iter().chain(via).filter(|_| replica.repair_is_due(GAP_MS + jitter_ms, now)).collect()
     }
 
-    fn begin_repair(&mut self, table: TableKey, from: NodeHash, now: Mono) {
+    fn begin_repair(&mut self, table: TableKey, from: NodeHash, membership: &Membership, now: Mono) {
         let Some(replica) = self.replicas.get_mut(&table) else { return };
+        let believed = from == table.node || membership.is_held(table);
+        let source =
+            if believed { RepairSource::Believed } else { RepairSource::Relay { announced: replica.announced } };
         let after = if replica.known { replica.contiguous_upto } else { 0 };
         replica.not_before = now + GAP_MS;
         replica.differs.remove(&from);
-        replica.repair = Some(Repair::begin(from, after));
+        replica.repair = Some(Repair::begin(from, source, after));
     }
 
     /// Asks for the pages of a repair that wait, a few at a time.
@@ -119,11 +122,15 @@ impl Replication {
 
     /// Takes the rows of a page.
     pub(crate) fn take_page(&mut self, table: TableKey, page: RowsAnswer, presence: &mut Presence, now: Mono) {
-        if let Some(ends) = page.ends {
-            self.ends_at(table, ends, now);
-        }
         let Some(replica) = self.replicas.get_mut(&table) else { return };
         let Some(repair) = &mut replica.repair else { return };
+        if !repair.begun && !repair.source.may_know(page.upto) {
+            replica.repair = None;
+            return;
+        }
+        if repair.source != RepairSource::Believed {
+            replica.relayed_by = Some(repair.from);
+        }
         if !repair.begun {
             (repair.begun, repair.upto, repair.all) = (true, page.upto, page.all);
             // The answer itself was the first of the pages that end at the cuts.
@@ -135,6 +142,9 @@ impl Replication {
             }
         }
         let all = repair.all;
+        if let Some(ends) = page.ends {
+            replica.ends_at(ends, now);
+        }
         let named: Vec<RowKey> = page.rows.iter().map(|row| row.key).filter(|_| all).collect();
         self.take_rows(table, page.rows, &page.removed, u64::MAX, presence, now);
         named.iter().for_each(|named| presence.name(table, named));

@@ -10,6 +10,8 @@ use crate::time::Mono;
 const WHOLE_TABLE_MS: u64 = 10_000;
 /// A heartbeat is overtaken by what was said after it for less than this.
 const BEYOND_MS: u64 = 5_000;
+/// A relay whose rows were denied is asked for that table again after this.
+const DENIED_MS: u64 = 60_000;
 /// Most stretches that are remembered above a gap.
 const RECEIVED_AHEAD_MAX: usize = 1_024;
 
@@ -34,14 +36,41 @@ pub(super) struct Replica {
     /// A request that came to nothing is not repeated before this.
     pub(super) not_before: Mono,
     pub(super) faulted_at: Option<Mono>,
+    /// The greatest number that its node has said itself.
+    pub(super) announced: u64,
+    /// The relay that rows came from, until its node has confirmed them.
+    pub(super) relayed_by: Option<NodeHash>,
+    /// The relay whose rows its node has denied, and when.
+    denied: Option<(NodeHash, Mono)>,
     /// Nodes that have shown other rows of it since they were last asked.
     pub(super) differs: BTreeSet<NodeHash>,
+}
+
+/// Who is asked for a table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum RepairSource {
+    /// Its node, or for one that has left anyone.
+    Believed,
+    /// A relay. It must know what the table's node had said when the relay was asked: an answer up to a lower number could
+    /// never be compared with what that node says of its rows.
+    Relay { announced: u64 },
+}
+
+impl RepairSource {
+    /// Whether an answer up to this number can be right.
+    pub(super) fn may_know(self, upto: u64) -> bool {
+        match self {
+            Self::Believed => true,
+            Self::Relay { announced } => upto >= announced,
+        }
+    }
 }
 
 /// A request under way, page by page.
 #[derive(Debug)]
 pub(super) struct Repair {
     pub(super) from: NodeHash,
+    pub(super) source: RepairSource,
     pub(super) upto: u64,
     pub(super) all: bool,
     pub(super) begun: bool,
@@ -51,9 +80,9 @@ pub(super) struct Repair {
 }
 
 impl Repair {
-    pub(super) fn begin(from: NodeHash, after: u64) -> Self {
+    pub(super) fn begin(from: NodeHash, source: RepairSource, after: u64) -> Self {
         let (waiting, in_flight) = (vec![(after, u64::MAX)], BTreeMap::new());
-        Self { from, upto: u64::MAX, all: false, begun: false, waiting, in_flight, retries: 0 }
+        Self { from, source, upto: u64::MAX, all: false, begun: false, waiting, in_flight, retries: 0 }
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -65,6 +94,16 @@ impl Replica {
     /// A replica that is begun again since it differed from its node's table.
     pub(super) fn faulted(whole_table_at: Option<Mono>, now: Mono) -> Self {
         Self { faulted_at: Some(now), whole_table_at, ..Self::default() }
+    }
+
+    /// A replica that is begun again without the rows of a relay.
+    pub(super) fn denied(relay: NodeHash, now: Mono) -> Self {
+        Self { denied: Some((relay, now)), ..Self::default() }
+    }
+
+    /// Whether this relay may be asked: its rows were not denied lately.
+    pub(super) fn trusts(&self, relay: NodeHash, now: Mono) -> bool {
+        self.denied.is_none_or(|(denied, at)| denied != relay || now.since(at) >= DENIED_MS)
     }
 
     pub(super) fn received(&mut self, after: u64, upto: u64, now: Mono) {

@@ -116,9 +116,14 @@ pub(crate) struct Relayed {
 }
 
 impl Broadcast {
-    /// Whether its author signs it: what it says of its author is believed when another node relays it. Rows are compared
-    /// with the root in a heartbeat.
+    /// Whether its author signs it: what it says of its author and of its rows is believed when another node relays it.
+    /// Facts are anyone's to carry, and what is published is no one's row.
     pub(crate) fn is_signed(&self) -> bool {
+        self.proves_sender() || matches!(self, Self::Delta(_))
+    }
+
+    /// Whether it shows first whose a link is. Rows do not: a node of an earlier version does not sign them.
+    pub(crate) fn proves_sender(&self) -> bool {
         match self {
             Self::Heartbeat(_) | Self::Draining(_) | Self::Goodbye(_) => true,
             Self::Delta(_) | Self::Facts(_) | Self::Relayed(_) | Self::Published(_) | Self::Dismissed(_) => false,

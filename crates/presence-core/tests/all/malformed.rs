@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use presence_core::{Input, LinkId, Output};
-use proptest::prelude::*;
 
 use crate::by_hand::{ByHand, dials, hash};
 
 /// Messages of every kind as two nodes that hear each other say them: broadcasts, questions, answers.
-fn valid() -> Vec<Vec<u8>> {
+pub(crate) fn valid() -> Vec<Vec<u8>> {
     let (mut node, mut other) = (ByHand::start("here"), ByHand::start("there"));
     let mut found: Vec<Vec<u8>> = Vec::new();
     node.resolve(&["there"]);
@@ -66,7 +65,7 @@ pub(crate) fn click() -> Input {
 }
 
 /// A node that knows another one and waits for the answer to its hello takes these bytes in every way that there is.
-fn take(bytes: &[u8]) {
+pub(crate) fn take(bytes: &[u8]) {
     let mut node = ByHand::start("here");
     node.resolve(&["there"]);
     node.dialled("there", 1, "there");
@@ -137,32 +136,4 @@ fn hellos_of_many_names_fill_no_memory() {
     }
     dialled.extend(dials(&node.pass(1_000)));
     assert!((16..=1_024).contains(&dialled.len()), "{} addresses are dialled", dialled.len());
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(512), ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_bytes_are_taken(
-        kind in prop_oneof![1_u8..=9, 16_u8..=22, Just(48_u8), any::<u8>()],
-        rest in proptest::collection::vec(any::<u8>(), 0..300),
-    ) {
-        take(&rest);
-        take(&[&[b'G', b'P', 1, kind][..], &rest].concat());
-    }
-
-    #[test]
-    fn a_valid_message_with_any_one_byte_changed_is_taken(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
-        for mut bytes in valid_once() {
-            let at = at.index(bytes.len());
-            bytes[at] = byte;
-            take(&bytes);
-        }
-    }
-}
-
-/// The valid messages, made once: they are always the same.
-fn valid_once() -> Vec<Vec<u8>> {
-    static VALID: std::sync::OnceLock<Vec<Vec<u8>>> = std::sync::OnceLock::new();
-    VALID.get_or_init(valid).clone()
 }

@@ -1,9 +1,6 @@
-//! What a valid member may have others keep is bounded, and whatever it says harms no other node.
-
-use proptest::prelude::*;
+//! What a valid member may have others keep is bounded.
 
 use crate::by_hand::ByHand;
-use crate::member_fuzz::{honest_nodes_stay_right, steps};
 use crate::said::{self, Beat, Sender};
 
 /// Facts as another node sends them.
@@ -35,18 +32,4 @@ fn facts_are_bounded_in_number_and_in_time() {
         node.receive(1, &facts(0, 2_500, 86_400_000));
     }
     assert_eq!(node.rejected(), 1, "7,500 facts in a second");
-}
-
-/// How many conversations are tried: few, or a hundredth of what `make fuzz` asks of cheaper tests.
-fn conversations() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse::<u32>().ok()).map_or(48, |cases| cases / 100)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: conversations(), failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn whatever_a_member_says_the_others_stay_right(said in steps()) {
-        honest_nodes_stay_right(&said);
-    }
 }

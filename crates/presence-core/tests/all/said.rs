@@ -99,6 +99,10 @@ pub(crate) fn leaving(sender: &Sender, goodbye: bool, sequence: u64, left_ms: u6
     message(if goodbye { 5 } else { 4 }, sender, |w| w.array(2)?.u64(sequence)?.u64(left_ms)?.ok())
 }
 
+pub(crate) fn published(sender: &Sender, number: u64, stream: &str, body: &[u8]) -> Vec<u8> {
+    message(7, sender, |w| w.array(5)?.u64(number)?.str(stream)?.bytes(body)?.bool(false)?.bool(false)?.ok())
+}
+
 pub(crate) fn relayed(sender: &Sender, age_ms: u64, inner: &[u8]) -> Vec<u8> {
     message(6, sender, |w| w.array(2)?.u64(age_ms)?.bytes(inner)?.ok())
 }

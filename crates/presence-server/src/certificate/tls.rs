@@ -20,6 +20,7 @@ const PROTOCOL: &[u8] = b"gp/1";
 
 /// Both ends of a link's TLS: version 1.3, certificates on both sides, the mesh's authorities only, and no resumption, since a
 /// resumed session would outlive a secret that was removed.
+#[derive(Clone)]
 pub(crate) struct Trust {
     pub(crate) server: Arc<ServerConfig>,
     pub(crate) client: Arc<ClientConfig>,

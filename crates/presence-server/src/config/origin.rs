@@ -76,7 +76,13 @@ fn parse(text: &str) -> Option<Origin> {
         c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']') || (c == '_' && !is_web(&scheme))
     };
     let named = host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[') && host.chars().all(host_char);
-    named.then_some(Origin { scheme, host })
+    (named && has_valid_port(&host)).then_some(Origin { scheme, host })
+}
+
+/// Whether a host has no port, or a number.
+fn has_valid_port(host: &str) -> bool {
+    let after = host.rfind(']').map_or(host, |end| &host[end + 1..]);
+    after.split_once(':').is_none_or(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// A host in other scripts, as browsers write it.
@@ -147,6 +153,10 @@ mod tests {
             "https://a/b",
             "https://a b",
             "https://:80",
+            "https://a:b",
+            "https://a:",
+            "https://[::1]:b",
+            "https://\u{fc}:AMS.localhost",
             "https://a_b",
             "https://\u{fc};b",
             "https://\u{fc}/b",

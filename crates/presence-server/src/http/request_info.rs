@@ -179,6 +179,8 @@ mod tests {
 
     use super::*;
 
+    mod fuzz;
+
     #[derive(clap::Parser)]
     struct TestOptions {
         #[command(flatten)]

@@ -1,13 +1,10 @@
 //! TLS for browsers, for a node without a proxy in front of it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, anyhow};
 use parking_lot::RwLock;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -16,8 +13,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 
-/// How often the files are checked for a renewed certificate.
-const CHECK_EVERY: Duration = Duration::from_secs(60);
+use crate::watched_files::WatchedFiles;
 
 /// The files of a certificate and its key, in PEM.
 #[derive(Clone, Debug)]
@@ -31,6 +27,14 @@ pub(crate) struct CertificateFiles {
 #[derive(Debug)]
 struct CurrentCertificate(RwLock<Arc<CertifiedKey>>);
 
+impl CurrentCertificate {
+    /// Reads the files again. What they hold is used once the two match.
+    fn reload(&self, files: &CertificateFiles, provider: &CryptoProvider) -> anyhow::Result<()> {
+        *self.0.write() = Arc::new(read(files, provider)?);
+        Ok(())
+    }
+}
+
 impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.0.read()))
@@ -41,21 +45,10 @@ impl ResolvesServerCert for CurrentCertificate {
 /// Errors name the file.
 pub(crate) fn acceptor(files: CertificateFiles) -> anyhow::Result<TlsAcceptor> {
     let provider = Arc::new(ring::default_provider());
+    let watched = WatchedFiles::new("the certificate for browsers", [files.certificate.clone(), files.key.clone()]);
     let current = Arc::new(CurrentCertificate(RwLock::new(Arc::new(read(&files, &provider)?))));
-    let mut watch = CertificateWatch { modified: modified(&files), files, provider: Arc::clone(&provider) };
-    let weak = Arc::downgrade(&current);
-    let mut hangup = signal(SignalKind::hangup()).ok();
-    tokio::spawn(async move {
-        loop {
-            let asked = tokio::select! {
-                () = tokio::time::sleep(CHECK_EVERY) => false,
-                // Without a handler the loop goes on every minute.
-                Some(()) = received(&mut hangup) => true,
-            };
-            let Some(current) = weak.upgrade() else { return };
-            watch.reload(&current, asked);
-        }
-    });
+    let (weak, of) = (Arc::downgrade(&current), Arc::clone(&provider));
+    tokio::spawn(watched.follow(move || weak.upgrade().map(|current| current.reload(&files, &of))));
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .context("this build has no version of TLS")?
@@ -63,44 +56,6 @@ pub(crate) fn acceptor(files: CertificateFiles) -> anyhow::Result<TlsAcceptor> {
         .with_cert_resolver(current);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
-}
-
-/// The files and when they had last been changed when they were read.
-struct CertificateWatch {
-    files: CertificateFiles,
-    modified: [Option<SystemTime>; 2],
-    provider: Arc<CryptoProvider>,
-}
-
-impl CertificateWatch {
-    /// Reads the files again if they have changed or the operator asks for it.
-    fn reload(&mut self, current: &CurrentCertificate, asked: bool) {
-        let now = modified(&self.files);
-        if now == self.modified && !asked {
-            return;
-        }
-        // The two files are not written at the same time. Until they match, the old certificate is used.
-        match read(&self.files, &self.provider) {
-            Ok(key) => {
-                *current.0.write() = Arc::new(key);
-                self.modified = now;
-                tracing::info!(file = %self.files.certificate.display(), "loaded the renewed certificate");
-            }
-            Err(error) => tracing::warn!("could not load the renewed certificate; still using the old one: {error:#}"),
-        }
-    }
-}
-
-/// Waits for a signal, for ever without a listener.
-async fn received(signal: &mut Option<Signal>) -> Option<()> {
-    match signal {
-        Some(signal) => signal.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
-fn modified(files: &CertificateFiles) -> [Option<SystemTime>; 2] {
-    [&files.certificate, &files.key].map(|file| fs::metadata(file).and_then(|data| data.modified()).ok())
 }
 
 fn read(files: &CertificateFiles, provider: &CryptoProvider) -> anyhow::Result<CertifiedKey> {
@@ -123,6 +78,8 @@ fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn write(folder: &Path, name: &str) -> (CertificateFiles, Vec<u8>) {
@@ -140,20 +97,12 @@ mod tests {
         let (files, first) = write(folder.path(), "one.example");
         let current = CurrentCertificate(RwLock::new(Arc::new(read(&files, &provider).unwrap())));
         let now = |current: &CurrentCertificate| current.0.read().cert[0].to_vec();
-        let mut watch = CertificateWatch { modified: modified(&files), files: files.clone(), provider };
-        watch.reload(&current, false);
         assert_eq!(now(&current), first);
-        let touch = |second| {
-            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
-            fs::File::options().write(true).open(&files.key).unwrap().set_modified(at).unwrap();
-        };
         fs::write(&files.key, "half a fi").unwrap();
-        touch(1);
-        watch.reload(&current, false);
+        assert!(current.reload(&files, &provider).is_err());
         assert_eq!(now(&current), first);
         let (_, second) = write(folder.path(), "two.example");
-        touch(2);
-        watch.reload(&current, false);
+        current.reload(&files, &provider).unwrap();
         assert_eq!(now(&current), second);
     }
 

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod fuzz;
+
 fn keys(byte: u8) -> RotatingKeys {
     RotatingKeys { signing: [byte; 32], accepted: vec![[byte; 32]] }
 }

@@ -37,31 +37,55 @@ const CLOSE_WITHIN: Duration = Duration::from_millis(200);
 pub(super) struct Quic {
     name: String,
     reset_key: [u8; 32],
-    client: ClientConfig,
-    server: quinn::ServerConfig,
+    configs: Mutex<QuicConfigs>,
     strangers: Strangers,
     /// Those that listen, then those that only dial, made when they are needed.
     sockets: Mutex<Vec<Arc<ListenSocket>>>,
+}
+
+/// What new connections begin with.
+#[derive(Clone)]
+struct QuicConfigs {
+    client: ClientConfig,
+    server: quinn::ServerConfig,
+}
+
+impl QuicConfigs {
+    fn new(trust: &Trust) -> anyhow::Result<Self> {
+        Ok(Self { client: config::client(trust)?, server: config::server(trust)? })
+    }
 }
 
 /// One UDP socket, for accepting and for dialling.
 struct ListenSocket {
     endpoint: Endpoint,
     at: SocketAddr,
+    listens: bool,
     /// A clone for each connection that is no stranger's: our own dials, and nodes with a certificate of ours.
     known: Arc<()>,
 }
 
 impl Quic {
     pub(super) fn new(trust: &Trust, name: &str, reset_key: [u8; 32], strangers: Strangers) -> anyhow::Result<Self> {
-        let (client, server) = (config::client(trust)?, config::server(trust)?);
-        Ok(Self { name: name.to_owned(), reset_key, client, server, strangers, sockets: Mutex::default() })
+        let configs = Mutex::new(QuicConfigs::new(trust)?);
+        Ok(Self { name: name.to_owned(), reset_key, configs, strangers, sockets: Mutex::default() })
+    }
+
+    /// Uses these certificates for connections from now on.
+    pub(super) fn renew(&self, trust: &Trust) -> anyhow::Result<()> {
+        let configs = QuicConfigs::new(trust)?;
+        for socket in self.sockets.lock().iter().filter(|socket| socket.listens) {
+            socket.endpoint.set_server_config(Some(configs.server.clone()));
+        }
+        *self.configs.lock() = configs;
+        Ok(())
     }
 
     /// Listens there; each connection that comes is given to `welcome`, which finds out whose it is. Answers with the
     /// port.
     pub(super) fn listen(&self, at: SocketAddr, welcome: Welcome<QuicConnection>) -> anyhow::Result<u16> {
-        let socket = self.open(at, Some(self.server.clone()))?;
+        let server = self.configs.lock().server.clone();
+        let socket = self.open(at, Some(server))?;
         let (port, strangers) = (socket.at.port(), self.strangers.clone());
         self.sockets.lock().push(Arc::clone(&socket));
         tokio::spawn(async move {
@@ -82,7 +106,8 @@ impl Quic {
             (IpAddr::V4(v4), true) => SocketAddr::new(v4.to_ipv6_mapped().into(), to.port()),
             _ => to,
         };
-        let connecting = socket.endpoint.connect_with(self.client.clone(), to, name);
+        let client = self.configs.lock().client.clone();
+        let connecting = socket.endpoint.connect_with(client, to, name);
         let mut connecting = connecting.map_err(|_| DialError::Unreachable)?;
         match timeout(FIRST_ANSWER_WITHIN, connecting.handshake_data()).await {
             Ok(Ok(_)) => {}
@@ -112,8 +137,9 @@ impl Quic {
         let _ = SockRef::from(&socket).set_send_buffer_size(SOCKET_BUFFER);
         let at = socket.local_addr().context("the socket has no address")?;
         let config = config::endpoint(&self.reset_key, &self.name, at.port());
+        let listens = server.is_some();
         let endpoint = Endpoint::new(config, server, socket, Arc::new(MeshRuntime))?;
-        Ok(Arc::new(ListenSocket { endpoint, at, known: Arc::default() }))
+        Ok(Arc::new(ListenSocket { endpoint, at, listens, known: Arc::default() }))
     }
 
     /// Closes all connections; the others know within a round trip.

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use presence_core::DialError;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{CertificateError, ClientConfig, ServerConfig};
+use rustls::CertificateError;
 use socket2::{SockRef, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
@@ -51,16 +51,19 @@ impl TlsConnection {
 
 /// The carrier over TLS.
 pub(super) struct Tls {
-    client: Arc<ClientConfig>,
-    server: Arc<ServerConfig>,
+    trust: Arc<RwLock<Trust>>,
     strangers: Strangers,
     listeners: Mutex<Vec<AbortHandle>>,
 }
 
 impl Tls {
-    pub(super) fn new(trust: &Trust, strangers: Strangers) -> Self {
-        let (client, server) = (Arc::clone(&trust.client), Arc::clone(&trust.server));
-        Self { client, server, strangers, listeners: Mutex::default() }
+    pub(super) fn new(trust: Trust, strangers: Strangers) -> Self {
+        Self { trust: Arc::new(RwLock::new(trust)), strangers, listeners: Mutex::default() }
+    }
+
+    /// Uses these certificates for connections from now on.
+    pub(super) fn renew(&self, trust: Trust) {
+        *self.trust.write() = trust;
     }
 
     /// Listens there; each new connection is passed to `welcome`, which learns which node it leads to. Returns the port.
@@ -69,14 +72,15 @@ impl Tls {
         socket.listen(BACKLOG)?;
         let listener = TcpListener::from_std(socket.into())?;
         let port = listener.local_addr()?.port();
-        let (acceptor, strangers) = (TlsAcceptor::from(Arc::clone(&self.server)), self.strangers.clone());
+        let (trust, strangers) = (Arc::clone(&self.trust), self.strangers.clone());
         let accepting = tokio::spawn(async move {
             loop {
                 let Ok((stream, from)) = listener.accept().await else {
                     tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
                     continue;
                 };
-                let (acceptor, welcome) = (acceptor.clone(), Arc::clone(&welcome));
+                let acceptor = TlsAcceptor::from(Arc::clone(&trust.read().server));
+                let welcome = Arc::clone(&welcome);
                 strangers.admit(from.ip(), async move {
                     set_options(&stream).map_err(|error| reason_of(&error))?;
                     let stream = acceptor.accept(stream).await.map_err(|error| reason_of(&error))?;
@@ -94,7 +98,7 @@ impl Tls {
         let stream = timeout(ACKNOWLEDGED_WITHIN, TcpStream::connect(to)).await.map_err(|_| DialError::NoAnswer)?;
         let stream = stream.map_err(|error| reason_of(&error))?;
         set_options(&stream).map_err(|error| reason_of(&error))?;
-        let connector = TlsConnector::from(Arc::clone(&self.client));
+        let connector = TlsConnector::from(Arc::clone(&self.trust.read().client));
         let stream = connector.connect(name, stream).await.map_err(|error| reason_of(&error))?;
         Ok(TlsConnection::new(stream.into(), true))
     }

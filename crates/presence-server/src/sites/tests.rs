@@ -7,6 +7,7 @@ use super::*;
 use crate::config::Secrets;
 use crate::problem::Problem;
 
+mod fuzz;
 mod limits;
 
 const NOW_S: u64 = 1_800_000_000;

@@ -138,6 +138,8 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, FrameError> {
 mod tests {
     use super::*;
 
+    mod fuzz;
+
     const LIMIT: usize = 1_000;
 
     fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
@@ -242,28 +244,5 @@ mod tests {
     fn a_character_may_be_cut_between_two_parts() {
         let bytes = [frame(0x01, &[0xc3]), frame(0x80, &[0xa9])].concat();
         assert_eq!(read(&bytes, &[]).unwrap()[1], "Text(\"é\")");
-    }
-
-    #[test]
-    fn junk_is_decoded_refused_or_waited_for_but_never_fatal() {
-        // A linear congruential generator: the same junk at every run.
-        let mut state = 1_u64;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 56) as u8
-        };
-        let real = conversation();
-        for round in 0..20_000 {
-            let mut bytes: Vec<u8> =
-                if round % 2 == 0 { (0..usize::from(next())).map(|_| next()).collect() } else { real.clone() };
-            for _ in 0..=next() % 4 {
-                let at = usize::from(next()) * bytes.len() / 256;
-                if let Some(byte) = bytes.get_mut(at) {
-                    *byte = next();
-                }
-            }
-            let cut = usize::from(next()) * bytes.len() / 256;
-            assert_eq!(read(&bytes, &[cut]), read(&bytes, &[]), "round {round}");
-        }
     }
 }

@@ -10,6 +10,8 @@ use redb::backends::InMemoryBackend;
 
 use super::*;
 
+mod fuzz;
+
 fn quiet() -> DiskHealth {
     Box::new(|_| {})
 }

@@ -7,6 +7,7 @@ over_both!(
     a_secret_is_changed_in_two_rounds_and_no_link_falls,
     an_authority_in_files_serves_as_well,
     a_certificate_for_another_address_gets_no_link,
+    renewed_certificates_are_for_new_links_and_broken_ones_are_not_used,
 );
 
 async fn another_secret_gets_no_link_and_both_sides_say_why(carrier: &str) {
@@ -58,6 +59,40 @@ async fn a_certificate_for_another_address_gets_no_link(carrier: &str) {
     assert_eq!(b.dial(a.address()).await, Err(DialError::WrongName));
     a.mesh.close().await;
     b.mesh.close().await;
+}
+
+async fn renewed_certificates_are_for_new_links_and_broken_ones_are_not_used(carrier: &str) {
+    let (folder, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let authority = files(folder.path(), "127.0.0.1");
+    let a = TestNode::start("a", Chosen { authority: authority.clone(), ..over(carrier) }).await;
+    let mut b = TestNode::start("b", Chosen { authority, ..over(carrier) }).await;
+    let open = b.dial(a.address()).await.unwrap();
+    let mut c = TestNode::start("c", Chosen { authority: files(others.path(), "127.0.0.1"), ..over(carrier) }).await;
+    assert_eq!(c.dial(a.address()).await, Err(DialError::WrongSecret));
+    for name in ["ca.pem", "certificate.pem", "key.pem"] {
+        std::fs::copy(others.path().join(name), folder.path().join(name)).unwrap();
+    }
+    hang_up();
+    let renewed = async {
+        while c.dial(a.address()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, renewed).await.expect("the renewed certificates are used");
+    assert_eq!(heard_at_last(&a, &mut b, None, "still here").await, open);
+    std::fs::write(folder.path().join("key.pem"), "half a fi").unwrap();
+    hang_up();
+    logged("could not load the certificates of the mesh again").await;
+    c.dial(a.address()).await.unwrap();
+    for node in [a, b, c] {
+        node.mesh.close().await;
+    }
+}
+
+/// Sends SIGHUP to this process, which listens for it since a mesh with files began.
+fn hang_up() {
+    let sent = std::process::Command::new("kill").args(["-HUP", &std::process::id().to_string()]).status();
+    assert!(sent.unwrap().success());
 }
 
 /// The name of a node stands in its certificate: behind a configured name it is right for whichever number that has.

@@ -1,12 +1,11 @@
 //! Every parser of what browsers say, on recorded frames that were changed, cut or joined, and on any text: an error or a
-//! value, never a panic. `make fuzz` tries a thousand times as many.
+//! value, never a panic.
 
 use std::sync::LazyLock;
 
 use presence_cable::action_cable::{Channel, Command, reflex_call};
 use presence_cable::presence_v1::EmbedRequest;
-use proptest::prelude::*;
-use proptest::sample::{Index, select};
+use presence_fuzz::{Property, changed_text, token};
 
 /// What was recorded, and what is in it: frames, identifiers, data of clicks.
 static CORPUS: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -33,34 +32,20 @@ fn parse_all(text: &str) {
     drop(EmbedRequest::parse(text));
 }
 
-/// Bytes that mean something to a parser of JSON.
-fn token() -> impl Strategy<Value = String> {
-    let tokens =
-        ["{", "}", "[", "]", "\"", ":", ",", "\\", "\\u0000", "\\ud800", "null", "-1e999", "18446744073709551616", "é"];
-    prop_oneof![select(tokens.to_vec()).prop_map(str::to_owned), any::<char>().prop_map(String::from)]
+#[test]
+fn a_recorded_text_that_was_changed_is_taken() {
+    Property::RecordedText.holds(&changed_text(CORPUS.clone()), |text| {
+        parse_all(&text);
+        Ok(())
+    });
 }
 
-proptest! {
-    #[test]
-    fn a_recorded_text_that_was_changed_is_taken(
-        which in any::<Index>(), other in any::<Index>(), from in any::<Index>(), length in 0_usize..40, put in token(), join in any::<bool>(),
-    ) {
-        let text = which.get(&CORPUS);
-        let boundaries: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
-        let start = from.index(boundaries.len());
-        let end = (start + length).min(boundaries.len() - 1);
-        let (before, after) = (&text[..boundaries[start]], &text[boundaries[end]..]);
-        parse_all(&format!("{before}{put}{after}"));
-        parse_all(before);
-        if join {
-            parse_all(&format!("{before}{}", other.get(&CORPUS)));
-        }
-    }
-
-    #[test]
-    fn any_text_is_taken(tokens in proptest::collection::vec(token(), 0..60)) {
+#[test]
+fn any_text_is_taken() {
+    Property::AnyText.holds(&proptest::collection::vec(token(), 0..60), |tokens| {
         parse_all(&tokens.concat());
-    }
+        Ok(())
+    });
 }
 
 #[test]
