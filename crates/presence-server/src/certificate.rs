@@ -5,6 +5,7 @@
 //! not its addresses, which may change while it runs.
 
 mod node_key;
+pub(crate) mod renewals;
 pub(crate) mod tls;
 
 use std::path::{Path, PathBuf};

@@ -26,13 +26,11 @@ use presence_core::{DialError, Input, NodeHash, NodeKey, NodeName, Output};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::certificate::Authority;
-use crate::certificate::tls::Trust;
+use crate::certificate::{Authority, renewals};
 use crate::config::{MeshAddress, MeshProtocol, OwnAddresses};
 use crate::identity::sha256;
 use crate::mux;
 use crate::resolver::{ResolvedNames, Resolver};
-use crate::watched_files::WatchedFiles;
 use connection::MeshConnection;
 use dial::Dialler;
 use futures_util::FutureExt as _;
@@ -190,13 +188,6 @@ impl Carriers {
         }
     }
 
-    /// Uses these certificates for links from now on; those that are open stay.
-    fn renew(&self, trust: Trust) -> anyhow::Result<()> {
-        self.quic.renew(&trust)?;
-        self.tls.renew(trust);
-        Ok(())
-    }
-
     async fn close(&self) {
         self.tls.close();
         self.quic.close().await;
@@ -207,13 +198,9 @@ async fn open(config: &MeshConfig, inbound: &Inbound) -> anyhow::Result<(Arc<Lin
     let parse = |all: &[String]| all.iter().map(|text| MeshAddress::parse(text)).collect::<anyhow::Result<Vec<_>>>();
     let (known, strangers) = (ResolvedNames::default(), Strangers::default());
     let (name, node) = (config.name.as_str(), NodeHash::of(&config.name, sha256));
-    let files = watched_files(&config.authority);
-    let trust = Trust::new(&config.authority, name, node)?;
-    let quic = Quic::new(&trust, name, config.reset_key, strangers.clone())?;
-    let carriers = Arc::new(Carriers { quic, tls: Tls::new(trust.clone(), strangers.clone()) });
-    if let Some(files) = files {
-        follow(files, config, node, &carriers);
-    }
+    let trust = renewals::begin(&config.authority, name, node)?;
+    let quic = Quic::new(Arc::clone(&trust), name, config.reset_key, strangers.clone());
+    let carriers = Arc::new(Carriers { quic, tls: Tls::new(Arc::clone(&trust), strangers.clone()) });
     let dialler = Dialler { node, carriers: Arc::clone(&carriers), trust, known: known.clone() };
     let delays = config.delays.iter().map(|(at, delay)| Ok((MeshAddress::parse(at)?, *delay)));
     let links = Arc::new(Links::new(dialler, inbound.clone(), delays.collect::<anyhow::Result<_>>()?));
@@ -228,24 +215,6 @@ async fn open(config: &MeshConfig, inbound: &Inbound) -> anyhow::Result<(Arc<Lin
     tokio::spawn(resolver.follow(inbound.inputs()));
     tokio::spawn(strangers.tell());
     Ok((links, advertised))
-}
-
-fn watched_files(authority: &Authority) -> Option<WatchedFiles> {
-    match authority {
-        Authority::Files { ca, certificate, key } => {
-            Some(WatchedFiles::new("the certificates of the mesh", [ca.clone(), certificate.clone(), key.clone()]))
-        }
-        Authority::Secret { .. } => None,
-    }
-}
-
-/// Uses renewed certificates, until the mesh ends.
-fn follow(files: WatchedFiles, config: &MeshConfig, node: NodeHash, carriers: &Arc<Carriers>) {
-    let (authority, name, carriers) = (config.authority.clone(), config.name.clone(), Arc::downgrade(carriers));
-    tokio::spawn(files.follow(move || {
-        let carriers = carriers.upgrade()?;
-        Some(Trust::new(&authority, name.as_str(), node).and_then(|trust| carriers.renew(trust)))
-    }));
 }
 
 async fn listen(carriers: &Carriers, links: &Arc<Links>, at: &MeshAddress) -> anyhow::Result<u16> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use parking_lot::RwLock;
 use presence_core::{DialError, NodeHash};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring};
@@ -20,13 +21,15 @@ const PROTOCOL: &[u8] = b"gp/1";
 
 /// Both ends of a link's TLS: version 1.3, certificates on both sides, the mesh's authorities only, and no resumption, since a
 /// resumed session would outlive a secret that was removed.
-#[derive(Clone)]
 pub(crate) struct Trust {
     pub(crate) server: Arc<ServerConfig>,
     pub(crate) client: Arc<ClientConfig>,
     /// Certificates of an operator contain addresses, those from the secret do not.
     by_address: bool,
 }
+
+/// What new links use: it changes when the files of an operator's authority are renewed.
+pub(crate) type SharedTrust = Arc<RwLock<Trust>>;
 
 impl Trust {
     pub(crate) fn new(authority: &Authority, name: &str, node: NodeHash) -> anyhow::Result<Self> {

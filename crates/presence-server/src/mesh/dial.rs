@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::Carriers;
 use super::connection::MeshConnection;
-use crate::certificate::tls::Trust;
+use crate::certificate::tls::SharedTrust;
 use crate::config::{MeshAddress, MeshProtocol};
 use crate::resolver::{ResolvedNames, look_up};
 
@@ -28,7 +28,7 @@ pub(super) type Dialled = Result<(MeshConnection, NodeHash), DialError>;
 pub(super) struct Dialler {
     pub(super) node: NodeHash,
     pub(super) carriers: Arc<Carriers>,
-    pub(super) trust: Trust,
+    pub(super) trust: SharedTrust,
     pub(super) known: ResolvedNames,
 }
 
@@ -40,7 +40,7 @@ impl Dialler {
 
     async fn connect(&self, text: &str) -> Dialled {
         let address = MeshAddress::parse(text).map_err(|_| DialError::Unreachable)?;
-        let names = self.trust.names(&address, self.known.name_of(&address).as_ref());
+        let names = self.trust.read().names(&address, self.known.name_of(&address).as_ref());
         let numbers = look_up(&address).await.into_iter().take(NUMBERS_MAX);
         let dials = numbers.map(|number| self.connect_by(&names, &address, number).boxed()).collect::<Vec<_>>();
         // Side by side: one that does not answer must not take the time of the others.

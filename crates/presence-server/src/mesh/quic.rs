@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use parking_lot::Mutex;
 use presence_core::DialError;
-use quinn::{ClientConfig, Endpoint, Incoming, VarInt};
+use quinn::{Endpoint, Incoming, VarInt};
 use socket2::{SockRef, Type};
 use tokio::time::timeout;
 
@@ -19,7 +19,7 @@ use self::connection::reason_of;
 pub(super) use self::connection::{QuicAnswer, QuicConnection};
 use self::socket::MeshRuntime;
 use super::strangers::{Strangers, Welcome};
-use crate::certificate::tls::Trust;
+use crate::certificate::tls::SharedTrust;
 use crate::config::bound;
 
 /// From this many handshakes of strangers on each has to show first that its address is its own.
@@ -37,55 +37,30 @@ const CLOSE_WITHIN: Duration = Duration::from_millis(200);
 pub(super) struct Quic {
     name: String,
     reset_key: [u8; 32],
-    configs: Mutex<QuicConfigs>,
+    trust: SharedTrust,
     strangers: Strangers,
     /// Those that listen, then those that only dial, made when they are needed.
     sockets: Mutex<Vec<Arc<ListenSocket>>>,
-}
-
-/// What new connections begin with.
-#[derive(Clone)]
-struct QuicConfigs {
-    client: ClientConfig,
-    server: quinn::ServerConfig,
-}
-
-impl QuicConfigs {
-    fn new(trust: &Trust) -> anyhow::Result<Self> {
-        Ok(Self { client: config::client(trust)?, server: config::server(trust)? })
-    }
 }
 
 /// One UDP socket, for accepting and for dialling.
 struct ListenSocket {
     endpoint: Endpoint,
     at: SocketAddr,
-    listens: bool,
+    trust: SharedTrust,
     /// A clone for each connection that is no stranger's: our own dials, and nodes with a certificate of ours.
     known: Arc<()>,
 }
 
 impl Quic {
-    pub(super) fn new(trust: &Trust, name: &str, reset_key: [u8; 32], strangers: Strangers) -> anyhow::Result<Self> {
-        let configs = Mutex::new(QuicConfigs::new(trust)?);
-        Ok(Self { name: name.to_owned(), reset_key, configs, strangers, sockets: Mutex::default() })
-    }
-
-    /// Uses these certificates for connections from now on.
-    pub(super) fn renew(&self, trust: &Trust) -> anyhow::Result<()> {
-        let configs = QuicConfigs::new(trust)?;
-        for socket in self.sockets.lock().iter().filter(|socket| socket.listens) {
-            socket.endpoint.set_server_config(Some(configs.server.clone()));
-        }
-        *self.configs.lock() = configs;
-        Ok(())
+    pub(super) fn new(trust: SharedTrust, name: &str, reset_key: [u8; 32], strangers: Strangers) -> Self {
+        Self { name: name.to_owned(), reset_key, trust, strangers, sockets: Mutex::default() }
     }
 
     /// Listens there; each connection that comes is given to `welcome`, which finds out whose it is. Answers with the
     /// port.
     pub(super) fn listen(&self, at: SocketAddr, welcome: Welcome<QuicConnection>) -> anyhow::Result<u16> {
-        let server = self.configs.lock().server.clone();
-        let socket = self.open(at, Some(server))?;
+        let socket = self.open(at, Some(config::server(&self.trust.read())?))?;
         let (port, strangers) = (socket.at.port(), self.strangers.clone());
         self.sockets.lock().push(Arc::clone(&socket));
         tokio::spawn(async move {
@@ -106,7 +81,7 @@ impl Quic {
             (IpAddr::V4(v4), true) => SocketAddr::new(v4.to_ipv6_mapped().into(), to.port()),
             _ => to,
         };
-        let client = self.configs.lock().client.clone();
+        let client = config::client(&self.trust.read()).map_err(|_| DialError::Protocol)?;
         let connecting = socket.endpoint.connect_with(client, to, name);
         let mut connecting = connecting.map_err(|_| DialError::Unreachable)?;
         match timeout(FIRST_ANSWER_WITHIN, connecting.handshake_data()).await {
@@ -137,9 +112,8 @@ impl Quic {
         let _ = SockRef::from(&socket).set_send_buffer_size(SOCKET_BUFFER);
         let at = socket.local_addr().context("the socket has no address")?;
         let config = config::endpoint(&self.reset_key, &self.name, at.port());
-        let listens = server.is_some();
         let endpoint = Endpoint::new(config, server, socket, Arc::new(MeshRuntime))?;
-        Ok(Arc::new(ListenSocket { endpoint, at, listens, known: Arc::default() }))
+        Ok(Arc::new(ListenSocket { endpoint, at, trust: Arc::clone(&self.trust), known: Arc::default() }))
     }
 
     /// Closes all connections; the others know within a round trip.
@@ -181,7 +155,9 @@ impl ListenSocket {
             return incoming.refuse();
         }
         strangers.admit(from, async move {
-            let connecting = incoming.accept().map_err(|error| reason_of(&error))?;
+            // The certificate may have been renewed since this node began to listen.
+            let config = config::server(&self.trust.read()).map_err(|_| DialError::Protocol)?;
+            let connecting = incoming.accept_with(Arc::new(config)).map_err(|error| reason_of(&error))?;
             let connection = connecting.await.map_err(|error| reason_of(&error))?;
             welcome(QuicConnection::new(connection, Arc::clone(&self.known))).await
         });

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use presence_core::DialError;
-use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::CertificateError;
+use rustls::pki_types::{CertificateDer, ServerName};
 use socket2::{SockRef, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::strangers::{Strangers, Welcome};
-use crate::certificate::tls::{Trust, reason_of_alert};
+use crate::certificate::tls::{SharedTrust, reason_of_alert};
 use crate::config::bound;
 use crate::mux::Mux;
 
@@ -51,19 +51,14 @@ impl TlsConnection {
 
 /// The carrier over TLS.
 pub(super) struct Tls {
-    trust: Arc<RwLock<Trust>>,
+    trust: SharedTrust,
     strangers: Strangers,
     listeners: Mutex<Vec<AbortHandle>>,
 }
 
 impl Tls {
-    pub(super) fn new(trust: Trust, strangers: Strangers) -> Self {
-        Self { trust: Arc::new(RwLock::new(trust)), strangers, listeners: Mutex::default() }
-    }
-
-    /// Uses these certificates for connections from now on.
-    pub(super) fn renew(&self, trust: Trust) {
-        *self.trust.write() = trust;
+    pub(super) fn new(trust: SharedTrust, strangers: Strangers) -> Self {
+        Self { trust, strangers, listeners: Mutex::default() }
     }
 
     /// Listens there; each new connection is passed to `welcome`, which learns which node it leads to. Returns the port.

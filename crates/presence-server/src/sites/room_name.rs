@@ -43,7 +43,7 @@ pub(crate) fn normalised(room: Room) -> Option<Room> {
 }
 
 fn decode(name: &str) -> String {
-    let mut decoded = Decoded::default();
+    let mut decoded = DecodedName::default();
     let mut rest = name;
     while let Some((before, after)) = rest.split_once('%') {
         decoded.piece.push_str(before);
@@ -67,12 +67,12 @@ fn decode(name: &str) -> String {
 /// A name while it is decoded. What stands between two escapes is composed alone: a letter that belongs to an escape must not
 /// become one with the accent that follows.
 #[derive(Default)]
-struct Decoded {
+struct DecodedName {
     whole: String,
     piece: String,
 }
 
-impl Decoded {
+impl DecodedName {
     fn push(&mut self, letter: char) {
         let separates =
             matches!(letter, '/' | '%' | '?' | '#' | '[' | ']' | '@' | ':' | '!' | '$' | '&' | '\'' | '(' | ')')
@@ -123,7 +123,10 @@ mod tests {
     fn all_spellings_of_an_address_name_one_room() {
         for (spellings, normal) in [
             (&["lamp/7", "/lamp/7", "lamp/7/", "//lamp///7//", "%6Camp/7", "lamp/%37"][..], "lamp/7"),
-            (&["caf\u{e9}", "caf%C3%A9", "caf%c3%a9", "cafe\u{301}", "cafe%CC%81", "%63afe%cc%81", "caf%65\u{301}"], "caf\u{e9}"),
+            (
+                &["caf\u{e9}", "caf%C3%A9", "caf%c3%a9", "cafe\u{301}", "cafe%CC%81", "%63afe%cc%81", "caf%65\u{301}"],
+                "caf\u{e9}",
+            ),
             (&["~ada", "%7Eada", "%7eada", "/~ada/"], "~ada"),
             (&["a b", "a%20b"], "a b"),
             (&["a%2Fb", "a%2fb"], "a%2Fb"),

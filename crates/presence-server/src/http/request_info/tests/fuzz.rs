@@ -33,7 +33,8 @@ const VALUES: [&str; 14] = [
 fn any_headers_name_a_visitor_or_are_refused() {
     let corpus: Vec<String> = VALUES.iter().map(ToString::to_string).collect();
     let headers = vec((select(NAMES.to_vec()), changed_text(corpus)), 0..8);
-    let public = "--public-url https://example.org --trusted-proxy 10.0.0.0/8 --edge fly --allowed-origin capacitor://localhost";
+    let public =
+        "--public-url https://example.org --trusted-proxy 10.0.0.0/8 --edge fly --allowed-origin capacitor://localhost";
     let all = [rules(""), rules("--trusted-proxy 10.0.0.0/8 --edge fly"), rules(public)];
     let peers = ["10.0.0.1", "172.16.4.2", "9.9.9.9", "::ffff:10.0.0.1"];
     Property::Headers.holds(&(headers, 0..all.len(), select(peers.to_vec())), |(pairs, which, peer)| {
