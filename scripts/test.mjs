@@ -72,7 +72,7 @@ async function runNode(name, files, concurrency, env = {}) {
   countNode(report);
 }
 
-/** The properties of all parsers, one after the other, so that the time of all is FUZZ_SECONDS. */
+/** The properties of all parsers, one after the other: together they take FUZZ_SECONDS. */
 const fuzz = ["test", "--release", "--workspace", "--lib", "--tests", "--", "fuzz::", "--nocapture", "--test-threads", "1"];
 
 const only = process.argv[2];

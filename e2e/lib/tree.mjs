@@ -14,7 +14,7 @@ export const lines = (text) => text.trimEnd().split("\n");
 
 /** Rust files below these folders of any crate: `src`, `tests`. */
 export function rust(...folders) {
-  const crate = `((crates|examples)/[^/]+|bench|bench/app|bench/peers/naive|scaling)`;
+  const crate = `((crates|examples)/[^/]+|bench|bench/app|bench/peers/naive|fuzz|scaling)`;
   const wanted = new RegExp(`^${crate}/(${folders.join("|")})/.*\\.rs$`);
   return tracked.filter((file) => wanted.test(file));
 }

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { root } from "../lib/paths.mjs";
 
 /** Files and folders that are checked. */
-const checked = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "crates", "bench", "scaling", "examples", "scripts", "e2e", "Makefile", "deploy"];
+const checked = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "crates", "bench", "fuzz", "scaling", "examples", "scripts", "e2e", "Makefile", "deploy"];
 /** Pages that speak to visitors, who say "Nobody has said hi yet", and the tests that read those words. */
 const exempt = [
   "crates/presence-demo/assets/style.css", "crates/presence-demo/templates/lightbulb_label.html", "crates/presence-demo/templates/wall.html",

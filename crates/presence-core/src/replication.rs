@@ -166,7 +166,7 @@ impl Replication {
         let beyond = replica.is_beyond(beat.sequence, now);
         let comparable = replica.is_comparable(beat.sequence);
         let equal = presence.table(table).map(|rows| rows.root().to_be_bytes()) == Some(beat.rows_root);
-        if !beyond && !(comparable && !equal) {
+        if !beyond && (equal || !comparable) {
             if comparable {
                 replica.relayed_by = None;
             }

@@ -76,13 +76,23 @@ fn parse(text: &str) -> Option<Origin> {
         c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']') || (c == '_' && !is_web(&scheme))
     };
     let named = host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[') && host.chars().all(host_char);
-    (named && has_valid_port(&host)).then_some(Origin { scheme, host })
+    (named && is_well_formed(&host)).then_some(Origin { scheme, host })
 }
 
-/// Whether a host has no port, or a number.
-fn has_valid_port(host: &str) -> bool {
-    let after = host.rfind(']').map_or(host, |end| &host[end + 1..]);
-    after.split_once(':').is_none_or(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+/// Whether brackets stand around a number alone, and a port is a number.
+fn is_well_formed(host: &str) -> bool {
+    let (named, after) = match host.strip_prefix('[') {
+        Some(inside) => {
+            let Some((number, after)) = inside.split_once(']') else { return false };
+            (number.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':')), after)
+        }
+        None => {
+            let (name, after) = host.split_at(host.find(':').unwrap_or(host.len()));
+            (!name.contains(['[', ']']), after)
+        }
+    };
+    let port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    named && (after.is_empty() || after.strip_prefix(':').is_some_and(port))
 }
 
 /// A host in other scripts, as browsers write it.
@@ -156,6 +166,9 @@ mod tests {
             "https://a:b",
             "https://a:",
             "https://[::1]:b",
+            "https://[::1",
+            "https://[::1]a",
+            "capacitor://9\u{e9}[::1]a.localhost",
             "https://\u{fc}:AMS.localhost",
             "https://a_b",
             "https://\u{fc};b",
