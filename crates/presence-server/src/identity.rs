@@ -2,6 +2,8 @@
 
 mod embed;
 
+use std::fmt::Display;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
@@ -130,11 +132,6 @@ impl SignedNames {
         Self { keys, site }
     }
 
-    /// A new user, for a socket with neither a cookie nor a guest's name.
-    pub(crate) fn new_guest(&self) -> UserId {
-        self.guest(&Guest::random())
-    }
-
     pub(crate) fn guest(&self, guest: &Guest) -> UserId {
         IdKind::Guest.user(self.site, &guest.0)
     }
@@ -163,6 +160,28 @@ impl SignedNames {
             StreamKind::User(Room::new(room)?)
         };
         Some(OpenedName { stream, guest: guest.map(|guest| self.guest(&guest)) })
+    }
+}
+
+/// Seals guests into the ids of sessions: a guest who connects to another node with such an id stays the same user there.
+pub(crate) struct SealedGuests {
+    keys: RotatingKeys,
+}
+
+impl SealedGuests {
+    pub(crate) fn new(keys: RotatingKeys) -> Self {
+        Self { keys }
+    }
+
+    /// A session's id with a guest in it.
+    pub(crate) fn seal(&self, session: impl Display, guest: &Guest) -> String {
+        format!("{session}.{}", sign_id(&self.keys, &guest.0))
+    }
+
+    /// The guest in a session's id; `None` if it holds none, or one that this server did not seal.
+    pub(crate) fn open(&self, session: &str) -> Option<Guest> {
+        let (_, guest) = session.split_once('.')?;
+        open_id(&self.keys, guest).map(Guest)
     }
 }
 

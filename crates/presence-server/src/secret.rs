@@ -24,6 +24,8 @@ pub(crate) enum Purpose {
     Streams,
     /// Users of the ids that stock clients join with.
     Members,
+    /// Guests in the ids of stock clients' sessions.
+    Guests,
     /// The certificate authority of the links between nodes.
     MeshAuthority,
     /// Stateless resets of QUIC.
@@ -38,6 +40,7 @@ impl Purpose {
             Self::Embed => b"global-presence 1 embed",
             Self::Streams => b"global-presence 1 streams",
             Self::Members => b"global-presence 1 members",
+            Self::Guests => b"global-presence 1 guests",
             Self::MeshAuthority => b"global-presence 1 mesh authority",
             Self::MeshResets => b"global-presence 1 mesh resets",
         }

@@ -21,6 +21,7 @@ mod one_address;
 mod origins;
 mod outside;
 mod pages;
+mod refused_clients;
 mod room_spellings;
 mod signing;
 mod streams;

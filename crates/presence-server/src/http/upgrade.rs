@@ -1,10 +1,12 @@
 //! From an HTTP request to a WebSocket.
 
+mod cable_client;
+
 use std::net::Shutdown;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -13,28 +15,24 @@ use hyper_util::rt::TokioIo;
 use presence_cable::action_cable::{PROTOCOL, PROTOCOL_EXTENDED, PROTOCOL_UNSUPPORTED, Version};
 use presence_cable::presence_v1;
 use presence_core::ConnectionId;
-use serde::Deserialize;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tungstenite::handshake::derive_accept_key;
 
+use self::cable_client::CableClient;
 use super::address_limit::AddressPermit;
 use super::listen::{ConnectionPermit, HttpPeer};
-use super::refused_origin::{may_not_embed, may_not_open_sockets};
+use super::refused_origin::may_not_embed;
 use super::request_info::RequestInfo;
 use super::state::HttpState;
 use crate::identity::EmbedId;
 use crate::problem::Problem;
-use crate::sites::SitePage;
-use crate::socket::{self, EmbedVisitor, SessionStart, UpgradedSocket, Visitor};
+use crate::socket::{self, EmbedVisitor, RefusedClient, SessionStart, UpgradedSocket, Visitor};
 use crate::transport::Transport;
 
 /// A close frame with code 1002, protocol error.
 const CLOSE: [u8; 4] = [0x88, 2, 0x03, 0xea];
-
-/// What the stock client writes before a token among its subprotocols.
-const TOKEN: &str = "anycable-token.";
 
 /// `GET /cable`.
 pub(crate) async fn cable(State(state): State<Arc<HttpState>>, mut request: Request) -> Response {
@@ -64,15 +62,6 @@ fn refused(problem: Problem) -> Response {
     response
 }
 
-/// The query parameters of `/cable`.
-#[derive(Deserialize, Default)]
-struct CableParams {
-    /// The session to resume.
-    sid: Option<String>,
-    /// A site's token.
-    jid: Option<String>,
-}
-
 /// A request that is allowed to become a socket.
 struct SocketUpgrade {
     upgrade: OnUpgrade,
@@ -86,10 +75,18 @@ struct SocketUpgrade {
 /// The subprotocol that a request gets.
 struct Negotiated {
     subprotocol: &'static str,
-    /// What serves it. `None`: the client offers no protocol of this server.
-    session: Option<SessionStart>,
+    socket: NegotiatedSocket,
     /// Sent with every answer, so that it does not expire while the visitor returns.
     cookie: Option<HeaderValue>,
+}
+
+/// What becomes of a socket.
+enum NegotiatedSocket {
+    Served(SessionStart),
+    /// The client is told why it may not connect.
+    Refused(RefusedClient),
+    /// The client offers no protocol of this server.
+    Unsupported,
 }
 
 /// Checks that a request's page may open a socket, and chooses its protocol.
@@ -109,8 +106,6 @@ fn open(state: &Arc<HttpState>, request: &mut Request, negotiate: Negotiate) -> 
     Ok(SocketUpgrade { upgrade, accept, connection, negotiated, address, permit })
 }
 
-/// Allows pages of this server and of allowed origins. With a site's token, allows that site's pages and programs that
-/// send no origin.
 fn action_cable(
     state: &HttpState,
     request: &Request,
@@ -118,31 +113,20 @@ fn action_cable(
     info: &RequestInfo,
 ) -> Result<Negotiated, Problem> {
     let headers = request.headers();
-    let Query(CableParams { sid, jid }) = Query::try_from_uri(request.uri()).unwrap_or_default();
-    let token = jid.or_else(|| token_offered(headers));
-    let own = Some(SitePage::of(info.origin()));
-    let grant = token.map(|token| state.embed.sites.grant(&token, own, state.views.now_ms() / 1_000)).transpose()?;
-    match (origin, &grant) {
-        (None, None) => {
-            let detail =
-                "A socket needs an Origin header, which every browser sends, or a site's token: /cable?jid=...";
-            return Err(forbidden(detail));
-        }
-        (Some(origin), grant) if !state.rules.may_open(origin, info) => {
-            let site = state.embed.sites.page(origin).map(|page| page.site);
-            if site.is_none() || site.as_ref() != grant.as_ref().map(|grant| &grant.site) {
-                return Err(may_not_open_sockets(origin));
-            }
-        }
-        _ => {}
-    }
+    let client = CableClient::of(request);
+    let grant = client.authorize(state, origin, info)?;
     // A client that is answered with the protocol "unsupported" does not try again.
     let subprotocol = offered(headers, &[PROTOCOL_EXTENDED, PROTOCOL, PROTOCOL_UNSUPPORTED])?;
-    let user = state.browser(headers, info).map(|browser| state.cookies.user(&browser));
-    let version = if subprotocol == PROTOCOL_EXTENDED { Version::Extended } else { Version::Plain };
-    let session = state.cable.session(Visitor { user, version, sid, grant });
-    let session = (subprotocol != PROTOCOL_UNSUPPORTED).then_some(session);
-    Ok(Negotiated { subprotocol, session, cookie: None })
+    let socket = match grant {
+        _ if subprotocol == PROTOCOL_UNSUPPORTED => NegotiatedSocket::Unsupported,
+        Err(why) => NegotiatedSocket::Refused(why),
+        Ok(grant) => {
+            let user = state.browser(headers, info).map(|browser| state.cookies.user(&browser));
+            let version = if subprotocol == PROTOCOL_EXTENDED { Version::Extended } else { Version::Plain };
+            NegotiatedSocket::Served(state.cable.session(Visitor { user, version, sid: client.sid, grant }))
+        }
+    };
+    Ok(Negotiated { subprotocol, socket, cookie: None })
 }
 
 fn embed(
@@ -159,8 +143,8 @@ fn embed(
     let kept = known.unwrap_or_else(EmbedId::random);
     // Sent with every answer, so that it does not expire while the visitor returns.
     let cookie = HeaderValue::try_from(state.embed.ids.write_cookie(&kept, info.secure)).ok();
-    let session = Some(state.embed.session(EmbedVisitor { page, known, kept, address: info.address }));
-    Ok(Negotiated { subprotocol, session, cookie })
+    let session = state.embed.session(EmbedVisitor { page, known, kept, address: info.address });
+    Ok(Negotiated { subprotocol, socket: NegotiatedSocket::Served(session), cookie })
 }
 
 impl SocketUpgrade {
@@ -186,15 +170,21 @@ impl SocketUpgrade {
             tracing::error!("an upgraded connection has an unknown type; the socket is dropped");
             return;
         };
+        let permits = (self.address, self.permit);
+        let session = match self.negotiated.socket {
+            NegotiatedSocket::Served(session) => session,
+            // Boxed, so that the task of every other socket has no room for it.
+            NegotiatedSocket::Refused(why) => return Box::pin(socket::refuse(transport, why, permits)).await,
+            NegotiatedSocket::Unsupported => {
+                // The browser has learned from the protocol that it is not supported, and need not read the close frame.
+                drop(transport.try_write(&CLOSE));
+                return transport.shut(Shutdown::Both);
+            }
+        };
         // From here on pongs show whether the peer is still there.
         drop(SockRef::from(transport.stream()).set_tcp_user_timeout(None));
-        let Some(session) = self.negotiated.session else {
-            // The browser has learned from the protocol that it is not supported, and need not read the close frame.
-            drop(transport.try_write(&CLOSE));
-            return transport.shut(Shutdown::Both);
-        };
         let socket = UpgradedSocket { transport, unread, id: self.connection };
-        let (hub, inputs, permits) = (Arc::clone(&state.hub), state.inputs.clone(), (self.address, self.permit));
+        let (hub, inputs) = (Arc::clone(&state.hub), state.inputs.clone());
         tokio::spawn(socket::serve(socket, session, hub, inputs, permits));
     }
 }
@@ -232,12 +222,6 @@ fn offered(headers: &HeaderMap, supported: &[&'static str]) -> Result<&'static s
         let ours: Vec<&str> = supported.iter().copied().filter(|name| *name != PROTOCOL_UNSUPPORTED).collect();
         Problem::new(StatusCode::BAD_REQUEST, format!("Offer the subprotocol {}.", ours.join(" or ")))
     })
-}
-
-/// The token among the offered subprotocols.
-fn token_offered(headers: &HeaderMap) -> Option<String> {
-    let values = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).find_map(|one| one.trim().strip_prefix(TOKEN)).map(str::to_owned)
 }
 
 fn forbidden(detail: impl Into<String>) -> Problem {

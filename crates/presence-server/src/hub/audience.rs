@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::SOCKETS_PER_TURN;
 use super::flush::{Flush, FlushCursor};
-use super::listeners::{Listener, Listeners, Subscriber};
+use super::listeners::{Listener, ListenerKey, Listeners, Subscriber};
 use super::prefix::Prefix;
 use super::protocols::ProtocolSet;
 use super::shared::HubShared;
@@ -58,8 +58,18 @@ struct AudienceState<Q> {
     protocols: ProtocolSet,
     queue: Q,
     flushing: bool,
+    /// Listeners that have another prefix after the flush: in the midst of it they would be reached twice, or not at all.
+    moves: Vec<ListenerMove>,
     /// The last flush by a task of its own. Most audiences are too small to have one.
     last_flush: Option<Box<LastFlush>>,
+}
+
+/// A listener whose place among the others changes.
+#[derive(Debug)]
+struct ListenerMove {
+    from: ListenerKey,
+    to: Prefix,
+    listener: Listener,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +96,15 @@ impl LastFlush {
     }
 }
 
+impl<Q> AudienceState<Q> {
+    fn move_listeners(&mut self) {
+        for ListenerMove { from: (prefix, connection), to, listener } in std::mem::take(&mut self.moves) {
+            self.listeners.remove(&prefix, connection);
+            self.listeners.insert(to, listener);
+        }
+    }
+}
+
 impl<Q: FlushQueue> Audience<Q> {
     pub(super) fn join(&self, subscriber: &Subscriber<'_>) {
         let listener =
@@ -96,7 +115,26 @@ impl<Q: FlushQueue> Audience<Q> {
     }
 
     pub(super) fn leave(&self, prefix: &Prefix, connection: ConnectionId) {
-        self.0.lock().listeners.remove(prefix, connection);
+        let mut inner = self.0.lock();
+        let mut prefix = prefix.clone();
+        // The newest move first: it may be one of several.
+        while let Some(index) = inner.moves.iter().rposition(|next| next.from.1 == connection && next.to == prefix) {
+            prefix = inner.moves.remove(index).from.0;
+        }
+        inner.listeners.remove(&prefix, connection);
+    }
+
+    /// A listener gets another prefix, with which it is missed by no flush and reached by none twice.
+    pub(super) fn change_prefix(&self, old: &Prefix, subscriber: &Subscriber<'_>) {
+        let Subscriber { connection, subscription, prefix } = *subscriber;
+        let (from, to) = ((old.clone(), connection.id), prefix.clone());
+        let mut inner = self.0.lock();
+        inner.protocols.insert(to.protocol());
+        let listener = Listener { connection: Arc::clone(connection), subscription };
+        inner.moves.push(ListenerMove { from, to, listener });
+        if !inner.flushing {
+            inner.move_listeners();
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -175,6 +213,7 @@ impl<Q: FlushQueue> Audience<Q> {
     /// Takes what waits; `None` ends the flush.
     fn take(&self) -> Option<Flush<Q::Batch>> {
         let mut inner = self.0.lock();
+        inner.move_listeners();
         let flush = inner.queue.take();
         inner.flushing = flush.is_some();
         flush
@@ -189,70 +228,4 @@ impl<Q: FlushQueue> Audience<Q> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::flush::Delivery;
-    use super::*;
-
-    /// Notes how many leave at a time.
-    #[derive(Debug, Default)]
-    struct NotingQueue {
-        waiting: usize,
-        left: Vec<usize>,
-    }
-
-    impl FlushQueue for NotingQueue {
-        type Item = ();
-        type Batch = ();
-
-        fn push(&mut self, (): ()) {
-            self.waiting += 1;
-        }
-
-        fn take(&mut self) -> Option<Flush<()>> {
-            let messages = std::mem::take(&mut self.waiting);
-            (messages > 0).then(|| {
-                self.left.push(messages);
-                Flush { batch: (), except: None, delivery: Delivery::Always, messages }
-            })
-        }
-
-        fn encode((): &(), _: &dyn Encoder) -> Vec<Bytes> {
-            Vec::new()
-        }
-    }
-
-    #[tokio::test]
-    async fn what_comes_during_the_batch_delay_leaves_with_the_flush() {
-        for (load, left) in [(AudienceLoad::Heavy, vec![2]), (AudienceLoad::Light, vec![1])] {
-            let audience = Arc::new(Audience::<NotingQueue>::default());
-            let last = LastFlush { at: Instant::now(), took: Duration::from_secs(60), load };
-            audience.0.lock().last_flush = Some(Box::new(last));
-            audience.change(|queue| queue.push(()));
-            let shared =
-                Arc::new(HubShared::new(0, Duration::from_millis(10), &[], crate::supervision::supervision().0));
-            let flush = tokio::spawn(Arc::clone(&audience).flush(shared));
-            // It waits, or has written the first and ended.
-            tokio::task::yield_now().await;
-            audience.change(|queue| queue.push(()));
-            flush.await.unwrap();
-            assert_eq!(audience.change(|queue| std::mem::take(&mut queue.left)), left);
-        }
-    }
-
-    #[test]
-    fn only_under_load_a_flush_is_delayed_and_never_long() {
-        let at = Instant::now();
-        let delay = |took_ms, load, after_ms| {
-            let took = Duration::from_millis(took_ms);
-            LastFlush { at, took, load }.batch_delay(at + Duration::from_millis(after_ms))
-        };
-        assert_eq!(delay(20, AudienceLoad::Heavy, 0), Some(Duration::from_millis(5)));
-        assert_eq!(delay(20, AudienceLoad::Heavy, 19), Some(Duration::from_millis(5)));
-        assert_eq!(delay(5_000, AudienceLoad::Heavy, 0), Some(BATCH_DELAY_MAX));
-        for (took_ms, load, after_ms) in
-            [(20, AudienceLoad::Light, 0), (20, AudienceLoad::Heavy, 20), (3, AudienceLoad::Heavy, 0)]
-        {
-            assert_eq!(delay(took_ms, load, after_ms), None);
-        }
-    }
-}
+mod tests;

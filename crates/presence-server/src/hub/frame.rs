@@ -67,6 +67,14 @@ impl Frame {
         Self::new(bytes.into(), Bytes::new())
     }
 
+    /// Text, and the close frame with this code, in one write.
+    pub(crate) fn text_and_close(text: &str, code: u16) -> Self {
+        let mut bytes = Vec::with_capacity(2 * HEADER_BYTES + text.len());
+        frame(&mut bytes, OpCode::Data(Data::Text), &[text.as_bytes()], 0);
+        frame(&mut bytes, OpCode::Control(Control::Close), &[&code.to_be_bytes()], 0);
+        Self::new(bytes.into(), Bytes::new())
+    }
+
     pub(crate) fn is_control(&self) -> bool {
         self.control.is_some()
     }
@@ -80,7 +88,7 @@ impl Frame {
     }
 
     /// Writes as much as the socket takes at once.
-    pub(super) fn write(&self, stream: &Transport) -> io::Result<usize> {
+    pub(crate) fn write(&self, stream: &Transport) -> io::Result<usize> {
         if self.shared.is_empty() {
             stream.try_write(&self.own)
         } else {

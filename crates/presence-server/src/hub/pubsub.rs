@@ -107,6 +107,14 @@ impl Hub {
         self.send_missed(&mut self.history.lock(stream), prefix, connection, request);
     }
 
+    /// A subscription is written to in another protocol from now on: the new one is in its prefix. `stream`: what it listens to.
+    pub(crate) fn change_protocol(&self, stream: Option<&StreamName>, old: &Prefix, subscriber: &Subscriber<'_>) {
+        subscriber.connection.change_prefix(subscriber.subscription, subscriber.prefix);
+        if let Some(audience) = stream.and_then(|stream| self.streams.find(stream)) {
+            audience.change_prefix(old, subscriber);
+        }
+    }
+
     /// Ends what [`Hub::listen_named`] began.
     pub(crate) fn ignore_named(&self, stream: &StreamName, prefix: &Prefix, connection: ConnectionId) {
         self.streams.leave(stream, prefix, connection);

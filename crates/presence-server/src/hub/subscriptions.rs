@@ -49,6 +49,13 @@ impl Connection {
         self.subscriptions.lock().retain(|subscribed| subscribed.id != subscription);
     }
 
+    /// A subscription has another prefix from now on.
+    pub(super) fn change_prefix(&self, subscription: SubscriptionId, prefix: &Prefix) {
+        let mut subscriptions = self.subscriptions.lock();
+        let found = subscriptions.iter_mut().filter(|subscribed| subscribed.id == subscription);
+        found.for_each(|subscribed| subscribed.prefix = prefix.clone());
+    }
+
     fn prefix(&self, subscription: SubscriptionId) -> Option<Prefix> {
         self.find(subscription, |subscribed| subscribed.prefix.clone())
     }

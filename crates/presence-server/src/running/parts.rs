@@ -21,7 +21,7 @@ use crate::http::listen::{HttpServer, connections_max};
 use crate::http::tls::{CertificateFiles, acceptor};
 use crate::http::{Readiness, Services};
 use crate::hub::Hub;
-use crate::identity::{Cookies, EmbedIds, MemberIds, SignedNames, sha256};
+use crate::identity::{Cookies, EmbedIds, MemberIds, SealedGuests, SignedNames, sha256};
 use crate::mesh::MeshConfig;
 use crate::presence_events::PresenceEvents;
 use crate::queries::Queries;
@@ -128,6 +128,7 @@ pub(super) fn services(
     let cable = ActionCableContext {
         names: Arc::new(SignedNames::new(secret.keys(Purpose::Names), site.name)),
         members: MemberIds::new(&secret.keys(Purpose::Members)),
+        guests: SealedGuests::new(secret.keys(Purpose::Guests)),
         streams: StreamAccess::new(config.public_streams.clone(), secret),
         queries: queries.clone(),
         app,

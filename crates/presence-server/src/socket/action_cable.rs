@@ -1,6 +1,7 @@
 //! One browser's session in Action Cable: its subscriptions, whose they are, and how fast it may ask.
 
 mod pubsub;
+mod socket_user;
 pub(super) mod targets;
 
 use std::sync::Arc;
@@ -10,10 +11,11 @@ use presence_cable::Encoder;
 use presence_cable::action_cable::{
     self, Command, MessageContent, ReflexAnswer, Version, answer, confirm, encoder, reflex_call, reject,
 };
-use presence_core::{Input, Tab, UserId};
+use presence_core::{Input, Tab};
 use tokio::time::Instant;
 
 use self::pubsub::SubscribeOptions;
+use self::socket_user::SocketUser;
 use super::action_cable_context::{ActionCableContext, Visitor};
 use super::protocol::{Protocol, SessionStart};
 use super::rate_limit::RateLimit;
@@ -32,7 +34,7 @@ pub(super) struct ActionCableSession {
     pub(super) context: Arc<ActionCableContext>,
     /// Of the extended protocol: the name by which the session can be resumed.
     pub(super) sid: Option<Sid>,
-    pub(super) user: Option<UserId>,
+    pub(super) user: SocketUser,
     /// What its token opens.
     pub(super) grant: Option<Box<Grant>>,
     /// The round trip that its page shows, in ms.
@@ -51,7 +53,8 @@ impl ActionCableContext {
     /// A session for this visitor.
     pub(crate) fn session(self: &Arc<Self>, visitor: Visitor) -> SessionStart {
         let context = Arc::clone(self);
-        let encoder = encoder(visitor.version, MessageContent::Data);
+        let content = MessageContent::Data;
+        let encoder = encoder(visitor.version.extras(content), content);
         let begin = |connection, hub| {
             Box::new(ActionCableSession::begin(connection, hub, context, visitor)) as Box<dyn Protocol>
         };
@@ -117,6 +120,7 @@ impl ActionCableSession {
     fn begin(connection: Arc<Connection>, hub: Arc<Hub>, context: Arc<ActionCableContext>, visitor: Visitor) -> Self {
         let clicks = RateLimit::of_messages(&hub.limits);
         let Visitor { user, version, sid, grant } = visitor;
+        let user = SocketUser::new(user, sid.as_deref().and_then(|sid| context.guests.open(sid)));
         let (session, grant) = (SessionBase::new(connection, hub), grant.map(Box::new));
         let mut session = Self { session, context, sid: None, user, grant, shown_ms: None, clicks };
         session.welcome(version, sid.as_deref());
@@ -132,9 +136,10 @@ impl ActionCableSession {
             return None;
         }
         match self.target(key).and_then(|target| self.check_new(&prefix, target)) {
-            Ok(target) => {
-                if !matches!(target, SubscriptionTarget::Named(_)) {
-                    self.session.send(&confirm(&prefix));
+            Ok(mut target) => {
+                match &mut target {
+                    SubscriptionTarget::Named(named) => named.extras = named.extras.max(options.extras()),
+                    _ => self.session.send(&confirm(&prefix)),
                 }
                 let index = self.accept(key, target);
                 self.start_with(index, options);
@@ -151,7 +156,7 @@ impl ActionCableSession {
     /// that the subscription is live, so that nothing arrives at one that it does not know; a stream by name, of which nothing
     /// is shown again, is confirmed when it goes live. Returns its index.
     pub(super) fn accept(&mut self, key: &str, target: SubscriptionTarget) -> usize {
-        let user = *self.user.get_or_insert_with(|| self.context.names.new_guest());
+        let user = self.user.decide(&self.context.names);
         let (connection, subscription) = (self.session.connection.id, self.session.number());
         let prefix = self.session.hub.prefix(self.encoder(&target), action_cable::prefix(key));
         let new = Subscription { id: subscription, prefix, to: self.with_shared_room(target) };
@@ -169,19 +174,22 @@ impl ActionCableSession {
             SubscriptionTarget::Reflex(_) | SubscriptionTarget::Named(_) => None,
         });
         if let Some(sid) = self.sid {
-            self.context.resumable.subscribed(sid, key, user);
+            self.context.resumable.subscribed(sid, key, user, new.to.extras());
         }
         self.session.add(new)
     }
 
+    fn version(&self) -> Version {
+        if self.sid.is_some() { Version::Extended } else { Version::Plain }
+    }
+
     /// How messages to a subscription are written.
     fn encoder(&self, target: &SubscriptionTarget) -> &'static dyn Encoder {
-        let version = if self.sid.is_some() { Version::Extended } else { Version::Plain };
-        let content = match target {
-            SubscriptionTarget::Named(named) => named.content,
-            _ => MessageContent::Data,
-        };
-        encoder(version, content)
+        let content = MessageContent::Data;
+        match target {
+            SubscriptionTarget::Named(named) => encoder(named.extras, named.content),
+            _ => encoder(self.version().extras(content), content),
+        }
     }
 
     /// Keeps the name of a room once for all subscriptions to that room.
@@ -230,7 +238,7 @@ impl ActionCableSession {
             return hub.ignore_named(&named.stream, prefix, connection);
         }
         // A socket with a subscription has a user.
-        if let Some(page) = self.user.and_then(|user| to.page(user)) {
+        if let Some(page) = self.user.known().and_then(|user| to.page(user)) {
             hub.ignore(&page, prefix, connection);
         }
     }
@@ -240,7 +248,7 @@ impl ActionCableSession {
         let index = self.session.position(&action_cable::prefix(key));
         let to = index.map(|index| (index, &self.session.subscriptions[index]));
         let (Some((index, Subscription { id, to: SubscriptionTarget::Reflex(room), .. })), Some(user)) =
-            (to, self.user)
+            (to, self.user.known())
         else {
             return Err("there is no reflex channel with this key".to_owned());
         };

@@ -7,7 +7,7 @@ use presence_core::UserId;
 
 use super::resumable::ResumableSessions;
 use crate::contained_app::ContainedApp;
-use crate::identity::{MemberIds, SignedNames};
+use crate::identity::{MemberIds, SealedGuests, SignedNames};
 use crate::queries::Queries;
 use crate::sites::Grant;
 use crate::streams::StreamAccess;
@@ -17,6 +17,7 @@ use crate::views::Views;
 pub(crate) struct ActionCableContext {
     pub(crate) names: Arc<SignedNames>,
     pub(crate) members: MemberIds,
+    pub(crate) guests: SealedGuests,
     pub(crate) streams: StreamAccess,
     pub(crate) queries: Queries,
     pub(crate) app: Arc<ContainedApp>,
@@ -30,7 +31,7 @@ pub(crate) struct Visitor {
     /// The user of its cookie, if it has one.
     pub(crate) user: Option<UserId>,
     pub(crate) version: Version,
-    /// The session that it wants to resume.
+    /// The id of the session that it wants to go on with.
     pub(crate) sid: Option<String>,
     /// What its token opens, if it brought one.
     pub(crate) grant: Option<Grant>,

@@ -10,8 +10,15 @@ use presence_core::Input;
 use crate::hub::{Connection, Hub};
 
 /// Every protocol that clients speak here: one line each.
-pub(crate) static ENCODERS: &[&dyn Encoder] =
-    &[&action_cable::PLAIN, &action_cable::EXTENDED, &action_cable::TURBO, &action_cable::TURBO_EXTENDED, &PresenceV1];
+pub(crate) static ENCODERS: &[&dyn Encoder] = &[
+    &action_cable::PLAIN,
+    &action_cable::PLACED,
+    &action_cable::EXTENDED,
+    &action_cable::TURBO,
+    &action_cable::TURBO_EXTENDED,
+    &action_cable::TURBO_PRESENCE,
+    &PresenceV1,
+];
 
 /// A session that a request asked for. It begins once its socket is there.
 pub(crate) struct SessionStart {

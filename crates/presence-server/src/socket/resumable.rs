@@ -9,6 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
+use presence_cable::action_cable::Extras;
 use presence_core::UserId;
 use tokio::time::Instant;
 
@@ -29,8 +30,14 @@ const SESSION_BYTES: usize = 256;
 pub(crate) struct Sid([u8; 16]);
 
 impl Sid {
-    fn parse(text: &str) -> Option<Self> {
-        URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
+    pub(super) fn random() -> Self {
+        Self(random())
+    }
+
+    /// The name in a session's id, which may go on behind a dot.
+    fn parse(id: &str) -> Option<Self> {
+        let name = id.split_once('.').map_or(id, |(name, _)| name);
+        URL_SAFE_NO_PAD.decode(name).ok()?.try_into().ok().map(Self)
     }
 }
 
@@ -47,13 +54,20 @@ pub(crate) struct SavedSession {
     pub(crate) owner: Option<UserId>,
     /// The socket's user in the end: its owner or a guest.
     pub(crate) user: Option<UserId>,
-    /// The keys of its subscriptions, as the browser wrote them.
-    pub(crate) keys: Vec<Arc<str>>,
+    pub(crate) subscriptions: Vec<SavedSubscription>,
+}
+
+/// A subscription that is begun again when its session is resumed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct SavedSubscription {
+    /// As the browser wrote it.
+    pub(crate) key: Arc<str>,
+    pub(crate) extras: Extras,
 }
 
 impl SavedSession {
     fn bytes(&self) -> usize {
-        SESSION_BYTES + self.keys.iter().map(|key| key.len()).sum::<usize>()
+        SESSION_BYTES + self.subscriptions.iter().map(|saved| saved.key.len()).sum::<usize>()
     }
 }
 
@@ -86,19 +100,17 @@ struct ResumableTable {
 
 impl ResumableSessions {
     /// Begins a session of this socket.
-    pub(crate) fn begin(&self, saved: SavedSession, socket: &Arc<Connection>) -> Sid {
-        let sid = Sid(random());
+    pub(crate) fn begin(&self, sid: Sid, saved: SavedSession, socket: &Arc<Connection>) {
         let known = ResumableSession { saved, socket: Arc::downgrade(socket), ended: None };
         self.0.lock().sessions.insert(sid, known);
-        sid
     }
 
     /// Notes a confirmed subscription; its user is the socket's from now on.
-    pub(crate) fn subscribed(&self, sid: Sid, key: &str, user: UserId) {
+    pub(crate) fn subscribed(&self, sid: Sid, key: &str, user: UserId, extras: Extras) {
         if let Some(ResumableSession { saved, .. }) = self.0.lock().sessions.get_mut(&sid) {
             saved.user = Some(user);
             if saved.bytes() + key.len() <= SESSION_BYTES_MAX {
-                saved.keys.push(key.into());
+                saved.subscriptions.push(SavedSubscription { key: key.into(), extras });
             }
         }
     }
@@ -106,7 +118,15 @@ impl ResumableSessions {
     /// Notes that a subscription ended.
     pub(crate) fn unsubscribed(&self, sid: Sid, key: &str) {
         if let Some(ResumableSession { saved, .. }) = self.0.lock().sessions.get_mut(&sid) {
-            saved.keys.retain(|known| **known != *key);
+            saved.subscriptions.retain(|known| *known.key != *key);
+        }
+    }
+
+    /// Notes what a subscription is sent besides the content of messages.
+    pub(crate) fn sent(&self, sid: Sid, key: &str, extras: Extras) {
+        if let Some(ResumableSession { saved, .. }) = self.0.lock().sessions.get_mut(&sid) {
+            let same = saved.subscriptions.iter_mut().filter(|known| *known.key == *key);
+            same.for_each(|known| known.extras = extras);
         }
     }
 
@@ -176,14 +196,16 @@ mod tests {
     fn a_session_is_resumed_once_and_by_its_owner_alone() {
         let (sessions, now) = (ResumableSessions::default(), Instant::now());
         let sid = sessions.began(ANN);
-        sessions.subscribed(sid, "a", UserId([1; 32]));
-        sessions.subscribed(sid, "b", UserId([1; 32]));
+        sessions.subscribed(sid, "a", UserId([1; 32]), Extras::None);
+        sessions.subscribed(sid, "b", UserId([1; 32]), Extras::None);
+        sessions.sent(sid, "b", Extras::Presence);
         sessions.unsubscribed(sid, "a");
         sessions.end(sid, now);
         assert!(sessions.take(&sid.to_string(), BOB, now).is_none());
         assert!(sessions.take(&sid.to_string(), None, now).is_none());
         let Resumed { saved, socket } = sessions.take(&sid.to_string(), ANN, now).unwrap();
-        assert_eq!(saved, SavedSession { owner: ANN, user: ANN, keys: vec!["b".into()] });
+        let subscriptions = vec![SavedSubscription { key: "b".into(), extras: Extras::Presence }];
+        assert_eq!(saved, SavedSession { owner: ANN, user: ANN, subscriptions });
         assert!(socket.is_none());
         assert!(sessions.take(&sid.to_string(), ANN, now).is_none(), "once");
         let inner = sessions.0.lock();
@@ -194,7 +216,7 @@ mod tests {
     fn a_visitor_without_a_cookie_resumes_as_the_same_guest() {
         let (sessions, now) = (ResumableSessions::default(), Instant::now());
         let sid = sessions.began(None);
-        sessions.subscribed(sid, "a", UserId([9; 32]));
+        sessions.subscribed(sid, "a", UserId([9; 32]), Extras::None);
         assert!(sessions.take(&sid.to_string(), ANN, now).is_none());
         assert_eq!(sessions.take(&sid.to_string(), None, now).unwrap().saved.user, Some(UserId([9; 32])));
     }
@@ -217,12 +239,12 @@ mod tests {
         let (sessions, now) = (ResumableSessions::default(), Instant::now());
         let sid = sessions.began(ANN);
         let key = "x".repeat(10_000);
-        (0..10).for_each(|_| sessions.subscribed(sid, &key, UserId([1; 32])));
+        (0..10).for_each(|_| sessions.subscribed(sid, &key, UserId([1; 32]), Extras::None));
         sessions.end(sid, now);
         let ended: Vec<Sid> = (0..3_000)
             .map(|_| {
                 let sid = sessions.began(BOB);
-                (0..3).for_each(|_| sessions.subscribed(sid, &key, UserId([2; 32])));
+                (0..3).for_each(|_| sessions.subscribed(sid, &key, UserId([2; 32]), Extras::None));
                 sessions.end(sid, now);
                 sid
             })

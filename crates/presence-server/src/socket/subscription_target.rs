@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use presence_cable::action_cable::MessageContent;
+use presence_cable::action_cable::{Extras, MessageContent};
 use presence_core::{Input, Room, Stream, StreamName, UserId};
 
 use super::members::JoinedMember;
@@ -45,6 +45,14 @@ impl SubscriptionTarget {
         }
     }
 
+    /// What it is sent besides the content of messages.
+    pub(super) fn extras(&self) -> Extras {
+        match self {
+            Self::Named(named) => named.extras,
+            Self::Room(_) | Self::User(_) | Self::Reflex(_) => Extras::None,
+        }
+    }
+
     /// Whether a subscription to the other would be sent the same, in the same way.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
@@ -73,6 +81,8 @@ pub(super) struct NamedStream {
     /// Where its members are; `None`: it can have none.
     pub(super) room: Option<Room>,
     pub(super) content: MessageContent,
+    /// What it is sent besides: what its protocol has, or what it has asked for.
+    pub(super) extras: Extras,
     pub(super) member: Option<JoinedMember>,
     pub(super) trust: ListenRight,
     /// It was resumed, and is live once its client has said what it knows: the number of the last message then.

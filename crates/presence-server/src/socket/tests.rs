@@ -1,5 +1,6 @@
 //! Sockets without a node: messages of a browser become inputs, and outputs reach it.
 
+mod extras;
 mod flood;
 mod harness;
 mod members;
@@ -11,6 +12,7 @@ mod third_protocol;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use presence_cable::action_cable::Version;
 use presence_core::{Drawn, Ended, Outcome, Output, PublicId, Stream, SubscriptionId, Tab, UserId, Viewers};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;

@@ -4,19 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use presence_cable::action_cable::{
-    self, Channel, Command, MessageContent, PRESENCE_ERROR, PresenceRequest, Version, WELCOME, confirm, replayed,
-    restored, welcome,
+    self, Channel, Command, Extras, MessageContent, PRESENCE_ERROR, PresenceRequest, Version, WELCOME, confirm,
+    encoder, replayed, restored, welcome,
 };
 use presence_cable::{HistoryRequest, Position, ReplayEnd};
 use presence_core::{Input, Message, Room, StreamName};
 use tokio::time::Instant;
 
 use super::super::members::{JoinedMember, MembersQuery, shown_id, tab};
-use super::super::resumable::SavedSession;
+use super::super::resumable::{SavedSession, SavedSubscription, Sid};
+use super::super::session::Subscription;
 use super::super::subscription_target::{ListenRight, NamedStream, SubscriptionTarget};
 use super::ActionCableSession;
 use crate::close_reason::CloseReason;
-use crate::hub::Frame;
+use crate::hub::{Frame, Subscriber};
 use crate::identity::sha256;
 use crate::sites::normal_form;
 
@@ -26,34 +27,50 @@ pub(super) struct SubscribeOptions<'a> {
     pub(super) presence: Option<PresenceRequest<'a>>,
 }
 
-impl ActionCableSession {
-    /// Sends the first frame. Resumes an earlier session if the browser names one that it may resume.
-    pub(super) fn welcome(&mut self, version: Version, sid: Option<&str>) {
-        if version == Version::Plain {
-            return self.session.send(WELCOME);
+impl SubscribeOptions<'_> {
+    /// What the subscription is to be sent besides the content of messages.
+    pub(super) fn extras(&self) -> Extras {
+        match self {
+            Self { presence: Some(_), .. } => Extras::Presence,
+            Self { history: Some(_), .. } => Extras::Positions,
+            Self { .. } => Extras::None,
         }
-        let owner = self.user;
+    }
+}
+
+impl ActionCableSession {
+    /// Sends the first frame. Resumes an earlier session if the browser names one that it may resume. The session's new id
+    /// says which guest this is: no other node knows the session, and there the guest would be counted again.
+    pub(super) fn welcome(&mut self, version: Version, sid: Option<&str>) {
+        let (new, guest) = (Sid::random(), self.user.undecided());
+        let id = guest.map_or_else(|| new.to_string(), |guest| self.context.guests.seal(new, guest));
+        if version == Version::Plain {
+            return self.session.send(&guest.map_or_else(|| WELCOME.to_owned(), |_| welcome(&id)));
+        }
+        let owner = self.user.known();
         let resumed = sid.and_then(|sid| self.context.resumable.take(sid, owner, Instant::now())).unwrap_or_default();
         if let Some(socket) = resumed.socket {
             socket.close(CloseReason::Resumed, self.session.hub.now_ms());
         }
         self.user = self.user.or(resumed.saved.user);
-        let begun = SavedSession { owner, user: self.user, keys: Vec::new() };
-        let sid = self.context.resumable.begin(begun, &self.session.connection);
-        self.sid = Some(sid);
+        let begun = SavedSession { owner, user: self.user.known(), subscriptions: Vec::new() };
+        self.context.resumable.begin(new, begun, &self.session.connection);
+        self.sid = Some(new);
         let mut live = Vec::new();
-        for key in &resumed.saved.keys {
-            live.extend(self.target(key).ok().map(|target| (&**key, target)));
-        }
-        if live.is_empty() {
-            return self.session.send(&welcome(&sid.to_string()));
-        }
-        let names: Vec<&str> = live.iter().map(|(key, _)| *key).collect();
-        self.session.send(&restored(&sid.to_string(), &names));
-        for (key, mut target) in live {
+        for SavedSubscription { key, extras } in &resumed.saved.subscriptions {
+            let Ok(mut target) = self.target(key) else { continue };
             if let SubscriptionTarget::Named(named) = &mut target {
+                named.extras = *extras;
                 named.waits = Some(self.session.hub.history.head());
             }
+            live.push((&**key, target));
+        }
+        if live.is_empty() {
+            return self.session.send(&welcome(&id));
+        }
+        let names: Vec<&str> = live.iter().map(|(key, ..)| *key).collect();
+        self.session.send(&restored(&id, &names));
+        for (key, target) in live {
             self.accept(key, target);
         }
     }
@@ -71,7 +88,8 @@ impl ActionCableSession {
         };
         let stream = found.ok_or("the stream is neither public nor is its name signed by us")?;
         let room = self.granted(stream.as_str()).cloned().or_else(|| self.context.streams.room(&stream));
-        Ok(NamedStream { stream, room, content, member: None, trust, waits: None, answering: Arc::default() })
+        let extras = self.version().extras(content);
+        Ok(NamedStream { stream, room, content, extras, member: None, trust, waits: None, answering: Arc::default() })
     }
 
     /// The room that the socket's token is for, if the stream has its name.
@@ -82,11 +100,11 @@ impl ActionCableSession {
     /// Confirms a subscription to a stream by name, sends it what it missed, makes it live and its user present. Others were
     /// confirmed before.
     pub(super) fn start_with(&mut self, index: usize, options: &SubscribeOptions<'_>) {
-        let history = options.history.as_ref().filter(|_| self.sid.is_some());
+        let history = options.history.as_ref();
         if matches!(self.session.subscriptions[index].to, SubscriptionTarget::Named(_)) {
             let confirm = confirm(self.session.subscriptions[index].prefix.as_str());
             self.go_live(index, Some(&Frame::text(&confirm)), history);
-            if let Some(request) = options.presence.as_ref().filter(|_| self.sid.is_some()) {
+            if let Some(request) = &options.presence {
                 self.join(index, request);
             }
         } else if history.is_some() {
@@ -125,7 +143,7 @@ impl ActionCableSession {
         }
     }
 
-    /// Follows a command that plain Action Cable does not have.
+    /// Follows a command that Rails does not have. As in AnyCable, clients of either protocol may use it.
     pub(super) fn follow(&mut self, command: &Command<'_>) -> Result<(), String> {
         let key = match command {
             Command::Pong => {
@@ -136,14 +154,15 @@ impl ActionCableSession {
             Command::History { identifier, .. }
             | Command::Join { identifier, .. }
             | Command::Leave { identifier }
-            | Command::Presence { identifier }
-                if self.sid.is_some() =>
-            {
-                identifier
-            }
-            _ => return Err("its protocol has no such command".to_owned()),
+            | Command::Presence { identifier } => identifier,
+            Command::Subscribe { .. } | Command::Unsubscribe { .. } | Command::Message { .. } => return Ok(()),
         };
         let index = self.session.position(&action_cable::prefix(key)).ok_or("there is no such subscription")?;
+        match command {
+            Command::History { .. } => self.send_extras(index, key, Extras::Positions),
+            Command::Join { .. } | Command::Presence { .. } => self.send_extras(index, key, Extras::Presence),
+            _ => {}
+        }
         match command {
             Command::Whisper { data, .. } => return self.whisper(index, data),
             Command::History { history, .. } => self.send_history(index, history),
@@ -163,6 +182,25 @@ impl ActionCableSession {
         let message = Message { stream, body: data.as_bytes().to_vec(), kept: false, whispered: true, from };
         self.session.inputs.push(Input::Published { message });
         Ok(())
+    }
+
+    /// From now on a subscription is sent what it has asked for, too.
+    fn send_extras(&mut self, index: usize, key: &str, extras: Extras) {
+        let Subscription { id, prefix, to } = &mut self.session.subscriptions[index];
+        let SubscriptionTarget::Named(named) = to else { return };
+        if named.extras >= extras {
+            return;
+        }
+        named.extras = extras;
+        let (hub, connection) = (&self.session.hub, &self.session.connection);
+        let new = hub.prefix(encoder(extras, named.content), prefix.as_str().to_owned());
+        let old = std::mem::replace(prefix, new);
+        let subscriber = Subscriber { connection, subscription: *id, prefix };
+        // What waits does not listen yet.
+        hub.change_protocol(named.waits.is_none().then_some(&named.stream), &old, &subscriber);
+        if let Some(sid) = self.sid {
+            self.context.resumable.sent(sid, key, extras);
+        }
     }
 
     fn send_history(&mut self, index: usize, history: &HistoryRequest) {
@@ -194,7 +232,7 @@ impl ActionCableSession {
         if self.is_full_for(&room) {
             return Err("the socket is in too many rooms already");
         }
-        let own = self.user.ok_or("the socket has no user yet")?;
+        let own = self.user.known().ok_or("the socket has no user yet")?;
         let known = self.grant.as_ref().and_then(|grant| grant.user.as_ref());
         if known.is_some_and(|known| *known != request.id) {
             return Err("the token is another user's");

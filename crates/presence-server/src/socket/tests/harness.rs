@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use super::super::*;
 use crate::config::{Limits, Secrets};
 use crate::contained_app::ContainedApp;
-use crate::identity::{MemberIds, SignedNames};
+use crate::identity::{MemberIds, SealedGuests, SignedNames};
 use crate::queries::Queries;
 use crate::secret::{RotatingKeys, Secret};
 use crate::sites::Grant;
@@ -85,6 +85,7 @@ impl TestHub {
         let context = ActionCableContext {
             names: Arc::clone(&names),
             members: MemberIds::new(&keys),
+            guests: SealedGuests::new(keys.clone()),
             streams: StreamAccess::new(public, &Secret::find(&secrets, None).0),
             queries: Queries::new(inputs.clone()),
             app: Arc::new(ContainedApp::new(Arc::new(Lamp))),
@@ -97,7 +98,10 @@ impl TestHub {
 
     pub(super) async fn open(&mut self, user: Option<UserId>) -> Browser {
         let mut browser = self.connect_as(Visitor { user, version: Version::Plain, sid: None, grant: None }).await;
-        assert_eq!(browser.next().await, json!({"type": "welcome"}));
+        let mut welcome = browser.next().await;
+        // Guests are told an id, as AnyCable tells everybody.
+        assert_eq!(welcome.as_object_mut().unwrap().remove("sid").is_some(), user.is_none());
+        assert_eq!(welcome, json!({"type": "welcome"}));
         browser
     }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use presence_cable::PresenceEvent;
 use presence_core::StreamName;
 
 use super::harness::message;
@@ -155,25 +154,6 @@ async fn what_was_missed_comes_after_the_confirm_and_before_what_is_live() {
     let room = test.room_key("shop");
     browser.say(json!({"command": "subscribe", "identifier": room, "history": after("7", 1)}).to_string()).await;
     browser.answers(&[ended(&room, "confirm_subscription"), ended(&room, "confirm_history")]).await;
-}
-
-#[tokio::test]
-async fn the_plain_protocol_has_no_history_and_no_presence() {
-    let mut test = TestHub::new("");
-    test.publish("bench", &json!(1));
-    let mut browser = test.open(None).await;
-    let wanted =
-        json!({"command": "subscribe", "identifier": BENCH, "history": {"since": 1}, "presence": {"id": "u1"}});
-    browser.say(wanted.to_string()).await;
-    browser.answers(&[ended(BENCH, "confirm_subscription")]).await;
-    browser.ask("history", BENCH, "history", json!({"since": 1})).await;
-    browser.ask("join", BENCH, "presence", json!({"id": "u1"})).await;
-    browser.ask("presence", BENCH, "data", json!({})).await;
-    test.hub.tell_presence(&StreamName::new("bench").unwrap(), PresenceEvent::Left("u1".to_owned()));
-    browser.rejected("the end").await;
-    while let Ok(input) = test.happened.try_recv() {
-        assert!(matches!(input, Input::Ponged { .. }), "{input:?}");
-    }
 }
 
 #[tokio::test]
