@@ -1,7 +1,7 @@
 # Every command there is. `make` alone lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: attack fuzz help world dev shop poll cursors check test advisories sim bench bench-quick soak-connections starts links scaling docs
+.PHONY: attack fuzz help world dev shop poll cursors check test advisories sim bench bench-quick bench-clicks soak-connections starts links scaling docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench: ## ours, the baseline and the peers in one run; writes docs/benchmarks.md
 
 bench-quick: ## a part of that in three minutes; only prints
 	node bench/run.mjs quick
+
+bench-clicks: ## the CPU of a click beside that of another build: EARLIER=/path/to/global-presence; three minutes
+	node bench/clicks.mjs
 
 soak-connections: ## 15,000 visitors on one node for 10 minutes, with joins, leaves and clicks
 	cargo build --release --workspace --all-targets

@@ -64,14 +64,14 @@ export function requests({ seconds }) {
 }
 
 /** Two nodes: clicks at one of them, watched at the other. */
-export async function clicks({ seconds }) {
+export async function clicks({ seconds, rates = [10, 1_000], program = join(programs, "global-presence") }) {
   const ports = [await freePort(), await freePort()];
   const mesh = [await freePort(), await freePort()].map((port) => `quic/127.0.0.1:${port}`);
   const children = [];
   try {
     for (const [place, region] of ["ams", "iad"].entries()) {
       children.push(await start([
-        join(programs, "global-presence"), "--listen", `127.0.0.1:${ports[place]}`, ...oursArgs, "--region", region,
+        program, "--listen", `127.0.0.1:${ports[place]}`, ...oursArgs, "--region", region,
         "--node", `${region}-bench`, "--mesh-listen", mesh[place], "--mesh-peer", mesh[1 - place],
       ], { env: environment, port: ports[place] }));
     }
@@ -80,7 +80,7 @@ export async function clicks({ seconds }) {
       return answers.every(({ body }) => JSON.parse(body).regions_heard === 2);
     }, { within: 20_000 });
     return await measurements(line({ port: ports[0], pids: children.map(({ pid }) => pid) }, "click", [
-      "--other", `127.0.0.1:${ports[1]}`, "--rates", "10,1000", "--seconds", seconds,
+      "--other", `127.0.0.1:${ports[1]}`, "--rates", rates.join(","), "--seconds", seconds,
     ]));
   } finally {
     await Promise.all(children.map(stop));

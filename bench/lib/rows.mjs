@@ -68,6 +68,8 @@ export function rows(lines, plan) {
     const bar = (words, top) => (rate === 1_000 ? [atMost(words, own, top)] : []);
     add(`Click to the other region's socket, ${number(rate)} clicks/s: median (ms)`, { ...alone, where, field: "p50_ms", show: round(2), asked: bar("< 0.7", 0.7) });
     add("The same, 99th percentile (ms)", { ...alone, where, field: "p99_ms", show: round(2), asked: bar("< 3", 3) });
+    // Beside an earlier program: `make bench-clicks`.
+    add("The same, CPU of a click on both nodes (µs)", { ...alone, where, field: "cpu_us_each", show: round(0) });
   }
   for (const [path, name] of [["/", "`GET /`"], ["/api/v1/rooms/demo", "`GET /api/v1/rooms/demo`"]]) {
     const where = { kind: "http", path };

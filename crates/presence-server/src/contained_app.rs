@@ -161,13 +161,16 @@ impl ContainedApp {
         };
         let before = IN_APP.replace(true);
         let contained = || catch_unwind(AssertUnwindSafe(call));
-        // `block_in_place` hands the worker's other tasks over, which costs some microseconds.
-        let result = if self.inline.fetch_add(1, Relaxed) < self.inline_max {
+        // Only a task keeps a worker from others: the thread that draws is none.
+        let result = if tokio::task::try_id().is_none() {
             contained()
         } else {
-            tokio::task::block_in_place(contained)
+            // `block_in_place` hands the worker's other tasks over, which costs some microseconds.
+            let room = self.inline.fetch_add(1, Relaxed) < self.inline_max;
+            let result = if room { contained() } else { tokio::task::block_in_place(contained) };
+            self.inline.fetch_sub(1, Relaxed);
+            result
         };
-        self.inline.fetch_sub(1, Relaxed);
         IN_APP.set(before);
         self.calls.lock().running.remove(&number);
         let took = since.elapsed();

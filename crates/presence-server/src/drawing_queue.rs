@@ -1,92 +1,108 @@
 //! From the driver to the app: orders to draw, in order for each room. An app that takes long for one room delays no other.
+//!
+//! One thread draws, and more tasks do while it is stuck. A worker would do for the first, too, but each order would wake two: the
+//! runtime's worker that finds a task wakes another one to look for more.
 
-use std::collections::{HashMap, VecDeque};
+mod waiting_rooms;
+
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
-use presence_core::{Drawing, Room, Viewers};
+use presence_core::Drawing;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use self::waiting_rooms::WaitingRooms;
 use crate::contained_app::ContainedApp;
 use crate::hub::Hub;
 use crate::supervision::Supervisor;
 
-/// Orders of one room that wait. What changes in a room is one order however often it changes: these are newcomers.
-const WAITING_MAX: usize = 65_536;
-/// Tasks that draw at most: one more than there are rooms for which the app is stuck.
-const TASKS_MAX: usize = 16;
+/// How many draw at most: one more than there are rooms for which the app is stuck.
+const DRAWERS_MAX: usize = 16;
 
-/// The queue, and the tasks that empty it.
-pub(crate) struct DrawingQueue {
+/// The driver's end of the queue. If it is dropped, drawing ends.
+pub(crate) struct DrawingQueue(Arc<DrawingState>);
+
+/// The queue, and those who empty it.
+struct DrawingState {
     app: Arc<ContainedApp>,
     hub: Arc<Hub>,
     runtime: Handle,
     supervisor: Supervisor,
     rooms: Mutex<WaitingRooms>,
     ready: Notify,
-    tasks: AtomicUsize,
-}
-
-#[derive(Default)]
-struct WaitingRooms {
-    /// The orders of each room that is not drawn to its end; empty while its last one is drawn.
-    orders: HashMap<Room, VecDeque<Drawing>>,
-    /// The rooms whose first order can be drawn now.
-    ready: VecDeque<Room>,
-    waiting: usize,
+    drawers: AtomicUsize,
 }
 
 impl DrawingQueue {
-    /// Starts with one task, on the current runtime.
-    pub(crate) fn start(app: Arc<ContainedApp>, hub: Arc<Hub>, supervisor: Supervisor) -> Arc<Self> {
-        let queue = Arc::new(Self {
+    /// Starts with one thread, which belongs to the current runtime.
+    ///
+    /// # Errors
+    ///
+    /// If the thread can't be started.
+    pub(crate) fn start(app: Arc<ContainedApp>, hub: Arc<Hub>, supervisor: Supervisor) -> io::Result<Self> {
+        let state = Arc::new(DrawingState {
             app,
             hub,
             runtime: Handle::current(),
             supervisor,
             rooms: Mutex::default(),
             ready: Notify::new(),
-            tasks: AtomicUsize::new(0),
+            drawers: AtomicUsize::new(1),
         });
-        queue.add_task();
-        queue
+        let drawer = Arc::clone(&state);
+        let draw = move || drawer.runtime.clone().block_on(drawer.draw_all());
+        std::thread::Builder::new().name("drawing".to_owned()).spawn(draw)?;
+        Ok(Self(state))
     }
 
     /// Adds an order. Never waits.
     pub(crate) fn push(&self, drawing: Drawing) {
         let room = drawing.view.room.clone();
-        if self.rooms.lock().push(drawing) {
-            self.ready.notify_one();
+        if self.0.rooms.lock().push(drawing) {
+            self.0.ready.notify_one();
         } else {
-            self.app.left_behind(&room);
+            self.0.app.left_behind(&room);
         }
     }
 
-    /// Adds a task where all of them may be in calls of the app that do not return.
-    pub(crate) fn inspect_app(self: &Arc<Self>) {
-        let (stuck, tasks) = (self.app.inspect(), self.tasks.load(Relaxed));
+    /// Adds a task where all who draw may be in calls of the app that do not return.
+    pub(crate) fn inspect_app(&self) {
+        let (stuck, drawers) = (self.0.app.inspect(), self.0.drawers.load(Relaxed));
         if stuck > 0 {
             // A worker in a call may be the one that would have waited for sockets and timers: this wakes another one.
-            self.runtime.spawn(async {});
+            self.0.runtime.spawn(async {});
         }
-        if stuck >= tasks && tasks < TASKS_MAX && !self.rooms.lock().ready.is_empty() {
-            self.add_task();
+        if stuck >= drawers && drawers < DRAWERS_MAX && !self.0.rooms.lock().ready.is_empty() {
+            self.0.drawers.fetch_add(1, Relaxed);
+            self.0.runtime.spawn(Arc::clone(&self.0).draw_all());
         }
     }
+}
 
-    fn add_task(self: &Arc<Self>) {
-        self.tasks.fetch_add(1, Relaxed);
-        self.runtime.spawn(Arc::clone(self).draw_all());
+impl Drop for DrawingQueue {
+    fn drop(&mut self) {
+        self.0.rooms.lock().closed = true;
+        self.0.ready.notify_waiters();
     }
+}
 
+impl DrawingState {
     async fn draw_all(self: Arc<Self>) {
         // A room whose drawing panicked outside the app would never be drawn again.
         let _guard = self.supervisor.guard_against_panics("queue of drawings");
         loop {
             let ready = self.ready.notified();
-            let Some(drawing) = self.rooms.lock().next() else {
+            let next = {
+                let mut rooms = self.rooms.lock();
+                if rooms.closed {
+                    return;
+                }
+                rooms.next()
+            };
+            let Some(drawing) = next else {
                 ready.await;
                 continue;
             };
@@ -102,62 +118,14 @@ impl DrawingQueue {
     }
 }
 
-impl WaitingRooms {
-    fn push(&mut self, drawing: Drawing) -> bool {
-        let room = drawing.view.room.clone();
-        let orders = self.orders.entry(room.clone()).or_insert_with(|| {
-            self.ready.push_back(room);
-            VecDeque::new()
-        });
-        if let Some(last) = orders.back_mut().filter(|last| last.precedes(&drawing)) {
-            last.absorb(drawing);
-            return true;
-        }
-        if let Viewers::Subscription { .. } = drawing.to {
-            // A subscription is shown its newest order of the same kind only.
-            let before = orders.len();
-            orders.retain(|earlier| earlier.to != drawing.to);
-            self.waiting -= before - orders.len();
-        }
-        if self.waiting >= WAITING_MAX {
-            return false;
-        }
-        self.waiting += 1;
-        orders.push_back(drawing);
-        true
-    }
-
-    /// The next order, of a room that no other task draws.
-    fn next(&mut self) -> Option<Drawing> {
-        let room = self.ready.pop_front()?;
-        let drawing = self.orders.get_mut(&room).and_then(VecDeque::pop_front);
-        if drawing.is_some() {
-            self.waiting -= 1;
-        } else {
-            self.orders.remove(&room);
-        }
-        drawing
-    }
-
-    /// An order of this room has been drawn. Returns whether any room can be drawn now.
-    fn drawn(&mut self, room: &Room) -> bool {
-        if self.orders.get(room).is_some_and(VecDeque::is_empty) {
-            self.orders.remove(room);
-        } else {
-            self.ready.push_back(room.clone());
-        }
-        !self.ready.is_empty()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use presence_cable::{Encoder, PingAfter};
     use presence_core::{
-        App, Change, ConnectionId, Fragment, ReflexCall, Refusal, Region, RoomView, Stream, SubscriptionId, Visit,
-        Write,
+        App, Change, ConnectionId, Fragment, ReflexCall, Refusal, Region, Room, RoomView, Stream, SubscriptionId,
+        Viewers, Visit, Write,
     };
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::mpsc;
@@ -196,8 +164,8 @@ mod tests {
         }
     }
 
-    /// An app whose changes are one dot each.
-    struct Dots;
+    /// An app whose changes are one dot each. It tells the name of the thread that it draws on.
+    struct Dots(mpsc::UnboundedSender<Option<String>>);
 
     impl App for Dots {
         fn page(&self, _: &RoomView, _: &Visit<'_>) -> String {
@@ -209,8 +177,31 @@ mod tests {
         }
 
         fn render(&self, _: &Change, _: &RoomView) -> Vec<Fragment> {
+            let _ = self.0.send(std::thread::current().name().map(str::to_owned));
             vec![Fragment::new("dot", ".".to_owned())]
         }
+    }
+
+    /// A change of the room "a".
+    fn change() -> Drawing {
+        let room = Room::new("a").unwrap();
+        let view = RoomView::empty(room.clone(), Region::new("ams").unwrap());
+        let to = Viewers::Stream(Stream::Room(room));
+        Drawing::new(to, Arc::new(view), vec![Change::Set("dot".to_owned())])
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_thread_of_its_own_draws_until_the_queue_is_dropped() {
+        let (supervisor, _ends) = supervision();
+        let hub = Hub::start(Config::of([]).unwrap().limits, 7, PANICKING, &supervisor);
+        let (said, mut threads) = mpsc::unbounded_channel();
+        let app = Arc::new(ContainedApp::new(Arc::new(Dots(said))));
+        let queue = DrawingQueue::start(app, hub, supervisor).unwrap();
+        queue.push(change());
+        assert_eq!(threads.recv().await.flatten().as_deref(), Some("drawing"));
+        drop(queue);
+        let ended = tokio::time::timeout(Duration::from_secs(10), threads.recv()).await;
+        assert_eq!(ended, Ok(None), "the thread keeps the app");
     }
 
     #[tokio::test]
@@ -225,65 +216,12 @@ mod tests {
         connection.subscribe(subscription, prefix.clone());
         let room = Stream::Room(Room::new("a").unwrap());
         hub.listen(&room, &Subscriber { connection, subscription, prefix });
-        let app = Arc::new(ContainedApp::new(Arc::new(Dots)));
-        let queue = DrawingQueue::start(app, Arc::clone(&hub), supervisor);
-        queue.push(change("a", 1, "dot"));
+        let app = Arc::new(ContainedApp::new(Arc::new(Dots(mpsc::unbounded_channel().0))));
+        let queue = DrawingQueue::start(app, Arc::clone(&hub), supervisor).unwrap();
+        queue.push(change());
         for part in ["flush of a stream", "queue of drawings"] {
             let end = tokio::time::timeout(Duration::from_secs(10), ends.next()).await.expect("it is told");
             assert_eq!(end.to_string(), format!("a part of the node, the {part}, has panicked"));
         }
-    }
-
-    fn view(room: &str, version: u64) -> Arc<RoomView> {
-        let empty = RoomView::empty(Room::new(room).unwrap(), Region::new("ams").unwrap());
-        Arc::new(RoomView { version, ..empty })
-    }
-
-    fn change(room: &str, version: u64, key: &str) -> Drawing {
-        let to = Viewers::Stream(Stream::Room(Room::new(room).unwrap()));
-        Drawing::new(to, view(room, version), vec![Change::Set(key.to_owned())])
-    }
-
-    fn newcomer(room: &str, version: u64, connection: u64) -> Drawing {
-        let (connection, subscription) = (ConnectionId(connection), SubscriptionId(1));
-        let to = Viewers::Subscription { connection, subscription, whole: true };
-        Drawing::new(to, view(room, version), vec![Change::Everything])
-    }
-
-    #[test]
-    fn changes_of_a_room_that_is_being_drawn_wait_as_one_and_newcomers_keep_their_place() {
-        let mut rooms = WaitingRooms::default();
-        assert!(rooms.push(change("a", 1, "lamp")));
-        let first = rooms.next().unwrap();
-        assert_eq!(rooms.next(), None, "the room is being drawn");
-        for order in [change("a", 2, "lamp"), change("a", 3, "wall"), newcomer("a", 3, 1), change("a", 4, "lamp")] {
-            assert!(rooms.push(order));
-        }
-        assert!(rooms.push(newcomer("a", 5, 1)), "it replaces the older one");
-        assert_eq!((rooms.next(), rooms.waiting), (None, 3));
-        assert!(rooms.drawn(&first.view.room));
-        let mut drawn = Vec::new();
-        while let Some(order) = rooms.next() {
-            drawn.push((order.view.version, order.changes.len()));
-            rooms.drawn(&order.view.room);
-        }
-        assert_eq!(drawn, [(3, 2), (4, 1), (5, 1)]);
-        assert!(rooms.orders.is_empty() && rooms.ready.is_empty() && rooms.waiting == 0);
-    }
-
-    #[test]
-    fn a_room_that_is_stuck_delays_no_other_and_what_waits_is_bounded() {
-        let mut rooms = WaitingRooms::default();
-        assert!(rooms.push(change("stuck", 1, "lamp")));
-        assert!(rooms.next().is_some());
-        for number in 0..WAITING_MAX as u64 {
-            assert!(rooms.push(newcomer("stuck", 2, number)));
-        }
-        assert!(!rooms.push(newcomer("stuck", 2, u64::MAX)));
-        // An order that waits already takes over what is new.
-        assert!(rooms.push(newcomer("stuck", 3, 7)));
-        rooms.waiting = 0;
-        assert!(rooms.push(change("other", 1, "lamp")));
-        assert_eq!(rooms.next().unwrap().view.room.as_str(), "other");
     }
 }

@@ -63,7 +63,7 @@ pub(crate) fn queues() -> (Inputs, DriverQueues) {
 /// Where outputs go.
 pub(crate) struct Outlets {
     pub(crate) hub: Arc<Hub>,
-    pub(crate) drawings: Arc<DrawingQueue>,
+    pub(crate) drawings: DrawingQueue,
     pub(crate) views: Arc<Views>,
     pub(crate) presence_events: PresenceEvents,
     pub(crate) queries: Arc<PendingQueries>,

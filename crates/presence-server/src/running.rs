@@ -89,7 +89,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         inputs: inputs.clone(),
         readiness: Arc::clone(&readiness),
     };
-    let outlets = outlets(&live, store, webhooks, &supervisor);
+    let outlets = outlets(&live, store, webhooks, &supervisor)?;
     let start = NodeStart {
         settings: settings(region.clone(), place, name.clone(), incarnation, mesh.is_some()),
         records: kept.records.into_values().collect(),

@@ -19,8 +19,6 @@ use super::shared::HubShared;
 
 /// An audience whose flush panicked would be sent nothing any longer: the node ends, and this is what it names.
 const FLUSH: &str = "flush of a stream";
-/// Audiences up to this size are written to at once, without a task of their own.
-const SMALL: usize = 8;
 /// After a flush of several messages the next one is delayed, so that more can join it: by this part of the time that the
 /// last one took. A write costs the same whatever it carries, so under load most writes are saved.
 const BATCH_DELAY_PART: u32 = 4;
@@ -36,6 +34,8 @@ pub(super) trait FlushQueue: Default + Debug + Send + 'static {
     type Item;
     /// What goes out in one flush.
     type Batch: Send + Sync;
+    /// Audiences up to this size are written to at once, without a task of their own. What waits for it may be the driver.
+    const AT_ONCE_MAX: usize = 8;
 
     /// Adds to what waits; bounded, however often it is called.
     fn push(&mut self, item: Self::Item);
@@ -164,7 +164,7 @@ impl<Q: FlushQueue> Audience<Q> {
         }
         inner.flushing = true;
         drop(inner);
-        if count <= SMALL {
+        if count <= Q::AT_ONCE_MAX {
             let _guard = shared.supervisor.guard_against_panics(FLUSH);
             while let Some(flush) = self.take() {
                 let cursor = FlushCursor::new(flush, shared);

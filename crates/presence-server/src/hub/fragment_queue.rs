@@ -6,6 +6,7 @@ use bytes::Bytes;
 use presence_cable::Encoder;
 use presence_core::{Fragment, fold};
 
+use super::SOCKETS_PER_TURN;
 use super::audience::FlushQueue;
 use super::flush::Flush;
 
@@ -31,6 +32,8 @@ pub(super) struct QueuedDrawing {
 impl FlushQueue for FragmentQueue {
     type Item = QueuedDrawing;
     type Batch = Vec<Arc<[Fragment]>>;
+    /// Those who draw do nothing else, and are kept from other rooms for one turn.
+    const AT_ONCE_MAX: usize = SOCKETS_PER_TURN;
 
     fn push(&mut self, drawing: QueuedDrawing) {
         if self.waiting.len() == WAITING_MAX {

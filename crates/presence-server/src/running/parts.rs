@@ -103,18 +103,19 @@ pub(super) fn outlets(
     store: Option<Store>,
     webhooks: Option<Webhooks>,
     supervisor: &Supervisor,
-) -> Outlets {
+) -> anyhow::Result<Outlets> {
     let (hub, views) = (Arc::clone(&live.hub), Arc::clone(&live.views));
-    Outlets {
+    let drawings = DrawingQueue::start(Arc::clone(&live.app), Arc::clone(&hub), supervisor.clone());
+    Ok(Outlets {
         presence_events: PresenceEvents::new(Arc::clone(&hub), Arc::clone(&views), live.queries.clone()),
-        drawings: DrawingQueue::start(Arc::clone(&live.app), Arc::clone(&hub), supervisor.clone()),
+        drawings: drawings.context("the thread that draws can't be started")?,
         hub,
         views,
         queries: live.queries.pending(),
         store,
         mesh: None,
         webhooks,
-    }
+    })
 }
 
 pub(super) fn services(

@@ -69,6 +69,29 @@ async fn a_join_is_confirmed_listens_and_reaches_the_driver() {
 }
 
 #[tokio::test]
+async fn what_is_drawn_for_some_dozens_of_pages_is_written_at_once_and_takes_no_task() {
+    let mut test = TestHub::new("");
+    let key = test.room_key("shop");
+    let mut browsers = Vec::new();
+    for _ in 0..40 {
+        let mut browser = test.open(None).await;
+        browser.confirmed(&key).await;
+        let Input::Joined { connection, subscription, .. } = test.input().await else { panic!("a join") };
+        let to = Viewers::Subscription { connection, subscription, whole: true };
+        test.hub.draw(Drawn { to, fragments: drawn("whole") });
+        assert_eq!(browser.next().await, drawing(&key, "whole"));
+        browsers.push(browser);
+    }
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    test.hub.draw(Drawn { to: Viewers::Stream(Stream::Room(room("shop"))), fragments: drawn("lamp") });
+    assert_eq!(tasks(), before, "a task would wake a worker that draws nothing");
+    for mut browser in browsers {
+        assert_eq!(browser.next().await, drawing(&key, "lamp"));
+    }
+}
+
+#[tokio::test]
 async fn a_users_stream_is_that_of_the_sockets_user_whatever_the_name_was_signed_for() {
     let mut test = TestHub::new("");
     let key = test.user_key("shop");

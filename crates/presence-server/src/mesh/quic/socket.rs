@@ -1,19 +1,25 @@
 //! The UDP socket below quinn, with half of the system calls of quinn's own:
 //! - Readiness is edge-triggered. A batch that is not full has emptied the kernel's queue, so there is no second receive
 //!   that only learns that.
-//! - The kernel reports "writable" after every packet that was sent. Only a sender that was told to wait listens for it.
+//! - The kernel reports "writable" after every packet that was sent: that is not listened for. quinn asks before each packet whether
+//!   it may send, and may, unless the last one found no room. That is rare, and a short pause does then.
 
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use quinn::udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::time::{Sleep, sleep};
+
+/// By then the kernel has room again: in a millisecond a network takes half of what is kept for it, or more.
+const FULL_FOR: Duration = Duration::from_millis(1);
 
 /// Tokio, with sockets of this file.
 #[derive(Debug)]
@@ -30,7 +36,12 @@ impl Runtime for MeshRuntime {
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let state = UdpSocketState::new((&socket).into())?;
-        Ok(Arc::new(Socket { state, io: watch(socket, Interest::READABLE)? }))
+        #[expect(
+            deprecated,
+            reason = "its replacement is unsafe, for types that may lose their descriptor; not this one"
+        )]
+        let io = AsyncFd::with_interest(socket, Interest::READABLE)?;
+        Ok(Arc::new(Socket { state, io, full: AtomicBool::new(false) }))
     }
 }
 
@@ -38,22 +49,20 @@ impl Runtime for MeshRuntime {
 struct Socket {
     state: UdpSocketState,
     io: AsyncFd<UdpSocket>,
-}
-
-impl Socket {
-    async fn writable(self: Arc<Self>) -> io::Result<()> {
-        let waiting = watch(self.io.get_ref().try_clone()?, Interest::WRITABLE)?;
-        waiting.writable().await.map(drop)
-    }
+    /// The last packet found no room in the kernel.
+    full: AtomicBool,
 }
 
 impl AsyncUdpSocket for Socket {
     fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
-        Box::pin(Sender { socket: self, waiting: None })
+        Box::pin(Sender { socket: self, pause: None })
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        self.state.send(self.io.get_ref().into(), transmit)
+        let sent = self.state.send(self.io.get_ref().into(), transmit);
+        let full = sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        self.full.fetch_or(full, Relaxed);
+        sent
     }
 
     fn poll_recv(
@@ -94,29 +103,21 @@ impl AsyncUdpSocket for Socket {
     }
 }
 
-#[expect(deprecated, reason = "its replacement is unsafe, for types that do not own their descriptor; this one does")]
-fn watch(socket: UdpSocket, interest: Interest) -> io::Result<AsyncFd<UdpSocket>> {
-    AsyncFd::with_interest(socket, interest)
-}
-
 /// One of the connections that send through a socket.
+#[derive(Debug)]
 struct Sender {
     socket: Arc<Socket>,
-    waiting: Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send + Sync>>>,
-}
-
-impl std::fmt::Debug for Sender {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sender").finish_non_exhaustive()
-    }
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl UdpPoller for Sender {
     fn poll_writable(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let socket = Arc::clone(&self.socket);
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(socket.writable()));
-        let result = ready!(waiting.as_mut().poll(context));
-        self.waiting = None;
-        Poll::Ready(result)
+        if self.socket.full.load(Relaxed) {
+            let pause = self.pause.get_or_insert_with(|| Box::pin(sleep(FULL_FOR)));
+            ready!(Future::poll(pause.as_mut(), context));
+            self.socket.full.store(false, Relaxed);
+        }
+        self.pause = None;
+        Poll::Ready(Ok(()))
     }
 }
