@@ -3,6 +3,7 @@
 mod action_cable;
 mod action_cable_context;
 mod frame_decoder;
+mod history_fetch;
 mod members;
 mod presence_v1;
 mod protocol;
@@ -28,6 +29,7 @@ use tungstenite::protocol::frame::coding::Control;
 
 pub(crate) use self::action_cable_context::{ActionCableContext, Visitor};
 use self::frame_decoder::{Decoded, FrameDecoder, FrameError, HEADER_BYTES_MAX};
+pub(crate) use self::history_fetch::FetchLocks;
 pub(crate) use self::presence_v1::{EmbedContext, EmbedVisitor};
 use self::protocol::Protocol;
 pub(crate) use self::protocol::{ENCODERS, SessionStart};

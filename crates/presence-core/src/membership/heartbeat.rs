@@ -11,7 +11,7 @@ use crate::outputs::Outputs;
 use crate::presence::row::TableKey;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{Mono, NodeTime, Now};
-use crate::wire::{self, Broadcast, Echo, Heartbeat, HeldTable, SenderId};
+use crate::wire::{self, Broadcast, Echo, HeardUpto, Heartbeat, HeldTable, SenderId};
 
 /// A heartbeat goes out this often.
 pub const HEARTBEAT_MS: u64 = 1_000;
@@ -43,6 +43,10 @@ pub(crate) struct HeartbeatSummary {
     /// Tables of nodes that left, and what is held of each.
     pub(crate) left: Vec<TableKey>,
     pub(crate) held: Vec<HeldTable>,
+    /// How many messages were published here.
+    pub(crate) published: u64,
+    pub(crate) complete_ms: Option<u64>,
+    pub(crate) heard_upto: Vec<HeardUpto>,
 }
 
 impl Membership {
@@ -83,6 +87,9 @@ impl Membership {
             left: summary.left,
             echoes: self.echoes(now.mono),
             held: summary.held,
+            published: Some(summary.published),
+            complete_ms: summary.complete_ms,
+            heard_upto: summary.heard_upto,
         };
         let beats = &mut self.heartbeats;
         (beats.hurried, beats.sent_at, beats.named) = (false, Some(now.mono), hears);
@@ -109,7 +116,7 @@ impl Membership {
     ) -> Option<Heartbeat> {
         let hash = NodeHash::of(&sender.name, me.digest);
         let region = Region::new(beat.region.as_str())?;
-        let listed = [beat.hears.len(), beat.left.len(), beat.echoes.len(), beat.held.len()];
+        let listed = [beat.hears.len(), beat.left.len(), beat.echoes.len(), beat.held.len(), beat.heard_upto.len()];
         if bytes.len() > HEARTBEAT_BYTES_MAX || beat.place.len() > 128 || listed.into_iter().any(|len| len > PEERS_MAX)
         {
             return None;
@@ -195,6 +202,9 @@ impl Heartbeat {
             left: Vec::new(),
             echoes: Vec::new(),
             held: Vec::new(),
+            published: None,
+            complete_ms: None,
+            heard_upto: Vec::new(),
         }
     }
 }

@@ -103,8 +103,8 @@ impl Node {
                 }
             }
             Broadcast::Published(published) if published.body.len() <= Message::BODY_BYTES_MAX => {
-                if self.hear_from(sender, path, now).is_some() {
-                    self.pubsub.deliver(hash, published, &mut self.out);
+                if let Some(table) = self.hear_from(sender, path, now) {
+                    self.pubsub.deliver(table, published, now.mono, &mut self.out);
                 }
             }
             Broadcast::Dismissed(dismissed) => {
@@ -141,6 +141,7 @@ impl Node {
             let text = format!("Our copy of the rows of {} differs from its own: asking for all of them.", sender.name);
             self.out.notice(Severity::Warning, &sender.name, &beat.region, text);
         }
+        self.pubsub.heard_heartbeat(table, &beat, &self.membership, now.mono);
         self.facts.compare(table.node, &beat, &self.membership, &mut self.discovery, now.mono, &mut self.out);
         self.heard_of_departed(table.node, &beat, path, now);
     }
@@ -163,6 +164,7 @@ impl Node {
     fn heard_draining(&mut self, sender: &SenderId, leaving: Leaving, path: Path, now: Now) -> Option<TableKey> {
         let table = self.membership.heard_draining(&self.me, sender, leaving, path, now, &mut self.out);
         self.settle_peers();
+        self.pubsub.told(table?, leaving.published, now.mono);
         self.replication.ends_at(table?, leaving.sequence, now.mono);
         table
     }
@@ -204,6 +206,7 @@ impl Node {
                 (wire::answer(&own, &self.facts.bucket_stamps(&request, limit)), Urgency::Low)
             }
             Request::Fetch(request) => (wire::answer(&own, &self.facts.fetch(&request)), Urgency::Low),
+            Request::Messages(request) => return self.asked_messages(question, &request, now),
             Request::Offer(bundle) => {
                 self.take_facts(from, &bundle, now);
                 (wire::answer(&own, &0_u8), Urgency::Low)
@@ -233,6 +236,10 @@ impl Node {
                 if let Some((_, bundle)) = wire::read_answer(bytes) {
                     self.take_facts(node, &bundle, now);
                 }
+            }
+            (PendingRequest::Messages { query }, bytes) => {
+                self.pubsub.fetches.answered(query, bytes, &mut self.out);
+                self.advance_fetches(now);
             }
             (PendingRequest::Offer, _) | (_, None) => {}
         }

@@ -6,6 +6,7 @@ mod asked;
 mod by_hand;
 mod chance;
 mod digest;
+mod history;
 mod impostor;
 mod keys;
 mod large;

@@ -27,7 +27,7 @@ use crate::presence_events::PresenceEvents;
 use crate::queries::Queries;
 use crate::secret::{Purpose, Secret, random};
 use crate::sites::Sites;
-use crate::socket::{ActionCableContext, EmbedContext, ResumableSessions};
+use crate::socket::{ActionCableContext, EmbedContext, FetchLocks, ResumableSessions};
 use crate::store::{Store, StoredState};
 use crate::streams::StreamAccess;
 use crate::supervision::Supervisor;
@@ -114,6 +114,7 @@ pub(super) fn outlets(
         store,
         mesh: None,
         webhooks,
+        inputs: live.inputs.mesh.downgrade(),
     }
 }
 
@@ -133,6 +134,7 @@ pub(super) fn services(
         app,
         views: Arc::clone(&views),
         resumable: ResumableSessions::default(),
+        fetch_locks: FetchLocks::default(),
     };
     Services {
         cookies: Cookies::new(secret.keys(Purpose::Session), site.name),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use presence_cable::action_cable::Version;
 use presence_core::UserId;
 
+use super::history_fetch::FetchLocks;
 use super::resumable::ResumableSessions;
 use crate::contained_app::ContainedApp;
 use crate::identity::{MemberIds, SignedNames};
@@ -22,6 +23,7 @@ pub(crate) struct ActionCableContext {
     pub(crate) app: Arc<ContainedApp>,
     pub(crate) views: Arc<Views>,
     pub(crate) resumable: ResumableSessions,
+    pub(crate) fetch_locks: FetchLocks,
 }
 
 /// The visitor of a socket, as the upgrade's request said.

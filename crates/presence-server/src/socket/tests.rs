@@ -2,6 +2,7 @@
 
 mod flood;
 mod harness;
+mod history;
 mod members;
 mod presence_v1;
 mod pubsub;

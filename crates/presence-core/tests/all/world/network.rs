@@ -1,6 +1,8 @@
 //! What nodes order: links that lose, repeat, delay and break, and what browsers are shown.
 
-use presence_core::{DialError, Drawn, Input, LinkId, Linked, NodeHash, Output, Stream, Viewers};
+use presence_core::{
+    DialError, Drawn, Input, LinkId, Linked, Message, MessageId, NodeHash, Output, PastMessage, Stream, Viewers,
+};
 
 use super::{ASK_MS, DIAL_MS, Event, IDLE_MS, SYNC_MS, Wire, World};
 use crate::app::Bulb;
@@ -51,9 +53,25 @@ impl World {
             }
             Output::Arrived { room, user, info, .. } => self.hosts[index].passed(&room, user, &info, true),
             Output::Left { room, user, info, .. } => self.hosts[index].passed(&room, user, &info, false),
-            Output::Deliver { message } => {
+            Output::Deliver { message, id } => {
+                self.hosts[index].history.push((self.now, id, (*message).clone()));
                 let body = String::from_utf8_lossy(&message.body).into_owned();
                 self.hosts[index].delivered.push(format!("{} {body}", message.stream));
+            }
+            Output::Complete { ms } => self.hosts[index].complete = ms.map(|ms| (ms, self.now)),
+            Output::ReadMessages { question, stream, age_ms } => {
+                let (life, now) = (self.hosts[index].life, self.now);
+                let had = self.hosts[index]
+                    .history
+                    .iter()
+                    .filter(|(at, _, message)| message.stream == stream && message.kept && now - at <= age_ms);
+                let past = |(at, id, message): &(u64, MessageId, Message)| PastMessage {
+                    id: *id,
+                    age_ms: now - at,
+                    body: message.body.clone(),
+                };
+                let input = Input::MessagesRead { question, messages: Some(had.map(past).collect()) };
+                self.later(0, Event::Deliver { host: index, life, input });
             }
             Output::Dismiss { connection, subscription } => {
                 self.hosts[index].dismissed.push((connection, subscription));

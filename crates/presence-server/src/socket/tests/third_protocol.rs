@@ -6,6 +6,7 @@ use std::time::Duration;
 use presence_cable::{Encoder, PingAfter, Position, action_cable};
 use presence_core::{Message as Published, StreamName};
 
+use super::harness::message_id;
 use super::*;
 use crate::socket::session::{SessionBase, Subscription};
 
@@ -89,7 +90,7 @@ async fn a_third_protocol_is_an_encoder_and_a_session_and_its_bodies_are_encoded
     }
     let (stream, body) = (StreamName::new("bench").unwrap(), b"\"hi\"".to_vec());
     let message = Published { stream, body, kept: false, whispered: false, from: None };
-    test.hub.carry_out(Output::Deliver { message: Arc::new(message) });
+    test.hub.carry_out(Output::Deliver { message: Arc::new(message), id: message_id() });
     cable.next_is(&json!({"identifier": key, "message": "hi"})).await;
     for browser in &mut shouting {
         assert_eq!(next_text(browser).await, "bench: \"HI\"");
