@@ -77,13 +77,14 @@ export async function historySince(t, node, since, stream = "chat/1") {
   return { told, messages };
 }
 
-/** A time from which on all nodes know everything. */
-export async function knownSince(t, nodes) {
+/** A time from which on all nodes know everything; resolves so many seconds later: a client that changes nodes is sent 2 s more. */
+export async function knownSince(t, nodes, later = 0) {
   const since = Math.floor(Date.now() / 1_000) + 1;
   await until("that time has come", () => Date.now() >= since * 1_000);
   for (const node of nodes) {
     await until("it knows everything since", async () => (await historySince(t, node, since, "chat/quiet")).told === "history_received", { within: 10_000 });
   }
+  await until("there is enough to tell", () => Date.now() >= (since + later) * 1_000);
   return since;
 }
 

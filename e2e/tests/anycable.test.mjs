@@ -86,7 +86,7 @@ test("a page gets what it missed while it loaded, and one that is cut off resume
 test("a client that reconnects to the other region, or to a restarted node, gets what it missed by time", { timeout: 60_000 }, async (t) => {
   const nodes = await start(t);
   const [ams, iad] = nodes;
-  await knownSince(t, nodes);
+  await knownSince(t, nodes, 3);
   let to = ams;
   const proxy = await tcpProxy(t, () => to?.port);
   const made = cable(t, ams, { via: proxy.port });

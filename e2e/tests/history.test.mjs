@@ -31,7 +31,7 @@ test("a message outlives the node that took it, by a crash and by a deploy", { t
 test("a client of a node that is killed misses nothing, with a position or a time alone", { timeout: 60_000 }, async (t) => {
   const nodes = await mesh(t, ["ams", "iad"], { args });
   const [ams, iad] = nodes;
-  await knownSince(t, nodes);
+  await knownSince(t, nodes, 3);
   const proxy = await tcpProxy(t, () => (proxy.closed ? undefined : iad.port));
   const made = cable(t, iad, { via: proxy.port });
   const channels = ["chat/1", "chat/2"].map((stream) => made.streamFrom(stream));

@@ -2,11 +2,12 @@
 //! known here is whether any were missed, and where those can be fetched.
 
 mod completeness;
-pub(crate) mod fetching;
+mod fetching;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::discovery::Discovery;
 use crate::id::{Digest, NodeHash, PublicId, Room, StreamName};
 use crate::io::message::{Message, MessageId};
 use crate::io::output::Output;
@@ -16,7 +17,7 @@ use crate::outputs::Outputs;
 use crate::presence::Presence;
 use crate::presence::row::{RowKey, TableKey};
 use crate::pubsub::completeness::Completeness;
-use crate::pubsub::fetching::Fetches;
+use crate::pubsub::fetching::{FetchContext, Fetches};
 use crate::time::Mono;
 use crate::wire::{Broadcast, Dismissed, HeardUpto, Heartbeat, PublishedMessage};
 
@@ -48,7 +49,7 @@ pub(crate) struct PubSub {
     published: u64,
     received: BTreeMap<NodeHash, RecentNumbers>,
     completeness: Completeness,
-    pub(crate) fetches: Fetches,
+    fetches: Fetches,
     /// For how long nothing was missed, as it was last said, up to which moment.
     said: Option<(Option<u64>, Mono)>,
 }
@@ -99,9 +100,17 @@ impl PubSub {
     }
 
     /// A node says how many messages it has published, and how many it received of those that are gone.
-    pub(crate) fn heard_heartbeat(&mut self, author: TableKey, beat: &Heartbeat, membership: &Membership, now: Mono) {
+    pub(crate) fn heard_heartbeat(
+        &mut self,
+        own: TableKey,
+        author: TableKey,
+        beat: &Heartbeat,
+        membership: &Membership,
+        now: Mono,
+    ) {
         self.completeness.told(author, beat.published, now);
-        for heard in &beat.heard_upto {
+        // One that does not hear this node takes it for gone.
+        for heard in beat.heard_upto.iter().filter(|heard| heard.table != own) {
             self.completeness.told_of_gone(heard, membership, now);
         }
     }
@@ -116,9 +125,27 @@ impl PubSub {
         self.completeness.complete_ms(membership, now)
     }
 
-    /// Whether it is known soon if something was lost.
-    pub(crate) fn is_undecided(&self) -> bool {
-        self.completeness.is_undecided()
+    /// A client asks for the messages that were published to a stream in the last ms.
+    pub(crate) fn begin_fetch(&mut self, query: u64, stream: StreamName, age_ms: u64, now: Mono, out: &mut Outputs) {
+        self.fetches.begin(query, stream, age_ms, now, out);
+    }
+
+    /// Asks other nodes for what is missing here, and answers what is decided.
+    pub(crate) fn advance_fetches(
+        &mut self,
+        membership: &Membership,
+        discovery: &mut Discovery,
+        (started, now): (Mono, Mono),
+        out: &mut Outputs,
+    ) {
+        let complete_ms = self.complete_ms(membership, now);
+        let undecided = self.completeness.is_undecided();
+        self.fetches.advance(&FetchContext { membership, complete_ms, undecided, started, now }, discovery, out);
+    }
+
+    /// A node has answered, or not within its time.
+    pub(crate) fn fetch_answered(&mut self, query: u64, bytes: Option<&[u8]>, out: &mut Outputs) {
+        self.fetches.answered(query, bytes, out);
     }
 
     pub(crate) fn gone_in_turn(&mut self, now: Mono) -> Vec<HeardUpto> {

@@ -29,7 +29,6 @@ use tungstenite::protocol::frame::coding::Control;
 
 pub(crate) use self::action_cable_context::{ActionCableContext, Visitor};
 use self::frame_decoder::{Decoded, FrameDecoder, FrameError, HEADER_BYTES_MAX};
-pub(crate) use self::history_fetch::FetchLocks;
 pub(crate) use self::presence_v1::{EmbedContext, EmbedVisitor};
 use self::protocol::Protocol;
 pub(crate) use self::protocol::{ENCODERS, SessionStart};

@@ -4,9 +4,11 @@ use crate::id::StreamName;
 use crate::io::message::PastMessage;
 use crate::io::output::{Output, Urgency};
 use crate::node::Node;
-use crate::pubsub::fetching::FetchContext;
 use crate::time::Now;
 use crate::wire::{self, MessagesAnswer, MessagesRequest};
+
+/// A question is answered within this or not at all: by so much its time may lie further back than it says.
+const ON_ITS_WAY_MS: u64 = 2_000;
 
 impl Node {
     /// Finds out what was lost, and answers who waits for what was missed.
@@ -17,14 +19,8 @@ impl Node {
     }
 
     pub(super) fn advance_fetches(&mut self, now: Now) {
-        let context = FetchContext {
-            membership: &self.membership,
-            complete_ms: self.pubsub.complete_ms(&self.membership, now.mono),
-            undecided: self.pubsub.is_undecided(),
-            started: self.started.mono,
-            now: now.mono,
-        };
-        self.pubsub.fetches.advance(&context, &mut self.discovery, &mut self.out);
+        let times = (self.started.mono, now.mono);
+        self.pubsub.advance_fetches(&self.membership, &mut self.discovery, times, &mut self.out);
     }
 
     /// Another node lacks messages of a stream.
@@ -32,7 +28,10 @@ impl Node {
         let complete_ms = self.pubsub.complete_ms(&self.membership, now.mono);
         let complete = complete_ms.is_some_and(|complete_ms| complete_ms >= request.age_ms);
         match StreamName::new(&request.stream).filter(|_| complete) {
-            Some(stream) => self.out.push(Output::ReadMessages { question, stream, age_ms: request.age_ms }),
+            Some(stream) => {
+                let age_ms = request.age_ms.saturating_add(ON_ITS_WAY_MS);
+                self.out.push(Output::ReadMessages { question, stream, age_ms });
+            }
             None => self.messages_read(question, None),
         }
     }

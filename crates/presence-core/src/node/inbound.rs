@@ -141,7 +141,7 @@ impl Node {
             let text = format!("Our copy of the rows of {} differs from its own: asking for all of them.", sender.name);
             self.out.notice(Severity::Warning, &sender.name, &beat.region, text);
         }
-        self.pubsub.heard_heartbeat(table, &beat, &self.membership, now.mono);
+        self.pubsub.heard_heartbeat(self.me.table(), table, &beat, &self.membership, now.mono);
         self.facts.compare(table.node, &beat, &self.membership, &mut self.discovery, now.mono, &mut self.out);
         self.heard_of_departed(table.node, &beat, path, now);
     }
@@ -238,7 +238,7 @@ impl Node {
                 }
             }
             (PendingRequest::Messages { query }, bytes) => {
-                self.pubsub.fetches.answered(query, bytes, &mut self.out);
+                self.pubsub.fetch_answered(query, bytes, &mut self.out);
                 self.advance_fetches(now);
             }
             (PendingRequest::Offer, _) | (_, None) => {}

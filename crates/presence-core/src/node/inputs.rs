@@ -83,7 +83,7 @@ impl Node {
     fn queried(&mut self, query: u64, what: Query, now: Now) {
         let found = match what {
             Query::Messages { stream, age_ms } => {
-                self.pubsub.fetches.begin(query, stream, age_ms, now.mono, &mut self.out);
+                self.pubsub.begin_fetch(query, stream, age_ms, now.mono, &mut self.out);
                 return self.advance_fetches(now);
             }
             Query::Members { room, after, most, region } => {

@@ -22,7 +22,7 @@ const WARM_UP_MS: u64 = 5_000;
 
 /// One client's question.
 #[derive(Debug)]
-struct Fetch {
+struct MessageFetch {
     query: u64,
     stream: StreamName,
     /// How far back it reached when it was asked.
@@ -33,7 +33,7 @@ struct Fetch {
     waits: bool,
 }
 
-impl Fetch {
+impl MessageFetch {
     fn age_ms(&self, now: Mono) -> u64 {
         self.age_ms.saturating_add(now.since(self.begun))
     }
@@ -41,30 +41,30 @@ impl Fetch {
 
 /// All questions that wait for other nodes.
 #[derive(Debug, Default)]
-pub(crate) struct Fetches(Vec<Fetch>);
+pub(super) struct Fetches(Vec<MessageFetch>);
 
 /// What decides whether and where messages can be fetched.
-pub(crate) struct FetchContext<'a> {
-    pub(crate) membership: &'a Membership,
+pub(super) struct FetchContext<'a> {
+    pub(super) membership: &'a Membership,
     /// For how long this node has received everything.
-    pub(crate) complete_ms: Option<u64>,
+    pub(super) complete_ms: Option<u64>,
     /// Whether that is known soon.
-    pub(crate) undecided: bool,
-    pub(crate) started: Mono,
-    pub(crate) now: Mono,
+    pub(super) undecided: bool,
+    pub(super) started: Mono,
+    pub(super) now: Mono,
 }
 
 impl Fetches {
     /// Begins to look for the messages that were published to a stream in the last ms.
-    pub(crate) fn begin(&mut self, query: u64, stream: StreamName, age_ms: u64, now: Mono, out: &mut Outputs) {
+    pub(super) fn begin(&mut self, query: u64, stream: StreamName, age_ms: u64, now: Mono, out: &mut Outputs) {
         if self.0.len() >= FETCHES_MAX {
             return out.push(Output::Found { query, found: Found::Messages(None) });
         }
-        self.0.push(Fetch { query, stream, age_ms, begun: now, asked: BTreeSet::new(), waits: false });
+        self.0.push(MessageFetch { query, stream, age_ms, begun: now, asked: BTreeSet::new(), waits: false });
     }
 
     /// Asks where it can, and answers those that are decided.
-    pub(crate) fn advance(&mut self, context: &FetchContext<'_>, discovery: &mut Discovery, out: &mut Outputs) {
+    pub(super) fn advance(&mut self, context: &FetchContext<'_>, discovery: &mut Discovery, out: &mut Outputs) {
         self.0.retain_mut(|fetch| match fetch.advance(context, discovery, out) {
             Some(found) => {
                 out.push(Output::Found { query: fetch.query, found: Found::Messages(found) });
@@ -75,7 +75,7 @@ impl Fetches {
     }
 
     /// A node has answered, or not within its time.
-    pub(crate) fn answered(&mut self, query: u64, bytes: Option<&[u8]>, out: &mut Outputs) {
+    pub(super) fn answered(&mut self, query: u64, bytes: Option<&[u8]>, out: &mut Outputs) {
         let Some(index) = self.0.iter().position(|fetch| fetch.query == query) else { return };
         self.0[index].waits = false;
         let answer = bytes.and_then(wire::read_answer::<MessagesAnswer>);
@@ -86,7 +86,7 @@ impl Fetches {
     }
 }
 
-impl Fetch {
+impl MessageFetch {
     /// `None`: it is not decided yet.
     fn advance(
         &mut self,

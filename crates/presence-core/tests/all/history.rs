@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use presence_core::{Found, Input, Message, MessageId, PastMessage, Query, StreamName};
+use presence_core::{Found, Input, Message, MessageId, Output, PastMessage, Query, StreamName};
 
+use crate::by_hand::{ByHand, asked};
 use crate::chance::Chance;
+use crate::misbehaving::linked;
 use crate::passing::{wait, world};
+use crate::said::{Beat, Sender, published_message};
 use crate::world::{Weather, World};
 
 /// After this a cut is noticed, and so is a lost message.
@@ -177,10 +180,21 @@ fn storm(seed: u64) -> (usize, usize) {
         let missing: Vec<&String> = expected.difference(&has).collect();
         if !missing.is_empty() {
             for (index, host) in world.hosts.iter().enumerate() {
-                let with: Vec<_> = host.history.iter().filter(|(_, _, message)| missing.contains(&&text(message))).collect();
-                println!("DEBUG {index} up {} complete {:?} has {:?} cut {:?}", host.node.is_some(), host.complete, with, world.cut);
+                let with: Vec<_> =
+                    host.history.iter().filter(|(_, _, message)| missing.contains(&&text(message))).collect();
+                println!(
+                    "DEBUG {index} up {} started {} complete {:?} has {:?} cut {:?}",
+                    host.node.is_some(),
+                    host.started,
+                    host.complete,
+                    with,
+                    world.cut
+                );
             }
-            println!("DEBUG {:?} found {found:?}", published.iter().filter(|(_, body)| missing.contains(&body)).collect::<Vec<_>>());
+            println!(
+                "DEBUG {:?} found {found:?}",
+                published.iter().filter(|(_, body)| missing.contains(&body)).collect::<Vec<_>>()
+            );
         }
         assert!(
             missing.is_empty(),
@@ -209,4 +223,41 @@ fn ids_are_the_same_on_every_node() {
     let ids = |host: usize| world.hosts[host].history.iter().map(|(_, id, _)| *id).collect::<Vec<MessageId>>();
     assert_eq!(ids(0), ids(1));
     assert_eq!(ids(0).len(), 1);
+}
+
+/// Hears another node of a version that does not say how many messages it has published.
+fn hear_older(node: &mut ByHand, seconds: u64) -> Vec<Output> {
+    let mut outputs = Vec::new();
+    for _ in 0..seconds {
+        let beat = Beat { mono_ms: node.now.mono.0, wall_ms: node.now.wall.0, ..Beat::default() };
+        outputs.extend(node.receive(1, &beat.write(&Sender::of("there"))));
+        outputs.extend(node.pass(1_000));
+    }
+    outputs
+}
+
+/// For how long the node says that nothing was lost.
+fn complete(outputs: &[Output]) -> Vec<Option<u64>> {
+    let complete = outputs.iter().filter_map(|output| match output {
+        Output::Complete { ms } => Some(*ms),
+        _ => None,
+    });
+    complete.collect()
+}
+
+#[test]
+fn beside_an_older_version_a_loss_is_noticed_by_the_next_message_and_nothing_is_asked() {
+    let (mut node, there) = (linked(), Sender::of("there"));
+    assert!(complete(&hear_older(&mut node, 5)).last().is_some_and(Option::is_some));
+    assert_eq!(complete(&node.receive(1, &published_message(&there, 1, "1"))), [], "nothing is missing");
+    assert_eq!(complete(&node.receive(1, &published_message(&there, 3, "3"))), [None]);
+    assert_eq!(complete(&node.receive(1, &published_message(&there, 2, "2"))).len(), 1, "it was only late");
+    assert_eq!(complete(&node.receive(1, &published_message(&there, 5, "5"))), [None]);
+    let outputs = hear_older(&mut node, 2);
+    assert!(complete(&outputs).last().is_some_and(|ms| ms.is_some_and(|ms| ms < 1_000)), "{:?}", complete(&outputs));
+    let what = Query::Messages { stream: bench(), age_ms: 60_000 };
+    let mut outputs = node.give(Input::Queried { query: 1, what });
+    outputs.extend(hear_older(&mut node, 2));
+    assert!(asked(&outputs).is_none());
+    assert!(outputs.contains(&Output::Found { query: 1, found: Found::Messages(None) }));
 }

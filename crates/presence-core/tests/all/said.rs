@@ -99,6 +99,11 @@ pub(crate) fn leaving(sender: &Sender, goodbye: bool, sequence: u64, left_ms: u6
     message(if goodbye { 5 } else { 4 }, sender, |w| w.array(2)?.u64(sequence)?.u64(left_ms)?.ok())
 }
 
+/// A message for the stream `bench`.
+pub(crate) fn published_message(sender: &Sender, number: u64, body: &str) -> Vec<u8> {
+    message(7, sender, |w| w.array(5)?.u64(number)?.str("bench")?.bytes(body.as_bytes())?.bool(true)?.bool(false)?.ok())
+}
+
 pub(crate) fn relayed(sender: &Sender, age_ms: u64, inner: &[u8]) -> Vec<u8> {
     message(6, sender, |w| w.array(2)?.u64(age_ms)?.bytes(inner)?.ok())
 }

@@ -27,7 +27,7 @@ use crate::presence_events::PresenceEvents;
 use crate::queries::Queries;
 use crate::secret::{Purpose, Secret, random};
 use crate::sites::Sites;
-use crate::socket::{ActionCableContext, EmbedContext, FetchLocks, ResumableSessions};
+use crate::socket::{ActionCableContext, EmbedContext, ResumableSessions};
 use crate::store::{Store, StoredState};
 use crate::streams::StreamAccess;
 use crate::supervision::Supervisor;
@@ -134,7 +134,7 @@ pub(super) fn services(
         app,
         views: Arc::clone(&views),
         resumable: ResumableSessions::default(),
-        fetch_locks: FetchLocks::default(),
+        fetch_locks: Arc::default(),
     };
     Services {
         cookies: Cookies::new(secret.keys(Purpose::Session), site.name),

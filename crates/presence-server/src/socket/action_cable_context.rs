@@ -23,7 +23,7 @@ pub(crate) struct ActionCableContext {
     pub(crate) app: Arc<ContainedApp>,
     pub(crate) views: Arc<Views>,
     pub(crate) resumable: ResumableSessions,
-    pub(crate) fetch_locks: FetchLocks,
+    pub(crate) fetch_locks: Arc<FetchLocks>,
 }
 
 /// The visitor of a socket, as the upgrade's request said.

@@ -10,9 +10,9 @@ use presence_core::{Found, Query, StreamName, SubscriptionId};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::action_cable_context::ActionCableContext;
 use crate::history::{Asked, age_ms};
 use crate::hub::{Connection, Hub, Prefix, Subscriber};
+use crate::queries::Queries;
 
 /// A client is told after this that what it missed is not known.
 const FETCHED_WITHIN: Duration = Duration::from_secs(3);
@@ -81,7 +81,8 @@ impl FetchedSubscription {
 
 /// One fetch for one subscription.
 pub(super) struct HistoryFetch {
-    pub(super) context: Arc<ActionCableContext>,
+    pub(super) queries: Queries,
+    pub(super) locks: Arc<FetchLocks>,
     pub(super) hub: Arc<Hub>,
     pub(super) connection: Arc<Connection>,
     pub(super) subscription: SubscriptionId,
@@ -97,7 +98,7 @@ pub(super) struct HistoryFetch {
 impl HistoryFetch {
     /// Fetches, and answers the client.
     pub(super) async fn run(self) {
-        let lock = self.context.fetch_locks.of(&self.stream);
+        let lock = self.locks.of(&self.stream);
         let fetched = timeout(FETCHED_WITHIN, async {
             let _turn = lock.lock().await;
             // Another client's fetch may have brought it.
@@ -110,10 +111,10 @@ impl HistoryFetch {
 
     /// Whether everything since that time is here now.
     async fn fetch(&self) -> bool {
-        let Ok(_permit) = self.context.fetch_locks.permits.acquire().await else { return false };
+        let Ok(_permit) = self.locks.permits.acquire().await else { return false };
         let age_ms = age_ms(self.since_ms, self.hub.history.now());
         let query = Query::Messages { stream: self.stream.clone(), age_ms };
-        let Some(Found::Messages(Some(past))) = self.context.queries.ask(query).await else { return false };
+        let Some(Found::Messages(Some(past))) = self.queries.ask(query).await else { return false };
         self.hub.history.lock(&self.stream).merge(past, self.since_ms, self.hub.history.now());
         true
     }

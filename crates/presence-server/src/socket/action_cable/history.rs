@@ -60,7 +60,8 @@ impl ActionCableSession {
         let fetched = Arc::new(FetchedSubscription::new(listens));
         named.fetching = Some(Arc::clone(&fetched));
         let fetch = HistoryFetch {
-            context: Arc::clone(&self.context),
+            queries: self.context.queries.clone(),
+            locks: Arc::clone(&self.context.fetch_locks),
             hub: Arc::clone(&self.session.hub),
             connection: Arc::clone(&self.session.connection),
             subscription: *id,

@@ -92,7 +92,7 @@ impl TestHub {
             app: Arc::new(ContainedApp::new(Arc::new(Lamp))),
             views: Arc::new(Views::new(Region::new("ams").unwrap(), Place::default(), 0)),
             resumable: ResumableSessions::default(),
-            fetch_locks: FetchLocks::default(),
+            fetch_locks: Arc::default(),
         };
         let hub = Hub::start(limits, 7, encoders, &crate::supervision::supervision().0);
         hub.history.set_complete(Some(u64::MAX));

@@ -48,7 +48,8 @@ impl Protocol for ShoutSession {
         let (id, prefix) = (self.0.number(), self.0.hub.prefix(&Shout, format!("{text}: ")));
         let new = Subscription { id, prefix, to };
         self.0.connection.subscribe(id, new.prefix.clone());
-        self.0.hub.listen_named(&new.to, &new.subscriber(&self.0.connection), None, None);
+        let listens = self.0.hub.listen_named(&new.to, &new.subscriber(&self.0.connection), None, None);
+        assert_eq!(listens, Ok(()));
         let index = self.0.add(new);
         self.0.send_to(index, "listening".to_owned());
         self.0.spend_request()
