@@ -81,6 +81,8 @@ pub(crate) struct Host {
     pub(crate) complete: Option<(u64, u64)>,
     pub(crate) dismissed: Vec<(ConnectionId, SubscriptionId)>,
     pub(crate) found: Option<Found>,
+    /// Which query that answers.
+    pub(crate) found_for: u64,
     /// What was drawn for the demo room, and how often its counts were due, since it is watched.
     watched: Option<(Vec<String>, usize)>,
     /// What other rooms look like.
@@ -191,6 +193,7 @@ impl World {
             complete: None,
             dismissed: Vec::new(),
             found: None,
+            found_for: 0,
             watched: None,
             views: BTreeMap::new(),
         };

@@ -1,3 +1,5 @@
+//! A history by hand: what was missed, by time and by position, and what a node does not know.
+
 use presence_cable::Position;
 use presence_core::NodeHash;
 
