@@ -10,6 +10,7 @@ import WebSocket from "ws";
 import { serve } from "./http.mjs";
 import { secret } from "./node.mjs";
 import { program } from "./paths.mjs";
+import { until } from "./until.mjs";
 
 const modules = join(dirname(fileURLToPath(import.meta.url)), "../node_modules");
 
@@ -63,6 +64,29 @@ export function heard(channel) {
   channel.on("info", ({ type }) => all.infos.push(type));
   channel.on("connect", (how) => all.connects.push(how));
   return all;
+}
+
+/** What a new client of a node is told of the time since then: whether that is all, and the messages before that was said. */
+export async function historySince(t, node, since, stream = "chat/1") {
+  const made = cable(t, node, { historyTimestamp: since });
+  const channel = made.streamFrom(stream);
+  const all = heard(channel);
+  await channel.ensureSubscribed();
+  await until("it is answered", () => all.infos.some((type) => type.startsWith("history_")), { within: 8_000 });
+  const [told, messages] = [all.infos.at(-1), all.messages.map(({ n }) => n)];
+  made.disconnect();
+  return { told, messages };
+}
+
+/** A time from which on all nodes know everything; resolves so many seconds later: a client that changes nodes is sent 2 s more. */
+export async function knownSince(t, nodes, later = 0) {
+  const since = Math.floor(Date.now() / 1_000) + 1;
+  await until("that time has come", () => Date.now() >= since * 1_000);
+  for (const node of nodes) {
+    await until("it knows everything since", async () => (await historySince(t, node, since, "chat/quiet")).told === "history_received", { within: 10_000 });
+  }
+  await until("there is enough to tell", () => Date.now() >= (since + later) * 1_000);
+  return since;
 }
 
 const names = {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { mesh } from "../lib/node.mjs";
 import { tcpProxy } from "../lib/relay.mjs";
-import { cable, heard, publish, run, signed } from "../lib/stock.mjs";
+import { cable, heard, knownSince, publish, run, signed } from "../lib/stock.mjs";
 import { always, until, untilEqual } from "../lib/until.mjs";
 
 const regions = ["ams", "iad"];
@@ -54,10 +54,11 @@ test("the plain protocol gets the same messages, without places", { timeout: 60_
 
 test("a page gets what it missed while it loaded, and one that is cut off resumes with nothing lost or repeated", { timeout: 60_000 }, async (t) => {
   const [ams, iad] = await start(t);
+  const since = await knownSince(t, [ams]);
   await publish(iad, "chat/1", { n: 1 });
   await publish(ams, "chat/1", { n: 2 });
   const proxy = await tcpProxy(t, () => (proxy.closed ? undefined : ams.port));
-  const made = cable(t, ams, { via: proxy.port, historyTimestamp: Math.floor(Date.now() / 1_000) - 30 });
+  const made = cable(t, ams, { via: proxy.port, historyTimestamp: since });
   const chat = await listen(made.streamFrom("chat/1"));
   await until("the history has come", () => chat.all.messages.length === 2 && chat.all.infos.includes("history_received"));
   await publish(iad, "chat/1", { n: 3 });
@@ -86,6 +87,7 @@ test("a page gets what it missed while it loaded, and one that is cut off resume
 test("a client that reconnects to the other region, or to a restarted node, gets what it missed by time", { timeout: 60_000 }, async (t) => {
   const nodes = await start(t);
   const [ams, iad] = nodes;
+  await knownSince(t, nodes, 3);
   let to = ams;
   const proxy = await tcpProxy(t, () => to?.port);
   const made = cable(t, ams, { via: proxy.port });

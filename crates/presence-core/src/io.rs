@@ -14,7 +14,7 @@ use crate::app::reflex::{ReflexError, Write};
 use crate::id::{ConnectionId, LinkId, NodeHash, PublicId, Room, SubscriptionId, UserId};
 use crate::io::dial::{DialError, Linked};
 use crate::io::entry_id::EntryId;
-use crate::io::message::Message;
+use crate::io::message::{Message, PastMessage};
 use crate::io::query::Query;
 use crate::io::tab::Tab;
 
@@ -196,6 +196,13 @@ pub enum Input {
         from: NodeHash,
         /// The request.
         bytes: Vec<u8>,
+    },
+    /// What [`Output::ReadMessages`](crate::Output::ReadMessages) asked for.
+    MessagesRead {
+        /// Which question.
+        question: u64,
+        /// The messages; `None` where some were dropped, or are too large together.
+        messages: Option<Vec<PastMessage>>,
     },
     /// A question of ours was answered, or not within its time.
     Answered {

@@ -40,7 +40,7 @@ pub use id::{
 pub use io::dial::{DialError, Linked};
 pub use io::entry_id::EntryId;
 pub use io::mesh_view::{MeshView, NodeView, PeerState};
-pub use io::message::Message;
+pub use io::message::{Message, MessageId, PastMessage};
 pub use io::node_key::{NodeKey, Sign, Verify};
 pub use io::output::{AbortReason, Notice, Output, Severity, Urgency};
 pub use io::query::{Below, Found, ListedFact, ListedFacts, Member, Members, Query, Subtree};

@@ -20,6 +20,7 @@ use crate::membership::drain::Drain;
 use crate::membership::heartbeat::HeartbeatSchedule;
 use crate::membership::peer::{LEASE_MS, Path, Peer};
 use crate::membership::relay::Relay;
+pub(crate) use crate::membership::rotation::in_turn;
 use crate::outputs::Outputs;
 use crate::presence::row::{TableKey, Weight};
 use crate::testing::fault_injection::{Fault, injected};

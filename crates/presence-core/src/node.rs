@@ -1,5 +1,6 @@
 //! A node: input in, outputs out. It holds the parts, and carries what one of them says to those that it concerns.
 
+mod history;
 mod inbound;
 mod inputs;
 pub(crate) mod own_state;
@@ -132,7 +133,8 @@ impl Node {
         if self.me.meshed {
             self.tick_mesh(now);
         }
-        self.membership.tend_drain(self.me.meshed, self.local.sequence(), now.mono, &mut self.out);
+        self.membership.tend_drain(self.me.meshed, self.last_numbers(), now.mono, &mut self.out);
+        self.tend_history(now);
         self.presence.prune_queries(now.mono);
         if self.render.mesh_view_is_due(now.mono) {
             let mesh = self.mesh_source(now).mesh();
@@ -174,6 +176,7 @@ impl Node {
                 PeerEvent::Judged => self.render.nodes_changed(),
                 PeerEvent::FellSilent { table } => self.presence.weigh(table, Weight::Unsure),
                 PeerEvent::Recovered { table, region, was } => {
+                    self.pubsub.recovered(table);
                     self.presence.open_table(table, &region, Weight::Counted);
                     if was == PeerState::Gone {
                         self.replication.reopen(table);
@@ -219,6 +222,7 @@ impl Node {
             let name = self.presence.room(&hash).and_then(|room| room.name.as_ref());
             self.render.rows_changed(hash, name, changes, now.mono);
         }
+        self.pubsub.say_complete(&self.membership, now.mono, &mut self.out);
         if self.replication.take_repaired() {
             self.render.nodes_changed();
         }

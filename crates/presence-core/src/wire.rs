@@ -10,11 +10,11 @@ mod signature;
 use minicbor::{Decode, Encode};
 
 pub(crate) use self::broadcasts::{
-    Bundle, Delta, Dismissed, Echo, Heartbeat, HeldTable, Leaving, PublishedMessage, Relayed,
+    Bundle, Delta, Dismissed, Echo, HeardUpto, Heartbeat, HeldTable, Leaving, PublishedMessage, Relayed,
 };
 pub(crate) use self::requests::{
-    BucketStamps, BucketSums, BucketsRequest, Fetch, Hello, HelloAnswer, Reachable, RowsAnswer, RowsRequest, Stamped,
-    StampsRequest,
+    BucketStamps, BucketSums, BucketsRequest, Fetch, Hello, HelloAnswer, MessagesAnswer, MessagesRequest, Reachable,
+    RowsAnswer, RowsRequest, Stamped, StampsRequest,
 };
 pub(crate) use self::signature::{sign, signature};
 use crate::id::NodeName;
@@ -61,6 +61,7 @@ macro_rules! kinds {
     ($(#[$doc:meta])* $list:ident { $($number:literal => $kind:ident($body:ty),)+ }) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Debug)]
+        #[allow(clippy::large_enum_variant, reason = "none is kept: each is handled as soon as it is read")]
         pub(crate) enum $list {
             $($kind($body),)+
         }
@@ -116,6 +117,7 @@ kinds! {
         19 => Stamps(StampsRequest),
         20 => Fetch(Fetch),
         21 => Offer(Bundle),
+        22 => Messages(MessagesRequest),
     }
 }
 

@@ -70,6 +70,8 @@ pub(crate) struct Outlets {
     pub(crate) store: Option<Store>,
     pub(crate) mesh: Option<Mesh>,
     pub(crate) webhooks: Option<Webhooks>,
+    /// Back to the driver. It does not keep the queue open.
+    pub(crate) inputs: mpsc::WeakSender<Input>,
 }
 
 /// The node and everything that it is connected to.
@@ -168,6 +170,14 @@ impl Outlets {
             Output::Answer { .. } | Output::Deliver { .. } | Output::Dismiss { .. } => self.hub.carry_out(output),
             Output::Arrived { room, user, info, .. } => self.presence_events.joined(&room, &user, &info),
             Output::Left { room, user, info, .. } => self.presence_events.left(&room, &user, &info),
+            Output::Complete { ms } => self.hub.history.set_complete(ms),
+            Output::ReadMessages { question, stream, age_ms } => {
+                let messages = self.hub.history.lock(&stream).read(age_ms, self.hub.history.now());
+                // A full queue costs another node one answer.
+                if let Some(inputs) = self.inputs.upgrade() {
+                    drop(inputs.try_send(Input::MessagesRead { question, messages }));
+                }
+            }
             Output::Found { query, found } => self.queries.answer(query, found),
             // Readable before it is sent: a listener that begins between the two reads the new one.
             Output::View(view) => self.views.set_room(view),

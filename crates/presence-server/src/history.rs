@@ -1,34 +1,72 @@
 //! The messages that were published lately, by stream, for browsers that reconnect.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod shard;
+#[cfg(test)]
+mod tests;
+
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 use parking_lot::{Mutex, MutexGuard};
 use presence_cable::HistoryRequest;
-use presence_core::{Message, StreamName};
+use presence_core::{Message, MessageId, PastMessage, StreamName};
 
-/// Messages that are kept of one stream.
-const MESSAGES_MAX: usize = 100;
+use self::shard::{Shard, StreamHistory};
+use crate::clock::{millis, wall_ms};
+
 /// How long a message is kept.
 const KEPT_MS: u64 = 300_000;
 /// Streams are spread over this many locks.
 const SHARDS: usize = 16;
-/// The size of all messages of one shard, 64 MiB in all shards together. The oldest messages are dropped first.
-const SHARD_BYTES_MAX: usize = 4 * 1_024 * 1_024;
-/// The size of a message besides its name and body, so that empty messages are limited too.
-const MESSAGE_BYTES: usize = 256;
+/// Offsets of messages that arrived at this node begin here. Those below are of messages that were fetched from other nodes:
+/// they come before all that arrived here.
+const ARRIVED_FROM: u64 = 1 << 32;
 /// Clocks differ, and a message reaches some regions earlier than others: a browser that comes from another node is sent
 /// messages from this much before the time it asks for.
 const SLACK_MS: u64 = 2_000;
+/// No moment: something may be missing now.
+const INCOMPLETE: u64 = u64::MAX;
 
 /// The history of every stream, in the order in which messages arrived at this node.
 pub(crate) struct History {
     epoch: String,
     arrived: AtomicU64,
+    fetched: AtomicU64,
+    /// Since when every message has been received here.
+    complete_since_ms: AtomicU64,
     shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
+    clock: HistoryClock,
+}
+
+/// A clock that starts with the machine's and never jumps.
+#[derive(Debug)]
+struct HistoryClock {
+    began: Instant,
+    began_ms: u64,
+}
+
+/// A moment for the history.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HistoryTime {
+    /// Never jumps: messages are stored by it.
+    ms: u64,
+    /// By the machine's clock: requests name times of it.
+    wall_ms: u64,
+}
+
+impl HistoryTime {
+    /// When that was, in seconds of the machine's clock.
+    fn at(self, seconds: f64) -> u64 {
+        // The cast saturates: a negative time is 0.
+        let asked_ms = (seconds * 1_000.0) as u64;
+        match self.wall_ms.checked_sub(asked_ms) {
+            Some(age_ms) => self.ms.saturating_sub(age_ms),
+            None => self.ms.saturating_add(asked_ms - self.wall_ms),
+        }
+    }
 }
 
 /// A message and its offset in the order of all messages of this node.
@@ -36,24 +74,29 @@ pub(crate) struct History {
 pub(crate) struct StoredMessage {
     pub(crate) offset: u64,
     at_ms: u64,
+    id: MessageId,
     pub(crate) message: Arc<Message>,
 }
 
-#[derive(Debug, Default)]
-struct Shard {
-    streams: HashMap<StreamName, StreamHistory>,
-    /// Streams by the offset of their oldest message.
-    oldest: BTreeMap<u64, StreamName>,
-    bytes: usize,
-    /// The greatest offset of all streams that were removed.
-    removed_upto: u64,
+/// How far back a client wants to know everything, and by what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) request: &'a HistoryRequest,
+    /// Whether the client was connected to another node, or to an earlier start of this one.
+    pub(crate) from_elsewhere: bool,
+    /// Everything since then has been fetched for it.
+    pub(crate) fetched_since_ms: Option<u64>,
 }
 
-#[derive(Debug)]
-struct StreamHistory {
-    messages: VecDeque<StoredMessage>,
-    /// The greatest offset that was dropped.
-    dropped_upto: u64,
+/// What a client missed.
+#[derive(Clone, Debug)]
+pub(crate) enum Missed {
+    /// These messages, and no others.
+    All(Vec<StoredMessage>),
+    /// Some are no longer kept by any node.
+    Dropped,
+    /// This node has not received everything since then: others may have it.
+    Incomplete { since_ms: u64 },
 }
 
 /// One stream's history under its lock: nothing is published to the stream meanwhile.
@@ -68,9 +111,12 @@ impl History {
     pub(crate) fn new(epoch: u64) -> Self {
         Self {
             epoch: epoch.to_string(),
-            arrived: AtomicU64::new(0),
+            arrived: AtomicU64::new(ARRIVED_FROM),
+            fetched: AtomicU64::new(ARRIVED_FROM),
+            complete_since_ms: AtomicU64::new(INCOMPLETE),
             shards: Default::default(),
             hasher: RandomState::new(),
+            clock: HistoryClock { began: Instant::now(), began_ms: wall_ms() },
         }
     }
 
@@ -84,6 +130,17 @@ impl History {
         &self.epoch
     }
 
+    pub(crate) fn now(&self) -> HistoryTime {
+        let ms = self.clock.began_ms.saturating_add(millis(self.clock.began.elapsed()));
+        HistoryTime { ms, wall_ms: wall_ms() }
+    }
+
+    /// For how long every message has been received here; `None`: something may be missing now.
+    pub(crate) fn set_complete(&self, complete_ms: Option<u64>) {
+        let since_ms = complete_ms.map_or(INCOMPLETE, |complete_ms| self.now().ms.saturating_sub(complete_ms));
+        self.complete_since_ms.store(since_ms, Relaxed);
+    }
+
     /// Locks one stream's history, so that a reader can subscribe before the next message is stored.
     pub(crate) fn lock<'a>(&'a self, stream: &'a StreamName) -> LockedHistory<'a> {
         let shard = &self.shards[self.hasher.hash_one(stream) as usize % SHARDS];
@@ -93,202 +150,111 @@ impl History {
 
 impl LockedHistory<'_> {
     /// Stores a message and returns its offset.
-    pub(crate) fn store(&mut self, message: &Arc<Message>, now_ms: u64) -> u64 {
+    pub(crate) fn store(&mut self, message: &Arc<Message>, id: MessageId, now: HistoryTime) -> u64 {
         let offset = self.history.arrived.fetch_add(1, Relaxed) + 1;
-        self.shard.expire(now_ms);
-        let shard = &mut *self.shard;
-        let entry = shard.streams.entry(self.stream.clone());
-        let dropped_upto = shard.removed_upto;
-        let past = entry.or_insert_with(|| StreamHistory { messages: VecDeque::new(), dropped_upto });
-        if past.messages.is_empty() {
-            shard.oldest.insert(offset, self.stream.clone());
-        }
-        past.messages.push_back(StoredMessage { offset, at_ms: now_ms, message: Arc::clone(message) });
-        let over = (past.messages.len() > MESSAGES_MAX).then(|| past.messages[0].offset);
-        shard.bytes += bytes(message);
-        if let Some(oldest) = over {
-            shard.drop_first(oldest);
-        }
-        while shard.bytes > SHARD_BYTES_MAX
-            && let Some((&oldest, _)) = shard.oldest.first_key_value()
-        {
-            shard.drop_first(oldest);
-        }
+        let message = Arc::clone(message);
+        self.shard.expire(now.ms);
+        self.shard.add(self.stream, StoredMessage { offset, at_ms: now.ms, id, message });
         offset
     }
 
-    /// The messages that a request asks for; `None` if some of them were dropped. A position counts before a time, unless it
-    /// belongs to another node.
-    pub(crate) fn missed(&mut self, request: &HistoryRequest, now_ms: u64) -> Option<Vec<StoredMessage>> {
-        self.shard.expire(now_ms);
-        let past = self.shard.streams.get(self.stream);
-        let stored = |wanted: &dyn Fn(&StoredMessage) -> bool| -> Vec<StoredMessage> {
-            past.into_iter().flat_map(|past| &past.messages).filter(|stored| wanted(stored)).cloned().collect()
-        };
-        let position = request.streams.get(self.stream.as_str());
-        if let Some(position) = position.filter(|position| position.epoch == self.history.epoch) {
-            let dropped_upto = past.map_or(self.shard.removed_upto, |past| past.dropped_upto);
-            let known = (dropped_upto..=self.history.arrived.load(Relaxed)).contains(&position.offset);
-            return known.then(|| stored(&|message| message.offset > position.offset));
-        }
-        let Some(since) = request.since.filter(|since| since.is_finite()) else { return Some(Vec::new()) };
-        // The cast saturates: a negative time is 0.
-        let since_ms = (since * 1_000.0) as u64;
-        let since_ms = if position.is_some() { since_ms.saturating_sub(SLACK_MS) } else { since_ms };
-        Some(stored(&|message| message.at_ms >= since_ms))
-    }
-}
-
-impl Shard {
-    fn expire(&mut self, now_ms: u64) {
-        while let Some((&oldest, stream)) = self.oldest.first_key_value() {
-            let at_ms = self.streams[stream].messages[0].at_ms;
-            if at_ms.saturating_add(KEPT_MS) > now_ms {
-                return;
-            }
-            self.drop_first(oldest);
-        }
-    }
-
-    /// Drops the oldest message of the stream whose oldest has this offset.
-    fn drop_first(&mut self, oldest: u64) {
-        let Some(stream) = self.oldest.remove(&oldest) else { return };
-        let Some(past) = self.streams.get_mut(&stream) else { return };
-        let Some(first) = past.messages.pop_front() else { return };
-        past.dropped_upto = first.offset;
-        self.bytes -= bytes(&first.message);
-        match past.messages.front() {
-            Some(next) => drop(self.oldest.insert(next.offset, stream)),
-            None => {
-                self.streams.remove(&stream);
-                self.removed_upto = self.removed_upto.max(first.offset);
+    /// What a client missed. A position counts before a time, unless it belongs to another node.
+    pub(crate) fn missed(&mut self, asked: Asked<'_>, now: HistoryTime) -> Missed {
+        self.shard.expire(now.ms);
+        let request = asked.request;
+        let since = request.since.filter(|since| since.is_finite()).map(|since| now.at(since));
+        match request.streams.get(self.stream.as_str()) {
+            Some(position) if position.epoch == self.history.epoch => self.missed_after(position.offset, since, asked),
+            position => {
+                let slack_ms = if position.is_some() || asked.from_elsewhere { SLACK_MS } else { 0 };
+                match since {
+                    Some(since_ms) => self.missed_since(since_ms.saturating_sub(slack_ms), asked),
+                    None if position.is_some() => Missed::Dropped,
+                    None => Missed::All(Vec::new()),
+                }
             }
         }
     }
-}
 
-fn bytes(message: &Message) -> usize {
-    message.body.len() + message.stream.as_str().len() + MESSAGE_BYTES
-}
-
-#[cfg(test)]
-mod tests {
-    use presence_cable::Position;
-
-    use super::*;
-
-    const NOW_MS: u64 = 1_795_496_780_000;
-
-    fn stream(name: &str) -> StreamName {
-        StreamName::new(name).unwrap()
+    fn missed_after(&self, offset: u64, since: Option<u64>, asked: Asked<'_>) -> Missed {
+        let dropped = self.shard.dropped(self.stream);
+        if !(dropped.upto..=self.history.head()).contains(&offset) {
+            return Missed::Dropped;
+        }
+        // The client had everything when that message came; of a session without one it is known when it was cut off.
+        let fetched = |stored: &StoredMessage| stored.offset <= ARRIVED_FROM;
+        let before = |stored: &&StoredMessage| stored.offset <= offset && fetched(stored) == (offset <= ARRIVED_FROM);
+        let known = self.past().filter(before).max_by_key(|stored| stored.offset).map(|stored| stored.at_ms);
+        let known = known.or(dropped.at_ms.filter(|_| dropped.upto == offset)).or(since);
+        let Some(since_ms) = known else { return Missed::Dropped };
+        if !self.is_complete(since_ms, asked) {
+            return Missed::Incomplete { since_ms };
+        }
+        // What was lost on its way here, and fetched since, has an earlier offset.
+        let after = |stored: &&StoredMessage| stored.offset > offset || (fetched(stored) && stored.at_ms > since_ms);
+        Missed::All(self.past().filter(after).cloned().collect())
     }
 
-    fn message(name: &str, body: &str) -> Arc<Message> {
-        Arc::new(Message {
-            stream: stream(name),
-            body: body.as_bytes().to_vec(),
-            kept: true,
-            whispered: false,
-            from: None,
+    fn missed_since(&self, since_ms: u64, asked: Asked<'_>) -> Missed {
+        if self.shard.dropped(self.stream).at_ms.is_some_and(|at_ms| at_ms >= since_ms) {
+            return Missed::Dropped;
+        }
+        if !self.is_complete(since_ms, asked) {
+            return Missed::Incomplete { since_ms };
+        }
+        Missed::All(self.past().filter(|stored| stored.at_ms >= since_ms).cloned().collect())
+    }
+
+    fn past(&self) -> impl Iterator<Item = &StoredMessage> + Clone {
+        self.shard.stream(self.stream).into_iter().flat_map(StreamHistory::messages)
+    }
+
+    fn is_complete(&self, since_ms: u64, asked: Asked<'_>) -> bool {
+        let complete_ms = self.history.complete_since_ms.load(Relaxed);
+        let fetched = self.shard.fetched(self.stream);
+        // What was fetched counts until something is lost again.
+        let stays = fetched.is_some_and(|fetched| fetched.since_ms <= since_ms && complete_ms <= fetched.at_ms);
+        complete_ms <= since_ms || stays || asked.fetched_since_ms.is_some_and(|fetched_ms| fetched_ms <= since_ms)
+    }
+
+    /// Takes what another node has of this stream since then: with it everything is here.
+    pub(crate) fn merge(&mut self, past: Vec<PastMessage>, since_ms: u64, now: HistoryTime) {
+        self.shard.expire(now.ms);
+        let known: Vec<MessageId> = self.past().map(|stored| stored.id).collect();
+        let mut new: Vec<PastMessage> =
+            past.into_iter().filter(|past| past.age_ms < KEPT_MS && !known.contains(&past.id)).collect();
+        new.retain(|past| std::str::from_utf8(&past.body).is_ok());
+        new.sort_by_key(|past| past.age_ms);
+        for PastMessage { id, age_ms, body } in new {
+            let stream = self.stream.clone();
+            let message = Arc::new(Message { stream, body, kept: true, whispered: false, from: None });
+            let offset = self.history.fetched.fetch_sub(1, Relaxed);
+            let at_ms = now.ms.saturating_sub(age_ms);
+            self.shard.add_before(self.stream, StoredMessage { offset, at_ms, id, message });
+        }
+        self.shard.note_fetched(self.stream, since_ms, now.ms);
+    }
+
+    /// All that was published in the last ms, for another node; `None` if some of it was dropped, or it is too large.
+    pub(crate) fn read(&mut self, age_ms: u64, now: HistoryTime) -> Option<Vec<PastMessage>> {
+        self.shard.expire(now.ms);
+        let since_ms = now.ms.saturating_sub(age_ms);
+        if self.shard.dropped(self.stream).at_ms.is_some_and(|at_ms| at_ms >= since_ms) {
+            return None;
+        }
+        let wanted = self.past().filter(|stored| stored.at_ms >= since_ms);
+        let bytes: usize = wanted.clone().map(|stored| stored.message.body.len()).sum();
+        (bytes <= PastMessage::BYTES_MAX).then(|| {
+            let past = |stored: &StoredMessage| {
+                let age_ms = now.ms.saturating_sub(stored.at_ms);
+                PastMessage { id: stored.id, age_ms, body: stored.message.body.clone() }
+            };
+            wanted.map(past).collect()
         })
     }
+}
 
-    fn keep(history: &History, name: &str, body: &str, now_ms: u64) -> u64 {
-        history.lock(&stream(name)).store(&message(name, body), now_ms)
-    }
-
-    fn since_ms(since_ms: u64) -> HistoryRequest {
-        HistoryRequest { since: Some(since_ms as f64 / 1_000.0), ..HistoryRequest::default() }
-    }
-
-    fn after(name: &str, epoch: &str, offset: u64) -> HistoryRequest {
-        let position = Position { epoch: epoch.to_owned(), offset };
-        HistoryRequest { since: Some(NOW_MS as f64 / 1_000.0), streams: [(name.to_owned(), position)].into() }
-    }
-
-    /// The bodies of the missed messages.
-    fn missed(history: &History, name: &str, request: &HistoryRequest, now_ms: u64) -> Option<Vec<String>> {
-        let missed = history.lock(&stream(name)).missed(request, now_ms)?;
-        Some(missed.iter().map(|kept| String::from_utf8(kept.message.body.clone()).unwrap()).collect())
-    }
-
-    fn some(bodies: &[&str]) -> Option<Vec<String>> {
-        Some(bodies.iter().map(|body| (*body).to_owned()).collect())
-    }
-
-    #[test]
-    fn missed_messages_are_found_by_time_or_by_position() {
-        let history = History::new(7);
-        let first = keep(&history, "a", "1", NOW_MS);
-        keep(&history, "b", "other", NOW_MS + 500);
-        let second = keep(&history, "a", "2", NOW_MS + 1_000);
-        assert!(first < second);
-        let told = |request: &HistoryRequest| missed(&history, "a", request, NOW_MS + 2_000);
-        assert_eq!(told(&since_ms(NOW_MS)), some(&["1", "2"]));
-        assert_eq!(told(&since_ms(NOW_MS + 1_000)), some(&["2"]));
-        assert_eq!(told(&since_ms(NOW_MS + 60_000)), some(&[]));
-        assert_eq!(told(&HistoryRequest::default()), some(&[]));
-        for odd in [f64::NAN, f64::INFINITY, -1.0, f64::MAX] {
-            assert!(told(&HistoryRequest { since: Some(odd), ..HistoryRequest::default() }).is_some());
-        }
-        assert_eq!(told(&after("a", "7", first)), some(&["2"]));
-        assert_eq!(told(&after("a", "7", second)), some(&[]));
-        assert_eq!(told(&after("a", "7", second + 1)), None, "no message has that offset yet");
-        assert_eq!(told(&after("b", "7", 1)), some(&["1", "2"]), "a position in another stream does not count");
-    }
-
-    #[test]
-    fn instead_of_another_nodes_position_the_time_counts_with_some_slack() {
-        let history = History::new(7);
-        keep(&history, "a", "long ago", NOW_MS - 3_000);
-        keep(&history, "a", "just before", NOW_MS - 1_000);
-        keep(&history, "a", "after", NOW_MS + 1_000);
-        let told = missed(&history, "a", &after("a", "8", 4_000), NOW_MS + 2_000);
-        assert_eq!(told, some(&["just before", "after"]));
-        assert_eq!(missed(&history, "quiet", &after("quiet", "8", 4_000), NOW_MS), some(&[]));
-    }
-
-    #[test]
-    fn a_stream_keeps_100_messages_for_300_s_and_reports_when_more_were_missed() {
-        let history = History::new(7);
-        let offsets: Vec<u64> = (0..103).map(|n| keep(&history, "a", &n.to_string(), NOW_MS + n)).collect();
-        let told = |offset: u64, now_ms: u64| missed(&history, "a", &after("a", "7", offset), now_ms);
-        assert_eq!(told(offsets[1], NOW_MS), None, "one of those was dropped");
-        assert_eq!(told(offsets[2], NOW_MS).unwrap().len(), 100);
-        assert_eq!(told(offsets[2], NOW_MS + 3 + KEPT_MS), None, "one of those is too old");
-        assert_eq!(told(offsets[100], NOW_MS + 101 + KEPT_MS - 1), some(&["101", "102"]));
-        assert_eq!(told(offsets[102], NOW_MS + 103 + KEPT_MS), some(&[]), "nothing was missed");
-        assert_eq!(told(offsets[101], NOW_MS + 103 + KEPT_MS), None, "a message was missed");
-        // The stream starts again and remembers that messages were dropped.
-        let offset = keep(&history, "a", "again", NOW_MS + 2 * KEPT_MS);
-        assert!(offset > offsets[102]);
-        assert_eq!(told(offsets[101], NOW_MS + 2 * KEPT_MS), None);
-        assert_eq!(told(offsets[102], NOW_MS + 2 * KEPT_MS), some(&["again"]));
-    }
-
-    #[test]
-    fn all_streams_together_are_bounded_and_the_oldest_message_is_dropped_first() {
-        let history = History::new(7);
-        let body = "x".repeat(60_000);
-        for n in 0..2_000 {
-            keep(&history, &format!("stream/{n}"), &body, NOW_MS + n);
-        }
-        let kept: Vec<u64> = (0..2_000)
-            .filter(|n| {
-                let name = format!("stream/{n}");
-                !missed(&history, &name, &since_ms(NOW_MS), NOW_MS + 2_000).unwrap().is_empty()
-            })
-            .collect();
-        let shards = history.shards.iter().map(|shard| shard.lock().bytes).sum::<usize>();
-        assert!(shards <= SHARDS * SHARD_BYTES_MAX && kept.len() * body.len() <= shards);
-        assert!(kept.len() > 500 && kept.contains(&1_999) && !kept.contains(&0), "{} kept", kept.len());
-        let of_empty_ones = (0..400_000_u64).filter(|n| {
-            let name = stream(&n.to_string());
-            history.lock(&name).store(&message(name.as_str(), ""), NOW_MS + 2_000);
-            n % 100_000 == 0
-        });
-        assert_eq!(of_empty_ones.count(), 4);
-        let streams: usize = history.shards.iter().map(|shard| shard.lock().streams.len()).sum();
-        assert!(streams < 270_000, "{streams}");
-    }
+/// How long before now that was.
+pub(crate) fn age_ms(since_ms: u64, now: HistoryTime) -> u64 {
+    now.ms.saturating_sub(since_ms)
 }

@@ -155,7 +155,7 @@ impl Hub {
                 Some(socket) => socket.dismiss(subscription, self.now_ms()),
                 None => self.streamed.dismiss(connection, subscription),
             },
-            Output::Deliver { message } => self.deliver(&message),
+            Output::Deliver { message, id } => self.deliver(&message, id),
             _ => {}
         }
     }

@@ -34,6 +34,11 @@ impl<K: Clone + Eq + Hash, V> Lru<K, V> {
         Some(&used.value)
     }
 
+    /// The value of a key, which does not count as a use.
+    pub(crate) fn peek(&self, key: &K) -> Option<&V> {
+        self.entries.get(key).map(|used| &used.value)
+    }
+
     /// Sets the value of a key. A map that is full forgets its least recently used entry.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         self.remove(&key);

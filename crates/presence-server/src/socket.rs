@@ -3,6 +3,7 @@
 mod action_cable;
 mod action_cable_context;
 mod frame_decoder;
+mod history_fetch;
 mod members;
 mod presence_v1;
 mod protocol;

@@ -18,6 +18,7 @@ pub(crate) enum PendingRequest {
     Stamps { node: NodeHash, buckets: Vec<u8> },
     Fetch(NodeHash),
     Offer,
+    Messages { query: u64 },
 }
 
 #[derive(Debug, Default)]

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::app::drawing::Drawing;
 use crate::app::reflex::Outcome;
 use crate::app::view::RoomView;
-use crate::id::{ConnectionId, LinkId, NodeHash, NodeName, Region, Room, SubscriptionId, UserId};
+use crate::id::{ConnectionId, LinkId, NodeHash, NodeName, Region, Room, StreamName, SubscriptionId, UserId};
 use crate::io::mesh_view::MeshView;
-use crate::io::message::Message;
+use crate::io::message::{Message, MessageId};
 use crate::io::query::Found;
 
 /// How urgent a message between nodes is.
@@ -42,6 +42,22 @@ pub enum Output {
     Deliver {
         /// The message and its stream.
         message: Arc<Message>,
+        /// Which one, to know it again.
+        id: MessageId,
+    },
+    /// For how long this node has received every message that was published; `None`: something may be missing now.
+    Complete {
+        /// Up to this moment.
+        ms: Option<u64>,
+    },
+    /// Another node asks for a stream's messages: [`Input::MessagesRead`](crate::Input::MessagesRead) follows.
+    ReadMessages {
+        /// Which question.
+        question: u64,
+        /// Which stream.
+        stream: StreamName,
+        /// Those that came in the last ms.
+        age_ms: u64,
     },
     /// End this subscription: its user was made to leave the room.
     Dismiss {

@@ -1,7 +1,8 @@
 //! Questions that no view answers, and their answers.
 
-use crate::id::{PublicId, Region, Room, UserId};
+use crate::id::{PublicId, Region, Room, StreamName, UserId};
 use crate::io::entry_id::EntryId;
+use crate::io::message::PastMessage;
 
 /// What is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,6 +27,13 @@ pub enum Query {
     },
     /// The distinct users of all rooms of a subtree.
     Below(Subtree),
+    /// The messages that were published to a stream in the last ms, as far as this node lacks them.
+    Messages {
+        /// Which stream.
+        stream: StreamName,
+        /// How far back.
+        age_ms: u64,
+    },
     /// The facts of a room, in the order of their keys.
     Facts {
         /// Which room.
@@ -73,6 +81,8 @@ pub enum Found {
     Below(Below),
     /// For [`Query::Facts`].
     Facts(ListedFacts),
+    /// For [`Query::Messages`]: with these a node has all of them. `None`: some are lost, or can't be asked for now.
+    Messages(Option<Vec<PastMessage>>),
     /// For [`Input::FactRemoved`](crate::Input::FactRemoved): how many facts were removed.
     Removed(usize),
 }

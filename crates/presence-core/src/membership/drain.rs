@@ -26,6 +26,13 @@ pub(crate) struct Drain {
     finished: bool,
 }
 
+/// The numbers of the last change of this node's rows and of the last message published here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LastNumbers {
+    pub(crate) sequence: u64,
+    pub(crate) published: u64,
+}
+
 impl Membership {
     pub(crate) fn is_draining(&self) -> bool {
         self.drain.is_some()
@@ -42,24 +49,25 @@ impl Membership {
     }
 
     /// This node's rows change no longer after this number; the time for which they are held begins.
-    pub(crate) fn begin_drain(&mut self, sequence: u64, now: Mono, out: &mut Outputs) {
+    pub(crate) fn begin_drain(&mut self, last: LastNumbers, now: Mono, out: &mut Outputs) {
         self.drain = Some(Drain { until: now + HELD_MS, said_at: now, emptied_at: None, finished: false });
-        self.say_farewell(sequence, now, out);
+        self.say_farewell(last, now, out);
     }
 
     /// No socket is open any more.
-    pub(crate) fn emptied(&mut self, sequence: u64, now: Mono, out: &mut Outputs) {
+    pub(crate) fn emptied(&mut self, last: LastNumbers, now: Mono, out: &mut Outputs) {
         let Some(drain) = &mut self.drain else { return };
         if drain.emptied_at.is_none() {
             drain.emptied_at = Some(now);
-            self.say_farewell(sequence, now, out);
+            self.say_farewell(last, now, out);
         }
     }
 
-    fn say_farewell(&mut self, sequence: u64, now: Mono, out: &mut Outputs) {
+    fn say_farewell(&mut self, last: LastNumbers, now: Mono, out: &mut Outputs) {
         let Some(drain) = &mut self.drain else { return };
         drain.said_at = now;
-        let leaving = Leaving { sequence, left_ms: drain.until.since(now) };
+        let LastNumbers { sequence, published } = last;
+        let leaving = Leaving { sequence, left_ms: drain.until.since(now), published: Some(published) };
         out.broadcast(&Broadcast::Draining(leaving));
         if drain.emptied_at.is_some() {
             out.broadcast(&Broadcast::Goodbye(leaving));
@@ -67,10 +75,10 @@ impl Membership {
     }
 
     /// Repeats what was said, and ends when it was said often enough.
-    pub(crate) fn tend_drain(&mut self, meshed: bool, sequence: u64, now: Mono, out: &mut Outputs) {
+    pub(crate) fn tend_drain(&mut self, meshed: bool, last: LastNumbers, now: Mono, out: &mut Outputs) {
         let Some(drain) = self.drain else { return };
         if now.since(drain.said_at) >= REPEAT_MS {
-            self.say_farewell(sequence, now, out);
+            self.say_farewell(last, now, out);
         }
         let said = drain.emptied_at.is_some_and(|at| !meshed || now.since(at) >= GOODBYE_MS);
         if let Some(drain) = self.drain.as_mut().filter(|drain| said && !drain.finished) {

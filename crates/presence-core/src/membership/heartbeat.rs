@@ -11,7 +11,7 @@ use crate::outputs::Outputs;
 use crate::presence::row::TableKey;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{Mono, NodeTime, Now};
-use crate::wire::{self, Broadcast, Echo, Heartbeat, HeldTable, SenderId};
+use crate::wire::{self, Broadcast, Echo, HeardUpto, Heartbeat, HeldTable, SenderId};
 
 /// A heartbeat goes out this often.
 pub const HEARTBEAT_MS: u64 = 1_000;
@@ -43,6 +43,10 @@ pub(crate) struct HeartbeatSummary {
     /// Tables of nodes that left, and what is held of each.
     pub(crate) left: Vec<TableKey>,
     pub(crate) held: Vec<HeldTable>,
+    /// How many messages were published here.
+    pub(crate) published: u64,
+    pub(crate) complete_ms: Option<u64>,
+    pub(crate) heard_upto: Vec<HeardUpto>,
 }
 
 impl Membership {
@@ -83,6 +87,9 @@ impl Membership {
             left: summary.left,
             echoes: self.echoes(now.mono),
             held: summary.held,
+            published: Some(summary.published),
+            complete_ms: summary.complete_ms,
+            heard_upto: summary.heard_upto,
         };
         let beats = &mut self.heartbeats;
         (beats.hurried, beats.sent_at, beats.named) = (false, Some(now.mono), hears);
@@ -109,7 +116,7 @@ impl Membership {
     ) -> Option<Heartbeat> {
         let hash = NodeHash::of(&sender.name, me.digest);
         let region = Region::new(beat.region.as_str())?;
-        let listed = [beat.hears.len(), beat.left.len(), beat.echoes.len(), beat.held.len()];
+        let listed = [beat.hears.len(), beat.left.len(), beat.echoes.len(), beat.held.len(), beat.heard_upto.len()];
         if bytes.len() > HEARTBEAT_BYTES_MAX || beat.place.len() > 128 || listed.into_iter().any(|len| len > PEERS_MAX)
         {
             return None;
@@ -201,6 +208,9 @@ impl Heartbeat {
             left: Vec::new(),
             echoes: Vec::new(),
             held: Vec::new(),
+            published: None,
+            complete_ms: None,
+            heard_upto: Vec::new(),
         }
     }
 }
@@ -249,10 +259,11 @@ mod tests {
     }
 
     #[test]
-    fn a_heartbeat_that_does_not_say_what_is_held_is_read() {
+    fn a_heartbeat_that_does_not_say_what_is_held_or_published_is_read() {
         let beat = Heartbeat { held: Vec::new(), ..full() };
         let mut bytes = minicbor::to_vec(&beat).expect("writing to memory can't fail");
-        assert_eq!((bytes[0], bytes.pop()), (0x8f, Some(0x80)), "15 fields, the last one empty");
+        let later = bytes.split_off(bytes.len() - 4);
+        assert_eq!((bytes[0], later), (0x92, vec![0x80, 0xf6, 0xf6, 0x80]), "18 fields, the last four empty");
         bytes[0] = 0x8e;
         assert_eq!(minicbor::decode::<Heartbeat>(&bytes).expect("an older heartbeat"), beat);
     }

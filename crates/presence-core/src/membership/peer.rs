@@ -124,6 +124,11 @@ impl Peer {
         self.beat.sequence
     }
 
+    /// For how long it has received every published message, as its last heartbeat says.
+    pub(crate) fn complete_ms(&self, now: Mono) -> Option<u64> {
+        Some(self.beat.complete_ms?.saturating_add(now.since(self.beat_at)))
+    }
+
     pub(crate) fn left(&self) -> bool {
         matches!(self.state, PeerState::Draining | PeerState::Departed)
     }

@@ -104,8 +104,8 @@ impl Node {
                 }
             }
             Broadcast::Published(published) if published.body.len() <= Message::BODY_BYTES_MAX => {
-                if self.hear_from(sender, path, now).is_some() {
-                    self.pubsub.deliver(hash, published, path.via, self.me.digest, &mut self.out);
+                if let Some(table) = self.hear_from(sender, path, now) {
+                    self.pubsub.deliver(table, published, path.via, self.me.digest, now.mono, &mut self.out);
                 }
             }
             Broadcast::Dismissed(dismissed) => {
@@ -139,6 +139,7 @@ impl Node {
         let Some(beat) = beat else { return };
         self.replication.announced(table, beat.sequence, now.mono);
         self.compare_rows(table, &beat, now);
+        self.pubsub.heard_heartbeat(self.me.table(), table, &beat, &self.membership, now.mono);
         self.facts.compare(table.node, &beat, &self.membership, &mut self.discovery, now.mono, &mut self.out);
         self.heard_of_departed(table.node, &beat, path, now);
     }
@@ -177,6 +178,7 @@ impl Node {
     fn heard_draining(&mut self, sender: &SenderId, leaving: Leaving, path: Path, now: Now) -> Option<TableKey> {
         let table = self.membership.heard_draining(&self.me, sender, leaving, path, now, &mut self.out);
         self.settle_peers();
+        self.pubsub.told(table?, leaving.published, now.mono);
         self.replication.ends_at(table?, leaving.sequence, now.mono);
         table
     }
@@ -218,6 +220,7 @@ impl Node {
                 (wire::answer(&own, &self.facts.bucket_stamps(&request, limit)), Urgency::Low)
             }
             Request::Fetch(request) => (wire::answer(&own, &self.facts.fetch(&request)), Urgency::Low),
+            Request::Messages(request) => return self.asked_messages(question, &request, now),
             Request::Offer(bundle) => {
                 self.take_facts(from, &bundle, now);
                 (wire::answer(&own, &0_u8), Urgency::Low)
@@ -247,6 +250,10 @@ impl Node {
                 if let Some((_, bundle)) = wire::read_answer(bytes) {
                     self.take_facts(node, &bundle, now);
                 }
+            }
+            (PendingRequest::Messages { query }, bytes) => {
+                self.pubsub.fetch_answered(query, bytes, &mut self.out);
+                self.advance_fetches(now);
             }
             (PendingRequest::Offer, _) | (_, None) => {}
         }

@@ -54,7 +54,7 @@ impl Node {
                 self.out.push(Output::Answer { connection, subscription, echo, outcome });
             }
             Input::Ponged { connection, round_trip_ms } => self.ponged(connection, round_trip_ms),
-            Input::Published { message } => self.pubsub.publish(message, &mut self.out),
+            Input::Published { message } => self.pubsub.publish(self.me.table(), message, &mut self.out),
             Input::Dismissed { room, user } => {
                 self.dismiss(&room, user);
                 pubsub::send_dismissal(&room, user, &mut self.out);
@@ -73,14 +73,19 @@ impl Node {
             Input::Received { link, bytes } => self.received(link, &bytes, now),
             Input::Asked { question, from, bytes } => self.asked(question, from, &bytes, now),
             Input::Answered { question, bytes } => self.answered(question, bytes.as_deref(), now),
+            Input::MessagesRead { question, messages } => self.messages_read(question, messages),
             Input::Drained => self.drain(now),
-            Input::Emptied => self.membership.emptied(self.local.sequence(), now.mono, &mut self.out),
+            Input::Emptied => self.membership.emptied(self.last_numbers(), now.mono, &mut self.out),
         }
         self.settle_peers();
     }
 
     fn queried(&mut self, query: u64, what: Query, now: Now) {
         let found = match what {
+            Query::Messages { stream, age_ms } => {
+                self.pubsub.begin_fetch(query, stream, age_ms, now.mono, &mut self.out);
+                return self.advance_fetches(now);
+            }
             Query::Members { room, after, most, region } => {
                 Found::Members(self.presence.members_of(&room, after, most, region.as_ref(), now.mono))
             }

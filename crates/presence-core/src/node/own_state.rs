@@ -1,6 +1,7 @@
 //! What a node says of itself: its rows, its heartbeat, its leaving; and what it is seen by.
 
 use crate::id::{Room, UserId};
+use crate::membership::drain::LastNumbers;
 use crate::membership::heartbeat::HeartbeatSummary;
 use crate::node::Node;
 use crate::presence::row::{RowKey, TableKey, Weight};
@@ -36,6 +37,9 @@ impl Node {
             facts_root: self.facts.root(cut, cut),
             left,
             held,
+            published: self.pubsub.published(),
+            complete_ms: self.pubsub.complete_ms(&self.membership, now.mono),
+            heard_upto: self.pubsub.gone_in_turn(now.mono),
         };
         self.membership.send_heartbeat(&self.me, summary, now, &mut self.out);
     }
@@ -58,8 +62,13 @@ impl Node {
         self.send_deltas(now);
         self.local.drain();
         self.presence.weigh(self.me.table(), Weight::Held);
-        self.membership.begin_drain(self.local.sequence(), now.mono, &mut self.out);
+        self.membership.begin_drain(self.last_numbers(), now.mono, &mut self.out);
         self.render.nodes_changed();
+    }
+
+    /// What others must have received of this node in the end.
+    pub(super) fn last_numbers(&self) -> LastNumbers {
+        LastNumbers { sequence: self.local.sequence(), published: self.pubsub.published() }
     }
 
     /// Another start of this node was known under a higher incarnation.

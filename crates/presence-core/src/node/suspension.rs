@@ -110,6 +110,7 @@ impl Node {
         let now = self.suspension.lived(now);
         if let Some(gap) = gap {
             self.membership.resume(gap.suspended_ms, gap.rest_until, now.mono);
+            self.pubsub.resume(now.mono);
             let seconds = gap.total_ms / 1_000;
             self.out.warn(format!("This node was away for {seconds} s: it was frozen or starved."));
             self.discovery.say_hello_everywhere(now.mono, &mut self.out);

@@ -46,6 +46,27 @@ pub(crate) struct Heartbeat {
     /// What the sender holds of those in `left`, in the same order.
     #[cbor(n(14), default)]
     pub(crate) held: Vec<HeldTable>,
+    /// How many messages it has published. A version before this field does not say.
+    #[n(15)]
+    pub(crate) published: Option<u64>,
+    /// For how long it has received every message.
+    #[n(16)]
+    pub(crate) complete_ms: Option<u64>,
+    /// What it received of authors that are gone, some of them in turn.
+    #[cbor(n(17), default)]
+    pub(crate) heard_upto: Vec<HeardUpto>,
+}
+
+/// How much a node received of an author that is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct HeardUpto {
+    #[n(0)]
+    pub(crate) table: TableKey,
+    /// The number of the last message before one that is missing.
+    #[n(1)]
+    pub(crate) upto: u64,
+    #[n(2)]
+    pub(crate) gone_ms: u64,
 }
 
 /// What a node holds of one that left, for comparison.
@@ -103,6 +124,9 @@ pub(crate) struct Leaving {
     pub(crate) sequence: u64,
     #[n(1)]
     pub(crate) left_ms: u64,
+    /// How many messages it has published. A version before this field does not say.
+    #[n(2)]
+    pub(crate) published: Option<u64>,
 }
 
 /// What another node published, for a node that can't hear it.

@@ -3,6 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use crate::id::{KeyHash, NodeName, Region};
+use crate::io::message::PastMessage;
 use crate::presence::row::{Removed, Row, TableKey};
 use crate::time::{Incarnation, NodeTime, Stamp};
 
@@ -116,4 +117,22 @@ pub(crate) struct Fetch {
     /// 16 bytes each.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub(crate) keys: Vec<u8>,
+}
+
+/// The messages that were published to a stream in the last ms.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct MessagesRequest {
+    #[n(0)]
+    pub(crate) stream: String,
+    #[n(1)]
+    pub(crate) age_ms: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct MessagesAnswer {
+    /// Whether that is all of them.
+    #[n(0)]
+    pub(crate) complete: bool,
+    #[n(1)]
+    pub(crate) messages: Vec<PastMessage>,
 }

@@ -7,6 +7,7 @@ mod by_hand;
 mod chance;
 mod digest;
 mod fuzz;
+mod history;
 mod impostor;
 mod keys;
 mod large;

@@ -103,6 +103,11 @@ pub(crate) fn published(sender: &Sender, number: u64, stream: &str, body: &[u8])
     message(7, sender, |w| w.array(5)?.u64(number)?.str(stream)?.bytes(body)?.bool(false)?.bool(false)?.ok())
 }
 
+/// A message for the stream `bench`, which is kept.
+pub(crate) fn published_message(sender: &Sender, number: u64, body: &str) -> Vec<u8> {
+    message(7, sender, |w| w.array(5)?.u64(number)?.str("bench")?.bytes(body.as_bytes())?.bool(true)?.bool(false)?.ok())
+}
+
 pub(crate) fn relayed(sender: &Sender, age_ms: u64, inner: &[u8]) -> Vec<u8> {
     message(6, sender, |w| w.array(2)?.u64(age_ms)?.bytes(inner)?.ok())
 }

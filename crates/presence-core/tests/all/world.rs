@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use presence_core::{
-    ConnectionId, DialError, Found, Input, LinkId, Linked, MeshView, Mono, Node, NodeName, Now, Region, Room, RoomView,
-    SubscriptionId, UserId, Wall,
+    ConnectionId, DialError, Found, Input, LinkId, Linked, MeshView, Message, MessageId, Mono, Node, NodeName, Now,
+    Region, Room, RoomView, SubscriptionId, UserId, Wall,
 };
 
 use crate::chance::Chance;
@@ -75,8 +75,14 @@ pub(crate) struct Host {
     pub(crate) passages: Vec<(String, u8, String, bool)>,
     /// Bodies of delivered messages, in order.
     pub(crate) delivered: Vec<String>,
+    /// Messages that this start of the node has, and when they came: what a server keeps.
+    pub(crate) history: Vec<(u64, MessageId, Message)>,
+    /// For how long the node says that it has received everything, and when it said so.
+    pub(crate) complete: Option<(u64, u64)>,
     pub(crate) dismissed: Vec<(ConnectionId, SubscriptionId)>,
     pub(crate) found: Option<Found>,
+    /// Which query that answers.
+    pub(crate) found_for: u64,
     /// What was drawn for the demo room, and how often its counts were due, since it is watched.
     watched: Option<(Vec<String>, usize)>,
     /// What other rooms look like.
@@ -183,8 +189,11 @@ impl World {
             members: BTreeSet::new(),
             passages: Vec::new(),
             delivered: Vec::new(),
+            history: Vec::new(),
+            complete: None,
             dismissed: Vec::new(),
             found: None,
+            found_for: 0,
             watched: None,
             views: BTreeMap::new(),
         };

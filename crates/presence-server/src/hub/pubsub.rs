@@ -2,26 +2,25 @@
 
 use std::sync::Arc;
 
-use presence_cable::{Encoder, HistoryRequest, Position, PresenceEvent, ReplayEnd};
-use presence_core::{ConnectionId, Message, StreamName};
+use presence_cable::{Encoder, Position, PresenceEvent, ReplayEnd};
+use presence_core::{ConnectionId, Message, MessageId, StreamName};
 
 use super::frame::Frame;
 use super::listeners::Subscriber;
 use super::message_queue::QueuedMessage;
 use super::prefix::Prefix;
 use super::{Connection, Hub};
-use crate::clock::wall_ms;
-use crate::history::{LockedHistory, StoredMessage};
+use crate::history::{Asked, LockedHistory, Missed, StoredMessage};
 
 impl Hub {
     /// Writes a message to all listeners of its stream on this node, and puts it into the history if it is to be kept.
-    pub(super) fn deliver(&self, message: &Arc<Message>) {
+    pub(super) fn deliver(&self, message: &Arc<Message>, id: MessageId) {
         if std::str::from_utf8(&message.body).is_err() {
             return;
         }
         // Held until the message waits in the audience: a subscription that begins later has it from the history.
         let mut held = self.history.lock(&message.stream);
-        let offset = message.kept.then(|| held.store(message, wall_ms()));
+        let offset = message.kept.then(|| held.store(message, id, self.history.now()));
         if let Some(audience) = self.streams.find(&message.stream) {
             let position = offset.map(|offset| self.position(offset));
             audience.broadcast(QueuedMessage::Message { message: Arc::clone(message), position }, &self.shared);
@@ -80,31 +79,41 @@ impl Hub {
     }
 
     /// A subscription begins to listen. Before that it is sent a first frame and what it missed, if it asks; nothing comes
-    /// twice, or not at all, in between: what a client publishes once it has the first frame is heard.
+    /// twice, or not at all, in between: what a client publishes once it has the first frame is heard. If this node lacks
+    /// what it asks for, the subscription does not listen yet: fails with the time since when that must be fetched.
     pub(crate) fn listen_named(
         &self,
         stream: &StreamName,
         subscriber: &Subscriber<'_>,
         first: Option<&Frame>,
-        history: Option<&HistoryRequest>,
-    ) {
+        history: Option<Asked<'_>>,
+    ) -> Result<(), u64> {
         let mut held = self.history.lock(stream);
         first.inspect(|first| subscriber.connection.send(first, self.now_ms()));
-        if let Some(request) = history {
-            self.send_missed(&mut held, subscriber.prefix, subscriber.connection, request);
+        if let Some(asked) = history {
+            self.send_missed(&mut held, subscriber.prefix, subscriber.connection, asked)?;
         }
         self.streams.join(stream, subscriber);
+        Ok(())
     }
 
-    /// Sends a subscription that listens already what it missed.
+    /// Sends a subscription that listens already what it missed. Fails as [`Hub::listen_named`] does.
     pub(crate) fn replay(
         &self,
         stream: &StreamName,
-        prefix: &Prefix,
-        connection: &Arc<Connection>,
-        request: &HistoryRequest,
-    ) {
-        self.send_missed(&mut self.history.lock(stream), prefix, connection, request);
+        (prefix, connection): (&Prefix, &Arc<Connection>),
+        asked: Asked<'_>,
+    ) -> Result<(), u64> {
+        self.send_missed(&mut self.history.lock(stream), prefix, connection, asked)
+    }
+
+    /// Tells a subscription that what it missed can't be sent; it begins to listen, unless it does already.
+    pub(crate) fn reject_history(&self, stream: &StreamName, subscriber: &Subscriber<'_>, listens: bool) {
+        let _held = self.history.lock(stream);
+        self.end_replay(subscriber.prefix, subscriber.connection, ReplayEnd::Unknown);
+        if !listens {
+            self.streams.join(stream, subscriber);
+        }
     }
 
     /// A subscription is written to in another protocol from now on: the new one is in its prefix. `stream`: what it listens to.
@@ -129,16 +138,25 @@ impl Hub {
         held: &mut LockedHistory<'_>,
         prefix: &Prefix,
         connection: &Arc<Connection>,
-        request: &HistoryRequest,
-    ) {
-        let missed = held.missed(request, wall_ms()).map(|missed| self.frames(&missed, prefix));
+        asked: Asked<'_>,
+    ) -> Result<(), u64> {
+        let missed = match held.missed(asked, self.history.now()) {
+            Missed::All(missed) => Some(self.frames(&missed, prefix)),
+            Missed::Dropped => None,
+            Missed::Incomplete { since_ms } => return Err(since_ms),
+        };
         // A replay larger than the socket's queue would close it, and its client would come back and ask again.
         let room = self.limits.socket_queue / 2;
         let frames = missed.filter(|frames| frames.iter().map(Frame::len).sum::<usize>() <= room);
         let replay = if frames.is_some() { ReplayEnd::Complete } else { ReplayEnd::Unknown };
-        let end = self.encoder(prefix).replayed(prefix.as_str(), replay).map(|end| Frame::text(&end));
-        for frame in frames.into_iter().flatten().chain(end) {
-            connection.send(&frame, self.now_ms());
+        frames.into_iter().flatten().for_each(|frame| connection.send(&frame, self.now_ms()));
+        self.end_replay(prefix, connection, replay);
+        Ok(())
+    }
+
+    fn end_replay(&self, prefix: &Prefix, connection: &Arc<Connection>, end: ReplayEnd) {
+        if let Some(end) = self.encoder(prefix).replayed(prefix.as_str(), end) {
+            connection.send(&Frame::text(&end), self.now_ms());
         }
     }
 

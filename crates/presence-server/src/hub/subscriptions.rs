@@ -56,7 +56,7 @@ impl Connection {
         found.for_each(|subscribed| subscribed.prefix = prefix.clone());
     }
 
-    fn prefix(&self, subscription: SubscriptionId) -> Option<Prefix> {
+    pub(crate) fn prefix(&self, subscription: SubscriptionId) -> Option<Prefix> {
         self.find(subscription, |subscribed| subscribed.prefix.clone())
     }
 

@@ -115,6 +115,7 @@ pub(super) fn outlets(
         store,
         mesh: None,
         webhooks,
+        inputs: live.inputs.mesh.downgrade(),
     })
 }
 
@@ -135,6 +136,7 @@ pub(super) fn services(
         app,
         views: Arc::clone(&views),
         resumable: ResumableSessions::default(),
+        fetch_locks: Arc::default(),
     };
     Services {
         cookies: Cookies::new(secret.keys(Purpose::Session), site.name),

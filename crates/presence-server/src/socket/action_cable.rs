@@ -1,5 +1,6 @@
 //! One browser's session in Action Cable: its subscriptions, whose they are, and how fast it may ask.
 
+mod history;
 mod pubsub;
 mod socket_user;
 pub(super) mod targets;
@@ -35,6 +36,8 @@ pub(super) struct ActionCableSession {
     /// Of the extended protocol: the name by which the session can be resumed.
     pub(super) sid: Option<Sid>,
     pub(super) user: SocketUser,
+    /// Its client was connected to another node, or to an earlier start of this one.
+    pub(super) from_elsewhere: bool,
     /// What its token opens.
     pub(super) grant: Option<Box<Grant>>,
     /// The round trip that its page shows, in ms.
@@ -122,7 +125,8 @@ impl ActionCableSession {
         let Visitor { user, version, sid, grant } = visitor;
         let user = SocketUser::new(user, sid.as_deref().and_then(|sid| context.guests.open(sid)));
         let (session, grant) = (SessionBase::new(connection, hub), grant.map(Box::new));
-        let mut session = Self { session, context, sid: None, user, grant, shown_ms: None, clicks };
+        let mut session =
+            Self { session, context, sid: None, user, from_elsewhere: false, grant, shown_ms: None, clicks };
         session.welcome(version, sid.as_deref());
         session
     }
@@ -235,6 +239,7 @@ impl ActionCableSession {
     fn ignore(&self, Subscription { prefix, to, .. }: &Subscription<SubscriptionTarget>) {
         let (hub, connection) = (&self.session.hub, self.session.connection.id);
         if let SubscriptionTarget::Named(named) = to {
+            named.fetching.iter().for_each(|fetched| fetched.end());
             return hub.ignore_named(&named.stream, prefix, connection);
         }
         // A socket with a subscription has a user.

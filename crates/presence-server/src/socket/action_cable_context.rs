@@ -5,6 +5,7 @@ use std::sync::Arc;
 use presence_cable::action_cable::Version;
 use presence_core::UserId;
 
+use super::history_fetch::FetchLocks;
 use super::resumable::ResumableSessions;
 use crate::contained_app::ContainedApp;
 use crate::identity::{MemberIds, SealedGuests, SignedNames};
@@ -23,6 +24,7 @@ pub(crate) struct ActionCableContext {
     pub(crate) app: Arc<ContainedApp>,
     pub(crate) views: Arc<Views>,
     pub(crate) resumable: ResumableSessions,
+    pub(crate) fetch_locks: Arc<FetchLocks>,
 }
 
 /// The visitor of a socket, as the upgrade's request said.

@@ -78,7 +78,7 @@ impl MembersQuery {
         let query = Query::Members { room, after: None, most: MEMBERS_MAX, region: None };
         match self.context.queries.ask(query).await? {
             Found::Members(found) => Some(found),
-            Found::Busiest(_) | Found::Below(_) | Found::Facts(_) | Found::Removed(_) => None,
+            Found::Busiest(_) | Found::Below(_) | Found::Facts(_) | Found::Messages(_) | Found::Removed(_) => None,
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use presence_cable::HistoryRequest;
 use presence_cable::action_cable::{Extras, MessageContent};
 use presence_core::{Input, Room, Stream, StreamName, UserId};
 
+use super::history_fetch::FetchedSubscription;
 use super::members::JoinedMember;
 use crate::hub::Connection;
 
@@ -85,8 +87,10 @@ pub(super) struct NamedStream {
     pub(super) extras: Extras,
     pub(super) member: Option<JoinedMember>,
     pub(super) trust: ListenRight,
-    /// It was resumed, and is live once its client has said what it knows: the number of the last message then.
-    pub(super) waits: Option<u64>,
+    /// It was resumed, and is live once its client has said what it knows; else it is sent what came since.
+    pub(super) waits: Option<HistoryRequest>,
+    /// What it missed is being fetched from another node.
+    pub(super) fetching: Option<Arc<FetchedSubscription>>,
     /// Whether an answer to a presence command is on its way.
     pub(super) answering: Arc<AtomicBool>,
 }

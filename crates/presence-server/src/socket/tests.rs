@@ -3,6 +3,7 @@
 mod extras;
 mod flood;
 mod harness;
+mod history;
 mod members;
 mod presence_v1;
 mod pubsub;

@@ -31,6 +31,8 @@ impl World {
         (host.view, host.mesh) = (None, None);
         host.tabs.clear();
         host.members.clear();
+        host.history.clear();
+        host.complete = None;
         let addresses = self.seeds.iter().filter(|seed| **seed != index).map(|seed| address(*seed)).collect();
         let life = host.life;
         self.deliver(index, Input::Resolved { addresses });

@@ -1,6 +1,9 @@
 //! What nodes order: links that lose, repeat, delay and break, and what browsers are shown.
 
-use presence_core::{DialError, Drawn, Input, LinkId, Linked, NodeHash, Output, Stream, Viewers};
+use presence_core::{
+    DialError, Drawn, Input, LinkId, Linked, Message, MessageId, NodeHash, Output, PastMessage, Stream, StreamName,
+    Viewers,
+};
 
 use super::{ASK_MS, DIAL_MS, Event, IDLE_MS, SYNC_MS, Wire, World};
 use crate::app::Bulb;
@@ -51,17 +54,38 @@ impl World {
             }
             Output::Arrived { room, user, info, .. } => self.hosts[index].passed(&room, user, &info, true),
             Output::Left { room, user, info, .. } => self.hosts[index].passed(&room, user, &info, false),
-            Output::Deliver { message } => {
+            Output::Deliver { message, id } => {
+                self.hosts[index].history.push((self.now, id, (*message).clone()));
                 let body = String::from_utf8_lossy(&message.body).into_owned();
                 self.hosts[index].delivered.push(format!("{} {body}", message.stream));
             }
+            Output::Complete { ms } => self.hosts[index].complete = ms.map(|ms| (ms, self.now)),
+            Output::ReadMessages { question, stream, age_ms } => self.read_messages(index, question, &stream, age_ms),
             Output::Dismiss { connection, subscription } => {
                 self.hosts[index].dismissed.push((connection, subscription));
             }
-            Output::Found { found, .. } => self.hosts[index].found = Some(found),
+            Output::Found { query, found } => {
+                (self.hosts[index].found, self.hosts[index].found_for) = (Some(found), query);
+            }
             Output::Draw(drawing) => drawing.by(&Bulb).into_iter().for_each(|drawn| self.drawn(index, &drawn)),
             Output::Answer { .. } => {}
         }
+    }
+
+    /// What a server would have of a stream.
+    fn read_messages(&mut self, index: usize, question: u64, stream: &StreamName, age_ms: u64) {
+        let (life, now) = (self.hosts[index].life, self.now);
+        let had = self.hosts[index]
+            .history
+            .iter()
+            .filter(|(at, _, message)| message.stream == *stream && message.kept && now - at <= age_ms);
+        let past = |(at, id, message): &(u64, MessageId, Message)| PastMessage {
+            id: *id,
+            age_ms: now - at,
+            body: message.body.clone(),
+        };
+        let input = Input::MessagesRead { question, messages: Some(had.map(past).collect()) };
+        self.later(0, Event::Deliver { host: index, life, input });
     }
 
     fn drawn(&mut self, index: usize, drawn: &Drawn) {

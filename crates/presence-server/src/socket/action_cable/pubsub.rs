@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use presence_cable::HistoryRequest;
 use presence_cable::action_cable::{
     self, Channel, Command, Extras, MessageContent, PRESENCE_ERROR, PresenceRequest, Version, WELCOME, confirm,
-    encoder, replayed, restored, welcome,
+    encoder, restored, welcome,
 };
-use presence_cable::{HistoryRequest, Position, ReplayEnd};
 use presence_core::{Input, Message, Room, StreamName};
 use tokio::time::Instant;
 
@@ -48,7 +48,9 @@ impl ActionCableSession {
             return self.session.send(&guest.map_or_else(|| WELCOME.to_owned(), |_| welcome(&id)));
         }
         let owner = self.user.known();
-        let resumed = sid.and_then(|sid| self.context.resumable.take(sid, owner, Instant::now())).unwrap_or_default();
+        let resumed = sid.and_then(|sid| self.context.resumable.take(sid, owner, Instant::now()));
+        self.from_elsewhere = sid.is_some() && resumed.is_none();
+        let resumed = resumed.unwrap_or_default();
         if let Some(socket) = resumed.socket {
             socket.close(CloseReason::Resumed, self.session.hub.now_ms());
         }
@@ -61,7 +63,7 @@ impl ActionCableSession {
             let Ok(mut target) = self.target(key) else { continue };
             if let SubscriptionTarget::Named(named) = &mut target {
                 named.extras = *extras;
-                named.waits = Some(self.session.hub.history.head());
+                named.waits = Some(self.from_now_on(&named.stream));
             }
             live.push((&**key, target));
         }
@@ -89,7 +91,17 @@ impl ActionCableSession {
         let stream = found.ok_or("the stream is neither public nor is its name signed by us")?;
         let room = self.granted(stream.as_str()).cloned().or_else(|| self.context.streams.room(&stream));
         let extras = self.version().extras(content);
-        Ok(NamedStream { stream, room, content, extras, member: None, trust, waits: None, answering: Arc::default() })
+        Ok(NamedStream {
+            stream,
+            room,
+            content,
+            extras,
+            member: None,
+            trust,
+            waits: None,
+            fetching: None,
+            answering: Arc::default(),
+        })
     }
 
     /// The room that the socket's token is for, if the stream has its name.
@@ -112,34 +124,10 @@ impl ActionCableSession {
         }
     }
 
-    /// A room is shown whole to a socket that joins it: nothing was missed.
-    fn confirm_history(&self, index: usize) {
-        let prefix = &self.session.subscriptions[index].prefix;
-        self.session.send(&replayed(prefix.as_str(), ReplayEnd::Complete));
-    }
-
-    fn go_live(&mut self, index: usize, first: Option<&Frame>, history: Option<&HistoryRequest>) {
-        let subscription = &mut self.session.subscriptions[index];
-        let SubscriptionTarget::Named(named) = &mut subscription.to else { return };
-        named.waits = None;
-        let (stream, subscription) = (named.stream.clone(), &self.session.subscriptions[index]);
-        self.session.hub.listen_named(&stream, &subscription.subscriber(&self.session.connection), first, history);
-    }
-
-    fn named_at(&self, index: usize) -> Option<&NamedStream> {
+    pub(super) fn named_at(&self, index: usize) -> Option<&NamedStream> {
         match &self.session.subscriptions[index].to {
             SubscriptionTarget::Named(named) => Some(named),
             SubscriptionTarget::Room(_) | SubscriptionTarget::User(_) | SubscriptionTarget::Reflex(_) => None,
-        }
-    }
-
-    /// Sends resumed subscriptions what came since, if their client has not said what it knows.
-    pub(super) fn wait_no_longer(&mut self) {
-        for index in 0..self.session.subscriptions.len() {
-            let Some(NamedStream { waits: Some(offset), stream, .. }) = self.named_at(index) else { continue };
-            let position = Position { epoch: self.session.hub.history.epoch().to_owned(), offset: *offset };
-            let streams = [(stream.as_str().to_owned(), position)].into();
-            self.go_live(index, None, Some(&HistoryRequest { since: None, streams }));
         }
     }
 
@@ -196,21 +184,12 @@ impl ActionCableSession {
         let new = hub.prefix(encoder(extras, named.content), prefix.as_str().to_owned());
         let old = std::mem::replace(prefix, new);
         let subscriber = Subscriber { connection, subscription: *id, prefix };
+        // A fetch that ends now begins to listen before this or after it.
+        let _fetch = named.fetching.as_ref().map(|fetched| fetched.hold());
         // What waits does not listen yet.
         hub.change_protocol(named.waits.is_none().then_some(&named.stream), &old, &subscriber);
         if let Some(sid) = self.sid {
             self.context.resumable.sent(sid, key, extras);
-        }
-    }
-
-    fn send_history(&mut self, index: usize, history: &HistoryRequest) {
-        match self.named_at(index) {
-            Some(named) if named.waits.is_some() => self.go_live(index, None, Some(history)),
-            Some(named) => {
-                let prefix = &self.session.subscriptions[index].prefix;
-                self.session.hub.replay(&named.stream, prefix, &self.session.connection, history);
-            }
-            None => self.confirm_history(index),
         }
     }
 

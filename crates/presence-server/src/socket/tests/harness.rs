@@ -1,12 +1,14 @@
 //! A hub without a node, and browsers on its sockets.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use clap::Parser;
 use futures_util::{SinkExt as _, StreamExt as _};
 use presence_cable::Encoder;
 use presence_cable::action_cable::Version;
 use presence_core::{
-    App, Change, Fragment, Message as Published, Output, Place, PublicId, ReflexCall, Refusal, Region, Room, RoomView,
-    StreamName, UserId, Visit, Write,
+    App, Change, Fragment, Message as Published, MessageId, NodeHash, Output, Place, PublicId, ReflexCall, Refusal,
+    Region, Room, RoomView, StreamName, UserId, Visit, Write,
 };
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -91,8 +93,10 @@ impl TestHub {
             app: Arc::new(ContainedApp::new(Arc::new(Lamp))),
             views: Arc::new(Views::new(Region::new("ams").unwrap(), Place::default(), 0)),
             resumable: ResumableSessions::default(),
+            fetch_locks: Arc::default(),
         };
         let hub = Hub::start(limits, 7, encoders, &crate::supervision::supervision().0);
+        hub.history.set_complete(Some(u64::MAX));
         Self { hub, names, context: Arc::new(context), inputs, happened, next: 7 }
     }
 
@@ -266,5 +270,12 @@ pub(super) fn drawing(key: &str, id: &str) -> Value {
 
 pub(super) fn message(stream: &str, body: &str, kept: bool) -> Output {
     let (stream, body) = (StreamName::new(stream).unwrap(), body.as_bytes().to_vec());
-    Output::Deliver { message: Arc::new(Published { stream, body, kept, whispered: false, from: None }) }
+    let message = Arc::new(Published { stream, body, kept, whispered: false, from: None });
+    Output::Deliver { message, id: message_id() }
+}
+
+/// Another one each time.
+pub(super) fn message_id() -> MessageId {
+    static NUMBERS: AtomicU64 = AtomicU64::new(0);
+    MessageId { author: NodeHash(1), incarnation: 7, number: NUMBERS.fetch_add(1, Relaxed) + 1 }
 }

@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use presence_core::StreamName;
 
-use super::harness::message;
+use super::harness::{message, message_id};
 use super::*;
 
 pub(super) const BENCH: &str = r#"{"channel":"$pubsub","stream_name":"bench"}"#;
+
+/// Offsets of what arrived at this node follow this one.
+pub(super) const OFFSETS_FROM: u64 = 1 << 32;
 
 fn live(key: &str, body: &Value) -> Value {
     json!({"identifier": key, "message": body})
 }
 
-fn placed(key: &str, stream: &str, offset: u64, body: &Value) -> Value {
-    json!({"identifier": key, "message": body, "stream_id": stream, "epoch": "7", "offset": offset})
+pub(super) fn placed(key: &str, stream: &str, offset: u64, body: &Value) -> Value {
+    json!({"identifier": key, "message": body, "stream_id": stream, "epoch": "7", "offset": OFFSETS_FROM + offset})
 }
 
 pub(super) fn ended(key: &str, how: &str) -> Value {
@@ -102,13 +105,13 @@ async fn a_whisper_goes_to_all_others_but_never_to_a_page_that_would_perform_it(
     ann.ask("whisper", BENCH, "data", json!({"typing": true})).await;
     let Input::Published { message: said } = test.input().await else { panic!("a whisper") };
     assert!(!said.kept && said.whispered && said.from == Some(ConnectionId(8)) && said.body == br#"{"typing":true}"#);
-    test.hub.carry_out(Output::Deliver { message: Arc::new(said) });
+    test.hub.carry_out(Output::Deliver { message: Arc::new(said), id: message_id() });
     let mut heard = [bob.next().await, bob.next().await];
     heard.sort_by_key(|frame| frame["identifier"] == signed);
     assert_eq!(heard, [BENCH, &signed].map(|key| live(key, &json!({"typing": true}))), "no position: it is not kept");
     test.publish("bench", &json!("after"));
     let heard = [ann.next().await, ann.next().await];
-    assert!(heard.iter().all(|frame| frame["message"] == "after" && frame["offset"] == 1));
+    assert!(heard.iter().all(|frame| frame["message"] == "after" && frame["offset"] == OFFSETS_FROM + 1));
     // What a server publishes is performed, even if it is not kept.
     test.hub.carry_out(message("bench", "\"<b>\"", false));
     let heard = [ann.next().await, ann.next().await];
@@ -131,8 +134,7 @@ async fn what_was_missed_comes_after_the_confirm_and_before_what_is_live() {
     test.publish("bench", &json!(4));
     browser.next_is(&placed(BENCH, "bench", 4, &json!(4))).await;
 
-    let after =
-        |epoch: &str, offset: u64| json!({"since": 1, "streams": {"bench": {"epoch": epoch, "offset": offset}}});
+    let after = |epoch: &str, offset: u64| json!({"since": 1, "streams": {"bench": {"epoch": epoch, "offset": OFFSETS_FROM + offset}}});
     browser.ask("history", BENCH, "history", after("7", 3)).await;
     browser.answers(&[placed(BENCH, "bench", 4, &json!(4)), ended(BENCH, "confirm_history")]).await;
     browser.ask("history", BENCH, "history", after("7", 99)).await;
@@ -184,7 +186,7 @@ async fn a_session_is_resumed_after_a_cut_with_what_was_missed_and_as_the_same_u
 
     // Until it has said what it knows it is not sent anything out of order.
     test.publish("bench", &json!("live"));
-    let history = json!({"since": 1, "streams": {"bench": {"epoch": "7", "offset": 1}}});
+    let history = json!({"since": 1, "streams": {"bench": {"epoch": "7", "offset": OFFSETS_FROM + 1}}});
     again.ask("history", BENCH, "history", history).await;
     let missed = ["missed", "live"].into_iter().zip(2..).map(|(body, n)| placed(BENCH, "bench", n, &json!(body)));
     again.answers(&missed.collect::<Vec<_>>()).await;

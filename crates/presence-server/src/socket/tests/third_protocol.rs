@@ -6,6 +6,7 @@ use std::time::Duration;
 use presence_cable::{Encoder, PingAfter, Position, action_cable};
 use presence_core::{Message as Published, StreamName};
 
+use super::harness::message_id;
 use super::*;
 use crate::socket::session::{SessionBase, Subscription};
 
@@ -47,7 +48,8 @@ impl Protocol for ShoutSession {
         let (id, prefix) = (self.0.number(), self.0.hub.prefix(&Shout, format!("{text}: ")));
         let new = Subscription { id, prefix, to };
         self.0.connection.subscribe(id, new.prefix.clone());
-        self.0.hub.listen_named(&new.to, &new.subscriber(&self.0.connection), None, None);
+        let listens = self.0.hub.listen_named(&new.to, &new.subscriber(&self.0.connection), None, None);
+        assert_eq!(listens, Ok(()));
         let index = self.0.add(new);
         self.0.send_to(index, "listening".to_owned());
         self.0.spend_request()
@@ -89,7 +91,7 @@ async fn a_third_protocol_is_an_encoder_and_a_session_and_its_bodies_are_encoded
     }
     let (stream, body) = (StreamName::new("bench").unwrap(), b"\"hi\"".to_vec());
     let message = Published { stream, body, kept: false, whispered: false, from: None };
-    test.hub.carry_out(Output::Deliver { message: Arc::new(message) });
+    test.hub.carry_out(Output::Deliver { message: Arc::new(message), id: message_id() });
     cable.next_is(&json!({"identifier": key, "message": "hi"})).await;
     for browser in &mut shouting {
         assert_eq!(next_text(browser).await, "bench: \"HI\"");
