@@ -48,8 +48,9 @@ pub(crate) enum PeerEvent {
     Judged,
     /// It is forgotten.
     Forgotten { node: NodeHash },
-    /// It left on purpose: all its tabs count for a while. The region is that of a table that may not be open yet.
-    Departed { table: TableKey, region: Option<Region> },
+    /// It left on purpose, or another start of it is heard: all its tabs count for a while. The region is that of a table
+    /// that may not be open yet.
+    Departed { table: TableKey, region: Option<Region>, weight: Weight },
     /// What was held of it has run out.
     HoldEnded { table: TableKey },
 }
@@ -116,7 +117,7 @@ impl Membership {
     fn meet(&mut self, me: &Identity, sender: &SenderId, beat: &Heartbeat, path: Path, now: Now, out: &mut Outputs) {
         let (table, region) = (me.table_of(sender), &beat.region);
         // What was still on its way when a node had left, and its tabs had run out, must not bring it back.
-        if table.node == me.hash || self.departed.has_run_out(table) {
+        if table.node == me.hash || self.departed.has_left_for_good(table) {
             return;
         }
         let known = self.peers.get(&table.node).map(|peer| peer.incarnation);
@@ -130,11 +131,17 @@ impl Membership {
         if known.is_none() && self.peers.len() >= PEERS_MAX && !self.forget_longest_gone() {
             return;
         }
-        let older = known.map(|incarnation| TableKey { incarnation, ..table });
+        if path.via.is_none() {
+            self.departed.goes_on(table);
+        }
+        let older = self.peers.get(&table.node).map(|peer| (peer.table(table.node), peer.region.clone(), peer.state));
         // Another node may have said already that this incarnation leaves.
         let held = self.departed.is_held(table);
-        let (state, weight) =
-            if held { (PeerState::Draining, Weight::Held) } else { (PeerState::Live, Weight::Counted) };
+        let (state, weight) = match self.has_crashed(table) {
+            _ if !held => (PeerState::Live, Weight::Counted),
+            true => (PeerState::Live, Weight::Expected),
+            false => (PeerState::Draining, Weight::Held),
+        };
         let what = match known {
             Some(incarnation) if incarnation > table.incarnation => "is heard in its earlier incarnation",
             Some(_) => "is back as a new incarnation",
@@ -145,7 +152,11 @@ impl Membership {
         let mut peer = Peer::new(sender, region, state, now);
         (peer.key, peer.met) = before;
         self.peers.insert(table.node, peer);
-        let replaced = older.filter(|older| !self.departed.is_held(*older) && !injected(Fault::OldIncarnationStays));
+        let replaced = older.filter(|_| !injected(Fault::OldIncarnationStays)).filter(|(older, region, state)| {
+            // The rows of a gone one were dropped already.
+            *state == PeerState::Gone || !self.hold_crashed(*older, region, now.mono)
+        });
+        let replaced = replaced.map(|(older, _, _)| older);
         self.events.push(PeerEvent::Met { table, region: region.clone(), weight, replaced });
     }
 

@@ -179,10 +179,10 @@ impl Node {
                         self.replication.reopen(table);
                     }
                 }
-                PeerEvent::Departed { table, region: Some(region) } => {
-                    self.presence.open_table(table, &region, Weight::Held);
+                PeerEvent::Departed { table, region: Some(region), weight } => {
+                    self.presence.open_table(table, &region, weight);
                 }
-                PeerEvent::Departed { table, region: None } => self.presence.weigh(table, Weight::Held),
+                PeerEvent::Departed { table, region: None, weight } => self.presence.weigh(table, weight),
                 PeerEvent::Gone { table } | PeerEvent::HoldEnded { table } => {
                     self.presence.drop_table(table);
                     self.replication.close(table);
@@ -201,6 +201,7 @@ impl Node {
         let touched = self.presence.take_touched();
         self.local.review(&touched, &mut self.presence, now.mono);
         self.local.collect(&touched, &mut self.presence, now.mono);
+        self.local.take_expected(&mut self.presence, now.mono);
         let draining = self.membership.is_draining();
         let may_send = now.mono >= self.delta_not_before && !self.suspension.is_resting(now.mono);
         if self.local.has_news() && may_send && !draining {

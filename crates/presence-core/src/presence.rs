@@ -41,6 +41,8 @@ pub(crate) struct Presence {
     touched: BTreeSet<RowKey>,
     /// Users who are to take a tab as soon as one is known.
     awaited: BTreeSet<RowKey>,
+    /// Users with a row of a killed node that has become known: what they have open here takes the place of it.
+    expected: BTreeSet<RowKey>,
 }
 
 impl Presence {
@@ -57,6 +59,7 @@ impl Presence {
             dirty: BTreeMap::new(),
             touched: BTreeSet::new(),
             awaited: BTreeSet::new(),
+            expected: BTreeSet::new(),
         }
     }
 
@@ -118,6 +121,9 @@ impl Presence {
             return self.name_room(room, &name, known);
         }
         self.change(room, key, |presence| presence.put(room, table, row));
+        if self.tables.of(table).weight == Weight::Expected {
+            self.expected.insert(key);
+        }
         debug_assert_eq!(self.rows.find(room, key.user, table).map(|slot| self.rows.get(slot).number), Some(number));
     }
 
@@ -147,6 +153,9 @@ impl Presence {
                     presence.tables.of_mut(number).weight = weight;
                     None
                 });
+                if weight == Weight::Expected {
+                    self.expected.insert(key);
+                }
             }
         }
     }
@@ -213,6 +222,11 @@ impl Presence {
     /// Users whose rows have changed since this was last called and with a tab that was claimed, or is to be.
     pub(crate) fn take_touched(&mut self) -> BTreeSet<RowKey> {
         std::mem::take(&mut self.touched)
+    }
+
+    /// Users of killed nodes whose rows have become known since this was last called.
+    pub(crate) fn take_expected(&mut self) -> BTreeSet<RowKey> {
+        std::mem::take(&mut self.expected)
     }
 
     /// Puts a row in its place, and gives back the one that was there.

@@ -226,7 +226,16 @@ mod tests {
                 .map(|number| TableKey { node: hash(number), incarnation: Incarnation::new(WALL_MS) })
                 .collect(),
             echoes: vec![Echo { to: hash(0), mono_ms: days_ms, held_ms: 1_000 }; ECHOES],
-            held: vec![HeldTable { left_ms: 30_000, contiguous_upto: 1_000_000, complete: true, root: u64::MAX }; 8],
+            held: vec![
+                HeldTable {
+                    left_ms: 30_000,
+                    contiguous_upto: 1_000_000,
+                    complete: true,
+                    root: u64::MAX,
+                    crashed: true
+                };
+                8
+            ],
             ..Heartbeat::nothing()
         }
     }

@@ -241,7 +241,7 @@ impl Node {
     /// A page of another node's table, or the loss of one.
     fn rows_answered(&mut self, question: u64, table: TableKey, bytes: Option<&[u8]>, now: Now) {
         if let Some(page) = self.replication.accept(question, table, bytes) {
-            self.membership.heard_hold(table, page.held_ms, page.region.as_ref(), now.mono);
+            self.membership.heard_hold(table, &page, now.mono);
             self.settle_peers();
             self.replication.take_page(table, page, &mut self.presence, now.mono);
         }

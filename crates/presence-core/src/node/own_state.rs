@@ -47,6 +47,7 @@ impl Node {
             contiguous_upto: self.replication.contiguous_upto(table),
             complete: self.replication.is_complete(table),
             root: self.presence.table(table).map_or(0, |rows| rows.short_root()),
+            crashed: self.membership.has_crashed(table),
         }
     }
 

@@ -63,6 +63,9 @@ pub(crate) struct HeldTable {
     /// The lower half of the root of its rows, as far as they are known.
     #[n(3)]
     pub(crate) root: u64,
+    /// Its node was killed and is back: it did not leave on purpose.
+    #[cbor(n(4), default)]
+    pub(crate) crashed: bool,
 }
 
 /// Gives a heartbeat's moment back to its sender.

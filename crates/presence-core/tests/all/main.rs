@@ -5,6 +5,7 @@ mod app;
 mod asked;
 mod by_hand;
 mod chance;
+mod crashes;
 mod digest;
 mod impostor;
 mod keys;
