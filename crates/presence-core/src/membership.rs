@@ -4,6 +4,7 @@ pub(crate) mod clock_skew;
 pub(crate) mod departed;
 pub(crate) mod drain;
 pub(crate) mod heartbeat;
+mod holds;
 pub(crate) mod peer;
 pub(crate) mod relay;
 mod rotation;
@@ -15,9 +16,9 @@ use crate::identity::Identity;
 use crate::io::mesh_view::PeerState;
 use crate::io::output::Severity;
 use crate::membership::clock_skew::ClockSkew;
-use crate::membership::departed::DepartedTables;
 use crate::membership::drain::Drain;
 use crate::membership::heartbeat::HeartbeatSchedule;
+use crate::membership::holds::DepartedTables;
 use crate::membership::peer::{LEASE_MS, Path, Peer};
 use crate::membership::relay::Relay;
 use crate::outputs::Outputs;
@@ -64,13 +65,18 @@ pub(crate) struct Membership {
     skew: ClockSkew,
     relay: Relay,
     drain: Option<Drain>,
-    /// When this process last went on after a suspension, and until when it rested then.
+    /// When this process started, or last went on after a suspension, and until when it rested then.
     resumed_at: Mono,
     rest_until: Mono,
     events: Vec<PeerEvent>,
 }
 
 impl Membership {
+    /// Nothing is known at a node's start.
+    pub(crate) fn new(started: Mono) -> Self {
+        Self { resumed_at: started, ..Self::default() }
+    }
+
     pub(crate) fn peer(&self, node: NodeHash) -> Option<&Peer> {
         self.peers.get(&node)
     }
@@ -82,6 +88,13 @@ impl Membership {
     /// Whether no other node is live.
     pub(crate) fn is_alone(&self) -> bool {
         self.peers.values().all(|peer| peer.state != PeerState::Live)
+    }
+
+    /// Whether there are live nodes, each has heard this start, and none names a node that is not known here.
+    pub(crate) fn is_known_to_all(&self, me: NodeHash) -> bool {
+        let mut live = self.peers.values().filter(|peer| peer.state == PeerState::Live).peekable();
+        let known = |node: &NodeHash| *node == me || self.peers.contains_key(node);
+        live.peek().is_some() && live.all(|peer| peer.echoed && peer.beat.hears.iter().all(known))
     }
 
     /// What became different since the last call, in order.

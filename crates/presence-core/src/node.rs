@@ -1,5 +1,6 @@
 //! A node: input in, outputs out. It holds the parts, and carries what one of them says to those that it concerns.
 
+pub(crate) mod catch_up;
 mod inbound;
 mod inputs;
 pub(crate) mod own_state;
@@ -19,6 +20,7 @@ use crate::io::output::Output;
 use crate::io::settings::Settings;
 use crate::local::LocalVisitors;
 use crate::membership::{Membership, PeerEvent};
+use crate::node::catch_up::CatchUp;
 use crate::node::rejections::Rejections;
 use crate::node::suspension::Suspension;
 use crate::outputs::Outputs;
@@ -49,6 +51,7 @@ pub struct Node {
     out: Outputs,
     rejections: Rejections,
     suspension: Suspension,
+    catch_up: CatchUp,
     started: Now,
     ticked_at: Mono,
     delta_not_before: Mono,
@@ -64,7 +67,7 @@ impl Node {
         let me = Identity { name, hash, incarnation, birth, region, place, meshed, digest, key };
         let mut presence = Presence::new(digest);
         presence.open_table(me.table(), &me.region, Weight::Counted);
-        let mut membership = Membership::default();
+        let mut membership = Membership::new(now.mono);
         let facts = Facts::restore(&me, records, membership.clock(now));
         if let Some(newest) = facts.newest_time().filter(|newest| newest.0 > now.wall.0) {
             membership.believe_kept_time(newest, now.mono);
@@ -79,6 +82,7 @@ impl Node {
             out: Outputs::new(me.sender(), me.key.clone(), meshed),
             rejections: Rejections::default(),
             suspension: Suspension::new(now.mono),
+            catch_up: CatchUp::new(meshed),
             started: now,
             ticked_at: now.mono,
             delta_not_before: Mono::default(),
@@ -154,6 +158,7 @@ impl Node {
             self.beat_if_due(now);
         }
         self.replication.prune(&mut self.presence, now.mono);
+        self.review_catch_up(now.mono);
     }
 
     /// What became different about other nodes, to the parts that hold something of them.

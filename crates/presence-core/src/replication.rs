@@ -7,6 +7,8 @@ mod replica;
 use std::collections::BTreeMap;
 
 use crate::id::NodeHash;
+use crate::io::mesh_view::PeerState;
+use crate::membership::Membership;
 use crate::presence::Presence;
 use crate::presence::row::{Removed, Row, TableKey};
 use crate::replication::replica::Replica;
@@ -61,6 +63,14 @@ impl Replication {
 
     pub(crate) fn exchanged(&self) -> bool {
         self.exchanged
+    }
+
+    /// Whether nothing is missing of the tables of live nodes, nor of held ones what others are known to have.
+    pub(crate) fn knows_all(&self, membership: &Membership) -> bool {
+        let live = membership.peers().filter(|(_, peer)| peer.state == PeerState::Live);
+        let held = self.replicas.iter().filter(|(table, _)| membership.is_held(**table));
+        live.map(|(hash, peer)| peer.table(hash)).all(|table| self.is_current(table))
+            && held.map(|(_, replica)| replica).all(Replica::is_settled)
     }
 
     /// Whether a replica was repaired since the last call.

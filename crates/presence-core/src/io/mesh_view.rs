@@ -16,6 +16,9 @@ pub struct MeshView {
     pub facts_root: String,
     /// The first exchange with a peer is complete.
     pub exchanged: bool,
+    /// Every other live node knows of this start, and all that they know is known here: from now on, a user who becomes
+    /// known has joined. Also where no other node answers for a while.
+    pub caught_up: bool,
     /// What is wrong, a sentence each: lost peers, one-way links, a wrong clock.
     pub degraded: Vec<String>,
     /// Whole tables that were asked for since the start.

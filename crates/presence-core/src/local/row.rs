@@ -2,8 +2,8 @@
 
 use crate::local::tab_flags::TabFlags;
 use crate::presence::Presence;
-use crate::presence::counting::Takeable;
 use crate::presence::row::{Row, RowKey, Share, TableKey, Took};
+use crate::presence::taking::Takeable;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{Mono, Wall};
 

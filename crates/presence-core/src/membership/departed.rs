@@ -4,16 +4,15 @@
 //! What several nodes know of such a table is merged: the greatest number of each row, the shortest time left. A node
 //! whose rows differ asks for the others, so all nodes agree within one or two heartbeats.
 
-use std::collections::BTreeMap;
-
 use crate::id::{NodeHash, Region};
 use crate::identity::Identity;
 use crate::io::mesh_view::PeerState;
+use crate::membership::holds::{Departure, Hold};
 use crate::membership::peer::{HEARS_MS, Path};
 use crate::membership::rotation::in_turn;
 use crate::membership::{Membership, PEERS_MAX, PeerEvent};
 use crate::outputs::Outputs;
-use crate::presence::row::{TableKey, Weight};
+use crate::presence::row::TableKey;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{Incarnation, Mono, Now};
 use crate::wire::{HeldTable, RowsAnswer};
@@ -24,122 +23,10 @@ pub(crate) const HELD_MS: u64 = 30_000;
 const CRASHED_MS: u64 = 20_000;
 /// How long it is remembered, and said, that a table has run out.
 const RUN_OUT_MS: u64 = 120_000;
-/// Of one node this many starts are held at a time: a node that is started again and again leaves few visitors each time.
-const HELD_OF_ONE_MAX: usize = 8;
-/// Most tables that are held at a time, and of which it is remembered that they have run out.
+/// Most tables that are held at a time.
 const HELD_MAX: usize = 2 * PEERS_MAX;
-const RUN_OUT_MAX: usize = 1_024;
 /// How many of those that left a heartbeat names: with more, in turn.
 const NAMED: usize = 8;
-
-/// Why a node changes its table no longer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Departure {
-    /// It left on purpose.
-    Drained,
-    /// It was killed, or froze, and another start of it is heard.
-    Crashed,
-}
-
-impl Departure {
-    pub(crate) fn crashed(crashed: bool) -> Self {
-        if crashed { Self::Crashed } else { Self::Drained }
-    }
-
-    /// How the rows count meanwhile.
-    pub(crate) fn weight(self) -> Weight {
-        match self {
-            Self::Drained => Weight::Held,
-            Self::Crashed => Weight::Expected,
-        }
-    }
-}
-
-/// A table that changes no longer, and until when that matters.
-#[derive(Clone, Copy, Debug)]
-struct Hold {
-    until: Mono,
-    departure: Departure,
-}
-
-impl Hold {
-    /// The lesser time counts. Where one node knows that it left on purpose, it was no crash.
-    fn merge(&mut self, other: Self) {
-        match (self.departure, other.departure) {
-            (Departure::Crashed, Departure::Drained) => *self = other,
-            (Departure::Drained, Departure::Crashed) => {}
-            _ => self.until = self.until.min(other.until),
-        }
-    }
-}
-
-/// The tables of nodes that left or were killed.
-#[derive(Debug, Default)]
-pub(crate) struct DepartedTables {
-    /// Those whose tabs count, and until when.
-    held: BTreeMap<TableKey, Hold>,
-    /// Those that have run out, and until when that is remembered.
-    run_out: BTreeMap<TableKey, Hold>,
-    turn: usize,
-}
-
-impl DepartedTables {
-    pub(super) fn is_held(&self, table: TableKey) -> bool {
-        self.held.contains_key(&table)
-    }
-
-    pub(super) fn has_run_out(&self, table: TableKey) -> bool {
-        self.run_out.contains_key(&table)
-    }
-
-    /// Whether a table is held, or has run out.
-    fn departure(&self, table: TableKey) -> Option<Departure> {
-        self.held.get(&table).or_else(|| self.run_out.get(&table)).map(|hold| hold.departure)
-    }
-
-    /// A node said that it leaves, and may not come back with this table.
-    pub(super) fn has_left_for_good(&self, table: TableKey) -> bool {
-        self.run_out.get(&table).is_some_and(|hold| hold.departure == Departure::Drained)
-    }
-
-    /// The node of a table that was taken for killed says something itself: it goes on.
-    pub(super) fn goes_on(&mut self, table: TableKey) {
-        if self.departure(table) == Some(Departure::Crashed) {
-            self.held.remove(&table);
-            self.run_out.remove(&table);
-        }
-    }
-
-    /// This process was suspended: held tabs run out everywhere at the same moment, whichever node slept.
-    pub(super) fn shorten(&mut self, ms: u64) {
-        self.held.values_mut().for_each(|hold| hold.until = hold.until - ms);
-    }
-
-    fn hold(&mut self, table: TableKey, hold: Hold) {
-        self.held.entry(table).or_insert(hold).merge(hold);
-        if self.of(table.node).count() > HELD_OF_ONE_MAX && !injected(Fault::AllStartsHeld) {
-            // Its tabs run out at the next tick, as if they had been held for their time.
-            let oldest = self.of(table.node).next().expect("there are several");
-            self.held.entry(oldest).and_modify(|hold| hold.until = Mono::default());
-        }
-    }
-
-    /// The tables of one node that are held and have not run out, the oldest first.
-    fn of(&self, node: NodeHash) -> impl Iterator<Item = TableKey> {
-        let first = TableKey { node, incarnation: Incarnation::NONE };
-        let last = TableKey { node, incarnation: Incarnation::MAX };
-        self.held.range(first..=last).filter(|(_, hold)| hold.until > Mono::default()).map(|(table, _)| *table)
-    }
-
-    /// Remembers that a table has run out. Of many the one that would be forgotten first makes room.
-    fn ran_out(&mut self, table: TableKey, hold: Hold) {
-        self.run_out.insert(table, hold);
-        if self.run_out.len() > RUN_OUT_MAX {
-            let first = self.run_out.iter().min_by_key(|(_, hold)| hold.until).map(|(table, _)| *table);
-            first.map(|first| self.run_out.remove(&first));
-        }
-    }
-}
 
 impl Membership {
     /// Until when the tabs of a node that left count.
@@ -292,6 +179,7 @@ impl Membership {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::membership::holds::RUN_OUT_MAX;
 
     fn start(number: u64) -> TableKey {
         TableKey { node: NodeHash(7), incarnation: Incarnation::new(number) }

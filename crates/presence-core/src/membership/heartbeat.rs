@@ -145,12 +145,14 @@ impl Membership {
     }
 
     fn take_echoes(&mut self, me: NodeHash, hash: NodeHash, beat: &Heartbeat, now: Mono) {
-        let after = self.resumed_at;
-        let echo = beat.echoes.iter().find(|echo| echo.to == me && Mono(echo.mono_ms) >= after);
+        // Not of an earlier start of this node, whose clock began elsewhere.
+        let possible = self.resumed_at..=now;
+        let echo = beat.echoes.iter().find(|echo| echo.to == me && possible.contains(&Mono(echo.mono_ms)));
         if let (Some(echo), Some(peer)) = (echo, self.peers.get_mut(&hash)) {
             let round_trip_ms = now.since(Mono(echo.mono_ms)).saturating_sub(echo.held_ms);
             peer.round_trip_ms = u32::try_from(round_trip_ms).ok();
             peer.late = round_trip_ms > LEASE_MS;
+            peer.echoed = true;
         }
     }
 }

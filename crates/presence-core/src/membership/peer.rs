@@ -52,6 +52,8 @@ pub(crate) struct Peer {
     pub(super) beat_at: Mono,
     /// The sender's moment of the newest heartbeat that came directly.
     pub(super) direct_beat_ms: Option<u64>,
+    /// It has given a heartbeat of this start back: it knows of it.
+    pub(super) echoed: bool,
     /// The heartbeat as it came, to be relayed.
     pub(super) beat_bytes: Vec<u8>,
     pub(crate) round_trip_ms: Option<u32>,
@@ -77,6 +79,7 @@ impl Peer {
             beat: Heartbeat { region: region.clone(), ..Heartbeat::nothing() },
             beat_at: Mono::default(),
             direct_beat_ms: None,
+            echoed: false,
             beat_bytes: Vec::new(),
             round_trip_ms: None,
         }

@@ -82,6 +82,7 @@ impl Node {
             discovery: &self.discovery,
             replication: &self.replication,
             facts: &self.facts,
+            catch_up: self.catch_up,
             started: self.started,
             now,
         }

@@ -7,9 +7,10 @@ use crate::id::{Region, UserId};
 use crate::presence::Presence;
 use crate::presence::room_counts::DerivedRoom;
 use crate::presence::row::Weight;
-use crate::presence::row::{NO_USER, RowKey, TableKey, Took};
+use crate::presence::row::{NO_USER, RowKey};
 use crate::presence::rows::{PackedRow, RoomNumber};
 use crate::presence::table::Table;
+use crate::presence::taking::taken;
 
 /// How one user of one room counts.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -169,25 +170,6 @@ impl Presence {
         firm + loose
     }
 
-    /// Tabs of this user whose place new connections elsewhere may take: lingering on a node that is heard, held or expected.
-    pub(crate) fn takeable(&self, key: &RowKey, except: TableKey, which: Takeable) -> Option<Took> {
-        let room = *self.numbers.get(&key.room)?;
-        let rows: Vec<&PackedRow> = self.rows.of(room, key.user).collect();
-        rows.iter().map(|row| (row, self.tables.of(row.table))).find_map(|(row, table)| {
-            let taken = taken(row, table, &rows).map(|(tabs, _)| tabs).fold(0, u32::saturating_add);
-            let tabs = loose(row, table).saturating_sub(taken);
-            let free = table.key != except && tabs > 0 && which.includes(table.weight);
-            free.then_some(Took { table: table.key, tabs, seen: row.number })
-        })
-    }
-
-    /// What is left to take of a table, whoever took it; `None` where the table changes no longer, or is forgotten.
-    pub(crate) fn loose(&self, key: &RowKey, table: TableKey) -> Option<u32> {
-        let rows = self.table(table)?;
-        let alive = matches!(rows.weight(), Weight::Counted | Weight::Unsure);
-        alive.then(|| rows.get(key).map_or(0, PackedRow::lingering))
-    }
-
     /// Every room's counts as they are derived, for comparison.
     pub(crate) fn derived(&self) -> BTreeMap<RoomNumber, (PresenceCounts, BTreeMap<Region, PresenceCounts>)> {
         let rooms = self.rooms().filter(|(_, room)| room.rows > 0);
@@ -237,35 +219,6 @@ impl Presence {
         };
         rows.map(line).collect()
     }
-}
-
-/// Of which tables a connection may take a tab.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Takeable {
-    Any,
-    /// Of nodes that were killed.
-    Expected,
-}
-
-impl Takeable {
-    fn includes(self, weight: Weight) -> bool {
-        weight == Weight::Expected || (self == Self::Any && weight != Weight::Unsure)
-    }
-}
-
-/// Tabs of a row that a connection elsewhere may take the place of.
-fn loose(row: &PackedRow, table: &Table) -> u32 {
-    match table.weight {
-        Weight::Held | Weight::Expected => row.tabs(),
-        Weight::Counted | Weight::Unsure => row.lingering(),
-    }
-}
-
-/// What the others say that they took of this row: how many tabs, and the number of the row that they had seen.
-fn taken<'a>(row: &'a PackedRow, table: &'a Table, rows: &'a [&PackedRow]) -> impl Iterator<Item = (u32, u64)> + 'a {
-    let others = rows.iter().filter(move |other| other.table != row.table);
-    let took = others.flat_map(|other| other.took()).filter(move |took| took.table == table.key);
-    took.map(|took| (took.tabs, took.seen))
 }
 
 impl DerivedRoom {

@@ -11,6 +11,7 @@ use crate::io::dial::DialError;
 use crate::io::mesh_view::{MeshView, NodeView, PeerState};
 use crate::membership::Membership;
 use crate::membership::peer::{LEASE_MS, Peer};
+use crate::node::catch_up::CatchUp;
 use crate::presence::row::TableKey;
 use crate::replication::Replication;
 use crate::time::Now;
@@ -24,6 +25,7 @@ pub(crate) struct MeshSource<'a> {
     pub(crate) discovery: &'a Discovery,
     pub(crate) replication: &'a Replication,
     pub(crate) facts: &'a Facts,
+    pub(crate) catch_up: CatchUp,
     pub(crate) started: Now,
     pub(crate) now: Now,
 }
@@ -38,6 +40,7 @@ impl MeshSource<'_> {
             nodes: std::iter::once(self.own_node()).chain(others).collect(),
             facts_root: format!("{:032x}", self.facts.root(clock.limit, clock.time)),
             exchanged: !self.me.meshed || self.replication.exchanged(),
+            caught_up: self.catch_up.complete,
             degraded: self.degraded(),
             tables_asked: self.replication.tables_asked(),
             root_faults: self.replication.root_faults(),
@@ -50,7 +53,8 @@ impl MeshSource<'_> {
         let mut views: BTreeMap<Region, RegionView> = BTreeMap::new();
         let own = self.me;
         let (state, since_ms) = (self.own_state().region(), self.started.wall.0);
-        let first = RegionView { state, since_ms, ..RegionView::empty(own.region.clone(), own.place.clone()) };
+        let whole = self.catch_up.sure;
+        let first = RegionView { state, since_ms, whole, ..RegionView::empty(own.region.clone(), own.place.clone()) };
         views.insert(own.region.clone(), first);
         for (hash, peer) in self.membership.peers() {
             let whole = peer.state == PeerState::Gone || self.is_current(peer.table(hash));

@@ -136,6 +136,11 @@ impl Replica {
         self.ends.is_some_and(|ends| self.contiguous_upto >= ends)
     }
 
+    /// No other node is known to have more of it, and none is asked.
+    pub(super) fn is_settled(&self) -> bool {
+        self.repair.is_none() && (self.differs.is_empty() || self.is_complete())
+    }
+
     /// Nothing is missing but what is on its way.
     pub(super) fn is_current(&self) -> bool {
         self.known && self.gap_since.is_none()

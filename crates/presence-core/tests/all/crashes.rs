@@ -179,3 +179,41 @@ fn crashes_in_a_row_lose_nobody_and_count_nobody_twice() {
     }
     assert!(world.hosts.iter().all(|host| host.node.as_ref().is_some_and(presence_core::Node::counts_are_right)));
 }
+
+#[test]
+fn a_node_that_was_killed_is_not_sure_at_first_and_tells_nothing_that_the_others_knew() {
+    let mut world = world(&["ams", "iad", "yyz"]);
+    for user in 1..=9 {
+        join(&mut world, usize::from(user % 3), u64::from(user), "shop", user, seen(""));
+    }
+    world.crash(0);
+    wait(&mut world, 1_000);
+    world.hosts[0].passages.clear();
+    world.start(0);
+    wait(&mut world, 1);
+    let mesh = world.hosts[0].mesh.as_ref().expect("drawn at once");
+    assert!(!mesh.exchanged && mesh.regions.iter().all(|region| !region.whole), "{mesh:?}");
+    let started = world.now;
+    while !world.hosts[0].mesh.as_ref().is_some_and(|mesh| mesh.caught_up) {
+        wait(&mut world, 20);
+    }
+    assert!(world.now - started < 5_000, "{}", world.now - started);
+    let mesh = world.hosts[0].mesh.as_ref().expect("drawn");
+    assert!(mesh.exchanged && mesh.regions.len() == 3 && mesh.regions.iter().all(|region| region.whole));
+    assert_eq!(world.hosts[0].passages.len(), 9, "it knows all of them by then");
+    wait(&mut world, 10_000);
+    assert_eq!(world.hosts[0].passages.len(), 9);
+}
+
+#[test]
+fn a_node_alone_goes_on_after_a_while() {
+    let mut world = World::new(1, &["ams"]);
+    world.start(0);
+    let mesh = |world: &World| world.hosts[0].mesh.clone().expect("drawn");
+    wait(&mut world, 2_500);
+    assert!(!mesh(&world).regions[0].whole && !mesh(&world).caught_up);
+    wait(&mut world, 1_000);
+    assert!(mesh(&world).regions[0].whole && !mesh(&world).caught_up);
+    wait(&mut world, 2_000);
+    assert!(mesh(&world).caught_up);
+}

@@ -9,9 +9,12 @@ use crate::chance::Chance;
 use crate::tabs::At;
 use crate::world::{CALM, Weather, World};
 use checks::{agree, disagreement, no_one_gone_is_counted, pages_show_views, true_at_last};
+use returns::a_quick_return_is_no_leave;
 
 #[path = "simulation/checks.rs"]
 mod checks;
+#[path = "simulation/returns.rs"]
+mod returns;
 
 const REGIONS: [&str; 5] = ["ams", "iad", "iad", "maa", "yyz"];
 /// Longest that a user who is gone can be counted: 20 s of linger, then 30 s held, and what it takes to hear of it.
@@ -193,6 +196,7 @@ pub(crate) fn settles(world: &mut World, seed: u64) {
     agree(world, seed, "when all has run out");
     true_at_last(world, seed);
     pages_show_views(world, seed);
+    a_quick_return_is_no_leave(world, seed);
 }
 
 fn seeds() -> Vec<u64> {
