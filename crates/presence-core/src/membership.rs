@@ -1,5 +1,6 @@
 //! The other nodes: which there are, how each is judged, and what is said to and by them every second.
 
+pub(crate) mod belief;
 pub(crate) mod clock_skew;
 pub(crate) mod departed;
 pub(crate) mod drain;
@@ -15,6 +16,7 @@ use crate::id::{NodeHash, Region};
 use crate::identity::Identity;
 use crate::io::mesh_view::PeerState;
 use crate::io::output::Severity;
+use crate::membership::belief::Beliefs;
 use crate::membership::clock_skew::ClockSkew;
 use crate::membership::drain::Drain;
 use crate::membership::heartbeat::HeartbeatSchedule;
@@ -65,6 +67,7 @@ pub(crate) struct Membership {
     skew: ClockSkew,
     relay: Relay,
     drain: Option<Drain>,
+    beliefs: Beliefs,
     /// When this process started, or last went on after a suspension, and until when it rested then.
     resumed_at: Mono,
     rest_until: Mono,

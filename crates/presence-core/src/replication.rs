@@ -93,6 +93,11 @@ impl Replication {
         self.replicas.get(&table).is_some_and(Replica::is_current)
     }
 
+    /// Whether what is counted of a table is worth comparing: it lacks nothing, or has for long.
+    pub(crate) fn counts(&self, table: TableKey, now: Mono) -> bool {
+        self.replicas.get(&table).is_none_or(|replica| replica.counts(now))
+    }
+
     /// Whether something is missing of a table whose node has left.
     pub(crate) fn is_incomplete(&self, table: TableKey) -> bool {
         self.replicas.get(&table).is_some_and(|replica| !replica.is_complete())

@@ -10,7 +10,7 @@ mod signature;
 use minicbor::{Decode, Encode};
 
 pub(crate) use self::broadcasts::{
-    Bundle, Delta, Dismissed, Echo, Heartbeat, HeldTable, Leaving, PublishedMessage, Relayed,
+    Bundle, CountedTable, Delta, Dismissed, Echo, Heartbeat, HeldTable, Leaving, PublishedMessage, Relayed,
 };
 pub(crate) use self::requests::{
     BucketStamps, BucketSums, BucketsRequest, Fetch, Hello, HelloAnswer, Reachable, RowsAnswer, RowsRequest, Stamped,

@@ -50,6 +50,8 @@ pub struct NodeView {
     pub heard_ms_ago: u64,
     /// Round-trip time in ms.
     pub round_trip_ms: Option<u32>,
+    /// It counts this node's visitors, as far as is known: false once it has not for 5 s.
+    pub counts_us: bool,
 }
 
 /// How another node is judged.

@@ -11,7 +11,7 @@ use crate::outputs::Outputs;
 use crate::presence::row::TableKey;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{Mono, NodeTime, Now};
-use crate::wire::{self, Broadcast, Echo, Heartbeat, HeldTable, SenderId};
+use crate::wire::{self, Broadcast, CountedTable, Echo, Heartbeat, HeldTable, SenderId};
 
 /// A heartbeat goes out this often.
 pub const HEARTBEAT_MS: u64 = 1_000;
@@ -43,6 +43,8 @@ pub(crate) struct HeartbeatSummary {
     /// Tables of nodes that left, and what is held of each.
     pub(crate) left: Vec<TableKey>,
     pub(crate) held: Vec<HeldTable>,
+    /// What is counted of some nodes.
+    pub(crate) counted: Vec<CountedTable>,
 }
 
 impl Membership {
@@ -83,6 +85,7 @@ impl Membership {
             left: summary.left,
             echoes: self.echoes(now.mono),
             held: summary.held,
+            counted: summary.counted,
         };
         let beats = &mut self.heartbeats;
         (beats.hurried, beats.sent_at, beats.named) = (false, Some(now.mono), hears);
@@ -109,8 +112,8 @@ impl Membership {
     ) -> Option<Heartbeat> {
         let hash = NodeHash::of(&sender.name, me.digest);
         let region = Region::new(beat.region.as_str())?;
-        let listed = [beat.hears.len(), beat.left.len(), beat.echoes.len(), beat.held.len()];
-        if bytes.len() > HEARTBEAT_BYTES_MAX || beat.place.len() > 128 || listed.into_iter().any(|len| len > PEERS_MAX)
+        let listed = [&beat.hears.len(), &beat.left.len(), &beat.echoes.len(), &beat.held.len(), &beat.counted.len()];
+        if bytes.len() > HEARTBEAT_BYTES_MAX || beat.place.len() > 128 || listed.into_iter().any(|len| *len > PEERS_MAX)
         {
             return None;
         }
@@ -197,6 +200,7 @@ impl Heartbeat {
             left: Vec::new(),
             echoes: Vec::new(),
             held: Vec::new(),
+            counted: Vec::new(),
         }
     }
 }
@@ -254,11 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn a_heartbeat_that_does_not_say_what_is_held_is_read() {
-        let beat = Heartbeat { held: Vec::new(), ..full() };
-        let mut bytes = minicbor::to_vec(&beat).expect("writing to memory can't fail");
-        assert_eq!((bytes[0], bytes.pop()), (0x8f, Some(0x80)), "15 fields, the last one empty");
-        bytes[0] = 0x8e;
-        assert_eq!(minicbor::decode::<Heartbeat>(&bytes).expect("an older heartbeat"), beat);
+    fn a_heartbeat_that_says_neither_what_is_held_nor_what_is_counted_is_read() {
+        let beat = Heartbeat { held: Vec::new(), counted: Vec::new(), ..full() };
+        let bytes = minicbor::to_vec(&beat).expect("writing to memory can't fail");
+        assert_eq!((bytes[0], &bytes[bytes.len() - 2..]), (0x90, &[0x80, 0x80][..]), "16 fields, the last two empty");
+        for fewer in 1..=2_u8 {
+            let mut older = bytes[..bytes.len() - usize::from(fewer)].to_vec();
+            older[0] -= fewer;
+            assert_eq!(minicbor::decode::<Heartbeat>(&older).expect("an older heartbeat"), beat);
+        }
     }
 }

@@ -18,7 +18,7 @@ const LONGEST_MS: u64 = 15_000;
 /// How much of what the others know a node that has started knows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CatchUp {
-    /// It had a first exchange, or none came.
+    /// It had a first exchange with every node that it hears, or hears none.
     pub(crate) sure: bool,
     /// It knows all that the others do, and they know of this start.
     pub(crate) complete: bool,
@@ -40,8 +40,8 @@ impl CatchUp {
         now: Mono,
     ) -> bool {
         let before = self.sure;
-        self.sure |= replication.exchanged() || age_ms >= ANNOUNCED_MS;
         let nothing_missing = membership.is_known_to_all(me) && replication.knows_all(membership);
+        self.sure |= nothing_missing || age_ms >= ANNOUNCED_MS;
         self.complete_since = self.complete_since.or(Some(now)).filter(|_| nothing_missing);
         let long = self.complete_since.is_some_and(|since| now.since(since) >= COMPLETE_MS);
         let alone = membership.peers().next().is_none() && age_ms >= ALONE_MS;

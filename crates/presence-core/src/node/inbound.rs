@@ -143,6 +143,7 @@ impl Node {
         }
         self.facts.compare(table.node, &beat, &self.membership, &mut self.discovery, now.mono, &mut self.out);
         self.heard_of_departed(table.node, &beat, path, now);
+        self.membership.compare_counted(self.me.table(), table.node, &beat.counted, now.mono, &mut self.out);
     }
 
     /// A heartbeat names nodes that have left, and what its sender holds of them.

@@ -6,7 +6,7 @@ use crate::node::Node;
 use crate::presence::row::{RowKey, TableKey, Weight};
 use crate::render::mesh_view::MeshSource;
 use crate::time::{Incarnation, Now};
-use crate::wire::{Broadcast, HeldTable};
+use crate::wire::{Broadcast, CountedTable, HeldTable};
 
 /// Deltas go out at once after a quiet moment, else this far apart.
 pub const DELTA_GAP_MS: u64 = 5;
@@ -29,13 +29,19 @@ impl Node {
         let cut = self.facts.heartbeat_cut(self.membership.clock(now));
         let left = self.membership.departed_in_turn();
         let held = left.iter().map(|table| self.held(*table, now)).collect();
+        let counted = self.membership.counted_in_turn().into_iter();
+        let counted = counted.filter(|table| self.replication.counts(*table, now.mono));
+        let counted = counted.map(|table| self.counted(table)).collect();
+        let own = self.presence.table(self.me.table());
+        self.membership.note_own_rows(self.local.sequence(), own.map_or(0, |rows| rows.len() as u64));
         let summary = HeartbeatSummary {
             sequence: self.local.sequence(),
-            rows_root: self.presence.table(self.me.table()).map_or(0, |rows| rows.root()),
+            rows_root: own.map_or(0, |rows| rows.root()),
             cut,
             facts_root: self.facts.root(cut, cut),
             left,
             held,
+            counted,
         };
         self.membership.send_heartbeat(&self.me, summary, now, &mut self.out);
     }
@@ -49,6 +55,13 @@ impl Node {
             root: self.presence.table(table).map_or(0, |rows| rows.short_root()),
             crashed: self.membership.has_crashed(table),
         }
+    }
+
+    /// What is counted here of another node's rows.
+    fn counted(&self, table: TableKey) -> CountedTable {
+        let counts = self.presence.table(table).filter(|rows| rows.weight() == Weight::Counted);
+        let upto = self.replication.contiguous_upto(table);
+        CountedTable { table, upto, rows: counts.map_or(0, |rows| rows.len() as u64) }
     }
 
     /// Rows change no longer; the time for which the others hold them begins.

@@ -106,6 +106,7 @@ impl MeshSource<'_> {
             via: None,
             heard_ms_ago: 0,
             round_trip_ms: None,
+            counts_us: true,
         }
     }
 
@@ -121,6 +122,7 @@ impl MeshSource<'_> {
             via: via.map(|peer| peer.name.clone()),
             heard_ms_ago: self.now.mono.since(peer.heard_at),
             round_trip_ms: peer.round_trip_ms,
+            counts_us: !peer.is_doubting(),
         }
     }
 
@@ -154,6 +156,7 @@ impl MeshSource<'_> {
                 PeerState::Draining | PeerState::Departed => {}
             }
         }
+        degraded.extend(self.membership.doubters());
         degraded.extend(self.membership.wrong_clock(self.now).map(|wrong| wrong.to_string()));
         if self.membership.node_time(self.now).0 != self.now.wall.0 {
             degraded.push("The clock runs more than 5 s ahead of the other nodes': theirs is used.".to_owned());

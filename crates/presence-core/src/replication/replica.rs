@@ -10,6 +10,8 @@ use crate::time::Mono;
 const WHOLE_TABLE_MS: u64 = 10_000;
 /// A heartbeat is overtaken by what was said after it for less than this.
 const BEYOND_MS: u64 = 5_000;
+/// A gap this old is no passing one.
+const LONG_GAP_MS: u64 = 5_000;
 /// Most stretches that are remembered above a gap.
 const RECEIVED_AHEAD_MAX: usize = 1_024;
 
@@ -144,6 +146,11 @@ impl Replica {
     /// Nothing is missing but what is on its way.
     pub(super) fn is_current(&self) -> bool {
         self.known && self.gap_since.is_none()
+    }
+
+    /// Whether it can be compared: what it misses for a moment, it asks for.
+    pub(super) fn counts(&self, now: Mono) -> bool {
+        !self.known || self.gap_since.is_none_or(|since| now.since(since) >= LONG_GAP_MS)
     }
 
     /// Whether it should equal its node's table at this number.

@@ -46,6 +46,22 @@ pub(crate) struct Heartbeat {
     /// What the sender holds of those in `left`, in the same order.
     #[cbor(n(14), default)]
     pub(crate) held: Vec<HeldTable>,
+    /// What the sender counts of some other nodes, in turn.
+    #[cbor(n(15), default)]
+    pub(crate) counted: Vec<CountedTable>,
+}
+
+/// What a node counts of another one's rows, for that one to compare.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct CountedTable {
+    #[n(0)]
+    pub(crate) table: TableKey,
+    /// The number up to which nothing is missed.
+    #[n(1)]
+    pub(crate) upto: u64,
+    /// How many rows count: none of a node that is silent.
+    #[n(2)]
+    pub(crate) rows: u64,
 }
 
 /// What a node holds of one that left, for comparison.

@@ -3,6 +3,7 @@
 mod alone;
 mod app;
 mod asked;
+mod belief;
 mod by_hand;
 mod chance;
 mod crashes;

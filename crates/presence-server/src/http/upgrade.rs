@@ -71,6 +71,8 @@ struct CableParams {
     sid: Option<String>,
     /// A site's token.
     jid: Option<String>,
+    /// The tab's name for itself, the same for all of its sockets.
+    tab: Option<String>,
 }
 
 /// A request that is allowed to become a socket.
@@ -118,7 +120,7 @@ fn action_cable(
     info: &RequestInfo,
 ) -> Result<Negotiated, Problem> {
     let headers = request.headers();
-    let Query(CableParams { sid, jid }) = Query::try_from_uri(request.uri()).unwrap_or_default();
+    let Query(CableParams { sid, jid, tab }) = Query::try_from_uri(request.uri()).unwrap_or_default();
     let token = jid.or_else(|| token_offered(headers));
     let own = Some(SitePage::of(info.origin()));
     let grant = token.map(|token| state.embed.sites.grant(&token, own, state.views.now_ms() / 1_000)).transpose()?;
@@ -140,7 +142,7 @@ fn action_cable(
     let subprotocol = offered(headers, &[PROTOCOL_EXTENDED, PROTOCOL, PROTOCOL_UNSUPPORTED])?;
     let user = state.browser(headers, info).map(|browser| state.cookies.user(&browser));
     let version = if subprotocol == PROTOCOL_EXTENDED { Version::Extended } else { Version::Plain };
-    let session = state.cable.session(Visitor { user, version, sid, grant });
+    let session = state.cable.session(Visitor { user, version, sid, grant, tab });
     let session = (subprotocol != PROTOCOL_UNSUPPORTED).then_some(session);
     Ok(Negotiated { subprotocol, session, cookie: None })
 }

@@ -93,7 +93,7 @@ impl Protocol for EmbedSession {
                 let pause = self.joins.charge(1, Instant::now());
                 return pause.max(self.resume());
             }
-            Ok(EmbedRequest::Hello { id, visible }) => self.hello(id.as_deref(), visible),
+            Ok(EmbedRequest::Hello { id, visible, tab }) => self.hello(id.as_deref(), visible, tab.as_deref()),
             Ok(EmbedRequest::Leave { room }) => self.leave(&room),
             Ok(EmbedRequest::Visible { visible }) => self.set_visible(visible),
             Ok(EmbedRequest::Moving) => self.expect_back(),
@@ -137,13 +137,16 @@ impl EmbedSession {
     }
 
     /// Says who the visitor is. A repeated hello has the same answer.
-    fn hello(&mut self, given: Option<&str>, visible: bool) {
+    fn hello(&mut self, given: Option<&str>, visible: bool, tab: Option<&str>) {
         let ids = &self.context.ids;
         let (id, identity) = ids.identify(self.visitor.known, given, self.visitor.kept);
         let welcome = welcome(&ids.text(&id), identity);
         let user = id.user(self.visitor.page.site.name());
         if *self.user.get_or_insert(user) != user {
             return self.session.send(&error(None, 409, "This page said hello with another id before."));
+        }
+        if let Some(tab) = tab {
+            self.session.hub.take_place(&self.session.connection, &user, tab);
         }
         self.session.send(&welcome);
         self.set_visible(visible);

@@ -96,7 +96,8 @@ impl TestHub {
     }
 
     pub(super) async fn open(&mut self, user: Option<UserId>) -> Browser {
-        let mut browser = self.connect_as(Visitor { user, version: Version::Plain, sid: None, grant: None }).await;
+        let mut browser =
+            self.connect_as(Visitor { user, version: Version::Plain, sid: None, grant: None, tab: None }).await;
         assert_eq!(browser.next().await, json!({"type": "welcome"}));
         browser
     }
@@ -143,11 +144,11 @@ impl TestHub {
     }
 
     pub(super) async fn resume(&mut self, user: Option<UserId>, sid: Option<String>) -> Browser {
-        self.connect_as(Visitor { user, version: Version::Extended, sid, grant: None }).await
+        self.connect_as(Visitor { user, version: Version::Extended, sid, grant: None, tab: None }).await
     }
 
     pub(super) async fn connect_with(&mut self, user: Option<UserId>, grant: Option<Grant>) -> Browser {
-        self.connect_as(Visitor { user, version: Version::Extended, sid: None, grant }).await
+        self.connect_as(Visitor { user, version: Version::Extended, sid: None, grant, tab: None }).await
     }
 
     pub(super) fn publish(&self, stream: &str, body: &Value) {

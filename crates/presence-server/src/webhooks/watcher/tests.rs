@@ -40,6 +40,7 @@ fn mesh(caught_up: bool, nodes: &[(&str, PeerState)]) -> NodeEvent {
         via: None,
         heard_ms_ago: 0,
         round_trip_ms: None,
+        counts_us: true,
     };
     let view = MeshView { nodes: nodes.iter().map(node).collect(), caught_up, ..(*views().mesh()).clone() };
     NodeEvent::MeshChanged(Arc::new(view))
