@@ -1,6 +1,5 @@
 //! A node: input in, outputs out. It holds the parts, and carries what one of them says to those that it concerns.
 
-pub(crate) mod catch_up;
 mod inbound;
 mod inputs;
 pub(crate) mod own_state;
@@ -20,7 +19,6 @@ use crate::io::output::Output;
 use crate::io::settings::Settings;
 use crate::local::LocalVisitors;
 use crate::membership::{Membership, PeerEvent};
-use crate::node::catch_up::CatchUp;
 use crate::node::rejections::Rejections;
 use crate::node::suspension::Suspension;
 use crate::outputs::Outputs;
@@ -30,6 +28,7 @@ use crate::pubsub::PubSub;
 use crate::render::Renderer;
 use crate::render::view::RoomSource;
 use crate::replication::Replication;
+use crate::replication::catch_up::CatchUp;
 use crate::time::{Incarnation, Mono, Now};
 
 /// A node that no other one answers begins to publish after this.

@@ -1,6 +1,7 @@
 //! Replicas of other nodes' tables: kept by deltas, compared at every heartbeat, repaired where something is missing.
 
 mod answers;
+pub(crate) mod catch_up;
 mod repair;
 mod replica;
 

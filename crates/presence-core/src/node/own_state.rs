@@ -5,7 +5,7 @@ use crate::membership::heartbeat::HeartbeatSummary;
 use crate::node::Node;
 use crate::presence::row::{RowKey, TableKey, Weight};
 use crate::render::mesh_view::MeshSource;
-use crate::time::{Incarnation, Now};
+use crate::time::{Incarnation, Mono, Now};
 use crate::wire::{Broadcast, CountedTable, HeldTable};
 
 /// Deltas go out at once after a quiet moment, else this far apart.
@@ -84,6 +84,17 @@ impl Node {
         self.local.adopt_table(self.me.table());
         self.facts.adopt_incarnation(incarnation);
         self.out.adopt_incarnation(incarnation);
+    }
+
+    /// Whether it knows by now what the others do.
+    pub(super) fn review_catch_up(&mut self, now: Mono) {
+        if self.catch_up.complete {
+            return;
+        }
+        let age_ms = now.since(self.started.mono);
+        if self.catch_up.review(self.me.hash, &self.membership, &self.replication, age_ms, now) {
+            self.render.nodes_changed();
+        }
     }
 
     /// What the mesh is seen by.

@@ -11,9 +11,9 @@ use crate::io::dial::DialError;
 use crate::io::mesh_view::{MeshView, NodeView, PeerState};
 use crate::membership::Membership;
 use crate::membership::peer::{LEASE_MS, Peer};
-use crate::node::catch_up::CatchUp;
 use crate::presence::row::TableKey;
 use crate::replication::Replication;
+use crate::replication::catch_up::CatchUp;
 use crate::time::Now;
 
 /// What the mesh is seen by.

@@ -132,18 +132,20 @@ fn disturb(world: &mut World, clocks: Clocks) {
             let most = *world.chance.pick(&[300, 1_000]);
             world.weather = Weather { loss_percent, repeat_percent, delay_ms: (5, most) };
         }
-        29 => {
-            world.crash(host);
-            let back = world.now + world.chance.between(0, 5_000);
-            world.run_until(back);
-            world.start(host);
-        }
+        29 => crash_and_return(world, host),
         30 if !world.up(TWIN) && world.chance.one_in(4) => world.start(TWIN),
         _ if clocks.jumps => {
             world.hosts[4].skew_ms += i64::try_from(world.chance.between(0, 7_000)).expect("small") - 2_000
         }
         _ => {}
     }
+}
+
+fn crash_and_return(world: &mut World, host: usize) {
+    world.crash(host);
+    let back = world.now + world.chance.between(0, 5_000);
+    world.run_until(back);
+    world.start(host);
 }
 
 fn split(world: &mut World) {

@@ -3,13 +3,14 @@
 
 use crate::id::NodeHash;
 use crate::membership::Membership;
-use crate::node::{ANNOUNCED_MS, Node};
 use crate::replication::Replication;
 use crate::time::Mono;
 
 /// Nothing was missing for this long: every other node has said in a heartbeat what it holds of nodes that left or were
 /// killed, this node's last start among them.
 const COMPLETE_MS: u64 = 1_500;
+/// A node is sure of its numbers after this, whatever it has heard: it can't wait for a network that is cut.
+const SURE_MS: u64 = 3_000;
 /// A node that hears no other goes on alone after this.
 const ALONE_MS: u64 = 5_000;
 /// It goes on after this, even if something is missing still: the others may not be able to hear it.
@@ -26,12 +27,12 @@ pub(crate) struct CatchUp {
 }
 
 impl CatchUp {
-    pub(super) fn new(meshed: bool) -> Self {
+    pub(crate) fn new(meshed: bool) -> Self {
         Self { sure: !meshed, complete: !meshed, complete_since: None }
     }
 
     /// Looks again. Returns whether the node has become sure.
-    fn review(
+    pub(crate) fn review(
         &mut self,
         me: NodeHash,
         membership: &Membership,
@@ -41,23 +42,11 @@ impl CatchUp {
     ) -> bool {
         let before = self.sure;
         let nothing_missing = membership.is_known_to_all(me) && replication.knows_all(membership);
-        self.sure |= nothing_missing || age_ms >= ANNOUNCED_MS;
+        self.sure |= nothing_missing || age_ms >= SURE_MS;
         self.complete_since = self.complete_since.or(Some(now)).filter(|_| nothing_missing);
         let long = self.complete_since.is_some_and(|since| now.since(since) >= COMPLETE_MS);
         let alone = membership.peers().next().is_none() && age_ms >= ALONE_MS;
         self.complete |= long || alone || age_ms >= LONGEST_MS;
         before != self.sure
-    }
-}
-
-impl Node {
-    pub(super) fn review_catch_up(&mut self, now: Mono) {
-        if self.catch_up.complete {
-            return;
-        }
-        let age_ms = now.since(self.started.mono);
-        if self.catch_up.review(self.me.hash, &self.membership, &self.replication, age_ms, now) {
-            self.render.nodes_changed();
-        }
     }
 }
