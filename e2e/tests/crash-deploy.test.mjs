@@ -1,4 +1,4 @@
-// A deploy by `kill -9`: each of three nodes is killed in turn and started again at once. Nobody of its visitors leaves.
+// A deploy by `kill -9`: each of three nodes is killed in turn and started again at once. None of its visitors leaves.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { browser, connected, tab, visitor } from "../lib/browser.mjs";

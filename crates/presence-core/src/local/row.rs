@@ -82,7 +82,7 @@ impl LocalRow {
         self.open == 0 && self.rare().lingering.is_empty()
     }
 
-    /// Nobody needs it: while it took something, that must not count again.
+    /// No one needs it: while it took something, that must not count again.
     pub(crate) fn is_over(&self) -> bool {
         self.has_no_tabs() && (self.rare().took.is_empty() || injected(Fault::TookForgotten))
     }

@@ -15,7 +15,7 @@ use crate::wire::CountedTable;
 
 /// Of how many nodes a heartbeat says what is counted: with more, in turn.
 const COUNTED: usize = 4;
-/// How many of this node's last heartbeats what others count is compared with: so many seconds may pass on the way.
+/// How many of this node's last heartbeats what others count is compared with: that many seconds may pass on the way.
 const COMPARED: usize = 32;
 /// A difference that lasts this long is told.
 const TOLD_AFTER_MS: u64 = 5_000;

@@ -123,7 +123,7 @@ impl Presence {
         user_counts
     }
 
-    /// The rows of a user with tabs that nobody took.
+    /// The rows of a user with tabs that no one took.
     pub(crate) fn counting_rows(&self, room: RoomNumber, user: UserId) -> Vec<&PackedRow> {
         let rows: Vec<&PackedRow> = self.rows.of(room, user).collect();
         let counts = |row: &&PackedRow| self.tabs_left(row, self.tables.of(row.table), &rows) > 0;

@@ -1,4 +1,4 @@
-//! A node that is killed and back at once: nobody of its visitors leaves, and whoever does not come back ends in time.
+//! A node that is killed and back at once: none of its visitors leaves, and those who do not come back end in time.
 
 use presence_core::{ConnectionId, Ended, Input};
 
@@ -52,7 +52,7 @@ fn a_quick_return_is_no_leave_and_no_join() {
         assert_eq!(shown(&world), [(9, 10, 0); 3], "after {away_ms} ms, when all has run out");
         assert_eq!(left(&world, &[1, 2]), [0; 0]);
         let came = world.hosts[1].passages.iter().filter(|(_, _, _, came)| *came).count();
-        assert_eq!(came, 9, "nobody came twice");
+        assert_eq!(came, 9, "no one came twice");
     }
 }
 
@@ -163,7 +163,7 @@ fn a_crash_is_held_for_a_node_that_hears_of_it_from_others_only() {
 }
 
 #[test]
-fn crashes_in_a_row_lose_nobody_and_count_nobody_twice() {
+fn crashes_in_a_row_lose_no_user_and_count_none_twice() {
     let mut world = world(&["ams", "iad", "yyz"]);
     for user in 1..=6 {
         join(&mut world, 0, u64::from(user), "shop", user, seen(""));

@@ -17,7 +17,7 @@ use crate::close_reason::CloseReason;
 /// How long a tab's name for itself is: long enough that none is guessed, and bounded.
 const NAME_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
 
-/// The sockets of tabs that name themselves. Of each name a hash is kept that nobody can foresee.
+/// The sockets of tabs that name themselves. Of each name a hash is kept that no one can foresee.
 #[derive(Default)]
 pub(super) struct TabSockets {
     hasher: RandomState,
@@ -30,7 +30,7 @@ impl Hub {
         if !NAME_BYTES.contains(&tab.len()) || connection.tab.load(Relaxed) != 0 {
             return;
         }
-        // A name is its user's own: nobody else ends a socket with it.
+        // A name is its user's own: no one else ends a socket with it.
         let key = NonZeroU64::new(self.tabs.hasher.hash_one((user, tab))).unwrap_or(NonZeroU64::MIN);
         connection.tab.store(key.get(), Relaxed);
         let before = self.tabs.by_tab.lock().insert(key, connection.id);

@@ -139,7 +139,7 @@ pub(super) fn no_one_gone_is_counted(world: &World, seed: u64) {
             let here = world.tabs.tabs.values().any(|tab| tab.user == *user);
             let ended = world.tabs.ended.get(user).copied().unwrap_or(0);
             let frozen = world.hosts.iter().map(|host| host.frozen_until).max().unwrap_or(0);
-            // What a killed node had, and nobody counted any more, counts again for a while.
+            // What a killed node had, and no one counted any more, counts again for a while.
             let seen_late = world.hosts.iter().map(|host| host.started).max().unwrap_or(0).max(frozen);
             let since = world.now.saturating_sub(ended.max(seen_late));
             assert!(here || since < GONE_MS, "seed {seed}: host {index} counts {user:?}, gone for {since} ms");

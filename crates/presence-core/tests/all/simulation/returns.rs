@@ -1,4 +1,4 @@
-//! A node that is killed and back within the lease, in a world that is calm: nobody leaves by it, and who leaves is gone.
+//! A node that is killed and back within the lease, in a world that is calm: no one leaves by it, and who leaves is gone.
 
 use presence_core::{Ended, UserId};
 

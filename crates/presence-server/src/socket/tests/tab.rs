@@ -47,5 +47,5 @@ async fn other_tabs_other_users_and_short_names_end_nothing() {
         std::mem::forget(browser);
     }
     assert_eq!(test.hub.sockets(), 7);
-    assert!(test.happened.try_recv().is_err(), "nobody was ended");
+    assert!(test.happened.try_recv().is_err(), "none was ended");
 }

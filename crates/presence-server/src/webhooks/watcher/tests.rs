@@ -1,6 +1,6 @@
 //! The messages that follow from events, in virtual time.
 
-use presence_core::{NodeView, Region, UserId, Wall};
+use presence_core::{Mono, NodeView, Region, UserId, Wall};
 use serde_json::{Value, json};
 
 use super::*;
