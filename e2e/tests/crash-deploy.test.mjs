@@ -23,7 +23,7 @@ async function visitors(t, node) {
   return [...first, ...second];
 }
 
-/** Kills a node, starts it again at once, and waits until all is as it was; what the others counted, and the node itself. */
+/** Kills a node, starts it again at once, and waits until its visitors are back and nothing is held for them; what the others counted, and the node itself. */
 async function killAndStart(t, node, others, clients, page) {
   const counts = others.map((other) => watchCounts(t, other));
   const welcomes = clients.map((client) => client.welcomes);

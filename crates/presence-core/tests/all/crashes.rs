@@ -112,7 +112,7 @@ fn who_came_back_elsewhere_and_leaves_is_gone_everywhere() {
 }
 
 #[test]
-fn who_comes_back_after_a_deploy_and_leaves_is_gone_and_joins_as_a_newcomer() {
+fn a_user_who_is_back_after_a_deploy_and_leaves_is_gone_and_joins_as_a_newcomer() {
     let mut world = world(&["ams", "iad"]);
     join(&mut world, 0, 1, "shop", 7, seen("Ann"));
     world.drain(0);
