@@ -218,7 +218,8 @@ export async function mesh(t, regions, options = {}) {
 export async function allHearAll(nodes, { within = 15_000 } = {}) {
   await until("all hear all", async () => {
     for (const node of nodes) {
-      const { nodes: known } = await node.mesh();
+      const { nodes: known, regions } = await node.mesh();
+      if (!regions.find(({ region }) => region === node.region).whole) throw new Error(`${node.name} is not sure of its numbers yet`);
       for (const other of nodes) {
         const seen = known.find(({ node: name }) => name === other.name);
         if (seen?.state !== "live") throw new Error(`${node.name} says of ${other.name}: ${JSON.stringify(seen)}`);

@@ -53,6 +53,9 @@ pub enum EmbedRequest<'a> {
         /// Whether the page can be seen.
         #[serde(default = "yes")]
         visible: bool,
+        /// The tab's name for itself: its next socket takes the place of this one.
+        #[serde(borrow, default)]
+        tab: Option<Cow<'a, str>>,
     },
     /// Asks to be counted in a room, and to be sent its counts.
     Join {
@@ -194,10 +197,10 @@ mod tests {
     #[test]
     fn what_pages_say_is_understood_and_junk_is_not() {
         let said = |text| EmbedRequest::parse(text).unwrap();
-        assert_eq!(said(r#"{"type":"hello"}"#), EmbedRequest::Hello { id: None, visible: true });
+        assert_eq!(said(r#"{"type":"hello"}"#), EmbedRequest::Hello { id: None, visible: true, tab: None });
         assert_eq!(
-            said(r#"{"visible":false,"type":"hello","id":"a.b","more":[1]}"#),
-            EmbedRequest::Hello { id: Some("a.b".into()), visible: false }
+            said(r#"{"visible":false,"type":"hello","id":"a.b","tab":"1-2","more":[1]}"#),
+            EmbedRequest::Hello { id: Some("a.b".into()), visible: false, tab: Some("1-2".into()) }
         );
         assert_eq!(
             said(r#"{"type":"join","room":"a\u0062\"/"}"#),

@@ -118,13 +118,13 @@ impl LocalVisitors {
 
     /// Whether a user of this node is in a room, or lingers there.
     pub(crate) fn is_in(&self, key: &RowKey) -> bool {
-        self.rows.contains_key(key)
+        self.rows.get(key).is_some_and(|row| !row.has_no_tabs())
     }
 
     /// Who of this node is in a room, lingering ones included.
     pub(crate) fn users_of(&self, room: RoomHash) -> impl Iterator<Item = UserId> {
         let everybody = RowKey { room, user: NO_USER }..=RowKey { room, user: UserId([255; 32]) };
-        self.rows.range(everybody).map(|(key, _)| key.user)
+        self.rows.range(everybody).filter(|(_, row)| !row.has_no_tabs()).map(|(key, _)| key.user)
     }
 
     /// What a subscription listens to.
@@ -176,6 +176,9 @@ impl LocalVisitors {
             own_room.rows += 1;
             LocalRow::since(now.wall)
         });
+        if row.has_no_tabs() {
+            row.since = now.wall;
+        }
         row.count(after, 1);
         if tab.info.len() <= INFO_BYTES_MAX && !tab.info.is_empty() {
             row.rare_mut().info = tab.info;

@@ -1,9 +1,11 @@
 //! The other nodes: which there are, how each is judged, and what is said to and by them every second.
 
+pub(crate) mod belief;
 pub(crate) mod clock_skew;
 pub(crate) mod departed;
 pub(crate) mod drain;
 pub(crate) mod heartbeat;
+mod holds;
 pub(crate) mod peer;
 pub(crate) mod relay;
 mod rotation;
@@ -14,10 +16,11 @@ use crate::id::{NodeHash, Region};
 use crate::identity::Identity;
 use crate::io::mesh_view::PeerState;
 use crate::io::output::Severity;
+use crate::membership::belief::Beliefs;
 use crate::membership::clock_skew::ClockSkew;
-use crate::membership::departed::DepartedTables;
 use crate::membership::drain::Drain;
 use crate::membership::heartbeat::HeartbeatSchedule;
+use crate::membership::holds::DepartedTables;
 use crate::membership::peer::{LEASE_MS, Path, Peer};
 use crate::membership::relay::Relay;
 pub(crate) use crate::membership::rotation::in_turn;
@@ -49,8 +52,9 @@ pub(crate) enum PeerEvent {
     Judged,
     /// It is forgotten.
     Forgotten { node: NodeHash },
-    /// It left on purpose: all its tabs count for a while. The region is that of a table that may not be open yet.
-    Departed { table: TableKey, region: Option<Region> },
+    /// It left on purpose, or another start of it is heard: all its tabs count for a while. The region is that of a table
+    /// that may not be open yet.
+    Departed { table: TableKey, region: Option<Region>, weight: Weight },
     /// What was held of it has run out.
     HoldEnded { table: TableKey },
 }
@@ -64,13 +68,19 @@ pub(crate) struct Membership {
     skew: ClockSkew,
     relay: Relay,
     drain: Option<Drain>,
-    /// When this process last went on after a suspension, and until when it rested then.
+    beliefs: Beliefs,
+    /// When this process started, or last went on after a suspension, and until when it rested then.
     resumed_at: Mono,
     rest_until: Mono,
     events: Vec<PeerEvent>,
 }
 
 impl Membership {
+    /// Nothing is known at a node's start.
+    pub(crate) fn new(started: Mono) -> Self {
+        Self { resumed_at: started, ..Self::default() }
+    }
+
     pub(crate) fn peer(&self, node: NodeHash) -> Option<&Peer> {
         self.peers.get(&node)
     }
@@ -82,6 +92,13 @@ impl Membership {
     /// Whether no other node is live.
     pub(crate) fn is_alone(&self) -> bool {
         self.peers.values().all(|peer| peer.state != PeerState::Live)
+    }
+
+    /// Whether there are live nodes, each has heard this start, and none names a node that is not known here.
+    pub(crate) fn is_known_to_all(&self, me: NodeHash) -> bool {
+        let mut live = self.peers.values().filter(|peer| peer.state == PeerState::Live).peekable();
+        let known = |node: &NodeHash| *node == me || self.peers.contains_key(node);
+        live.peek().is_some() && live.all(|peer| peer.echoed && peer.beat.hears.iter().all(known))
     }
 
     /// What became different since the last call, in order.
@@ -117,7 +134,7 @@ impl Membership {
     fn meet(&mut self, me: &Identity, sender: &SenderId, beat: &Heartbeat, path: Path, now: Now, out: &mut Outputs) {
         let (table, region) = (me.table_of(sender), &beat.region);
         // What was still on its way when a node had left, and its tabs had run out, must not bring it back.
-        if table.node == me.hash || self.departed.has_run_out(table) {
+        if table.node == me.hash || self.departed.has_left_for_good(table) {
             return;
         }
         let known = self.peers.get(&table.node).map(|peer| peer.incarnation);
@@ -131,11 +148,17 @@ impl Membership {
         if known.is_none() && self.peers.len() >= PEERS_MAX && !self.forget_longest_gone() {
             return;
         }
-        let older = known.map(|incarnation| TableKey { incarnation, ..table });
+        if path.via.is_none() {
+            self.departed.goes_on(table);
+        }
+        let older = self.peers.get(&table.node).map(|peer| (peer.table(table.node), peer.region.clone(), peer.state));
         // Another node may have said already that this incarnation leaves.
         let held = self.departed.is_held(table);
-        let (state, weight) =
-            if held { (PeerState::Draining, Weight::Held) } else { (PeerState::Live, Weight::Counted) };
+        let (state, weight) = match self.has_crashed(table) {
+            _ if !held => (PeerState::Live, Weight::Counted),
+            true => (PeerState::Live, Weight::Expected),
+            false => (PeerState::Draining, Weight::Held),
+        };
         let what = match known {
             Some(incarnation) if incarnation > table.incarnation => "is heard in its earlier incarnation",
             Some(_) => "is back as a new incarnation",
@@ -146,7 +169,11 @@ impl Membership {
         let mut peer = Peer::new(sender, region, state, now);
         (peer.key, peer.met) = before;
         self.peers.insert(table.node, peer);
-        let replaced = older.filter(|older| !self.departed.is_held(*older) && !injected(Fault::OldIncarnationStays));
+        let replaced = older.filter(|_| !injected(Fault::OldIncarnationStays)).filter(|(older, region, state)| {
+            // The rows of a gone one were dropped already.
+            *state == PeerState::Gone || !self.hold_crashed(*older, region, now.mono)
+        });
+        let replaced = replaced.map(|(older, _, _)| older);
         self.events.push(PeerEvent::Met { table, region: region.clone(), weight, replaced });
     }
 

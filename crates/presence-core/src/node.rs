@@ -29,6 +29,7 @@ use crate::pubsub::PubSub;
 use crate::render::Renderer;
 use crate::render::view::RoomSource;
 use crate::replication::Replication;
+use crate::replication::catch_up::CatchUp;
 use crate::time::{Incarnation, Mono, Now};
 
 /// A node that no other one answers begins to publish after this.
@@ -50,6 +51,7 @@ pub struct Node {
     out: Outputs,
     rejections: Rejections,
     suspension: Suspension,
+    catch_up: CatchUp,
     started: Now,
     ticked_at: Mono,
     delta_not_before: Mono,
@@ -65,7 +67,7 @@ impl Node {
         let me = Identity { name, hash, incarnation, birth, region, place, meshed, digest, key };
         let mut presence = Presence::new(digest);
         presence.open_table(me.table(), &me.region, Weight::Counted);
-        let mut membership = Membership::default();
+        let mut membership = Membership::new(now.mono);
         let facts = Facts::restore(&me, records, membership.clock(now));
         if let Some(newest) = facts.newest_time().filter(|newest| newest.0 > now.wall.0) {
             membership.believe_kept_time(newest, now.mono);
@@ -80,6 +82,7 @@ impl Node {
             out: Outputs::new(me.sender(), me.key.clone(), meshed),
             rejections: Rejections::default(),
             suspension: Suspension::new(now.mono),
+            catch_up: CatchUp::new(meshed),
             started: now,
             ticked_at: now.mono,
             delta_not_before: Mono::default(),
@@ -156,6 +159,7 @@ impl Node {
             self.beat_if_due(now);
         }
         self.replication.prune(&mut self.presence, now.mono);
+        self.review_catch_up(now.mono);
     }
 
     /// What became different about other nodes, to the parts that hold something of them.
@@ -182,10 +186,10 @@ impl Node {
                         self.replication.reopen(table);
                     }
                 }
-                PeerEvent::Departed { table, region: Some(region) } => {
-                    self.presence.open_table(table, &region, Weight::Held);
+                PeerEvent::Departed { table, region: Some(region), weight } => {
+                    self.presence.open_table(table, &region, weight);
                 }
-                PeerEvent::Departed { table, region: None } => self.presence.weigh(table, Weight::Held),
+                PeerEvent::Departed { table, region: None, weight } => self.presence.weigh(table, weight),
                 PeerEvent::Gone { table } | PeerEvent::HoldEnded { table } => {
                     self.presence.drop_table(table);
                     self.replication.close(table);
@@ -204,6 +208,7 @@ impl Node {
         let touched = self.presence.take_touched();
         self.local.review(&touched, &mut self.presence, now.mono);
         self.local.collect(&touched, &mut self.presence, now.mono);
+        self.local.take_expected(&mut self.presence, now.mono);
         let draining = self.membership.is_draining();
         let may_send = now.mono >= self.delta_not_before && !self.suspension.is_resting(now.mono);
         if self.local.has_news() && may_send && !draining {

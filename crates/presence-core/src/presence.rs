@@ -2,6 +2,7 @@
 
 pub(crate) mod counting;
 pub(crate) mod members;
+mod naming;
 pub(crate) mod query;
 pub(crate) mod roll_up;
 pub(crate) mod room_counts;
@@ -11,6 +12,7 @@ pub(crate) mod shares;
 pub(crate) mod slab;
 pub(crate) mod table;
 pub(crate) mod table_rows;
+pub(crate) mod taking;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,6 +43,8 @@ pub(crate) struct Presence {
     touched: BTreeSet<RowKey>,
     /// Users who are to take a tab as soon as one is known.
     awaited: BTreeSet<RowKey>,
+    /// Users with a row of a killed node that has become known: what they have open here takes the place of it.
+    expected: BTreeSet<RowKey>,
 }
 
 impl Presence {
@@ -57,6 +61,7 @@ impl Presence {
             dirty: BTreeMap::new(),
             touched: BTreeSet::new(),
             awaited: BTreeSet::new(),
+            expected: BTreeSet::new(),
         }
     }
 
@@ -118,6 +123,9 @@ impl Presence {
             return self.name_room(room, &name, known);
         }
         self.change(room, key, |presence| presence.put(room, table, row));
+        if self.tables.of(table).weight == Weight::Expected {
+            self.expected.insert(key);
+        }
         debug_assert_eq!(self.rows.find(room, key.user, table).map(|slot| self.rows.get(slot).number), Some(number));
     }
 
@@ -147,6 +155,9 @@ impl Presence {
                     presence.tables.of_mut(number).weight = weight;
                     None
                 });
+                if weight == Weight::Expected {
+                    self.expected.insert(key);
+                }
             }
         }
     }
@@ -215,6 +226,11 @@ impl Presence {
         std::mem::take(&mut self.touched)
     }
 
+    /// Users of killed nodes whose rows have become known since this was last called.
+    pub(crate) fn take_expected(&mut self) -> BTreeSet<RowKey> {
+        std::mem::take(&mut self.expected)
+    }
+
     /// Puts a row in its place, and gives back the one that was there.
     fn put(&mut self, room: RoomNumber, table: TableNumber, row: Row) -> Option<PackedRow> {
         let (key, number, digest) = (row.key, row.number, self.digest);
@@ -249,47 +265,5 @@ impl Presence {
             self.change(room, key, take_off);
         }
         self.close_room_if_empty(room);
-    }
-
-    /// Gives a row another number: all else in it stays.
-    pub(crate) fn renumber(&mut self, table: TableKey, key: &RowKey, number: u64) {
-        let (Some(table), Some(room)) = (self.tables.number(table), self.numbers.get(&key.room)) else { return };
-        let Some(slot) = self.rows.find(*room, key.user, table) else { return };
-        let before = std::mem::replace(&mut self.rows.get_mut(slot).number, number);
-        let table = self.tables.of_mut(table);
-        table.strike(key, before, slot, self.digest);
-        table.enter(key, number, slot, self.digest);
-    }
-
-    /// Doubts what is known of a table whose node has changed its rows up to this number: what is numbered above it is
-    /// forgotten, and the next answer replaces all the rest.
-    pub(crate) fn doubt(&mut self, table: TableKey, number: u64, now: Mono) {
-        let Some(rows) = self.table(table) else { return };
-        let keys = |after, upto| rows.changed(after, upto).map(|row| row.key);
-        let kept: Vec<RowKey> = keys(0, number).collect();
-        let removals = rows.removals(0, u64::MAX).map(|gone| gone.key);
-        let forgotten: Vec<RowKey> = keys(number, u64::MAX).chain(removals).collect();
-        for key in forgotten {
-            self.remove(table, Removed { key, number: 0 }, now);
-        }
-        for key in kept {
-            self.renumber(table, &key, 1);
-        }
-    }
-
-    /// An answer with everything of a table begins.
-    pub(crate) fn begin_naming(&mut self, table: TableKey) {
-        if let Some(table) = self.table_mut(table) {
-            // Rows that were never named have 0.
-            table.naming = table.naming.checked_add(1).unwrap_or(1);
-        }
-    }
-
-    /// That answer names this row.
-    pub(crate) fn name(&mut self, table: TableKey, key: &RowKey) {
-        let (Some(number), Some(room)) = (self.tables.number(table), self.numbers.get(&key.room)) else { return };
-        if let Some(slot) = self.rows.find(*room, key.user, number) {
-            self.rows.get_mut(slot).named = self.tables.of(number).naming;
-        }
     }
 }

@@ -1,12 +1,15 @@
 //! Replicas of other nodes' tables: kept by deltas, compared at every heartbeat, repaired where something is missing.
 
 mod answers;
+pub(crate) mod catch_up;
 mod repair;
 mod replica;
 
 use std::collections::BTreeMap;
 
 use crate::id::NodeHash;
+use crate::io::mesh_view::PeerState;
+use crate::membership::Membership;
 use crate::presence::Presence;
 use crate::presence::row::{Removed, Row, TableKey};
 use crate::replication::replica::Replica;
@@ -74,6 +77,14 @@ impl Replication {
         self.exchanged
     }
 
+    /// Whether nothing is missing of the tables of live nodes, nor of held ones what others are known to have.
+    pub(crate) fn knows_all(&self, membership: &Membership) -> bool {
+        let live = membership.peers().filter(|(_, peer)| peer.state == PeerState::Live);
+        let held = self.replicas.iter().filter(|(table, _)| membership.is_held(**table));
+        live.map(|(hash, peer)| peer.table(hash)).all(|table| self.is_current(table))
+            && held.map(|(_, replica)| replica).all(Replica::is_settled)
+    }
+
     /// Whether a replica was repaired since the last call.
     pub(crate) fn take_repaired(&mut self) -> bool {
         std::mem::take(&mut self.repaired)
@@ -92,6 +103,11 @@ impl Replication {
     /// Whether nothing is missing of a table but what is on its way.
     pub(crate) fn is_current(&self, table: TableKey) -> bool {
         self.replicas.get(&table).is_some_and(Replica::is_current)
+    }
+
+    /// Whether what is counted of a table is worth comparing: it lacks nothing, or has for long.
+    pub(crate) fn counts(&self, table: TableKey, now: Mono) -> bool {
+        self.replicas.get(&table).is_none_or(|replica| replica.counts(now))
     }
 
     /// Whether something is missing of a table whose node has left.

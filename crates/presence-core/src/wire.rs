@@ -10,7 +10,7 @@ mod signature;
 use minicbor::{Decode, Encode};
 
 pub(crate) use self::broadcasts::{
-    Bundle, Delta, Dismissed, Echo, HeardUpto, Heartbeat, HeldTable, Leaving, PublishedMessage, Relayed,
+    Bundle, CountedTable, Delta, Dismissed, Echo, HeardUpto, Heartbeat, HeldTable, Leaving, PublishedMessage, Relayed,
 };
 pub(crate) use self::requests::{
     BucketStamps, BucketSums, BucketsRequest, Fetch, Hello, HelloAnswer, MessagesAnswer, MessagesRequest, Reachable,

@@ -92,6 +92,9 @@ const explain = async url => {
   if (text) warn(text)
 }
 
+/** This page, the same for all its sockets: the next one takes the place of one that the network has cut. */
+const tab = crypto.getRandomValues(new Uint32Array(4)).join("-")
+
 const hidden = () => document.visibilityState == "hidden"
 
 const open = streamed => {
@@ -140,7 +143,7 @@ const open = streamed => {
       raw = new WebSocket(url.href.replace("http", "ws"), "presence-v1")
       own.send = message => raw.readyState == 1 && raw.send(JSON.stringify(message))
       raw.onopen = () => {
-        own.send({ type: "hello", id, visible: !hidden() })
+        own.send({ type: "hello", id, visible: !hidden(), tab })
         for (const [room, { token }] of asked) own.send({ type: "join", room, token })
       }
       raw.onclose = ended

@@ -23,7 +23,7 @@ pub(crate) enum CloseReason {
     Binary,
     /// A message that is too long.
     Size,
-    /// The browser goes on with its session on another socket: it noticed before us that this one was cut.
+    /// The browser goes on with its session, or its tab, on another socket: it noticed before us that this one was cut.
     Resumed,
     /// This node drains.
     Drained,

@@ -19,6 +19,7 @@ mod pubsub;
 mod shared;
 mod streamed;
 mod subscriptions;
+mod tabs;
 mod wheel;
 
 use std::collections::HashMap;
@@ -47,6 +48,7 @@ use self::prefix::PrefixPool;
 use self::protocols::{ProtocolId, ProtocolSet};
 use self::shared::HubShared;
 pub(crate) use self::streamed::{Dismissals, StreamedVisitors};
+use self::tabs::TabSockets;
 use crate::clock::wall_ms;
 use crate::config::Limits;
 use crate::history::History;
@@ -69,6 +71,7 @@ pub(crate) struct Hub {
     streams: Audiences<StreamName, MessageQueue>,
     pub(crate) streamed: StreamedVisitors,
     pub(crate) history: History,
+    tabs: TabSockets,
     prefixes: PrefixPool,
     count: AtomicUsize,
     /// Notified when the last socket has gone.
@@ -107,6 +110,7 @@ impl Hub {
             streams: Audiences::default(),
             streamed: StreamedVisitors::default(),
             history: History::new(epoch),
+            tabs: TabSockets::default(),
             prefixes: PrefixPool::default(),
             count: AtomicUsize::new(0),
             empty: Notify::new(),
@@ -191,6 +195,7 @@ impl Hub {
     /// Forgets a socket that has ended. Its subscriptions must have been ended before.
     pub(crate) fn release(&self, connection: &Connection) {
         connection.end();
+        self.forget_tab(connection);
         let known = self.shard(connection.id).lock().remove(&connection.id).is_some();
         if known && self.count.fetch_sub(1, Relaxed) == 1 {
             self.empty.notify_waiters();

@@ -74,6 +74,7 @@ impl Views {
             nodes: Vec::new(),
             facts_root: "0".repeat(32),
             exchanged: false,
+            caught_up: false,
             degraded: Vec::new(),
             tables_asked: 0,
             root_faults: 0,

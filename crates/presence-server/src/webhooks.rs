@@ -71,7 +71,7 @@ impl Webhooks {
         });
         let receivers = receivers.collect();
         let (prefixes, thresholds) = (options.webhook_rooms.clone(), options.webhook_threshold.clone());
-        let watcher = Watcher::new(WatcherConfig { node, incarnation, prefixes, thresholds }, clock.now());
+        let watcher = Watcher::new(WatcherConfig { node, incarnation, prefixes, thresholds });
         let sender = WebhookSender {
             watcher,
             receivers,

@@ -16,6 +16,9 @@ pub struct MeshView {
     pub facts_root: String,
     /// The first exchange with a peer is complete.
     pub exchanged: bool,
+    /// Every other live node knows of this start, and all that they know is known here: from now on, a user who becomes
+    /// known has joined. Also where no other node answers for a while.
+    pub caught_up: bool,
     /// What is wrong, a sentence each: lost peers, one-way links, a wrong clock.
     pub degraded: Vec<String>,
     /// Whole tables that were asked for since the start.
@@ -49,6 +52,8 @@ pub struct NodeView {
     pub round_trip_ms: Option<u32>,
     /// Its clock is over a minute away from what most of at least three nodes say.
     pub wrong_clock: bool,
+    /// It counts this node's visitors, as far as is known: false once it has not for 5 s.
+    pub counts_us: bool,
 }
 
 /// How another node is judged.

@@ -109,8 +109,12 @@ impl LocalVisitors {
                     self.served.remove(&key);
                 }
             }
-            let Some(row) = self.rows.get_mut(&key).filter(|_| !self.drained) else { continue };
-            if row.forget_lingering(now) {
+            if self.drained {
+                continue;
+            }
+            let forgotten = self.forget_took(&key, presence, now);
+            let Some(row) = self.rows.get_mut(&key) else { continue };
+            if row.forget_lingering(now) || forgotten {
                 self.write(key, presence, now);
             }
         }

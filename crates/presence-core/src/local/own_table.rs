@@ -27,6 +27,9 @@ impl LocalVisitors {
             self.name_room(key.room, presence, now);
             return;
         }
+        if row.has_no_tabs() {
+            row.end();
+        }
         row.settle();
         let mut written = row.written(key);
         written.number = number;

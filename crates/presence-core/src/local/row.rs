@@ -3,6 +3,7 @@
 use crate::local::tab_flags::TabFlags;
 use crate::presence::Presence;
 use crate::presence::row::{Row, RowKey, Share, TableKey, Took};
+use crate::presence::taking::Takeable;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{Mono, Wall};
 
@@ -30,7 +31,7 @@ pub(crate) struct LocalRow {
     /// Those of them whose page is visible, and those that no pong proves.
     visible: u32,
     unproven: u32,
-    since: Wall,
+    pub(crate) since: Wall,
     rare: Option<Box<RareFields>>,
 }
 
@@ -43,11 +44,19 @@ pub(crate) struct RareFields {
     pub(crate) shared: Vec<Share>,
     /// When what it shows was last written.
     pub(crate) shared_at: Mono,
+    /// When what it took of tables that have run out is forgotten: 0 where there is nothing of the kind.
+    pub(crate) took_until: Mono,
 }
 
 /// What they have instead.
-static NOTHING: RareFields =
-    RareFields { lingering: Vec::new(), took: Vec::new(), info: Vec::new(), shared: Vec::new(), shared_at: Mono(0) };
+static NOTHING: RareFields = RareFields {
+    lingering: Vec::new(),
+    took: Vec::new(),
+    info: Vec::new(),
+    shared: Vec::new(),
+    shared_at: Mono(0),
+    took_until: Mono(0),
+};
 
 impl LocalRow {
     /// The row of a user with no tabs yet.
@@ -69,8 +78,19 @@ impl LocalRow {
     }
 
     /// Nothing of it counts any more.
-    pub(crate) fn is_over(&self) -> bool {
+    pub(crate) fn has_no_tabs(&self) -> bool {
         self.open == 0 && self.rare().lingering.is_empty()
+    }
+
+    /// No one needs it: while it took something, that must not count again.
+    pub(crate) fn is_over(&self) -> bool {
+        self.has_no_tabs() && (self.rare().took.is_empty() || injected(Fault::TookForgotten))
+    }
+
+    /// Its user has left: it only says what was taken.
+    pub(crate) fn end(&mut self) {
+        let rare = self.rare_mut();
+        (rare.info, rare.shared) = (Vec::new(), Vec::new());
     }
 
     /// The row that others are told, without a number.
@@ -129,15 +149,28 @@ impl LocalRow {
     }
 
     pub(crate) fn claim_elsewhere(&mut self, key: &RowKey, own: TableKey, presence: &Presence) -> bool {
-        let Some((table, seen)) = presence.takeable(key, own) else { return false };
+        let free = presence.takeable(key, own, Takeable::Any);
+        free.inspect(|free| self.take(Took { tabs: 1, ..*free })).is_some()
+    }
+
+    /// What is open here may be what a killed node's user came back with: it takes the place of as many tabs. Returns
+    /// whether there was one.
+    pub(crate) fn claim_expected(&mut self, key: &RowKey, own: TableKey, presence: &Presence) -> bool {
+        let taken = self.rare().took.iter().map(|took| took.tabs).fold(0, u32::saturating_add);
+        let lingering = u32::try_from(self.rare().lingering.len()).unwrap_or(u32::MAX);
+        let unclaimed = self.open.saturating_add(lingering).saturating_sub(taken);
+        let free = presence.takeable(key, own, Takeable::Expected).filter(|_| unclaimed > 0);
+        free.inspect(|free| self.take(Took { tabs: free.tabs.min(unclaimed), ..*free })).is_some()
+    }
+
+    fn take(&mut self, took: Took) {
         let all = &mut self.rare_mut().took;
-        match all.iter_mut().find(|took| took.table == table) {
-            Some(took) => {
-                took.tabs += 1;
-                took.seen = took.seen.max(seen);
+        match all.iter_mut().find(|known| known.table == took.table) {
+            Some(known) => {
+                known.tabs = known.tabs.saturating_add(took.tabs);
+                known.seen = known.seen.max(took.seen);
             }
-            None => all.push(Took { table, tabs: 1, seen }),
+            None => all.push(took),
         }
-        true
     }
 }

@@ -11,7 +11,7 @@ use crate::outputs::Outputs;
 use crate::presence::row::TableKey;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{Mono, NodeTime, Now};
-use crate::wire::{self, Broadcast, Echo, HeardUpto, Heartbeat, HeldTable, SenderId};
+use crate::wire::{self, Broadcast, CountedTable, Echo, HeardUpto, Heartbeat, HeldTable, SenderId};
 
 /// A heartbeat goes out this often.
 pub const HEARTBEAT_MS: u64 = 1_000;
@@ -47,6 +47,8 @@ pub(crate) struct HeartbeatSummary {
     pub(crate) published: u64,
     pub(crate) complete_ms: Option<u64>,
     pub(crate) heard_upto: Vec<HeardUpto>,
+    /// What is counted of some nodes.
+    pub(crate) counted: Vec<CountedTable>,
 }
 
 impl Membership {
@@ -90,6 +92,7 @@ impl Membership {
             published: Some(summary.published),
             complete_ms: summary.complete_ms,
             heard_upto: summary.heard_upto,
+            counted: summary.counted,
         };
         let beats = &mut self.heartbeats;
         (beats.hurried, beats.sent_at, beats.named) = (false, Some(now.mono), hears);
@@ -116,7 +119,8 @@ impl Membership {
     ) -> Option<Heartbeat> {
         let hash = NodeHash::of(&sender.name, me.digest);
         let region = Region::new(beat.region.as_str())?;
-        let listed = [beat.hears.len(), beat.left.len(), beat.echoes.len(), beat.held.len(), beat.heard_upto.len()];
+        let Heartbeat { hears, left, echoes, held, heard_upto, counted, .. } = &beat;
+        let listed = [hears.len(), left.len(), echoes.len(), held.len(), heard_upto.len(), counted.len()];
         if bytes.len() > HEARTBEAT_BYTES_MAX || beat.place.len() > 128 || listed.into_iter().any(|len| len > PEERS_MAX)
         {
             return None;
@@ -158,12 +162,14 @@ impl Membership {
     }
 
     fn take_echoes(&mut self, me: NodeHash, hash: NodeHash, beat: &Heartbeat, now: Mono) {
-        let after = self.resumed_at;
-        let echo = beat.echoes.iter().find(|echo| echo.to == me && Mono(echo.mono_ms) >= after);
+        // Not of an earlier start of this node, whose clock began elsewhere.
+        let possible = self.resumed_at..=now;
+        let echo = beat.echoes.iter().find(|echo| echo.to == me && possible.contains(&Mono(echo.mono_ms)));
         if let (Some(echo), Some(peer)) = (echo, self.peers.get_mut(&hash)) {
             let round_trip_ms = now.since(Mono(echo.mono_ms)).saturating_sub(echo.held_ms);
             peer.round_trip_ms = u32::try_from(round_trip_ms).ok();
             peer.late = round_trip_ms > LEASE_MS;
+            peer.echoed = true;
         }
     }
 }
@@ -211,6 +217,7 @@ impl Heartbeat {
             published: None,
             complete_ms: None,
             heard_upto: Vec::new(),
+            counted: Vec::new(),
         }
     }
 }
@@ -242,7 +249,16 @@ mod tests {
                 .map(|number| TableKey { node: hash(number), incarnation: Incarnation::new(WALL_MS) })
                 .collect(),
             echoes: vec![Echo { to: hash(0), mono_ms: days_ms, held_ms: 1_000 }; ECHOES],
-            held: vec![HeldTable { left_ms: 30_000, contiguous_upto: 1_000_000, complete: true, root: u64::MAX }; 8],
+            held: vec![
+                HeldTable {
+                    left_ms: 30_000,
+                    contiguous_upto: 1_000_000,
+                    complete: true,
+                    root: u64::MAX,
+                    crashed: true
+                };
+                8
+            ],
             ..Heartbeat::nothing()
         }
     }
@@ -259,12 +275,15 @@ mod tests {
     }
 
     #[test]
-    fn a_heartbeat_that_does_not_say_what_is_held_or_published_is_read() {
-        let beat = Heartbeat { held: Vec::new(), ..full() };
-        let mut bytes = minicbor::to_vec(&beat).expect("writing to memory can't fail");
-        let later = bytes.split_off(bytes.len() - 4);
-        assert_eq!((bytes[0], later), (0x92, vec![0x80, 0xf6, 0xf6, 0x80]), "18 fields, the last four empty");
-        bytes[0] = 0x8e;
-        assert_eq!(minicbor::decode::<Heartbeat>(&bytes).expect("an older heartbeat"), beat);
+    fn a_heartbeat_without_what_later_versions_say_is_read() {
+        let beat = Heartbeat { held: Vec::new(), counted: Vec::new(), ..full() };
+        let bytes = minicbor::to_vec(&beat).expect("writing to memory can't fail");
+        let later = [0x80, 0xf6, 0xf6, 0x80, 0x80];
+        assert_eq!((bytes[0], &bytes[bytes.len() - 5..]), (0x93, &later[..]), "19 fields, the last five empty");
+        for fewer in 1..=5_u8 {
+            let mut older = bytes[..bytes.len() - usize::from(fewer)].to_vec();
+            older[0] -= fewer;
+            assert_eq!(minicbor::decode::<Heartbeat>(&older).expect("an older heartbeat"), beat);
+        }
     }
 }

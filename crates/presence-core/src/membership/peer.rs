@@ -3,6 +3,7 @@
 use crate::app::view::Place;
 use crate::id::{NodeHash, NodeName, Region};
 use crate::io::mesh_view::PeerState;
+use crate::membership::belief::Doubt;
 use crate::presence::row::TableKey;
 use crate::time::{Incarnation, Mono, Now, Wall};
 use crate::wire::{Heartbeat, SenderId};
@@ -52,6 +53,10 @@ pub(crate) struct Peer {
     pub(super) beat_at: Mono,
     /// The sender's moment of the newest heartbeat that came directly.
     pub(super) direct_beat_ms: Option<u64>,
+    /// It has given a heartbeat of this start back: it knows of it.
+    pub(super) echoed: bool,
+    /// It counts this node's rows wrong.
+    pub(super) doubt: Option<Doubt>,
     /// The heartbeat as it came, to be relayed.
     pub(super) beat_bytes: Vec<u8>,
     pub(crate) round_trip_ms: Option<u32>,
@@ -77,6 +82,8 @@ impl Peer {
             beat: Heartbeat { region: region.clone(), ..Heartbeat::nothing() },
             beat_at: Mono::default(),
             direct_beat_ms: None,
+            echoed: false,
+            doubt: None,
             beat_bytes: Vec::new(),
             round_trip_ms: None,
         }
@@ -112,6 +119,11 @@ impl Peer {
     /// Whether something came from it directly within a lease, and each time too late.
     pub(crate) fn is_late(&self, now: Mono) -> bool {
         self.late && self.arrived_at.is_some_and(|at| now.since(at) < LEASE_MS)
+    }
+
+    /// Whether it has counted this node's rows wrong for a while.
+    pub(crate) fn is_doubting(&self) -> bool {
+        self.doubt.is_some_and(Doubt::is_told)
     }
 
     /// Whether its last heartbeat says that it hears that node directly.

@@ -142,6 +142,7 @@ impl Node {
         self.pubsub.heard_heartbeat(self.me.table(), table, &beat, &self.membership, now.mono);
         self.facts.compare(table.node, &beat, &self.membership, &mut self.discovery, now.mono, &mut self.out);
         self.heard_of_departed(table.node, &beat, path, now);
+        self.membership.compare_counted(self.me.table(), table.node, &beat.counted, now.mono, &mut self.out);
     }
 
     /// Compares the rows of a node, as they are known here, with what it says of them.
@@ -262,7 +263,7 @@ impl Node {
     /// A page of another node's table, or the loss of one.
     fn rows_answered(&mut self, question: u64, table: TableKey, bytes: Option<&[u8]>, now: Now) {
         if let Some(page) = self.replication.accept(question, table, bytes) {
-            self.membership.heard_hold(table, page.held_ms, page.region.as_ref(), now.mono);
+            self.membership.heard_hold(table, &page, now.mono);
             self.settle_peers();
             self.replication.take_page(table, page, &mut self.presence, now.mono);
             // At once: what a relay made up must not be drawn until the next heartbeat.

@@ -6,8 +6,8 @@ use crate::membership::heartbeat::HeartbeatSummary;
 use crate::node::Node;
 use crate::presence::row::{RowKey, TableKey, Weight};
 use crate::render::mesh_view::MeshSource;
-use crate::time::{Incarnation, Now};
-use crate::wire::{Broadcast, HeldTable};
+use crate::time::{Incarnation, Mono, Now};
+use crate::wire::{Broadcast, CountedTable, HeldTable};
 
 /// Deltas go out at once after a quiet moment, else this far apart.
 pub const DELTA_GAP_MS: u64 = 5;
@@ -30,9 +30,14 @@ impl Node {
         let cut = self.facts.heartbeat_cut(self.membership.clock(now));
         let left = self.membership.departed_in_turn();
         let held = left.iter().map(|table| self.held(*table, now)).collect();
+        let counted = self.membership.counted_in_turn().into_iter();
+        let counted = counted.filter(|table| self.replication.counts(*table, now.mono));
+        let counted = counted.map(|table| self.counted(table)).collect();
+        let own = self.presence.table(self.me.table());
+        self.membership.note_own_rows(self.local.sequence(), own.map_or(0, |rows| rows.len() as u64));
         let summary = HeartbeatSummary {
             sequence: self.local.sequence(),
-            rows_root: self.presence.table(self.me.table()).map_or(0, |rows| rows.root()),
+            rows_root: own.map_or(0, |rows| rows.root()),
             cut,
             facts_root: self.facts.root(cut, cut),
             left,
@@ -40,6 +45,7 @@ impl Node {
             published: self.pubsub.published(),
             complete_ms: self.pubsub.complete_ms(&self.membership, now.mono),
             heard_upto: self.pubsub.gone_in_turn(now.mono),
+            counted,
         };
         self.membership.send_heartbeat(&self.me, summary, now, &mut self.out);
     }
@@ -51,7 +57,15 @@ impl Node {
             contiguous_upto: self.replication.contiguous_upto(table),
             complete: self.replication.is_complete(table),
             root: self.presence.table(table).map_or(0, |rows| rows.short_root()),
+            crashed: self.membership.has_crashed(table),
         }
+    }
+
+    /// What is counted here of another node's rows.
+    fn counted(&self, table: TableKey) -> CountedTable {
+        let counts = self.presence.table(table).filter(|rows| rows.weight() == Weight::Counted);
+        let upto = self.replication.contiguous_upto(table);
+        CountedTable { table, upto, rows: counts.map_or(0, |rows| rows.len() as u64) }
     }
 
     /// Rows change no longer; the time for which the others hold them begins.
@@ -81,6 +95,17 @@ impl Node {
         self.out.adopt_incarnation(incarnation);
     }
 
+    /// Whether it knows by now what the others do.
+    pub(super) fn review_catch_up(&mut self, now: Mono) {
+        if self.catch_up.complete {
+            return;
+        }
+        let age_ms = now.since(self.started.mono);
+        if self.catch_up.review(self.me.hash, &self.membership, &self.replication, age_ms, now) {
+            self.render.nodes_changed();
+        }
+    }
+
     /// What the mesh is seen by.
     pub(super) fn mesh_source(&self, now: Now) -> MeshSource<'_> {
         MeshSource {
@@ -90,6 +115,7 @@ impl Node {
             discovery: &self.discovery,
             replication: &self.replication,
             facts: &self.facts,
+            catch_up: self.catch_up,
             started: self.started,
             now,
         }

@@ -1,14 +1,16 @@
 //! How a user of a room counts, all nodes' rows combined; without it a browser in two regions would be two users.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::id::{Region, UserId};
 use crate::presence::Presence;
 use crate::presence::room_counts::DerivedRoom;
 use crate::presence::row::Weight;
-use crate::presence::row::{NO_USER, RowKey, TableKey};
+use crate::presence::row::{NO_USER, RowKey};
 use crate::presence::rows::{PackedRow, RoomNumber};
 use crate::presence::table::Table;
+use crate::presence::taking::taken;
 
 /// How one user of one room counts.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -81,9 +83,14 @@ impl Presence {
     fn combined(&self, rows: &[&PackedRow]) -> UserCounts {
         let mut user_counts = UserCounts::default();
         let mut unsure: Vec<&Region> = Vec::new();
+        let (mut unclaimed, rows) = (self.unclaimed(rows), &self.in_order(rows)[..]);
         for row in rows {
             let table = self.tables.of(row.table);
-            let tabs = self.tabs_left(row, table, rows);
+            let mut tabs = self.tabs_left(row, table, rows);
+            if table.weight == Weight::Expected {
+                let returned = tabs.min(unclaimed);
+                (tabs, unclaimed) = (tabs - returned, unclaimed - returned);
+            }
             if tabs == 0 {
                 continue;
             }
@@ -96,7 +103,7 @@ impl Presence {
                 tabs,
                 unsure: 0,
                 looking: u32::from(row.visible() > 0),
-                unproven: u32::from(row.unproven() >= row.open() + row.lingering()),
+                unproven: u32::from(row.unproven() >= row.tabs()),
             };
             user_counts.whole.join(here);
             match user_counts.regions.iter_mut().find(|(region, _)| *region == table.region) {
@@ -116,10 +123,41 @@ impl Presence {
         user_counts
     }
 
+    /// The rows of a user with tabs that no one took.
+    pub(crate) fn counting_rows(&self, room: RoomNumber, user: UserId) -> Vec<&PackedRow> {
+        let rows: Vec<&PackedRow> = self.rows.of(room, user).collect();
+        let counts = |row: &&PackedRow| self.tabs_left(row, self.tables.of(row.table), &rows) > 0;
+        rows.iter().copied().filter(counts).collect()
+    }
+
+    fn any_expected(&self, rows: &[&PackedRow]) -> bool {
+        rows.iter().any(|row| self.tables.of(row.table).weight == Weight::Expected)
+    }
+
+    /// The same rows; where the order matters, in the one that all nodes have.
+    fn in_order<'a, 'b>(&self, rows: &'a [&'b PackedRow]) -> Cow<'a, [&'b PackedRow]> {
+        let mut rows = Cow::Borrowed(rows);
+        if self.any_expected(&rows) {
+            rows.to_mut().sort_unstable_by_key(|row| self.tables.of(row.table).key);
+        }
+        rows
+    }
+
+    /// Tabs on nodes that are heard which took no other one's place yet: as many of those that are expected back may be
+    /// among them. The nodes claim them as soon as they know.
+    fn unclaimed(&self, rows: &[&PackedRow]) -> u32 {
+        let weight = |row: &PackedRow| self.tables.of(row.table).weight;
+        if !self.any_expected(rows) {
+            return 0;
+        }
+        let heard = rows.iter().filter(|row| weight(row) == Weight::Counted);
+        heard.map(|row| row.unclaimed()).fold(0, u32::saturating_add)
+    }
+
     /// The tabs that a row still vouches for, less those that connections elsewhere have taken the place of.
     fn tabs_left(&self, row: &PackedRow, table: &Table, rows: &[&PackedRow]) -> u32 {
         let (mut firm, mut loose) = match table.weight {
-            Weight::Held => (0, row.open() + row.lingering()),
+            Weight::Held | Weight::Expected => (0, row.tabs()),
             Weight::Counted | Weight::Unsure => (row.open(), row.lingering()),
         };
         for (tabs, seen) in taken(row, table, rows) {
@@ -130,24 +168,6 @@ impl Presence {
             }
         }
         firm + loose
-    }
-
-    /// A tab of this user that a new connection elsewhere may take the place of: lingering on a node that is heard, or
-    /// held. The table, and the number of the row that shows it.
-    pub(crate) fn takeable(&self, key: &RowKey, except: TableKey) -> Option<(TableKey, u64)> {
-        let room = *self.numbers.get(&key.room)?;
-        let rows: Vec<&PackedRow> = self.rows.of(room, key.user).collect();
-        rows.iter().map(|row| (row, self.tables.of(row.table))).find_map(|(row, table)| {
-            let taken = taken(row, table, &rows).map(|(tabs, _)| tabs).fold(0, u32::saturating_add);
-            let free = table.key != except && table.weight != Weight::Unsure && loose(row, table) > taken;
-            free.then_some((table.key, row.number))
-        })
-    }
-
-    /// What is left to take of a table, whoever took it: a `took` is over when this is 0.
-    pub(crate) fn loose(&self, key: &RowKey, table: TableKey) -> u32 {
-        let rows = self.table(table);
-        rows.and_then(|rows| rows.get(key).map(|row| loose(row, rows.table))).unwrap_or(0)
     }
 
     /// Every room's counts as they are derived, for comparison.
@@ -199,21 +219,6 @@ impl Presence {
         };
         rows.map(line).collect()
     }
-}
-
-/// Tabs of a row that a connection elsewhere may take the place of.
-fn loose(row: &PackedRow, table: &Table) -> u32 {
-    match table.weight {
-        Weight::Held => row.open() + row.lingering(),
-        Weight::Counted | Weight::Unsure => row.lingering(),
-    }
-}
-
-/// What the others say that they took of this row: how many tabs, and the number of the row that they had seen.
-fn taken<'a>(row: &'a PackedRow, table: &'a Table, rows: &'a [&PackedRow]) -> impl Iterator<Item = (u32, u64)> + 'a {
-    let others = rows.iter().filter(move |other| other.table != row.table);
-    let took = others.flat_map(|other| other.took()).filter(move |took| took.table == table.key);
-    took.map(|took| (took.tabs, took.seen))
 }
 
 impl DerivedRoom {

@@ -8,7 +8,7 @@ use crate::io::query::{Below, Member, Members, Subtree};
 use crate::presence::Presence;
 use crate::presence::room_counts::DerivedRoom;
 use crate::presence::row::RowKey;
-use crate::presence::rows::{PackedRow, RoomNumber};
+use crate::presence::rows::RoomNumber;
 use crate::time::Mono;
 
 /// Most members, or rooms, in one answer.
@@ -61,7 +61,7 @@ impl Presence {
 
     fn member(&self, public: PublicId, key: RowKey) -> Member {
         let room = self.numbers.get(&key.room);
-        let rows: Vec<&PackedRow> = room.into_iter().flat_map(|room| self.rows.of(*room, key.user)).collect();
+        let rows = room.map(|room| self.counting_rows(*room, key.user)).unwrap_or_default();
         let regions: BTreeSet<Region> = rows.iter().map(|row| self.tables.of(row.table).region.clone()).collect();
         Member {
             public,

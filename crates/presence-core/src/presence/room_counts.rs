@@ -106,7 +106,8 @@ impl Presence {
         if before.present() == after.present() {
             return;
         }
-        let rows: Vec<&PackedRow> = self.rows.of(number, user).chain(gone).collect();
+        let mut rows = self.counting_rows(number, user);
+        rows.extend(gone.filter(|row| row.tabs() > 0));
         let info = rows.iter().map(|row| row.info()).find(|info| !info.is_empty()).unwrap_or_default().to_vec();
         let since_ms = rows.iter().map(|row| row.since_ms).min().unwrap_or_default();
         self.transitions.push(Transition { room, user, info, since_ms, arrived: after.present() });

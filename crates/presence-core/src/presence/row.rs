@@ -152,6 +152,8 @@ pub(crate) enum Weight {
     Counted,
     /// It left on purpose: all its tabs count until they run out or are taken.
     Held,
+    /// It was killed and is back: as held ones, less what its users have open elsewhere.
+    Expected,
     /// It is silent: users for which only it vouches are unsure.
     Unsure,
 }

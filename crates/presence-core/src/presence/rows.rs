@@ -85,6 +85,16 @@ impl PackedRow {
         self.count(1)
     }
 
+    /// Both together.
+    pub(crate) fn tabs(&self) -> u32 {
+        self.open().saturating_add(self.lingering())
+    }
+
+    /// Those of them that took no other one's place.
+    pub(crate) fn unclaimed(&self) -> u32 {
+        self.took().iter().fold(self.tabs(), |tabs, took| tabs.saturating_sub(took.tabs))
+    }
+
     /// Connections, lingering ones included, whose page is visible.
     pub(crate) fn visible(&self) -> u32 {
         self.count(2)

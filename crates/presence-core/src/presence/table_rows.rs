@@ -2,7 +2,7 @@
 
 use crate::id::Region;
 use crate::presence::Presence;
-use crate::presence::row::{Removed, Row, RowKey};
+use crate::presence::row::{Removed, Row, RowKey, Weight};
 use crate::presence::rows::PackedRow;
 use crate::presence::table::{Table, TableNumber};
 
@@ -17,6 +17,10 @@ pub(crate) struct TableRows<'a> {
 impl<'a> TableRows<'a> {
     pub(crate) fn region(&self) -> &'a Region {
         &self.table.region
+    }
+
+    pub(crate) fn weight(&self) -> Weight {
+        self.table.weight
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -13,6 +13,7 @@ use crate::membership::Membership;
 use crate::membership::peer::{LEASE_MS, Peer};
 use crate::presence::row::TableKey;
 use crate::replication::Replication;
+use crate::replication::catch_up::CatchUp;
 use crate::time::Now;
 
 /// What the mesh is seen by.
@@ -24,6 +25,7 @@ pub(crate) struct MeshSource<'a> {
     pub(crate) discovery: &'a Discovery,
     pub(crate) replication: &'a Replication,
     pub(crate) facts: &'a Facts,
+    pub(crate) catch_up: CatchUp,
     pub(crate) started: Now,
     pub(crate) now: Now,
 }
@@ -38,6 +40,7 @@ impl MeshSource<'_> {
             nodes: std::iter::once(self.own_node()).chain(others).collect(),
             facts_root: format!("{:032x}", self.facts.root(clock.limit, clock.time)),
             exchanged: !self.me.meshed || self.replication.exchanged(),
+            caught_up: self.catch_up.complete,
             degraded: self.degraded(),
             tables_asked: self.replication.tables_asked(),
             root_faults: self.replication.root_faults(),
@@ -50,7 +53,8 @@ impl MeshSource<'_> {
         let mut views: BTreeMap<Region, RegionView> = BTreeMap::new();
         let own = self.me;
         let (state, since_ms) = (self.own_state().region(), self.started.wall.0);
-        let first = RegionView { state, since_ms, ..RegionView::empty(own.region.clone(), own.place.clone()) };
+        let whole = self.catch_up.sure;
+        let first = RegionView { state, since_ms, whole, ..RegionView::empty(own.region.clone(), own.place.clone()) };
         views.insert(own.region.clone(), first);
         for (hash, peer) in self.membership.peers() {
             let whole = peer.state == PeerState::Gone || self.is_current(peer.table(hash));
@@ -103,6 +107,7 @@ impl MeshSource<'_> {
             heard_ms_ago: 0,
             round_trip_ms: None,
             wrong_clock: self.membership.disagrees(self.now.wall, self.now),
+            counts_us: true,
         }
     }
 
@@ -119,6 +124,7 @@ impl MeshSource<'_> {
             heard_ms_ago: self.now.mono.since(peer.heard_at),
             round_trip_ms: peer.round_trip_ms,
             wrong_clock: self.membership.disagrees(peer.clock(self.now.mono), self.now),
+            counts_us: !peer.is_doubting(),
         }
     }
 
@@ -155,6 +161,7 @@ impl MeshSource<'_> {
                 PeerState::Draining | PeerState::Departed => {}
             }
         }
+        degraded.extend(self.membership.doubters());
         if let Some(wrong) = self.membership.wrong_clock(self.now) {
             degraded.push(wrong.to_string());
         } else if self.membership.node_time(self.now).0 != self.now.wall.0 {

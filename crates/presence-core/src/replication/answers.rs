@@ -25,7 +25,7 @@ impl Replication {
         let table = request.table;
         let unknown = RowsAnswer { unknown: true, ..RowsAnswer::default() };
         if membership.has_run_out(table) {
-            return RowsAnswer { held_ms: Some(0), ..RowsAnswer::default() };
+            return RowsAnswer { held_ms: Some(0), crashed: membership.has_crashed(table), ..RowsAnswer::default() };
         }
         let own = table == me.table();
         let replica = self.replicas.get(&table);
@@ -46,6 +46,7 @@ impl Replication {
             held_ms,
             ends: own_end.map(|_| contiguous_upto).or_else(|| replica.and_then(|replica| replica.ends)),
             region: Some(rows.region().clone()),
+            crashed: membership.has_crashed(table),
             ..RowsAnswer::default()
         };
         let mut end = upto;

@@ -12,6 +12,8 @@ const WHOLE_TABLE_MS: u64 = 10_000;
 const BEYOND_MS: u64 = 5_000;
 /// A relay whose rows were denied is asked for that table again after this.
 const DENIED_MS: u64 = 60_000;
+/// A gap this old is no passing one.
+const LONG_GAP_MS: u64 = 5_000;
 /// Most stretches that are remembered above a gap.
 const RECEIVED_AHEAD_MAX: usize = 1_024;
 
@@ -175,9 +177,19 @@ impl Replica {
         self.ends.is_some_and(|ends| self.contiguous_upto >= ends)
     }
 
+    /// No other node is known to have more of it, and none is asked.
+    pub(super) fn is_settled(&self) -> bool {
+        self.repair.is_none() && (self.differs.is_empty() || self.is_complete())
+    }
+
     /// Nothing is missing but what is on its way.
     pub(super) fn is_current(&self) -> bool {
         self.known && self.gap_since.is_none()
+    }
+
+    /// Whether it can be compared: what it misses for a moment, it asks for.
+    pub(super) fn counts(&self, now: Mono) -> bool {
+        !self.known || self.gap_since.is_none_or(|since| now.since(since) >= LONG_GAP_MS)
     }
 
     /// Whether it should equal its node's table at this number.

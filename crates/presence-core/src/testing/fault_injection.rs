@@ -17,6 +17,10 @@ pub enum Fault {
     EndlessHold,
     /// A restarted node's old rows stay.
     OldIncarnationStays,
+    /// A killed node's rows are dropped when it is back.
+    CrashDropsRows,
+    /// What a user took of another node's tabs is forgotten when the user leaves.
+    TookForgotten,
     /// A connection that ended before its join was handled still joins.
     GhostJoins,
     /// All entries of a log have one id.
@@ -55,7 +59,7 @@ pub enum Fault {
 
 /// Those that storms find.
 #[cfg(feature = "planted")]
-pub const ALL_FAULTS: [Fault; 13] = [
+pub const ALL_FAULTS: [Fault; 15] = [
     Fault::OldestWins,
     Fault::BlindClock,
     Fault::HolesSkipped,
@@ -63,6 +67,8 @@ pub const ALL_FAULTS: [Fault; 13] = [
     Fault::EndlessLinger,
     Fault::EndlessHold,
     Fault::OldIncarnationStays,
+    Fault::CrashDropsRows,
+    Fault::TookForgotten,
     Fault::GhostJoins,
     Fault::OneEntry,
     Fault::NothingHeals,

@@ -55,6 +55,9 @@ pub(crate) struct Heartbeat {
     /// What it received of authors that are gone, some of them in turn.
     #[cbor(n(17), default)]
     pub(crate) heard_upto: Vec<HeardUpto>,
+    /// What the sender counts of some other nodes, in turn.
+    #[cbor(n(18), default)]
+    pub(crate) counted: Vec<CountedTable>,
 }
 
 /// How much a node received of an author that is gone.
@@ -67,6 +70,19 @@ pub(crate) struct HeardUpto {
     pub(crate) upto: u64,
     #[n(2)]
     pub(crate) gone_ms: u64,
+}
+
+/// What a node counts of another one's rows, for that one to compare.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct CountedTable {
+    #[n(0)]
+    pub(crate) table: TableKey,
+    /// The number up to which nothing is missed.
+    #[n(1)]
+    pub(crate) upto: u64,
+    /// How many rows count: none of a node that is silent.
+    #[n(2)]
+    pub(crate) rows: u64,
 }
 
 /// What a node holds of one that left, for comparison.
@@ -84,6 +100,9 @@ pub(crate) struct HeldTable {
     /// The lower half of the root of its rows, as far as they are known.
     #[n(3)]
     pub(crate) root: u64,
+    /// Its node was killed and is back: it did not leave on purpose.
+    #[cbor(n(4), default)]
+    pub(crate) crashed: bool,
 }
 
 /// Gives a heartbeat's moment back to its sender.
@@ -179,4 +198,26 @@ pub(crate) struct Dismissed {
     /// As the room's visitors see them.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub(crate) user: [u8; 32],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::RowsAnswer;
+
+    /// What an older version writes: one field fewer.
+    fn older<T: Encode<()>>(value: &T, fields: u8) -> Vec<u8> {
+        let mut bytes = minicbor::to_vec(value).expect("writing to memory can't fail");
+        assert_eq!((bytes[0], bytes.pop()), (0x80 | fields, Some(0xf4)), "the last field is false");
+        bytes[0] -= 1;
+        bytes
+    }
+
+    #[test]
+    fn what_an_older_version_says_of_a_held_table_is_no_crash() {
+        let held = HeldTable { left_ms: 7, contiguous_upto: 8, complete: true, root: 9, crashed: false };
+        assert_eq!(minicbor::decode::<HeldTable>(&older(&held, 5)).expect("an older one"), held);
+        let answer = RowsAnswer { held_ms: Some(7), ends: Some(8), ..RowsAnswer::default() };
+        assert_eq!(minicbor::decode::<RowsAnswer>(&older(&answer, 10)).expect("an older one"), answer);
+    }
 }

@@ -74,6 +74,9 @@ pub(crate) struct RowsAnswer {
     /// For a node that left: its last number.
     #[n(8)]
     pub(crate) ends: Option<u64>,
+    /// Its node did not leave, but was killed and is back.
+    #[cbor(n(9), default)]
+    pub(crate) crashed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]

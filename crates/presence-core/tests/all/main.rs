@@ -3,8 +3,10 @@
 mod alone;
 mod app;
 mod asked;
+mod belief;
 mod by_hand;
 mod chance;
+mod crashes;
 mod digest;
 mod fuzz;
 mod history;

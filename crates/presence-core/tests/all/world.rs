@@ -90,6 +90,41 @@ pub(crate) struct Host {
 }
 
 impl Host {
+    /// A machine on which nothing was started yet.
+    fn new(name: &str, code: &str) -> Self {
+        Self {
+            name: NodeName::new(name).expect("a name"),
+            region: Region::new(code).expect("a code"),
+            node: None,
+            life: 0,
+            skew_ms: 0,
+            frozen_until: 0,
+            waiting: Vec::new(),
+            disk: BTreeMap::new(),
+            unsynced: Vec::new(),
+            addresses: Vec::new(),
+            incarnation: 0,
+            links: BTreeMap::new(),
+            dials: BTreeMap::new(),
+            draining: false,
+            emptied: false,
+            started: 0,
+            view: None,
+            mesh: None,
+            tabs: BTreeMap::new(),
+            members: BTreeSet::new(),
+            passages: Vec::new(),
+            delivered: Vec::new(),
+            history: Vec::new(),
+            complete: None,
+            dismissed: Vec::new(),
+            found: None,
+            found_for: 0,
+            watched: None,
+            views: BTreeMap::new(),
+        }
+    }
+
     /// A user who joins was not there, and one who leaves was.
     fn passed(&mut self, room: &Room, user: UserId, info: &[u8], arrived: bool) {
         if *room == World::room() {
@@ -166,37 +201,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, regions: &[&str]) -> Self {
-        let host = |(index, code): (usize, &&str)| Host {
-            name: NodeName::new(&format!("{code}-{index}")).expect("a name"),
-            region: Region::new(code).expect("a code"),
-            node: None,
-            life: 0,
-            skew_ms: 0,
-            frozen_until: 0,
-            waiting: Vec::new(),
-            disk: BTreeMap::new(),
-            unsynced: Vec::new(),
-            addresses: Vec::new(),
-            incarnation: 0,
-            links: BTreeMap::new(),
-            dials: BTreeMap::new(),
-            draining: false,
-            emptied: false,
-            started: 0,
-            view: None,
-            mesh: None,
-            tabs: BTreeMap::new(),
-            members: BTreeSet::new(),
-            passages: Vec::new(),
-            delivered: Vec::new(),
-            history: Vec::new(),
-            complete: None,
-            dismissed: Vec::new(),
-            found: None,
-            found_for: 0,
-            watched: None,
-            views: BTreeMap::new(),
-        };
+        let host = |(index, code): (usize, &&str)| Host::new(&format!("{code}-{index}"), code);
         Self {
             now: 0,
             hosts: regions.iter().enumerate().map(host).collect(),
@@ -215,6 +220,14 @@ impl World {
             asked: BTreeMap::new(),
             answered: BTreeSet::new(),
         }
+    }
+
+    /// A second machine with the name of another one: where it is started, one of the two has to end.
+    pub(crate) fn add_twin(&mut self, of: usize) -> usize {
+        let Host { name, region, .. } = &self.hosts[of];
+        let twin = Host::new(name.as_str(), region.as_str());
+        self.hosts.push(twin);
+        self.hosts.len() - 1
     }
 
     pub(crate) fn room() -> Room {

@@ -123,7 +123,13 @@ fn action_cable(
         Ok(grant) => {
             let user = state.browser(headers, info).map(|browser| state.cookies.user(&browser));
             let version = if subprotocol == PROTOCOL_EXTENDED { Version::Extended } else { Version::Plain };
-            NegotiatedSocket::Served(state.cable.session(Visitor { user, version, sid: client.sid, grant }))
+            NegotiatedSocket::Served(state.cable.session(Visitor {
+                user,
+                version,
+                sid: client.sid,
+                grant,
+                tab: client.tab,
+            }))
         }
     };
     Ok(Negotiated { subprotocol, socket, cookie: None })

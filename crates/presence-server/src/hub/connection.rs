@@ -2,6 +2,7 @@
 
 use std::net::Shutdown;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 use presence_core::{ConnectionId, Input, SubscriptionId};
@@ -39,6 +40,8 @@ pub(crate) struct Connection {
     pub(super) subscriptions: Mutex<Vec<Subscribed>>,
     /// Subscriptions whose users were made to leave, until the reading task takes note.
     pub(super) dismissed: Mutex<Vec<SubscriptionId>>,
+    /// What stands for the name that its tab gave itself; 0: none.
+    pub(super) tab: AtomicU64,
     state: Mutex<ConnectionState>,
 }
 
@@ -61,7 +64,8 @@ impl Connection {
         let keepalive = Keepalive::new(shared.protocols.encoder(protocol).ping_after(), now_ms);
         let state = ConnectionState { outbox: Outbox::default(), keepalive, closing: None };
         let (subscriptions, dismissed, state) = (Mutex::default(), Mutex::default(), Mutex::new(state));
-        Arc::new(Self { id, stream, protocol, shared, inputs, subscriptions, dismissed, state })
+        let tab = AtomicU64::default();
+        Arc::new(Self { id, stream, protocol, shared, inputs, subscriptions, dismissed, tab, state })
     }
 
     /// The queue through which the driver is told what the browser does.

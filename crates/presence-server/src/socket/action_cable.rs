@@ -122,7 +122,10 @@ impl ActionCableSession {
     /// Welcomes a browser.
     fn begin(connection: Arc<Connection>, hub: Arc<Hub>, context: Arc<ActionCableContext>, visitor: Visitor) -> Self {
         let clicks = RateLimit::of_messages(&hub.limits);
-        let Visitor { user, version, sid, grant } = visitor;
+        let Visitor { user, version, sid, grant, tab } = visitor;
+        if let (Some(user), Some(tab)) = (&user, &tab) {
+            hub.take_place(&connection, user, tab);
+        }
         let user = SocketUser::new(user, sid.as_deref().and_then(|sid| context.guests.open(sid)));
         let (session, grant) = (SessionBase::new(connection, hub), grant.map(Box::new));
         let mut session =

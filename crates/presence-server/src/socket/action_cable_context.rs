@@ -37,4 +37,6 @@ pub(crate) struct Visitor {
     pub(crate) sid: Option<String>,
     /// What its token opens, if it brought one.
     pub(crate) grant: Option<Grant>,
+    /// Its tab's name for itself.
+    pub(crate) tab: Option<String>,
 }

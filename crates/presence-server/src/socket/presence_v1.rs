@@ -89,7 +89,7 @@ impl Protocol for EmbedSession {
                 }
                 return self.session.spend_subscription().max(self.resume());
             }
-            Ok(EmbedRequest::Hello { id, visible }) => self.hello(id.as_deref(), visible),
+            Ok(EmbedRequest::Hello { id, visible, tab }) => self.hello(id.as_deref(), visible, tab.as_deref()),
             Ok(EmbedRequest::Leave { room }) => {
                 self.leave(&room);
                 return None;
@@ -134,13 +134,16 @@ impl EmbedSession {
     }
 
     /// Says who the visitor is. A repeated hello has the same answer.
-    fn hello(&mut self, given: Option<&str>, visible: bool) {
+    fn hello(&mut self, given: Option<&str>, visible: bool, tab: Option<&str>) {
         let ids = &self.context.ids;
         let (id, identity) = ids.identify(self.visitor.known, given, self.visitor.kept);
         let welcome = welcome(&ids.text(&id), identity);
         let user = id.user(self.visitor.page.site.name());
         if *self.user.get_or_insert(user) != user {
             return self.session.send(&error(None, 409, "This page has already said hello with another id."));
+        }
+        if let Some(tab) = tab {
+            self.session.hub.take_place(&self.session.connection, &user, tab);
         }
         self.session.send(&welcome);
         self.set_visible(visible);

@@ -8,6 +8,7 @@ mod members;
 mod presence_v1;
 mod pubsub;
 mod slow;
+mod tab;
 mod third_protocol;
 
 use std::time::Duration;

@@ -4,14 +4,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use presence_core::{MeshView, Mono, NodeName, Now, PeerState, Room, RoomView};
+use presence_core::{MeshView, NodeName, Now, PeerState, Room, RoomView};
 
 use super::message::{RoomData, RoomReason, RoomVisit, ThresholdData, WebhookMessage, digest};
 use super::threshold::ThresholdState;
 use crate::config::Threshold;
-
-/// A node may send after this time even if it has not heard the others.
-const PEERS_WAITED_FOR_MS: u64 = 5_000;
 
 /// Something that the node reported.
 #[derive(Clone, Debug)]
@@ -74,22 +71,13 @@ pub(super) struct Watcher {
     /// By room and index of the threshold; only those that are not calm.
     thresholds: HashMap<(Room, usize), ThresholdState>,
     mesh: Option<Arc<MeshView>>,
-    started: Mono,
     sends: bool,
     resyncs: u64,
 }
 
 impl Watcher {
-    pub(super) fn new(config: WatcherConfig, now: Now) -> Self {
-        Self {
-            config,
-            occupied: HashMap::new(),
-            thresholds: HashMap::new(),
-            mesh: None,
-            started: now.mono,
-            sends: false,
-            resyncs: 0,
-        }
+    pub(super) fn new(config: WatcherConfig) -> Self {
+        Self { config, occupied: HashMap::new(), thresholds: HashMap::new(), mesh: None, sends: false, resyncs: 0 }
     }
 
     /// Handles an event. A node that does not send returns nothing.
@@ -101,7 +89,7 @@ impl Watcher {
             NodeEvent::RoomForgotten(room) => self.vacated(&room, now),
             NodeEvent::MeshChanged(view) => {
                 self.mesh = Some(view);
-                self.elect(now)
+                self.elect()
             }
             NodeEvent::Stale(receiver) if self.sends => vec![self.resync(Some(receiver))],
             NodeEvent::Stale(_) => Vec::new(),
@@ -111,7 +99,7 @@ impl Watcher {
     /// Checks what depends on time only.
     pub(super) fn tick(&mut self, now: Now) -> Vec<WebhookAction> {
         let rooms: Vec<Room> = self.thresholds.keys().map(|(room, _)| room.clone()).collect();
-        let mut actions = self.elect(now);
+        let mut actions = self.elect();
         for room in rooms {
             let users = self.occupied.get(&room).map_or(0, |occupancy| occupancy.users);
             actions.extend(self.check_thresholds(&room, users, now));
@@ -133,13 +121,13 @@ impl Watcher {
     }
 
     /// The live node with the lowest name sends, of those whose clock is right: receivers refuse what is signed at a wrong time.
-    /// A node that takes over starts with a resync.
-    fn elect(&mut self, now: Now) -> Vec<WebhookAction> {
+    /// A node that takes over starts with a resync. One that has just started sends nothing until it knows all that the others
+    /// do: they would seem to join.
+    fn elect(&mut self) -> Vec<WebhookAction> {
         let Some(mesh) = &self.mesh else { return Vec::new() };
-        let ready = mesh.exchanged || now.mono.since(self.started) >= PEERS_WAITED_FOR_MS;
         let live = mesh.nodes.iter().filter(|node| node.state == PeerState::Live);
         let elected = live.min_by_key(|node| (node.wrong_clock, &node.name)).map(|node| &node.name);
-        let sends = ready && elected == Some(&self.config.node);
+        let sends = mesh.caught_up && elected == Some(&self.config.node);
         let takes_over = sends && !self.sends;
         self.sends = sends;
         if takes_over { vec![self.resync(None)] } else { Vec::new() }

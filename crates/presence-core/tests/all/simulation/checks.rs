@@ -80,6 +80,7 @@ pub(super) fn true_at_last(world: &World, seed: u64) {
         let node = world.hosts[host].node.as_ref().expect("up");
         assert!(node.counts_are_right(), "seed {seed}: host {host} derives other counts than its rows say");
         let mesh = world.hosts[host].mesh.as_ref().expect("drawn");
+        assert!(mesh.nodes.iter().all(|node| node.counts_us), "seed {seed}: host {host} is not believed: {mesh:?}");
         assert_eq!(mesh.root_faults, 0, "seed {seed}: host {host} found a row root that differs");
         assert_eq!(mesh.facts_root, world.hosts[0].mesh.as_ref().expect("drawn").facts_root, "seed {seed}");
     }
@@ -137,7 +138,9 @@ pub(super) fn no_one_gone_is_counted(world: &World, seed: u64) {
         for user in host.tabs.keys() {
             let here = world.tabs.tabs.values().any(|tab| tab.user == *user);
             let ended = world.tabs.ended.get(user).copied().unwrap_or(0);
-            let seen_late = world.hosts.iter().map(|host| host.frozen_until).max().unwrap_or(0);
+            let frozen = world.hosts.iter().map(|host| host.frozen_until).max().unwrap_or(0);
+            // What a killed node had, and no one counted any more, counts again for a while.
+            let seen_late = world.hosts.iter().map(|host| host.started).max().unwrap_or(0).max(frozen);
             let since = world.now.saturating_sub(ended.max(seen_late));
             assert!(here || since < GONE_MS, "seed {seed}: host {index} counts {user:?}, gone for {since} ms");
         }

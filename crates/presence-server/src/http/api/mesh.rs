@@ -79,6 +79,8 @@ struct MeshNode {
     via: Option<String>,
     heard_ms_ago: u64,
     round_trip_ms: Option<u32>,
+    /// Whether it counts the visitors of the node that answers: false once it has not for 5 s.
+    counts_us: bool,
 }
 
 /// The state of the mesh
@@ -125,5 +127,6 @@ fn node(view: &NodeView) -> MeshNode {
         via: view.via.as_ref().map(ToString::to_string),
         heard_ms_ago: view.heard_ms_ago,
         round_trip_ms: view.round_trip_ms,
+        counts_us: view.counts_us,
     }
 }

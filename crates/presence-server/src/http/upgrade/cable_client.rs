@@ -21,12 +21,16 @@ const SESSION_HEADER: &str = "x-anycable-restore-sid";
 /// The query parameter with the id of an earlier session.
 const SESSION_PARAMETER: &str = "sid";
 
+/// The query parameter with the tab's name for itself, the same for all of its sockets.
+const TAB_PARAMETER: &str = "tab";
+
 /// A client of `/cable`. As in AnyCable, a header counts before a parameter, and an empty text is none.
 pub(super) struct CableClient {
     /// The session to go on with.
     pub(super) sid: Option<String>,
     /// A site's token.
     token: Option<String>,
+    pub(super) tab: Option<String>,
 }
 
 impl CableClient {
@@ -34,7 +38,7 @@ impl CableClient {
         let (headers, query) = (request.headers(), request.uri().query().unwrap_or_default());
         let sid = sent(headers, SESSION_HEADER).or_else(|| asked(query, SESSION_PARAMETER));
         let token = sent(headers, TOKEN_HEADER).or_else(|| offered(headers)).or_else(|| asked(query, TOKEN_PARAMETER));
-        Self { sid, token }
+        Self { sid, token, tab: asked(query, TAB_PARAMETER) }
     }
 
     /// What the client's token opens, if it has one. Allows pages of this server and of allowed origins. With a site's token,

@@ -101,7 +101,8 @@ impl TestHub {
     }
 
     pub(super) async fn open(&mut self, user: Option<UserId>) -> Browser {
-        let mut browser = self.connect_as(Visitor { user, version: Version::Plain, sid: None, grant: None }).await;
+        let visitor = Visitor { user, version: Version::Plain, sid: None, grant: None, tab: None };
+        let mut browser = self.connect_as(visitor).await;
         let mut welcome = browser.next().await;
         // Guests are told an id, as AnyCable tells everybody.
         assert_eq!(welcome.as_object_mut().unwrap().remove("sid").is_some(), user.is_none());
@@ -151,11 +152,11 @@ impl TestHub {
     }
 
     pub(super) async fn resume(&mut self, user: Option<UserId>, sid: Option<String>) -> Browser {
-        self.connect_as(Visitor { user, version: Version::Extended, sid, grant: None }).await
+        self.connect_as(Visitor { user, version: Version::Extended, sid, grant: None, tab: None }).await
     }
 
     pub(super) async fn connect_with(&mut self, user: Option<UserId>, grant: Option<Grant>) -> Browser {
-        self.connect_as(Visitor { user, version: Version::Extended, sid: None, grant }).await
+        self.connect_as(Visitor { user, version: Version::Extended, sid: None, grant, tab: None }).await
     }
 
     pub(super) fn publish(&self, stream: &str, body: &Value) {

@@ -1,6 +1,6 @@
 //! The messages that follow from events, in virtual time.
 
-use presence_core::{NodeView, Region, UserId, Wall};
+use presence_core::{Mono, NodeView, Region, UserId, Wall};
 use serde_json::{Value, json};
 
 use super::*;
@@ -28,11 +28,11 @@ fn view(name: &str, users: u32, unsure: u32) -> NodeEvent {
     NodeEvent::RoomChanged(Arc::new(RoomView { users, unsure, ..(*empty).clone() }))
 }
 
-fn mesh(exchanged: bool, nodes: &[(&str, PeerState)]) -> NodeEvent {
-    mesh_with_clocks(exchanged, nodes, &[])
+fn mesh(caught_up: bool, nodes: &[(&str, PeerState)]) -> NodeEvent {
+    mesh_with_clocks(caught_up, nodes, &[])
 }
 
-fn mesh_with_clocks(exchanged: bool, nodes: &[(&str, PeerState)], wrong: &[&str]) -> NodeEvent {
+fn mesh_with_clocks(caught_up: bool, nodes: &[(&str, PeerState)], wrong: &[&str]) -> NodeEvent {
     let region = Region::new("ams").unwrap();
     let node = |(name, state): &(&str, PeerState)| NodeView {
         name: NodeName::new(name).unwrap(),
@@ -45,14 +45,15 @@ fn mesh_with_clocks(exchanged: bool, nodes: &[(&str, PeerState)], wrong: &[&str]
         heard_ms_ago: 0,
         round_trip_ms: None,
         wrong_clock: wrong.contains(name),
+        counts_us: true,
     };
-    let view = MeshView { nodes: nodes.iter().map(node).collect(), exchanged, ..(*views().mesh()).clone() };
+    let view = MeshView { nodes: nodes.iter().map(node).collect(), caught_up, ..(*views().mesh()).clone() };
     NodeEvent::MeshChanged(Arc::new(view))
 }
 
 fn watcher(prefixes: Vec<String>, thresholds: Vec<Threshold>) -> Watcher {
     let config = WatcherConfig { node: NodeName::new("b").unwrap(), incarnation: 7, prefixes, thresholds };
-    Watcher::new(config, now(0))
+    Watcher::new(config)
 }
 
 /// A node `b` that is alone and therefore sends.
@@ -149,12 +150,14 @@ fn a_node_with_a_wrong_clock_sends_only_if_no_other_is_right() {
 }
 
 #[test]
-fn a_node_that_hears_no_other_sends_after_a_while() {
+fn a_node_that_has_just_started_sends_nothing_before_it_knows_what_the_others_do() {
     let mut watcher = watcher(Vec::new(), Vec::new());
-    assert_eq!(watcher.handle(mesh(false, &[("b", PeerState::Live)]), now(0)), []);
-    assert_eq!(watcher.tick(now(4)), []);
-    assert_eq!(kinds(&watcher.tick(now(5))), ["resync"]);
-    assert_eq!(watcher.tick(now(6)), []);
+    assert_eq!(watcher.handle(mesh(false, &[("b", PeerState::Live), ("c", PeerState::Live)]), now(0)), []);
+    assert_eq!(watcher.handle(NodeEvent::Joined(visit("x", 1)), now(1)), [], "it was there before");
+    assert_eq!(watcher.tick(now(9)), []);
+    let actions = watcher.handle(mesh(true, &[("b", PeerState::Live), ("c", PeerState::Live)]), now(10));
+    assert_eq!(bodies(&actions), [json!({"type": "resync", "rooms": 1})]);
+    assert_eq!(kinds(&watcher.handle(NodeEvent::Joined(visit("x", 2)), now(11))), ["member.joined"]);
 }
 
 #[test]

@@ -1,0 +1,51 @@
+//! A tab that names itself: its next socket takes the place of the one before.
+
+use presence_cable::action_cable::Version;
+
+use super::*;
+
+const TAB: &str = "0123456789abcdef";
+
+async fn open(test: &mut TestHub, user: UserId, tab: &str) -> Browser {
+    let visitor =
+        Visitor { user: Some(user), version: Version::Plain, sid: None, grant: None, tab: Some(tab.to_owned()) };
+    let mut browser = test.connect_as(visitor).await;
+    assert_eq!(browser.next().await, json!({"type": "welcome"}));
+    browser
+}
+
+#[tokio::test]
+async fn a_tab_that_is_back_on_a_new_socket_ends_its_old_one_before_it_joins() {
+    let mut test = TestHub::new("");
+    let key = test.room_key("shop");
+    let mut first = open(&mut test, user(1), TAB).await;
+    first.confirmed(&key).await;
+    assert!(matches!(test.input().await, Input::Joined { connection: ConnectionId(8), .. }));
+    let mut second = open(&mut test, user(1), TAB).await;
+    // The first one's browser can't answer any more.
+    let ended = Input::Disconnected { connection: ConnectionId(8), ended: Ended::Closed };
+    assert_eq!(test.input().await, ended);
+    assert_eq!(first.served.await.unwrap(), CloseReason::Resumed);
+    assert_eq!(test.input().await, ended, "and by its own task, which the node takes no notice of");
+    second.confirmed(&key).await;
+    assert!(matches!(test.input().await, Input::Joined { connection: ConnectionId(9), .. }));
+    assert_eq!(test.hub.sockets(), 1);
+    // A third one ends the second: the end of the first did not make its name forgotten.
+    let _third = open(&mut test, user(1), TAB).await;
+    assert_eq!(second.served.await.unwrap(), CloseReason::Resumed);
+}
+
+#[tokio::test]
+async fn other_tabs_other_users_and_short_names_end_nothing() {
+    let mut test = TestHub::new("");
+    let long = "x".repeat(65);
+    for (user_id, tab) in
+        [(1, TAB), (1, "fedcba9876543210"), (2, TAB), (1, "short"), (1, "short"), (1, &long), (1, &long)]
+    {
+        let browser = open(&mut test, user(user_id), tab).await;
+        // It is there until the test ends.
+        std::mem::forget(browser);
+    }
+    assert_eq!(test.hub.sockets(), 7);
+    assert!(test.happened.try_recv().is_err(), "none was ended");
+}
