@@ -36,8 +36,8 @@ impl RefusedClient {
     }
 }
 
-/// Tells a client why it may not connect, and ends its socket. The hub and the driver never learn of it, so that it costs no
-/// more than an answer over HTTP. `permits` are released at its end.
+/// Tells a client why it may not connect, and ends its socket. The hub and the driver never learn of it, so that it costs
+/// about as much as an answer over HTTP. `permits` are released at its end.
 pub(crate) async fn refuse<P: Send>(transport: Transport, why: RefusedClient, permits: P) {
     tracing::debug!(reason = why.as_str(), "refused a socket");
     // A new socket has room for it; one that is gone by now needs no reason.
