@@ -78,7 +78,7 @@ export async function historySince(t, node, since, stream = "chat/1") {
   return { told, messages };
 }
 
-/** A time from which on all nodes know everything; resolves so many seconds later: a client that changes nodes is sent 2 s more. */
+/** A time from which on all nodes know everything; resolves this many seconds later: a client that changes nodes is sent 2 s more. */
 export async function knownSince(t, nodes, later = 0) {
   const since = Math.floor(Date.now() / 1_000) + 1;
   await until("that time has come", () => Date.now() >= since * 1_000);

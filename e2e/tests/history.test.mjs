@@ -25,7 +25,7 @@ test("a message outlives the node that took it, by a crash and by a deploy", { t
     assert.deepEqual(await past(t, iad, since, "chat/quiet"), { told: received, messages: [] }, end);
     assert.deepEqual(await past(t, ams, since), { told: received, messages: [1] }, end);
   }
-  assert.equal((await past(t, iad, since - 600)).told, notFound, "nobody knows of the time before");
+  assert.equal((await past(t, iad, since - 600)).told, notFound, "no node knows of the time before");
 });
 
 test("a client of a node that is killed misses nothing, with a position or a time alone", { timeout: 60_000 }, async (t) => {

@@ -96,6 +96,7 @@ macro_rules! kinds {
 
 kinds! {
     /// What a node publishes.
+    #[expect(clippy::large_enum_variant, reason = "each is written or read once, and none is kept")]
     Broadcast {
         1 => Heartbeat(Heartbeat),
         2 => Delta(Delta),

@@ -7,7 +7,7 @@ use crate::node::Node;
 use crate::time::Now;
 use crate::wire::{self, MessagesAnswer, MessagesRequest};
 
-/// A question is answered within this or not at all: by so much its time may lie further back than it says.
+/// A question is answered within this or not at all: its time may lie further back than it says, by this.
 const ON_ITS_WAY_MS: u64 = 2_000;
 
 impl Node {

@@ -7,7 +7,6 @@ use crate::id::NodeHash;
 use crate::io::mesh_view::PeerState;
 use crate::membership::Membership;
 use crate::presence::row::TableKey;
-use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Mono;
 use crate::wire::HeardUpto;
 
@@ -144,9 +143,6 @@ impl Completeness {
     /// silent, a message is late, or a node has not yet said how many there are.
     pub(crate) fn complete_ms(&self, membership: &Membership, now: Mono) -> Option<u64> {
         let since = self.since?;
-        if injected(Fault::HistoryAssumed) {
-            return Some(u64::MAX);
-        }
         let is_known = |node: NodeHash, incarnation| {
             let numbers = self.authors.get(&TableKey { node, incarnation });
             numbers.and_then(|numbers| numbers.told_at).is_some_and(|at| self.resumed_at.is_none_or(|after| at > after))

@@ -53,8 +53,6 @@ pub enum Fault {
     RowsUncut,
     /// Every start of a node that left is held.
     AllStartsHeld,
-    /// A node takes its history of published messages for complete.
-    HistoryAssumed,
 }
 
 /// Those that storms find.
