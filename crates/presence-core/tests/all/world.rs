@@ -285,16 +285,6 @@ impl World {
             }
         }
     }
-
-    /// Begins to note what is drawn on a host.
-    pub(crate) fn watch(&mut self, host: usize) {
-        self.hosts[host].watched = Some(Default::default());
-    }
-
-    /// What was drawn on the host that is watched, and how often its counts were due.
-    pub(crate) fn watched(&mut self) -> (Vec<String>, usize) {
-        self.hosts.iter_mut().find_map(|host| host.watched.take()).expect("a host is watched")
-    }
 }
 
 fn address(host: usize) -> String {

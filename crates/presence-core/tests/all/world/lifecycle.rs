@@ -7,6 +7,16 @@ use crate::digest::sha256;
 use crate::keys::node_key;
 
 impl World {
+    /// Begins to note what is drawn on a host.
+    pub(crate) fn watch(&mut self, host: usize) {
+        self.hosts[host].watched = Some(Default::default());
+    }
+
+    /// What was drawn on the host that is watched, and how often its counts were due.
+    pub(crate) fn watched(&mut self) -> (Vec<String>, usize) {
+        self.hosts.iter_mut().find_map(|host| host.watched.take()).expect("a host is watched")
+    }
+
     /// Starts the process of a host.
     pub(crate) fn start(&mut self, index: usize) {
         let now = self.clock(index);
