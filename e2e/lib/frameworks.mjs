@@ -48,12 +48,12 @@ export async function shopWithNode(t) {
   return { site, node, users, serve };
 }
 
-/** A page of a person of their own. With `late` the script of the element arrives after the page has its elements. */
-export async function openSite(t, url, { late } = {}) {
+/** A page of a person of their own. Files at `late` (a pattern of their addresses) arrive when the page has an element `after`. */
+export async function openSite(t, url, { late, after } = {}) {
   const context = await visitor(await browser(t));
   if (late) {
-    await context.route("**/presence.js", async (route) => {
-      await context.pages()[0].locator("live-presence").first().waitFor({ state: "attached" });
+    await context.route(late, async (route) => {
+      await context.pages()[0].locator(after).first().waitFor({ state: "attached" });
       await route.continue();
     });
   }

@@ -51,10 +51,10 @@ describe("sites", { concurrency: 3 }, () => {
   });
 
   for (const name of ["react", "vue", "svelte", "preact", "lit"]) {
-    test(`${name}: a production build whose script arrives before the element's`, { timeout: 120_000 }, async (t) => {
+    test(`${name}: a production build, which runs before the element's script has arrived`, { timeout: 120_000 }, async (t) => {
       const [all, files] = await Promise.all([shopWithNode(t), build(t, name)]);
       all.serve(files);
-      await drive(await openSite(t, `${all.site.origin}/lamp`, { late: true }), all);
+      await drive(await openSite(t, `${all.site.origin}/lamp`, { late: "**/presence.js", after: "live-presence" }), all);
     });
   }
 
@@ -65,11 +65,20 @@ describe("sites", { concurrency: 3 }, () => {
       const server = await build(t, "react", { mode, args: ["--ssr", "server.jsx"] });
       const { render } = await import(pathToFileURL(join(server, "server.js")));
       all.serve(files, (html, path) => html.replace('<div id="root">', `<div id="root" data-printed="${people(7)}">${render(path, people(7))}`));
-      const page = await openSite(t, `${all.site.origin}/lamp`);
+      // React comes to an element that has attributes of its own.
+      const page = await openSite(t, `${all.site.origin}/lamp`, { late: "**/assets/*.js", after: "live-presence[data-identity]" });
       assert.equal(await page.locator("live-presence").textContent(), people(7));
       await drive(page, all);
     });
   }
+
+  test("vue: no warning in a development build", { timeout: 60_000 }, async (t) => {
+    const [all, files] = await Promise.all([shopWithNode(t), build(t, "vue", { mode: "development" })]);
+    all.serve(files);
+    const page = await openSite(t, `${all.site.origin}/lamp`);
+    await untilTexts(page, [people(1)]);
+    assert.deepEqual(page.complaints, []);
+  });
 
   test("turbo: a visit changes the room, and a page that is morphed keeps its element", { timeout: 120_000 }, async (t) => {
     const [all, files] = await Promise.all([shopWithNode(t), build(t, "turbo")]);
