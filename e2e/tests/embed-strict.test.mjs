@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 import { test } from "node:test";
-import { blockingSiteData, browser, open, visitor } from "../lib/browser.mjs";
+import { blocking, browser, open, visitor } from "../lib/browser.mjs";
 import { forward, serve } from "../lib/http.mjs";
 import { Node } from "../lib/node.mjs";
 import { watchCounts } from "../lib/rooms.mjs";
@@ -31,7 +31,7 @@ test("a policy that allows the script's origin and nothing else is enough", { ti
 test("with site data blocked each page is a user, and the element says so", { timeout: 90_000 }, async (t) => {
   const { site, node, room } = await siteAndNode(t);
   const url = site.put("/lamp", embedding(node));
-  const context = await blockingSiteData(t);
+  const context = await blocking(t, "cookies");
   const first = await open(context, url);
   assert.match(await first.evaluate(() => {
     try {

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use presence_cable::presence_v1;
 use presence_core::RoomView;
 
 use super::streamed::{ChunkFormat, JoinedRoom, StreamedVisitor, Visibility};
 use super::{QueryPairs, valid};
+use crate::http::framing::embedding_page;
 use crate::http::listen::HttpPeer;
 use crate::http::open_answer::EndReason;
-use crate::http::refused_origin::may_not_embed;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
 use crate::identity::EmbedId;
@@ -24,10 +24,11 @@ pub(crate) async fn events(
     State(state): State<Arc<HttpState>>,
     Extension(peer): Extension<HttpPeer>,
     Extension(info): Extension<RequestInfo>,
+    uri: Uri,
     headers: HeaderMap,
     query: QueryPairs,
 ) -> Response {
-    match open(&state, &peer, &info, &headers, query) {
+    match open(&state, &peer, &info, uri.path(), &headers, query) {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
@@ -78,18 +79,15 @@ fn open(
     state: &Arc<HttpState>,
     peer: &HttpPeer,
     info: &RequestInfo,
+    path: &str,
     headers: &HeaderMap,
     query: QueryPairs,
 ) -> Result<Response, Problem> {
-    let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
-    let origin = origin.ok_or_else(|| {
-        Problem::new(StatusCode::FORBIDDEN, "A stream needs an Origin header, which browsers send to other servers.")
-    })?;
-    let page = state.page(origin, info).ok_or_else(|| may_not_embed(origin))?;
+    let page = embedding_page(state, path, headers, info)?;
     let params = StreamParams::read(valid(query)?, state.hub.limits.rooms_per_socket)?;
     let cookie = state.embed_cookie(headers, info);
     let (id, identity) = state.embed.ids.identify(cookie, params.id.as_deref(), EmbedId::random());
-    let mut visitor = StreamedVisitor::new(state, peer, info, id.user(page.site.name()), params.visibility)?;
+    let mut visitor = StreamedVisitor::new(state, Some(peer), info, id.user(page.site.name()), params.visibility)?;
     let mut opening = event(&presence_v1::welcome(&state.embed.ids.text(&id), identity));
     let mut names = Vec::new();
     for room in params.rooms {
