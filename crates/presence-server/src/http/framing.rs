@@ -32,7 +32,8 @@ pub(super) fn embedding_page(
     let origin = text(headers, header::ORIGIN.as_str());
     let framed_by = path.strip_prefix("/embed/").and_then(|rest| rest.split_once('/'));
     let Some((scheme, rest)) = framed_by else {
-        let origin = origin.ok_or_else(|| forbidden("This address needs an Origin header, as every browser sends it."))?;
+        let origin =
+            origin.ok_or_else(|| forbidden("This address needs an Origin header, as every browser sends it."))?;
         return state.page(origin, info).ok_or_else(|| may_not_embed(origin));
     };
     // Browsers send no origin where a page asks its own server for a stream.
@@ -51,8 +52,7 @@ pub(super) fn embedding_page(
 /// from its address. A page that hides its origin is refused. `frame-ancestors` keeps other pages out.
 pub(super) fn framing_origin(headers: &HeaderMap, info: &RequestInfo, from: Option<&str>) -> Result<String, Problem> {
     let referrer = text(headers, "referer").and_then(origin_of);
-    let origin =
-        if is_same_origin(headers, info) { from.map(str::to_owned).or(referrer) } else { referrer };
+    let origin = if is_same_origin(headers, info) { from.map(str::to_owned).or(referrer) } else { referrer };
     origin.ok_or_else(|| {
         forbidden(
             "This page is for a frame and needs the origin of the page around it: write <iframe referrerpolicy=\"origin\" …>.",
@@ -122,7 +122,8 @@ mod tests {
     #[test]
     fn the_script_of_a_frame_has_an_address_that_no_origin_can_break_out_of() {
         assert_eq!(script_address("http://[::1]:80").as_deref(), Some("/embed/http/[::1]:80/presence.js"));
-        for hostile in ["https://a\"b", "https://a/b", "https://a b", "a", "ht<tp://a", "https://a?b", "https://a%2Fb"] {
+        for hostile in ["https://a\"b", "https://a/b", "https://a b", "a", "ht<tp://a", "https://a?b", "https://a%2Fb"]
+        {
             assert_eq!(script_address(hostile), None, "{hostile}");
         }
     }

@@ -231,7 +231,8 @@ impl<'a> FrameRequest<'a> {
         );
         let cookie = self.state.embed.ids.write_cookie(&self.id, self.info.secure);
         let written = [(header::CONTENT_SECURITY_POLICY, policy), (header::SET_COOKIE, cookie)];
-        headers.extend(written.map(|(name, value)| (name, HeaderValue::try_from(value).expect("both are visible ASCII"))));
+        headers
+            .extend(written.map(|(name, value)| (name, HeaderValue::try_from(value).expect("both are visible ASCII"))));
         response
     }
 }
