@@ -100,6 +100,25 @@ test("where sockets fail an event stream counts the page as unproven, and the pa
   await untilEqual("closing the page leaves the room", () => node.counts(room).then(({ users }) => users), 1, { within: 8_000 });
 });
 
+test("eight pages of one browser that read events leave it connections for all else, and all show the number", { timeout: 120_000 }, async (t) => {
+  const { site, node, room } = await siteAndNode(t);
+  const front = await withoutSockets(t, node);
+  const context = await visitor(await browser(t));
+  const url = site.put("/lamp", embedding(front));
+  const pages = [];
+  for (let count = 1; count <= 8; count += 1) {
+    pages.push(await open(context, url));
+    await untilShown(pages.at(-1), people(1));
+  }
+  const began = Date.now();
+  await pages[0].evaluate((script) => import(script), `${front.url}/presence.js?more`);
+  assert.ok(Date.now() - began < 2_000, "a further file is loaded at once");
+  await open(await visitor(await browser(t)), site.put("/other", embedding(node, { element: `<live-presence room="/lamp"></live-presence>` })));
+  const counts = watchCounts(t, node, room);
+  for (const page of pages) await untilShown(page, people(2), { within: 25_000 });
+  assert.ok(counts.values().every(({ users, tabs }) => users === 2 && tabs === 9), JSON.stringify(counts.values()));
+});
+
 test("a site that is not configured gets no numbers and is not counted", { timeout: 90_000 }, async (t) => {
   const { node } = await siteAndNode(t);
   const stranger = await shop(t, { host: "stranger.localhost" });

@@ -11,6 +11,7 @@ mod framing;
 mod gzip_cache;
 pub(crate) mod listen;
 mod open_answer;
+mod open_streams;
 mod pages;
 mod printed_tabs;
 mod reader;

@@ -1,5 +1,7 @@
 //! Visitors without a socket: event streams and frames where no script runs; and the badge.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::common::embed::{Embed, SHOP, users};
@@ -96,6 +98,30 @@ async fn a_stream_counts_its_visitor_as_unproven_and_sends_what_a_socket_sends()
     drop((stream, again, third));
     page.users("lamp", 1).await;
     within(async || (users(&server, "shop.example/chair").await == 0).then_some(())).await;
+}
+
+#[tokio::test]
+async fn the_fourth_open_stream_of_a_browser_is_answered_briefly_and_counts_until_it_returns() {
+    let server = TestServer::start(SITE).await;
+    let mut first = Open::get(&server, "/presence/events?room=lamp", &[("origin", SHOP)]).await;
+    let id = first.message(|message| message["type"] == "welcome").await["id"].as_str().unwrap().to_owned();
+    let path = format!("/presence/events?room=lamp&id={id}");
+    let second = Open::get(&server, &path, &[("origin", SHOP)]).await;
+    let third = Open::get(&server, &path, &[("origin", SHOP)]).await;
+    let brief = Open::get(&server, &path, &[("origin", SHOP)]).await.rest().await;
+    assert!(brief.contains("\"users\":1") && brief.ends_with("event: again\ndata: 12000\n\n"), "{brief}");
+    first.message(|message| message["tabs"] == 4 && message["users"] == 1).await;
+    // Over HTTP/2, which a proxy tells of, streams share a connection. Another browser has streams of its own.
+    let stays = async |headers: &[(&str, &str)], path: &str| {
+        let stream = Open::get(&server, path, headers).await;
+        tokio::time::timeout(Duration::from_secs(2), stream.rest()).await.is_err()
+    };
+    assert!(stays(&[("origin", SHOP), ("via", "2 edge")], &path).await);
+    assert!(stays(&[("origin", SHOP)], "/presence/events?room=lamp").await);
+    assert!(!stays(&[("origin", SHOP)], &path).await);
+    drop(third);
+    within(async || stays(&[("origin", SHOP)], &path).await.then_some(())).await;
+    drop((first, second));
 }
 
 #[tokio::test]
@@ -223,7 +249,7 @@ async fn a_drain_ends_open_answers_with_a_last_chunk() {
     stream.message(counts("lamp", 1)).await;
     let (ended, stream) = tokio::join!(server.running.drain(), stream.rest());
     ended.unwrap();
-    assert!(stream.ends_with("event: again\ndata: {}\n\n"), "{stream}");
+    assert!(stream.ends_with("event: again\ndata: 0\n\n"), "{stream}");
 }
 
 #[tokio::test]

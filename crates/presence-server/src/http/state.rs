@@ -13,6 +13,7 @@ use super::address_limit::{AddressLimit, AddressLoad, AddressPermit};
 use super::api_key::{GivenKey, WrongKeys};
 use super::files;
 use super::gzip_cache::GzipCache;
+use super::open_streams::OpenStreams;
 use super::printed_tabs::PrintedTabs;
 use super::reader::CountsReader;
 use super::readiness::Readiness;
@@ -58,6 +59,7 @@ pub(crate) struct HttpState {
     queries: Queries,
     pub(super) roll_ups: RollUpCache,
     pub(super) printed_tabs: PrintedTabs,
+    pub(super) open_streams: Arc<OpenStreams>,
     pub(super) hub: Arc<Hub>,
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) readiness: Arc<Readiness>,
@@ -141,6 +143,7 @@ impl HttpState {
             queries: services.queries,
             roll_ups: RollUpCache::default(),
             printed_tabs: PrintedTabs::default(),
+            open_streams: Arc::default(),
             hub: services.hub,
             inputs: services.inputs.sockets,
             readiness: services.readiness,

@@ -31,7 +31,8 @@ const COUNTED_WITHIN: Duration = Duration::from_millis(200);
 
 /// How counts are written.
 pub(super) trait ChunkFormat: Send + Sync + 'static {
-    const MAX_AGE: Duration;
+    /// How long an answer stays open.
+    fn max_age(&self) -> Duration;
 
     /// A chunk that shows nothing.
     fn keepalive(&self) -> String;
@@ -204,7 +205,7 @@ impl StreamedVisitor {
 
     /// An answer that starts with `opening` and writes all counts as they change.
     pub(super) fn body<F: ChunkFormat>(self, opening: String, format: F) -> Body {
-        let timing = Timing { gap: GAP, first_within: Some(COUNTED_WITHIN), max_age: F::MAX_AGE };
+        let timing = Timing { gap: GAP, first_within: Some(COUNTED_WITHIN), max_age: format.max_age() };
         let draining = draining(Arc::clone(&self.state));
         open_answer::body(opening, StreamedCounts { visitor: self, format }, timing, draining)
     }
