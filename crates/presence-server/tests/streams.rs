@@ -265,6 +265,10 @@ async fn a_badge_shows_the_count_without_counting_its_viewer() {
     assert!(text.contains("<title>1 personne regarde cette page</title>"), "{text}");
     assert!(text.contains("prefers-color-scheme:dark"));
     assert_eq!(users(&server, "shop.example/lamp").await, 1);
+    for (show, text) in [("others", "0 others"), ("users", "1 person"), ("tabs", "1 open tab")] {
+        let badge = server.get(&format!("/badge.svg?room=shop.example/lamp&lang=en&show={show}")).await;
+        assert!(badge.text().await.unwrap().contains(&format!("<title>{text}</title>")), "{show}");
+    }
     assert_eq!(server.get("/badge.svg").await.status(), 400);
     assert_eq!(server.get("/badge.svg?room=shop.example/private/x").await.status(), 403);
     let hostile = server.get("/badge.svg?room=%3Cscript%3E&lang=%3Cb%3E&theme=%22%3E&show=%3C").await;

@@ -22,7 +22,8 @@ pub(super) static STYLE_HASH: LazyLock<String> = LazyLock::new(|| STANDARD.encod
 
 /// How often a page is printed again.
 const PRINTED_EVERY_S: u8 = 10;
-/// How often the page around it is loaded again: if the server could not be reached, the browser asks no more for the one in it.
+/// How often the page around it is loaded again: if the server could not be
+/// reached, the one in it is the browser's own error page.
 const LOADED_EVERY_S: u8 = 45;
 
 /// The beginning of a page, with `more` in its head.
