@@ -110,6 +110,9 @@ test("eight pages of one browser that read events leave it connections for all e
     pages.push(await open(context, url));
     await untilShown(pages.at(-1), people(1));
   }
+  let asked = 0;
+  pages.at(-1).on("request", (request) => (asked += Number(request.url().includes("/presence/events"))));
+  await always("a page that is answered briefly does not ask all the time", () => asked <= 1, 6_000);
   const began = Date.now();
   await pages[0].evaluate((script) => import(script), `${front.url}/presence.js?more`);
   assert.ok(Date.now() - began < 2_000, "a further file is loaded at once");
