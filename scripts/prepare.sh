@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks: a C compiler, Chromium, Firefox, WebKit, Node.js, Ruby, PHP, valgrind, the
-# npm packages of e2e/, Python, the packages that the API is fuzzed with, and cargo-deny.
+# npm packages of e2e/ and e2e/frameworks/, Python, the packages that the API is fuzzed with, and cargo-deny.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -49,10 +49,12 @@ if [ "$node_major" -lt 20 ]; then
 fi
 
 # Only if the lock file has changed since the last time.
-if [ ! -d e2e/node_modules ] || [ e2e/package-lock.json -nt e2e/node_modules/.package-lock.json ]; then
-    (cd e2e && npm ci --ignore-scripts)
-    touch e2e/node_modules/.package-lock.json
-fi
+for folder in e2e e2e/frameworks; do
+    if [ ! -d "$folder/node_modules" ] || [ "$folder/package-lock.json" -nt "$folder/node_modules/.package-lock.json" ]; then
+        (cd "$folder" && npm ci --ignore-scripts)
+        touch "$folder/node_modules/.package-lock.json"
+    fi
+done
 
 # The same for Python: a copy of the requirements in its folder tells what is installed.
 python_tools() {

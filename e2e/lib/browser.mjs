@@ -21,15 +21,15 @@ export async function browser(t, { keepsPages = false } = {}) {
   return playwright.connect(server.wsEndpoint());
 }
 
-/** A Chromium whose user blocks cookies and all other site data, as chrome://settings writes it. */
-export async function blockingSiteData(t) {
+/** A Chromium whose user blocks something of all sites, as chrome://settings writes it: "cookies" (and all other site data), "javascript". */
+export async function blocking(t, what, options = {}) {
   let context;
   // Closed before its folder is removed; one that hangs must not hang the tests.
   t.after(() => Promise.race([context?.close(), pause(10_000)]));
   const profile = folder(t);
   mkdirSync(join(profile, "Default"));
-  writeFileSync(join(profile, "Default/Preferences"), JSON.stringify({ profile: { default_content_setting_values: { cookies: 2 } } }));
-  context = await playwright.launchPersistentContext(profile, { executablePath: chromium, headless: true, args: flags, timeout: 60_000 });
+  writeFileSync(join(profile, "Default/Preferences"), JSON.stringify({ profile: { default_content_setting_values: { [what]: 2 } } }));
+  context = await playwright.launchPersistentContext(profile, { executablePath: chromium, headless: true, args: flags, timeout: 60_000, ...options });
   return context;
 }
 

@@ -1,10 +1,12 @@
 // <live-presence> through what happens to pages: lost networks, new addresses, morphs, and languages that change.
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { test } from "node:test";
 import { browser, open, visitor } from "../lib/browser.mjs";
 import { Node } from "../lib/node.mjs";
 import { watchCounts } from "../lib/rooms.mjs";
 import { embedding, people, shop, shown, untilShown } from "../lib/shop.mjs";
+import { run } from "../lib/stock.mjs";
 import { pause, until, untilEqual } from "../lib/until.mjs";
 
 async function pageWith(t, element, { head, headers, before, env, context = {} } = {}) {
@@ -58,10 +60,13 @@ test("in every state of the connection events and elements do no harm, and the p
   await untilShown(page, [people(1), people(1)]);
   await disturb("/open");
   await untilShown(page, [people(1), people(1), people(1)]);
+  let tries = 0;
+  page.on("websocket", () => (tries += 1));
   await node.kill();
   await page.waitForSelector("live-presence[data-stale]", { state: "attached" });
   await disturb("/waiting");
-  await pause(3_000);
+  const before = tries;
+  await until("it has tried several times, and waits for seconds before it tries again", () => tries >= before + 4, { within: 30_000 });
   await node.start();
   const began = Date.now();
   await fire(page, "online");
@@ -178,6 +183,27 @@ test("the console says once why nothing is shown", { timeout: 90_000 }, async (t
   assert.match(warnings(cut)[0], /can't be reached\. Is it up/);
 });
 
+test("the console says once that a token has expired, and what to do, and a new one is tried at once", { timeout: 60_000 }, async (t) => {
+  const { page, site } = await pageWith(t, "<live-presence></live-presence><live-presence></live-presence>");
+  const key = await run("key", "--site", site.origin);
+  const token = (room, exp) => {
+    const payload = Buffer.from(JSON.stringify({ room, exp })).toString("base64url");
+    return `${payload}.${createHmac("sha256", key).update(payload).digest("hex")}`;
+  };
+  const now = Math.floor(Date.now() / 1_000);
+  const give = (tokens) => page.evaluate((given) => {
+    const elements = document.querySelectorAll("live-presence");
+    Object.entries(given).forEach(([room, token], place) => Object.assign(elements[place], { room, token }));
+  }, tokens);
+  await give({ "private/lamp": token("private/lamp", now - 60), "private/chair": token("private/chair", now - 60) });
+  await untilEqual("both are refused", () => page.evaluate(() => document.querySelectorAll("live-presence[data-stale]").length), 2, { within: 15_000 });
+  const warnings = () => page.complaints.filter((text) => text.includes("<live-presence>"));
+  await until("a warning", () => warnings().length > 0);
+  await give({ "private/lamp": token("private/lamp", now + 600), "private/chair": token("private/chair", now + 600) });
+  await untilShown(page, [people(1), people(1)]);
+  assert.deepEqual(warnings(), ["<live-presence>: 403 This token has expired: request a new one from the site."]);
+});
+
 test("a slow reload is no leave and no join, and closing a page is a leave after 2 s", { timeout: 90_000 }, async (t) => {
   const { page, node, site, all } = await pageWith(t, undefined);
   await untilShown(page, people(1));
@@ -193,8 +219,9 @@ test("a slow reload is no leave and no join, and closing a page is a leave after
   const counts = watchCounts(t, node, `${site.host}/lamp`);
   await page.reload();
   await untilShown(page, people(1));
+  const navigated = page.waitForEvent("framenavigated");
   await page.evaluate(() => setTimeout(() => location.reload()));
-  await pause(1_000);
+  await navigated;
   await untilShown(page, people(1));
   assert.deepEqual([...new Set(counts.values().map(({ users }) => users))], [1]);
   const closed = Date.now();

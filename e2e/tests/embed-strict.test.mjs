@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 import { test } from "node:test";
-import { blockingSiteData, browser, open, visitor } from "../lib/browser.mjs";
+import { blocking, browser, open, visitor } from "../lib/browser.mjs";
 import { forward, serve } from "../lib/http.mjs";
 import { Node } from "../lib/node.mjs";
 import { watchCounts } from "../lib/rooms.mjs";
@@ -31,7 +31,7 @@ test("a policy that allows the script's origin and nothing else is enough", { ti
 test("with site data blocked each page is a user, and the element says so", { timeout: 90_000 }, async (t) => {
   const { site, node, room } = await siteAndNode(t);
   const url = site.put("/lamp", embedding(node));
-  const context = await blockingSiteData(t);
+  const context = await blocking(t, "cookies");
   const first = await open(context, url);
   assert.match(await first.evaluate(() => {
     try {
@@ -98,6 +98,29 @@ test("where sockets fail an event stream counts the page as unproven, and the pa
   assert.deepEqual(await shown(page), [people(2), people(2)]);
   await page.close();
   await untilEqual("closing the page leaves the room", () => node.counts(room).then(({ users }) => users), 1, { within: 8_000 });
+});
+
+test("eight pages of one browser that read events leave it connections for all else, and all show the number", { timeout: 120_000 }, async (t) => {
+  const { site, node, room } = await siteAndNode(t);
+  const front = await withoutSockets(t, node);
+  const context = await visitor(await browser(t));
+  const url = site.put("/lamp", embedding(front));
+  const pages = [];
+  for (let count = 1; count <= 8; count += 1) {
+    pages.push(await open(context, url));
+    await untilShown(pages.at(-1), people(1));
+  }
+  let asked = 0;
+  pages.at(-1).on("request", (request) => (asked += Number(request.url().includes("/presence/events"))));
+  await always("a page that is answered briefly does not ask all the time", () => asked <= 1, 6_000);
+  const began = Date.now();
+  await pages[0].evaluate((script) => import(script), `${front.url}/presence.js?more`);
+  assert.ok(Date.now() - began < 2_000, "a further file is loaded at once");
+  await open(await visitor(await browser(t)), site.put("/other", embedding(node, { element: `<live-presence room="/lamp"></live-presence>` })));
+  await untilEqual("another visitor is counted", () => node.counts(room).then(({ users }) => users), 2);
+  const counts = watchCounts(t, node, room);
+  for (const page of pages) await untilShown(page, people(2), { within: 25_000 });
+  assert.deepEqual([...new Set(counts.values().map(({ users }) => users))], [2]);
 });
 
 test("a site that is not configured gets no numbers and is not counted", { timeout: 90_000 }, async (t) => {

@@ -1,7 +1,7 @@
 // The page before its scripts run, and identities where cookies are refused, late or cleared.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { blockingSiteData, browser, connected, number, tab, text, untilBulb, visitor } from "../lib/browser.mjs";
+import { blocking, browser, connected, number, tab, text, untilBulb, visitor } from "../lib/browser.mjs";
 import { BareClient } from "../lib/client.mjs";
 import { Node } from "../lib/node.mjs";
 import { read } from "../lib/page.mjs";
@@ -29,7 +29,7 @@ test("without scripts the page shows true counts, bulb and messages", { timeout:
 
 test("without cookies each page is a user, and live", { timeout: 90_000 }, async (t) => {
   const node = await Node.start(t);
-  const contexts = await Promise.all([blockingSiteData(t), blockingSiteData(t)]);
+  const contexts = await Promise.all([blocking(t, "cookies"), blocking(t, "cookies")]);
   const pages = await Promise.all(contexts.map((context) => tab(context, node.url)));
   await untilEqual("two users", () => node.counts(), { users: 2, tabs: 2, unsure: 0 });
   for (const context of contexts) assert.deepEqual(await context.cookies(), [], "the browser keeps none");

@@ -8,7 +8,7 @@ import { root } from "../lib/paths.mjs";
 const source = `${root}/crates/presence-server/src`;
 
 const http = [
-  "router", "api", "embeds", "pages", "upgrade", "cors", "state", "files", "readiness", "listen", "connections", "request_info",
+  "router", "api", "embeds", "pages", "upgrade", "framing", "cors", "state", "open_streams", "printed_tabs", "files", "readiness", "listen", "connections", "request_info",
   "open_answer", "refused_origin", "address_limit", "api_key", "gzip_cache", "view_cache", "roll_up_cache", "reader", "tls",
 ];
 

@@ -80,16 +80,17 @@ const later = () => {
   timer = setTimeout(open, Math.min(500 * 2 ** tries++, 30_000) * (0.5 + Math.random()))
 }
 
+const refused = ({ status, detail }) => warn(status + " " + detail)
+
 /** An event stream does not say why it failed. */
 const explain = async url => {
-  let text = `${url.origin} can't be reached. Is it up, and allowed by this page's policy (connect-src)?`
   try {
     const answer = await fetch(url, { credentials: "omit" })
-    text = ""
-    if (answer.ok) return void answer.body.cancel()
-    text = answer.status + " " + (await answer.json()).detail
-  } catch {}
-  if (text) warn(text)
+    if (answer.ok) answer.body.cancel()
+    else refused(await answer.json())
+  } catch {
+    warn(`${url.origin} can't be reached. Is it up, and allowed by this page's policy (connect-src)?`)
+  }
 }
 
 /** This page, the same for all its sockets: the next one takes the place of one that the network has cut. */
@@ -131,9 +132,9 @@ const open = streamed => {
       if (id) url.searchParams.set("id", id)
       url.searchParams.set("visible", !hidden())
       raw = new EventSource(url, { withCredentials: true })
-      raw.addEventListener("again", () => {
+      raw.addEventListener("again", ({ data }) => {
         own.close()
-        open()
+        timer = setTimeout(open, data)
       })
       own.send = () => {
         own.close()
@@ -186,7 +187,7 @@ const take = ({ type, room, ...message }) => {
     if (!known.trouble?.status) known.trouble = message.stale ? message : undefined
   } else if (type == "left" || type == "error") {
     known.trouble = message = { status: 403, detail: "Dismissed.", ...message }
-    warn(message.status + " " + message.detail)
+    refused(message)
     if (message.status == 429 || message.status >= 500) setTimeout(again, 30_000 * (1 + Math.random()), room)
   }
   for (const element of elements) if (element.room == room) element.draw()

@@ -37,6 +37,17 @@ impl Show {
         }
     }
 
+    /// The attribute's value; `None` for the default.
+    pub(crate) fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Looking => None,
+            Self::Users => Some("users"),
+            Self::Others => Some("others"),
+            Self::Tabs => Some("tabs"),
+            Self::Regions => Some("regions"),
+        }
+    }
+
     /// The count; if users are shown by region, their sum.
     pub(crate) fn of(self, view: &RoomView) -> u32 {
         match self {

@@ -42,7 +42,7 @@ async fn every_origin_that_is_configured_may_do_all_that_pages_of_sites_may() {
         let frame = server.get_with("/embed?room=lamp", &[("referer", &format!("{origin}/x"))]).await;
         assert_eq!(frame.status(), 200, "{origin}");
         let policy = header(&frame, "content-security-policy");
-        assert!(policy.ends_with(&format!("frame-ancestors {origin}")), "{policy}");
+        assert!(policy.ends_with(&format!("frame-ancestors 'self' {origin}")), "{policy}");
         let cable = TestServer::start(&format!("--allowed-origin {written}")).await;
         cable.socket(&[("origin", origin)]).await.unwrap();
         for other in ["http://localhost", "ionic://localhost", "https://localhost", "capacitor://localhost:1"] {

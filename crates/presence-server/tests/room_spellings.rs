@@ -68,8 +68,13 @@ async fn every_spelling_is_the_same_room_at_every_door() {
         let stream = format!("/presence/events?room={name}");
         written(&server, &stream, &[("origin", SHOP)], "\"users\":2").await;
         page.users(SPELLINGS[0], 1).await;
-        let frame = format!("/embed?room={name}&lang=en");
-        written(&server, &frame, &[("referer", SHOP)], "<b>2</b>").await;
-        page.users(SPELLINGS[0], 1).await;
+    }
+    let frame = server.get_with("/embed?room=caf%C3%A9", &[("referer", SHOP)]).await.text().await.unwrap();
+    let (_, visitor) = frame.split_once("&amp;id=").unwrap();
+    let visitor = visitor.split('"').next().unwrap().replace("&amp;", "&");
+    for spelling in SPELLINGS {
+        let path = format!("/embed/printed?room={}&lang=en&id={visitor}", encoded(spelling));
+        let printed = server.get_with(&path, &[("referer", SHOP)]).await.text().await.unwrap();
+        assert!(printed.contains("<b>2</b>"), "one visitor in one room: {spelling}: {printed}");
     }
 }

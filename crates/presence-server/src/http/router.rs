@@ -13,6 +13,7 @@ use tower_http::compression::CompressionLayer;
 
 use super::api_key::GivenKey;
 use super::embeds::{badge, event_stream, frame};
+use super::framing::{FRAMED_SCRIPT, FRAMED_SOCKET, FRAMED_STREAM};
 use super::listen::HttpPeer;
 use super::readiness::ReportReader;
 use super::state::HttpState;
@@ -34,6 +35,10 @@ pub(crate) fn router(state: &Arc<HttpState>) -> Router {
         .route("/presence", get(upgrade::presence))
         .route("/presence/events", get(event_stream::events))
         .route("/embed", get(frame::embed))
+        .route("/embed/printed", get(frame::printed))
+        .route(FRAMED_SCRIPT, get(frame::script))
+        .route(FRAMED_SOCKET, get(upgrade::presence))
+        .route(FRAMED_STREAM, get(event_stream::events))
         .route("/badge.svg", get(badge::badge))
         // Before the layers, so that they apply to this answer, too.
         .method_not_allowed_fallback(method_not_allowed)

@@ -13,6 +13,8 @@ use super::address_limit::{AddressLimit, AddressLoad, AddressPermit};
 use super::api_key::{GivenKey, WrongKeys};
 use super::files;
 use super::gzip_cache::GzipCache;
+use super::open_streams::OpenStreams;
+use super::printed_tabs::PrintedTabs;
 use super::reader::CountsReader;
 use super::readiness::Readiness;
 use super::request_info::{ProxyRules, RequestInfo};
@@ -56,6 +58,8 @@ pub(crate) struct HttpState {
     pub(super) views: Arc<Views>,
     queries: Queries,
     pub(super) roll_ups: RollUpCache,
+    pub(super) printed_tabs: PrintedTabs,
+    pub(super) open_streams: Arc<OpenStreams>,
     pub(super) hub: Arc<Hub>,
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) readiness: Arc<Readiness>,
@@ -138,6 +142,8 @@ impl HttpState {
             views: services.views,
             queries: services.queries,
             roll_ups: RollUpCache::default(),
+            printed_tabs: PrintedTabs::default(),
+            open_streams: Arc::default(),
             hub: services.hub,
             inputs: services.inputs.sockets,
             readiness: services.readiness,

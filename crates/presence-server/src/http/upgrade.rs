@@ -22,8 +22,8 @@ use tungstenite::handshake::derive_accept_key;
 
 use self::cable_client::CableClient;
 use super::address_limit::AddressPermit;
+use super::framing::embedding_page;
 use super::listen::{ConnectionPermit, HttpPeer};
-use super::refused_origin::may_not_embed;
 use super::request_info::RequestInfo;
 use super::state::HttpState;
 use crate::identity::EmbedId;
@@ -42,7 +42,7 @@ pub(crate) async fn cable(State(state): State<Arc<HttpState>>, mut request: Requ
     }
 }
 
-/// `GET /presence`.
+/// `GET /presence`, and the same for the script in a frame.
 pub(crate) async fn presence(State(state): State<Arc<HttpState>>, mut request: Request) -> Response {
     match open(&state, &mut request, embed) {
         Ok(ready) => ready.answer(state),
@@ -90,14 +90,13 @@ enum NegotiatedSocket {
 }
 
 /// Checks that a request's page may open a socket, and chooses its protocol.
-type Negotiate = fn(&HttpState, &Request, Option<&str>, &RequestInfo) -> Result<Negotiated, Problem>;
+type Negotiate = fn(&HttpState, &Request, &RequestInfo) -> Result<Negotiated, Problem>;
 
 fn open(state: &Arc<HttpState>, request: &mut Request, negotiate: Negotiate) -> Result<SocketUpgrade, Problem> {
     let peer = request.extensions().get::<HttpPeer>().cloned().expect("every connection has a peer");
     let info = request.extensions().get::<RequestInfo>().cloned().expect("the router resolves every request first");
     let accept = accept_key(request)?;
-    let origin = request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok());
-    let negotiated = negotiate(state, request, origin, &info)?;
+    let negotiated = negotiate(state, request, &info)?;
     let address = state.admit(&info)?;
     let upgrade = request.extensions_mut().remove::<OnUpgrade>();
     let upgrade = upgrade
@@ -106,14 +105,10 @@ fn open(state: &Arc<HttpState>, request: &mut Request, negotiate: Negotiate) -> 
     Ok(SocketUpgrade { upgrade, accept, connection, negotiated, address, permit })
 }
 
-fn action_cable(
-    state: &HttpState,
-    request: &Request,
-    origin: Option<&str>,
-    info: &RequestInfo,
-) -> Result<Negotiated, Problem> {
+fn action_cable(state: &HttpState, request: &Request, info: &RequestInfo) -> Result<Negotiated, Problem> {
     let headers = request.headers();
     let client = CableClient::of(request);
+    let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
     let grant = client.authorize(state, origin, info)?;
     // A client that is answered with the protocol "unsupported" does not try again.
     let subprotocol = offered(headers, &[PROTOCOL_EXTENDED, PROTOCOL, PROTOCOL_UNSUPPORTED])?;
@@ -135,15 +130,9 @@ fn action_cable(
     Ok(Negotiated { subprotocol, socket, cookie: None })
 }
 
-fn embed(
-    state: &HttpState,
-    request: &Request,
-    origin: Option<&str>,
-    info: &RequestInfo,
-) -> Result<Negotiated, Problem> {
+fn embed(state: &HttpState, request: &Request, info: &RequestInfo) -> Result<Negotiated, Problem> {
     let headers = request.headers();
-    let origin = origin.ok_or_else(|| forbidden("A socket needs an Origin header, which every browser sends."))?;
-    let page = state.page(origin, info).ok_or_else(|| may_not_embed(origin))?;
+    let page = embedding_page(state, request.uri().path(), headers, info)?;
     let subprotocol = offered(headers, &[presence_v1::PROTOCOL])?;
     let known = state.embed_cookie(headers, info);
     let kept = known.unwrap_or_else(EmbedId::random);

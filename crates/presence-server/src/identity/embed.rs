@@ -7,7 +7,7 @@ use super::{COOKIE_AGE_S, IdKind, cookie_id, open_id, sign_id};
 use crate::secret::{RotatingKeys, random};
 
 /// A browser on the pages of one site, or one page where nothing can be kept.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct EmbedId([u8; 16]);
 
 impl EmbedId {

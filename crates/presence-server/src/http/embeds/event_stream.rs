@@ -4,30 +4,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use presence_cable::presence_v1;
 use presence_core::RoomView;
 
 use super::streamed::{ChunkFormat, JoinedRoom, StreamedVisitor, Visibility};
 use super::{QueryPairs, valid};
+use crate::http::framing::embedding_page;
 use crate::http::listen::HttpPeer;
 use crate::http::open_answer::EndReason;
-use crate::http::refused_origin::may_not_embed;
+use crate::http::open_streams::OpenStream;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
 use crate::identity::EmbedId;
 use crate::problem::Problem;
+
+/// No sign tells whether a browser still reads a stream, so the browser has to open it again after this long.
+const MAX_AGE: Duration = Duration::from_secs(60);
+/// The same where the browser has too many open streams. The counts are in it.
+const BRIEF: Duration = Duration::from_millis(500);
+/// When the browser should ask again after that: its visitor counts for 20 s after an answer that the server ended.
+const BRIEF_EVERY: Duration = Duration::from_secs(12);
 
 /// `GET /presence/events?room=…&room=…&token=…&id=…&visible=…`: a token is for the room before it.
 pub(crate) async fn events(
     State(state): State<Arc<HttpState>>,
     Extension(peer): Extension<HttpPeer>,
     Extension(info): Extension<RequestInfo>,
-    headers: HeaderMap,
+    head: Parts,
     query: QueryPairs,
 ) -> Response {
-    match open(&state, &peer, &info, &headers, query) {
+    match open(&state, &peer, &info, &head, query) {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
@@ -78,18 +87,14 @@ fn open(
     state: &Arc<HttpState>,
     peer: &HttpPeer,
     info: &RequestInfo,
-    headers: &HeaderMap,
+    head: &Parts,
     query: QueryPairs,
 ) -> Result<Response, Problem> {
-    let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
-    let origin = origin.ok_or_else(|| {
-        Problem::new(StatusCode::FORBIDDEN, "A stream needs an Origin header, which browsers send to other servers.")
-    })?;
-    let page = state.page(origin, info).ok_or_else(|| may_not_embed(origin))?;
+    let page = embedding_page(state, head.uri.path(), &head.headers, info)?;
     let params = StreamParams::read(valid(query)?, state.hub.limits.rooms_per_socket)?;
-    let cookie = state.embed_cookie(headers, info);
+    let cookie = state.embed_cookie(&head.headers, info);
     let (id, identity) = state.embed.ids.identify(cookie, params.id.as_deref(), EmbedId::random());
-    let mut visitor = StreamedVisitor::new(state, peer, info, id.user(page.site.name()), params.visibility)?;
+    let mut visitor = StreamedVisitor::new(state, Some(peer), info, id.user(page.site.name()), params.visibility)?;
     let mut opening = event(&presence_v1::welcome(&state.embed.ids.text(&id), identity));
     let mut names = Vec::new();
     for room in params.rooms {
@@ -107,7 +112,8 @@ fn open(
             opening.push_str(&event(&presence_v1::error(Some(&room.name), problem.status(), problem.detail())));
         }
     }
-    let mut response = Response::new(visitor.body(opening, StreamChunks { names }));
+    let place = state.open_streams.open(id, head.version, &head.headers);
+    let mut response = Response::new(visitor.body(opening, StreamChunks { names, place }));
     let fixed = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-store, no-transform"),
@@ -127,11 +133,14 @@ fn event(json: &str) -> String {
 /// `presence-v1`, one message for each event.
 struct StreamChunks {
     names: Vec<String>,
+    /// The right to stay open.
+    place: Option<OpenStream>,
 }
 
 impl ChunkFormat for StreamChunks {
-    /// No sign tells whether a browser still reads a stream, so the browser has to open it again.
-    const MAX_AGE: Duration = Duration::from_secs(60);
+    fn max_age(&self) -> Duration {
+        if self.place.is_some() { MAX_AGE } else { BRIEF }
+    }
 
     fn keepalive(&self) -> String {
         event(presence_v1::PING)
@@ -142,7 +151,8 @@ impl ChunkFormat for StreamChunks {
     }
 
     fn last_chunk(&self, _reason: EndReason) -> Option<String> {
-        Some("event: again\ndata: {}\n\n".to_owned())
+        let wait_ms = if self.place.is_some() { 0 } else { BRIEF_EVERY.as_millis() };
+        Some(format!("event: again\ndata: {wait_ms}\n\n"))
     }
 
     fn dismissed(&self, index: usize) -> Option<String> {

@@ -1,4 +1,5 @@
-//! `/embed`: a page for frames whose numbers stay current without a script.
+//! `/embed`: a page for frames. It ends at once, since an open one would hold back the page around it. Where scripts run, the
+//! element goes on from there; where none do, a page in it is printed again every few seconds.
 
 mod html;
 
@@ -6,46 +7,68 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use presence_core::RoomView;
+use presence_core::{Room, RoomView};
+use tokio::time::{Instant, timeout};
 
-use super::streamed::{ChunkFormat, StreamedVisitor, Visibility};
+use super::streamed::{StreamedVisitor, Visibility};
 use super::theme::Theme;
 use super::{QueryPairs, valid};
 use crate::http::cors::{CROSS_ORIGIN_EMBEDDER_POLICY, CROSS_ORIGIN_RESOURCE_POLICY};
-use crate::http::listen::HttpPeer;
-use crate::http::open_answer::EndReason;
+use crate::http::files;
+use crate::http::framing::{framing_origin, script_address};
+use crate::http::printed_tabs::{Asked, PrintedTab};
 use crate::http::refused_origin::may_not_embed;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
 use crate::i18n::{Locale, Sentence, Show};
 use crate::identity::EmbedId;
 use crate::problem::Problem;
-use crate::sites::EmbedSite;
+use crate::secret::random;
+use crate::sites::{Admission, SitePage};
 
 /// A page that can't be answered now is requested again after this many seconds.
 const RETRY_S: &str = "15";
+/// The first print waits this long for the visitor to be counted.
+const COUNTED_WITHIN: Duration = Duration::from_millis(200);
 
 /// `GET /embed?room=…`, also `show`, `lang`, `theme` and `token`.
 pub(crate) async fn embed(
     State(state): State<Arc<HttpState>>,
-    Extension(peer): Extension<HttpPeer>,
     Extension(info): Extension<RequestInfo>,
     headers: HeaderMap,
     query: QueryPairs,
 ) -> Response {
-    let problem = match open(&state, &peer, &info, &headers, query) {
-        Ok(response) => return response,
-        Err(problem) => problem,
-    };
+    let page = FrameRequest::read(&state, &info, &headers, query).and_then(|request| request.page());
+    page.unwrap_or_else(refused)
+}
+
+/// `GET /embed/printed`, with the address that the page above gives to browsers that run no scripts.
+pub(crate) async fn printed(
+    State(state): State<Arc<HttpState>>,
+    Extension(info): Extension<RequestInfo>,
+    headers: HeaderMap,
+    query: QueryPairs,
+) -> Response {
+    match FrameRequest::read(&state, &info, &headers, query) {
+        Ok(request) => request.print().await.unwrap_or_else(refused),
+        Err(problem) => refused(problem),
+    }
+}
+
+/// `GET /embed/SCHEME/HOST/presence.js`: the script, at an address that says which page is around the frame.
+pub(crate) async fn script(State(state): State<Arc<HttpState>>, headers: HeaderMap) -> Response {
+    files::answer(&state.files["/presence.js"], &headers)
+}
+
+fn refused(problem: Problem) -> Response {
     let retry = matches!(problem.status(), 429 | 503);
     let mut response = problem.into_response();
     response.headers_mut().extend(embeddable());
     if retry {
-        // A frame has no script that could retry.
+        // A refusal has no script that could retry.
         response.headers_mut().insert(header::REFRESH, HeaderValue::from_static(RETRY_S));
     }
     response
@@ -59,8 +82,11 @@ struct FrameParams {
     show: Show,
     lang: Option<String>,
     theme: Theme,
-    /// The origin of the framing page, as the frame's own refresh repeats it.
+    /// The origin of the framing page, as what the frame asks for repeats it.
     from: Option<String>,
+    /// The visitor and the frame, repeated likewise where no script runs.
+    id: Option<String>,
+    frame: Option<u64>,
 }
 
 impl FrameParams {
@@ -74,6 +100,8 @@ impl FrameParams {
                 "lang" => params.lang = Some(value),
                 "theme" => params.theme = Theme::parse(&value),
                 "from" => params.from = Some(value),
+                "id" => params.id = Some(value),
+                "frame" => params.frame = value.parse().ok(),
                 _ => {
                     let detail = format!("The parameters are room=, show=, lang=, theme= and token=, not {name:?}.");
                     return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
@@ -82,97 +110,137 @@ impl FrameParams {
         }
         Ok(params)
     }
+
+    /// The query of what this frame asks for next, as it stands in an attribute.
+    fn query(&self, origin: &str, locale: Locale) -> String {
+        let theme = (self.theme != Theme::Either).then(|| self.theme.color_scheme());
+        let frame = self.frame.map(|frame| frame.to_string());
+        let mut query = format!("room={}&amp;from={}", encoded(&self.room), encoded(origin));
+        for (name, value) in [
+            ("show", self.show.name()),
+            ("theme", theme),
+            ("lang", Some(locale.code())),
+            ("token", self.token.as_deref()),
+            ("id", self.id.as_deref()),
+            ("frame", frame.as_deref()),
+        ] {
+            if let Some(value) = value {
+                write!(query, "&amp;{name}={}", encoded(value)).expect("writing to a string can't fail");
+            }
+        }
+        query
+    }
 }
 
-fn open(
-    state: &Arc<HttpState>,
-    peer: &HttpPeer,
-    info: &RequestInfo,
-    headers: &HeaderMap,
-    query: QueryPairs,
-) -> Result<Response, Problem> {
-    let params = FrameParams::read(valid(query)?)?;
-    let origin = framing_origin(headers, info, params.from.as_deref())?;
-    let page = state.page(&origin, info).ok_or_else(|| may_not_embed(&origin))?;
-    let now_s = state.views.now_ms() / 1_000;
-    let admission = state.embed.sites.admit(&page, &params.room, params.token.as_deref(), now_s)?;
-    let known = state.embed_cookie(headers, info);
-    let id = known.unwrap_or_else(EmbedId::random);
-    let mut visitor = StreamedVisitor::new(state, peer, info, id.user(page.site.name()), Visibility::Visible)?;
-    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    let locale = Locale::of(params.lang.as_deref().or(accepted).unwrap_or_default());
-    let address = own_address(&params, &origin, locale);
-    let opening = html::head(&address, params.theme, locale);
-    let format = FrameChunks { show: params.show, locale, address };
-    // A visitor who is not counted is shown the counts nevertheless.
-    visitor.join(&page.site, admission)?;
-    Ok(answer(visitor.body(opening, format), &page.site, &state.embed.ids.write_cookie(&id, info.secure)))
+/// A request for a page in a frame, which its site may show.
+struct FrameRequest<'a> {
+    state: &'a Arc<HttpState>,
+    info: &'a RequestInfo,
+    params: FrameParams,
+    locale: Locale,
+    origin: String,
+    page: SitePage,
+    admission: Admission,
+    id: EmbedId,
 }
 
-fn answer(body: Body, site: &EmbedSite, cookie: &str) -> Response {
-    let mut response = Response::new(body);
-    // HTTP/1.0 has no chunked encoding. If the node disappears, the browser takes the page for complete and follows its
-    // refresh; with chunks it would take it for broken and do nothing.
-    *response.version_mut() = Version::HTTP_10;
-    let fixed = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CACHE_CONTROL, "no-store, no-transform"),
-        (HeaderName::from_static("x-accel-buffering"), "no"),
-    ];
-    let headers = response.headers_mut();
-    headers.extend(embeddable());
-    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; frame-ancestors {}",
-        *html::STYLE_HASH,
-        site.name()
-    );
-    let written = [(header::CONTENT_SECURITY_POLICY, policy.as_str()), (header::SET_COOKIE, cookie)];
-    headers.extend(written.map(|(name, value)| (name, HeaderValue::try_from(value).expect("both are visible ASCII"))));
-    response
+impl<'a> FrameRequest<'a> {
+    fn read(
+        state: &'a Arc<HttpState>,
+        info: &'a RequestInfo,
+        headers: &HeaderMap,
+        query: QueryPairs,
+    ) -> Result<Self, Problem> {
+        let mut params = FrameParams::read(valid(query)?)?;
+        let origin = framing_origin(headers, info, params.from.as_deref())?;
+        let page = state.page(&origin, info).ok_or_else(|| may_not_embed(&origin))?;
+        let now_s = state.views.now_ms() / 1_000;
+        let admission = state.embed.sites.admit(&page, &params.room, params.token.as_deref(), now_s)?;
+        let known = state.embed_cookie(headers, info);
+        let (id, _) = state.embed.ids.identify(known, params.id.as_deref(), EmbedId::random());
+        params.id = Some(state.embed.ids.text(&id));
+        params.frame = Some(params.frame.unwrap_or_else(|| u64::from_ne_bytes(random())));
+        let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let locale = Locale::of(params.lang.as_deref().or(accepted).unwrap_or_default());
+        Ok(Self { state, info, params, locale, origin, page, admission, id })
+    }
+
+    /// The page with the element, and with the frame of a page that is printed where no script runs.
+    fn page(self) -> Result<Response, Problem> {
+        let script = script_address(&self.origin).ok_or_else(|| may_not_embed(&self.origin))?;
+        let query = self.params.query(&self.origin, self.locale);
+        let element = html::element(&[
+            ("room", Some(&self.params.room)),
+            ("show", self.params.show.name()),
+            ("lang", Some(self.locale.code())),
+            ("token", self.params.token.as_deref()),
+        ]);
+        let body = html::head(self.params.theme, self.locale, &html::script(&script)) + &element + &html::frame(&query);
+        Ok(self.answer(body))
+    }
+
+    /// The page that is printed where no script runs. Its visitor counts until it was not asked for a while.
+    async fn print(self) -> Result<Response, Problem> {
+        let state = self.state;
+        let room = self.admission.room.clone();
+        let frame = self.params.frame.unwrap_or_default();
+        let tab = PrintedTab { user: self.id.user(self.page.site.name()), room: room.clone(), frame };
+        match state.printed_tabs.asked(&tab, Instant::now()) {
+            Asked::Again => {}
+            Asked::First => {
+                let mut changes = state.views.watch(&room);
+                if let Err(problem) = self.count(tab.clone()) {
+                    state.printed_tabs.forget(&tab);
+                    return Err(problem);
+                }
+                drop(timeout(COUNTED_WITHIN, changes.changed()).await);
+            }
+            Asked::Refused => {
+                let detail = "Too many frames without scripts are open. Try again later.";
+                return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+            }
+        }
+        let query = self.params.query(&self.origin, self.locale);
+        let counts = counts(self.params.show, self.locale, &room, state);
+        let body = html::head(self.params.theme, self.locale, &html::refresh_printed(&query)) + &counts;
+        Ok(self.answer(body))
+    }
+
+    fn count(&self, tab: PrintedTab) -> Result<(), Problem> {
+        let mut visitor = StreamedVisitor::new(self.state, None, self.info, tab.user, Visibility::Visible)?;
+        let Admission { room, user, info } = &self.admission;
+        let admission = Admission { room: room.clone(), user: *user, info: info.clone() };
+        // A visitor who is not counted is shown the counts nevertheless.
+        visitor.join(&self.page.site, admission)?;
+        tokio::spawn(visitor.stay(tab));
+        Ok(())
+    }
+
+    fn answer(&self, body: String) -> Response {
+        let mut response = Response::new(body.into());
+        let fixed = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+        let headers = response.headers_mut();
+        headers.extend(embeddable());
+        headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+        let host = &self.info.host;
+        let policy = format!(
+            "default-src 'none'; style-src 'sha256-{}'; script-src 'self'; connect-src 'self' ws://{host} wss://{host}; \
+             frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self' {}",
+            *html::STYLE_HASH,
+            self.page.site.name()
+        );
+        let cookie = self.state.embed.ids.write_cookie(&self.id, self.info.secure);
+        let written = [(header::CONTENT_SECURITY_POLICY, policy), (header::SET_COOKIE, cookie)];
+        headers
+            .extend(written.map(|(name, value)| (name, HeaderValue::try_from(value).expect("both are visible ASCII"))));
+        response
+    }
 }
 
 /// What browsers ask of a frame in a page that isolates itself (`Cross-Origin-Embedder-Policy`). Other pages don't mind.
 fn embeddable() -> [(HeaderName, HeaderValue); 2] {
     [(CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin"), (CROSS_ORIGIN_EMBEDDER_POLICY, "require-corp")]
         .map(|(name, value)| (name, HeaderValue::from_static(value)))
-}
-
-/// The origin of the page around the frame, from headers that a page can't set. A page that hides its origin is refused.
-/// `frame-ancestors` keeps other pages out.
-fn framing_origin(headers: &HeaderMap, info: &RequestInfo, from: Option<&str>) -> Result<String, Problem> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let referrer = text("referer").and_then(origin_of);
-    let own = referrer.as_deref().is_some_and(|origin| origin.split("://").nth(1) == Some(&info.host));
-    let refreshed = own || text("sec-fetch-site") == Some("same-origin");
-    let origin = if refreshed { from.map(str::to_owned).or(referrer) } else { referrer };
-    origin.ok_or_else(|| {
-        let detail =
-            "This page is for a frame and needs the origin of the page around it: write <iframe referrerpolicy=\"origin\" …>.";
-        Problem::new(StatusCode::FORBIDDEN, detail)
-    })
-}
-
-/// `https://shop.example` of `https://shop.example/lamps?page=2`.
-fn origin_of(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
-    let host = rest.split(['/', '?', '#']).next()?;
-    Some(format!("{scheme}://{host}").to_ascii_lowercase())
-}
-
-/// The address of the same frame, for its refresh.
-fn own_address(params: &FrameParams, origin: &str, locale: Locale) -> String {
-    let mut address = format!("/embed?room={}&amp;from={}", encoded(&params.room), encoded(origin));
-    let show = [(Show::Users, "users"), (Show::Others, "others"), (Show::Tabs, "tabs"), (Show::Regions, "regions")];
-    let show = show.iter().find(|(show, _)| *show == params.show).map(|(_, name)| *name);
-    let theme = (params.theme != Theme::Either).then(|| params.theme.color_scheme());
-    let rest = [("show", show), ("theme", theme), ("lang", Some(locale.code())), ("token", params.token.as_deref())];
-    for (name, value) in rest {
-        if let Some(value) = value {
-            write!(address, "&amp;{name}={}", encoded(value)).expect("writing to a string can't fail");
-        }
-    }
-    address
 }
 
 /// Percent-encodes a value. What remains has no special meaning in an HTML attribute either.
@@ -188,94 +256,43 @@ fn encoded(text: &str) -> String {
     safe
 }
 
-/// One line for each change of the counts; the style shows the last line.
-struct FrameChunks {
-    show: Show,
-    locale: Locale,
-    address: String,
+/// The line with a room's counts.
+fn counts(show: Show, locale: Locale, room: &Room, state: &HttpState) -> String {
+    line(show, locale, &state.views.room_or_empty(room))
 }
 
-impl ChunkFormat for FrameChunks {
-    /// The page grows by a line with every change, so it is loaded again after this long.
-    const MAX_AGE: Duration = Duration::from_secs(600);
-
-    fn keepalive(&self) -> String {
-        "<!-- -->\n".to_owned()
-    }
-
-    fn counts(&self, _index: usize, view: &RoomView) -> String {
-        let stale = if view.regions_heard() < view.regions.len() { " class=\"stale\"" } else { "" };
-        let mut html = format!("<p{stale}><i></i>");
-        if self.show == Show::Regions {
-            for (index, region) in view.regions.iter().filter(|region| region.users > 0).enumerate() {
-                let dot = if index == 0 { "" } else { " · " };
-                write!(html, "{dot}{} <b>{}</b>", region.region, self.locale.number(region.users))
-                    .expect("writing to a string can't fail");
-            }
-        } else {
-            let Sentence { before, number, after } = self.locale.sentence(self.show, self.show.of(view));
-            write!(html, "{before}<b>{number}</b>{after}").expect("writing to a string can't fail");
+fn line(show: Show, locale: Locale, view: &RoomView) -> String {
+    let stale = if view.regions_heard() < view.regions.len() { " class=\"stale\"" } else { "" };
+    let mut line = format!("<p{stale}><i></i>");
+    if show == Show::Regions {
+        for (index, region) in view.regions.iter().filter(|region| region.users > 0).enumerate() {
+            let dot = if index == 0 { "" } else { " · " };
+            let name = if region.place.name.is_empty() { region.region.as_str() } else { &region.place.name };
+            write!(line, "{dot}{} <b>{}</b>", html::escaped(name), locale.number(region.users))
+                .expect("writing to a string can't fail");
         }
-        html + "</p>\n"
+    } else {
+        let Sentence { before, number, after } = locale.sentence(show, show.of(view));
+        write!(line, "{before}<b>{number}</b>{after}").expect("writing to a string can't fail");
     }
-
-    fn last_chunk(&self, reason: EndReason) -> Option<String> {
-        match reason {
-            EndReason::MaxAge => Some(html::refresh(0, &self.address)),
-            // A refresh now would show this node's refusal.
-            EndReason::Draining => None,
-        }
-    }
-
-    fn dismissed(&self, _index: usize) -> Option<String> {
-        None
-    }
+    line + "</p>\n"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
-            .collect()
-    }
-
-    #[test]
-    fn the_browser_says_which_page_is_around_the_frame() {
-        let info = RequestInfo {
-            host: "presence.example".to_owned(),
-            secure: true,
-            address: "192.0.2.1".parse().unwrap(),
-            names_others: false,
-            edge: None,
-        };
-        let origin = |headers: &[(&'static str, &str)], from| framing_origin(&self::headers(headers), &info, from).ok();
-        let shop = Some("https://shop.example".to_owned());
-        assert_eq!(origin(&[("referer", "https://Shop.example/lamps?x")], None), shop);
-        assert_eq!(origin(&[("referer", "https://shop.example/")], Some("https://evil.example")), shop);
-        assert_eq!(origin(&[("sec-fetch-site", "same-origin")], Some("https://shop.example")), shop);
-        assert_eq!(origin(&[("referer", "https://presence.example/embed?x")], Some("https://shop.example")), shop);
-        assert_eq!(
-            origin(&[("referer", "https://presence.example/")], None).as_deref(),
-            Some("https://presence.example")
-        );
-        assert_eq!(origin(&[("sec-fetch-site", "cross-site")], Some("https://shop.example")), None);
-        assert_eq!(origin(&[("sec-fetch-site", "none")], Some("https://shop.example")), None);
-        assert_eq!(origin(&[], Some("https://shop.example")), None);
-    }
-
     #[test]
     fn no_parameter_becomes_markup() {
         let hostile = "\"><script>alert(1)</script>&'\u{e4}";
-        let pairs = ["room", "token", "show", "lang", "theme"].map(|name| (name.to_owned(), hostile.to_owned()));
-        let params = FrameParams::read(pairs.to_vec()).unwrap();
-        let locale = Locale::of(hostile);
-        let html = html::head(&own_address(&params, "https://shop.example", locale), params.theme, locale);
-        assert!(!html.contains("script") || html.contains("%3Cscript%3E"), "{html}");
-        assert!(!html.contains("<script") && !html.contains("alert(") && html.is_ascii(), "{html}");
-        assert_eq!(html.matches('<').count(), html.matches('>').count());
+        let pairs = ["room", "token", "show", "lang", "theme", "id", "frame"];
+        let params = FrameParams::read(pairs.map(|name| (name.to_owned(), hostile.to_owned())).to_vec()).unwrap();
+        let query = params.query("https://shop.example", Locale::of(hostile));
+        assert!(!query.contains(['<', '>', '"', '\'']) && query.is_ascii(), "{query}");
+        let element = html::element(&[("room", Some(hostile)), ("token", None)]);
+        assert_eq!(
+            element,
+            "<live-presence room=\"&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;&amp;&#39;\u{e4}\"></live-presence>\n"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Visitors of an answer that stays open, who are counted for as long as the answer is read.
+//! Visitors without a socket: of an answer that stays open, counted for as long as it is read, and of a page that is asked for
+//! again and again.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -14,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::http::address_limit::AddressPermit;
 use crate::http::listen::{ConnectionPermit, HttpPeer};
 use crate::http::open_answer::{self, Content, EndReason, Timing, Wake};
+use crate::http::printed_tabs::PrintedTab;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
 use crate::hub::Dismissals;
@@ -29,7 +31,8 @@ const COUNTED_WITHIN: Duration = Duration::from_millis(200);
 
 /// How counts are written.
 pub(super) trait ChunkFormat: Send + Sync + 'static {
-    const MAX_AGE: Duration;
+    /// How long an answer stays open.
+    fn max_age(&self) -> Duration;
 
     /// A chunk that shows nothing.
     fn keepalive(&self) -> String;
@@ -66,9 +69,20 @@ pub(super) struct StreamedVisitor {
     due: Vec<usize>,
     /// A browser that closes an answer leaves at once; an answer that the server ends is opened again.
     ended: Ended,
-    permit: ConnectionPermit,
+    /// The connection of an answer that stays open.
+    permit: Option<ConnectionPermit>,
     address: IpAddr,
     _address_permit: AddressPermit,
+}
+
+/// What happened to a visitor.
+enum StreamEvent {
+    /// The counts of a room may have changed.
+    Changed,
+    /// Nothing that shows.
+    Handled,
+    /// The visitor was made to leave the room that was joined at this index.
+    Dismissed(usize),
 }
 
 /// A room that was joined.
@@ -85,17 +99,18 @@ struct WatchedRoom {
 }
 
 impl StreamedVisitor {
-    /// A visitor in no room yet. Fails if the node is full or about to stop.
+    /// A visitor in no room yet. Fails if the node is full or about to stop. `peer`: on whose connection an answer stays open.
     pub(super) fn new(
         state: &Arc<HttpState>,
-        peer: &HttpPeer,
+        peer: Option<&HttpPeer>,
         info: &RequestInfo,
         user: UserId,
         visibility: Visibility,
     ) -> Result<Self, Problem> {
         let address_permit = state.admit(info)?;
         let connection = state.connection_id();
-        peer.permit.begin_stream();
+        let permit = peer.map(|peer| Arc::clone(&peer.permit));
+        permit.iter().for_each(|permit| permit.begin_stream());
         Ok(Self {
             state: Arc::clone(state),
             connection,
@@ -107,7 +122,7 @@ impl StreamedVisitor {
             changes: JoinSet::new(),
             due: Vec::new(),
             ended: Ended::Lost,
-            permit: Arc::clone(&peer.permit),
+            permit,
             address: info.address,
             _address_permit: address_permit,
         })
@@ -140,9 +155,57 @@ impl StreamedVisitor {
         Ok(JoinedRoom { index, uncounted })
     }
 
+    /// Counts the visitor of a page that has ended, until it was not asked for a while.
+    pub(super) async fn stay(mut self, tab: PrintedTab) {
+        // The counts are read when the page is asked for.
+        self.changes = JoinSet::new();
+        let state = Arc::clone(&self.state);
+        let mut draining = std::pin::pin!(draining(Arc::clone(&state)));
+        while let Some(until) = state.printed_tabs.counts_until(&tab, Instant::now()) {
+            tokio::select! {
+                _ = self.next() => {}
+                () = sleep_until(until) => {}
+                () = &mut draining => {
+                    // The visitor is waited for.
+                    return state.printed_tabs.forget(&tab);
+                }
+            }
+        }
+        self.ended = Ended::Closed;
+    }
+
+    /// Waits for what happens next.
+    async fn next(&mut self) -> StreamEvent {
+        let due_at = self.inputs.front().map_or_else(Instant::now, |(at, _)| *at);
+        let queue = &self.state.inputs;
+        let turn = async {
+            sleep_until(due_at).await;
+            queue.reserve().await
+        };
+        tokio::select! {
+            Some(Ok((index, changes))) = self.changes.join_next() => {
+                watch(&mut self.changes, index, changes);
+                self.due.push(index);
+                StreamEvent::Changed
+            }
+            place = turn, if !self.inputs.is_empty() => {
+                // No place is left only where the driver has ended, and the node with it.
+                if let (Some((_, input)), Ok(place)) = (self.inputs.pop_front(), place) {
+                    place.send(input);
+                }
+                StreamEvent::Handled
+            }
+            Some(subscription) = self.dismissed.next() => {
+                let left = Input::Unsubscribed { connection: self.connection, subscription };
+                self.inputs.push_front((Instant::now(), left));
+                StreamEvent::Dismissed(subscription.0 as usize)
+            }
+        }
+    }
+
     /// An answer that starts with `opening` and writes all counts as they change.
     pub(super) fn body<F: ChunkFormat>(self, opening: String, format: F) -> Body {
-        let timing = Timing { gap: GAP, first_within: Some(COUNTED_WITHIN), max_age: F::MAX_AGE };
+        let timing = Timing { gap: GAP, first_within: Some(COUNTED_WITHIN), max_age: format.max_age() };
         let draining = draining(Arc::clone(&self.state));
         open_answer::body(opening, StreamedCounts { visitor: self, format }, timing, draining)
     }
@@ -158,7 +221,7 @@ fn watch(all: &mut JoinSet<(usize, RoomWatch)>, index: usize, mut changes: RoomW
 
 impl Drop for StreamedVisitor {
     fn drop(&mut self) {
-        self.permit.end_stream();
+        self.permit.iter().for_each(|permit| permit.end_stream());
         let (inputs, connection, ended) = (self.state.inputs.clone(), self.connection, self.ended);
         // The driver's queue may be full, and a visitor who is gone must not stay counted.
         tokio::spawn(async move { drop(inputs.send(Input::Disconnected { connection, ended }).await) });
@@ -173,31 +236,10 @@ struct StreamedCounts<F> {
 
 impl<F: ChunkFormat> Content for StreamedCounts<F> {
     async fn next(&mut self) -> Wake {
-        let visitor = &mut self.visitor;
-        let due_at = visitor.inputs.front().map_or_else(Instant::now, |(at, _)| *at);
-        let queue = &visitor.state.inputs;
-        let turn = async {
-            sleep_until(due_at).await;
-            queue.reserve().await
-        };
-        tokio::select! {
-            Some(Ok((index, changes))) = visitor.changes.join_next() => {
-                watch(&mut visitor.changes, index, changes);
-                visitor.due.push(index);
-                Wake::Changed
-            }
-            place = turn, if !visitor.inputs.is_empty() => {
-                // No place is left only where the driver has ended, and the node with it.
-                if let (Some((_, input)), Ok(place)) = (visitor.inputs.pop_front(), place) {
-                    place.send(input);
-                }
-                Wake::Handled
-            }
-            Some(subscription) = visitor.dismissed.next() => {
-                let left = Input::Unsubscribed { connection: visitor.connection, subscription };
-                visitor.inputs.push_front((Instant::now(), left));
-                self.format.dismissed(subscription.0 as usize).map_or(Wake::Handled, Wake::Chunk)
-            }
+        match self.visitor.next().await {
+            StreamEvent::Changed => Wake::Changed,
+            StreamEvent::Handled => Wake::Handled,
+            StreamEvent::Dismissed(index) => self.format.dismissed(index).map_or(Wake::Handled, Wake::Chunk),
         }
     }
 
