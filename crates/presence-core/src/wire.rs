@@ -61,7 +61,6 @@ macro_rules! kinds {
     ($(#[$doc:meta])* $list:ident { $($number:literal => $kind:ident($body:ty),)+ }) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Debug)]
-        #[allow(clippy::large_enum_variant, reason = "none is kept: each is handled as soon as it is read")]
         pub(crate) enum $list {
             $($kind($body),)+
         }

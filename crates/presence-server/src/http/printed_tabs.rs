@@ -23,7 +23,7 @@ pub(super) struct PrintedTab {
 
 /// Whether a tab is counted already.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Asked {
+pub(super) enum TabAdmission {
     First,
     Again,
     /// There are too many tabs.
@@ -36,17 +36,17 @@ pub(super) struct PrintedTabs(Mutex<HashMap<PrintedTab, Instant>>);
 
 impl PrintedTabs {
     /// The page of a tab was asked for.
-    pub(super) fn asked(&self, tab: &PrintedTab, now: Instant) -> Asked {
+    pub(super) fn asked(&self, tab: &PrintedTab, now: Instant) -> TabAdmission {
         let mut tabs = self.0.lock();
         if let Some(until) = tabs.get_mut(tab) {
             *until = now + COUNTED_FOR;
-            return Asked::Again;
+            return TabAdmission::Again;
         }
         if tabs.len() >= TABS_MAX {
-            return Asked::Refused;
+            return TabAdmission::Refused;
         }
         tabs.insert(tab.clone(), now + COUNTED_FOR);
-        Asked::First
+        TabAdmission::First
     }
 
     /// Until when a tab counts; `None` if no longer.
@@ -75,14 +75,17 @@ mod tests {
     #[test]
     fn a_tab_counts_until_it_was_not_asked_for_a_while_and_there_is_an_end_to_their_number() {
         let (tabs, began) = (PrintedTabs::default(), Instant::now());
-        assert_eq!(tabs.asked(&tab(1), began), Asked::First);
+        assert_eq!(tabs.asked(&tab(1), began), TabAdmission::First);
         let later = began + COUNTED_FOR - Duration::from_secs(1);
-        assert_eq!(tabs.asked(&tab(1), later), Asked::Again);
+        assert_eq!(tabs.asked(&tab(1), later), TabAdmission::Again);
         assert_eq!(tabs.counts_until(&tab(1), began + COUNTED_FOR), Some(later + COUNTED_FOR));
         assert_eq!(tabs.counts_until(&tab(1), later + COUNTED_FOR), None);
         assert!(tabs.0.lock().is_empty());
         let found: Vec<_> = (0..=TABS_MAX as u64).map(|frame| tabs.asked(&tab(frame), began)).collect();
-        assert!(found[..TABS_MAX].iter().all(|asked| *asked == Asked::First) && found[TABS_MAX] == Asked::Refused);
-        assert_eq!(tabs.asked(&tab(0), began), Asked::Again);
+        assert!(
+            found[..TABS_MAX].iter().all(|asked| *asked == TabAdmission::First)
+                && found[TABS_MAX] == TabAdmission::Refused
+        );
+        assert_eq!(tabs.asked(&tab(0), began), TabAdmission::Again);
     }
 }

@@ -19,7 +19,7 @@ use super::{QueryPairs, valid};
 use crate::http::cors::{CROSS_ORIGIN_EMBEDDER_POLICY, CROSS_ORIGIN_RESOURCE_POLICY};
 use crate::http::files;
 use crate::http::framing::{framing_origin, script_address};
-use crate::http::printed_tabs::{Asked, PrintedTab};
+use crate::http::printed_tabs::{PrintedTab, TabAdmission};
 use crate::http::refused_origin::may_not_embed;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
@@ -186,8 +186,8 @@ impl<'a> FrameRequest<'a> {
         let frame = self.params.frame.unwrap_or_default();
         let tab = PrintedTab { user: self.id.user(self.page.site.name()), room: room.clone(), frame };
         match state.printed_tabs.asked(&tab, Instant::now()) {
-            Asked::Again => {}
-            Asked::First => {
+            TabAdmission::Again => {}
+            TabAdmission::First => {
                 let mut changes = state.views.watch(&room);
                 if let Err(problem) = self.count(tab.clone()) {
                     state.printed_tabs.forget(&tab);
@@ -195,7 +195,7 @@ impl<'a> FrameRequest<'a> {
                 }
                 drop(timeout(COUNTED_WITHIN, changes.changed()).await);
             }
-            Asked::Refused => {
+            TabAdmission::Refused => {
                 let detail = "Too many frames without scripts are open. Try again later.";
                 return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
             }

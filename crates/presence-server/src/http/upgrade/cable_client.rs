@@ -101,7 +101,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let CableClient { sid, token } = CableClient::of(&request.body(Body::empty()).unwrap());
+        let CableClient { sid, token, .. } = CableClient::of(&request.body(Body::empty()).unwrap());
         (sid, token)
     }
 

@@ -3,11 +3,11 @@
 use presence_cable::PresenceEvent;
 use presence_core::{Found, Members as Present, StreamName};
 
-use super::pubsub::{BENCH, ended};
+use super::pubsub::{BENCH, OFFSETS_FROM, ended};
 use super::*;
 
 fn placed(key: &str, offset: u64, body: &str) -> Value {
-    json!({"identifier": key, "message": body, "stream_id": "bench", "epoch": "7", "offset": offset})
+    json!({"identifier": key, "message": body, "stream_id": "bench", "epoch": "7", "offset": OFFSETS_FROM + offset})
 }
 
 fn bare(key: &str, body: &str) -> Value {
@@ -44,7 +44,7 @@ async fn a_plain_subscription_is_sent_positions_once_it_asks_for_history() {
     test.publish("bench", &json!("live"));
     browser.next_is(&placed(BENCH, 2, "live")).await;
     late.next_is(&bare(BENCH, "live")).await;
-    let after = json!({"streams": {"bench": {"epoch": "7", "offset": 1}}});
+    let after = json!({"streams": {"bench": {"epoch": "7", "offset": OFFSETS_FROM + 1}}});
     late.ask("history", BENCH, "history", after).await;
     late.answers(&[placed(BENCH, 2, "live"), ended(BENCH, "confirm_history")]).await;
     test.publish("bench", &json!("after"));
@@ -128,7 +128,7 @@ async fn a_turbo_subscription_is_answered_who_is_there_and_no_other_is_sent_more
             break message;
         }
     };
-    test.hub.carry_out(Output::Deliver { message: Arc::new(said) });
+    test.hub.carry_out(Output::Deliver { message: Arc::new(said), id: message_id() });
     test.publish("bench", &json!("end"));
     again.next_is(&placed(&turbo, 2, "end")).await;
 }
