@@ -2,6 +2,8 @@
 //! ours, whole: its frames are the recorded ones, but that ids on a public stream say who chose them, and that numbers,
 //! epochs and sessions have names of our own.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -25,11 +27,11 @@ async fn publish(server: &TestServer, key: &[(&str, &str)], text: &str) {
 }
 
 /// Publishes, and waits until a subscriber gets it: 202 says that it is on its way, not that it is in the history by now.
-async fn publish_and_hear(server: &TestServer, key: &[(&str, &str)], text: &str) {
+async fn publish_and_hear(server: &TestServer, key: &[(&str, &str)], text: &str, since: f64) {
     publish(server, key, text).await;
     let mut socket = server.socket_at("/cable", &EXTENDED).await.unwrap();
     let identifier = json!({"channel": "$pubsub", "stream_name": STREAM}).to_string();
-    let subscribe = json!({"command": "subscribe", "identifier": identifier, "history": {"since": 0}});
+    let subscribe = json!({"command": "subscribe", "identifier": identifier, "history": {"since": since}});
     socket.stream.send(Message::text(subscribe.to_string())).await.unwrap();
     while next(&mut socket).await["message"]["text"] != text {}
 }
@@ -73,12 +75,12 @@ fn unmark(record: &mut Value) {
 }
 
 /// What a frame of the browser names that it learned from the recorded server.
-fn learned(mut said: Value, epoch: &str) -> Value {
+fn learned(mut said: Value, epoch: &str, since: f64) -> Value {
     if let Some(streams) = said["history"]["streams"].as_object_mut() {
         streams.values_mut().for_each(|position| position["epoch"] = epoch.into());
     }
     if said["history"]["since"].is_u64() {
-        said["history"]["since"] = 0.into();
+        said["history"]["since"] = since.into();
     }
     said
 }
@@ -87,11 +89,13 @@ fn learned(mut said: Value, epoch: &str) -> Value {
 async fn a_recorded_client_of_the_extended_protocol_gets_the_recorded_frames() {
     let (server, key) = keyed("--public-streams chat/*").await;
     let events = recorded();
+    // A node knows nothing of the time before its start.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
     let (mut sid, mut epoch) = (String::new(), String::new());
     let mut said = 0;
     for socket in 1..=2 {
         // What the browser misses before its first socket, and between the two.
-        publish_and_hear(&server, &key, if socket == 1 { "before-connect" } else { "missed" }).await;
+        publish_and_hear(&server, &key, if socket == 1 { "before-connect" } else { "missed" }, since).await;
         let path = if socket == 1 { "/cable".to_owned() } else { format!("/cable?sid={sid}") };
         let mut opened = server.socket_at(&path, &EXTENDED).await.unwrap();
         assert_eq!(opened.response.headers()["sec-websocket-protocol"], "actioncable-v1-ext-json");
@@ -99,7 +103,7 @@ async fn a_recorded_client_of_the_extended_protocol_gets_the_recorded_frames() {
             let frame = &event["frame"];
             match event["dir"].as_str().unwrap() {
                 "c2s" if frame["command"] != "pong" => {
-                    opened.stream.send(Message::text(learned(frame.clone(), &epoch).to_string())).await.unwrap();
+                    opened.stream.send(Message::text(learned(frame.clone(), &epoch, since).to_string())).await.unwrap();
                     said += 1;
                 }
                 "c2s" => opened.stream.send(Message::text(frame.to_string())).await.unwrap(),
