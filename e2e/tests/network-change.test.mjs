@@ -1,9 +1,8 @@
 // A page that changes its network: its old socket goes quiet without an end, and the page is back on a new one.
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import net from "node:net";
+import { test } from "node:test";
 import { browser, connected, number, tab, visitor } from "../lib/browser.mjs";
-import { serve } from "../lib/http.mjs";
 import { Node } from "../lib/node.mjs";
 import { watchCounts } from "../lib/rooms.mjs";
 import { untilEqual } from "../lib/until.mjs";
@@ -21,10 +20,13 @@ async function network(t, node) {
     near.on("error", () => {}).on("data", (data) => far.write(data)).on("close", () => !pair.changed && far.destroy());
     far.on("error", () => {}).on("data", (data) => near.write(data)).on("close", () => near.destroy());
   });
-  const port = await serve(t, server);
-  t.after(() => pairs.forEach(({ far }) => far.destroy()));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    server.close();
+    for (const { near, far } of pairs) [near, far].forEach((socket) => socket.destroy());
+  });
   return {
-    port,
+    port: server.address().port,
     change() {
       for (const pair of pairs) {
         pair.changed = true;

@@ -89,12 +89,12 @@ const explain = async url => {
     if (answer.ok) answer.body.cancel()
     else refused(await answer.json())
   } catch {
-    warn(`${url.origin} can't be reached. Is it up, and allowed by this page's policy (connect-src)?`)
+    warn(`${url.origin} can't be reached. Is it up, and allowed by this page's connect-src?`)
   }
 }
 
 /** This page, the same for all its sockets: the next one takes the place of one that the network has cut. */
-const tab = crypto.getRandomValues(new Uint32Array(4)).join("-")
+const tab = "" + Math.random()
 
 const hidden = () => document.visibilityState == "hidden"
 
@@ -144,7 +144,7 @@ const open = streamed => {
       raw = new WebSocket(url.href.replace("http", "ws"), "presence-v1")
       own.send = message => raw.readyState == 1 && raw.send(JSON.stringify(message))
       raw.onopen = () => {
-        own.send({ type: "hello", id, visible: !hidden(), tab })
+        own.send({ type: "hello", id, tab, visible: !hidden() })
         for (const [room, { token }] of asked) own.send({ type: "join", room, token })
       }
       raw.onclose = ended
@@ -188,7 +188,7 @@ const take = ({ type, room, ...message }) => {
   } else if (type == "left" || type == "error") {
     known.trouble = message = { status: 403, detail: "Dismissed.", ...message }
     refused(message)
-    if (message.status == 429 || message.status >= 500) setTimeout(again, 30_000 * (1 + Math.random()), room)
+    if (message.status > 428) setTimeout(again, 30_000 * (1 + Math.random()), room)
   }
   for (const element of elements) if (element.room == room) element.draw()
 }

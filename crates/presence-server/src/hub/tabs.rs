@@ -14,8 +14,8 @@ use super::Hub;
 use super::connection::Connection;
 use crate::close_reason::CloseReason;
 
-/// How long a tab's name for itself is: long enough that none is guessed, and bounded.
-const NAME_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
+/// How long a tab's name for itself is: long enough that no two tabs of one user draw the same, and bounded.
+const NAME_BYTES: std::ops::RangeInclusive<usize> = 8..=64;
 
 /// The sockets of tabs that name themselves. Of each name a hash is kept that no one can foresee.
 #[derive(Default)]
