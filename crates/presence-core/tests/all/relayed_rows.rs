@@ -129,7 +129,7 @@ fn rows_that_a_relay_numbers_beyond_their_author_are_gone_soon() {
 
 fn delivered(outputs: &[Output]) -> Vec<Vec<u8>> {
     let delivered = outputs.iter().filter_map(|output| match output {
-        Output::Deliver { message } => Some(message.body.clone()),
+        Output::Deliver { message, .. } => Some(message.body.clone()),
         _ => None,
     });
     delivered.collect()

@@ -219,10 +219,6 @@ fn offered(headers: &HeaderMap, supported: &[&'static str]) -> Result<&'static s
     })
 }
 
-fn forbidden(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, detail)
-}
-
 fn lists(headers: &HeaderMap, name: &str, wanted: &str) -> bool {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case(wanted))

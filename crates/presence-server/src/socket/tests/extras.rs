@@ -3,6 +3,7 @@
 use presence_cable::PresenceEvent;
 use presence_core::{Found, Members as Present, StreamName};
 
+use super::harness::message_id;
 use super::pubsub::{BENCH, OFFSETS_FROM, ended};
 use super::*;
 
