@@ -54,7 +54,7 @@ impl ActionCableSession {
         self.session.send(&restored(&sid.to_string(), &names));
         for (key, mut target) in live {
             if let SubscriptionTarget::Named(named) = &mut target {
-                named.waits = Some(self.from_now_on(&named.stream));
+                named.waits = Some(self.published_later(&named.stream));
             }
             self.accept(key, target);
         }
