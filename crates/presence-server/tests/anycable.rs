@@ -13,6 +13,8 @@ use crate::common::{SOON, Socket, TestServer};
 
 /// The recorded stream.
 const STREAM: &str = "chat/1";
+/// Our offsets follow this one.
+const OFFSETS_FROM: u64 = 1 << 32;
 const EXTENDED: [(&str, &str); 1] = [("sec-websocket-protocol", "actioncable-v1-ext-json")];
 
 fn recorded() -> Vec<Value> {
@@ -58,6 +60,9 @@ fn masked(mut frame: Value) -> Value {
             frame[name] = "*".into();
         }
     }
+    if let Some(offset) = frame["offset"].as_u64() {
+        frame["offset"] = (offset % OFFSETS_FROM).into();
+    }
     let event = &mut frame["message"];
     for record in [event.clone()].iter_mut().chain(event["records"].as_array_mut().into_iter().flatten()) {
         unmark(record);
@@ -77,7 +82,10 @@ fn unmark(record: &mut Value) {
 /// What a frame of the browser names that it learned from the recorded server.
 fn learned(mut said: Value, epoch: &str, since: f64) -> Value {
     if let Some(streams) = said["history"]["streams"].as_object_mut() {
-        streams.values_mut().for_each(|position| position["epoch"] = epoch.into());
+        for position in streams.values_mut() {
+            position["epoch"] = epoch.into();
+            position["offset"] = (position["offset"].as_u64().unwrap() + OFFSETS_FROM).into();
+        }
     }
     if said["history"]["since"].is_u64() {
         said["history"]["since"] = since.into();

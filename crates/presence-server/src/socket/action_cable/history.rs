@@ -19,7 +19,7 @@ const CLOCK_MARGIN_MS: u64 = 100;
 
 impl ActionCableSession {
     /// What is published from now on.
-    pub(super) fn begin_now(&self, stream: &StreamName) -> HistoryRequest {
+    pub(super) fn published_later(&self, stream: &StreamName) -> HistoryRequest {
         let history = &self.session.hub.history;
         let position = Position { epoch: history.epoch().to_owned(), offset: history.head() };
         let streams = [(stream.as_str().to_owned(), position)].into();
