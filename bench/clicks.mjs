@@ -1,10 +1,10 @@
 // `make bench-clicks EARLIER=/path/to/global-presence`: the CPU of a click, beside that of an earlier build of the program. Both are measured in turn,
-// `PAIRS` times for `SECONDS` each; the median of the ratios counts, since a single one depends on what else the machine does.
+// `PAIRS` times for `CLICK_SECONDS` seconds each; the median of the ratios counts, since a single one depends on what else the machine does.
 import { median } from "./lib/figures.mjs";
 import { build } from "./lib/install.mjs";
 import { clicks } from "./lib/measure.mjs";
 
-const { EARLIER: earlier, PAIRS: pairs = "9", SECONDS: seconds = "4", MOST: most } = process.env;
+const { EARLIER: earlier, PAIRS: pairs = "9", CLICK_SECONDS: seconds = "4", MOST: most } = process.env;
 if (!earlier) throw new Error("EARLIER must name the program to compare with: a global-presence that was built from an earlier commit");
 build();
 

@@ -43,7 +43,9 @@ pub(crate) async fn start(start: NodeStart, supervisor: &Supervisor) -> anyhow::
             Err(error) => drop(started_tx.send(Err(error))),
         }
     };
-    std::thread::Builder::new().name("node".to_owned()).spawn(move || runtime.block_on(run))?;
+    // As a task of its own: what a runtime blocks on is polled only after a look at all sockets, one more for each message.
+    let run = move || drop(runtime.block_on(async { tokio::spawn(run).await }));
+    std::thread::Builder::new().name("node".to_owned()).spawn(run)?;
     started_rx.await.context("the thread of the node has ended")??;
     Ok(ended_rx)
 }
