@@ -70,7 +70,7 @@ fn set_clocks(world: &mut World, clocks: Clocks) {
 fn disturb(world: &mut World, clocks: Clocks) {
     let host = usize::try_from(world.chance.between(0, REGIONS.len() as u64)).expect("small");
     let now = world.now;
-    match world.chance.between(0, 32) {
+    match world.chance.between(0, 30) {
         0..=5 => {
             let user = u8::try_from(world.chance.between(1, 9)).expect("small");
             if world.up(host) && !world.hosts[host].draining {
@@ -109,8 +109,7 @@ fn disturb(world: &mut World, clocks: Clocks) {
         21 => world.drain(host),
         22..=23 => restart_down(world),
         24 => {
-            let (least, most) = *world.chance.pick(&[(300, 2_500), (2_500, 20_000), (20_000, 70_000)]);
-            let ms = world.chance.between(least, most);
+            let ms = world.chance.between(2_500, 20_000);
             world.freeze(host, ms);
         }
         25 => {
@@ -128,19 +127,11 @@ fn disturb(world: &mut World, clocks: Clocks) {
             let most = *world.chance.pick(&[300, 1_000]);
             world.weather = Weather { loss_percent, repeat_percent, delay_ms: (5, most) };
         }
-        29 => crash_and_return(world, host),
         _ if clocks.jumps => {
             world.hosts[4].skew_ms += i64::try_from(world.chance.between(0, 7_000)).expect("small") - 2_000
         }
         _ => {}
     }
-}
-
-fn crash_and_return(world: &mut World, host: usize) {
-    world.crash(host);
-    let back = world.now + world.chance.between(0, 5_000);
-    world.run_until(back);
-    world.start(host);
 }
 
 fn split(world: &mut World) {
