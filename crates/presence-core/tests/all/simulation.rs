@@ -19,8 +19,6 @@ mod returns;
 const REGIONS: [&str; 5] = ["ams", "iad", "iad", "maa", "yyz"];
 /// Longest that a user who is gone can be counted: 20 s of linger, then 30 s held, and what it takes to hear of it.
 const GONE_MS: u64 = 53_000;
-/// The host that has the name of the first one.
-const TWIN: usize = REGIONS.len();
 const STORM_MS: u64 = 60_000;
 
 /// What a world is put through.
@@ -40,8 +38,6 @@ pub(crate) fn storm(seed: u64) -> World {
         jumps: world.chance.one_in(3),
     };
     set_clocks(&mut world, clocks);
-    // The younger of two births of one name ends.
-    (world.aborts, _) = (Some(Vec::new()), world.add_twin(0));
     for host in 0..REGIONS.len() {
         world.start(host);
     }
@@ -74,7 +70,7 @@ fn set_clocks(world: &mut World, clocks: Clocks) {
 fn disturb(world: &mut World, clocks: Clocks) {
     let host = usize::try_from(world.chance.between(0, REGIONS.len() as u64)).expect("small");
     let now = world.now;
-    match world.chance.between(0, 32) {
+    match world.chance.between(0, 30) {
         0..=5 => {
             let user = u8::try_from(world.chance.between(1, 9)).expect("small");
             if world.up(host) && !world.hosts[host].draining {
@@ -113,8 +109,7 @@ fn disturb(world: &mut World, clocks: Clocks) {
         21 => world.drain(host),
         22..=23 => restart_down(world),
         24 => {
-            let (least, most) = *world.chance.pick(&[(300, 2_500), (2_500, 20_000), (20_000, 70_000)]);
-            let ms = world.chance.between(least, most);
+            let ms = world.chance.between(2_500, 20_000);
             world.freeze(host, ms);
         }
         25 => {
@@ -132,20 +127,11 @@ fn disturb(world: &mut World, clocks: Clocks) {
             let most = *world.chance.pick(&[300, 1_000]);
             world.weather = Weather { loss_percent, repeat_percent, delay_ms: (5, most) };
         }
-        29 => crash_and_return(world, host),
-        30 if !world.up(TWIN) && world.chance.one_in(4) => world.start(TWIN),
         _ if clocks.jumps => {
             world.hosts[4].skew_ms += i64::try_from(world.chance.between(0, 7_000)).expect("small") - 2_000
         }
         _ => {}
     }
-}
-
-fn crash_and_return(world: &mut World, host: usize) {
-    world.crash(host);
-    let back = world.now + world.chance.between(0, 5_000);
-    world.run_until(back);
-    world.start(host);
 }
 
 fn split(world: &mut World) {
@@ -181,12 +167,6 @@ fn life_of(world: &World, tab: u64) -> u64 {
 fn calm(world: &mut World) {
     world.cut.clear();
     world.weather = CALM;
-    if world.up(TWIN) {
-        world.crash(TWIN);
-        // The first one is heard again once the other is silent.
-        let until = world.now + 6_000;
-        world.run_until(until);
-    }
     for host in 0..REGIONS.len() {
         world.hosts[host].frozen_until = 0;
         if world.hosts[host].draining {

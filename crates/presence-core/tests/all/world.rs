@@ -222,14 +222,6 @@ impl World {
         }
     }
 
-    /// A second machine with the name of another one: where it is started, one of the two has to end.
-    pub(crate) fn add_twin(&mut self, of: usize) -> usize {
-        let Host { name, region, .. } = &self.hosts[of];
-        let twin = Host::new(name.as_str(), region.as_str());
-        self.hosts.push(twin);
-        self.hosts.len() - 1
-    }
-
     pub(crate) fn room() -> Room {
         Room::new("demo").expect("a name")
     }
