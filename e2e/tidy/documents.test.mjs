@@ -127,3 +127,8 @@ test("each decision has a date and a status, and stands in the list with its tit
     assert.ok(list.includes(`](${file}) | ${words} |`), `${file} is not listed with its title`);
   }
 });
+
+test("docs/clients.md prints what keeps pages of apps connected", () => {
+  const [, code] = read("crates/presence-server/client/awake.js").split("*/\n");
+  assert.ok(code.startsWith("export function keepAwake") && read("docs/clients.md").includes(`\`\`\`js\n${code}\`\`\`\n`));
+});

@@ -65,6 +65,11 @@ pub enum Command<'a> {
     },
     /// Says that the page's script is alive (extended protocol).
     Pong,
+    /// Says that the page was hidden, or is shown again. AnyCable and Rails have no such command.
+    Visible {
+        /// Whether it is visible.
+        visible: bool,
+    },
 }
 
 /// The identity under which a user asks to be present.
@@ -96,6 +101,7 @@ struct Raw<'a> {
     history: Option<&'a RawValue>,
     #[serde(borrow)]
     presence: Option<&'a RawValue>,
+    visible: Option<bool>,
 }
 
 /// Text that is borrowed where nothing in it is escaped.
@@ -108,9 +114,11 @@ impl<'a> Command<'a> {
     /// # Errors
     /// The text is no known command. The connection stays open: the stock server only logs this, too.
     pub fn parse(text: &'a str) -> Result<Self, CableError> {
-        let Raw { command, identifier, data, history, presence } = read(text)?;
-        if command == "pong" {
-            return Ok(Self::Pong);
+        let Raw { command, identifier, data, history, presence, visible } = read(text)?;
+        match &*command {
+            "pong" => return Ok(Self::Pong),
+            "visible" => return visible.map(|visible| Self::Visible { visible }).ok_or(CableError::NoData),
+            _ => {}
         }
         let identifier = identifier.ok_or(CableError::NoIdentifier)?;
         let part = |raw: Option<&'a RawValue>| raw.map(RawValue::get);
@@ -161,6 +169,8 @@ mod tests {
             "[]",
             "null",
             r#"{"command":"bogus"}"#,
+            r#"{"command":"visible"}"#,
+            r#"{"command":"visible","visible":1}"#,
             r#"{"command":"bogus","identifier":"{}"}"#,
             r#"{"command":"message","identifier":"{}"}"#,
             r#"{"command":"message","identifier":"{}","data":{}}"#,
@@ -198,6 +208,8 @@ mod tests {
         let text = r#"{"command":"whisper","identifier":"i","data": {"typing" : true} }"#;
         assert!(matches!(Command::parse(text), Ok(Command::Whisper { data: r#"{"typing" : true}"#, .. })));
         assert!(matches!(Command::parse(r#"{"command":"pong"}"#), Ok(Command::Pong)));
+        let hidden = r#"{"command":"visible","visible":false}"#;
+        assert!(matches!(Command::parse(hidden), Ok(Command::Visible { visible: false })));
         for command in ["leave", "presence", "history", "unsubscribe"] {
             assert!(Command::parse(&format!(r#"{{"command":"{command}","identifier":"i"}}"#)).is_ok(), "{command}");
         }

@@ -40,6 +40,8 @@ pub(super) struct ActionCableSession {
     pub(super) from_elsewhere: bool,
     /// What its token opens.
     pub(super) grant: Option<Box<Grant>>,
+    /// Whether its page is visible, as far as it has said.
+    pub(super) visible: bool,
     /// The round trip that its page shows, in ms.
     shown_ms: Option<u32>,
     /// Clicks have a limit of their own, so that a page's subscriptions cost its visitor none.
@@ -82,6 +84,10 @@ impl Protocol for ActionCableSession {
                 Ok(ClickResult::Halted) => return Some(HALTED_PAUSE),
                 Err(reason) => Err(reason),
             },
+            Ok(Command::Visible { visible }) => {
+                self.set_visible(visible);
+                Ok(())
+            }
             Ok(command) => self.follow(&command),
             Err(error) => Err(error.to_string()),
         };
@@ -128,8 +134,17 @@ impl ActionCableSession {
         }
         let user = SocketUser::new(user, sid.as_deref().and_then(|sid| context.guests.open(sid)));
         let (session, grant) = (SessionBase::new(connection, hub), grant.map(Box::new));
-        let mut session =
-            Self { session, context, sid: None, user, from_elsewhere: false, grant, shown_ms: None, clicks };
+        let mut session = Self {
+            session,
+            context,
+            sid: None,
+            user,
+            from_elsewhere: false,
+            grant,
+            visible: true,
+            shown_ms: None,
+            clicks,
+        };
         session.welcome(version, sid.as_deref());
         session
     }
@@ -173,7 +188,8 @@ impl ActionCableSession {
         }
         self.session.inputs.extend(match &new.to {
             SubscriptionTarget::Room(room) => {
-                Some(Input::Joined { connection, subscription, room: room.clone(), user, tab: Tab::page() })
+                let tab = Tab { visible: self.visible, ..Tab::page() };
+                Some(Input::Joined { connection, subscription, room: room.clone(), user, tab })
             }
             SubscriptionTarget::User(room) => {
                 Some(Input::Listened { connection, subscription, room: room.clone(), user })
@@ -188,6 +204,21 @@ impl ActionCableSession {
 
     fn version(&self) -> Version {
         if self.sid.is_some() { Version::Extended } else { Version::Plain }
+    }
+
+    /// A hidden page is not looking at the rooms that it is in.
+    fn set_visible(&mut self, visible: bool) {
+        if std::mem::replace(&mut self.visible, visible) == visible {
+            return;
+        }
+        let connection = self.session.connection.id;
+        let present = self.session.subscriptions.iter().filter_map(|known| match &known.to {
+            SubscriptionTarget::Room(_) => Some(known.id),
+            SubscriptionTarget::Named(named) => named.member.as_ref().map(|member| member.subscription),
+            SubscriptionTarget::User(_) | SubscriptionTarget::Reflex(_) => None,
+        });
+        let looked = present.map(|subscription| Input::Looked { connection, subscription, visible });
+        self.session.inputs.extend(looked);
     }
 
     /// How messages to a subscription are written.

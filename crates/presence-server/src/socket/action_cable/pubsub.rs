@@ -8,7 +8,7 @@ use presence_cable::action_cable::{
     self, Channel, Command, Extras, MessageContent, PRESENCE_ERROR, PresenceRequest, Version, WELCOME, confirm,
     encoder, restored, welcome,
 };
-use presence_core::{Input, Message, Room, StreamName};
+use presence_core::{Input, Message, Room, StreamName, Tab};
 use tokio::time::Instant;
 
 use super::super::members::{JoinedMember, MembersQuery, shown_id, tab};
@@ -143,7 +143,10 @@ impl ActionCableSession {
             | Command::Join { identifier, .. }
             | Command::Leave { identifier }
             | Command::Presence { identifier } => identifier,
-            Command::Subscribe { .. } | Command::Unsubscribe { .. } | Command::Message { .. } => return Ok(()),
+            Command::Subscribe { .. }
+            | Command::Unsubscribe { .. }
+            | Command::Message { .. }
+            | Command::Visible { .. } => return Ok(()),
         };
         let index = self.session.position(&action_cable::prefix(key)).ok_or("there is no such subscription")?;
         match command {
@@ -222,7 +225,7 @@ impl ActionCableSession {
         let members = &self.context.members;
         let user = if vouched { members.signed(&request.id) } else { members.of_guest(&own, &request.id) };
         let info = self.grant.as_ref().and_then(|grant| grant.info.as_deref()).unwrap_or_else(|| request.info());
-        let tab = tab(&shown, info).ok_or("the info is too long")?;
+        let tab = Tab { visible: self.visible, ..tab(&shown, info).ok_or("the info is too long")? };
         let (connection, subscription) = (self.session.connection.id, self.session.number());
         let joined = &mut self.session.subscriptions[index];
         // By that number it can be dismissed.

@@ -49,3 +49,24 @@ async fn other_tabs_other_users_and_short_names_end_nothing() {
     assert_eq!(test.hub.sockets(), 7);
     assert!(test.happened.try_recv().is_err(), "none was ended");
 }
+
+#[tokio::test]
+async fn a_page_that_says_that_it_is_hidden_looks_at_none_of_its_rooms() {
+    let mut test = TestHub::new("");
+    let mut browser = test.open(Some(user(1))).await;
+    browser.confirmed(&test.room_key("shop")).await;
+    let Input::Joined { connection, subscription, tab: Tab { visible: true, .. }, .. } = test.input().await else {
+        panic!("a join of a visible page");
+    };
+    for visible in [false, false, true, false] {
+        let said = json!({"command": "visible", "visible": visible}).to_string();
+        browser.stream.send(Message::text(said)).await.unwrap();
+    }
+    for visible in [false, true, false] {
+        assert_eq!(test.input().await, Input::Looked { connection, subscription, visible });
+    }
+    browser.confirmed(&test.room_key("cart")).await;
+    assert!(matches!(test.input().await, Input::Joined { tab: Tab { visible: false, .. }, .. }));
+    browser.command("unsubscribe", &test.room_key("shop")).await;
+    assert!(matches!(test.input().await, Input::Unsubscribed { .. }));
+}
