@@ -1,7 +1,7 @@
 // Calls of each part of the public interface of `@anycable/core`, over a node. Each answers whether that part works.
 import { Cable, Channel, JSONEncoder, Monitor, WebSocketTransport, createConsumer } from "@anycable/core";
 import WebSocket from "ws";
-import { cable, heard, publish, signed } from "./stock.mjs";
+import { cable, heard, knownSince, publish, signed } from "./stock.mjs";
 import { pause, until } from "./until.mjs";
 
 const stream = "chat/1";
@@ -63,8 +63,9 @@ export function coreCalls(t, node, { room, token }) {
       return given(() => all.connects.at(-1).reconnect && !all.connects.at(-1).restored);
     },
     historyTimestamp: async () => {
+      const since = await knownSince(t, [node]);
       await publish(node, stream, { early: 1 });
-      const { all } = await listening(open({ historyTimestamp: Math.floor(Date.now() / 1_000) - 60 }));
+      const { all } = await listening(open({ historyTimestamp: since }));
       return given(() => all.infos.includes("history_received") && all.messages.length > 0);
     },
     lazy: () => given(((made) => () => made.state === "connected")(open({ lazy: false }))),

@@ -55,7 +55,7 @@ export async function pageCalls(node, open) {
     "meta cable-token": web(`const cable = createCable({ monitor: false, logLevel: "none" });
       return cable.connect().then(() => false, (error) => error.reason === "unauthorized");`, { head: meta("action-cable-url", url) + meta("cable-token", "junk") }),
     "meta cable-history-timestamp": web(`const cable = createCable({ protocol: "actioncable-v1-ext-json" });
-      const channel = cable.streamFrom("${stream}"); channel.on("info", ({ type }) => note(type)()); return saw("history_received");`,
+      const channel = cable.streamFrom("${stream}"); channel.on("info", ({ type }) => note(type)()); return saw("history_not_found");`,
     { head: meta("action-cable-url", url) + meta("cable-history-timestamp", "1") }),
   };
 

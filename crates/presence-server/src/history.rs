@@ -26,6 +26,9 @@ const ARRIVED_FROM: u64 = 1 << 32;
 /// Clocks differ, and a message reaches some regions earlier than others: a browser that comes from another node is sent
 /// messages from this much before the time it asks for.
 const SLACK_MS: u64 = 2_000;
+/// Two clocks in whole milliseconds do not change at the same moment: what was stored in the one that a client names may seem to
+/// be older by this.
+const ROUNDED_MS: u64 = 1;
 /// No moment: something may be missing now.
 const INCOMPLETE: u64 = u64::MAX;
 
@@ -202,7 +205,13 @@ impl LockedHistory<'_> {
         if !self.is_complete(since_ms, asked) {
             return Missed::Incomplete { since_ms };
         }
-        Missed::All(self.past().filter(|stored| stored.at_ms >= since_ms).cloned().collect())
+        let from_ms = since_ms.saturating_sub(ROUNDED_MS);
+        Missed::All(self.past().filter(|stored| stored.at_ms >= from_ms).cloned().collect())
+    }
+
+    /// What arrived here after this offset.
+    pub(crate) fn arrived_after(&self, offset: u64) -> Vec<StoredMessage> {
+        self.past().filter(|stored| stored.offset > offset.max(ARRIVED_FROM)).cloned().collect()
     }
 
     fn past(&self) -> impl Iterator<Item = &StoredMessage> + Clone {

@@ -4,7 +4,7 @@ use crate::id::StreamName;
 use crate::io::message::PastMessage;
 use crate::io::output::{Output, Urgency};
 use crate::node::Node;
-use crate::time::Now;
+use crate::time::{Mono, Now};
 use crate::wire::{self, MessagesAnswer, MessagesRequest};
 
 /// A question is answered within this or not at all: its time may lie further back than it says, by this.
@@ -19,8 +19,9 @@ impl Node {
     }
 
     pub(super) fn advance_fetches(&mut self, now: Now) {
-        let times = (self.started.mono, now.mono);
-        self.pubsub.advance_fetches(&self.membership, &mut self.discovery, times, &mut self.out);
+        // One that is alone waits for no others.
+        let started = if self.me.meshed { self.started.mono } else { Mono::default() };
+        self.pubsub.advance_fetches(&self.membership, &mut self.discovery, (started, now.mono), &mut self.out);
     }
 
     /// Another node lacks messages of a stream.

@@ -170,6 +170,17 @@ fn what_was_dropped_is_not_said_to_be_all() {
 }
 
 #[test]
+fn a_message_of_the_very_millisecond_that_is_named_is_sent_however_the_clocks_round() {
+    let history = complete_since(0);
+    keep(&history, "a", "1", NOW_MS + 999);
+    // By the machine's clock it was stored at 1,000: that one changes a moment earlier.
+    let now = HistoryTime { ms: NOW_MS + 2_000, wall_ms: NOW_MS + 2_000 };
+    let request = since_ms(NOW_MS + 1_000);
+    let Missed::All(missed) = history.lock(&stream("a")).missed(asked(&request), now) else { panic!() };
+    assert_eq!(missed.len(), 1);
+}
+
+#[test]
 fn a_clock_that_jumps_changes_nothing_that_is_stored() {
     let history = complete_since(NOW_MS);
     keep(&history, "a", "1", NOW_MS + 1_000);

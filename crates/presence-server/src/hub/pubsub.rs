@@ -107,11 +107,18 @@ impl Hub {
         self.send_missed(&mut self.history.lock(stream), prefix, connection, asked)
     }
 
-    /// Tells a subscription that what it missed can't be sent; it begins to listen, unless it does already.
-    pub(crate) fn reject_history(&self, stream: &StreamName, subscriber: &Subscriber<'_>, listens: bool) {
-        let _held = self.history.lock(stream);
-        self.end_replay(subscriber.prefix, subscriber.connection, ReplayEnd::Unknown);
-        if !listens {
+    /// Tells a subscription that what it missed can't be sent. One that did not listen meanwhile is sent what was published
+    /// after this offset, and begins to listen.
+    pub(crate) fn reject_history(&self, stream: &StreamName, subscriber: &Subscriber<'_>, unheard_after: Option<u64>) {
+        let held = self.history.lock(stream);
+        let (prefix, connection) = (subscriber.prefix, subscriber.connection);
+        if let Some(offset) = unheard_after {
+            let frames = self.frames(&held.arrived_after(offset), prefix);
+            let fits = frames.iter().map(Frame::len).sum::<usize>() <= self.replay_bytes_max();
+            frames.iter().filter(|_| fits).for_each(|frame| connection.send(frame, self.now_ms()));
+        }
+        self.end_replay(prefix, connection, ReplayEnd::Unknown);
+        if unheard_after.is_some() {
             self.streams.join(stream, subscriber);
         }
     }
@@ -145,13 +152,17 @@ impl Hub {
             Missed::Dropped => None,
             Missed::Incomplete { since_ms } => return Err(since_ms),
         };
-        // A replay larger than the socket's queue would close it, and its client would come back and ask again.
-        let room = self.limits.socket_queue / 2;
+        let room = self.replay_bytes_max();
         let frames = missed.filter(|frames| frames.iter().map(Frame::len).sum::<usize>() <= room);
         let replay = if frames.is_some() { ReplayEnd::Complete } else { ReplayEnd::Unknown };
         frames.into_iter().flatten().for_each(|frame| connection.send(&frame, self.now_ms()));
         self.end_replay(prefix, connection, replay);
         Ok(())
+    }
+
+    /// A replay larger than the socket's queue would close it, and its client would come back and ask again.
+    fn replay_bytes_max(&self) -> usize {
+        self.limits.socket_queue / 2
     }
 
     fn end_replay(&self, prefix: &Prefix, connection: &Arc<Connection>, end: ReplayEnd) {

@@ -94,6 +94,8 @@ pub(super) struct HistoryFetch {
     pub(super) stream: StreamName,
     pub(super) request: HistoryRequest,
     pub(super) from_elsewhere: bool,
+    /// The newest message when the subscription was confirmed: what comes after it is sent in any case.
+    pub(super) confirmed_at: u64,
     /// Since when everything is wanted.
     pub(super) since_ms: u64,
     pub(super) fetched: Arc<FetchedSubscription>,
@@ -144,7 +146,8 @@ impl HistoryFetch {
         let mut state = self.fetched.0.lock();
         let Some(prefix) = self.connection.prefix(self.subscription) else { return };
         if let FetchState::UnderWay { listens } = *state {
-            self.hub.reject_history(&self.stream, &self.subscriber(&prefix), listens);
+            let unheard_after = (!listens).then_some(self.confirmed_at);
+            self.hub.reject_history(&self.stream, &self.subscriber(&prefix), unheard_after);
             *state = FetchState::Answered;
         }
     }

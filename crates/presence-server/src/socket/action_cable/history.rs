@@ -39,9 +39,10 @@ impl ActionCableSession {
         let (stream, subscription) = (named.stream.clone(), &self.session.subscriptions[index]);
         let subscriber = subscription.subscriber(&self.session.connection);
         let asked = history.map(|request| self.asked(request));
+        let confirmed_at = self.session.hub.history.head();
         let listening = self.session.hub.listen_named(&stream, &subscriber, first, asked);
         if let (Err(since_ms), Some(request)) = (listening, history) {
-            self.fetch(index, request, since_ms, false);
+            self.fetch(index, request, (since_ms, confirmed_at), false);
         }
     }
 
@@ -50,7 +51,7 @@ impl ActionCableSession {
     }
 
     /// Sends a subscription what it missed once another node has said what that is.
-    fn fetch(&mut self, index: usize, request: &HistoryRequest, since_ms: u64, listens: bool) {
+    fn fetch(&mut self, index: usize, request: &HistoryRequest, (since_ms, confirmed_at): (u64, u64), listens: bool) {
         let Subscription { id, to, .. } = &mut self.session.subscriptions[index];
         let SubscriptionTarget::Named(named) = to else { return };
         // One at a time: the first answer is one for all.
@@ -68,6 +69,7 @@ impl ActionCableSession {
             stream: named.stream.clone(),
             request: request.clone(),
             from_elsewhere: self.from_elsewhere,
+            confirmed_at,
             since_ms: since_ms.saturating_sub(CLOCK_MARGIN_MS),
             fetched,
         };
@@ -92,7 +94,7 @@ impl ActionCableSession {
                 }
                 let subscriber = (&self.session.subscriptions[index].prefix, &self.session.connection);
                 if let Err(since_ms) = self.session.hub.replay(&named.stream, subscriber, self.asked(history)) {
-                    self.fetch(index, history, since_ms, true);
+                    self.fetch(index, history, (since_ms, self.session.hub.history.head()), true);
                 }
             }
             None => self.confirm_history(index),

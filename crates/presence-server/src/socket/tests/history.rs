@@ -44,6 +44,19 @@ async fn what_a_node_never_had_is_fetched_before_the_subscription_listens_or_rej
     test.publish("bench", &json!("still live"));
     browser.next_is(&placed(BENCH, "bench", 3, &json!("still live"))).await;
 
+    // What is published after the confirmation arrives also if the rest can't be had.
+    let (mut late, _) = test.extended(None).await;
+    let early = json!({"since": since - 60, "streams": {}});
+    let subscribe_late = json!({"command": "subscribe", "identifier": BENCH, "history": early});
+    late.say(subscribe_late.to_string()).await;
+    late.answers(&[ended(BENCH, "confirm_subscription")]).await;
+    let Input::Queried { query, .. } = test.input().await else { panic!("a query") };
+    test.publish("bench", &json!("meanwhile"));
+    test.context.queries.pending().answer(query, Found::Messages(None));
+    late.answers(&[placed(BENCH, "bench", 4, &json!("meanwhile")), ended(BENCH, "reject_history")]).await;
+    test.publish("bench", &json!("then"));
+    late.next_is(&placed(BENCH, "bench", 5, &json!("then"))).await;
+
     // One that has ended meanwhile does not listen.
     let (mut gone, _) = test.extended(None).await;
     let chat = r#"{"channel":"$pubsub","stream_name":"chat/1"}"#;
