@@ -4,6 +4,7 @@ mod history;
 mod pubsub;
 mod socket_user;
 pub(super) mod targets;
+mod visibility;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -204,21 +205,6 @@ impl ActionCableSession {
 
     fn version(&self) -> Version {
         if self.sid.is_some() { Version::Extended } else { Version::Plain }
-    }
-
-    /// A hidden page is not looking at the rooms that it is in.
-    fn set_visible(&mut self, visible: bool) {
-        if std::mem::replace(&mut self.visible, visible) == visible {
-            return;
-        }
-        let connection = self.session.connection.id;
-        let present = self.session.subscriptions.iter().filter_map(|known| match &known.to {
-            SubscriptionTarget::Room(_) => Some(known.id),
-            SubscriptionTarget::Named(named) => named.member.as_ref().map(|member| member.subscription),
-            SubscriptionTarget::User(_) | SubscriptionTarget::Reflex(_) => None,
-        });
-        let looked = present.map(|subscription| Input::Looked { connection, subscription, visible });
-        self.session.inputs.extend(looked);
     }
 
     /// How messages to a subscription are written.
