@@ -88,7 +88,8 @@ pub(super) struct NamedStream {
     pub(super) member: Option<JoinedMember>,
     pub(super) trust: ListenRight,
     /// It was resumed, and is live once its client has said what it knows; else it is sent what came since.
-    pub(super) waits: Option<HistoryRequest>,
+    /// Boxed: few subscriptions wait, and all have room for it.
+    pub(super) waits: Option<Box<HistoryRequest>>,
     /// What it missed is being fetched from another node.
     pub(super) fetching: Option<Arc<FetchedSubscription>>,
     /// Whether an answer to a presence command is on its way.

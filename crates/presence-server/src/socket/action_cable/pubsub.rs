@@ -63,7 +63,7 @@ impl ActionCableSession {
             let Ok(mut target) = self.target(key) else { continue };
             if let SubscriptionTarget::Named(named) = &mut target {
                 named.extras = *extras;
-                named.waits = Some(self.published_later(&named.stream));
+                named.waits = Some(Box::new(self.published_later(&named.stream)));
             }
             live.push((&**key, target));
         }
