@@ -43,7 +43,7 @@ test("what the documents tell developers to write is what the sites are made of"
   for (const block of blocks) assert.ok(texts.some((text) => text.includes(block)), block);
 });
 
-// Mostly they wait: a visitor who has left counts for two seconds more.
+// These tests mostly wait, since a visitor still counts for two seconds after leaving.
 describe("sites", { concurrency: 3 }, () => {
   test("react: the declaration for TypeScript", { timeout: 60_000 }, async () => {
     const options = ["--noEmit", "--strict", "--jsx", "react-jsx", "--module", "esnext", "--moduleResolution", "bundler", "--target", "es2022"];

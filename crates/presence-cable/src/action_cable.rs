@@ -43,7 +43,7 @@ pub static TURBO: ActionCable =
 /// Turbo Streams by the extended protocol.
 pub static TURBO_EXTENDED: ActionCable =
     ActionCable { name: "actioncable-v1-ext-json with HTML", extras: Extras::Positions, content: MessageContent::Html };
-/// Turbo Streams of a subscription that asked who is there.
+/// Turbo Streams, with presence events, for a subscription that has asked for presence.
 pub static TURBO_PRESENCE: ActionCable = ActionCable {
     name: "actioncable-v1-ext-json with HTML and presence",
     extras: Extras::Presence,

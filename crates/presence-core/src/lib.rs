@@ -1,4 +1,4 @@
-//! Decides who is present where, which facts hold, and what changes on pages.
+//! Decides which users are in which rooms, which facts hold, and what changes on pages.
 //!
 //! Start at [`Node`]: it is one function, `handle(input, now) -> outputs`. It has no clock, socket, task or random numbers, and
 //! never depends on the order of a hash map. So whole worlds of nodes run in one seeded loop.

@@ -48,10 +48,10 @@ pub(super) struct Replica {
     pub(super) differs: BTreeSet<NodeHash>,
 }
 
-/// Who is asked for a table.
+/// Which node answers a request for a table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum RepairSource {
-    /// Its node, or for one that has left anyone.
+    /// The table's own node; any node, if that one has left.
     Believed,
     /// A relay. It must know what the table's node had said when the relay was asked: an answer up to a lower number could
     /// never be compared with what that node says of its rows.

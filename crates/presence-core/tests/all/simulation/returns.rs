@@ -39,7 +39,7 @@ pub(super) fn a_quick_return_is_no_leave(world: &mut World, seed: u64) {
     who_leaves_is_gone(world, its.first().copied(), seed);
 }
 
-/// One of its users who is back closes all tabs: what is still held of the crashed node does not count again.
+/// A user of the crashed node returns and then closes all tabs: the tabs that are still held for that user no longer count.
 fn who_leaves_is_gone(world: &mut World, user: Option<UserId>, seed: u64) {
     let Some(user) = user else { return };
     let tabs = world.tabs.tabs.iter().filter(|(_, tab)| tab.user == user);

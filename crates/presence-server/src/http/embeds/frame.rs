@@ -210,7 +210,7 @@ impl<'a> FrameRequest<'a> {
         let mut visitor = StreamedVisitor::new(self.state, None, self.info, tab.user, Visibility::Visible)?;
         let Admission { room, user, info } = &self.admission;
         let admission = Admission { room: room.clone(), user: *user, info: info.clone() };
-        // A visitor who is not counted is shown the counts nevertheless.
+        // A visitor who can't be counted, in a full room for example, is still shown the counts.
         visitor.join(&self.page.site, admission)?;
         tokio::spawn(visitor.stay(tab));
         Ok(())
