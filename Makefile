@@ -1,7 +1,7 @@
 # Every command there is. `make` alone lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: attack fuzz help world dev shop poll cursors check test advisories sim bench bench-quick bench-clicks soak-connections starts links scaling docs
+.PHONY: attack truth fuzz help world dev shop poll cursors check test advisories sim bench bench-quick bench-clicks soak-connections starts links scaling docs film release
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ links: ## measures the links between nodes: freezes, attacks, losses, memory, CP
 	scripts/prepare.sh
 	node bench/links.mjs
 
+truth: ## the long forms: freezes of all lengths five times, the browser tests ten times beside eight busy loops, or ROUNDS
+	scripts/prepare.sh
+	$(if $(ROUNDS),ROUNDS=$(ROUNDS) )node scripts/test.mjs truth
+
 fuzz: ## every parser that meets the outside, and members that say anything: ten minutes in all, or SECONDS
 	FUZZ_SECONDS=$(or $(SECONDS),600) node scripts/test.mjs fuzz
 
@@ -67,6 +71,13 @@ scaling: ## what a node costs: runs the grid in virtual time, writes docs/scalin
 	cargo build --release -p presence-scaling
 	cargo run --release -p presence-scaling -- grid $(if $(LARGE),--large)
 	node scaling/draw.mjs
+
+release: ## what ships, in dist/: the program, its manual, a Debian package, what is in it, licences, checksums
+	node scripts/release.mjs
+
+film: ## films the README's first picture in three browsers; needs img2webp, and installs it on Debian
+	cargo build --release --workspace --all-targets
+	node scripts/film.mjs
 
 docs: ## writes docs/configuration.md from --help
 	cargo build --release --workspace --all-targets

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks: a C compiler, Chromium, Firefox, WebKit, Node.js, Ruby, PHP, valgrind, the
-# npm packages of e2e/ and e2e/frameworks/, Python, the packages that the API is fuzzed with, and cargo-deny.
+# npm packages of e2e/ and of its folders frameworks/, lighthouse/ and package/, Prometheus, NATS, nginx, HAProxy, Caddy, Python,
+# the packages that the API is fuzzed with and the files of deploy/ are checked with, Django, and cargo-deny.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=()
+# Debian's servers are not in the path of every user.
+PATH="$PATH:/usr/sbin"
 need() { command -v "$1" >/dev/null || packages+=("${@:2}"); }
 need cc build-essential
 need chromium chromium
@@ -21,6 +24,17 @@ need ruby ruby
 need php php-cli
 need curl curl
 need openssl openssl
+# Scrapes nodes and tries the alerts.
+need promtool prometheus
+# Links nodes instead of links of their own.
+need nats-server nats-server
+# The proxies whose files are in deploy/.
+need nginx nginx
+need haproxy haproxy
+need caddy caddy
+# The units of systemd, and a wrong clock.
+need systemd-analyze systemd
+need faketime faketime
 # Counts instructions, so that costs do not grow unnoticed.
 need valgrind valgrind
 need python3 python3 python3-venv
@@ -42,14 +56,15 @@ if ! command -v cargo >/dev/null; then
     echo "Please install Rust with rustup; rust-toolchain.toml names the version." >&2
     exit 1
 fi
-node_major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
-if [ "$node_major" -lt 20 ]; then
-    echo "Node.js $(node --version) is too old: the browser tests need version 20 or newer." >&2
+# The versions that Vite runs on.
+if ! node -e 'const [major, minor] = process.versions.node.split(".").map(Number)
+    process.exit(major > 22 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19) ? 0 : 1)'; then
+    echo "Node.js $(node --version) is too old: the browser tests need version 20.19 or 22.12, or newer." >&2
     exit 1
 fi
 
 # Only if the lock file has changed since the last time.
-for folder in e2e e2e/frameworks; do
+for folder in e2e e2e/frameworks e2e/lighthouse e2e/package; do
     if [ ! -d "$folder/node_modules" ] || [ "$folder/package-lock.json" -nt "$folder/node_modules/.package-lock.json" ]; then
         (cd "$folder" && npm ci --ignore-scripts)
         touch "$folder/node_modules/.package-lock.json"
@@ -67,4 +82,6 @@ python_tools() {
     fi
 }
 python_tools fuzz e2e/fuzz/requirements.txt
+python_tools recipes e2e/recipes/requirements.txt
+python_tools deploy e2e/deploy/requirements.txt
 python_tools deny scripts/requirements.txt

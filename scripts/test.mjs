@@ -7,6 +7,8 @@ import { fileURLToPath } from "node:url";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
 const failures = [];
+/** How often each test of a browser or a tidy rule has failed. */
+const failed = new Map();
 const times = [];
 const sum = { passed: 0, failed: 0, skipped: 0 };
 
@@ -46,8 +48,9 @@ function countCargo(line) {
   sum.skipped += Number(found[3]);
 }
 
-/** Sums the closing lines of one run of node's test runner. */
+/** Sums the closing lines of one run of node's test runner, and counts the tests that failed by name. */
 function countNode(report) {
+  for (const [, name] of readFileSync(report, "utf8").matchAll(/^not ok \d+ - (.*)$/gm)) failed.set(name, (failed.get(name) ?? 0) + 1);
   for (const [, word, number] of readFileSync(report, "utf8").matchAll(/^# (pass|fail|cancelled|skipped) (\d+)$/gm)) {
     if (word === "pass") sum.passed += Number(number);
     else if (word === "skipped") sum.skipped += Number(number);
@@ -72,6 +75,13 @@ async function runNode(name, files, concurrency, env = {}) {
   countNode(report);
 }
 
+/** Starts programs that only take time from others, until the function that it returns is called or this process ends. */
+function busyLoops(count) {
+  const loop = `while (process.ppid === ${process.pid});`;
+  const loops = Array.from({ length: count }, () => spawn(process.execPath, ["-e", loop], { stdio: "ignore" }));
+  return () => loops.forEach((loop) => loop.kill("SIGKILL"));
+}
+
 /** The properties of all parsers, one after the other: together they take FUZZ_SECONDS. */
 const fuzz = ["test", "--release", "--workspace", "--lib", "--tests", "--", "fuzz::", "--nocapture", "--test-threads", "1"];
 
@@ -87,10 +97,12 @@ if (!only || only === "check") {
   if (!only || existsSync(deny)) await run("dependencies", deny, ["check", "bans", "licenses", "sources"]);
   if (!only) await run("advisories", "node", ["scripts/advisories.mjs", deny]);
 }
-if (!only || only === "build" || only === "browsers") {
+if (!only || ["build", "browsers", "truth"].includes(only)) {
   // A second program for the test of two versions side by side. It names a test target, too, so that all dependencies
   // have the same features as in the build below and none is compiled twice.
   const later = ["--bin", "global-presence", "--test", "all", "--features", "presence-core/later-version"];
+  // It is compiled quickly: how fast it runs does not matter.
+  for (const name of ["core", "cable", "server", "demo"]) later.push("--config", `profile.release.package.presence-${name}.opt-level=1`);
   if (await run("later build", "cargo", ["build", "--release", "--workspace", ...later])) {
     copyFileSync(join(target, "release/global-presence"), join(target, "release/global-presence-later"));
   }
@@ -105,16 +117,27 @@ if (!only || only === "rust") {
   await run("planted faults", "cargo", ["test", "--release", "-p", "presence-core", "--features", "planted", "--test", "planted", "every"], { eachLine: countCargo });
 }
 if (!only || only === "browsers") {
-  // Tests that measure time run alone; the others mostly wait.
-  await runNode("browsers", testFiles("e2e/tests"), 4);
+  // Tests that measure time run alone; the others mostly wait. With four at a time, browsers took longer to start on two cores
+  // than the tests allow.
+  await runNode("browsers", testFiles("e2e/tests"), 3);
+  await runNode("runbooks", testFiles("e2e/runbooks"), 2);
   await runNode("alone", testFiles("e2e/alone"), 1);
-  // The same tests with links over TLS.
+  // The same tests with links over TLS, and through NATS.
   const tls = { GP_TEST_MESH: "tls", STARTS: "1" };
   await runNode("browsers over tls", ["two-regions", "crash", "freeze", "drain-restart"].map((name) => `e2e/tests/${name}.test.mjs`), 4, tls);
+  await runNode("browsers over nats", ["crash", "drain-restart", "secret-rotation"].map((name) => `e2e/tests/${name}.test.mjs`), 4, { GP_TEST_MESH: "nats" });
   await runNode("alone over tls", ["starts", "links-return"].map((name) => `e2e/alone/${name}.test.mjs`), 1, tls);
+}
+if (only === "truth") {
+  for (let round = 1; round <= 5; round += 1) await runNode(`freezes ${round} of 5`, ["e2e/alone/links-freeze.test.mjs", "e2e/tests/freeze.test.mjs"], 1);
+  const end = busyLoops(8);
+  const rounds = Number(process.env.ROUNDS ?? 10);
+  for (let round = 1; round <= rounds; round += 1) await runNode(`browsers ${round} of ${rounds}`, testFiles("e2e/tests"), 4);
+  end();
 }
 
 console.log(`\n${times.join(", ")}`);
+for (const [name, count] of failed) console.log(`failed${count > 1 ? ` ${count} times` : ""}: ${name}`);
 if (failures.length > 0) console.log(`Failed: ${failures.join(", ")}`);
 console.log(`${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ""}`);
 process.exitCode = failures.length > 0 || sum.failed > 0 || (sum.passed === 0 && only !== "build") ? 1 : 0;

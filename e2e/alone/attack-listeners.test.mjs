@@ -2,14 +2,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BareClient } from "../lib/client.mjs";
-import { dial, flood, textFrame, upgrade, whispers } from "../lib/flood.mjs";
+import { flood, open, textFrame, whispers } from "../lib/flood.mjs";
 import { Node } from "../lib/node.mjs";
+import { subscribers } from "../lib/subscribers.mjs";
 import { until } from "../lib/until.mjs";
 
 const HOSTILE = 200;
 const JOINS = 20;
-/** From the page to the last confirmed subscription, where HOSTILE sockets hear of each. */
+/** From the page to the last confirmed subscription, and to another page that shows the visitor, where HOSTILE sockets hear of each. */
 const JOINED_MS = 1_000;
+/** What one of these sockets may cost, and what an allocator keeps after the end of all. */
+const [SOCKET_KIB, KEPT_KIB] = [512, 40 * 1_024];
 
 const LISTENERS = 100;
 const WHISPERERS = 8;
@@ -20,58 +23,45 @@ const DRAWN_MS = 500;
 
 const subscribe = (parameters) => textFrame(JSON.stringify({ command: "subscribe", identifier: JSON.stringify(parameters) }));
 
-/** A socket that counts what it is sent, and how often it is refused or accepted. */
-async function open(t, node) {
-  const socket = dial(t, node);
-  Object.assign(socket, { received: 0, text: "" });
-  socket.on("data", (data) => {
-    socket.received += data.length;
-    if (socket.keeps !== false) socket.text += data.toString("latin1");
-  });
-  socket.write(upgrade(node));
-  await until("it is welcomed", () => socket.text.includes("welcome"));
-  return socket;
-}
-
-test(`visitors join at once beside ${HOSTILE} sockets at their limit of subscriptions`, { timeout: 180_000 }, async (t) => {
-  // Without the rates, which would only make the test longer.
-  const rates = ["--messages-per-second", "100000", "--message-burst", "100000", "--bytes-per-second", "1024mb"];
+test(`${HOSTILE} sockets at their limit of subscriptions delay no visitor who joins, and leave nothing behind`, { timeout: 300_000 }, async (t) => {
+  // Without the rates, which would only make the test longer; and the sockets answer no ping.
+  const rates = ["--messages-per-second", "100000", "--message-burst", "100000", "--bytes-per-second", "1024mb", "--pong-within", "10min"];
   const node = await Node.start(t, { args: ["--public-streams", "chat/*", ...rates] });
-  const page = await BareClient.join(t, node);
-  const joins = async (count) => {
-    const times = [];
-    for (let number = 0; number < count; number += 1) {
-      const begun = performance.now();
+  const page = await BareClient.join(t, node, { draws: true });
+  const headcount = () => page.number("#headcount");
+  const joins = async () => {
+    const [times, shown] = [[], []];
+    for (let number = 0; number < JOINS; number += 1) {
+      const [begun, before] = [performance.now(), headcount()];
       await BareClient.join(t, node);
       times.push(performance.now() - begun);
+      await until("another page shows the visitor", () => headcount() > before, { every: 5, within: 30_000 });
+      shown.push(performance.now() - begun);
     }
-    return times.sort((a, b) => a - b);
+    return [times, shown].map((list) => list.sort((a, b) => a - b));
   };
-  const alone = await joins(JOINS);
-  const sockets = await Promise.all(Array.from({ length: HOSTILE }, () => open(t, node)));
-  for (const [place, socket] of sockets.entries()) {
-    // All streams of the page, each under as many keys as may be, then other streams until there is no room.
-    for (const identifier of page.names.streams) {
-      for (let key = 0; key < 4; key += 1) socket.write(subscribe({ channel: "CableReady::Stream", identifier, key: `${place} ${key} ${"x".repeat(900)}` }));
-    }
-    for (let count = 0; count < 300; count += 1) socket.write(subscribe({ channel: "$pubsub", stream_name: `chat/${count}` }));
-  }
-  const answers = (socket, type) => socket.text.split(`"${type}"`).length - 1;
-  const asked = 4 * page.names.streams.length + 300;
-  for (const socket of sockets) {
-    await until("all are answered", () => answers(socket, "confirm_subscription") + answers(socket, "reject_subscription") === asked, { within: 60_000 });
-    socket.keeps = false;
-  }
-  const confirmed = answers(sockets[0], "confirm_subscription");
-  assert.ok(confirmed > 100 && confirmed < asked, `${confirmed} of ${asked} are confirmed`);
-  const before = sockets.reduce((sum, socket) => sum + socket.received, 0);
-  const beside = await joins(JOINS);
-  const sent = sockets.reduce((sum, socket) => sum + socket.received, 0) - before;
+  await until("the page shows itself", () => headcount() === 1);
+  const alone = await joins();
+  const before = node.memory();
+  const hostile = await subscribers(t, node, { stream: page.names.streams[0], count: HOSTILE });
+  const each = (node.memory() - before) / HOSTILE;
+  const confirmed = Math.min(...hostile.confirmed);
+  assert.ok(confirmed > 100 && Math.min(...hostile.rejected) > 0, `${confirmed} are confirmed, and none after them`);
+  const earlier = await hostile.read();
+  const beside = await joins();
+  const later = await hostile.read();
+  const closed = await hostile.end();
+  await until("their memory is free", () => node.memory() - before < KEPT_KIB, { within: 30_000, every: 250 }).catch(() => {});
+  const kept = node.memory() - before;
   const show = (times) => `${times[JOINS / 2].toFixed(0)} ms, at most ${times.at(-1).toFixed(0)} ms`;
-  t.diagnostic(`a visitor joins in ${show(alone)}; beside ${HOSTILE} sockets with ${confirmed} subscriptions each in ${show(beside)}, and they are sent ${(sent / JOINS / 1e6).toFixed(2)} MB for each`);
-  assert.ok(sockets.every((socket) => !socket.destroyed), "no socket was closed");
-  assert.ok(sent > 0, "they hear of each");
-  assert.ok(beside.at(-1) < JOINED_MS, show(beside));
+  const both = ([times, shown]) => `${show(times)}, and is shown on another page after ${show(shown)}`;
+  t.diagnostic(`a visitor joins in ${both(alone)}; beside ${HOSTILE} sockets with ${confirmed} subscriptions each in ${both(beside)}; they are sent ${((later.bytes - earlier.bytes) / JOINS / 1e6).toFixed(2)} MB for each; they cost ${each.toFixed(0)} KiB each, ${(kept / 1_024).toFixed(0)} MiB in all after their end`);
+  assert.equal(later.open, HOSTILE, "no socket was closed");
+  assert.equal(closed.open, 0);
+  assert.ok(later.bytes > earlier.bytes, "they hear of each");
+  assert.ok(beside.every((times) => times.at(-1) < JOINED_MS), both(beside));
+  assert.ok(each < SOCKET_KIB, `${each} KiB each`);
+  assert.ok(kept < KEPT_KIB, `${kept} KiB`);
 });
 
 test(`${WHISPERERS} sockets that whisper to ${LISTENERS} as fast as they can are slowed, and delay no one`, { timeout: 120_000 }, async (t) => {

@@ -37,6 +37,8 @@ export async function blocking(t, what, options = {}) {
 export async function visitor(from, options = {}) {
   const context = await from.newContext(options);
   context.setDefaultTimeout(15_000);
+  // How long a page loads depends on the machine alone: no test is about it.
+  context.setDefaultNavigationTimeout(60_000);
   return context;
 }
 

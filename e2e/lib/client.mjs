@@ -155,6 +155,8 @@ export class BareClient {
       this.answers.get(operation.reflexId)?.(operation);
       return;
     }
+    // Why a click failed, for the page to show: it is in the answer, too.
+    if (operation.operation === "textContent") return;
     if (operation.operation !== "morph") throw new Error(`an unexpected operation: ${operation.operation}`);
     const id = operation.selector.slice(1);
     this.fragments.set(id, operation.html);

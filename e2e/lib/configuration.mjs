@@ -25,8 +25,10 @@ machine can read a command line:
 | Variable | Meaning |
 |---|---|
 | \`GP_SECRET\` | at least 32 bytes, the same on every node. A single node does not need it: it makes a secret at its first start and keeps it in the data directory, or, without one, makes a new secret at every start. A node with a mesh refuses to start without it |
-| \`GP_SECRET_PREVIOUS\` | the old secret, while the secret is being changed. While it is set, the node signs with it and accepts both. First set it on all nodes, then remove it from all nodes |
+| \`GP_SECRET_ACCEPTED\` | a second secret, while the secret is being changed in [three rounds](operating/secrets.md). It signs nothing; what it has signed is accepted, too |
+| \`GP_USER_SECRET\` | what ids of users who sign in are made from [default: \`GP_SECRET\`]. Once the secret was changed: the first one, so that they stay the same users |
 | \`GP_API_KEY\` | at least 16 bytes: the key for all of \`/api/v1\`, sent as \`Authorization: Bearer\`: listing members, publishing, removing users and facts, seeing nodes. If it is not set, these requests are refused |
+| \`GP_API_KEY_ACCEPTED\` | a second key that does the same, while the key is being changed |
 | \`GP_WEBHOOK_SECRET\` | the key that signs webhooks: \`whsec_\` and 24 to 64 bytes in Base64, the same on every node. While it is being changed: both keys, the new one first, separated by a space |
 
 | Signal | Does |
@@ -42,6 +44,7 @@ in use, and the log says why. All other options and secrets need a restart:
 |---|---|
 | \`--tls-cert\`, \`--tls-key\` | new connections of browsers use them |
 | \`--mesh-ca\`, \`--mesh-cert\`, \`--mesh-key\` | new links use them; links that are open stay. To change the authority, first put both authorities into \`--mesh-ca\` of all nodes |
+| \`--api-keys-file\` | requests are compared with the keys that it has now |
 | \`--log-filter-file\` | the log uses this filter. \`echo debug > FILE\` and SIGHUP show more; an empty file stands for \`--log\` |
 
 The exit status is 0 after a complete drain. It is 1, and the last line says why, if facts could not be written to disk, if the
@@ -79,9 +82,25 @@ ${help("key")}
 ${help("sign-stream")}
 \`\`\`
 
+## Check a configuration, ask a node
+
+\`check\` takes all options of a node, and reads the files that they name. It exits with 1 and one line if something is wrong.
+
+\`\`\`sh
+global-presence check --region ams --public-url https://example.org --data-dir /var/lib/presence
+\`\`\`
+
+\`\`\`text
+${help("health")}
+\`\`\`
+
+\`\`\`text
+${help("top")}
+\`\`\`
+
 ## Facts of a node
 
-[api.md](api.md#facts) says what facts are. Both commands work for a running node and for the data directory of a stopped one.
+[api.md](api.md#facts) says what facts are. All four commands work for a running node and for the data directory of a stopped one.
 
 \`\`\`text
 ${help("facts", "list")}
@@ -89,6 +108,14 @@ ${help("facts", "list")}
 
 \`\`\`text
 ${help("facts", "delete")}
+\`\`\`
+
+\`\`\`text
+${help("facts", "export")}
+\`\`\`
+
+\`\`\`text
+${help("facts", "import")}
 \`\`\`
 `;
 }

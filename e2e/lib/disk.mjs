@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { mountNamespace } from "./namespace.mjs";
 import { folder } from "./node.mjs";
 
-/** `{ path, command(program, args), fill(), free() }`: programs are started by `command` to see the disk at `path`. */
+/** `{ path, command(program, args), fill(name), free(name) }`: programs are started by `command` to see the disk at `path`. */
 export async function smallDisk(t, size = "4m") {
   const path = folder(t);
   const namespace = await mountNamespace(t, `mount -t tmpfs -o size=${size} none "${path}"`);
@@ -12,8 +12,8 @@ export async function smallDisk(t, size = "4m") {
   return {
     path,
     command: namespace.command,
-    fill() {
-      const file = openSync(join(inside, "filler"), "a");
+    fill(name = "filler") {
+      const file = openSync(join(inside, name), "a");
       const piece = Buffer.alloc(4_096, "x");
       try {
         for (;;) writeSync(file, piece);
@@ -23,6 +23,6 @@ export async function smallDisk(t, size = "4m") {
         closeSync(file);
       }
     },
-    free: () => rmSync(join(inside, "filler")),
+    free: (name = "filler") => rmSync(join(inside, name)),
   };
 }

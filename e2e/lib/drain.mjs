@@ -112,7 +112,7 @@ export async function drainWatched(t, { leaving, others, via, afterTerm, late })
 export async function threeAndOneLate(t, nodes) {
   return async () => {
     const node = await Node.prepare(t, {
-      region: "scl", mesh: true, host: "scl.localhost", dataDir: folder(t), peers: nodes.map((other) => other.meshAddress),
+      region: "scl", mesh: true, host: "scl.localhost", dataDir: folder(t), peers: nodes,
     });
     return node.start();
   };

@@ -1,5 +1,6 @@
 // A hostile visitor: sockets that send as fast as they can, connections that do nothing, requests for what does not exist.
 import net from "node:net";
+import { until } from "./until.mjs";
 
 const MASK = [0, 0, 0, 0];
 
@@ -19,11 +20,13 @@ export function upgrade(node, protocol = "actioncable-v1-json") {
   ].join("\r\n");
 }
 
-/** A masked text frame whose mask changes nothing. */
-export function textFrame(text) {
-  const header = text.length < 126 ? [0x81, 0x80 | text.length] : [0x81, 0xfe, text.length >> 8, text.length & 0xff];
+/** A masked frame whose mask changes nothing; `claimed` is the length that its header says. */
+export function frame(first, text, claimed = text.length) {
+  const header = claimed < 126 ? [first, 0x80 | claimed] : [first, 0xfe, claimed >> 8, claimed & 0xff];
   return Buffer.concat([Buffer.from([...header, ...MASK]), Buffer.from(text)]);
 }
+
+export const textFrame = (text) => frame(0x81, text);
 
 /** A subscription to a public stream, and whispers to it: `[subscription, whispers]`. */
 export function whispers(stream) {
@@ -37,6 +40,23 @@ export function dial(t, node, localAddress) {
   const socket = net.connect({ port: node.port, host: "127.0.0.1", localAddress });
   t.after(() => socket.destroy());
   return socket.on("error", () => {});
+}
+
+/** A welcomed socket that counts the bytes it is sent, in `received`, and keeps them as `text` unless its `keeps` is false. */
+export async function open(t, node, protocol) {
+  const socket = Object.assign(dial(t, node), { received: 0, text: "" });
+  socket.on("data", (data) => {
+    socket.received += data.length;
+    if (socket.keeps !== false) socket.text += data.toString("latin1");
+  });
+  socket.write(upgrade(node, protocol));
+  await until("it is welcomed", () => socket.text.includes("welcome"));
+  return socket;
+}
+
+/** How many messages of this type a socket that was opened in this way was sent. */
+export function answers(socket, type) {
+  return socket.text.split(`"${type}"`).length - 1;
 }
 
 /**

@@ -5,13 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { environment } from "./environment.mjs";
 import { request } from "./http.mjs";
+import { NatsServer } from "./nats.mjs";
 import { program } from "./paths.mjs";
 import { freePort } from "./ports.mjs";
 import { until } from "./until.mjs";
 
 export const secret = "a secret for tests alone, the same on every node";
 export const apiKey = "a key for tests alone";
-/** What nodes are linked by: QUIC, or TLS over TCP where `GP_TEST_MESH=tls` says so. */
+/** What nodes are linked by: QUIC, or TLS over TCP, or NATS where `GP_TEST_MESH` says so. */
 export const meshProtocol = process.env.GP_TEST_MESH ?? "quic";
 
 const running = new Set();
@@ -27,9 +28,9 @@ export function folder(t) {
 }
 
 /**
- * Options: `region`, `name`, `mesh` (true: it listens for others), `peers` (addresses, or nodes), `dataDir`,
+ * Options: `region`, `name`, `mesh` (true: it listens for others), `nats` (servers that link it), `peers` (addresses, or nodes), `dataDir`,
  * `unnamed` (region and name are not on its command line), `args` (more of the command line), `env` (more
- * environment), `program` (another build), `command` (turns program and arguments into a command around them).
+ * environment), `program` (another build), `command` (turns program and arguments into a command around them), `stdin` (of the process).
  */
 export class Node {
   constructor(t, options) {
@@ -53,7 +54,9 @@ export class Node {
     node.region = options.region ?? "yyz";
     node.name = options.name ?? `${node.region}-${Math.random().toString(36).slice(2, 8)}`;
     node.port = options.port ?? (await freePort());
-    node.meshPort = options.mesh ? (options.meshPort ?? (await freePort())) : undefined;
+    // What is linked through NATS listens to no other node, and finds them where those are that it is told of.
+    node.nats = options.nats ?? options.peers?.find((peer) => peer instanceof Node)?.nats;
+    node.meshPort = options.mesh && !node.nats ? (options.meshPort ?? (await freePort())) : undefined;
     node.host = options.host ?? "localhost";
     return node;
   }
@@ -83,7 +86,8 @@ export class Node {
       "--listen", listen ?? `127.0.0.1:${this.port}`,
       ...(unnamed ? [] : ["--region", this.region, "--node", this.name]),
       ...(this.meshPort ? ["--mesh-listen", this.meshAddress] : []),
-      ...peers.flatMap((peer) => ["--mesh-peer", peer instanceof Node ? peer.meshAddress : peer]),
+      ...(this.nats ? ["--mesh", this.nats] : []),
+      ...(this.nats ? [] : peers).flatMap((peer) => ["--mesh-peer", peer instanceof Node ? peer.meshAddress : peer]),
       ...(dataDir ? ["--data-dir", dataDir] : []),
       ...(this.options.args ?? []), ...args,
     ];
@@ -91,7 +95,7 @@ export class Node {
     this.exit = undefined;
     this.logged = this.log.length;
     const [command, all] = this.options.command?.(program, line) ?? [this.options.program ?? program, line];
-    const child = spawn(command, all, { env: variables, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command, all, { env: variables, stdio: [this.options.stdin ?? "ignore", "pipe", "pipe"] });
     this.process = child;
     this.processes.push(child);
     running.add(child);
@@ -204,9 +208,10 @@ export class Node {
  */
 export async function mesh(t, regions, options = {}) {
   const nodes = [];
+  const nats = meshProtocol === "nats" ? await NatsServer.start(t) : undefined;
   for (const [place, region] of regions.entries()) {
     const own = typeof options === "function" ? options(region, place) : options;
-    nodes.push(await Node.prepare(t, { region, mesh: true, host: `${region}.localhost`, ...own }));
+    nodes.push(await Node.prepare(t, { region, mesh: true, nats: nats?.url, host: `${region}.localhost`, ...own }));
   }
   for (const node of nodes) node.options.peers ??= nodes.filter((other) => other !== node).map((other) => other.meshAddress);
   await Promise.all(nodes.map((node) => node.start()));

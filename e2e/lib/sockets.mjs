@@ -22,9 +22,9 @@ export function listenTo(socket, stream, onMessage) {
   });
 }
 
-/** An embedded page of `origin` that joins a room; `told` are all messages from the node. */
-export async function embeddedPage(t, node, origin, room, token) {
-  const socket = new WebSocket(`ws://127.0.0.1:${node.port}/presence`, "presence-v1", { origin });
+/** An embedded page of `origin` that joins a room, from another address of this machine if one is given; `told` are all messages from the node. */
+export async function embeddedPage(t, node, origin, room, token, { localAddress } = {}) {
+  const socket = new WebSocket(`ws://127.0.0.1:${node.port}/presence`, "presence-v1", { origin, localAddress });
   t.after(() => socket.terminate());
   const told = [];
   socket.on("message", (text) => told.push(JSON.parse(text)));

@@ -1,7 +1,10 @@
 // Waiting for conditions, with a deadline.
 
+/** Long, for a busy machine: a test that promises a time measures it. */
+const WITHIN_MS = 20_000;
+
 /** Resolves with the first truthy value of `condition`, or fails after `within` ms and says what it last saw. */
-export async function until(what, condition, { within = 5_000, every = 20 } = {}) {
+export async function until(what, condition, { within = WITHIN_MS, every = 20 } = {}) {
   const deadline = Date.now() + within;
   let seen;
   for (;;) {

@@ -18,7 +18,7 @@ const script = (url, name) => `
   channel.on("info", ({ type }) => all.infos.push(type));
   channel.on("connect", (how) => all.connects.push(how));`;
 
-test("@anycable/web on another site's pages: messages, history after a cut, presence over regions, whispers", { timeout: 120_000 }, async (t) => {
+test("@anycable/web on another site's pages: messages, history after a cut, presence over regions, whispers", { timeout: 180_000 }, async (t) => {
   const shop = await site(t);
   const [ams, iad] = await mesh(t, ["ams", "iad"], { args: shop.args });
   const name = await signed("table/7");

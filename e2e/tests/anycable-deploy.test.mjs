@@ -8,7 +8,7 @@ import { until, untilEqual } from "../lib/until.mjs";
 
 const room = "_public/chat/1";
 
-test("guests whose node drains are the same users on the next one, and again when it is back: no join, no leave", { timeout: 120_000 }, async (t) => {
+test("guests whose node drains are the same users on the next one, and again when it is back: no join, no leave", { timeout: 180_000 }, async (t) => {
   const [ams, iad] = await mesh(t, ["ams", "iad"], { args: ["--public-streams", "chat/*"] });
   let to = ams;
   const proxy = await tcpProxy(t, () => to.port);

@@ -25,7 +25,7 @@ const strategies = ["param", "sub-protocol", "header"];
 /** The options of a client by one of the ways in which the stock client sends its token. */
 const by = (websocketAuthStrategy) => ({ origin: null, websocketAuthStrategy });
 
-test("tokenRefresher is asked once, and the client is connected with the new token", { timeout: 60_000 }, async (t) => {
+test("tokenRefresher is asked once, and the client is connected with the new token", { timeout: 180_000 }, async (t) => {
   const [node, token] = [await Node.start(t, { args: ["--site", shop] }), await signer()];
   for (const protocol of ["actioncable-v1-ext-json", "actioncable-v1-json"]) {
     for (const strategy of strategies) {
@@ -52,7 +52,7 @@ test("tokenRefresher is asked once, and the client is connected with the new tok
   }
 });
 
-test("a client whose new token has expired, too, stops", { timeout: 60_000 }, async (t) => {
+test("a client whose new token has expired, too, stops", { timeout: 180_000 }, async (t) => {
   const [node, token] = [await Node.start(t, { args: ["--site", shop] }), await signer()];
   let asked = 0;
   const made = cable(t, node, {
@@ -67,7 +67,7 @@ test("a client whose new token has expired, too, stops", { timeout: 60_000 }, as
   await always("it stays away", () => made.sockets.length === 2 && made.state === "closed" && asked === 1, 1_500);
 });
 
-test("an unauthorized client stops, and learns why", { timeout: 60_000 }, async (t) => {
+test("an unauthorized client stops, and learns why", { timeout: 180_000 }, async (t) => {
   const [node, token] = [await Node.start(t, { args: ["--site", shop, "--site", "https://other.example"] }), await signer()];
   const right = token(60);
   const forged = `${right.slice(0, -1)}${right.endsWith("0") ? "1" : "0"}`;
@@ -90,7 +90,7 @@ test("an unauthorized client stops, and learns why", { timeout: 60_000 }, async 
   assert.equal(error.reason, "transport_closed");
 });
 
-test("a client that can send headers goes on with its session by X-ANYCABLE-RESTORE-SID", { timeout: 60_000 }, async (t) => {
+test("a client that can send headers goes on with its session by X-ANYCABLE-RESTORE-SID", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t, { args: ["--public-streams", "bench"] });
   const made = cable(t, node, { monitor: false });
   await made.streamFrom("bench").ensureSubscribed();

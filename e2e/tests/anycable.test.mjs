@@ -16,7 +16,7 @@ async function listen(channel) {
   return Object.assign(channel, { all });
 }
 
-test("messages reach public and signed streams in both regions, in order", { timeout: 60_000 }, async (t) => {
+test("messages reach public and signed streams in both regions, in order", { timeout: 180_000 }, async (t) => {
   const nodes = await start(t);
   const name = await signed("orders/7");
   const channels = [];
@@ -44,7 +44,7 @@ test("messages reach public and signed streams in both regions, in order", { tim
   assert.notEqual(channels[0][0].all.places[0].epoch, channels[1][0].all.places[0].epoch, "each node has an order of its own");
 });
 
-test("the plain protocol gets the same messages, without places", { timeout: 60_000 }, async (t) => {
+test("the plain protocol gets the same messages, without places", { timeout: 180_000 }, async (t) => {
   const [ams, iad] = await start(t);
   const plain = await listen(cable(t, ams, { protocol: "actioncable-v1-json" }).streamFrom("bench"));
   await publish(iad, "bench", { text: "hi" });
@@ -52,7 +52,7 @@ test("the plain protocol gets the same messages, without places", { timeout: 60_
   assert.deepEqual(plain.all.places, [undefined], "without a place");
 });
 
-test("a page gets what it missed while it loaded, and one that is cut off resumes with nothing lost or repeated", { timeout: 60_000 }, async (t) => {
+test("a page gets what it missed while it loaded, and one that is cut off resumes with nothing lost or repeated", { timeout: 180_000 }, async (t) => {
   const [ams, iad] = await start(t);
   const since = await knownSince(t, [ams]);
   await publish(iad, "chat/1", { n: 1 });
@@ -84,7 +84,7 @@ test("a page gets what it missed while it loaded, and one that is cut off resume
   assert.equal(new Set(sids).size, sids.length, "a session's name works once");
 });
 
-test("a client that reconnects to the other region, or to a restarted node, gets what it missed by time", { timeout: 60_000 }, async (t) => {
+test("a client that reconnects to the other region, or to a restarted node, gets what it missed by time", { timeout: 180_000 }, async (t) => {
   const nodes = await start(t);
   const [ams, iad] = nodes;
   await knownSince(t, nodes, 3);
@@ -114,7 +114,7 @@ test("a client that reconnects to the other region, or to a restarted node, gets
   assert.ok(!chat.all.infos.includes("history_not_found"), String(chat.all.infos));
 });
 
-test("several sessions of one id count once in both regions; the first join and the last leave are announced", { timeout: 90_000 }, async (t) => {
+test("several sessions of one id count once in both regions; the first join and the last leave are announced", { timeout: 180_000 }, async (t) => {
   const [ams, iad] = await start(t);
   const name = await signed("team");
   const room = (node, options) => listen(cable(t, node, options).streamFromSigned(name));
@@ -158,7 +158,7 @@ test("several sessions of one id count once in both regions; the first join and 
   await until("unsubscribing leaves at once", () => seen().every((events) => events.at(-1).type === "leave" && events.at(-1).id === "bill"));
 });
 
-test("on a public stream a client cannot take or remove another one's id", { timeout: 60_000 }, async (t) => {
+test("on a public stream a client cannot take or remove another one's id", { timeout: 180_000 }, async (t) => {
   const [ams, iad] = await start(t);
   const name = await signed("bench");
   const ann = await listen(cable(t, ams).streamFromSigned(name));
@@ -180,7 +180,7 @@ test("on a public stream a client cannot take or remove another one's id", { tim
   await until("a second id is refused", () => twice.all.presence.at(-1).type === "error");
 });
 
-test("a whisper reaches all other clients in both regions, never its sender, and is not kept", { timeout: 60_000 }, async (t) => {
+test("a whisper reaches all other clients in both regions, never its sender, and is not kept", { timeout: 180_000 }, async (t) => {
   const [ams, iad] = await start(t);
   const since = await knownSince(t, [ams]);
   const [sender, near, far] = [
@@ -197,7 +197,7 @@ test("a whisper reaches all other clients in both regions, never its sender, and
   assert.deepEqual(late.all.messages, [{ text: "hi" }]);
 });
 
-test("a program's token opens its stream and names its user", { timeout: 60_000 }, async (t) => {
+test("a program's token opens its stream and names its user", { timeout: 180_000 }, async (t) => {
   const shop = "https://shop.example";
   const [ams] = await start(t, ["--site", shop]);
   const token = await run("sign", "private/orders/7", "--site", shop, "--user", "ann", "--info", '{"name":"Ann"}');

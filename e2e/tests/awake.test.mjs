@@ -23,7 +23,7 @@ const hide = (page, hidden) => page.evaluate((hidden) => {
   document.dispatchEvent(new Event("visibilitychange"));
 }, hidden);
 
-test("a tab whose chained timers wait for a minute is back at once after a cut", { timeout: 90_000 }, async (t) => {
+test("a tab whose chained timers wait for a minute is back at once after a cut", { timeout: 180_000 }, async (t) => {
   const { proxy, page } = await pageBehindProxy(t, () => {
     // What browsers do to tabs that have been hidden for five minutes: a timer that a timer has set waits.
     const set = window.setTimeout.bind(window);
@@ -43,7 +43,7 @@ test("a tab whose chained timers wait for a minute is back at once after a cut",
   await connected(page, 5_000);
 });
 
-test("a page is on a new socket at once after a sleep and on another network", { timeout: 90_000 }, async (t) => {
+test("a page is on a new socket at once after a sleep and on another network", { timeout: 180_000 }, async (t) => {
   const { page, context, sockets } = await pageBehindProxy(t, () => {
     let slept = 0;
     const [now, time] = [Date.now, Date.prototype.getTime];
@@ -67,7 +67,7 @@ test("a page is on a new socket at once after a sleep and on another network", {
   t.diagnostic(`three times in ${Date.now() - began} ms`);
 });
 
-test("a hidden page is present, but not looking, also on its next socket", { timeout: 60_000 }, async (t) => {
+test("a hidden page is present, but not looking, also on its next socket", { timeout: 180_000 }, async (t) => {
   const { node, proxy, page } = await pageBehindProxy(t, () => {});
   const looking = async () => {
     const { users, looking } = await node.room("demo");

@@ -6,7 +6,7 @@ import { BareClient } from "../lib/client.mjs";
 import { Node } from "../lib/node.mjs";
 import { until } from "../lib/until.mjs";
 
-test("a click in one browser lights the bulb in another", { timeout: 60_000 }, async (t) => {
+test("a click in one browser lights the bulb in another", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t, { region: "yyz" });
   const [one, other] = await Promise.all([browser(t), browser(t)]);
   const clicker = await tab(await visitor(one), node.url);
@@ -24,7 +24,7 @@ test("a click in one browser lights the bulb in another", { timeout: 60_000 }, a
   await untilBulb(clicker, false);
 });
 
-test("a click means the opposite of what its visitor saw", { timeout: 30_000 }, async (t) => {
+test("a click means the opposite of what its visitor saw", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t);
   const [one, other] = await Promise.all([BareClient.join(t, node, { draws: true }), BareClient.join(t, node, { draws: true })]);
   const answers = await Promise.all([one.toggle(false), other.toggle(false)]);
@@ -34,7 +34,7 @@ test("a click means the opposite of what its visitor saw", { timeout: 30_000 }, 
   await until("a click without the seen value toggles the current one", () => !one.bulb && !other.bulb);
 });
 
-test("a reflex that does not exist is answered with an error", { timeout: 30_000 }, async (t) => {
+test("a reflex that does not exist is answered with an error", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t);
   const client = await BareClient.join(t, node);
   const answer = await client.reflex("Nothing#here");

@@ -53,7 +53,7 @@ function publicNames(made, internal) {
   return Object.getOwnPropertyNames(made.prototype).filter((name) => !/^_|^constructor$/.test(name) && !internal.includes(name));
 }
 
-test("@anycable/core: what works and what does not is as the document says", { timeout: 240_000 }, async (t) => {
+test("@anycable/core: what works and what does not is as the document says", { timeout: 480_000 }, async (t) => {
   const node = await Node.start(t, { args: ["--public-streams", "chat/*", "--site", shop] });
   const key = await run("key", "--site", shop);
   const token = (seconds) => {
@@ -78,7 +78,7 @@ test("@anycable/core: what works and what does not is as the document says", { t
   }
 });
 
-test("clients in pages: what works and what does not is as the document says", { timeout: 240_000 }, async (t) => {
+test("clients in pages: what works and what does not is as the document says", { timeout: 480_000 }, async (t) => {
   const pages = await site(t);
   const node = await Node.start(t, { args: ["--public-streams", "chat/*", ...pages.args] });
   const person = await visitor(await browser(t));

@@ -6,7 +6,7 @@ import { Node } from "../lib/node.mjs";
 import { run, site } from "../lib/stock.mjs";
 import { always, until } from "../lib/until.mjs";
 
-test("@anycable/web asks for a new token once; clients without one stop", { timeout: 120_000 }, async (t) => {
+test("@anycable/web asks for a new token once; clients without one stop", { timeout: 180_000 }, async (t) => {
   const shop = await site(t);
   const node = await Node.start(t, { args: ["--site", shop.origin] });
   const url = `ws://127.0.0.1:${node.port}/cable`;

@@ -14,7 +14,7 @@ function facts(node) {
   return node.json("/api/v1/facts?room=demo", { headers }).then((answer) => answer.facts.length);
 }
 
-test("a data directory that can't be used ends the start with one line", { timeout: 30_000 }, async (t) => {
+test("a data directory that can't be used ends the start with one line", { timeout: 180_000 }, async (t) => {
   const file = join(folder(t), "file");
   writeFileSync(file, "no folder");
   const node = await Node.prepare(t, { dataDir: file });
@@ -25,7 +25,7 @@ test("a data directory that can't be used ends the start with one line", { timeo
   assert.match(lines[0], /^global-presence: --data-dir .* can't be used/);
 });
 
-test("a broken file is put aside and the facts come back from the other nodes", { timeout: 60_000 }, async (t) => {
+test("a broken file is put aside and the facts come back from the other nodes", { timeout: 180_000 }, async (t) => {
   const nodes = await mesh(t, ["ams", "iad"], () => ({ dataDir: folder(t) }));
   const [ams, iad] = nodes;
   const client = await BareClient.join(t, iad, { draws: true });
@@ -44,7 +44,7 @@ test("a broken file is put aside and the facts come back from the other nodes", 
   assert.equal(await facts(ams), 1, "from its own disk");
 });
 
-test("a node that can't write its last facts does not end with status 0", { timeout: 60_000 }, async (t) => {
+test("a node that can't write its last facts does not end with status 0", { timeout: 180_000 }, async (t) => {
   const disk = await smallDisk(t);
   const node = await Node.start(t, { dataDir: disk.path, command: disk.command, args: ["--messages-per-second", "1000", "--message-burst", "1000"] });
   const client = await BareClient.join(t, node, { draws: true });

@@ -16,7 +16,7 @@ async function pageWith(t, element, { head, around, context = {}, path = "/lamp"
   return { site, node, url, chromium, page, users: (name) => node.counts(`${site.host}/${name}`).then(({ users }) => users) };
 }
 
-test("many elements share one socket, and those of one room one subscription", { timeout: 90_000 }, async (t) => {
+test("many elements share one socket, and those of one room one subscription", { timeout: 180_000 }, async (t) => {
   const { page, users } = await pageWith(t, "", {
     around: (text) => `${text}<script>
       window.sent = [];
@@ -37,7 +37,7 @@ test("many elements share one socket, and those of one room one subscription", {
   assert.equal(await users("products/7"), 1);
 });
 
-test("an element may be inserted late, moved and removed", { timeout: 90_000 }, async (t) => {
+test("an element may be inserted late, moved and removed", { timeout: 180_000 }, async (t) => {
   const { page, users } = await pageWith(t, "<p id=there></p>");
   await page.evaluate(() => {
     window.sent = [];
@@ -61,7 +61,7 @@ test("an element may be inserted late, moved and removed", { timeout: 90_000 }, 
   await untilEqual("removing it leaves the room", () => users("another"), 0);
 });
 
-test("two scripts, two addresses: one element, one count", { timeout: 90_000 }, async (t) => {
+test("two scripts, two addresses: one element, one count", { timeout: 180_000 }, async (t) => {
   const { page, node, users } = await pageWith(t, undefined);
   await untilShown(page, people(1));
   await page.addScriptTag({ type: "module", url: `${node.url}/presence.js?twice` });
@@ -70,7 +70,7 @@ test("two scripts, two addresses: one element, one count", { timeout: 90_000 }, 
   assert.deepEqual([await users("lamp"), page.complaints], [1, []]);
 });
 
-test("the room is the canonical address, without scheme, query, fragment and slash at the end", { timeout: 90_000 }, async (t) => {
+test("the room is the canonical address, without scheme, query, fragment and slash at the end", { timeout: 180_000 }, async (t) => {
   const site = await shop(t);
   const node = await Node.start(t, { args: site.site, host: "presence.localhost" });
   const context = await visitor(await browser(t));
@@ -83,7 +83,7 @@ test("the room is the canonical address, without scheme, query, fragment and sla
   assert.equal(await node.counts(`${site.host}/two`).then(({ tabs }) => tabs), 1);
 });
 
-test("attributes and templates choose the number, the language and the threshold", { timeout: 90_000 }, async (t) => {
+test("attributes and templates choose the number, the language and the threshold", { timeout: 180_000 }, async (t) => {
   const { page, chromium, url } = await pageWith(t, `
     <live-presence show="tabs"></live-presence>
     <live-presence show="regions"></live-presence>
@@ -106,7 +106,7 @@ test("attributes and templates choose the number, the language and the threshold
   assert.deepEqual(page.complaints, []);
 });
 
-test("events hold the counts, and bubble", { timeout: 90_000 }, async (t) => {
+test("events hold the counts, and bubble", { timeout: 180_000 }, async (t) => {
   const { page, site } = await pageWith(t, undefined, {
     head: `<script>
       window.events = [];
@@ -125,7 +125,7 @@ test("events hold the counts, and bubble", { timeout: 90_000 }, async (t) => {
   assert.deepEqual(await page.evaluate(() => document.querySelector("live-presence").counts.users), 1);
 });
 
-test("printed content stays until the numbers arrive, and nothing moves", { timeout: 90_000 }, async (t) => {
+test("printed content stays until the numbers arrive, and nothing moves", { timeout: 180_000 }, async (t) => {
   const { page } = await pageWith(t, `<p>Now: <live-presence>${people(1)}</live-presence><b id="after">!</b></p><p><live-presence room="/other"></live-presence></p><p id="below">x</p>`, {
     head: `<script>
       window.places = new Set();
@@ -143,7 +143,7 @@ test("printed content stays until the numbers arrive, and nothing moves", { time
   assert.equal((await page.evaluate(() => [...window.places])).length, 1);
 });
 
-test("nothing that comes from a server or an attribute becomes markup", { timeout: 90_000 }, async (t) => {
+test("nothing that comes from a server or an attribute becomes markup", { timeout: 180_000 }, async (t) => {
   const hostile = "<img src=x onerror=alert(1)>";
   const site = await shop(t);
   const node = await Node.start(t, { args: site.site, host: "presence.localhost" });
@@ -164,13 +164,13 @@ test("nothing that comes from a server or an attribute becomes markup", { timeou
   assert.match((await shown(page))[1], /<img src=x onerror=alert\(1\)>/);
 });
 
-test("a room whose name is markup is a room like any other", { timeout: 90_000 }, async (t) => {
+test("a room whose name is markup is a room like any other", { timeout: 180_000 }, async (t) => {
   const { page, users } = await pageWith(t, `<live-presence room="&lt;b onclick='x'>&quot;&amp;"></live-presence>`);
   await untilShown(page, people(1));
   assert.equal(await users(`<b onclick='x'>"&`), 1);
 });
 
-test("a page that is only prerendered is not counted", { timeout: 90_000 }, async (t) => {
+test("a page that is only prerendered is not counted", { timeout: 180_000 }, async (t) => {
   const { page, users } = await pageWith(t, "<p id=there></p>", {
     head: `<script>
       Object.defineProperty(document, "prerendering", { configurable: true, get: () => !window.activated });

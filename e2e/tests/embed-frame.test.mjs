@@ -34,7 +34,7 @@ const withoutScripts = (t, options) => blocking(t, "javascript", options);
 /** A visitor without scripts is asked again every 10 s, and counts for 25 s. */
 const left = { within: 40_000 };
 
-test("a frame without scripts counts its visitor and updates its number, in two regions", { timeout: 150_000 }, async (t) => {
+test("a frame without scripts counts its visitor and updates its number, in two regions", { timeout: 180_000 }, async (t) => {
   const site = await shop(t);
   const nodes = await mesh(t, ["ams", "iad"], (region) => ({ args: [...site.site, ...behindTls], host: `${region}.localhost` }));
   // Browsers keep the cookie of a frame only over TLS.
@@ -58,7 +58,7 @@ test("a frame without scripts counts its visitor and updates its number, in two 
   await untilEqual("closing the page leaves the room", () => nodes[0].counts(room).then(({ users }) => users), 0, left);
 });
 
-test("a frame with scripts, a page with one and an element of one site are in one room", { timeout: 90_000 }, async (t) => {
+test("a frame with scripts, a page with one and an element of one site are in one room", { timeout: 180_000 }, async (t) => {
   const { site, node, page, room } = await pageWithFrame(t, { more: "&lang=de&show=looking&theme=dark" });
   const element = await open(await visitor(await browser(t)), site.put("/page", embedding(node, { element: `<live-presence room="/lamp"></live-presence>` })));
   await untilFramed(page, "2 Personen sehen sich das gerade an");
@@ -70,7 +70,7 @@ test("a frame with scripts, a page with one and an element of one site are in on
 });
 
 for (const [name, person] of [["with", withScripts], ["without", withoutScripts]]) {
-  test(`a frame ${name} scripts returns after its node was killed, also if the node was away when it was asked`, { timeout: 150_000 }, async (t) => {
+  test(`a frame ${name} scripts returns after its node was killed, also if the node was away when it was asked`, { timeout: 180_000 }, async (t) => {
     const { node, page, room } = await pageWithFrame(t, { person });
     await untilFramed(page, people(1));
     await node.kill();
@@ -81,7 +81,7 @@ for (const [name, person] of [["with", withScripts], ["without", withoutScripts]
     await untilFramed(page, people(1));
   });
 
-  test(`a deploy makes no visitor of a frame ${name} scripts leave`, { timeout: 120_000 }, async (t) => {
+  test(`a deploy makes no visitor of a frame ${name} scripts leave`, { timeout: 180_000 }, async (t) => {
     const site = await shop(t);
     const nodes = await mesh(t, ["ams", "iad"], () => ({ args: site.site, host: "presence.localhost" }));
     // While one node is away the other answers.
@@ -100,13 +100,13 @@ for (const [name, person] of [["with", withScripts], ["without", withoutScripts]
     await untilFramed(page, people(1));
   });
 
-  test(`a frame ${name} scripts names regions`, { timeout: 60_000 }, async (t) => {
+  test(`a frame ${name} scripts names regions`, { timeout: 180_000 }, async (t) => {
     const { page } = await pageWithFrame(t, { person, env: { GP_REGION_NAME: "Toronto <\"T\">" }, more: "&show=regions" });
     await untilFramed(page, "Toronto <\"T\"> 1");
   });
 }
 
-test("a frame goes on by events where sockets fail, and the script of a frame speaks for no other page", { timeout: 90_000 }, async (t) => {
+test("a frame goes on by events where sockets fail, and the script of a frame speaks for no other page", { timeout: 180_000 }, async (t) => {
   const site = await shop(t);
   const node = await Node.start(t, { args: site.site, host: "presence.localhost" });
   const context = await visitor(await browser(t));
@@ -123,7 +123,7 @@ test("a frame goes on by events where sockets fail, and the script of a frame sp
   assert.ok(other.status === 403 && other.body.includes("--site"), other.body);
 });
 
-test("only the room's own site may show the frame, and a page without a referrer is refused", { timeout: 90_000 }, async (t) => {
+test("only the room's own site may show the frame, and a page without a referrer is refused", { timeout: 180_000 }, async (t) => {
   const site = await shop(t);
   const stranger = await shop(t, { host: "stranger.localhost" });
   const node = await Node.start(t, { args: site.site, host: "presence.localhost" });
@@ -144,7 +144,7 @@ test("only the room's own site may show the frame, and a page without a referrer
   }
 });
 
-test("the policy names only the site, and a badge is an image for all sites", { timeout: 90_000 }, async (t) => {
+test("the policy names only the site, and a badge is an image for all sites", { timeout: 180_000 }, async (t) => {
   const site = await shop(t);
   const node = await Node.start(t, { args: site.site, host: "presence.localhost" });
   const context = await visitor(await browser(t));

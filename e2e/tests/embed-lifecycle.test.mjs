@@ -23,7 +23,7 @@ const fire = (page, ...events) => page.evaluate((names) => {
   for (const name of names) (name === "visibilitychange" ? document : window).dispatchEvent(new Event(name));
 }, events);
 
-test("a framework's properties are attributes, set before or after the script is there", { timeout: 90_000 }, async (t) => {
+test("a framework's properties are attributes, set before or after the script is there", { timeout: 180_000 }, async (t) => {
   const { page, site } = await pageWith(t, `<live-presence id="early"></live-presence>`, {
     head: `<script>addEventListener("readystatechange", () => Object.assign(document.querySelector("#early"), { room: "/early", show: "tabs" }), { capture: true, once: true })</script>`,
   });
@@ -43,7 +43,7 @@ test("a framework's properties are attributes, set before or after the script is
   assert.equal(await page.evaluate(() => document.querySelector("live-presence").room), `${site.host}/lamp`);
 });
 
-test("in every state of the connection events and elements do no harm, and the page is back within a second of `online`", { timeout: 120_000 }, async (t) => {
+test("in every state of the connection events and elements do no harm, and the page is back within a second of `online`", { timeout: 180_000 }, async (t) => {
   const { page, node, users } = await pageWith(t, undefined);
   const all = ["offline", "visibilitychange", "pageshow", "resume", "pagehide", "pageshow"];
   const disturb = async (name) => {
@@ -77,7 +77,7 @@ test("in every state of the connection events and elements do no harm, and the p
   assert.deepEqual(page.complaints.filter((text) => /TypeError/.test(text)), []);
 });
 
-test("where a policy forbids the socket the stream starts at once", { timeout: 90_000 }, async (t) => {
+test("where a policy forbids the socket the stream starts at once", { timeout: 180_000 }, async (t) => {
   const { page } = await pageWith(t, undefined, {
     headers: (node) => ({ "content-security-policy": `script-src 'unsafe-inline' ${node.url}; connect-src ${node.url}/presence/events` }),
   });
@@ -88,7 +88,7 @@ test("where a policy forbids the socket the stream starts at once", { timeout: 9
 });
 
 for (const api of ["with", "without"]) {
-  test(`the room follows address and canonical link, ${api} the Navigation API, and all that names it agrees`, { timeout: 90_000 }, async (t) => {
+  test(`the room follows address and canonical link, ${api} the Navigation API, and all that names it agrees`, { timeout: 180_000 }, async (t) => {
     const { page, site, node, users } = await pageWith(t, undefined, {
       head: api === "without" ? "<script>delete window.navigation; Object.defineProperty(window, 'navigation', { value: undefined })</script>" : "",
     });
@@ -120,7 +120,7 @@ for (const api of ["with", "without"]) {
   });
 }
 
-test("attributes that a morph removes come back, and nothing hidden is seen meanwhile", { timeout: 90_000 }, async (t) => {
+test("attributes that a morph removes come back, and nothing hidden is seen meanwhile", { timeout: 180_000 }, async (t) => {
   const { page, node } = await pageWith(t, `<live-presence hide-below="2"></live-presence><live-presence>7 people</live-presence>`);
   await page.waitForSelector("live-presence[data-below]", { state: "attached" });
   const strip = () => page.evaluate(() => [...document.querySelectorAll("live-presence")].map((element) => {
@@ -137,7 +137,7 @@ test("attributes that a morph removes come back, and nothing hidden is seen mean
   await page.waitForSelector("live-presence[data-stale]", { state: "attached" });
 });
 
-test("others, names of regions, hidden pages, shadow roots and a changed language", { timeout: 90_000 }, async (t) => {
+test("others, names of regions, hidden pages, shadow roots and a changed language", { timeout: 180_000 }, async (t) => {
   const { page, chromium, url } = await pageWith(t, `<live-presence show="others"></live-presence><live-presence show="regions"></live-presence><live-presence show="users"></live-presence><live-presence></live-presence><div id="host"></div>`, {
     env: { GP_REGION_NAME: "Toronto \"T\"" },
   });
@@ -160,7 +160,7 @@ test("others, names of regions, hidden pages, shadow roots and a changed languag
   await untilEqual("the page's language", async () => (await shown(page))[3], "1 Person sieht sich das gerade an");
 });
 
-test("a frame that the page has written is in the page's room", { timeout: 90_000 }, async (t) => {
+test("a frame that the page has written is in the page's room", { timeout: 180_000 }, async (t) => {
   const { page, node, site } = await pageWith(t, `<iframe id="frame"></iframe>`);
   await page.evaluate((script) => {
     document.querySelector("#frame").srcdoc = `<script type="module" src="${script}"><\/script><live-presence></live-presence>`;
@@ -169,7 +169,7 @@ test("a frame that the page has written is in the page's room", { timeout: 90_00
   await untilEqual("the room", room, `${site.host}/lamp`, { within: 10_000 });
 });
 
-test("the console says once why nothing is shown", { timeout: 90_000 }, async (t) => {
+test("the console says once why nothing is shown", { timeout: 180_000 }, async (t) => {
   const { node, all } = await pageWith(t, undefined);
   const stranger = await shop(t, { host: "stranger.localhost" });
   const refused = await open(all, stranger.put("/lamp", embedding(node, { element: "<live-presence></live-presence><live-presence room='/b'></live-presence>" })));
@@ -183,7 +183,7 @@ test("the console says once why nothing is shown", { timeout: 90_000 }, async (t
   assert.match(warnings(cut)[0], /can't be reached\. Is it up/);
 });
 
-test("the console says once that a token has expired, and what to do, and a new one is tried at once", { timeout: 60_000 }, async (t) => {
+test("the console says once that a token has expired, and what to do, and a new one is tried at once", { timeout: 180_000 }, async (t) => {
   const { page, site } = await pageWith(t, "<live-presence></live-presence><live-presence></live-presence>");
   const key = await run("key", "--site", site.origin);
   const token = (room, exp) => {
@@ -204,7 +204,7 @@ test("the console says once that a token has expired, and what to do, and a new 
   assert.deepEqual(warnings(), ["<live-presence>: 403 This token has expired: request a new one from the site."]);
 });
 
-test("a slow reload is no leave and no join, and closing a page is a leave after 2 s", { timeout: 90_000 }, async (t) => {
+test("a slow reload is no leave and no join, and closing a page is a leave after 2 s", { timeout: 180_000 }, async (t) => {
   const { page, node, site, all } = await pageWith(t, undefined);
   await untilShown(page, people(1));
   // Both the page and its socket are slow: the page's answer by a little, the script by more than the 2 s of a closed page.

@@ -16,7 +16,7 @@ async function siteAndNode(t, options = {}) {
   return { site, node, room: `${site.host}/lamp` };
 }
 
-test("a policy that allows the script's origin and nothing else is enough", { timeout: 90_000 }, async (t) => {
+test("a policy that allows the script's origin and nothing else is enough", { timeout: 180_000 }, async (t) => {
   const { site, node, room } = await siteAndNode(t);
   const url = site.put("/lamp", embedding(node), {
     "content-security-policy": `default-src 'none'; script-src ${node.url}; connect-src ${node.url}; require-trusted-types-for 'script'; trusted-types 'none'`,
@@ -28,7 +28,7 @@ test("a policy that allows the script's origin and nothing else is enough", { ti
   assert.equal(style, "50%", "its style is there without the page's permission");
 });
 
-test("with site data blocked each page is a user, and the element says so", { timeout: 90_000 }, async (t) => {
+test("with site data blocked each page is a user, and the element says so", { timeout: 180_000 }, async (t) => {
   const { site, node, room } = await siteAndNode(t);
   const url = site.put("/lamp", embedding(node));
   const context = await blocking(t, "cookies");
@@ -49,7 +49,7 @@ test("with site data blocked each page is a user, and the element says so", { ti
   assert.deepEqual(await node.counts(room), { users: 2, tabs: 2, unsure: 0 });
 });
 
-test("over TLS the partitioned cookie identifies the visitor, separately on each site", { timeout: 90_000 }, async (t) => {
+test("over TLS the partitioned cookie identifies the visitor, separately on each site", { timeout: 180_000 }, async (t) => {
   const one = await shop(t);
   const other = await shop(t, { host: "other.localhost" });
   const node = await Node.start(t, { args: [...one.site, ...other.site, ...behindTls], host: "presence.localhost" });
@@ -79,7 +79,7 @@ async function withoutSockets(t, node) {
   return { url: `http://${host}` };
 }
 
-test("where sockets fail an event stream counts the page as unproven, and the page stays counted between two streams", { timeout: 150_000 }, async (t) => {
+test("where sockets fail an event stream counts the page as unproven, and the page stays counted between two streams", { timeout: 180_000 }, async (t) => {
   const { site, node, room } = await siteAndNode(t);
   const front = await withoutSockets(t, node);
   const chromium = await browser(t);
@@ -100,7 +100,7 @@ test("where sockets fail an event stream counts the page as unproven, and the pa
   await untilEqual("closing the page leaves the room", () => node.counts(room).then(({ users }) => users), 1, { within: 8_000 });
 });
 
-test("eight pages of one browser that read events leave it connections for all else, and all show the number", { timeout: 120_000 }, async (t) => {
+test("eight pages of one browser that read events leave it connections for all else, and all show the number", { timeout: 180_000 }, async (t) => {
   const { site, node, room } = await siteAndNode(t);
   const front = await withoutSockets(t, node);
   const context = await visitor(await browser(t));
@@ -123,7 +123,7 @@ test("eight pages of one browser that read events leave it connections for all e
   assert.deepEqual([...new Set(counts.values().map(({ users }) => users))], [2]);
 });
 
-test("a site that is not configured gets no numbers and is not counted", { timeout: 90_000 }, async (t) => {
+test("a site that is not configured gets no numbers and is not counted", { timeout: 180_000 }, async (t) => {
   const { node } = await siteAndNode(t);
   const stranger = await shop(t, { host: "stranger.localhost" });
   const context = await visitor(await browser(t));

@@ -21,7 +21,7 @@ async function product(t) {
   return { site, nodes, room: `${site.host}/lamp`, at: (region, path = "/lamp") => `${site.origin}${path}?from=${region}` };
 }
 
-test("two lines show the right number in two regions, through reload, back and forward", { timeout: 120_000 }, async (t) => {
+test("two lines show the right number in two regions, through reload, back and forward", { timeout: 180_000 }, async (t) => {
   const { site, nodes, room, at } = await product(t);
   const chromium = await browser(t);
   const [here, there] = [await open(await visitor(chromium), at("ams")), await open(await visitor(chromium), at("iad"))];
@@ -46,7 +46,7 @@ test("two lines show the right number in two regions, through reload, back and f
   assert.deepEqual([...here.complaints, ...there.complaints], []);
 });
 
-test("a page in the back/forward cache is counted only when it is shown again", { timeout: 90_000 }, async (t) => {
+test("a page in the back/forward cache is counted only when it is shown again", { timeout: 180_000 }, async (t) => {
   const { nodes, room, at } = await product(t);
   const page = await open(await visitor(await browser(t, { keepsPages: true })), at("ams"));
   await untilShown(page, people(1));
@@ -61,7 +61,7 @@ test("a page in the back/forward cache is counted only when it is shown again", 
   await untilShown(page, people(1));
 });
 
-test("one browser is one user with two tabs, and shows how it is identified", { timeout: 90_000 }, async (t) => {
+test("one browser is one user with two tabs, and shows how it is identified", { timeout: 180_000 }, async (t) => {
   const { nodes, room, at } = await product(t);
   const context = await visitor(await browser(t));
   const first = await open(context, at("ams"));
@@ -72,7 +72,7 @@ test("one browser is one user with two tabs, and shows how it is identified", { 
   for (const page of [first, second]) assert.equal(await page.locator("live-presence").getAttribute("data-identity"), "storage");
 });
 
-test("a hidden page is a user who does not look", { timeout: 90_000 }, async (t) => {
+test("a hidden page is a user who does not look", { timeout: 180_000 }, async (t) => {
   const { nodes, room, at } = await product(t);
   const page = await open(await visitor(await browser(t)), at("ams"));
   await untilShown(page, people(1));
@@ -88,7 +88,7 @@ test("a hidden page is a user who does not look", { timeout: 90_000 }, async (t)
   await untilEqual("one who looks again", looking, [1, 1]);
 });
 
-test("a server that is started again counts its pages again", { timeout: 120_000 }, async (t) => {
+test("a server that is started again counts its pages again", { timeout: 180_000 }, async (t) => {
   const { nodes, at } = await product(t);
   const chromium = await browser(t);
   const [here, there] = [await open(await visitor(chromium), at("ams")), await open(await visitor(chromium), at("iad"))];
@@ -106,7 +106,7 @@ test("a server that is started again counts its pages again", { timeout: 120_000
   for (const page of [here, there]) await untilShown(page, people(2), { within: 30_000 });
 });
 
-test("no visitor leaves during a deploy", { timeout: 120_000 }, async (t) => {
+test("no visitor leaves during a deploy", { timeout: 180_000 }, async (t) => {
   const { nodes, room, at } = await product(t);
   const page = await open(await visitor(await browser(t)), at("ams"));
   await untilShown(page, people(1));

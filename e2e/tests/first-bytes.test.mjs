@@ -8,7 +8,7 @@ import { read } from "../lib/page.mjs";
 import { tcpProxy } from "../lib/relay.mjs";
 import { until, untilEqual } from "../lib/until.mjs";
 
-test("without scripts the page shows true counts, bulb and messages", { timeout: 60_000 }, async (t) => {
+test("without scripts the page shows true counts, bulb and messages", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t, { region: "yyz" });
   const one = await BareClient.join(t, node, { draws: true });
   await BareClient.join(t, node);
@@ -27,7 +27,7 @@ test("without scripts the page shows true counts, bulb and messages", { timeout:
   assert.deepEqual(await node.counts(), { users: 2, tabs: 3, unsure: 0 }, "reading is no membership");
 });
 
-test("without cookies each page is a user, and live", { timeout: 90_000 }, async (t) => {
+test("without cookies each page is a user, and live", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t);
   const contexts = await Promise.all([blocking(t, "cookies"), blocking(t, "cookies")]);
   const pages = await Promise.all(contexts.map((context) => tab(context, node.url)));
@@ -42,7 +42,7 @@ test("without cookies each page is a user, and live", { timeout: 90_000 }, async
   await until("named as it was told", async () => (await text(pages[1], "#lightswitch-label")).includes(ids[0]));
 });
 
-test("two tabs at once on a first visit are one user", { timeout: 60_000 }, async (t) => {
+test("two tabs at once on a first visit are one user", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t);
   const context = await visitor(await browser(t));
   // Scripts wait until both pages are loaded, or the first tab's socket could be older than the second's cookie.
@@ -61,7 +61,7 @@ test("two tabs at once on a first visit are one user", { timeout: 60_000 }, asyn
   await until("both are the same person", async () => (await text(pages[0], "#you")) === (await text(pages[1], "#you")));
 });
 
-test("a page whose cookie is cleared and whose socket is cut is live again", { timeout: 90_000 }, async (t) => {
+test("a page whose cookie is cleared and whose socket is cut is live again", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t);
   const proxy = await tcpProxy(t, () => node.port);
   const context = await visitor(await browser(t));
@@ -78,7 +78,7 @@ test("a page whose cookie is cleared and whose socket is cut is live again", { t
   await untilEqual("one tab", () => number(page, "#tabcount"), 1);
 });
 
-test("the page is never cached, and its cookie is safe", { timeout: 30_000 }, async (t) => {
+test("the page is never cached, and its cookie is safe", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t);
   const answer = await node.get("/");
   assert.equal(answer.status, 200);

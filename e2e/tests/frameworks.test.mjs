@@ -34,7 +34,7 @@ async function drive(page, { users }) {
   assert.deepEqual(page.complaints, []);
 }
 
-test("what the documents tell developers to write is what the sites are made of", { timeout: 60_000 }, async () => {
+test("what the documents tell developers to write is what the sites are made of", { timeout: 180_000 }, async () => {
   const section = readFileSync(join(root, "docs/embedding.md"), "utf8").split("## In React, Vue, Svelte and others")[1].split("\n## ")[0];
   const texts = readdirSync(sources, { recursive: true }).filter((path) => !path.includes("node_modules") && /\.(html|jsx?|ts|vue|svelte)$/.test(path))
     .map((path) => readFileSync(join(sources, path), "utf8").replaceAll(/\s+/g, " "));
@@ -45,7 +45,7 @@ test("what the documents tell developers to write is what the sites are made of"
 
 // These tests mostly wait, since a visitor still counts for two seconds after leaving.
 describe("sites", { concurrency: 3 }, () => {
-  test("react: the declaration for TypeScript", { timeout: 60_000 }, async () => {
+  test("react: the declaration for TypeScript", { timeout: 180_000 }, async () => {
     const options = ["--noEmit", "--strict", "--jsx", "react-jsx", "--module", "esnext", "--moduleResolution", "bundler", "--target", "es2022"];
     await packaged("tsc", [...options, "react/typed.tsx", "react/live-presence.d.ts"]);
   });
@@ -72,7 +72,7 @@ describe("sites", { concurrency: 3 }, () => {
     });
   }
 
-  test("vue: no warning in a development build", { timeout: 60_000 }, async (t) => {
+  test("vue: no warning in a development build", { timeout: 180_000 }, async (t) => {
     const [all, files] = await Promise.all([shopWithNode(t), build(t, "vue", { mode: "development" })]);
     all.serve(files);
     const page = await openSite(t, `${all.site.origin}/lamp`);
@@ -80,7 +80,7 @@ describe("sites", { concurrency: 3 }, () => {
     assert.deepEqual(page.complaints, []);
   });
 
-  test("turbo: a visit changes the room, and a page that is morphed keeps its element", { timeout: 120_000 }, async (t) => {
+  test("turbo: a visit changes the room, and a page that is morphed keeps its element", { timeout: 180_000 }, async (t) => {
     const [all, files] = await Promise.all([shopWithNode(t), build(t, "turbo")]);
     all.serve(files);
     const page = await openSite(t, `${all.site.origin}/lamp`);
@@ -136,7 +136,7 @@ describe("sites", { concurrency: 3 }, () => {
     });
   }
 
-  test("a server prints the number into its pages, between which the visitor goes", { timeout: 60_000 }, async (t) => {
+  test("a server prints the number into its pages, between which the visitor goes", { timeout: 180_000 }, async (t) => {
     const { site, node, users } = await shopWithNode(t);
     let printed;
     for (const [path, link] of [["/lamp", "/chair"], ["/chair", "/lamp"]]) {

@@ -11,7 +11,7 @@ const received = "history_received";
 const notFound = "history_not_found";
 const seconds = () => Math.floor(Date.now() / 1_000);
 
-test("a message outlives the node that took it, by a crash and by a deploy", { timeout: 120_000 }, async (t) => {
+test("a message outlives the node that took it, by a crash and by a deploy", { timeout: 180_000 }, async (t) => {
   const nodes = await mesh(t, ["ams", "iad"], { args });
   const [ams, iad] = nodes;
   const since = await knownSince(t, nodes);
@@ -28,7 +28,7 @@ test("a message outlives the node that took it, by a crash and by a deploy", { t
   assert.equal((await past(t, iad, since - 600)).told, notFound, "no node knows of the time before");
 });
 
-test("a client of a node that is killed misses nothing, with a position or a time alone", { timeout: 60_000 }, async (t) => {
+test("a client of a node that is killed misses nothing, with a position or a time alone", { timeout: 180_000 }, async (t) => {
   const nodes = await mesh(t, ["ams", "iad"], { args });
   const [ams, iad] = nodes;
   await knownSince(t, nodes, 3);
@@ -55,7 +55,7 @@ test("a client of a node that is killed misses nothing, with a position or a tim
   await until("it is live again", () => timed.messages.at(-1)?.n === 3);
 });
 
-test("a third node has what was published before it existed, unless more was published than is kept", { timeout: 60_000 }, async (t) => {
+test("a third node has what was published before it existed, unless more was published than is kept", { timeout: 180_000 }, async (t) => {
   const nodes = await mesh(t, ["ams", "iad"], { args });
   const since = await knownSince(t, nodes);
   await publish(nodes[0], "chat/1", { n: 1 });
@@ -66,7 +66,7 @@ test("a third node has what was published before it existed, unless more was pub
   for (const node of [...nodes, third]) assert.equal((await past(t, node, since, "chat/2")).told, notFound, node.name);
 });
 
-test("a node alone says that it knows nothing of the time before its start", { timeout: 60_000 }, async (t) => {
+test("a node alone says that it knows nothing of the time before its start", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t, { args });
   const since = await knownSince(t, [node]);
   await publish(node, "chat/1", { n: 1 });
@@ -77,7 +77,7 @@ test("a node alone says that it knows nothing of the time before its start", { t
   await knownSince(t, [node]);
 });
 
-test("while a node is silent nothing is confirmed, and what it published meanwhile is there afterwards", { timeout: 90_000 }, async (t) => {
+test("while a node is silent nothing is confirmed, and what it published meanwhile is there afterwards", { timeout: 180_000 }, async (t) => {
   const nodes = await mesh(t, ["ams", "iad"], { args });
   const [ams, iad] = nodes;
   const since = await knownSince(t, nodes);

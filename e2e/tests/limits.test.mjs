@@ -19,7 +19,7 @@ function upgrade(node, headers) {
   });
 }
 
-test("an upgrade with a foreign origin is forbidden with a sentence", { timeout: 30_000 }, async (t) => {
+test("an upgrade with a foreign origin is forbidden with a sentence", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t);
   for (const headers of [{ origin: "https://elsewhere.example" }, { origin: `http://localhost:${node.port + 1}` }, { origin: "null" }]) {
     const answer = await upgrade(node, headers);
@@ -30,7 +30,7 @@ test("an upgrade with a foreign origin is forbidden with a sentence", { timeout:
   assert.ok(host.status >= 400 && host.status < 500, `a foreign host is answered ${host.status}`);
 });
 
-test("the 1,001st socket of an address is refused with 429", { timeout: 120_000 }, async (t) => {
+test("the 1,001st socket of an address is refused with 429", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t);
   const sockets = [];
   t.after(() => sockets.forEach((socket) => socket.terminate()));
@@ -51,7 +51,7 @@ test("the 1,001st socket of an address is refused with 429", { timeout: 120_000 
   await until("a place is free again", () => open().then(() => true));
 });
 
-test("the 41st click of a burst is halted, not dropped", { timeout: 30_000 }, async (t) => {
+test("the 41st click of a burst is halted, not dropped", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t);
   const client = await BareClient.join(t, node);
   const answers = await Promise.all(Array.from({ length: 60 }, () => client.reflex("Lightbulb#toggle", { "aria-pressed": "true" })));
@@ -61,7 +61,7 @@ test("the 41st click of a burst is halted, not dropped", { timeout: 30_000 }, as
   assert.ok(halted >= 10 && halted <= 23, `${halted} of 60 were halted`);
 });
 
-test("a frame over 16 KiB closes its own socket with 1009, and no other", { timeout: 30_000 }, async (t) => {
+test("a frame over 16 KiB closes its own socket with 1009, and no other", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t);
   const [loud, calm] = await Promise.all([BareClient.join(t, node), BareClient.join(t, node, { draws: true })]);
   loud.socket.send("x".repeat(16 * 1024 + 1));
@@ -71,7 +71,7 @@ test("a frame over 16 KiB closes its own socket with 1009, and no other", { time
   await until("the other goes on", () => calm.bulb);
 });
 
-test("a client that answers no ping for 25 s is closed and leaves", { timeout: 90_000 }, async (t) => {
+test("a client that answers no ping for 25 s is closed and leaves", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t);
   const one = await watcher(t, node);
   const awake = Date.now();

@@ -36,7 +36,7 @@ async function network(t, node) {
   };
 }
 
-test("a page that is back on another network counts once", { timeout: 120_000 }, async (t) => {
+test("a page that is back on another network counts once", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t);
   const way = await network(t, node);
   const page = await tab(await visitor(await browser(t)), `http://localhost:${way.port}`);

@@ -6,10 +6,12 @@ import { test } from "node:test";
 import tls from "node:tls";
 import WebSocket from "ws";
 import { Node, folder } from "../lib/node.mjs";
+import { request } from "../lib/http.mjs";
+import { freePort } from "../lib/ports.mjs";
 import { selfSigned } from "../lib/tls.mjs";
 import { until } from "../lib/until.mjs";
 
-test("signals that are not meant for a node do not end it, and SIGQUIT drains it", { timeout: 30_000 }, async (t) => {
+test("signals that are not meant for a node do not end it, and SIGQUIT drains it", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t);
   for (const signal of ["SIGUSR1", "SIGUSR2", "SIGALRM"]) {
     node.signal(signal);
@@ -23,7 +25,7 @@ test("signals that are not meant for a node do not end it, and SIGQUIT drains it
   assert.match(node.log, /drained/);
 });
 
-test("a signal during the start is not lost", { timeout: 30_000 }, async (t) => {
+test("a signal during the start is not lost", { timeout: 180_000 }, async (t) => {
   const node = await Node.prepare(t);
   await node.start({ ready: false });
   await until("it listens for signals", () => node.log.length > 0 || node.exit, { every: 1 });
@@ -31,7 +33,7 @@ test("a signal during the start is not lost", { timeout: 30_000 }, async (t) => 
   assert.deepEqual(await node.ended, { code: 0, signal: null });
 });
 
-test("a node without memory takes no further sockets and says so", { timeout: 30_000 }, async (t) => {
+test("a node without memory takes no further sockets and says so", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t, { args: ["--memory", "1mb"] });
   const socket = new WebSocket(`ws://127.0.0.1:${node.port}/cable`, ["actioncable-v1-json"], { origin: `http://127.0.0.1:${node.port}` });
   const answer = await new Promise((resolve, reject) => {
@@ -44,9 +46,10 @@ test("a node without memory takes no further sockets and says so", { timeout: 30
   assert.equal((await node.get("/")).status, 200, "pages are served");
 });
 
-test("SIGHUP makes a node use a renewed certificate at once", { timeout: 30_000 }, async (t) => {
+test("SIGHUP makes a node use a renewed certificate at once", { timeout: 180_000 }, async (t) => {
   const [first, second] = [selfSigned(t, "localhost"), selfSigned(t, "localhost")];
-  const node = await Node.prepare(t, { args: ["--tls-cert", first.certificate, "--tls-key", first.key] });
+  const port = await freePort();
+  const node = await Node.prepare(t, { args: ["--tls-cert", first.certificate, "--tls-key", first.key, "--metrics-listen", `127.0.0.1:${port}`] });
   await node.start({ ready: false });
   const shown = () => new Promise((resolve, reject) => {
     const socket = tls.connect({ port: node.port, host: "127.0.0.1", rejectUnauthorized: false }, () => {
@@ -56,14 +59,16 @@ test("SIGHUP makes a node use a renewed certificate at once", { timeout: 30_000 
     socket.on("error", reject);
   });
   const before = await until("it serves", () => shown().catch(() => undefined), { within: 20_000 });
+  const { body } = await request(port, "/metrics");
+  assert.match(body, /^presence_tls_certificate_expiry_timestamp_seconds \d{10}$/m);
   copyFileSync(second.key, first.key);
   copyFileSync(second.certificate, first.certificate);
   node.signal("SIGHUP");
   await until("the other certificate is shown", async () => (await shown()) !== before);
-  assert.match(node.log, /loaded the certificate for browsers again/);
+  await until("it is logged", () => node.log.includes("loaded the certificate for browsers again"));
 });
 
-test("SIGHUP makes a node use another filter of its log, and keep it if the next one is broken", { timeout: 30_000 }, async (t) => {
+test("SIGHUP makes a node use another filter of its log, and keep it if the next one is broken", { timeout: 180_000 }, async (t) => {
   const file = join(folder(t), "filter");
   writeFileSync(file, "");
   const node = await Node.start(t, { args: ["--log", "warn", "--log-filter-file", file] });

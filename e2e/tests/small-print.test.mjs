@@ -9,7 +9,7 @@ import { until, untilEqual } from "../lib/until.mjs";
 
 const fly = { FLY_REGION: "yyz", FLY_MACHINE_ID: "3d8d9014f7e389" };
 
-test("the page names the edge region and the serving region", { timeout: 30_000 }, async (t) => {
+test("the page names the edge region and the serving region", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t, { args: ["--edge", "fly", "--trusted-proxy", "127.0.0.0/8"], env: fly });
   const page = async (headers) => read((await node.get("/", { headers })).body).document.body.textContent.replace(/\s+/g, " ");
 
@@ -22,20 +22,20 @@ test("the page names the edge region and the serving region", { timeout: 30_000 
   assert.match(none, /Toronto, Canada/);
 });
 
-test("region and name come from Fly's environment", { timeout: 30_000 }, async (t) => {
+test("region and name come from Fly's environment", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t, { unnamed: true, env: fly });
   const { nodes } = await node.mesh();
   assert.equal(nodes[0].node, fly.FLY_MACHINE_ID);
   assert.equal(nodes[0].region, "yyz");
 });
 
-test("an edge header from an untrusted address is ignored", { timeout: 30_000 }, async (t) => {
+test("an edge header from an untrusted address is ignored", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t, { args: ["--edge", "fly"], env: fly });
   const { body } = await node.get("/", { headers: { "fly-region": "iad" } });
   assert.doesNotMatch(read(body).document.body.textContent, /Ashburn/);
 });
 
-test("the colour is new at each load, and a foreign one is refused", { timeout: 30_000 }, async (t) => {
+test("the colour is new at each load, and a foreign one is refused", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t);
   const pages = await Promise.all(Array.from({ length: 30 }, () => node.get("/")));
   const colours = new Set(pages.map(({ body }) => read(body).colour));
@@ -50,7 +50,7 @@ test("the colour is new at each load, and a foreign one is refused", { timeout: 
   assert.doesNotMatch(foreign.html, /evil|onclick/);
 });
 
-test("the wall keeps the newest nine, newest first, in UTC", { timeout: 30_000 }, async (t) => {
+test("the wall keeps the newest nine, newest first, in UTC", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t, { region: "yyz" });
   const client = await BareClient.join(t, node, { draws: true });
   assert.doesNotMatch(client.text("#messages-body"), /Hi from/);
@@ -70,7 +70,7 @@ test("the wall keeps the newest nine, newest first, in UTC", { timeout: 30_000 }
   assert.deepEqual(messages.map(({ at }) => at), messages.map(({ at }) => at).sort().reverse());
 });
 
-test("a single visitor is told to ping a friend, live", { timeout: 60_000 }, async (t) => {
+test("a single visitor is told to ping a friend, live", { timeout: 180_000 }, async (t) => {
   const node = await Node.start(t);
   const chromium = await browser(t);
   const page = await tab(await visitor(chromium), node.url);

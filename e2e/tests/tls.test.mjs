@@ -28,7 +28,7 @@ async function start(t, args = []) {
   return node;
 }
 
-test("pages are live over TLS that ends in the node", { timeout: 60_000 }, async (t) => {
+test("pages are live over TLS that ends in the node", { timeout: 180_000 }, async (t) => {
   const node = await start(t);
   const page = await ask(node, "/");
   assert.match(page.headers["set-cookie"][0], /; Secure/);
@@ -41,7 +41,7 @@ test("pages are live over TLS that ends in the node", { timeout: 60_000 }, async
   assert.deepEqual(tabs.flatMap(({ complaints }) => complaints), []);
 });
 
-test("a client that is refused learns why over TLS, too, and is closed", { timeout: 30_000 }, async (t) => {
+test("a client that is refused learns why over TLS, too, and is closed", { timeout: 180_000 }, async (t) => {
   const node = await start(t);
   const socket = new WebSocket(`wss://localhost:${node.port}/cable`, "actioncable-v1-json", { rejectUnauthorized: false });
   t.after(() => socket.terminate());
@@ -51,7 +51,7 @@ test("a client that is refused learns why over TLS, too, and is closed", { timeo
   assert.deepEqual([told, code], [[{ type: "disconnect", reason: "unauthorized", reconnect: false }], 1000]);
 });
 
-test("a connection without TLS is dropped and delays no other", { timeout: 30_000 }, async (t) => {
+test("a connection without TLS is dropped and delays no other", { timeout: 180_000 }, async (t) => {
   const node = await start(t, ["--header-within", "2s"]);
   const plain = net.connect(node.port, "127.0.0.1");
   plain.on("error", () => {}).write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -61,7 +61,7 @@ test("a connection without TLS is dropped and delays no other", { timeout: 30_00
   await ended;
 });
 
-test("all messages arrive over TLS in order, even if the browser reads late", { timeout: 60_000 }, async (t) => {
+test("all messages arrive over TLS in order, even if the browser reads late", { timeout: 180_000 }, async (t) => {
   const node = await start(t, ["--public-streams", "bench", "--send-buffer", "16kb", "--socket-queue", "4mb"]);
   const socket = tls.connect({ port: node.port, host: "127.0.0.1", rejectUnauthorized: false });
   socket.write(`GET /cable HTTP/1.1\r\nHost: localhost:${node.port}\r\nOrigin: https://localhost:${node.port}\r\nConnection: Upgrade\r\n`

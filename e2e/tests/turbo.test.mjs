@@ -9,7 +9,7 @@ import { until, untilEqual } from "../lib/until.mjs";
 
 const update = (html) => `<turbo-stream action="update" target="list"><template>${html}</template></turbo-stream>`;
 
-test("pages follow a signed stream in both regions, through a cut, and ignore whispers", { timeout: 120_000 }, async (t) => {
+test("pages follow a signed stream in both regions, through a cut, and ignore whispers", { timeout: 180_000 }, async (t) => {
   const shop = await site(t);
   const nodes = await mesh(t, ["ams", "iad"], { args: shop.args });
   const name = await signed("list/7");
@@ -49,7 +49,7 @@ test("pages follow a signed stream in both regions, through a cut, and ignore wh
 });
 
 // The stock client asks again every 500 ms for what is not confirmed.
-test("a page with 100 streams listens to all of them within moments, and shows a message of each", { timeout: 120_000 }, async (t) => {
+test("a page with 100 streams listens to all of them within moments, and shows a message of each", { timeout: 180_000 }, async (t) => {
   const COUNT = 100;
   const shop = await site(t);
   const [node] = await mesh(t, ["ams"], { args: shop.args });

@@ -5,7 +5,7 @@ import { browser, number, tab, text, untilBulb, visitor, wall } from "../lib/bro
 import { mesh } from "../lib/node.mjs";
 import { until, untilEqual } from "../lib/until.mjs";
 
-test("bulb, label and hi cross from region to region", { timeout: 90_000 }, async (t) => {
+test("bulb, label and hi cross from region to region", { timeout: 180_000 }, async (t) => {
   const [ams, iad] = await mesh(t, ["ams", "iad"]);
   const [one, other] = await Promise.all([browser(t), browser(t)]);
   const here = await tab(await visitor(one), ams.url);
@@ -22,9 +22,14 @@ test("bulb, label and hi cross from region to region", { timeout: 90_000 }, asyn
   await until("three messages on both", async () => (await wall(here)).length === 3 && (await wall(there)).length === 3);
   assert.deepEqual(await wall(here), await wall(there), "the same order");
   assert.equal((await wall(here)).filter((message) => message.includes("Ashburn")).length, 1);
+  const marks = (page) => page.locator("#messages-body .who").evaluateAll((all) => all.map((who) => [who.textContent, getComputedStyle(who, "::after").content]));
+  for (const page of [here, there]) {
+    const you = await text(page, "#you");
+    for (const [who, mark] of await marks(page)) assert.equal(mark, who === you ? '" · yours"' : "none", "each page marks its own");
+  }
 });
 
-test("a tab in another region is a tab of the same user", { timeout: 90_000 }, async (t) => {
+test("a tab in another region is a tab of the same user", { timeout: 180_000 }, async (t) => {
   const [ams, iad, yyz] = await mesh(t, ["ams", "iad", "yyz"]);
   const chromium = await browser(t);
   const person = await visitor(chromium);
@@ -43,7 +48,7 @@ test("a tab in another region is a tab of the same user", { timeout: 90_000 }, a
   await untilEqual("and the region is empty", () => number(bystander, "#iad_usercount"), 0);
 });
 
-test("a browser that opens and closes moves its region's count everywhere", { timeout: 90_000 }, async (t) => {
+test("a browser that opens and closes moves its region's count everywhere", { timeout: 180_000 }, async (t) => {
   const [ams, iad, yyz] = await mesh(t, ["ams", "iad", "yyz"]);
   const chromium = await browser(t);
   const watching = await Promise.all([ams, yyz].map(async (node) => tab(await visitor(chromium), node.url)));

@@ -8,7 +8,7 @@ import { read } from "../lib/page.mjs";
 import { laterProgram } from "../lib/paths.mjs";
 import { pause, until, untilEqual } from "../lib/until.mjs";
 
-test("an older and a later build count each other's users and keep each other's facts", { timeout: 90_000 }, async (t) => {
+test("an older and a later build count each other's users and keep each other's facts", { timeout: 180_000 }, async (t) => {
   assert.ok(existsSync(laterProgram), "node scripts/test.mjs build makes the later build");
   const nodes = await mesh(t, ["ams", "iad"], (region) => ({ dataDir: folder(t), program: region === "iad" ? laterProgram : undefined }));
   const [older, later] = nodes;

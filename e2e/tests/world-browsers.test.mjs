@@ -5,7 +5,7 @@ import { browser, number, tab, text, untilBulb, visitor, wall } from "../lib/bro
 import { until, untilEqual } from "../lib/until.mjs";
 import { world } from "../lib/world.mjs";
 
-test("two people meet across an ocean", { timeout: 150_000 }, async (t) => {
+test("two people meet across an ocean", { timeout: 180_000 }, async (t) => {
   const running = await world(t);
   const [ams, iad] = ["ams", "iad"].map((region) => running.node(region));
   const [one, other] = await Promise.all([browser(t), browser(t)]);
@@ -14,6 +14,10 @@ test("two people meet across an ocean", { timeout: 150_000 }, async (t) => {
   const second = await tab(person, ams.url);
   const there = await tab(await visitor(other), iad.url);
   for (const page of [here, second, there]) await untilEqual("two people", () => number(page, "#headcount"), 2);
+
+  assert.match(await text(here, "#edge"), /Frankfurt|Paris|Stockholm/, "an edge near Amsterdam");
+  assert.equal(await text(second, "#edge"), await text(here, "#edge"), "the same one for all tabs");
+  assert.match(await text(there, "#edge"), /Secaucus|Atlanta|Chicago/);
 
   await here.bringToFront();
   await here.locator("#lightbulb").click();

@@ -9,7 +9,7 @@ import { program } from "../lib/paths.mjs";
 import { until } from "../lib/until.mjs";
 import { REGIONS, world } from "../lib/world.mjs";
 
-test("six regions find each other, a click crosses an ocean, Ctrl-C stops them all", { timeout: 90_000 }, async (t) => {
+test("six regions find each other, a click crosses an ocean, Ctrl-C stops them all", { timeout: 180_000 }, async (t) => {
   const running = await world(t);
   assert.match(running.said, /Every region hears every other/);
   for (const [place, region] of REGIONS.entries()) {
@@ -35,7 +35,7 @@ test("six regions find each other, a click crosses an ocean, Ctrl-C stops them a
   assert.doesNotMatch(running.said, /panicked|did not stop cleanly/);
 });
 
-test("a region that ends unexpectedly is reported, and the others continue", { timeout: 90_000 }, async (t) => {
+test("a region that ends unexpectedly is reported, and the others continue", { timeout: 180_000 }, async (t) => {
   const kept = folder(t);
   const running = await world(t, ["--no-wan", "--data-dir", kept]);
   assert.deepEqual(readdirSync(kept).sort(), REGIONS);

@@ -105,10 +105,25 @@ test("documents stay short", () => {
   }
 });
 
+const documents = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md",
+  ...readdirSync(join(root, "docs"), { recursive: true }).filter((file) => file.endsWith(".md")).map((file) => `docs/${file}`)];
+
+test("every row of a table is below its header", () => {
+  const isRow = (line) => line?.startsWith("|");
+  for (const file of documents) {
+    const lines = read(file).split("\n");
+    const first = lines.flatMap((line, index) => (isRow(line) && !isRow(lines[index - 1]) ? [index] : []));
+    for (const index of first) assert.match(lines[index + 1], /^\|[-:| ]+\|$/, `${file}:${index + 1}`);
+  }
+});
+
+test("the Node.js that the tests need is named where a stranger looks", () => {
+  assert.equal(JSON.parse(read("e2e/package.json")).engines.node, "^20.19 || >=22.12");
+  for (const file of ["README.md", "CONTRIBUTING.md", "scripts/prepare.sh"]) assert.ok(read(file).includes("20.19 or 22.12, or newer"), file);
+});
+
 test("links between documents lead somewhere", () => {
-  const files = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md",
-    ...readdirSync(join(root, "docs"), { recursive: true }).filter((file) => file.endsWith(".md")).map((file) => `docs/${file}`)];
-  for (const file of files) {
+  for (const file of documents) {
     for (const [, link] of read(file).matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)) {
       assert.ok(existsSync(join(root, dirname(file), link)), `${file} links to ${link}`);
     }
@@ -131,4 +146,36 @@ test("each decision has a date and a status, and stands in the list with its tit
 test("docs/clients.md prints what keeps pages of apps connected", () => {
   const [, code] = read("crates/presence-server/client/awake.js").split("*/\n");
   assert.ok(code.startsWith("export function keepAwake") && read("docs/clients.md").includes(`\`\`\`js\n${code}\`\`\`\n`));
+});
+
+/** A section of docs/building.md. */
+const building = (title) => read("docs/building.md").split(/^## /m).find((part) => part.startsWith(title)) ?? assert.fail(title);
+
+test("the code that docs/building.md shows of the auction is the auction's", () => {
+  const flat = (code) => code.replaceAll(/^ +/gm, "");
+  const source = flat(read("examples/auction/src/main.rs"));
+  for (const title of ["What is a user's own", "Other rooms in a page", "Who the user is", "From nothing to an auction"]) {
+    const blocks = [...building(title).matchAll(/^ *```rust\n([^]*?)^ *```$/gm)].map(([, code]) => code);
+    assert.ok(blocks.length > 0, title);
+    for (const code of blocks) assert.ok(source.includes(flat(code)), code);
+  }
+});
+
+test("who makes the auction step by step has all that it needs", () => {
+  const steps = building("From nothing to an auction") + building("Who the user is");
+  const [, axum] = read("Cargo.toml").match(/^axum = \{ version = "(\d+\.\d+)/m);
+  for (const needed of [`cargo add axum@${axum}`, "examples/auction/templates", "into its `Cargo.toml`"]) assert.ok(steps.includes(needed), needed);
+  for (const [, name] of read("examples/auction/src/main.rs").matchAll(/^(?:const|type|fn|struct) ([A-Za-z_]+)/gm)) {
+    if (!["Auction", "main"].includes(name)) assert.match(steps, new RegExp(`(?:const|type|fn|struct) ${name}\\b`), name);
+  }
+});
+
+test("docs/building.md names every field of a view and of a visit", () => {
+  for (const [name, file] of [["RoomView", "view.rs"], ["Visit", "../app.rs"]]) {
+    const [, body] = read(join("crates/presence-core/src/app", file)).match(new RegExp(`^pub struct ${name}(?:<'a>)? \\{([^]*?)^\\}`, "m"));
+    const fields = [...body.matchAll(/^ {4}pub ([a-z_]+):/gm)].map(([, field]) => field);
+    assert.ok(fields.length > 8, name);
+    const table = building("An app is three functions").split(`| \`${name}\` | Is |`)[1].split("\n\n")[0];
+    for (const field of fields) assert.match(table, new RegExp(`\`${field}\``), `${name}.${field}`);
+  }
 });

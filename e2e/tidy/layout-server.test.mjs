@@ -8,8 +8,8 @@ import { root } from "../lib/paths.mjs";
 const source = `${root}/crates/presence-server/src`;
 
 const http = [
-  "router", "api", "embeds", "pages", "upgrade", "framing", "cors", "state", "open_streams", "printed_tabs", "files", "readiness", "listen", "connections", "request_info",
-  "open_answer", "refused_origin", "address_limit", "api_key", "gzip_cache", "view_cache", "roll_up_cache", "reader", "tls",
+  "router", "reports", "metrics", "api", "embeds", "pages", "upgrade", "sign_in", "error_pages", "page_request", "framing", "cors", "request_log", "room_name", "sampling", "state", "occupancy", "open_streams", "printed_tabs", "files", "readiness", "listen", "connections", "request_info",
+  "open_answer", "refused_origin", "address_limit", "api_key", "gzip_cache", "view_cache", "roll_up_cache", "reader", "request_stats", "room_views", "edge", "tls", "markup", "unavailable",
 ];
 
 /** The code of every file below a folder, by the folder's module that it belongs to; without comments and tests. */

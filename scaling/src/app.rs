@@ -1,6 +1,6 @@
 //! The app of the simulation: the number of users, and a lamp to click.
 
-use presence_core::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
+use presence_core::{App, Change, Click, Fragment, Refusal, RoomView, Visit, Write};
 use sha2::{Digest as _, Sha256};
 
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -15,7 +15,7 @@ impl App for CounterApp {
     }
 
     /// The workload says itself what its clicks mean.
-    fn reflex(&self, _: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+    fn reflex(&self, _: &Click, _: &RoomView) -> Result<Vec<Write>, Refusal> {
         Err(Refusal::Unknown)
     }
 

@@ -16,7 +16,7 @@ pub(crate) const MESSAGE_MICROS: f64 = 0.40 * 1e6 / 11_000.0;
 /// A CableReady morph without its element: operation, selector, WebSocket header.
 pub(crate) const MORPH_BYTES: f64 = 60.0;
 /// After this long without an input, core takes the node itself for suspended.
-pub(crate) const AWAY_MS: f64 = costs::AWAY_MS as f64;
+pub(crate) const SUSPENDED_MS: f64 = costs::SUSPENDED_MS as f64;
 /// Removals are remembered for this time, and at most this number of each node.
 const REMOVED_S: f64 = costs::REMOVED_MS as f64 / 1e3;
 const REMOVED_MAX: f64 = costs::REMOVED_MAX as f64;

@@ -1,6 +1,6 @@
 //! Where a node breaks: the number of visitors or joins at which each of its resources is used up.
 
-use crate::cost_model::{AWAY_MS, CostModel, MESSAGE_MICROS, MORPH_BYTES, SEND_MICROS};
+use crate::cost_model::{CostModel, MESSAGE_MICROS, MORPH_BYTES, SEND_MICROS, SUSPENDED_MS};
 use crate::message_sizes::MessageSizes;
 use crate::partial_interest::search;
 use crate::rates::Rates;
@@ -55,7 +55,7 @@ impl Model {
     /// Returns with how many visitors a silent node stops another one until that takes itself for suspended.
     pub(crate) fn visitors_in_stall(&self, scenario: &Scenario) -> f64 {
         search(1_000.0, VISITORS_MAX, |visitors| {
-            self.costs.silence_ms(&Scenario { visitors: visitors as u64, ..*scenario }) < AWAY_MS
+            self.costs.silence_ms(&Scenario { visitors: visitors as u64, ..*scenario }) < SUSPENDED_MS
         })
     }
 

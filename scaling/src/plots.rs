@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cost_model::{AWAY_MS, MESSAGE_MICROS, SEND_MICROS};
+use crate::cost_model::{MESSAGE_MICROS, SEND_MICROS, SUSPENDED_MS};
 use crate::grid::MIDDLE;
 use crate::limits::{CORE_MICROS, MEMORY_BYTES, Model};
 use crate::metrics::{InputKind, RunMetrics};
@@ -178,7 +178,7 @@ fn stall(model: &Model, runs: &[RunMetrics]) -> Value {
             curves.series_where("… until all rooms are drawn", small, redrawn, alike(6, each), |run| run.redrawn_ms),
             of(32, each, "rooms of one, 32 nodes"),
         ],
-        "limits": [(AWAY_MS, "it believes that it was suspended"), (4_000.0, "the others consider it silent")],
+        "limits": [(SUSPENDED_MS, "it believes that it was suspended"), (4_500.0, "the others consider it silent")],
     })
 }
 

@@ -129,7 +129,7 @@ impl Recorder {
                 let viewers = match &drawing.to {
                     Viewers::Stream(Stream::Room(room)) => self.watchers.get(room).copied().unwrap_or(0),
                     // The app of the simulation draws nothing for single users.
-                    Viewers::Stream(Stream::User(..) | Stream::Named(_)) => 0,
+                    Viewers::Stream(Stream::User(..) | Stream::Named(_)) | Viewers::Users(_) => 0,
                     Viewers::Subscription { .. } => 1,
                 };
                 drawing.by(&CounterApp).into_iter().for_each(|drawn| self.drawn(viewers, &drawn.fragments));

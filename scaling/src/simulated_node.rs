@@ -1,7 +1,8 @@
 //! A real node in virtual time.
 
 use presence_core::{
-    DialError, Input, LinkId, Linked, Mono, Node, NodeHash, NodeName, Now, Output, Place, Region, Settings, Wall,
+    DialError, FactSettings, Input, LinkId, Linked, Mono, Node, NodeHash, NodeName, Now, Output, Place, Region,
+    Settings, Wall,
 };
 
 use crate::app::sha256;
@@ -36,6 +37,7 @@ impl SimulatedNode {
             meshed: true,
             digest: sha256,
             key: None,
+            facts: FactSettings::default(),
         };
         Self { node: Node::new(settings, &[], Vec::new(), now), next_tick_ms: 0 }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::cost_model::AWAY_MS;
+use crate::cost_model::SUSPENDED_MS;
 use crate::grid::MIDDLE;
 use crate::limits::{CORE_MICROS, Model, VISITORS_MAX};
 use crate::metrics::RunMetrics;
@@ -106,7 +106,7 @@ fn visitors(value: f64) -> String {
 fn limits(model: &Model) -> String {
     let mut table = format!(
         "| Nodes | Rooms | Visitors in 8 GB | Visitors at which a silent node blocks it for {} s | Drawing all rooms again then | Joins/s that fill the driver's core | The links' CPU there |\n|---|---|---|---|---|---|---|\n",
-        AWAY_MS / 1_000.0
+        SUSPENDED_MS / 1_000.0
     );
     for nodes in [6, 12, 32] {
         for (shape, name) in SHAPES {

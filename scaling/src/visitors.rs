@@ -18,7 +18,7 @@ const CHURN_MS: u64 = 22_000;
 pub(crate) const FROM_MS: u64 = 28_000;
 /// End of the measurement, and of joins and leaves.
 pub(crate) const UNTIL_MS: u64 = FROM_MS + 10_000;
-/// One node falls silent here, and is suspected 4 s later.
+/// One node falls silent here, and is suspected 4.5 s later.
 pub(crate) const SILENT_MS: u64 = UNTIL_MS + 500;
 /// From here on everything is drawn because of that: no visitor lingers, and the node is not suspected yet.
 pub(crate) const SUSPECTED_MS: u64 = SILENT_MS + 2_500;
@@ -85,7 +85,7 @@ pub(crate) fn input(scenario: &Scenario, action: VisitorAction) -> Input {
             room: scenario.room(visitor),
             user: scenario.user(visitor),
             echo: String::new(),
-            writes: Ok(vec![Write::Set { key: "lamp", value: b"on".to_vec(), lasts_ms: None }]),
+            writes: Ok(vec![Write::set_bytes("lamp", "on")]),
         },
     }
 }

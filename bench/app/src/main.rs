@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use askama::Template;
-use presence_server::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Site, Visit, Write};
+use presence_server::{App, Change, Click, Fragment, Refusal, RoomView, Site, Visit, Write};
 
 /// The whole page; its block `count` is what changes redraw.
 #[derive(Template)]
@@ -20,7 +20,7 @@ impl App for Counter {
         CounterPage { visit: Some(visit), users: view.users }.to_string()
     }
 
-    fn reflex(&self, _: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+    fn reflex(&self, _: &Click, _: &RoomView) -> Result<Vec<Write>, Refusal> {
         Err(Refusal::Unknown)
     }
 

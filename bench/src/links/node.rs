@@ -72,7 +72,7 @@ pub(crate) async fn start(
         // The same after a restart, and a different one for each node.
         reset_key: sha256(name.as_str().as_bytes()),
         name,
-        authority: Authority::Secret { current: [secret; 32], previous: None },
+        authority: Authority::Secret { signing: [secret; 32], accepted: None },
         delays: Vec::new(),
     };
     Mesh::start(config, inputs).await

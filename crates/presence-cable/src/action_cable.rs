@@ -1,5 +1,6 @@
 //! Action Cable, plain and extended: its frames, and the bodies of CableReady, StimulusReflex and Turbo Streams.
 
+mod answer;
 mod cable_ready;
 mod channel;
 mod command;
@@ -8,13 +9,12 @@ mod reflex;
 
 use presence_core::{Fragment, Message, Outcome};
 
-pub use self::cable_ready::CABLE_READY_VERSION;
+pub use self::cable_ready::{CABLE_READY_VERSION, renamed};
 pub use self::channel::Channel;
 pub use self::command::{Command, PresenceRequest};
 pub use self::extended::{PRESENCE_ERROR, restored, welcome};
-use self::reflex::answer_outcome;
-pub use self::reflex::{ReflexAnswer, answer, reflex_call};
-use crate::encoder::{Encoder, PingAfter, Position, PresenceEvent, ReplayEnd};
+pub use self::reflex::{FormTooLong, ReflexCall, reflex_call};
+use crate::encoder::{EarlierAnswer, Encoder, PingAfter, Position, PresenceEvent, ReplayEnd};
 use crate::quoted;
 
 /// The plain subprotocol.
@@ -133,8 +133,8 @@ impl Encoder for ActionCable {
         Some(cable_ready::morphs(fragments))
     }
 
-    fn answer(&self, outcome: &Outcome, echo: &str) -> Option<String> {
-        Some(answer_outcome(outcome, echo))
+    fn answer(&self, outcome: &Outcome, echo: &str, earlier: EarlierAnswer) -> Option<String> {
+        Some(answer::answer(outcome, echo, earlier))
     }
 
     fn message(&self, message: &Message, position: Option<&Position>) -> Option<String> {

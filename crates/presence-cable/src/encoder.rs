@@ -28,13 +28,19 @@ pub trait Encoder: Debug + Send + Sync {
         None
     }
 
-    /// The body that answers a click; `echo` is the one of its `ReflexCall`.
-    fn answer(&self, _outcome: &Outcome, _echo: &str) -> Option<String> {
+    /// The body that answers a click; `echo` is the one of its `ReflexCall`, `earlier` how the socket's last click ended.
+    fn answer(&self, _outcome: &Outcome, _echo: &str, _earlier: EarlierAnswer) -> Option<String> {
         None
     }
 
     /// The body that says how many users a room has.
     fn counts(&self, _view: &RoomView) -> Option<String> {
+        None
+    }
+
+    /// The body that says what a room's users share: what is different from an older view, or all of it; `None` where
+    /// nothing is.
+    fn shares(&self, _before: Option<&RoomView>, _after: &RoomView) -> Option<String> {
         None
     }
 
@@ -66,6 +72,15 @@ pub enum PingAfter {
     PingEvery,
     /// The time of `--probe-every`: the client is patient.
     ProbeEvery,
+}
+
+/// How the click before this one ended: a page that shows why it failed shows that no longer after a success.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EarlierAnswer {
+    /// It was carried out, or there was none.
+    Success,
+    /// It failed or was halted.
+    Failure,
 }
 
 /// How a replay of missed messages ended.

@@ -9,7 +9,9 @@ mod encoder;
 mod error;
 pub mod presence_v1;
 
-pub use encoder::{Encoder, HistoryRequest, PingAfter, Position, PresenceEvent, Record, ReplayEnd, same_counts};
+pub use encoder::{
+    EarlierAnswer, Encoder, HistoryRequest, PingAfter, Position, PresenceEvent, Record, ReplayEnd, same_counts,
+};
 pub use error::CableError;
 
 fn quoted(text: &str) -> String {

@@ -1,11 +1,14 @@
 //! `presence-v1`, the small protocol of embeds: JSON text both ways.
 
+mod shares;
+
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use presence_core::RoomView;
 use serde::Deserialize;
 
+pub use self::shares::{ShareError, person_key, share_key, shares_prefix, sharing};
 use crate::encoder::{Encoder, PingAfter, is_stale};
 use crate::error::CableError;
 use crate::quoted;
@@ -39,6 +42,10 @@ impl Encoder for PresenceV1 {
     fn counts(&self, view: &RoomView) -> Option<String> {
         Some(counts(view))
     }
+
+    fn shares(&self, before: Option<&RoomView>, after: &RoomView) -> Option<String> {
+        shares::shares(before, after)
+    }
 }
 
 /// A message of an embed.
@@ -71,6 +78,24 @@ pub enum EmbedRequest<'a> {
         /// The room, named as it was joined.
         #[serde(borrow)]
         room: Cow<'a, str>,
+    },
+    /// Asks to be sent what the room's users share.
+    Listen {
+        /// The room, named as it was joined.
+        #[serde(borrow)]
+        room: Cow<'a, str>,
+    },
+    /// Shows the room's users a value for as long as this one is there.
+    Share {
+        /// The room, named as it was joined.
+        #[serde(borrow)]
+        room: Cow<'a, str>,
+        /// What the value is about: `cursor`.
+        #[serde(borrow)]
+        key: Cow<'a, str>,
+        /// Any JSON; null ends the showing.
+        #[serde(default)]
+        value: serde_json::Value,
     },
     /// Says that the page was hidden, or shown again.
     Visible {
@@ -136,10 +161,14 @@ pub fn prefix(name: &str) -> String {
     format!(r#"{COUNTS}"room":{}"#, quoted(name))
 }
 
+/// The room in a prefix, as JSON.
+fn room_in(prefix: &str) -> &str {
+    prefix.strip_prefix(COUNTS).unwrap_or_default()
+}
+
 /// The frame that says that the visitor was made to leave a room; its page stays away.
 pub fn left(prefix: &str) -> String {
-    let room = prefix.strip_prefix(COUNTS).unwrap_or_default();
-    format!(r#"{{"type":"left",{room}}}"#)
+    format!(r#"{{"type":"left",{}}}"#, room_in(prefix))
 }
 
 /// The body of `counts`, the same for every name that a room was given.
@@ -165,111 +194,4 @@ pub fn counts(view: &RoomView) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use presence_core::{Place, Region, RegionState, RegionView, Room};
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::encoder::same_counts;
-
-    fn region(code: &str, users: u32, state: RegionState) -> RegionView {
-        RegionView { state, users, tabs: users, ..RegionView::empty(Region::new(code).unwrap(), Place::default()) }
-    }
-
-    fn view(users: u32) -> RoomView {
-        RoomView {
-            room: Room::new("shop.example/lamp").unwrap(),
-            version: 3,
-            users,
-            tabs: users + 2,
-            unsure: 1,
-            looking: 2,
-            unproven: 0,
-            regions: vec![region("ams", users, RegionState::Live), region("maa", 0, RegionState::Silent)],
-            registers: Default::default(),
-            logs: Default::default(),
-            shared: Default::default(),
-            here: Region::new("ams").unwrap(),
-            as_of_ms: 9,
-        }
-    }
-
-    #[test]
-    fn what_pages_say_is_understood_and_junk_is_not() {
-        let said = |text| EmbedRequest::parse(text).unwrap();
-        assert_eq!(said(r#"{"type":"hello"}"#), EmbedRequest::Hello { id: None, visible: true, tab: None });
-        assert_eq!(
-            said(r#"{"visible":false,"type":"hello","id":"a.b","tab":"1-2","more":[1]}"#),
-            EmbedRequest::Hello { id: Some("a.b".into()), visible: false, tab: Some("1-2".into()) }
-        );
-        assert_eq!(
-            said(r#"{"type":"join","room":"a\u0062\"/"}"#),
-            EmbedRequest::Join { room: "ab\"/".into(), token: None }
-        );
-        assert_eq!(
-            said(r#"{"type":"join","room":"a","token":"t"}"#),
-            EmbedRequest::Join { room: "a".into(), token: Some("t".into()) }
-        );
-        assert_eq!(said(r#"{"type":"leave","room":""}"#), EmbedRequest::Leave { room: "".into() });
-        assert_eq!(said(r#"{"type":"visible","visible":true}"#), EmbedRequest::Visible { visible: true });
-        assert_eq!(said(r#"{"type":"moving"}"#), EmbedRequest::Moving);
-        for junk in [
-            "",
-            "junk",
-            "[]",
-            "null",
-            "{}",
-            r#"{"type":"bogus"}"#,
-            r#"{"type":7}"#,
-            r#"{"type":"join"}"#,
-            r#"{"type":"join","room":7}"#,
-            r#"{"type":"visible"}"#,
-            r#"{"type":"visible","visible":"yes"}"#,
-            r#"{"type":"hello","id":[]}"#,
-        ] {
-            assert!(EmbedRequest::parse(junk).is_err(), "{junk}");
-        }
-    }
-
-    #[test]
-    fn counts_are_one_object_whatever_the_room_was_called() {
-        for name in ["lamp", "a\"b\\", "", "ü\u{2028}</script>"] {
-            let frame = format!("{}{}", prefix(name), counts(&view(14)));
-            assert_eq!(
-                serde_json::from_str::<Value>(&frame).unwrap(),
-                json!({"type": "counts", "room": name, "users": 14, "looking": 2, "tabs": 16, "unsure": 1, "unproven": 0,
-                    "regions": [{"region": "ams", "users": 14, "state": "live"},
-                        {"region": "maa", "users": 0, "state": "silent"}],
-                    "stale": true})
-            );
-        }
-    }
-
-    #[test]
-    fn views_that_say_the_same_are_told_from_those_that_do_not() {
-        let one = view(14);
-        assert!(same_counts(&one, &RoomView { version: 4, as_of_ms: 10, ..one.clone() }));
-        assert!(!same_counts(&one, &view(15)));
-        assert!(!same_counts(&one, &RoomView { looking: 3, ..one.clone() }));
-        assert!(!same_counts(&one, &RoomView { regions: one.regions[..1].to_vec(), ..one.clone() }));
-        let mut back = one.clone();
-        back.regions[1].state = RegionState::Live;
-        assert!(!same_counts(&one, &back));
-    }
-
-    #[test]
-    fn answers_are_json() {
-        let read = |text: String| serde_json::from_str::<Value>(&text).unwrap();
-        assert_eq!(
-            read(welcome("a.b", EmbedIdentity::Given)),
-            json!({"type": "welcome", "id": "a.b", "identity": "given"})
-        );
-        assert_eq!(
-            read(error(Some("\"x"), 403, "No \"such\" token.")),
-            json!({"type": "error", "room": "\"x", "status": 403, "detail": "No \"such\" token."})
-        );
-        assert_eq!(read(error(None, 400, "No.")), json!({"type": "error", "status": 400, "detail": "No."}));
-        assert_eq!(read(left(&prefix("\"x"))), json!({"type": "left", "room": "\"x"}));
-        assert_eq!(read(PresenceV1.ping(0)), json!({"type": "ping"}));
-    }
-}
+mod tests;

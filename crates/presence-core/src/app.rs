@@ -1,25 +1,37 @@
 //! What is built on presence: an app is three functions, `page`, `reflex` and `render`.
 
 pub(crate) mod change;
+pub(crate) mod click;
 pub(crate) mod drawing;
+pub(crate) mod entry_id;
+pub(crate) mod fields;
 pub(crate) mod fragment;
 pub(crate) mod reflex;
+pub(crate) mod region;
+pub(crate) mod report;
+pub(crate) mod request;
 pub(crate) mod view;
+pub(crate) mod write;
 
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use crate::app::change::Change;
+use crate::app::click::Click;
+use crate::app::fields::Fields;
 use crate::app::fragment::Fragment;
-use crate::app::reflex::{ReflexCall, Refusal, Write};
+use crate::app::reflex::Refusal;
+use crate::app::report::Report;
+use crate::app::request::{PageError, PageRequest, Route, SignedUser};
 use crate::app::view::RoomView;
+use crate::app::write::Write;
 use crate::id::{PublicId, Room};
 
 /// A live feature. Its functions depend only on their arguments and keep no state.
 ///
 /// ```
-/// use presence_core::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
+/// use presence_core::{App, Change, Click, Fragment, Refusal, RoomView, Visit, Write};
 ///
 /// struct Lamp;
 ///
@@ -35,11 +47,11 @@ use crate::id::{PublicId, Room};
 ///         )
 ///     }
 ///
-///     fn reflex(&self, call: &ReflexCall, view: &RoomView) -> Result<Vec<Write>, Refusal> {
-///         match call.target.as_str() {
+///     fn reflex(&self, click: &Click, view: &RoomView) -> Result<Vec<Write>, Refusal> {
+///         match click.target.as_str() {
 ///             // A value, never "flip": two users who switch at once both get what they wanted.
-///             "Lamp#on" => Ok(vec![Write::Set { key: "lamp", value: b"on".to_vec(), lasts_ms: None }]),
-///             "Lamp#off" => Ok(vec![Write::Set { key: "lamp", value: b"off".to_vec(), lasts_ms: None }]),
+///             "Lamp#on" => Ok(vec![Write::set_bytes("lamp", "on")]),
+///             "Lamp#off" => Ok(vec![Write::set_bytes("lamp", "off")]),
 ///             _ => Err(Refusal::Unknown),
 ///         }
 ///     }
@@ -62,20 +74,59 @@ use crate::id::{PublicId, Room};
 /// assert!(Lamp.page(&view, &Visit::first("/")).contains("Switch it on"));
 /// ```
 pub trait App: Send + Sync + 'static {
-    /// The room of the page at this path; `None`: there is no such page. By default there is one page, at `/`, whose room has
-    /// the site's name. The path is as the browser sent it, percent-encoded.
-    fn room(&self, site: &Room, path: &str) -> Option<Room> {
-        (path == "/").then(|| site.clone())
+    /// Returns which page a request is for, and whether its user may see it. By default there is one page, at `/`, whose room
+    /// has the site's name.
+    ///
+    /// A page that was served to a user who has signed in asks again when it connects, with the same path and query and without
+    /// headers. It may join the room only if the answer is still the same. So let `signed` decide who may see a page.
+    fn route(&self, request: &PageRequest<'_>) -> Route {
+        if request.path == "/" { Route::Page(request.site.clone()) } else { Route::NotFound }
+    }
+
+    /// Returns who sends a request. By default it is `request.signed`: the user that a valid token names, in the cookie
+    /// `presence-user` or the header `authorization`. An app with another proof in its headers or cookies checks that here.
+    fn signed_user(&self, request: &PageRequest<'_>) -> Option<SignedUser> {
+        request.signed.cloned()
+    }
+
+    /// Returns the page for a request that is answered with an error, in HTML; `None`: the library's own.
+    fn error_page(&self, _error: PageError, _request: &PageRequest<'_>) -> Option<String> {
+        None
     }
 
     /// Returns a whole page, which is right before any script runs.
     fn page(&self, view: &RoomView, visit: &Visit<'_>) -> String;
 
     /// Returns the facts that a click writes, or why it writes none. It never changes a page.
-    fn reflex(&self, call: &ReflexCall, view: &RoomView) -> Result<Vec<Write>, Refusal>;
+    fn reflex(&self, click: &Click, view: &RoomView) -> Result<Vec<Write>, Refusal>;
 
     /// Returns the elements that a change affects, whichever region it came from.
     fn render(&self, change: &Change, view: &RoomView) -> Vec<Fragment>;
+
+    /// Returns the other rooms that the pages of this one show, too, such as those of a list: their views are in
+    /// [`RoomView::related`], and what changes in them is drawn as [`Change::Related`]. At most 256; more are left out.
+    fn related(&self, _room: &Room) -> Vec<Room> {
+        Vec::new()
+    }
+
+    /// Returns whether a change also affects what single users see of it, such as "You are winning". If it does, `render` is
+    /// asked for [`Change::You`] of each user who is in the room on this node, and all their tabs are drawn. In a room of
+    /// thousands this takes a second or more.
+    ///
+    /// [`Change::Everything`] stands for many changes at once: answer `true` for it, too.
+    fn redraws_own(&self, _change: &Change) -> bool {
+        false
+    }
+
+    /// Returns what the site's own server is to know of a room, for effects that must happen once: a mail when an auction ends.
+    /// At most 64; more are left out.
+    ///
+    /// Every node with a webhook asks at each new view of the room, also where no one is in it. One node sends what is new, once
+    /// it has been true for a second. A node that takes over sends everything again, each with the same id as before. So let the
+    /// view's facts decide, which are the same on all nodes: not its time and not its counts.
+    fn reports(&self, _view: &RoomView) -> Vec<Report> {
+        Vec::new()
+    }
 }
 
 /// One request for a page.
@@ -88,8 +139,14 @@ pub trait App: Send + Sync + 'static {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Visit<'a> {
+    /// The address of this server as the browser names it, such as `https://example.org`: for links that leave the page.
+    pub origin: &'a str,
     /// The path of the request, such as `/`.
     pub path: &'a str,
+    /// The values behind `?`. At most 128.
+    pub query: &'a Fields,
+    /// Who the user is, if they have signed in.
+    pub signed: Option<&'a SignedUser>,
     /// The user who sent it, as others see them.
     pub user: PublicId,
     /// How many tabs that user already has open in the room.
@@ -124,8 +181,21 @@ impl<'a> Visit<'a> {
     /// A user's first visit to this path, with names that are not signed: for tests of an app's `page`.
     pub fn first(path: &'a str) -> Self {
         let (room_stream, user_stream, script) = ("room", "user", "/assets/page.js");
-        let user = PublicId([0; 32]);
-        Self { path, user, tabs: 0, edge: None, room_stream, user_stream, script, chance: 0, now_ms: 0, cache: None }
+        Self {
+            origin: "http://localhost",
+            path,
+            query: Fields::none(),
+            signed: None,
+            user: PublicId([0; 32]),
+            tabs: 0,
+            edge: None,
+            room_stream,
+            user_stream,
+            script,
+            chance: 0,
+            now_ms: 0,
+            cache: None,
+        }
     }
 
     /// Returns what all pages of a view have in common. It is made at the first visit and kept as long as the view. `make`

@@ -124,7 +124,7 @@ impl Discovery {
             Err(error) => {
                 let longest_ms = self.longest_wait_ms(&address, membership);
                 if self.book.failed(&address, error, longest_ms, now) {
-                    out.warn(format!("Could not reach {address}: {error} It is tried again."));
+                    out.warn(format!("Could not reach {address}: {error} Trying again."));
                 }
             }
         }

@@ -1,59 +1,47 @@
 //! Facts: the few things that outlive a node. Written here, taken from others, and compared so that every loss heals.
 
 mod anti_entropy;
+mod confirm;
+mod contributions;
+pub(crate) mod counter;
 pub(crate) mod fact;
 mod hybrid_clock;
+pub(crate) mod name;
+pub(crate) mod plan;
 mod quota;
 mod removal;
 mod restamp;
 pub(crate) mod store;
+mod tally;
+mod transfer;
+mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use minicbor::bytes::ByteVec;
-
-use crate::app::reflex::ReflexError;
+use crate::app::change::Change;
 use crate::cost_limit::CostLimiter;
-use crate::facts::fact::{Fact, FactKey, StoredFact, VALUE_BYTES_MAX};
+use crate::facts::confirm::Confirmations;
+use crate::facts::fact::{FactKey, ReceiptsAsked, StoredFact};
 use crate::facts::hybrid_clock::HybridClock;
+use crate::facts::name::FactName;
 use crate::facts::quota::LinkQuota;
 use crate::facts::restamp::Restamps;
-use crate::facts::store::{CAP_MAX, FactStore, Merged};
+use crate::facts::store::{FactStore, Merged};
 use crate::id::{NodeHash, Room, UserId};
 use crate::identity::Identity;
-use crate::io::entry_id::EntryId;
 use crate::io::output::Output;
 use crate::outputs::Outputs;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{Incarnation, Mono, NodeClock, NodeTime, Stamp};
-use crate::wire::{Broadcast, Bundle, PAGE_BYTES};
 
-/// A message with facts costs this: up to four in a millisecond go out at once, each alone, so that a thousand clicks a
-/// second wait for nothing; with more, what was written meanwhile goes in one message.
-const MESSAGE_US: u64 = 250;
-
-/// A register or a log that holds something else, and who wrote what is new.
+/// What holds something else, and who wrote what is new.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct FactChange {
     pub(crate) room: Room,
-    pub(crate) key: String,
-    pub(crate) kind: FactKind,
+    pub(crate) change: Change,
     pub(crate) author: Option<UserId>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum FactKind {
-    Register,
-    Log,
-}
-
-/// A value that a reflex writes: into a log if that has a cap.
-#[derive(Debug)]
-pub(crate) struct NewFact {
-    pub(crate) key: &'static str,
-    pub(crate) value: Vec<u8>,
-    pub(crate) lasts_ms: Option<u64>,
-    pub(crate) cap: Option<u16>,
+    /// Whether what is new asks for receipts.
+    pub(crate) asks: Option<ReceiptsAsked>,
 }
 
 /// Facts of this node that the others are to be told.
@@ -71,6 +59,11 @@ pub(crate) struct Facts {
     restamps: Restamps,
     /// The number of the newest entry of a log that was written here.
     entries: u64,
+    /// The number of the last contribution to a counter that this start of the node has written.
+    contributed: u64,
+    confirmations: Confirmations,
+    /// When contributions to counters were last stamped again.
+    renewed_at: Option<Mono>,
     /// The latest stamp that is shown: pages change with it only where it is renewed.
     shown_limit: NodeTime,
     /// Facts that are not shown, since they are stamped too far ahead.
@@ -100,6 +93,9 @@ impl Facts {
             clock: hybrid,
             restamps: Restamps::default(),
             entries: 0,
+            contributed: 0,
+            confirmations: Confirmations::default(),
+            renewed_at: None,
             shown_limit: clock.limit.max(newest),
             hidden: BTreeSet::new(),
             pending: PendingFacts::default(),
@@ -112,7 +108,7 @@ impl Facts {
 
     /// When each fact was stamped, and when it ends.
     pub(crate) fn times(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.store.all().map(|stored| (stored.fact.stamp.time.0, stored.fact.expires.0))
+        self.store.starting_at(None).map(|(_, stored)| (stored.fact.stamp.time.0, stored.fact.expires.0))
     }
 
     /// The time of the newest fact.
@@ -162,58 +158,6 @@ impl Facts {
         self.clock.stamp(clock.time)
     }
 
-    /// Writes a value of this node's.
-    pub(crate) fn write(
-        &mut self,
-        me: &Identity,
-        room: &Room,
-        user: UserId,
-        new: NewFact,
-        clock: NodeClock,
-        out: &mut Outputs,
-    ) -> Result<(), ReflexError> {
-        if new.value.len() > VALUE_BYTES_MAX {
-            return Err(ReflexError::ValueTooLong { bytes_max: VALUE_BYTES_MAX });
-        }
-        if !self.store.key_fits(room, new.key) {
-            return Err(ReflexError::TooManyFacts { most: store::KEYS_MAX });
-        }
-        if !self.store.has_room(new.value.len()) {
-            return Err(ReflexError::TooManyFacts { most: store::FACTS_MAX });
-        }
-        let entry = new.cap.is_some().then(|| {
-            self.entries += u64::from(!injected(Fault::OneEntry));
-            EntryId { node: me.hash, incarnation: me.incarnation, count: self.entries }
-        });
-        let stamp = self.stamp(clock, out);
-        let fact = Fact {
-            room: room.as_str().to_owned(),
-            key: new.key.to_owned(),
-            entry,
-            cap: new.cap.map_or(0, |cap| cap.clamp(1, CAP_MAX)),
-            stamp,
-            user,
-            region: me.region.clone(),
-            value: new.value,
-            expires: stamp.time + new.lasts_ms.unwrap_or(fact::LASTS_MS).min(fact::LASTS_MAX_MS),
-            #[cfg(feature = "later-version")]
-            later: Some(7),
-            removed: None,
-        };
-        self.keep(&fact, clock, out);
-        Ok(())
-    }
-
-    /// Takes a fact of this node, to be published to all.
-    fn keep(&mut self, fact: &Fact, clock: NodeClock, out: &mut Outputs) {
-        let bytes = minicbor::to_vec(fact).expect("writing to memory can't fail");
-        if self.take(&bytes, clock, out)
-            && let Some((key, _)) = fact::read(&bytes)
-        {
-            self.pending.keys.insert(key);
-        }
-    }
-
     /// Takes a fact, whoever wrote it: from here on a click on this node and one on another are the same. Returns whether
     /// it is news.
     fn take(&mut self, bytes: &[u8], clock: NodeClock, out: &mut Outputs) -> bool {
@@ -241,15 +185,31 @@ impl Facts {
     }
 
     fn changed(&mut self, key: &FactKey) {
-        let kind = if key.entry.is_some() { FactKind::Log } else { FactKind::Register };
-        let author = self.store.get(key).and_then(StoredFact::author);
-        self.changes.push(FactChange { room: key.room.clone(), key: key.key.clone(), kind, author });
+        let stored = self.store.get(key);
+        let (author, asks) = (stored.and_then(StoredFact::author), stored.and_then(StoredFact::receipts_asked));
+        if let Some(change) = change_of(key) {
+            self.changes.push(FactChange { room: key.room.clone(), change, author, asks });
+        }
+    }
+
+    /// When the first fact runs out.
+    pub(crate) fn first_expiry(&self) -> Option<NodeTime> {
+        self.store.first_expiry()
     }
 
     /// Takes off what has run out, and restamps what this node stamped with a clock that ran far ahead.
     pub(crate) fn tend(&mut self, clock: NodeClock, now: Mono, out: &mut Outputs) {
-        for key in self.store.expire(clock.time) {
-            self.gone(&key, out);
+        for (key, fact) in self.store.expire(clock.time) {
+            out.push(Output::Keep { key: self.store.key_hash(&key).to_vec(), record: None });
+            let change = match FactName::of(&key) {
+                FactName::Register(name) if !injected(Fault::ExpiryUndrawn) => Some(Change::Expired(name.to_owned())),
+                FactName::Register(_) => None,
+                _ => change_of(&key),
+            };
+            // No page shows a tombstone.
+            if let Some(change) = change.filter(|_| !fact.is_removed()) {
+                self.changes.push(FactChange { room: key.room, change, author: None, asks: None });
+            }
         }
         self.shown_limit = clock.limit;
         let hidden = self.store.keys_later_than(self.shown_limit).into_iter().collect();
@@ -258,33 +218,19 @@ impl Facts {
         let changed: Vec<FactKey> = before.symmetric_difference(&self.hidden).cloned().collect();
         changed.iter().for_each(|key| self.changed(key));
         self.restamp_ahead(clock, out);
+        self.renew_contributions(clock, now, out);
         self.quotas.retain(|_, quota| quota.second == now.second());
     }
+}
 
-    /// When something may be published.
-    pub(crate) fn publish_due(&self) -> Option<Mono> {
-        (!self.pending.keys.is_empty()).then(|| self.pending.limiter.due())
-    }
-
-    /// Tells the others what was written here: at once, or gathered for a moment under load. A register that was set
-    /// twice meanwhile is told once.
-    pub(crate) fn publish(&mut self, me: NodeHash, now: Mono, out: &mut Outputs) {
-        self.pending.limiter.spend(MESSAGE_US, now);
-        let keys = std::mem::take(&mut self.pending.keys);
-        let stored = keys.iter().filter_map(|key| self.store.get(key));
-        // What another node has replaced meanwhile is published by that node.
-        let own = stored.filter(|stored| stored.fact.stamp.node == me);
-        let (mut bundle, mut size) = (Bundle::default(), 0);
-        for stored in own {
-            size += stored.bytes.len();
-            bundle.facts.push(ByteVec::from(stored.bytes.clone()));
-            if size >= PAGE_BYTES {
-                out.broadcast(&Broadcast::Facts(std::mem::take(&mut bundle)));
-                size = 0;
-            }
-        }
-        if !bundle.facts.is_empty() {
-            out.broadcast(&Broadcast::Facts(bundle));
-        }
-    }
+/// What pages are to draw of a fact that is new or gone; `None` for a kind of a later version.
+fn change_of(key: &FactKey) -> Option<Change> {
+    Some(match FactName::of(key) {
+        FactName::Register(name) => Change::Set(name.to_owned()),
+        FactName::LogEntry(name) => Change::Logged(name.to_owned()),
+        FactName::MapEntry { map, entry } => Change::Mapped { map: map.to_owned(), entry: entry.to_owned() },
+        FactName::Contribution { counter, .. } | FactName::Reset { counter } => Change::Counted(counter.to_owned()),
+        FactName::SetUser { set } => Change::Membered(set.to_owned()),
+        FactName::Unknown => return None,
+    })
 }

@@ -1,6 +1,7 @@
 //! Names of things, one type each, so that a user can never be passed where a room is meant.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use minicbor::encode::Write;
@@ -128,6 +129,15 @@ impl Room {
         (1..=Self::NAME_BYTES_MAX).contains(&name.len()).then(|| Self(name.into()))
     }
 
+    /// The room at this path below this one: `shop/teapot` for `/teapot` below `shop`, and `shop` itself for `/`. `None` where its
+    /// name would be too long.
+    pub fn below(&self, path: &str) -> Option<Self> {
+        match path.trim_matches('/') {
+            "" => Some(self.clone()),
+            path => Self::new(&format!("{self}/{path}")),
+        }
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -205,6 +215,21 @@ pub(crate) type KeyHash = [u8; 16];
 /// One WebSocket of this node, for as long as the process runs; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnectionId(pub u64);
+
+/// One tab of a browser, the same for all of its sockets, on whichever node: a hash of its user and of the name that it gives
+/// itself.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
+#[cbor(transparent)]
+pub struct TabId(#[n(0)] NonZeroU64);
+
+impl TabId {
+    /// Of the tab with that name of a user: no other user's tab has it.
+    pub fn of(user: &UserId, name: &str, digest: Digest) -> Self {
+        let bytes = digest(&[&user.0, name.as_bytes()].concat());
+        let number = u64::from_be_bytes(bytes[..8].try_into().expect("a digest has 32 bytes"));
+        Self(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN))
+    }
+}
 
 /// One subscription of a connection, numbered by the socket; never used again on that connection.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -1,6 +1,6 @@
 //! Which node this one is.
 
-use crate::app::view::Place;
+use crate::app::region::Place;
 use crate::id::{Digest, NodeHash, NodeName, Region};
 use crate::io::node_key::NodeKey;
 use crate::presence::row::TableKey;

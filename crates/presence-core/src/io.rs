@@ -1,7 +1,6 @@
 //! What can happen to a node, and what a node can order. Inputs are past tense, outputs are orders.
 
 pub(crate) mod dial;
-pub(crate) mod entry_id;
 pub(crate) mod mesh_view;
 pub(crate) mod message;
 pub(crate) mod node_key;
@@ -10,10 +9,11 @@ pub(crate) mod query;
 pub(crate) mod settings;
 pub(crate) mod tab;
 
-use crate::app::reflex::{ReflexError, Write};
+use crate::app::drawing::{Drawing, Viewers};
+use crate::app::reflex::ReflexError;
+use crate::app::write::Write;
 use crate::id::{ConnectionId, LinkId, NodeHash, PublicId, Room, SubscriptionId, UserId};
 use crate::io::dial::{DialError, Linked};
-use crate::io::entry_id::EntryId;
 use crate::io::message::{Message, PastMessage};
 use crate::io::query::Query;
 use crate::io::tab::Tab;
@@ -115,10 +115,40 @@ pub enum Input {
         room: Room,
         /// Whose socket it is.
         user: UserId,
-        /// [`ReflexCall::echo`](crate::ReflexCall::echo), handed back with the answer.
+        /// What the translator needs to write the answer, handed back with it.
         echo: String,
         /// The facts to write, or why there are none.
         writes: Result<Vec<Write>, ReflexError>,
+    },
+    /// A [`Drawing`] that is to be confirmed was drawn: what its room's pages show has left.
+    Drawn {
+        /// Which room.
+        room: Room,
+        /// [`RoomView::version`](crate::RoomView::version) of what was drawn.
+        version: u64,
+    },
+    /// The app says that a change which it has drawn affects what is each user's own: that is to be drawn for all users who are
+    /// in the room on this node.
+    OwnChanged {
+        /// Which room.
+        room: Room,
+    },
+    /// An order for [`Viewers::Users`] was drawn: the next one may follow.
+    OwnDrawn {
+        /// Which room.
+        room: Room,
+    },
+    /// A page shows the room's others a value of its user's for as long as they are there; an empty one: nothing. Ignored
+    /// where the user is not in the room, or the value too long.
+    Shared {
+        /// Which room.
+        room: Room,
+        /// Whose value.
+        user: UserId,
+        /// Under which key, of at most 64 bytes; a user has four at most in a room.
+        key: String,
+        /// At most 256 bytes.
+        value: Vec<u8>,
     },
     /// The socket's own ping was answered.
     Ponged {
@@ -132,6 +162,11 @@ pub enum Input {
     Published {
         /// The message and its stream.
         message: Message,
+    },
+    /// What this node says of itself to operators on other nodes. A longer text than 32 KiB is not sent.
+    StatusTold {
+        /// What it says, in a form that only the server knows.
+        body: Vec<u8>,
     },
     /// An authorized client asked that a user leaves a room, wherever that user is.
     Dismissed {
@@ -147,18 +182,34 @@ pub enum Input {
         /// What is asked.
         what: Query,
     },
-    /// An authorized client asked that a register, a log or one entry of a log is removed, in every region.
+    /// An authorized client asked that everything of a name, or one entry of it, is removed in every region.
     FactRemoved {
         /// For the answer.
         query: u64,
         /// Which room.
         room: Room,
-        /// The name of the register or the log.
+        /// The name of the register, log, map, counter or set.
         key: String,
-        /// Only this entry of a log.
-        entry: Option<EntryId>,
+        /// Only this entry, as [`Write::Remove`] names it.
+        entry: Option<String>,
+    },
+    /// An authorized client brings in facts, as [`Query::AllFacts`] has listed them, here or on another node.
+    FactsImported {
+        /// For the answer.
+        query: u64,
+        /// [`ExportedFact::record`](crate::ExportedFact::record) of each.
+        records: Vec<Vec<u8>>,
     },
 
+    /// An authorized client asked that these facts are written: all of them, or none.
+    FactsWritten {
+        /// For the answer.
+        query: u64,
+        /// Which room.
+        room: Room,
+        /// What to write. Values that are shared have no user here, and are left out.
+        writes: Vec<Write>,
+    },
     /// The configured addresses of other nodes as they resolve now; our own are left out.
     Resolved {
         /// `quic/host:port`, each a number.
@@ -216,4 +267,17 @@ pub enum Input {
     Drained,
     /// All sockets are closed: say *goodbye*.
     Emptied,
+}
+
+impl Input {
+    /// What the node is to be told of users' own once this is drawn; `redraws_own` is [`Drawing::redraws_own`].
+    pub fn of_own(drawing: &Drawing, redraws_own: impl FnOnce() -> bool) -> Option<Self> {
+        let room = || drawing.view.room.clone();
+        match drawing.to {
+            Viewers::Users(_) => Some(Self::OwnDrawn { room: room() }),
+            Viewers::Stream(_) | Viewers::Subscription { .. } => {
+                redraws_own().then(|| Self::OwnChanged { room: room() })
+            }
+        }
+    }
 }

@@ -20,6 +20,7 @@ mod node;
 mod outputs;
 mod presence;
 mod pubsub;
+mod receipts;
 mod render;
 mod replication;
 #[doc(hidden)]
@@ -28,23 +29,32 @@ mod time;
 mod wire;
 
 pub use app::change::Change;
+pub use app::click::Click;
 pub use app::drawing::{Drawing, Drawn, Viewers};
+pub use app::entry_id::EntryId;
+pub use app::fields::Fields;
 pub use app::fragment::{Fragment, fold};
-pub use app::reflex::{Outcome, ReflexCall, ReflexError, Refusal, Write};
-pub use app::view::{Author, Entry, Place, RegionState, RegionView, RoomView};
+pub use app::reflex::{Outcome, ReflexError, Refusal};
+pub use app::region::{Place, RegionState, RegionView};
+pub use app::report::Report;
+pub use app::request::{PageError, PageRequest, Route, SignedUser};
+pub use app::view::{Author, Entry, Receipt, RoomView, WriteReceipts};
+pub use app::write::{Lifetime, NotJson, Write};
 pub use app::{App, PageCache, Visit};
 pub use id::{
     ConnectionId, Digest, LinkId, NodeHash, NodeName, PublicId, Region, Room, RoomHash, Stream, StreamName,
-    SubscriptionId, UserId,
+    SubscriptionId, TabId, UserId,
 };
 pub use io::dial::{DialError, Linked};
-pub use io::entry_id::EntryId;
-pub use io::mesh_view::{MeshView, NodeView, PeerState};
+pub use io::mesh_view::{MeshView, NodeView, PeerState, ReceiptTimes};
 pub use io::message::{Message, MessageId, PastMessage};
 pub use io::node_key::{NodeKey, Sign, Verify};
-pub use io::output::{AbortReason, Notice, Output, Severity, Urgency};
-pub use io::query::{Below, Found, ListedFact, ListedFacts, Member, Members, Query, Subtree};
-pub use io::settings::Settings;
+pub use io::output::{AbortReason, ClickAnswer, DiskRecord, Notice, Output, Severity, Urgency};
+pub use io::query::{
+    Below, ExportCursor, ExportedFact, ExportedFacts, FactKind, Found, ImportResult, ListedFact, ListedFacts, Member,
+    Members, Query, Subtree,
+};
+pub use io::settings::{FactSettings, KnownRegion, Settings};
 pub use io::tab::Tab;
 pub use io::{Ended, Input};
 pub use node::Node;
@@ -60,7 +70,7 @@ pub mod costs {
     pub use crate::membership::heartbeat::{ECHOES, HEARTBEAT_MS};
     pub use crate::node::TICK_MS;
     pub use crate::node::own_state::DELTA_GAP_MS;
-    pub use crate::node::suspension::AWAY_MS;
+    pub use crate::node::suspension::SUSPENDED_MS;
     pub use crate::render::ROOMS_A_TURN;
     pub use crate::render::pending::{CROWD_US, FEW_WATCHERS, VIEW_US, WATCHER_US};
     pub use crate::replication::{REMOVED_MAX, REMOVED_MS};

@@ -2,6 +2,7 @@
 
 mod claims;
 pub(crate) mod linger;
+pub(crate) mod moves;
 mod own_table;
 mod row;
 pub(crate) mod sharing;
@@ -10,9 +11,10 @@ mod tab_flags;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::id::{ConnectionId, Room, RoomHash, SubscriptionId, SubscriptionKey, UserId};
+use crate::id::{ConnectionId, Room, RoomHash, SubscriptionId, SubscriptionKey, TabId, UserId};
 use crate::io::Ended;
 use crate::io::tab::Tab;
+use crate::local::moves::Moves;
 use crate::local::row::LocalRow;
 use crate::local::subscriptions::{SubscribedTo, Subscriptions};
 use crate::local::tab_flags::TabFlags;
@@ -28,6 +30,9 @@ pub(crate) struct LocalVisitors {
     table: TableKey,
     sequence: u64,
     connections: BTreeMap<ConnectionId, Subscriptions>,
+    /// The last connection of each tab that has an id.
+    tabs: BTreeMap<TabId, ConnectionId>,
+    moves: Moves,
     rooms: BTreeMap<RoomHash, LocalRoom>,
     rows: BTreeMap<RowKey, LocalRow>,
     /// Rows that show something newer than the others know, by when they may be told.
@@ -67,6 +72,8 @@ impl LocalVisitors {
             warm_up_until: now + WARM_UP_MS,
             sequence: 0,
             connections: BTreeMap::new(),
+            tabs: BTreeMap::new(),
+            moves: Moves::default(),
             rooms: BTreeMap::new(),
             rows: BTreeMap::new(),
             unshared: BTreeSet::new(),
@@ -86,6 +93,11 @@ impl LocalVisitors {
     pub(crate) fn watchers(&self, room: &RoomHash) -> LocalWatchers {
         let watchers = |room: &LocalRoom| LocalWatchers { connections: room.connections, drawn: room.drawn };
         self.rooms.get(room).map(watchers).unwrap_or_default()
+    }
+
+    /// Whether the app draws a page of this node in a room.
+    pub(crate) fn is_drawn(&self, room: &RoomHash) -> bool {
+        self.watchers(room).drawn > 0
     }
 
     /// This node has a higher incarnation from now on.
@@ -159,6 +171,10 @@ impl LocalVisitors {
         }
         let before = subscriptions.flags(&key);
         subscriptions.insert(at.subscription, SubscribedTo::Room(room.clone(), key, TabFlags::of(&tab)));
+        if let Some(tab) = tab.id {
+            subscriptions.tab = Some(tab);
+            self.tabs.insert(tab, at.connection);
+        }
         let after = subscriptions.flags(&key).expect("inserted in the line above");
         if let Some(before) = before {
             return self.changed_flags(key, before, after, presence, now.mono);
@@ -183,12 +199,20 @@ impl LocalVisitors {
         if tab.info.len() <= INFO_BYTES_MAX && !tab.info.is_empty() {
             row.rare_mut().info = tab.info;
         }
-        if !row.claim(&key, self.table, presence) && now.mono < self.warm_up_until {
+        let claimed = row.claim(&key, self.table, presence);
+        if !self.asks_about(tab.id, key, claimed, presence, now.mono) {
+            self.begin_to_count(key, claimed, presence, now.mono);
+        }
+    }
+
+    /// A tab counts from now on. One that took no other one's place, on a node that has just started, may do so later.
+    fn begin_to_count(&mut self, key: RowKey, claimed: bool, presence: &mut Presence, now: Mono) {
+        if !claimed && now < self.warm_up_until {
             *self.pending_claims.entry(key).or_default() += 1;
             presence.await_tab(key);
         }
-        self.write(key, presence, now.mono);
-        self.name_room(key.room, presence, now.mono);
+        self.write(key, presence, now);
+        self.name_room(key.room, presence, now);
     }
 
     /// A page was hidden, or shown again.
@@ -226,17 +250,21 @@ impl LocalVisitors {
             return;
         };
         let key = *key;
-        let before = subscriptions.flags(&key).expect("it was found in the line above");
+        let (before, tab) = (subscriptions.flags(&key).expect("it was found in the line above"), subscriptions.tab);
         subscriptions.remove(at.subscription);
         match subscriptions.flags(&key) {
             Some(after) => self.changed_flags(key, before, after, presence, now),
-            None => self.left(key, before, ended, presence, now),
+            None => self.left(key, tab, before, ended, presence, now),
         }
     }
 
     /// A connection ended, and with it all its tabs.
     pub(crate) fn disconnected(&mut self, connection: ConnectionId, ended: Ended, presence: &mut Presence, now: Mono) {
         let Some(subscriptions) = self.connections.remove(&connection) else { return };
+        let tab = subscriptions.tab;
+        if let Some(tab) = tab.filter(|tab| self.tabs.get(tab) == Some(&connection)) {
+            self.tabs.remove(&tab);
+        }
         let keys: BTreeSet<RowKey> = subscriptions
             .iter()
             .filter_map(|(_, listens)| match listens {
@@ -246,7 +274,7 @@ impl LocalVisitors {
             .collect();
         for key in keys {
             let was = subscriptions.flags(&key).expect("each key was found in these");
-            self.left(key, was, ended, presence, now);
+            self.left(key, tab, was, ended, presence, now);
         }
     }
 }

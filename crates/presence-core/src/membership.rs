@@ -6,11 +6,12 @@ pub(crate) mod departed;
 pub(crate) mod drain;
 pub(crate) mod heartbeat;
 mod holds;
+pub(crate) mod known_regions;
 pub(crate) mod peer;
 pub(crate) mod relay;
 mod rotation;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{NodeHash, Region};
 use crate::identity::Identity;
@@ -42,7 +43,7 @@ pub(crate) const PEERS_MAX: usize = 256;
 pub(crate) enum PeerEvent {
     /// It is heard for the first time, or as a new incarnation that replaces the rows of an older one.
     Met { table: TableKey, region: Region, weight: Weight, replaced: Option<TableKey> },
-    /// It was silent and is heard again; a gone one's rows were dropped.
+    /// It was silent, or taken for killed, and is heard again; a gone one's rows were dropped.
     Recovered { table: TableKey, region: Region, was: PeerState },
     /// It was silent for a lease.
     FellSilent { table: TableKey },
@@ -71,7 +72,7 @@ pub(crate) struct Membership {
     beliefs: Beliefs,
     /// When this process started, or last went on after a suspension, and until when it rested then.
     resumed_at: Mono,
-    rest_until: Mono,
+    grace_until: Mono,
     events: Vec<PeerEvent>,
 }
 
@@ -83,6 +84,13 @@ impl Membership {
 
     pub(crate) fn peer(&self, node: NodeHash) -> Option<&Peer> {
         self.peers.get(&node)
+    }
+
+    /// The nearest node that is live, except these.
+    pub(crate) fn nearest(&self, except: &BTreeSet<NodeHash>, now: Mono) -> Option<NodeHash> {
+        let live = self.peers.iter().filter(|(_, peer)| peer.state == PeerState::Live && peer.heard_directly(now));
+        let others = live.filter(|(hash, _)| !except.contains(hash));
+        others.min_by_key(|(_, peer)| peer.round_trip_ms.unwrap_or(u32::MAX)).map(|(hash, _)| *hash)
     }
 
     pub(crate) fn peers(&self) -> impl Iterator<Item = (NodeHash, &Peer)> {
@@ -107,8 +115,8 @@ impl Membership {
     }
 
     /// This process goes on after it was suspended.
-    pub(crate) fn resume(&mut self, suspended_ms: u64, rest_until: Mono, now: Mono) {
-        (self.resumed_at, self.rest_until) = (now, rest_until);
+    pub(crate) fn resume(&mut self, suspended_ms: u64, grace_until: Mono, now: Mono) {
+        (self.resumed_at, self.grace_until) = (now, grace_until);
         self.departed.shorten(suspended_ms);
     }
 
@@ -148,6 +156,7 @@ impl Membership {
         if known.is_none() && self.peers.len() >= PEERS_MAX && !self.forget_longest_gone() {
             return;
         }
+        self.departed.refute(table);
         if path.via.is_none() {
             self.departed.goes_on(table);
         }
@@ -204,7 +213,7 @@ impl Membership {
         peer.state = state;
         peer.state_since = now.wall;
         let (severity, what) = match state {
-            PeerState::Live => (Severity::Info, "is heard again: its users count"),
+            PeerState::Live => (Severity::Info, "is heard again: its users count again"),
             PeerState::Silent => (Severity::Warning, "is silent: its users are unsure"),
             PeerState::Gone => (Severity::Warning, "has been silent for 60 s: its users are dropped"),
             PeerState::Draining => (Severity::Info, "is draining: its tabs are held for 30 s"),
@@ -214,8 +223,8 @@ impl Membership {
         self.events.push(PeerEvent::Judged);
     }
 
-    /// Finds out which nodes have been silent for too long.
-    pub(crate) fn check_liveness(&mut self, now: Now, out: &mut Outputs) {
+    /// Finds out which nodes have been silent for too long. Returns when the next lease ends.
+    pub(crate) fn check_liveness(&mut self, now: Now, out: &mut Outputs) -> Option<Mono> {
         let hashes: Vec<NodeHash> = self.peers.keys().copied().collect();
         for hash in hashes {
             let peer = &self.peers[&hash];
@@ -237,5 +246,6 @@ impl Membership {
                 _ => {}
             }
         }
+        self.peers.values().filter(|peer| peer.state == PeerState::Live).map(|peer| peer.heard_at + LEASE_MS).min()
     }
 }

@@ -1,9 +1,12 @@
 //! A node: input in, outputs out. It holds the parts, and carries what one of them says to those that it concerns.
 
+mod deadlines;
 mod history;
 mod inbound;
 mod inputs;
+mod moves;
 pub(crate) mod own_state;
+mod receipts;
 mod reflex;
 mod rejections;
 pub(crate) mod suspension;
@@ -17,15 +20,18 @@ use crate::identity::Identity;
 use crate::io::Input;
 use crate::io::mesh_view::PeerState;
 use crate::io::output::Output;
-use crate::io::settings::Settings;
+use crate::io::settings::{FactSettings, Settings};
 use crate::local::LocalVisitors;
+use crate::membership::known_regions::KnownRegions;
 use crate::membership::{Membership, PeerEvent};
+use crate::node::deadlines::Deadline;
 use crate::node::rejections::Rejections;
 use crate::node::suspension::Suspension;
 use crate::outputs::Outputs;
 use crate::presence::Presence;
 use crate::presence::row::Weight;
 use crate::pubsub::PubSub;
+use crate::receipts::ReceiptTracker;
 use crate::render::Renderer;
 use crate::render::view::RoomSource;
 use crate::replication::Replication;
@@ -44,17 +50,22 @@ pub struct Node {
     presence: Presence,
     facts: Facts,
     membership: Membership,
+    known_regions: KnownRegions,
     discovery: Discovery,
     replication: Replication,
     render: Renderer,
     pubsub: PubSub,
+    receipts: ReceiptTracker,
     out: Outputs,
     rejections: Rejections,
     suspension: Suspension,
     catch_up: CatchUp,
     started: Now,
     ticked_at: Mono,
+    tick_due: Mono,
     delta_not_before: Mono,
+    deadline: Deadline,
+    fact_settings: FactSettings,
 }
 
 impl Node {
@@ -62,7 +73,8 @@ impl Node {
     /// [`Output::Remember`]. A record that can't be read is skipped. Outputs of the start (views, first dials) come
     /// with the first [`Input::Ticked`].
     pub fn new(settings: Settings, records: &[Vec<u8>], addresses: Vec<String>, now: Now) -> Self {
-        let Settings { region, place, name, incarnation, birth, advertised, meshed, digest, key } = settings;
+        let Settings { region, place, name, incarnation, birth, advertised, meshed, digest, key, facts: fact_settings } =
+            settings;
         let (hash, incarnation) = (NodeHash::of(&name, digest), Incarnation::new(incarnation));
         let me = Identity { name, hash, incarnation, birth, region, place, meshed, digest, key };
         let mut presence = Presence::new(digest);
@@ -79,17 +91,22 @@ impl Node {
             discovery: Discovery::new(advertised, addresses, now.mono),
             replication: Replication::default(),
             pubsub: PubSub::default(),
+            receipts: ReceiptTracker::default(),
             out: Outputs::new(me.sender(), me.key.clone(), meshed),
             rejections: Rejections::default(),
             suspension: Suspension::new(now.mono),
             catch_up: CatchUp::new(meshed),
             started: now,
             ticked_at: now.mono,
+            tick_due: now.mono + TICK_MS,
             delta_not_before: Mono::default(),
+            deadline: Deadline::default(),
+            fact_settings,
             me,
             presence,
             facts,
             membership,
+            known_regions: KnownRegions::default(),
             render,
         }
     }
@@ -97,7 +114,7 @@ impl Node {
     /// Takes one input and says what is to be done.
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Output> {
         let now = self.resume(now);
-        if !self.suspension.is_resting(now.mono) {
+        if !self.suspension.is_in_grace(now.mono) {
             for parked in self.suspension.unpark() {
                 self.take(parked, now);
             }
@@ -106,26 +123,14 @@ impl Node {
             self.suspension.park(input);
         } else if input == Input::Ticked {
             self.ticked(now.mono);
+            self.beat_if_due(now);
         } else {
             self.suspension.unpark_ended(&input);
             self.take(input, now);
         }
         self.settle(now);
+        self.note_deadline(now);
         self.out.take()
-    }
-
-    /// When [`Input::Ticked`] is due next, at the latest 200 ms after the last one.
-    pub fn wake_at(&self) -> Mono {
-        let tick = self.ticked_at + TICK_MS;
-        let delta = self.local.has_news().then_some(self.delta_not_before);
-        let sooner = [self.render.due(), delta, self.facts.publish_due(), self.local.share_due()];
-        let due = sooner.into_iter().flatten().fold(tick, Mono::min).max(self.ticked_at);
-        self.suspension.by_the_clock(due)
-    }
-
-    fn ticked(&mut self, now: Mono) {
-        self.ticked_at = now;
-        self.membership.ticked(now);
     }
 
     fn tick(&mut self, now: Now) {
@@ -139,6 +144,7 @@ impl Node {
         self.membership.tend_drain(self.me.meshed, self.last_numbers(), now.mono, &mut self.out);
         self.tend_history(now);
         self.presence.prune_queries(now.mono);
+        self.tend_receipts(now.mono);
         if self.render.mesh_view_is_due(now.mono) {
             let mesh = self.mesh_source(now).mesh();
             self.out.push(Output::Mesh(Arc::new(mesh)));
@@ -149,15 +155,16 @@ impl Node {
         if now.mono.since(self.started.mono) >= ANNOUNCED_MS {
             self.out.announce();
         }
-        self.membership.check_liveness(now, &mut self.out);
+        let lease_ends = self.membership.check_liveness(now, &mut self.out);
+        self.tick_due = lease_ends.map_or(self.tick_due, |ends| self.tick_due.min(ends));
         self.membership.end_holds(now.mono);
         self.settle_peers();
         if !self.membership.said_goodbye() {
             self.discovery.tend(&self.me, &self.membership, now.mono, &mut self.out);
             self.replication.repair(self.me.hash, &self.membership, &mut self.discovery, now.mono, &mut self.out);
             self.membership.review_relays(self.me.hash, now.mono, &mut self.out);
-            self.beat_if_due(now);
         }
+        self.beat_if_due(now);
         self.replication.prune(&mut self.presence, now.mono);
         self.review_catch_up(now.mono);
     }
@@ -171,6 +178,7 @@ impl Node {
                         self.presence.drop_table(replaced);
                         self.replication.close(replaced);
                     }
+                    self.known_regions.heard(&region);
                     self.presence.open_table(table, &region, weight);
                     self.replication.open(table);
                     self.facts.forget_peer(table.node);
@@ -210,19 +218,16 @@ impl Node {
         self.local.collect(&touched, &mut self.presence, now.mono);
         self.local.take_expected(&mut self.presence, now.mono);
         let draining = self.membership.is_draining();
-        let may_send = now.mono >= self.delta_not_before && !self.suspension.is_resting(now.mono);
+        let may_send = now.mono >= self.delta_not_before && !self.suspension.is_in_grace(now.mono);
         if self.local.has_news() && may_send && !draining {
             self.send_deltas(now);
         }
         if self.facts.publish_due().is_some_and(|due| due <= now.mono || draining) {
             self.facts.publish(self.me.hash, now.mono, &mut self.out);
         }
-        for transition in self.presence.take_transitions() {
-            self.out.push(transition.into());
-        }
-        for change in self.facts.take_changes() {
-            self.render.fact_changed(change, now.mono);
-        }
+        self.facts.seek_confirmation(&self.membership, &mut self.discovery, now.mono, &mut self.out);
+        self.presence.take_transitions().into_iter().for_each(|transition| self.out.push(transition.into()));
+        self.settle_facts(now);
         for (hash, changes) in self.presence.take_changes() {
             let name = self.presence.room(&hash).and_then(|room| room.name.as_ref());
             self.render.rows_changed(hash, name, changes, now.mono);
@@ -232,13 +237,13 @@ impl Node {
             self.render.nodes_changed();
         }
         if self.render.regions_are_due(now.mono) {
-            let regions = self.mesh_source(now).regions();
-            self.render.show_regions(regions, now.mono);
+            self.show_regions(now);
         }
         if self.render.is_due(now.mono) {
             let (facts, local, time) = (&self.facts, &self.local, self.membership.node_time(now));
-            let source = RoomSource::new(&self.me, &self.presence, facts, local, time);
+            let source = RoomSource::new(&self.me, &self.presence, facts, local, &self.receipts, time);
             self.render.draw(&source, now.mono, &mut self.out);
         }
+        self.settle_receipts(now);
     }
 }

@@ -69,6 +69,14 @@ impl Outputs {
         self.push(Output::Publish { to: Some(reader), bytes, urgency: Urgency::High });
     }
 
+    /// Sends to one node that reads this one; nothing where none of that name does.
+    pub(crate) fn send(&mut self, reader: NodeHash, broadcast: &Broadcast) {
+        if self.meshed && self.announced {
+            let bytes = broadcast.write(&self.sender);
+            self.push(Output::Publish { to: Some(reader), bytes, urgency: Urgency::High });
+        }
+    }
+
     /// Warns the operator.
     pub(crate) fn warn(&mut self, message: String) {
         self.push(Output::Tell(Notice { severity: Severity::Warning, peer: None, region: None, message }));

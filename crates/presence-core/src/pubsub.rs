@@ -1,5 +1,5 @@
-//! Published messages and dismissals: they pass once, to every listener in every region, and are not kept here. What is
-//! known here is whether any were missed, and where those can be fetched.
+//! Published messages, dismissals and what a node says of itself: they pass once, to every region, and are not kept here. Of
+//! messages it is known whether any were missed, and where those can be fetched.
 
 mod completeness;
 mod fetching;
@@ -19,7 +19,7 @@ use crate::presence::row::{RowKey, TableKey};
 use crate::pubsub::completeness::Completeness;
 use crate::pubsub::fetching::{FetchContext, Fetches};
 use crate::time::Mono;
-use crate::wire::{Broadcast, Dismissed, HeardUpto, Heartbeat, PublishedMessage};
+use crate::wire::{Broadcast, Dismissed, HeardUpto, Heartbeat, NodeStatus, PublishedMessage};
 
 /// How many of an author's messages are remembered, to know what comes twice: directly and relayed.
 const RECENT_MAX: usize = 4_096;
@@ -212,6 +212,13 @@ fn mark(published: &PublishedMessage, digest: Digest) -> MessageMark {
 
 fn message_id(author: TableKey, number: u64) -> MessageId {
     MessageId { author: author.node, incarnation: author.incarnation.get(), number }
+}
+
+/// Tells all other nodes what this one says of itself, unless it is too long.
+pub(crate) fn send_status(body: Vec<u8>, out: &mut Outputs) {
+    if body.len() <= NodeStatus::BYTES_MAX {
+        out.broadcast(&Broadcast::Status(NodeStatus { body }));
+    }
 }
 
 /// Asks all other nodes to make a user leave a room.

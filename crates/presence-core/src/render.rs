@@ -1,7 +1,9 @@
 //! From a change to the browsers: gathers what became different in a room, makes its view, and orders it to be drawn.
 
 pub(crate) mod mesh_view;
+mod own;
 pub(crate) mod pending;
+mod related;
 mod room;
 pub(crate) mod view;
 
@@ -10,16 +12,19 @@ use std::sync::Arc;
 
 use crate::app::change::Change;
 use crate::app::drawing::{Drawing, Viewers};
-use crate::app::view::{RegionView, RoomView};
-use crate::facts::{FactChange, FactKind};
+use crate::app::region::RegionView;
+use crate::app::view::RoomView;
+use crate::facts::FactChange;
 use crate::id::{Room, RoomHash, SubscriptionKey, UserId};
 use crate::io::output::Output;
 use crate::outputs::Outputs;
 use crate::presence::room_counts::RoomChanges;
+use crate::receipts::ReceiptsChange;
 use crate::render::mesh_view::looks_different;
 use crate::render::pending::PendingEvents;
+use crate::render::related::RelatedRooms;
 use crate::render::room::{Afterwards, RoomRenderer};
-use crate::render::view::RoomSource;
+use crate::render::view::{Elsewhere, RoomSource};
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Mono;
 
@@ -30,6 +35,8 @@ pub const ROOMS_A_TURN: usize = 128;
 const MESH_VIEW_MS: u64 = 1_000;
 /// Round-trip times are drawn at most this often.
 const ROUND_TRIP_MS: u64 = 5_000;
+
+const MINUTE_MS: u64 = 60_000;
 
 /// A subscription to which a room is to be shown whole, or for a user's own stream, who "you" are.
 #[derive(Clone, Debug)]
@@ -46,10 +53,12 @@ pub(crate) struct Renderer {
     /// The rooms that were drawn: rows may come and go before the row that holds their room's name.
     names: BTreeMap<RoomHash, Room>,
     due: BTreeSet<(Mono, Room)>,
+    related: RelatedRooms,
     newcomers: Vec<Newcomer>,
     /// Regions as pages show them, without any room's numbers.
     regions: Vec<RegionView>,
     regions_at: Mono,
+    minute: u64,
     /// Something about another node is different since the mesh was viewed.
     nodes_changed: bool,
     mesh_viewed_at: Option<Mono>,
@@ -98,19 +107,31 @@ impl Renderer {
         }
     }
 
-    /// A register or a log holds something else.
+    /// A fact is new, or gone.
     pub(crate) fn fact_changed(&mut self, change: FactChange, now: Mono) {
-        let FactChange { room, key, kind, author } = change;
-        if kind == FactKind::Register && author.is_none() && injected(Fault::UndrawnRegister) {
+        let FactChange { room, change, author, asks: _ } = change;
+        let undrawn = match change {
+            Change::Set(_) => injected(Fault::UndrawnRegister),
+            Change::Mapped { .. } => injected(Fault::UndrawnMap),
+            _ => false,
+        };
+        if undrawn && author.is_none() {
             return;
         }
         self.add(&room, now, |events| {
-            match kind {
-                FactKind::Log => drop(events.logs.insert(key)),
-                FactKind::Register if injected(Fault::UndrawnRegister) => {}
-                FactKind::Register => drop(events.registers.insert(key)),
+            if !undrawn {
+                events.add_changes([change]);
             }
             events.authors.extend(author);
+        });
+    }
+
+    /// More regions have shown a write.
+    pub(crate) fn receipts_changed(&mut self, change: ReceiptsChange, now: Mono) {
+        let ReceiptsChange { room, key, author } = change;
+        self.add(&room, now, |events| {
+            events.add_changes([Change::Receipts(key)]);
+            events.authors.insert(author);
         });
     }
 
@@ -148,6 +169,18 @@ impl Renderer {
         let rooms: Vec<Room> = self.rooms.keys().cloned().collect();
         for room in rooms {
             self.add(&room, now, |events| events.regions = true);
+        }
+    }
+
+    /// Draws what says how long ago something was, once a minute, in the rooms that pages of this node show.
+    pub(crate) fn tend_minute(&mut self, is_drawn: impl Fn(&RoomHash) -> bool, now: Mono) {
+        if std::mem::replace(&mut self.minute, now.0 / MINUTE_MS) == now.0 / MINUTE_MS {
+            return;
+        }
+        let drawn: Vec<Room> =
+            self.names.iter().filter(|(hash, _)| is_drawn(hash)).map(|(_, room)| room.clone()).collect();
+        for room in drawn {
+            self.add(&room, now, |events| events.minute = true);
         }
     }
 
@@ -224,9 +257,18 @@ impl Renderer {
 
     /// Returns the room where it may be forgotten.
     fn draw_room(&mut self, room: &Room, source: &RoomSource<'_>, now: Mono, out: &mut Outputs) -> Option<Room> {
+        let related = match self.rooms.get(room).is_some_and(|renderer| renderer.makes_view(now)) {
+            true => self.related_views(room, source),
+            false => Vec::new(),
+        };
+        let elsewhere = Elsewhere { regions: &self.regions, related };
         let renderer = self.rooms.get_mut(room).expect("what is due has a renderer");
         let first = renderer.view.is_none();
-        if renderer.draw(room, &self.regions, source, now, out) == Afterwards::Forgotten {
+        let afterwards = renderer.draw(room, elsewhere, source, now, out);
+        if afterwards != Afterwards::Same {
+            self.show_elsewhere(room, now);
+        }
+        if afterwards == Afterwards::Forgotten {
             return Some(room.clone());
         }
         self.schedule(room, now);

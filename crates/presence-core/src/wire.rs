@@ -1,20 +1,23 @@
 //! The messages between nodes. Numbers of fields are never used again; unknown fields are skipped, unknown kinds ignored.
 //!
-//! A message is `GP`, the major version, a kind, then two CBOR values: the sender, and the body. A new kind is one line in the
-//! lists below, one struct, and one handler in `node/inbound.rs`; the compiler names the other places.
+//! A message is `GP`, the major version, a kind, then two CBOR values: the sender, and the body. A new kind is a line in one
+//! of the lists below, a struct, and a handler in `node/inbound.rs`; `CONTRIBUTING.md` lists all places.
 
 mod broadcasts;
+mod receipts;
 mod requests;
 mod signature;
 
 use minicbor::{Decode, Encode};
 
 pub(crate) use self::broadcasts::{
-    Bundle, CountedTable, Delta, Dismissed, Echo, HeardUpto, Heartbeat, HeldTable, Leaving, PublishedMessage, Relayed,
+    Bundle, CountedTable, Delta, Dismissed, Echo, HeardUpto, Heartbeat, HeldTable, Leaving, NodeStatus,
+    PublishedMessage, Relayed,
 };
+pub(crate) use self::receipts::{ReceiptBundle, ReceiptReport, ReportedRegion, ReportedWrite, SentReceipt};
 pub(crate) use self::requests::{
     BucketStamps, BucketSums, BucketsRequest, Fetch, Hello, HelloAnswer, MessagesAnswer, MessagesRequest, Reachable,
-    RowsAnswer, RowsRequest, Stamped, StampsRequest,
+    RowsAnswer, RowsRequest, Stamped, StampsRequest, TabMoved, TabMovedAnswer,
 };
 pub(crate) use self::signature::{sign, signature};
 use crate::id::NodeName;
@@ -105,6 +108,9 @@ kinds! {
         6 => Relayed(Relayed),
         7 => Published(PublishedMessage),
         8 => Dismissed(Dismissed),
+        9 => Receipts(ReceiptBundle),
+        10 => ReceiptReport(ReceiptReport),
+        11 => Status(NodeStatus),
     }
 }
 
@@ -118,6 +124,7 @@ kinds! {
         20 => Fetch(Fetch),
         21 => Offer(Bundle),
         22 => Messages(MessagesRequest),
+        23 => TabMoved(TabMoved),
     }
 }
 

@@ -23,6 +23,7 @@ mod said;
 mod simulation;
 #[path = "all/tabs.rs"]
 mod tabs;
+#[allow(dead_code, reason = "the other tests use more of it")]
 #[path = "all/world.rs"]
 mod world;
 
@@ -39,6 +40,7 @@ fn found(fault: Fault) -> Option<u64> {
     let seed = (1..=SEEDS)
         .find(|seed| std::panic::catch_unwind(|| simulation::settles(&mut simulation::storm(*seed), *seed)).is_err());
     inject(None);
+    println!("{fault:?}: {seed:?}");
     seed
 }
 

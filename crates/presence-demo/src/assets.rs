@@ -4,8 +4,11 @@ use std::sync::LazyLock;
 
 use presence_server::Asset;
 
-pub(crate) static STYLE: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("style.css", include_bytes!("../assets/style.css")));
+use crate::hi;
+
+static RULES: LazyLock<String> = LazyLock::new(|| [include_str!("../assets/style.css"), &hi::own_style()].concat());
+
+pub(crate) static STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("style.css", RULES.as_bytes()));
 
 pub(crate) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon.svg", include_bytes!("../assets/icon.svg")));

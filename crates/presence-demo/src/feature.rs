@@ -1,7 +1,7 @@
 //! The one shape of all features, and what the page does with a list of them.
 
 use askama::Template;
-use presence_core::{Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
+use presence_core::{Change, Click, Fragment, Refusal, RoomView, Visit, Write};
 
 /// A feature of the page, in a file of its own. [`Feature::NONE`] supplies the parts that one does not have.
 #[derive(Clone, Copy, Debug)]
@@ -10,7 +10,7 @@ pub struct Feature {
     /// for which `page.html` has a place of its own.
     pub section: fn(&RoomView, &Visit<'_>) -> String,
     /// What a click means: facts to write. A click on another feature is [`Refusal::Unknown`].
-    pub reflex: fn(&ReflexCall, &RoomView) -> Result<Vec<Write>, Refusal>,
+    pub reflex: fn(&Click, &RoomView) -> Result<Vec<Write>, Refusal>,
     /// What a change looks like: the fragments that depend on it.
     pub render: fn(&Change, &RoomView) -> Vec<Fragment>,
 }
@@ -31,8 +31,8 @@ pub fn sections(features: &[Feature], view: &RoomView, visit: &Visit<'_>) -> Str
 /// # Errors
 ///
 /// If no feature knows it, or the feature refuses it.
-pub fn reflex(features: &[Feature], call: &ReflexCall, view: &RoomView) -> Result<Vec<Write>, Refusal> {
-    let answers = features.iter().map(|feature| (feature.reflex)(call, view));
+pub fn reflex(features: &[Feature], click: &Click, view: &RoomView) -> Result<Vec<Write>, Refusal> {
+    let answers = features.iter().map(|feature| (feature.reflex)(click, view));
     answers.into_iter().find(|answer| *answer != Err(Refusal::Unknown)).unwrap_or(Err(Refusal::Unknown))
 }
 

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use minicbor::{Decode, Encode};
-use presence_core::{Change, Fragment, ReflexCall, Refusal, RoomView, Write};
+use presence_core::{Change, Click, Fragment, Refusal, RoomView, Write};
 
 use crate::feature::{Feature, fragment};
 use crate::regions;
@@ -14,7 +14,7 @@ pub(crate) const FEATURE: Feature = Feature { reflex, render, ..Feature::NONE };
 /// The name of the click.
 const TOGGLE: &str = "Lightbulb#toggle";
 
-const KEY: &str = "lightbulb";
+pub(crate) const KEY: &str = "lightbulb";
 
 /// The fact. Fields are numbered, and a newer build may add some.
 #[derive(Encode, Decode, Clone, Copy)]
@@ -31,25 +31,28 @@ pub(crate) fn is_on(view: &RoomView) -> bool {
 }
 
 /// A click means the opposite of what its visitor saw, so that two clicks at once have the effect that both visitors wanted.
-fn reflex(call: &ReflexCall, view: &RoomView) -> Result<Vec<Write>, Refusal> {
-    if call.target != TOGGLE {
+fn reflex(click: &Click, view: &RoomView) -> Result<Vec<Write>, Refusal> {
+    if click.target != TOGGLE {
         return Err(Refusal::Unknown);
     }
-    let seen = match call.attrs.get("aria-pressed").map(String::as_str) {
+    let seen = match click.attributes.get("aria-pressed").map(String::as_str) {
         Some("true") => true,
         Some("false") => false,
         _ => is_on(view),
     };
     let value = minicbor::to_vec(Bulb { on: !seen }).expect("a vector takes every byte");
-    Ok(vec![Write::Set { key: KEY, value, lasts_ms: Some(crate::FACTS_LAST_MS) }])
+    Ok(vec![Write::set_bytes(KEY, value).lasting(crate::FACTS_LAST), Write::Receipts])
 }
 
 /// A changed fact, from any region, redraws the bulb and its label.
 fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
-    if !matches!(change, Change::Everything) && *change != Change::Set(KEY.to_owned()) {
-        return Vec::new();
+    let label = || fragment("lightswitch-label", &LabelHtml::of(view, view.as_of_ms));
+    match change {
+        Change::Everything => vec![fragment("lightbulb", &LightbulbHtml::of(view)), label()],
+        Change::Set(key) if key == KEY => vec![fragment("lightbulb", &LightbulbHtml::of(view)), label()],
+        Change::Minute => vec![label()],
+        _ => Vec::new(),
     }
-    vec![fragment("lightbulb", &LightbulbHtml::of(view)), fragment("lightswitch-label", &LabelHtml::of(view))]
 }
 
 #[derive(Template)]
@@ -74,14 +77,16 @@ struct LastClick {
     user: String,
     from: String,
     at: Utc,
+    ago: String,
 }
 
 impl LabelHtml {
-    pub(crate) fn of(view: &RoomView) -> Self {
+    pub(crate) fn of(view: &RoomView, now_ms: u64) -> Self {
         let click = view.registers.get(KEY).map(|entry| LastClick {
             user: entry.author.public.short(),
             from: regions::words(view, &entry.author.region),
             at: Utc::of(entry.at_ms),
+            ago: Utc::of(entry.at_ms).ago(now_ms),
         });
         Self { click }
     }

@@ -1,12 +1,13 @@
 //! The program: parses the command line and runs a node with the demo page.
 
+mod shell_files;
 mod world;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use presence_demo::Demo;
-use presence_server::{Config, FactsCommand, Server, SignRoom, SignStream, SiteKey, log, one_line};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use presence_demo::{Demo, PageOptions};
+use presence_server::{AppCommand, Config, Server, SignRoom, SignStream, log, one_line};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -18,6 +19,9 @@ struct DemoCommand {
     #[command(flatten)]
     node: Config,
 
+    #[command(flatten)]
+    page: PageOptions,
+
     #[command(subcommand)]
     other: Option<OtherCommand>,
 }
@@ -27,9 +31,11 @@ struct DemoCommand {
 enum OtherCommand {
     World(world::World),
     Sign(SignRoom),
-    Key(SiteKey),
     SignStream(SignStream),
-    Facts(FactsCommand),
+    Completion(shell_files::CompletionCommand),
+    Man(shell_files::ManCommand),
+    #[command(flatten)]
+    App(AppCommand),
 }
 
 #[tokio::main]
@@ -43,14 +49,13 @@ async fn main() -> ExitCode {
         Some(OtherCommand::World(world)) => world.run().await,
         Some(OtherCommand::Sign(room)) => room.token().map(|token| println!("{token}")),
         Some(OtherCommand::SignStream(stream)) => stream.text().map(|text| println!("{text}")),
-        Some(OtherCommand::Key(site)) => site.key().map(|(key, said)| {
-            said.into_iter().for_each(|said| eprintln!("global-presence: {said}"));
-            println!("{key}");
-        }),
-        Some(OtherCommand::Facts(facts)) => {
-            facts.run().await.map(|lines| lines.iter().for_each(|line| println!("{line}")))
+        Some(OtherCommand::Completion(completion)) => completion.run(DemoCommand::command()),
+        Some(OtherCommand::Man(man)) => man.run(DemoCommand::command()),
+        Some(OtherCommand::App(command)) => {
+            let lines = command.run("global-presence", &presence_demo::site()).await;
+            lines.map(|lines| lines.iter().for_each(|line| println!("{line}")))
         }
-        None => run(command.node).await,
+        None => run(command.node, command.page).await,
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,9 +63,9 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(config: Config) -> anyhow::Result<()> {
+async fn run(config: Config, options: PageOptions) -> anyhow::Result<()> {
     log(&config)?;
-    Server::new(config, Demo, presence_demo::site()).run().await
+    Server::new(config, Demo { options }, presence_demo::site()).run().await
 }
 
 /// Prints a mistake in one line that says what to write instead.

@@ -4,13 +4,16 @@ use askama::Template;
 use presence_core::{Change, Fragment, RegionView, RoomView};
 
 use crate::feature::{Feature, fragment};
-use crate::{hi, places};
+use crate::{hi, places, regions};
 
 /// What the list of features needs of this one.
 pub(crate) const FEATURE: Feature = Feature { render, ..Feature::NONE };
 
 /// The land, written by `data/map.mjs` from Natural Earth.
 pub(crate) const LAND: &str = include_str!("../data/land.svgpath");
+
+/// Where the map begins on its sheet: `viewBox` in the templates.
+pub(crate) const LEFT: f64 = 100.0;
 
 /// How long a dot ripples after a message.
 const RIPPLE_MS: u64 = 5_000;
@@ -47,6 +50,7 @@ struct Dot {
     city: String,
     people: u32,
     state: &'static str,
+    quiet: bool,
     mine: bool,
     x: f64,
     y: f64,
@@ -68,10 +72,15 @@ impl DotsHtml {
     }
 }
 
+/// Returns where a region is on the map.
+pub(crate) fn position(region: &RegionView) -> Option<(f64, f64)> {
+    let table = || places::place(region.region.as_str()).and_then(|place| place.location);
+    project(region.place.location.or_else(table)?)
+}
+
 impl Dot {
     fn of(region: &RegionView, view: &RoomView, now_ms: u64) -> Option<Self> {
-        let table = || places::place(region.region.as_str()).and_then(|place| place.location);
-        let (x, y) = project(region.place.location.or_else(table)?)?;
+        let (x, y) = position(region)?;
         let name = if region.place.name.is_empty() { region.region.as_str() } else { &region.place.name };
         let newest = hi::newest_of(view, &region.region);
         Some(Self {
@@ -79,6 +88,7 @@ impl Dot {
             city: name.split(", ").next().unwrap_or(name).to_owned(),
             people: region.users,
             state: region.state.as_str(),
+            quiet: !regions::is_current(region),
             mine: region.region == view.here,
             x,
             y,
@@ -90,7 +100,7 @@ impl Dot {
 }
 
 /// Projects degrees onto the map of `data/map.mjs`, by the same formula (Equal Earth). Returns `None` outside the Earth.
-fn project((latitude, longitude): (f64, f64)) -> Option<(f64, f64)> {
+pub(crate) fn project((latitude, longitude): (f64, f64)) -> Option<(f64, f64)> {
     if !(-90.0..=90.0).contains(&latitude) || !(-180.0..=180.0).contains(&longitude) {
         return None;
     }

@@ -3,6 +3,7 @@
 use askama::Template;
 use presence_core::{Change, Fragment, Region, RegionState, RegionView, RoomView};
 
+use crate::arrivals::ArrivalHtml;
 use crate::feature::{Feature, fragment, inner};
 use crate::places;
 use crate::utc::Utc;
@@ -11,7 +12,7 @@ use crate::utc::Utc;
 pub(crate) const FEATURE: Feature = Feature { render, ..Feature::NONE };
 
 /// The fragment that holds the cards.
-const CARDS: &str = "regions";
+pub(crate) const CARDS: &str = "regions";
 
 /// Returns the name of a region: as its nodes announce it, else from the table, else its code.
 pub(crate) fn words(view: &RoomView, region: &Region) -> String {
@@ -23,7 +24,7 @@ pub(crate) fn words(view: &RoomView, region: &Region) -> String {
 }
 
 /// Returns whether what is known of a region is current.
-pub(crate) fn is_heard(region: &RegionView) -> bool {
+pub(crate) fn is_current(region: &RegionView) -> bool {
     matches!(region.state, RegionState::Live | RegionState::Draining)
 }
 
@@ -31,7 +32,7 @@ pub(crate) fn is_heard(region: &RegionView) -> bool {
 fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
         Change::Regions | Change::Everything => {
-            vec![fragment("serving", &ServingHtml::of(view)), fragment(CARDS, &RegionsHtml::of(view))]
+            vec![fragment("serving", &ServingHtml::of(view)), fragment(CARDS, &RegionsHtml::of(view, view.as_of_ms))]
         }
         Change::RegionCounts(code) => view.regions.iter().find(|r| r.region == *code).map(numbers).unwrap_or_default(),
         _ => Vec::new(),
@@ -65,12 +66,14 @@ impl ServingHtml {
 #[derive(Template)]
 #[template(path = "regions.html")]
 pub(crate) struct RegionsHtml {
-    cards: Vec<Card>,
+    cards: Vec<(Card, ArrivalHtml)>,
 }
 
 impl RegionsHtml {
-    pub(crate) fn of(view: &RoomView) -> Self {
-        Self { cards: view.regions.iter().map(|region| Card::of(region, region.region == view.here)).collect() }
+    pub(crate) fn of(view: &RoomView, now_ms: u64) -> Self {
+        let card = |region: &RegionView| Card::of(region, region.region == view.here);
+        let cards = view.regions.iter().map(|region| (card(region), ArrivalHtml::of(region, view, now_ms)));
+        Self { cards: cards.collect() }
     }
 }
 
@@ -113,7 +116,7 @@ impl Card {
             state: view.state,
             since: Utc::of(view.since_ms),
             // The last round trip of a region that is not heard is out of date.
-            round_trip_ms: view.round_trip_ms.filter(|_| is_heard(view)),
+            round_trip_ms: view.round_trip_ms.filter(|_| is_current(view)),
             users: view.users,
             unsure: view.unsure,
         }

@@ -29,6 +29,7 @@ pub(crate) struct RoundTripHtml {
 #[template(path = "distances.html")]
 pub(crate) struct DistancesHtml {
     here: String,
+    city: String,
     others: Vec<Distance>,
 }
 
@@ -44,13 +45,15 @@ impl DistancesHtml {
         let mut others: Vec<_> = view
             .regions
             .iter()
-            .filter(|region| region.region != view.here && regions::is_heard(region))
+            .filter(|region| region.region != view.here && regions::is_current(region))
             .filter_map(|region| region.round_trip_ms.map(|ms| (ms, regions::words(view, &region.region))))
             .collect();
         others.sort();
         let farthest = u64::from(others.last().map_or(1, |(ms, _)| *ms).max(1));
         let share = |ms: u32| (u64::from(ms) * 100 / farthest).max(1);
         let others = others.into_iter().map(|(ms, name)| Distance { name, ms, share: share(ms) }).collect();
-        Self { here: regions::words(view, &view.here), others }
+        let here = regions::words(view, &view.here);
+        let city = here.split(", ").next().unwrap_or(&here).to_owned();
+        Self { here, city, others }
     }
 }

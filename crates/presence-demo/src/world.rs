@@ -19,6 +19,15 @@ use children::Children;
 
 /// Amsterdam, Ashburn, London, Chennai, Santiago, Toronto.
 pub(crate) const REGIONS: [&str; 6] = ["ams", "iad", "lhr", "maa", "scl", "yyz"];
+/// The edges of a network near each of them: visitors are told that they entered there, as behind a real one.
+const EDGES: [[&str; 3]; 6] = [
+    ["fra", "cdg", "arn"],
+    ["ewr", "atl", "ord"],
+    ["man", "dub", "mad"],
+    ["bom", "sin", "hyd"],
+    ["eze", "gru", "lim"],
+    ["yul", "bos", "ord"],
+];
 
 /// It usually takes 3 s; after this time the addresses are shown anyway.
 const FORMED_WITHIN: Duration = Duration::from_secs(30);
@@ -47,6 +56,7 @@ pub(crate) struct World {
 /// One region of the world.
 struct WorldRegion {
     code: &'static str,
+    edges: &'static [&'static str],
     port: u16,
     location: (f64, f64),
     name: String,
@@ -82,12 +92,12 @@ impl World {
     }
 
     fn places(&self) -> anyhow::Result<Vec<WorldRegion>> {
-        let place = |(number, code): (u16, &&'static str)| {
+        let place = |(number, (code, edges)): (u16, (&&'static str, &'static [&'static str; 3]))| {
             let place = presence_demo::place(code).with_context(|| format!("{code} is in no table"))?;
             let location = place.location.with_context(|| format!("{code} is nowhere"))?;
-            Ok(WorldRegion { code, port: self.port + number, location, name: place.name })
+            Ok(WorldRegion { code, edges, port: self.port + number, location, name: place.name })
         };
-        (0..).zip(&REGIONS).map(place).collect()
+        (0..).zip(REGIONS.iter().zip(&EDGES)).map(place).collect()
     }
 
     /// Shows how the regions find each other, then their addresses; never returns.

@@ -8,38 +8,38 @@ mod common;
 mod sheet;
 
 use common::{entry, region, visit, world};
-use presence_core::{App, Change, Entry, ReflexCall, Refusal, RoomView, Write};
+use presence_core::{App, Change, Click, Entry, Lifetime, Refusal, RoomView, Write};
 use presence_demo::{Demo, feature};
 
 const YEAR_MS: u64 = 365 * 24 * 60 * 60 * 1_000;
 
-fn click(target: &str, attrs: &[(&str, &str)]) -> ReflexCall {
-    let attrs = attrs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    ReflexCall { target: target.to_owned(), attrs, echo: String::new() }
+fn click(target: &str, attrs: &[(&str, &str)]) -> Click {
+    attrs.iter().fold(Click::on(target), |click, (name, value)| click.attribute(*name, *value))
 }
 
 /// The room after the click, in any region.
-fn after(view: &RoomView, call: &ReflexCall) -> RoomView {
+fn after(view: &RoomView, click: &Click) -> RoomView {
     let mut view = view.clone();
-    for write in Demo.reflex(call, &view).expect("a click of the page") {
+    for write in Demo::default().reflex(click, &view).expect("a click of the page") {
         match write {
-            Write::Set { key, value, lasts_ms } => {
-                assert_eq!(lasts_ms, Some(YEAR_MS));
-                view.registers.insert(key.to_owned(), entry(&value, 0x1a, "yyz", 0));
+            Write::Set { key, value, lasts } => {
+                assert_eq!(lasts, Lifetime::For(YEAR_MS));
+                view.registers.insert(key.into_owned(), entry(&value, 0x1a, "yyz", 0));
             }
-            Write::Append { key, value, cap, lasts_ms } => {
-                assert_eq!((cap, lasts_ms), (9, Some(YEAR_MS)));
-                let log: &mut Vec<Entry> = view.logs.entry(key.to_owned()).or_default();
+            Write::Append { log, value, cap, lasts } => {
+                assert_eq!((cap, lasts), (45, Lifetime::For(YEAR_MS)));
+                let log: &mut Vec<Entry> = view.logs.entry(log.into_owned()).or_default();
                 log.insert(0, entry(&value, 0x1a, "yyz", 0));
             }
-            Write::Share { key, .. } => panic!("nothing of this page is shared under {key}"),
+            Write::Receipts => {}
+            other => panic!("no click of this page writes {other:?}"),
         }
     }
     view
 }
 
 fn drawn(view: &RoomView, id: &str) -> String {
-    let fragments = Demo.render(&Change::Everything, view);
+    let fragments = Demo::default().render(&Change::Everything, view);
     fragments.into_iter().find(|fragment| fragment.id == id).expect("everything is drawn").html
 }
 
@@ -105,21 +105,40 @@ fn the_wall_keeps_nine_newest_first() {
 }
 
 #[test]
+fn one_person_has_three_messages_on_the_wall_at_most() {
+    let mut view = world(vec![region("yyz", 1, None)]);
+    let mut hellos: Vec<Entry> = (0..20).map(|age| entry(&[0xa0], 7, "yyz", age)).collect();
+    hellos.extend((0..3).map(|user| entry(&[0xa0], user, "yyz", 1_000)));
+    view.logs.insert("hi".to_owned(), hellos);
+    let wall = drawn(&view, "messages-body");
+    let of = |user: &str| wall.matches(&format!("User #{user}")).count();
+    assert_eq!(["07070707", "00000000", "01010101", "02020202"].map(of), [3, 1, 1, 1]);
+}
+
+#[test]
+fn a_click_asks_all_regions_when_they_have_seen_it() {
+    let view = world(vec![region("yyz", 1, None)]);
+    for target in ["Lightbulb#toggle", "Hi#say_hi"] {
+        let writes = Demo::default().reflex(&click(target, &[]), &view).expect("a click of the page");
+        assert!(writes.contains(&Write::Receipts), "{target}");
+    }
+}
+
+#[test]
 fn other_clicks_are_refused() {
     let view = world(vec![region("yyz", 1, None)]);
     for target in ["", "Lightbulb", "Lightbulb#on", "Hi#toggle", "Object#send", "lightbulb#toggle"] {
-        assert_eq!(Demo.reflex(&click(target, &[]), &view), Err(Refusal::Unknown), "{target}");
+        assert_eq!(Demo::default().reflex(&click(target, &[]), &view), Err(Refusal::Unknown), "{target}");
     }
 }
 
 /// The list of features with CONTRIBUTING's worked example.
 const FEATURES: &[feature::Feature] = &[applause::FEATURE];
 
-/// Three claps of two people, in two regions.
+/// Three claps, in two regions.
 fn applauded() -> RoomView {
     let mut view = world(vec![region("yyz", 1, None), region("ams", 1, Some(92))]);
-    view.logs
-        .insert("applause".to_owned(), vec![entry(b"", 1, "yyz", 0), entry(b"", 2, "ams", 5), entry(b"", 1, "yyz", 9)]);
+    view.counters.insert("applause".to_owned(), 3);
     view
 }
 
@@ -127,11 +146,11 @@ fn applauded() -> RoomView {
 fn the_worked_example_of_contributing_brings_its_section_its_click_and_its_changes() {
     let (before, after) = (world(vec![region("yyz", 1, None)]), applauded());
     let section = feature::sections(FEATURES, &before, &visit());
-    assert!(section.contains("0 have clapped"), "{section}");
-    let fragments = feature::render(FEATURES, &Change::Logged("applause".to_owned()), &after);
+    assert!(section.contains("0 times"), "{section}");
+    let fragments = feature::render(FEATURES, &Change::Counted("applause".to_owned()), &after);
     let drawn = sheet::draw_all(&section, &fragments);
     assert_eq!(drawn, feature::sections(FEATURES, &after, &visit()), "drawn and served are the same");
-    assert!(drawn.contains("2 have clapped"), "{drawn}");
+    assert!(drawn.contains("3 times"), "{drawn}");
     assert_eq!(feature::render(FEATURES, &Change::Everything, &after), fragments);
     assert_eq!(feature::render(FEATURES, &Change::Logged("hi".to_owned()), &after), []);
     let target = drawn.split_once("click->").and_then(|(_, rest)| rest.split_once('"')).expect("a click").0;
@@ -141,6 +160,6 @@ fn the_worked_example_of_contributing_brings_its_section_its_click_and_its_chang
 
 #[test]
 fn what_is_not_in_the_list_is_not_on_the_page() {
-    assert_eq!(Demo.reflex(&click("Applause#clap", &[]), &applauded()), Err(Refusal::Unknown));
-    assert!(!Demo.page(&applauded(), &visit()).contains("applause"));
+    assert_eq!(Demo::default().reflex(&click("Applause#clap", &[]), &applauded()), Err(Refusal::Unknown));
+    assert!(!Demo::default().page(&applauded(), &visit()).contains("applause"));
 }

@@ -6,7 +6,7 @@ mod common;
 mod sheet;
 
 use common::{entry, region, user, visit, world};
-use presence_core::{App, Change, Fragment, Region, RegionState, RoomView, Visit};
+use presence_core::{App, Change, Entry, Fragment, Receipt, Region, RegionState, RoomView, Visit, WriteReceipts};
 use presence_demo::Demo;
 use proptest::prelude::*;
 use sheet::{draw, draw_all, element};
@@ -26,6 +26,8 @@ prop_compose! {
         bulb in prop::option::of(prop::collection::vec(any::<u8>(), 0..6)),
         pressed in any::<bool>(),
         hellos in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..8), 0..CODES.len(), 0..9_000_u64), 0..12),
+        receipts in prop::collection::vec(
+            (any::<bool>(), 0..12_000_u64, prop::collection::vec((0..CODES.len(), 0..500_u32, any::<bool>()), 0..6)), 0..3),
     ) -> RoomView {
         let states = [RegionState::Live, RegionState::Draining, RegionState::Silent, RegionState::Gone];
         let mut view = world(CODES.iter().zip(&users).take(regions).map(|(code, (users, unsure, state, ms))| {
@@ -39,6 +41,15 @@ prop_compose! {
         }
         let hellos: Vec<_> = hellos.iter().map(|(value, at, ago)| entry(value, 9, CODES[*at], *ago)).collect();
         view.logs.insert("hi".to_owned(), hellos);
+        let followed = receipts.into_iter().map(|(bulb, ago, reached)| {
+            let reached = reached.into_iter().map(|(at, after_ms, seen)| {
+                (Region::new(CODES[at]).expect("a code of the tests"), Receipt { after_ms, seen })
+            });
+            let Entry { author, at_ms, .. } = entry(&[], 3, "yyz", ago);
+            let key = if bulb { "lightbulb" } else { "hi" };
+            (key.to_owned(), WriteReceipts { author, at_ms, regions: reached.collect() })
+        });
+        view.receipts = followed.collect();
         view
     }
 }
@@ -57,7 +68,7 @@ fn all_fragments(view: &RoomView) -> Vec<Fragment> {
         Change::RoundTrip { ms: 12 },
         Change::Everything,
     ];
-    every_change(view).iter().chain(&yours).flat_map(|change| Demo.render(change, view)).collect()
+    every_change(view).iter().chain(&yours).flat_map(|change| Demo::default().render(change, view)).collect()
 }
 
 proptest! {
@@ -65,22 +76,22 @@ proptest! {
 
     #[test]
     fn everything_turns_any_page_into_the_current_one(before in any_world(), now in any_world()) {
-        let page = Demo.page(&before, &present());
-        let drawn = draw_all(&page, &Demo.render(&Change::Everything, &now));
-        let served = Demo.page(&RoomView { here: now.here.clone(), ..now.clone() }, &present());
+        let page = Demo::default().page(&before, &present());
+        let drawn = draw_all(&page, &Demo::default().render(&Change::Everything, &now));
+        let served = Demo::default().page(&RoomView { here: now.here.clone(), ..now.clone() }, &present());
         prop_assert_eq!(drawn, served);
     }
 
     #[test]
     fn all_changes_together_are_everything(before in any_world(), now in any_world()) {
-        let page = Demo.page(&before, &present());
-        let changes: Vec<Fragment> = every_change(&now).iter().flat_map(|change| Demo.render(change, &now)).collect();
-        prop_assert_eq!(draw_all(&page, &changes), draw_all(&page, &Demo.render(&Change::Everything, &now)));
+        let page = Demo::default().page(&before, &present());
+        let changes: Vec<Fragment> = every_change(&now).iter().flat_map(|change| Demo::default().render(change, &now)).collect();
+        prop_assert_eq!(draw_all(&page, &changes), draw_all(&page, &Demo::default().render(&Change::Everything, &now)));
     }
 
     #[test]
     fn a_fragment_may_be_drawn_twice_and_has_one_root_with_its_id(view in any_world()) {
-        let page = Demo.page(&view, &present());
+        let page = Demo::default().page(&view, &present());
         for fragment in all_fragments(&view) {
             prop_assert_eq!(element(&fragment.html), fragment.html.len(), "{} has more than one root", &fragment.html);
             let tag = &fragment.html[..fragment.html.find('>').expect("a tag ends")];
@@ -105,10 +116,10 @@ proptest! {
 #[test]
 fn ids_that_other_code_uses_exist() {
     let view = world(vec![region("yyz", 1, None), region("ams", 2, Some(90))]);
-    let page = Demo.page(&view, &visit());
+    let page = Demo::default().page(&view, &visit());
     for id in ["lightbulb", "lightswitch-label", "yyz_usercount", "ams_usercount", "messages-body", "tabcount"] {
         assert!(page.contains(&format!(" id=\"{id}\"")), "#{id} is missing");
     }
-    let count = Demo.render(&Change::RegionCounts(Region::new("ams").unwrap()), &view);
+    let count = Demo::default().render(&Change::RegionCounts(Region::new("ams").unwrap()), &view);
     assert!(count.iter().any(|f| f.id == "ams_usercount" && f.html.contains(">2<") && f.within == Some("regions")));
 }

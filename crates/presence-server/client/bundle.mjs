@@ -1,5 +1,5 @@
-// Makes the scripts that every app serves, for build.rs: the stock clients in one file, the script of other people's
-// pages, and the libraries' licences. Each is compressed twice and listed in client.rs.
+// Makes the scripts that every app serves, for build.rs: the stock clients in one file, the scripts of other people's
+// pages with their words, and the libraries' licences. Each is compressed twice and listed in client.rs.
 //
 // Called as `node client/bundle.mjs OUT`, in a folder where package.json's libraries are installed.
 
@@ -11,9 +11,14 @@ import { build } from "esbuild"
 
 const out = process.argv[2]
 
+/** The sentences of every language. English is part of the element; the others are loaded by the pages that need them. */
+const words = JSON.parse(readFileSync("client/words.json"))
+
 async function bundle(entry) {
   const options = { bundle: true, minify: true, format: "esm", target: "es2022", charset: "utf8", legalComments: "none", write: false }
-  const result = await build({ ...options, entryPoints: [entry], logLevel: "warning" })
+  const define = { ENGLISH_WORDS: JSON.stringify(words.en), LANGUAGES: JSON.stringify(Object.keys(words)) }
+  // The smaller elements share the connection of <live-presence>, so they import its script from beside their own.
+  const result = await build({ ...options, define, external: ["*/presence.js"], entryPoints: [entry], logLevel: "warning" })
   return Buffer.from(result.outputFiles[0].contents)
 }
 
@@ -44,7 +49,7 @@ function asset(path, type, body) {
   const brotli = brotliCompressSync(body, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } })
   return `Asset {
     path: Cow::Borrowed(${JSON.stringify(path)}),
-    content_type: ${JSON.stringify(type)},
+    content_type: Cow::Borrowed(${JSON.stringify(type)}),
     body: ${include("", body)},
     gzip: ${smaller(".gz", gzipSync(body, { level: 9 }))},
     brotli: ${smaller(".br", brotli)},
@@ -57,6 +62,9 @@ const script = hashed("page", "js", page)
 const texts = licences()
 const licencesPath = hashed("licences", "txt", texts)
 const element = await bundle("client/presence.js")
+const shared = await Promise.all(["live-cursors", "live-reactions"].map(async name => asset(`/${name}.js`, javascript, await bundle(`client/${name}.js`))))
+const languages = Object.entries(words).map(([code, sentences]) => asset(`/presence/words/${code}.json`, "application/json", Buffer.from(JSON.stringify(sentences))))
+const files = [asset(script, javascript, page), asset(licencesPath, "text/plain; charset=utf-8", texts), ...languages]
 
 writeFileSync(join(out, "client.rs"), `/// Where pages find the stock clients; a page is told by \`Visit::script\`.
 ///
@@ -71,7 +79,9 @@ pub const SCRIPT: &str = ${JSON.stringify(script)};
 /// assert!(foot.contains("/assets/licences-"));
 /// \`\`\`
 pub const LICENCES: &str = ${JSON.stringify(licencesPath)};
-pub(crate) const FILES: [Asset; 2] = [${asset(script, javascript, page)}, ${asset(licencesPath, "text/plain; charset=utf-8", texts)}];
+pub(crate) const FILES: [Asset; ${files.length}] = [${files}];
+/// The scripts of the elements that need \`PRESENCE\`.
+pub(crate) const SHARING: [Asset; ${shared.length}] = [${shared}];
 /// The script of \`<live-presence>\`, for other people's pages: always at the same path.
 pub(crate) const PRESENCE: Asset = ${asset("/presence.js", javascript, element)};
 `)

@@ -15,7 +15,10 @@ const KEY = "live-presence"
 const UNREACHABLE = { detail: "The server can't be reached." }
 
 export const elements = new Set()
-/** What is known of a room, by its name; `trouble`: why its numbers can't be trusted, with a status if it was refused. */
+/**
+ * What is known of a room, by its name. `trouble`: why its numbers can't be trusted, with a status if it was refused.
+ * `shared`: what its users share, by key and user, once an element listens. `you`: which of them this page's visitor is.
+ */
 export const rooms = new Map()
 export let identity
 
@@ -34,6 +37,14 @@ export const soon = () => {
   syncing ||= setTimeout(sync)
 }
 
+/** Shows the others of a room a value for as long as this page is there; null: nothing. Lost where no socket is open. */
+export const share = (room, key, value) => link?.share?.({ type: "share", room, key, value })
+
+const join = (room, { token, listens }) => {
+  link?.send({ type: "join", room, token })
+  if (listens) link?.share?.({ type: "listen", room })
+}
+
 const draw = () => {
   for (const element of elements) element.draw()
 }
@@ -43,19 +54,24 @@ const sync = () => {
   const wanted = new Map()
   for (const element of elements) {
     const { room } = element
-    if (wanted.size < ROOMS_MAX || wanted.has(room)) wanted.set(room, wanted.get(room) || element.token || undefined)
+    const { token, listens } = wanted.get(room) || {}
+    if (wanted.size < ROOMS_MAX || wanted.has(room)) wanted.set(room, { token: token || element.token || undefined, listens: listens || element.listens })
     else warn(`At most ${ROOMS_MAX} rooms are shown.`)
   }
   for (const [room, { token }] of rooms) {
-    if (!wanted.has(room) || wanted.get(room) != token) {
+    if (wanted.get(room)?.token != token || !wanted.has(room)) {
       rooms.delete(room)
       link?.send({ type: "leave", room })
     }
   }
-  for (const [room, token] of wanted) {
-    if (!rooms.has(room)) {
-      rooms.set(room, { token, trouble: tries ? UNREACHABLE : undefined })
-      link?.send({ type: "join", room, token })
+  for (const [room, want] of wanted) {
+    const known = rooms.get(room)
+    if (!known) {
+      rooms.set(room, { ...want, trouble: tries ? UNREACHABLE : undefined })
+      join(room, want)
+    } else if (want.listens && !known.listens) {
+      known.listens = true
+      link?.share?.({ type: "listen", room })
     }
   }
   draw()
@@ -142,10 +158,10 @@ const open = streamed => {
       }
     } else {
       raw = new WebSocket(url.href.replace("http", "ws"), "presence-v1")
-      own.send = message => raw.readyState == 1 && raw.send(JSON.stringify(message))
+      own.send = own.share = message => raw.readyState == 1 && raw.send(JSON.stringify(message))
       raw.onopen = () => {
         own.send({ type: "hello", id, tab, visible: !hidden() })
-        for (const [room, { token }] of asked) own.send({ type: "join", room, token })
+        for (const [room, known] of asked) join(room, known)
       }
       raw.onclose = ended
     }
@@ -185,6 +201,18 @@ const take = ({ type, room, ...message }) => {
     tries = 0
     known.counts = message
     if (!known.trouble?.status) known.trouble = message.stale ? message : undefined
+  } else if (type == "sharing") {
+    known.you = message.you
+  } else if (type == "shared") {
+    if (message.whole) known.shared = {}
+    for (const key in message.values) {
+      const values = (known.shared[key] ||= {})
+      for (const user in message.values[key]) {
+        const value = message.values[key][user]
+        if (value == null) delete values[user]
+        else values[user] = value
+      }
+    }
   } else if (type == "left" || type == "error") {
     known.trouble = message = { status: 403, detail: "Dismissed.", ...message }
     refused(message)

@@ -6,18 +6,24 @@
 // All elements of a page share one connection to the server that this file came from. What the server sends becomes text
 // and never markup. Served minified: it has to stay under 5 KB compressed.
 
-import { elements, identity, observeRoot, rooms, soon } from "./connection.js"
+import { elements, identity, observeRoot, rooms, share, soon } from "./connection.js"
 import { sheet } from "./style.js"
 import { languageAt, pageRoom } from "./surroundings.js"
-import WORDS from "./words.json"
+
+// The elements that share something, in files of their own.
+export { elements, pageRoom, rooms, share, soon }
 
 /** Screen readers are told of one change a minute, whatever the number of elements. */
 const SPOKEN_MS = 60_000
 const ENGLISH = new Intl.Locale("en")
 /** Attributes by the names of their properties. */
 const ATTRIBUTES = { room: "room", token: "token", show: "show", hideBelow: "hide-below", lang: "lang" }
-/** Which of a language's sentences is for what `show` says. */
-const SENTENCES = { tabs: 1, users: 2, others: 3 }
+/** The sentences of languages: English, and others once they are loaded; 0: not yet. */
+const WORDS = { en: ENGLISH_WORDS }
+/** A page that can't load its language in this time, in ms, has English. */
+const WORDS_MS = 5_000
+/** At most this many users are named; of more, one less, and the others are counted. */
+const NAMES_MAX = 3
 let spoken = performance.now()
 
 const element = (name, part, ...content) => {
@@ -27,6 +33,38 @@ const element = (name, part, ...content) => {
   return made
 }
 const span = (part, ...content) => element("span", part, ...content)
+
+/** The sentences of a language; undefined for one that has none, 0 while they are loaded. */
+const wordsIn = language => {
+  if (!(language in WORDS) && LANGUAGES.includes(language)) {
+    WORDS[language] = 0
+    const from = new URL(`presence/words/${language}.json`, import.meta.url)
+    const loaded = fetch(from, { credentials: "omit", signal: AbortSignal.timeout(WORDS_MS) }).then(answer => answer.ok && answer.json())
+    loaded.catch(() => {}).then(words => {
+      WORDS[language] = words || WORDS.en
+      soon()
+    })
+  }
+  return WORDS[language]
+}
+
+/** "Ann, Bo and 3 others", always in the same order. */
+const named = (people, users, local, sentence) => {
+  const all = Object.keys(people).sort()
+  const names = all.slice(0, all.length > NAMES_MAX || users > all.length ? NAMES_MAX - 1 : NAMES_MAX).map(id => people[id])
+  const others = users - names.length
+  // Without the comma before "and", as the other languages have it.
+  const list = new Intl.ListFormat(local.language == "en" ? "en-GB" : local)
+  let place = 0
+  return list.formatToParts([...names.map(({ name }) => name + ""), ...(others > 0 ? ["#"] : [])]).flatMap(({ type, value }) => {
+    if (type == "literal") return value
+    const person = names[place++]
+    if (!person) return sentence(others)
+    const picture = person.avatar ? [element("img", "avatar")] : []
+    for (const image of picture) [image.alt, image.src] = ["", person.avatar]
+    return span("name", ...picture, value)
+  })
+}
 
 class LivePresence extends HTMLElement {
   // A page that morphs its HTML removes the attributes that say what is shown: they come back.
@@ -42,6 +80,11 @@ class LivePresence extends HTMLElement {
     root.adoptedStyleSheets = [sheet]
     // Until the first numbers come, whatever the page's server has printed; the space without width keeps the line open.
     root.append(element("slot"), "\u200b")
+  }
+
+  /** Whether names are needed, not only numbers. */
+  get listens() {
+    return this.show == "people"
   }
 
   /** The newest numbers; undefined before the first. */
@@ -97,10 +140,17 @@ class LivePresence extends HTMLElement {
   /** Shows what is known of the room. */
   draw() {
     const room = this.getAttribute("room") || pageRoom()
-    const { counts, trouble } = rooms.get(room) || {}
+    const { counts, trouble, shared } = rooms.get(room) || {}
     const before = this.#drawn
     this.#drawn = { room, counts, trouble }
-    const below = counts ? this.#text(counts) : this.#clear()
+    let local = ENGLISH
+    try {
+      // Not every text in a `lang` attribute is a language.
+      local = new Intl.Locale(languageAt(this) || navigator.language)
+    } catch {}
+    // Asked for before the first numbers come, so that they wait for it as little as possible.
+    const words = wordsIn(local.language)
+    const below = counts ? words !== 0 && this.#text(counts, shared?.person, local, words) : this.#clear()
     this.#say({ below, stale: !!trouble, printed: this.#printed })
     if (counts && counts != before.counts) this.#tell("change", counts)
     if (trouble && trouble != before.trouble) this.#tell("stale", trouble)
@@ -112,8 +162,8 @@ class LivePresence extends HTMLElement {
     this.#line.key = 0
   }
 
-  /** Draws the numbers; returns whether they are too small to be shown. The words are "one|others" or "one|few|others". */
-  #text(counts) {
+  /** Draws the numbers; returns whether they are too small to be shown. */
+  #text(counts, people, local, words) {
     const line = this.#line
     if (!line.isConnected) {
       this.#printed = !!this.textContent.trim()
@@ -122,20 +172,14 @@ class LivePresence extends HTMLElement {
     const { show } = this
     const { users, looking } = counts
     const number = {
-      users, regions: users, tabs: counts.tabs, others: Math.max(users - 1, 0),
+      users, regions: users, people: users, tabs: counts.tabs, others: Math.max(users - 1, 0),
     }[show] ?? (looking || +(document.visibilityState != "hidden"))
     const below = number < this.hideBelow
 
-    let local = ENGLISH
-    try {
-      // Not every text in a `lang` attribute is a language.
-      local = new Intl.Locale(languageAt(this) || navigator.language)
-    } catch {}
     const plural = new Intl.PluralRules(local).select(number)
-    const format = value => value.toLocaleString(local)
     const template = this.querySelector(`template[plural=${plural}]`) || this.querySelector("template:not([plural])")
     // What is the same is not drawn again: a screen reader would read it again.
-    const key = JSON.stringify([counts, number, show, "" + local, template?.innerHTML])
+    const key = JSON.stringify([counts, number, show, "" + local, template?.innerHTML, words, this.listens && people])
     if (key == line.key) return below
     line.key = key
     line.ariaAtomic = true
@@ -147,16 +191,24 @@ class LivePresence extends HTMLElement {
       line.replaceChildren(template.content.cloneNode(true))
       const values = { ...counts, number, regions: here.length }
       for (const slot of line.querySelectorAll("slot")) {
-        if (values[slot.name] >= 0) slot.textContent = format(values[slot.name])
+        if (values[slot.name] >= 0) slot.textContent = values[slot.name].toLocaleString(local)
       }
       return below
     }
-    if (!WORDS[local.language]) local = ENGLISH
-    const forms = WORDS[local.language][SENTENCES[show] || 0].split("|")
-    const [before, after] = forms.at({ one: 0, few: 1 }[plural] ?? -1).split("#")
-    const text = show == "regions"
-      ? here.flatMap(({ region, name, users }, place) => [place ? " · " : "", span("region", name || region, " ", span("number", format(users)))])
-      : [before, span("number", format(number)), after]
+    if (!words) [local, words] = [ENGLISH, WORDS.en]
+    const counted = number => span("number", number.toLocaleString(local))
+    const sentence = (forms, number) => {
+      const [before, after] = (forms[new Intl.PluralRules(local).select(number)] || forms.other).split("#")
+      return after == null ? [before] : [before, counted(number), after]
+    }
+    let text
+    if (show == "regions") {
+      text = here.flatMap(({ region, name, users }, place) => [place ? " · " : "", span("region", name || region, " ", counted(users))])
+    } else if (this.listens && people && Object.keys(people)[0]) {
+      text = named(people, users, local, others => sentence(words.others, others))
+    } else {
+      text = sentence(words[this.listens ? "users" : show] || words.looking, number)
+    }
     line.replaceChildren(span("dot"), span("text", ...text))
     return below
   }

@@ -17,6 +17,10 @@ ${has("below")} { display: none }
 }
 ${has("stale")} [part=dot] { background: var(--presence-stale-color, #8a8f98); transition-delay: 2s }
 [part=number] { color: var(--presence-number-color, inherit); font-weight: var(--presence-number-weight, 600) }
+[part=avatar] {
+  width: 1.4em; height: 1.4em; margin-inline-end: .25em; border-radius: 50%;
+  object-fit: cover; vertical-align: middle
+}
 ${has("printed")} [part=dot] { display: none }
 ${has("printed")} [part=number] { font-weight: var(--presence-number-weight, inherit) }
 `)

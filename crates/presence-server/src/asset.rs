@@ -28,7 +28,7 @@ pub struct Asset {
     /// `/assets/app-1a2b3c4d5e.js`.
     pub path: Cow<'static, str>,
     /// `text/javascript; charset=utf-8`.
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
     /// The uncompressed content.
     pub body: Bytes,
     /// The content as gzip, if that is smaller.
@@ -53,9 +53,26 @@ impl Asset {
         let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
         let hash = HEXLOWER.encode(&sha256(body)[..5]);
         let dot = if extension.is_empty() { "" } else { "." };
+        Self::at(format!("/assets/{stem}-{hash}{dot}{extension}"), body)
+    }
+
+    /// A file at an address that others know, such as `/robots.txt`. Browsers ask again after 300 s. It must not be below
+    /// `/assets/`, where files never change.
+    ///
+    /// ```
+    /// use presence_server::{Asset, Site};
+    ///
+    /// let robots = Asset::at("/robots.txt", b"User-agent: *\nAllow: /\n");
+    /// let icon = Asset::at("/favicon.ico", b"\0\0\x01\0");
+    /// assert_eq!((&*robots.content_type, &*icon.content_type), ("text/plain; charset=utf-8", "image/x-icon"));
+    /// let site = Site { assets: vec![robots, icon], ..Site::new("shop") };
+    /// # assert_eq!(site.assets.len(), 2);
+    /// ```
+    pub fn at(path: impl Into<Cow<'static, str>>, body: &'static [u8]) -> Self {
+        let path = path.into();
         Self {
-            path: Cow::Owned(format!("/assets/{stem}-{hash}{dot}{extension}")),
-            content_type: content_type(extension),
+            content_type: content_type(&path),
+            path,
             body: Bytes::from_static(body),
             gzip: Some(gzip(body)).filter(|bytes| bytes.len() < body.len()),
             brotli: None,
@@ -63,19 +80,10 @@ impl Asset {
     }
 }
 
-fn content_type(extension: &str) -> &'static str {
-    match extension {
-        "css" => "text/css; charset=utf-8",
-        "js" => "text/javascript; charset=utf-8",
-        "json" => "application/json",
-        "txt" => "text/plain; charset=utf-8",
-        "svg" => "image/svg+xml",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "webp" => "image/webp",
-        "woff2" => "font/woff2",
-        _ => "application/octet-stream",
-    }
+/// The type by the extension. Texts of an app are in UTF-8, as its source files are.
+fn content_type(path: &str) -> Cow<'static, str> {
+    let kind = mime_guess::from_path(path).first_raw().unwrap_or("application/octet-stream");
+    if kind.starts_with("text/") { format!("{kind}; charset=utf-8").into() } else { kind.into() }
 }
 
 fn gzip(body: &[u8]) -> Bytes {
@@ -94,6 +102,22 @@ mod tests {
         assert_eq!(path(b"<svg/>"), path(b"<svg/>"));
         assert_ne!(path(b"<svg/>"), path(b"<svg />"));
         assert!(Asset::new("LICENSE", b"MIT").path.starts_with("/assets/LICENSE-"));
+    }
+
+    #[test]
+    fn the_type_follows_from_the_extension() {
+        for (path, kind) in [
+            ("style.css", "text/css; charset=utf-8"),
+            ("page.js", "text/javascript; charset=utf-8"),
+            ("data.json", "application/json"),
+            ("icon.svg", "image/svg+xml"),
+            ("photo.JPG", "image/jpeg"),
+            ("font.woff2", "font/woff2"),
+            ("site.webmanifest", "application/manifest+json"),
+            ("LICENSE", "application/octet-stream"),
+        ] {
+            assert_eq!(Asset::new(path, b"").content_type, kind, "{path}");
+        }
     }
 
     #[test]

@@ -36,9 +36,9 @@ pub enum Authority {
     /// An authority that is derived from the shared secret.
     Secret {
         /// 32 bytes, derived from the secret for this purpose.
-        current: [u8; 32],
-        /// The same of the previous secret, during a rotation.
-        previous: Option<[u8; 32]>,
+        signing: [u8; 32],
+        /// The same of the other secret that is accepted, during a rotation.
+        accepted: Option<[u8; 32]>,
     },
     /// An authority of the operator's own, three files in PEM.
     Files {
@@ -54,8 +54,8 @@ pub enum Authority {
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Secret { previous, .. } => {
-                f.debug_struct("Secret").field("rotating", &previous.is_some()).finish_non_exhaustive()
+            Self::Secret { accepted, .. } => {
+                f.debug_struct("Secret").field("rotating", &accepted.is_some()).finish_non_exhaustive()
             }
             Self::Files { ca, certificate, key } => {
                 f.debug_struct("Files").field("ca", ca).field("certificate", certificate).field("key", key).finish()
@@ -85,7 +85,7 @@ impl Authority {
     /// The certificate of the node of that name. Fails if a file can't be read.
     pub fn certify(&self, name: &str, node: NodeHash) -> anyhow::Result<Certificate> {
         match self {
-            Self::Secret { current, previous } => certify_by_secret(name, node, current, previous.as_ref()),
+            Self::Secret { signing, accepted } => certify_by_secret(name, node, signing, accepted.as_ref()),
             Self::Files { ca, certificate, key } => Ok(Certificate {
                 authorities: read_pem(ca, "--mesh-ca", "CERTIFICATE")?,
                 chain: read_pem(certificate, "--mesh-cert", "CERTIFICATE")?,
@@ -98,19 +98,19 @@ impl Authority {
 fn certify_by_secret(
     name: &str,
     node: NodeHash,
-    current: &[u8; 32],
-    previous: Option<&[u8; 32]>,
+    signing: &[u8; 32],
+    accepted: Option<&[u8; 32]>,
 ) -> anyhow::Result<Certificate> {
-    let key = authority_key(current)?;
+    let key = authority_key(signing)?;
     let params = authority_params(&key);
     let mut authorities = params.self_signed(&key)?.pem();
     let mut between = String::new();
-    if let Some(previous) = previous {
-        let previous_key = authority_key(previous)?;
-        let previous_params = authority_params(&previous_key);
-        authorities.push_str(&previous_params.self_signed(&previous_key)?.pem());
-        // The new authority, certified by the old one, for nodes that know only the previous secret.
-        between = params.signed_by(&key, &Issuer::new(previous_params, previous_key))?.pem();
+    if let Some(accepted) = accepted {
+        let accepted_key = authority_key(accepted)?;
+        let accepted_params = authority_params(&accepted_key);
+        authorities.push_str(&accepted_params.self_signed(&accepted_key)?.pem());
+        // The authority of this node, certified by the other one, for nodes that know only the other secret.
+        between = params.signed_by(&key, &Issuer::new(accepted_params, accepted_key))?.pem();
     }
     let leaf_key = KeyPair::generate_for(&PKCS_ED25519)?;
     let leaf = leaf_params(name, node)?.signed_by(&leaf_key, &Issuer::new(params, key))?;
@@ -166,8 +166,8 @@ fn read_pem(path: &Path, option: &str, holds: &str) -> anyhow::Result<String> {
 mod tests {
     use super::*;
 
-    fn secret(current: u8, previous: Option<u8>) -> Authority {
-        Authority::Secret { current: [current; 32], previous: previous.map(|p| [p; 32]) }
+    fn secret(signing: u8, accepted: Option<u8>) -> Authority {
+        Authority::Secret { signing: [signing; 32], accepted: accepted.map(|other| [other; 32]) }
     }
 
     #[test]

@@ -30,6 +30,21 @@ pub(crate) enum CloseReason {
 }
 
 impl CloseReason {
+    /// All reasons, in the order of their numbers.
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Closed,
+        Self::Lost,
+        Self::Unanswered,
+        Self::Stalled,
+        Self::Overflowed,
+        Self::Protocol,
+        Self::Text,
+        Self::Binary,
+        Self::Size,
+        Self::Resumed,
+        Self::Drained,
+    ];
+
     /// The word in logs and metrics.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

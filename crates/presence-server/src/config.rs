@@ -1,12 +1,16 @@
 //! All options, checked before anything starts.
 
+mod edge;
 mod limits;
 mod location;
+mod log_format;
 mod mesh_address;
+mod nats;
 mod origin;
 mod parse;
 mod secrets;
 mod site_pattern;
+mod status_access;
 mod stream_pattern;
 mod threshold;
 mod webhooks;
@@ -16,19 +20,25 @@ use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use ipnet::IpNet;
 use presence_core::{NodeName, Region};
 
+pub use self::edge::Edge;
 pub use self::limits::Limits;
 pub use self::location::Location;
+pub use self::log_format::LogFormat;
 pub(crate) use self::mesh_address::{MeshAddress, MeshProtocol, OwnAddresses, bound};
+pub use self::nats::NatsOptions;
+pub(crate) use self::nats::{check_name, is_token};
 pub use self::origin::Origin;
 use self::origin::public_url;
-pub(crate) use self::parse::expiry;
-use self::parse::{address, mesh_address, mesh_delay, mesh_listen, network, node_name, region, region_name};
+pub(crate) use self::parse::{address, duration, expiry};
+use self::parse::{mesh_address, mesh_delay, mesh_listen, network, node_name, region, region_name};
+pub(crate) use self::secrets::API_KEY_BYTES_MIN;
 pub use self::secrets::Secrets;
 pub use self::site_pattern::SitePattern;
+pub use self::status_access::StatusAccess;
 pub use self::stream_pattern::StreamPattern;
 pub(crate) use self::stream_pattern::is_reserved;
 pub use self::threshold::Threshold;
@@ -104,6 +114,10 @@ pub struct Config {
     #[arg(help_heading = "Mesh")]
     pub mesh_peer: Vec<String>,
 
+    /// A mesh through NATS.
+    #[command(flatten)]
+    pub nats: NatsOptions,
+
     /// The certificate authority of the mesh, PEM [default: derived from GP_SECRET]
     #[arg(long, env = "GP_MESH_CA", value_name = "FILE", help_heading = "Mesh")]
     pub mesh_ca: Option<PathBuf>,
@@ -144,22 +158,41 @@ pub struct Config {
     #[arg(help_heading = "Embedding")]
     pub site: Vec<SitePattern>,
 
+    /// A file with further sites, each with limits and keys of its own, as JSON. It is read again when it changes
+    #[arg(long, env = "GP_SITES_FILE", value_name = "FILE", help_heading = "Embedding")]
+    pub sites_file: Option<PathBuf>,
+
     /// A further origin whose pages may open sockets, scheme and host; repeatable
     #[arg(long, env = "GP_ALLOWED_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = Origin::from_str)]
     #[arg(help_heading = "Embedding")]
     pub allowed_origin: Vec<Origin>,
 
-    /// A stream that every page may subscribe to, such as bench, or a prefix of such streams, such as chat/*; repeatable. Its
-    /// members are in a room of its own, _public/bench
+    /// A stream that every page may subscribe to, such as bench, or a prefix of such streams, such as chat/*; repeatable.
+    /// Members of the stream bench are in the room _public/bench
     #[arg(long, env = "GP_PUBLIC_STREAMS", value_name = "PATTERN", value_delimiter = ',', value_parser = StreamPattern::from_str)]
     #[arg(help_heading = "Embedding")]
     pub public_streams: Vec<StreamPattern>,
+
+    /// A file with API keys, each with its rights and perhaps its site, as JSON. It is read again when it changes
+    #[arg(long, env = "GP_API_KEYS_FILE", value_name = "FILE", help_heading = "API")]
+    pub api_keys_file: Option<PathBuf>,
+
+    /// An address of its own for /metrics, which asks for no API key there: keep it private, such as 127.0.0.1:9400 [default:
+    /// /metrics is served with the rest, and needs the API key]
+    #[arg(long, env = "GP_METRICS_LISTEN", value_name = "ADDRESS", value_parser = address, help_heading = "Monitoring")]
+    pub metrics_listen: Option<SocketAddr>,
+
+    /// Who may see /status: private is for the API key and for callers on this machine; public shows it to anybody, without
+    /// names of nodes and rooms
+    #[arg(long, env = "GP_STATUS", value_enum, default_value = "private", help_heading = "Monitoring")]
+    pub status: StatusAccess,
 
     /// What is logged: error, warn, info, debug, or by module: info,presence_server=debug
     #[arg(long, env = "GP_LOG", value_name = "FILTER", default_value = "info", help_heading = "Logging")]
     pub log: String,
 
-    /// A file that holds such a filter and goes before --log unless it is empty. It is read again when it changes
+    /// A file that holds such a filter, which is used instead of --log unless the file is empty. It is read again when it
+    /// changes
     #[arg(long, env = "GP_LOG_FILTER_FILE", value_name = "FILE", help_heading = "Logging")]
     pub log_filter_file: Option<PathBuf>,
 
@@ -167,6 +200,10 @@ pub struct Config {
     #[arg(long, env = "GP_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value = "text")]
     #[arg(help_heading = "Logging")]
     pub log_format: LogFormat,
+
+    /// Logs each request: method, route, status, bytes, milliseconds, and the address without its last part
+    #[arg(long, env = "GP_ACCESS_LOG", help_heading = "Logging")]
+    pub access_log: bool,
 
     /// Webhooks.
     #[command(flatten)]
@@ -176,39 +213,10 @@ pub struct Config {
     #[command(flatten)]
     pub limits: Limits,
 
-    /// `GP_SECRET`, `GP_SECRET_PREVIOUS`, `GP_API_KEY` and `GP_WEBHOOK_SECRET`: from the environment only, never shown.
+    /// `GP_SECRET`, `GP_SECRET_ACCEPTED`, `GP_USER_SECRET`, `GP_API_KEY`, `GP_API_KEY_ACCEPTED` and `GP_WEBHOOK_SECRET`: from the
+    /// environment only, never shown.
     #[arg(skip = Secrets::from_environment())]
     pub secrets: Secrets,
-}
-
-/// The CDN in front of a node, which names its edge region in a header.
-///
-/// ```
-/// use presence_server::{Config, Edge};
-///
-/// assert_eq!(Config::of(["--edge", "fly"]).unwrap().edge, Edge::Fly);
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Edge {
-    /// Fly.io: `Fly-Region`, from Fly's own proxies.
-    Fly,
-    /// No CDN.
-    None,
-}
-
-/// The format of the log.
-///
-/// ```
-/// use presence_server::{Config, LogFormat};
-///
-/// assert_eq!(Config::of(["--log-format", "json"]).unwrap().log_format, LogFormat::Json);
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum LogFormat {
-    /// Human-readable.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 impl Config {
@@ -235,10 +243,11 @@ impl Config {
             [&self.mesh_ca, &self.mesh_cert, &self.mesh_key].iter().filter(|file| file.is_some()).count();
         self.secrets.check()?;
         self.webhooks.check(self.secrets.webhook.as_deref())?;
+        self.nats.check(self)?;
         let rules = [
             (
-                self.mesh_listen.is_none() || self.secrets.secret.is_some(),
-                "a node with --mesh-listen needs GP_SECRET, the same on every node: set it to the output of `openssl rand -hex 32`",
+                !self.is_meshed() || self.secrets.secret.is_some(),
+                "a node with --mesh-listen or --mesh needs GP_SECRET, the same on every node: set it to the output of `openssl rand -hex 32`",
             ),
             (
                 self.mesh_listen.is_some() || (self.mesh_peer.is_empty() && self.mesh_advertise.is_empty()),

@@ -1,5 +1,7 @@
 //! Calls of the app: a call that panics or takes long costs its own answer, and nothing else.
 
+mod function;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,9 +10,13 @@ use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use presence_core::{App, Drawing, Drawn, ReflexCall, ReflexError, Room, RoomView, Viewers, Visit, Write};
+use presence_core::{
+    App, Click, Drawing, Drawn, PageError, PageRequest, ReflexError, Report, Room, RoomView, Route, SignedUser,
+    Viewers, Visit, Write,
+};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use self::function::AppFunction;
 use crate::clock::millis;
 
 /// A call that takes longer is logged.
@@ -24,26 +30,6 @@ const KINDS_MAX: usize = 64;
 const CALLS_MAX: usize = 256;
 /// The same for one function and one room, so that a room in which the app does not return leaves calls to the others.
 const ROOM_CALLS_MAX: usize = 64;
-
-/// The functions of an app.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum AppFunction {
-    Room,
-    Page,
-    Reflex,
-    Render,
-}
-
-impl AppFunction {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Room => "room",
-            Self::Page => "page",
-            Self::Reflex => "reflex",
-            Self::Render => "render",
-        }
-    }
-}
 
 /// The app, contained.
 pub(crate) struct ContainedApp {
@@ -89,9 +75,28 @@ impl ContainedApp {
         Self { app, inline, inline_max, panics, calls: Mutex::default() }
     }
 
-    /// The room of a path: see [`App::room`]. `Err`: the app failed.
-    pub(crate) fn room(&self, site: &Room, path: &str) -> Result<Option<Room>, AppFailed> {
-        self.call(AppFunction::Room, site, path, || self.app.room(site, path))
+    /// What a request is for, and who sends it: see [`App::route`] and [`App::signed_user`]. `Err`: the app failed.
+    pub(crate) fn enter(&self, request: &PageRequest<'_>) -> Result<(Route, Option<SignedUser>), AppFailed> {
+        self.call(AppFunction::Route, request.site, request.path, || {
+            let signed = self.app.signed_user(request);
+            let route = self.app.route(&PageRequest { signed: signed.as_ref(), ..*request });
+            (route, signed)
+        })
+    }
+
+    /// What a request of this user is for: see [`App::route`]. `Err`: the app failed.
+    pub(crate) fn route(&self, request: &PageRequest<'_>) -> Result<Route, AppFailed> {
+        self.call(AppFunction::Route, request.site, request.path, || self.app.route(request))
+    }
+
+    /// Who sends a request: see [`App::signed_user`]. `Err`: the app failed.
+    pub(crate) fn signed_user(&self, request: &PageRequest<'_>) -> Result<Option<SignedUser>, AppFailed> {
+        self.call(AppFunction::SignedUser, request.site, request.path, || self.app.signed_user(request))
+    }
+
+    /// An error page: see [`App::error_page`]. `None`: it has none, or failed.
+    pub(crate) fn error_page(&self, error: PageError, request: &PageRequest<'_>) -> Option<String> {
+        self.call(AppFunction::ErrorPage, request.site, request.path, || self.app.error_page(error, request)).ok()?
     }
 
     /// A whole page: see [`App::page`]. `Err`: the app failed.
@@ -100,8 +105,8 @@ impl ContainedApp {
     }
 
     /// What a click means: see [`App::reflex`].
-    pub(crate) fn reflex(&self, call: &ReflexCall, view: &RoomView) -> Result<Vec<Write>, ReflexError> {
-        let writes = self.call(AppFunction::Reflex, &view.room, &call.target, || call.asked_of(&*self.app, view));
+    pub(crate) fn reflex(&self, click: &Click, view: &RoomView) -> Result<Vec<Write>, ReflexError> {
+        let writes = self.call(AppFunction::Reflex, &view.room, &click.target, || click.asked_of(&*self.app, view));
         writes.unwrap_or(Err(ReflexError::Failed))
     }
 
@@ -121,11 +126,44 @@ impl ContainedApp {
         })
     }
 
+    /// The other rooms that a room's pages show, too: see [`App::related`]. `None`: the app failed.
+    pub(crate) fn related(&self, room: &Room) -> Option<Vec<Room>> {
+        self.call(AppFunction::Related, room, "it", || self.app.related(room)).ok()
+    }
+
+    /// Whether what is each user's own is to be drawn next: see [`App::redraws_own`].
+    pub(crate) fn redraws_own(&self, drawing: &Drawing) -> bool {
+        let asked = || drawing.redraws_own(&*self.app);
+        self.call(AppFunction::RedrawsOwn, &drawing.view.room, &drawing.changes, asked).unwrap_or(false)
+    }
+
+    /// What the site's own server is to know of a room: see [`App::reports`]. What may not be sent is left out. `None`: the app
+    /// failed.
+    pub(crate) fn reports(&self, view: &RoomView) -> Option<Vec<Report>> {
+        let mut reports = self.call(AppFunction::Reports, &view.room, "it", || self.app.reports(view)).ok()?;
+        let left_out = |sentence: String| self.log(AppFunction::Reports, &view.room, "limit", || sentence);
+        if reports.len() > Report::OF_ROOM_MAX {
+            left_out(format!(
+                "The app reports {} things of a room; {} is the most.",
+                reports.len(),
+                Report::OF_ROOM_MAX
+            ));
+            reports.truncate(Report::OF_ROOM_MAX);
+        }
+        reports.retain(|report| report.mistake().map(left_out).is_none());
+        Some(reports)
+    }
+
     /// An order to draw that room was dropped: too many wait.
     pub(crate) fn left_behind(&self, room: &Room) {
         self.log(AppFunction::Render, room, "overload", || {
             "the app draws too slowly: pages of this room are not updated until it changes again".to_owned()
         });
+    }
+
+    /// How many calls have panicked since the start.
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.load(Relaxed)
     }
 
     /// How many calls run for more than 100 ms now. Logs each of them.
@@ -210,7 +248,7 @@ impl Calls {
         let full = self.running.len() >= CALLS_MAX.saturating_add(workers)
             || (self.running.len() >= of_room_max && self.running.values().filter(same).count() >= of_room_max);
         // Of drawings there are few at a time, and one that is left out is not made up for.
-        if full && call.function != AppFunction::Render {
+        if full && !matches!(call.function, AppFunction::Render | AppFunction::RedrawsOwn) {
             return None;
         }
         self.last += 1;
@@ -244,3 +282,6 @@ fn keep_panics_of_apps() {
         }));
     });
 }
+
+#[cfg(test)]
+mod tests;

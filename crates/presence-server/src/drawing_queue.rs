@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
-use presence_core::Drawing;
+use presence_core::{Drawing, Input};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use self::waiting_rooms::WaitingRooms;
 use crate::contained_app::ContainedApp;
@@ -31,23 +31,32 @@ struct DrawingState {
     hub: Arc<Hub>,
     runtime: Handle,
     supervisor: Supervisor,
+    /// To the driver. It does not keep the queue open.
+    inputs: mpsc::WeakSender<Input>,
     rooms: Mutex<WaitingRooms>,
     ready: Notify,
     drawers: AtomicUsize,
 }
 
 impl DrawingQueue {
-    /// Starts with one thread, which belongs to the current runtime.
+    /// Starts with one thread, which belongs to the current runtime. The driver is told by `inputs` what was drawn, where it
+    /// wants to know.
     ///
     /// # Errors
     ///
     /// If the thread can't be started.
-    pub(crate) fn start(app: Arc<ContainedApp>, hub: Arc<Hub>, supervisor: Supervisor) -> io::Result<Self> {
+    pub(crate) fn start(
+        app: Arc<ContainedApp>,
+        hub: Arc<Hub>,
+        supervisor: Supervisor,
+        inputs: mpsc::WeakSender<Input>,
+    ) -> io::Result<Self> {
         let state = Arc::new(DrawingState {
             app,
             hub,
             runtime: Handle::current(),
             supervisor,
+            inputs,
             rooms: Mutex::default(),
             ready: Notify::new(),
             drawers: AtomicUsize::new(1),
@@ -90,6 +99,24 @@ impl Drop for DrawingQueue {
 }
 
 impl DrawingState {
+    /// Tells the driver that what is each user's own is to be drawn next, or was drawn. The driver never waits for a thread that
+    /// draws, so this waits for the driver: lost, it would leave pages wrong.
+    async fn tell_of_own(&self, drawing: &Drawing) {
+        let Some(input) = Input::of_own(drawing, || self.app.redraws_own(drawing)) else { return };
+        if let Some(inputs) = self.inputs.upgrade() {
+            // It fails where the driver has ended.
+            drop(inputs.send(input).await);
+        }
+    }
+
+    /// Tells the driver that it was drawn, where it wants to know. A full queue costs a receipt.
+    fn confirm(&self, drawing: &Drawing) {
+        if let Some(inputs) = drawing.confirmed.then(|| self.inputs.upgrade()).flatten() {
+            let drawn = Input::Drawn { room: drawing.view.room.clone(), version: drawing.view.version };
+            drop(inputs.try_send(drawn));
+        }
+    }
+
     async fn draw_all(self: Arc<Self>) {
         // A room whose drawing panicked outside the app would never be drawn again.
         let _guard = self.supervisor.guard_against_panics("queue of drawings");
@@ -106,9 +133,13 @@ impl DrawingState {
                 ready.await;
                 continue;
             };
-            if let Some(drawn) = self.app.draw(&drawing) {
-                self.hub.draw(drawn);
-            }
+            drawing.each(|one| {
+                if let Some(drawn) = self.app.draw(one) {
+                    self.hub.draw(drawn);
+                    self.confirm(one);
+                }
+            });
+            self.tell_of_own(&drawing).await;
             let more = self.rooms.lock().drawn(&drawing.view.room);
             if more {
                 // What the hub has to send goes out first, and a call that does not return holds up nothing that was drawn.
@@ -124,8 +155,8 @@ mod tests {
 
     use presence_cable::{Encoder, PingAfter};
     use presence_core::{
-        App, Change, ConnectionId, Fragment, ReflexCall, Refusal, Region, Room, RoomView, Stream, SubscriptionId,
-        Viewers, Visit, Write,
+        App, Change, Click, ConnectionId, Fragment, PublicId, Refusal, Region, Room, RoomView, Stream, SubscriptionId,
+        UserId, Viewers, Visit, Write,
     };
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::mpsc;
@@ -172,13 +203,17 @@ mod tests {
             String::new()
         }
 
-        fn reflex(&self, _: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+        fn reflex(&self, _: &Click, _: &RoomView) -> Result<Vec<Write>, Refusal> {
             Err(Refusal::Unknown)
         }
 
         fn render(&self, _: &Change, _: &RoomView) -> Vec<Fragment> {
             let _ = self.0.send(std::thread::current().name().map(str::to_owned));
             vec![Fragment::new("dot", ".".to_owned())]
+        }
+
+        fn redraws_own(&self, change: &Change) -> bool {
+            *change == Change::Minute
         }
     }
 
@@ -196,9 +231,26 @@ mod tests {
         let hub = Hub::start(Config::of([]).unwrap().limits, 7, PANICKING, &supervisor);
         let (said, mut threads) = mpsc::unbounded_channel();
         let app = Arc::new(ContainedApp::new(Arc::new(Dots(said))));
-        let queue = DrawingQueue::start(app, hub, supervisor).unwrap();
+        let (inputs, mut told) = mpsc::channel(4);
+        let queue = DrawingQueue::start(app, hub, supervisor, inputs.downgrade()).unwrap();
         queue.push(change());
         assert_eq!(threads.recv().await.flatten().as_deref(), Some("drawing"));
+        let mut confirmed = change();
+        confirmed.confirmed = true;
+        queue.push(confirmed);
+        assert_eq!(threads.recv().await.flatten().as_deref(), Some("drawing"));
+        let drawn = Input::Drawn { room: Room::new("a").unwrap(), version: 0 };
+        assert_eq!(told.recv().await, Some(drawn), "only what is to be confirmed is");
+        let mut minute = change();
+        minute.changes = vec![Change::Minute];
+        queue.push(minute);
+        assert_eq!(told.recv().await, Some(Input::OwnChanged { room: Room::new("a").unwrap() }));
+        let (to, view) = (Viewers::Users(vec![(UserId([1; 32]), PublicId([1; 32])); 2]), change().view);
+        queue.push(Drawing::new(to, view, Vec::new()));
+        assert_eq!(told.recv().await, Some(Input::OwnDrawn { room: Room::new("a").unwrap() }));
+        for _ in 0..3 {
+            assert_eq!(threads.recv().await.flatten().as_deref(), Some("drawing"), "the change, and each user");
+        }
         drop(queue);
         let ended = tokio::time::timeout(Duration::from_secs(10), threads.recv()).await;
         assert_eq!(ended, Ok(None), "the thread keeps the app");
@@ -217,7 +269,8 @@ mod tests {
         let room = Stream::Room(Room::new("a").unwrap());
         hub.listen(&room, &Subscriber { connection, subscription, prefix });
         let app = Arc::new(ContainedApp::new(Arc::new(Dots(mpsc::unbounded_channel().0))));
-        let queue = DrawingQueue::start(app, Arc::clone(&hub), supervisor).unwrap();
+        let inputs = mpsc::channel(4).0.downgrade();
+        let queue = DrawingQueue::start(app, Arc::clone(&hub), supervisor, inputs).unwrap();
         queue.push(change());
         for part in ["flush of a stream", "queue of drawings"] {
             let end = tokio::time::timeout(Duration::from_secs(10), ends.next()).await.expect("it is told");

@@ -4,18 +4,20 @@
 //! written, so that heartbeats go out whatever visitors and apps do.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use presence_core::{Input, Node, Notice, Output, Severity};
+use presence_core::{Input, Node, Notice, Outcome, Output, ReflexError, Severity};
 use tokio::sync::mpsc;
 
+use crate::carrier::Carrier;
 use crate::clock::Clocks;
 use crate::drawing_queue::DrawingQueue;
 use crate::hub::Hub;
-use crate::mesh::Mesh;
+use crate::node_reports::NodeReports;
 use crate::presence_events::PresenceEvents;
 use crate::queries::PendingQueries;
-use crate::store::Store;
-use crate::supervision::LastTurn;
+use crate::store::{OnDisk, Store};
+use crate::supervision::DriverTurns;
 use crate::views::Views;
 use crate::webhooks::Webhooks;
 
@@ -67,8 +69,9 @@ pub(crate) struct Outlets {
     pub(crate) views: Arc<Views>,
     pub(crate) presence_events: PresenceEvents,
     pub(crate) queries: Arc<PendingQueries>,
+    pub(crate) node_reports: Arc<NodeReports>,
     pub(crate) store: Option<Store>,
-    pub(crate) mesh: Option<Mesh>,
+    pub(crate) carrier: Option<Carrier>,
     pub(crate) webhooks: Option<Webhooks>,
     /// Back to the driver. It does not keep the queue open.
     pub(crate) inputs: mpsc::WeakSender<Input>,
@@ -81,7 +84,7 @@ pub(crate) struct Driver {
     pub(crate) waiting: DriverQueues,
     pub(crate) outlets: Outlets,
     /// For health checks.
-    pub(crate) last_turn: LastTurn,
+    pub(crate) driver_turns: DriverTurns,
 }
 
 impl Driver {
@@ -93,8 +96,8 @@ impl Driver {
     /// Drives until the node ends, then closes mesh and store: everything to be kept is on disk.
     pub(crate) async fn run(mut self) -> Ending {
         let ending = self.drive().await;
-        if let Some(mesh) = self.outlets.mesh {
-            mesh.close().await;
+        if let Some(carrier) = self.outlets.carrier {
+            carrier.close().await;
         }
         if let Some(store) = self.outlets.store
             && let Err(reason) = store.close().await
@@ -108,7 +111,7 @@ impl Driver {
     async fn drive(&mut self) -> Ending {
         let mut tick = std::pin::pin!(tokio::time::sleep_until(self.wakes_at()));
         loop {
-            self.last_turn.turned();
+            self.driver_turns.turned();
             // A timer that is set again wakes a worker that sleeps: only where it has to.
             if tick.deadline() != self.wakes_at() {
                 tick.as_mut().reset(self.wakes_at());
@@ -120,7 +123,10 @@ impl Driver {
                 input = self.waiting.sockets.recv() => input,
             };
             let Some(first) = first else { return Ending::Deserted };
-            if let Some(ending) = self.turn(first) {
+            let began = Instant::now();
+            let (inputs, ending) = self.turn(first);
+            self.driver_turns.worked(inputs, began.elapsed());
+            if let Some(ending) = ending {
                 return ending;
             }
             // A storm: the tasks on this worker have their turn in between.
@@ -134,40 +140,67 @@ impl Driver {
         self.clock.at(self.node.wake_at())
     }
 
-    fn turn(&mut self, first: Input) -> Option<Ending> {
+    /// Handles an input and those that wait behind it. Returns how many that were.
+    fn turn(&mut self, first: Input) -> (u64, Option<Ending>) {
         let ticked = first == Input::Ticked;
         if ticked {
             self.outlets.drawings.inspect_app();
         }
-        let mut ending = self.handle(first);
+        let (mut inputs, mut ending) = (1, self.handle(first));
         if !ticked && ending.is_none() && self.clock.now().mono >= self.node.wake_at() {
             ending = self.handle(Input::Ticked);
         }
         for _ in 0..MESH_TURN {
             let Some(input) = ending.is_none().then(|| self.waiting.mesh.try_recv().ok()).flatten() else { break };
             ending = self.handle(input);
+            inputs += 1;
         }
         for _ in 0..SOCKET_TURN {
             let Some(input) = ending.is_none().then(|| self.waiting.sockets.try_recv().ok()).flatten() else { break };
             ending = self.handle(input);
+            inputs += 1;
         }
-        ending
+        (inputs, ending)
     }
 
     fn handle(&mut self, input: Input) -> Option<Ending> {
-        let outputs = self.node.handle(input, self.clock.now());
+        let mut outputs = self.node.handle(input, self.clock.now());
+        self.outlets.keep(&mut outputs);
         outputs.into_iter().fold(None, |ending, output| ending.or(self.outlets.carry_out(output)))
     }
 }
 
 impl Outlets {
+    /// Keeps what one input has written: all of it goes to the disk in one transaction.
+    fn keep(&self, outputs: &mut Vec<Output>) {
+        let Some(store) = self.store.as_ref() else { return };
+        let kept = outputs.extract_if(.., |output| matches!(output, Output::Keep { .. }));
+        let records: Vec<_> = kept.filter_map(Output::into_record).collect();
+        if !records.is_empty() {
+            store.keep(records);
+        }
+    }
+
     fn carry_out(&self, output: Output) -> Option<Ending> {
         if let Some(webhooks) = &self.webhooks {
             webhooks.tell(&output);
         }
         match output {
             Output::Draw(drawing) => self.drawings.push(drawing),
-            Output::Answer { .. } | Output::Deliver { .. } | Output::Dismiss { .. } => self.hub.carry_out(output),
+            Output::Answer { answer, outcome, kept: true } if self.store.is_some() => {
+                let hub = Arc::clone(&self.hub);
+                if let Some(store) = &self.store {
+                    store.then(Box::new(move |on_disk| {
+                        let lost = Outcome::Failed(ReflexError::Unconfirmed);
+                        let outcome = if on_disk == OnDisk::Yes { outcome } else { lost };
+                        hub.carry_out(Output::Answer { answer, outcome, kept: false });
+                    }));
+                }
+            }
+            Output::StatusHeard { node, body } => self.node_reports.take(&node, &body),
+            Output::Answer { .. } | Output::Deliver { .. } | Output::Dismiss { .. } | Output::Close { .. } => {
+                self.hub.carry_out(output);
+            }
             Output::Arrived { room, user, info, .. } => self.presence_events.joined(&room, &user, &info),
             Output::Left { room, user, info, .. } => self.presence_events.left(&room, &user, &info),
             Output::Complete { ms } => self.hub.history.set_complete(ms),
@@ -180,19 +213,24 @@ impl Outlets {
             }
             Output::Found { query, found } => self.queries.answer(query, found),
             // Readable before it is sent: a listener that begins between the two reads the new one.
-            Output::View(view) => self.views.set_room(view),
+            Output::View(view) => {
+                self.views.set_room(Arc::clone(&view));
+                self.hub.shared(&view);
+            }
             Output::Counts(view) => self.hub.counted(&view),
             Output::Forget(room) => self.views.forget_room(&room),
             Output::Tabs { room, user, tabs } => self.views.set_tabs(&room, &user, tabs),
             Output::Mesh(view) => self.views.set_mesh(view),
-            Output::Keep { key, record } => {
-                if let Some(store) = &self.store {
-                    store.keep(key, record);
-                }
-            }
+            // There is no disk: what there is to be kept has been taken already.
+            Output::Keep { .. } => {}
             Output::Remember { addresses, incarnation } => {
                 if let Some(store) = &self.store {
                     store.remember(&addresses, incarnation);
+                }
+            }
+            Output::KeepRegions { regions } => {
+                if let Some(store) = &self.store {
+                    store.keep_regions(&regions);
                 }
             }
             Output::Publish { .. }
@@ -200,8 +238,8 @@ impl Outlets {
             | Output::Reply { .. }
             | Output::Dial { .. }
             | Output::HangUp { .. } => {
-                if let Some(mesh) = &self.mesh {
-                    mesh.carry_out(output);
+                if let Some(carrier) = &self.carrier {
+                    carrier.carry_out(output);
                 }
             }
             Output::Tell(notice) => tell(&notice),

@@ -17,6 +17,8 @@ mod prefix;
 mod protocols;
 mod pubsub;
 mod shared;
+mod shares_queue;
+mod socket_stats;
 mod streamed;
 mod subscriptions;
 mod tabs;
@@ -30,7 +32,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use presence_cable::Encoder;
-use presence_core::{ConnectionId, Drawn, Fragment, Input, Output, Room, Stream, StreamName, Viewers};
+use presence_core::{ClickAnswer, ConnectionId, Drawn, Fragment, Input, Output, Room, Stream, StreamName, Viewers};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
@@ -47,9 +49,12 @@ pub(crate) use self::prefix::Prefix;
 use self::prefix::PrefixPool;
 use self::protocols::{ProtocolId, ProtocolSet};
 use self::shared::HubShared;
+use self::shares_queue::SharesQueue;
+pub(crate) use self::socket_stats::{ProtocolStats, SocketStats};
 pub(crate) use self::streamed::{Dismissals, StreamedVisitors};
 use self::tabs::TabSockets;
 use crate::clock::wall_ms;
+use crate::close_reason::CloseReason;
 use crate::config::Limits;
 use crate::history::History;
 use crate::supervision::Supervisor;
@@ -68,6 +73,7 @@ pub(crate) struct Hub {
     connections: [Mutex<HashMap<ConnectionId, Arc<Connection>>>; SHARDS],
     pages: Audiences<Stream, FragmentQueue>,
     counts: Audiences<Room, CountsQueue>,
+    shares: Audiences<Room, SharesQueue>,
     streams: Audiences<StreamName, MessageQueue>,
     pub(crate) streamed: StreamedVisitors,
     pub(crate) history: History,
@@ -107,6 +113,7 @@ impl Hub {
             connections: Default::default(),
             pages: Audiences::default(),
             counts: Audiences::default(),
+            shares: Audiences::default(),
             streams: Audiences::default(),
             streamed: StreamedVisitors::default(),
             history: History::new(epoch),
@@ -126,6 +133,8 @@ impl Hub {
     /// Sends what the app has drawn. Never waits.
     pub(crate) fn draw(&self, Drawn { to, fragments }: Drawn) {
         match to {
+            // Each of them is drawn alone: see `Drawing::each`.
+            Viewers::Users(_) => {}
             Viewers::Stream(stream) => {
                 if let Some(audience) = self.pages.find(&stream) {
                     let ordinal = self.ordinal.fetch_add(1, Relaxed) + 1;
@@ -145,23 +154,31 @@ impl Hub {
         }
     }
 
-    /// Carries out [`Output::Answer`], [`Output::Deliver`] and [`Output::Dismiss`]; others are not the hub's. Never waits.
+    /// Carries out [`Output::Answer`], [`Output::Deliver`], [`Output::Dismiss`] and [`Output::Close`]; others are not the hub's.
     pub(crate) fn carry_out(&self, output: Output) {
         match output {
-            Output::Answer { connection, subscription, echo, outcome } => {
+            Output::Answer { answer: ClickAnswer { connection, subscription, echo }, outcome, .. } => {
+                self.shared.stats.clicked(&outcome);
                 if let Some(connection) = self.connection(connection) {
-                    connection.tell(subscription, DropPolicy::Keep, self.now_ms(), |_, encoder| {
-                        encoder.answer(&outcome, &echo).map(Bytes::from)
-                    });
+                    connection.answer(subscription, &outcome, &echo, self.now_ms());
                 }
             }
             Output::Dismiss { connection, subscription } => match self.connection(connection) {
                 Some(socket) => socket.dismiss(subscription, self.now_ms()),
                 None => self.streamed.dismiss(connection, subscription),
             },
-            Output::Deliver { message, id } => self.deliver(&message, id),
+            Output::Close { connection } => self.close_moved(connection),
+            Output::Deliver { message, id } => {
+                self.shared.stats.arrived();
+                self.deliver(&message, id);
+            }
             _ => {}
         }
+    }
+
+    /// What the sockets have done since the start.
+    pub(crate) fn socket_stats(&self) -> &SocketStats {
+        &self.shared.stats
     }
 
     /// How many sockets there are.
@@ -187,14 +204,16 @@ impl Hub {
         let connection = Connection::new(id, protocol, stream, Arc::clone(&self.shared), inputs, now_ms);
         self.shard(id).lock().insert(id, Arc::clone(&connection));
         self.count.fetch_add(1, Relaxed);
+        self.shared.stats.opened(protocol);
         // Not before it can be found: an unknown connection that the wheel names is forgotten.
         self.shared.wheel.at(id, now_ms);
         connection
     }
 
-    /// Forgets a socket that has ended. Its subscriptions must have been ended before.
-    pub(crate) fn release(&self, connection: &Connection) {
+    /// Forgets a socket that has ended for this reason. Its subscriptions must have been ended before.
+    pub(crate) fn release(&self, connection: &Connection, reason: CloseReason) {
         connection.end();
+        self.shared.stats.closed(connection.protocol(), reason);
         self.forget_tab(connection);
         let known = self.shard(connection.id).lock().remove(&connection.id).is_some();
         if known && self.count.fetch_sub(1, Relaxed) == 1 {

@@ -3,11 +3,50 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use icu_decimal::DecimalFormatter;
+use icu_plurals::{PluralCategory, PluralRules};
 use presence_core::RoomView;
+use serde::Deserialize;
 
-/// The sentences of the element, "one|other" or "one|few|other": for those who look, tabs, users and other users.
-static WORDS: LazyLock<BTreeMap<String, [String; 4]>> =
+/// The sentences of each language: the same file from which the element and the npm package read.
+static LANGUAGES: LazyLock<BTreeMap<String, Words>> =
     LazyLock::new(|| serde_json::from_str(include_str!("../client/words.json")).expect("a test reads it"));
+
+/// What one language says.
+#[derive(Deserialize, PartialEq, Eq, Debug)]
+#[serde(deny_unknown_fields)]
+struct Words {
+    looking: Forms,
+    tabs: Forms,
+    users: Forms,
+    others: Forms,
+}
+
+/// A sentence in the plural forms of its language. `#` stands for the number; a form for one number only may do without.
+#[derive(Deserialize, PartialEq, Eq, Debug)]
+#[serde(deny_unknown_fields)]
+struct Forms {
+    zero: Option<String>,
+    one: Option<String>,
+    two: Option<String>,
+    few: Option<String>,
+    many: Option<String>,
+    other: String,
+}
+
+impl Forms {
+    fn of(&self, category: PluralCategory) -> &str {
+        let form = match category {
+            PluralCategory::Zero => &self.zero,
+            PluralCategory::One => &self.one,
+            PluralCategory::Two => &self.two,
+            PluralCategory::Few => &self.few,
+            PluralCategory::Many => &self.many,
+            PluralCategory::Other => &None,
+        };
+        form.as_ref().unwrap_or(&self.other)
+    }
+}
 
 /// Which count is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -23,6 +62,8 @@ pub(crate) enum Show {
     Tabs,
     /// Users by region.
     Regions,
+    /// Users by name, where a page may know names: their number elsewhere.
+    People,
 }
 
 impl Show {
@@ -33,6 +74,7 @@ impl Show {
             "others" => Self::Others,
             "tabs" => Self::Tabs,
             "regions" => Self::Regions,
+            "people" => Self::People,
             _ => Self::Looking,
         }
     }
@@ -45,17 +87,32 @@ impl Show {
             Self::Others => Some("others"),
             Self::Tabs => Some("tabs"),
             Self::Regions => Some("regions"),
+            Self::People => Some("people"),
         }
     }
 
     /// The count; if users are shown by region, their sum.
-    pub(crate) fn of(self, view: &RoomView) -> u32 {
+    pub(crate) fn of(self, counts: SentenceCounts) -> u32 {
         match self {
-            Self::Users | Self::Regions => view.users,
-            Self::Looking => view.looking,
-            Self::Others => view.users.saturating_sub(1),
-            Self::Tabs => view.tabs,
+            Self::Users | Self::Regions | Self::People => counts.users,
+            Self::Looking => counts.looking,
+            Self::Others => counts.users.saturating_sub(1),
+            Self::Tabs => counts.tabs,
         }
+    }
+}
+
+/// The counts of a room, or of all rooms below a path, of which one is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SentenceCounts {
+    pub(crate) users: u32,
+    pub(crate) looking: u32,
+    pub(crate) tabs: u32,
+}
+
+impl From<&RoomView> for SentenceCounts {
+    fn from(view: &RoomView) -> Self {
+        Self { users: view.users, looking: view.looking, tabs: view.tabs }
     }
 }
 
@@ -63,10 +120,10 @@ impl Show {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Locale {
     code: &'static str,
-    words: &'static [String; 4],
+    words: &'static Words,
 }
 
-/// A sentence around a number.
+/// A sentence around a number. A sentence that says its number in words has none.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Sentence {
     pub(crate) before: &'static str,
@@ -74,13 +131,24 @@ pub(crate) struct Sentence {
     pub(crate) after: &'static str,
 }
 
+impl Sentence {
+    /// The whole sentence.
+    pub(crate) fn text(&self) -> String {
+        format!("{}{}{}", self.before, self.number, self.after)
+    }
+}
+
 impl Locale {
-    /// The first known language of these tags, such as `de-AT`, else English. Weights, as in `Accept-Language`, are ignored.
-    pub(crate) fn of(tags: &str) -> Self {
+    /// The first known language of these tags, such as `de-AT`. Weights, as in `Accept-Language`, are ignored.
+    pub(crate) fn known(tags: &str) -> Option<Self> {
         let wanted = tags.split(',').map(|tag| tag.trim().split(['-', '_', ';']).next().unwrap_or_default());
-        let mut known = wanted.filter_map(|code| WORDS.get_key_value(&code.to_ascii_lowercase()));
-        let (code, words) = known.next().or_else(|| WORDS.get_key_value("en")).expect("there is English");
-        Self { code, words }
+        let mut known = wanted.filter_map(|code| LANGUAGES.get_key_value(&code.to_ascii_lowercase()));
+        known.next().map(|(code, words)| Self { code, words })
+    }
+
+    /// The first known language of these tags, else English.
+    pub(crate) fn of(tags: &str) -> Self {
+        Self::known(tags).or_else(|| Self::known("en")).expect("there is English")
     }
 
     /// The language's code, such as `de`.
@@ -90,65 +158,29 @@ impl Locale {
 
     /// This number of users or tabs in a sentence.
     pub(crate) fn sentence(self, show: Show, number: u32) -> Sentence {
-        let place = match show {
-            Show::Looking => 0,
-            Show::Tabs => 1,
-            Show::Users | Show::Regions => 2,
-            Show::Others => 3,
+        let forms = match show {
+            Show::Looking => &self.words.looking,
+            Show::Tabs => &self.words.tabs,
+            Show::Users | Show::Regions | Show::People => &self.words.users,
+            Show::Others => &self.words.others,
         };
-        let mut forms = self.words[place].split('|');
-        let last = forms.next_back().unwrap_or_default();
-        let form = match self.plural(number) {
-            Plural::One => forms.next().unwrap_or(last),
-            Plural::Few => forms.nth(1).unwrap_or(last),
-            Plural::Other => last,
-        };
-        let (before, after) = form.split_once('#').expect("a test reads them");
-        Sentence { before, number: self.number(number), after }
-    }
-
-    /// The number with separated thousands.
-    pub(crate) fn number(self, number: u32) -> String {
-        let separator = match self.code {
-            "de" | "es" | "it" | "pt" | "nl" | "da" | "tr" => '.',
-            "fr" => '\u{202f}',
-            "sv" | "nb" | "no" | "fi" | "pl" | "cs" | "ru" | "uk" => '\u{a0}',
-            _ => ',',
-        };
-        let digits = number.to_string();
-        // Spanish and Polish do not separate four digits.
-        if digits.len() < 5 && matches!(self.code, "es" | "pl") {
-            return digits;
-        }
-        let mut text = String::new();
-        for (place, digit) in digits.char_indices() {
-            if place > 0 && (digits.len() - place).is_multiple_of(3) {
-                text.push(separator);
-            }
-            text.push(digit);
-        }
-        text
-    }
-
-    /// The plural rules of Unicode's CLDR for whole numbers.
-    fn plural(self, number: u32) -> Plural {
-        let few = (2..=4).contains(&(number % 10)) && !(12..=14).contains(&(number % 100));
-        match (self.code, number) {
-            ("ru" | "uk", _) if number % 10 == 1 && number % 100 != 11 => Plural::One,
-            ("ru" | "uk", _) if few => Plural::Few,
-            ("ru" | "uk", _) => Plural::Other,
-            ("fr" | "pt", 0) | (_, 1) => Plural::One,
-            ("pl", _) if few => Plural::Few,
-            ("cs", 2..=4) => Plural::Few,
-            _ => Plural::Other,
+        let rules = PluralRules::try_new_cardinal((&self.unicode()).into()).expect("there are rules for any language");
+        let form = forms.of(rules.category_for(number));
+        match form.split_once('#') {
+            Some((before, after)) => Sentence { before, number: self.number(number.into()), after },
+            None => Sentence { before: form, number: String::new(), after: "" },
         }
     }
-}
 
-enum Plural {
-    One,
-    Few,
-    Other,
+    /// The number in the digits of the language, with separated thousands.
+    pub(crate) fn number(self, number: u64) -> String {
+        let format = DecimalFormatter::try_new((&self.unicode()).into(), Default::default());
+        format.expect("there is a format for any language").format(&number.into()).to_string()
+    }
+
+    fn unicode(self) -> icu_locale_core::Locale {
+        self.code.parse().expect("a test parses all codes")
+    }
 }
 
 #[cfg(test)]
@@ -156,18 +188,42 @@ mod tests {
     use super::*;
 
     fn text(tags: &str, show: Show, number: u32) -> String {
-        let Sentence { before, number, after } = Locale::of(tags).sentence(show, number);
-        format!("{before}{number}{after}")
+        Locale::of(tags).sentence(show, number).text()
     }
 
     #[test]
-    fn every_language_has_words_for_every_number() {
-        for code in WORDS.keys() {
-            for number in 0..200 {
-                for show in [Show::Looking, Show::Tabs, Show::Users, Show::Others] {
-                    assert!(text(code, show, number).contains(&number.to_string()), "{code}");
+    fn forty_languages_have_words_for_every_number() {
+        // Norwegian has two codes.
+        assert_eq!(LANGUAGES.len(), 41);
+        for code in LANGUAGES.keys() {
+            let locale = Locale::of(code);
+            assert_eq!(locale.code(), code);
+            for show in [Show::Looking, Show::Tabs, Show::Users, Show::Others] {
+                for number in 0..200 {
+                    let Sentence { before, number: digits, after } = locale.sentence(show, number);
+                    assert!(!before.contains('#') && !after.contains('#'), "{code}");
+                    // Only a form of one number may leave its digits out.
+                    assert!(digits == locale.number(number.into()) || matches!(number, 1 | 2), "{code} {number}");
                 }
             }
+        }
+    }
+
+    #[derive(Deserialize)]
+    struct Agreed {
+        numbers: Vec<u32>,
+        sentences: BTreeMap<String, Vec<String>>,
+    }
+
+    #[test]
+    fn sentences_are_those_that_the_npm_package_prints() {
+        // A browser test compares the package with the same file.
+        let agreed: Agreed = serde_json::from_str(include_str!("i18n/sentences.json")).unwrap();
+        assert!(agreed.sentences.keys().eq(LANGUAGES.keys()));
+        for (code, sentences) in agreed.sentences {
+            let written: Vec<String> =
+                agreed.numbers.iter().map(|number| text(&code, Show::Looking, *number)).collect();
+            assert_eq!(written, sentences, "{code}");
         }
     }
 
@@ -184,6 +240,10 @@ mod tests {
         assert_eq!(text("en", Show::Users, 2), "2 people");
         assert_eq!(text("pl", Show::Others, 2), "2 inne");
         assert_eq!(text("ja", Show::Looking, 1), "1人が見ています");
+        assert_eq!(text("ar", Show::Users, 2), "شخصان");
+        assert_eq!(text("sl", Show::Users, 102), "102 osebi");
+        assert_eq!(text("ro", Show::Users, 20), "20 de persoane");
+        assert_eq!(text("he", Show::Users, 1), "אדם אחד");
     }
 
     #[test]
@@ -191,13 +251,15 @@ mod tests {
         assert_eq!(Locale::of("gsw, de-AT;q=0.9, en;q=0.5").code(), "de");
         assert_eq!(Locale::of("").code(), "en");
         assert_eq!(Locale::of("<b>").code(), "en");
+        assert_eq!(Locale::known("gsw, tlh"), None);
     }
 
     #[test]
-    fn thousands_are_separated() {
+    fn numbers_are_written_as_in_the_language() {
         assert_eq!(Locale::of("en").number(1_234_567), "1,234,567");
         assert_eq!(Locale::of("de").number(999), "999");
         assert_eq!(Locale::of("es").number(1_234), "1234");
         assert_eq!(Locale::of("es").number(12_345), "12.345");
+        assert_eq!(Locale::of("fa").number(1_234), "۱٬۲۳۴");
     }
 }

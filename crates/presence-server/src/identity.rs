@@ -47,8 +47,8 @@ impl IdKind {
 
 /// The user that a site knows by this id, the same on all devices. Ids that sites choose can be guessed, so they are mixed
 /// with a key of the site: otherwise the public id of a user could be found by trying.
-pub(crate) fn signed_user(site_keys: &RotatingKeys, site: &str, id: &str) -> UserId {
-    UserId(sign(&site_keys.signing, &[b"signed\0", site.as_bytes(), b"\0", id.as_bytes()].concat()))
+pub(crate) fn signed_user(site_user_key: &[u8; 32], site: &str, id: &str) -> UserId {
+    UserId(sign(site_user_key, &[b"signed\0", site.as_bytes(), b"\0", id.as_bytes()].concat()))
 }
 
 /// A browser, by the random id in its cookie. The id is a bearer secret and is sent in no other way.
@@ -110,12 +110,45 @@ pub(crate) struct SignedNames {
     site: &'static str,
 }
 
+/// The visitor that a name is signed for.
+#[derive(Clone, Copy)]
+pub(crate) enum NameHolder<'a> {
+    /// Whoever has it.
+    Anybody,
+    /// A visitor without a cookie: whoever has it is that guest.
+    Guest(&'a Guest),
+    /// A user who has signed in, and no other.
+    SignedIn {
+        /// The user, as the room's visitors see them.
+        user: PublicId,
+        /// Path and query of their page.
+        address: &'a str,
+    },
+}
+
+impl<'a> From<Option<&'a Guest>> for NameHolder<'a> {
+    fn from(guest: Option<&'a Guest>) -> Self {
+        guest.map_or(Self::Anybody, Self::Guest)
+    }
+}
+
 /// The content of a signed name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct OpenedName {
     pub(crate) stream: StreamKind,
     /// The guest whose page it was signed for, if the visitor had no cookie.
     pub(crate) guest: Option<UserId>,
+    /// The page that it was signed for, if its visitor had signed in.
+    pub(crate) page: Option<SignedInPage>,
+}
+
+/// A page of a user who had signed in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct SignedInPage {
+    /// The user in lower-case hexadecimal digits, as the room's visitors see them.
+    pub(crate) user: String,
+    /// Path and query.
+    pub(crate) address: String,
 }
 
 /// A stream of a room's page.
@@ -137,29 +170,42 @@ impl SignedNames {
     }
 
     /// The signed name of a room's stream.
-    pub(crate) fn room(&self, room: &Room, guest: Option<&Guest>) -> String {
-        sign_name(&self.keys.signing, &format!("{}room:{room}", guest_prefix(guest)))
+    pub(crate) fn room<'a>(&self, room: &Room, holder: impl Into<NameHolder<'a>>) -> String {
+        sign_name(&self.keys.signing, &format!("{}room:{room}", prefix(holder.into())))
     }
 
     /// The signed name of one user's stream in a room.
-    pub(crate) fn user(&self, room: &Room, user: &PublicId, guest: Option<&Guest>) -> String {
-        sign_name(&self.keys.signing, &format!("{}user:{room}:{}", guest_prefix(guest), user.long()))
+    pub(crate) fn user<'a>(&self, room: &Room, user: &PublicId, holder: impl Into<NameHolder<'a>>) -> String {
+        sign_name(&self.keys.signing, &format!("{}user:{room}:{}", prefix(holder.into()), user.long()))
     }
 
     /// The content of a signed name; `None` if this server did not sign it.
     pub(crate) fn open(&self, signed_name: &str) -> Option<OpenedName> {
         let name = open_name(&self.keys.accepted, signed_name)?;
-        let (guest, rest) = match name.strip_prefix("guest:").and_then(|rest| rest.split_once(':')) {
-            Some((id, rest)) => (Some(Guest(HEXLOWER_PERMISSIVE.decode(id.as_bytes()).ok()?.try_into().ok()?)), rest),
-            None => (None, name.as_str()),
-        };
+        let (mut guest, mut page, mut rest) = (None, None, name.as_str());
+        if let Some((id, after)) = name.strip_prefix("guest:").and_then(|rest| rest.split_once(':')) {
+            guest = Some(Guest(HEXLOWER_PERMISSIVE.decode(id.as_bytes()).ok()?.try_into().ok()?));
+            rest = after;
+        } else if let Some((user, after)) = name.strip_prefix("signed:").and_then(|rest| rest.split_once(':')) {
+            let (address, after) = after.split_once(':')?;
+            let address = String::from_utf8(URL_SAFE_NO_PAD.decode(address).ok()?).ok()?;
+            page = Some(SignedInPage { user: user.to_owned(), address });
+            rest = after;
+        }
         let stream = if let Some(room) = rest.strip_prefix("room:") {
             StreamKind::Room(Room::new(room)?)
         } else {
             let (room, _) = rest.strip_prefix("user:")?.rsplit_once(':')?;
             StreamKind::User(Room::new(room)?)
         };
-        Some(OpenedName { stream, guest: guest.map(|guest| self.guest(&guest)) })
+        Some(OpenedName { stream, guest: guest.map(|guest| self.guest(&guest)), page })
+    }
+
+    /// The same name, signed with the key that signs now; `None` if that has signed it, or no accepted key has.
+    pub(crate) fn renewed(&self, signed_name: &str) -> Option<String> {
+        let (_, others) = self.keys.accepted.split_first()?;
+        let name = open_name(others, signed_name)?;
+        Some(sign_name(&self.keys.signing, &name))
     }
 }
 
@@ -191,13 +237,18 @@ pub(crate) struct MemberIds {
 }
 
 impl MemberIds {
-    pub(crate) fn new(keys: &RotatingKeys) -> Self {
-        Self { key: keys.signing }
+    pub(crate) fn new(key: [u8; 32]) -> Self {
+        Self { key }
     }
 
     /// The user of an id that a site has signed.
     pub(crate) fn signed(&self, id: &str) -> UserId {
         UserId(sign(&self.key, format!("anycable\0{id}").as_bytes()))
+    }
+
+    /// The user of this id who has signed in on this server's own pages.
+    pub(crate) fn signed_in(&self, id: &str) -> UserId {
+        UserId(sign(&self.key, format!("signed in\0{id}").as_bytes()))
     }
 
     /// The user of an id that a guest has chosen: another one for every guest.
@@ -207,8 +258,14 @@ impl MemberIds {
     }
 }
 
-fn guest_prefix(guest: Option<&Guest>) -> String {
-    guest.map(|guest| format!("guest:{}:", HEXLOWER.encode(&guest.0))).unwrap_or_default()
+fn prefix(holder: NameHolder<'_>) -> String {
+    match holder {
+        NameHolder::Anybody => String::new(),
+        NameHolder::Guest(guest) => format!("guest:{}:", HEXLOWER.encode(&guest.0)),
+        NameHolder::SignedIn { user, address } => {
+            format!("signed:{}:{}:", user.long(), URL_SAFE_NO_PAD.encode(address))
+        }
+    }
 }
 
 /// An id and its signature, as text.

@@ -4,7 +4,7 @@
 //! changed. Everything else is in this crate. This app is complete; the folder `examples/` has larger ones:
 //!
 //! ```no_run
-//! use presence_server::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Site, Visit, Write};
+//! use presence_server::{App, Change, Click, Fragment, Refusal, RoomView, Site, Visit, Write};
 //!
 //! /// One number and one lamp, the same for all visitors in all regions.
 //! struct Lamp;
@@ -20,10 +20,9 @@
 //!         )
 //!     }
 //!
-//!     fn reflex(&self, call: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
-//!         let value = call.target.strip_prefix("Lamp#").filter(|value| ["on", "off"].contains(value));
-//!         let value = value.ok_or(Refusal::Unknown)?.into();
-//!         Ok(vec![Write::Set { key: "lamp", value, lasts_ms: None }])
+//!     fn reflex(&self, click: &Click, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+//!         let value = click.target.strip_prefix("Lamp#").filter(|value| ["on", "off"].contains(value));
+//!         Ok(vec![Write::set_bytes("lamp", value.ok_or(Refusal::Unknown)?)])
 //!     }
 //!
 //!     fn render(&self, _: &Change, view: &RoomView) -> Vec<Fragment> {
@@ -38,7 +37,9 @@
 //! fn lamp(view: &RoomView) -> String {
 //!     let on = view.registers.get("lamp").is_some_and(|entry| entry.value == b"on");
 //!     let next = if on { "off" } else { "on" };
-//!     format!(r#"<button id="lamp" data-reflex="click->Lamp#{next}">Switch it {next}</button>"#)
+//!     // What StimulusReflex would add is there already, so a fragment that is drawn again is the same element.
+//!     let live = r#"data-controller="stimulus-reflex" data-action="click->stimulus-reflex#__perform""#;
+//!     format!(r#"<button id="lamp" data-reflex="click->Lamp#{next}" {live}>Switch it {next}</button>"#)
 //! }
 //!
 //! fn main() -> std::process::ExitCode {
@@ -50,25 +51,29 @@
 //!
 //! | Module | What it does |
 //! |---|---|
+//! | `testing` | regions in memory, for tests of an app |
 //! | `command_line`, `running`, `signals`, `monitor` | an app's `main`; starts and stops the parts in the right order; looks at them every second |
 //! | `http` | pages, the API, embeds, the upgrade to a socket |
 //! | `node_thread`, `driver` | the thread of a node, and the task that owns it |
 //! | `drawing_queue` | has the app draw what has changed |
-//! | `webhooks` | tells other servers who joins and leaves |
+//! | `webhooks` | tells other servers who joins and leaves, and what apps report |
 //! | `socket` | a WebSocket's reading half, in each protocol |
 //! | `presence_events` | tells browsers who joins and leaves |
 //! | `hub` | subscriptions, and writing to all sockets |
-//! | `mesh`, `mux`, `resolver`, `store` | links to other nodes; facts on disk |
+//! | `carrier`, `nats`, `mesh`, `mux`, `resolver`, `store` | links to other nodes, one of two kinds; facts on disk |
 //! | `sites`, `streams`, `identity` | who may be where, and who visitors are |
 //! | `contained_app` | calls the app, and survives it |
-//! | `views`, `queries`, `history` | what is read without the driver, what only it can answer, what was published lately |
+//! | `views`, `queries`, `history`, `node_reports` | what is read without the driver, what only it can answer, what was published lately, what other nodes say of themselves |
 //! | `config`, `telemetry`, `certificate`, `secret`, `signing` | options, the log, keys |
 //! | `https_client` | requests to other servers |
 //! | `supervision`, `memory` | parts that end, a driver that hangs; how much memory is used |
+//! | `service_manager` | what systemd is told, and the socket that it hands over |
 //! | `watched_files` | files that are read again after a change |
-//! | `asset`, `client`, `i18n`, `lru`, `rfc3339`, `clock`, `problem`, `close_reason`, `transport` | leaves |
+//! | `policy`, `asset`, `client`, `i18n`, `lru`, `rfc3339`, `clock`, `problem`, `close_reason`, `transport` | leaves |
 
 mod asset;
+#[doc(hidden)]
+pub mod carrier;
 #[doc(hidden)]
 pub mod certificate;
 mod client;
@@ -92,7 +97,11 @@ pub mod mesh;
 mod monitor;
 #[doc(hidden)]
 pub mod mux;
+#[doc(hidden)]
+pub mod nats;
+mod node_reports;
 mod node_thread;
+mod policy;
 mod presence_events;
 mod problem;
 mod queries;
@@ -100,6 +109,7 @@ mod resolver;
 mod rfc3339;
 mod running;
 mod secret;
+mod service_manager;
 mod signals;
 mod signing;
 mod sites;
@@ -108,6 +118,7 @@ mod store;
 mod streams;
 mod supervision;
 mod telemetry;
+pub mod testing;
 mod transport;
 mod views;
 mod watched_files;
@@ -117,16 +128,22 @@ use std::sync::Arc;
 
 pub use asset::Asset;
 pub use client::{LICENCES, SCRIPT};
+pub use command_line::check::CheckCommand;
 pub use command_line::facts::FactsCommand;
-pub use command_line::run;
+pub use command_line::health::HealthCommand;
+pub use command_line::top::TopCommand;
+pub use command_line::{AppCommand, run};
 pub use config::{
-    Config, Edge, Limits, Location, LogFormat, Origin, Secrets, SitePattern, StreamPattern, Threshold, WebhookOptions,
-    WebhookUrl, one_line,
+    Config, Edge, Limits, Location, LogFormat, NatsOptions, Origin, Secrets, SitePattern, StatusAccess, StreamPattern,
+    Threshold, WebhookOptions, WebhookUrl, one_line,
 };
+pub use http::{RoomViews, SignIn};
 pub use identity::sha256;
+pub use policy::Policy;
 pub use presence_core::{
-    App, Author, Change, Entry, Fragment, Place, PublicId, ReflexCall, Refusal, Region, RegionState, RegionView, Room,
-    RoomView, UserId, Visit, Write,
+    App, Author, Change, Click, Entry, EntryId, FactKind, Fields, Fragment, Lifetime, NotJson, PageError, PageRequest,
+    Place, PublicId, Receipt, ReflexError, Refusal, Region, RegionState, RegionView, Report, Room, RoomView, Route,
+    SignedUser, UserId, Visit, Write, WriteReceipts,
 };
 pub use running::Running;
 pub use sites::{SignRoom, SiteKey};
@@ -153,27 +170,32 @@ pub struct Site {
     /// The room of the page at `/`. Visitors' identities are derived from it too, so it must be the same on all nodes: with a
     /// host name, one browser would be two users in two regions.
     pub name: &'static str,
-    /// Files that pages refer to, besides [`SCRIPT`].
+    /// Files that pages refer to, besides [`SCRIPT`], and those at addresses that others know.
     pub assets: Vec<Asset>,
+    /// Routes of the app's own, beside its pages: a login, an upload. The library's routes come before them, files and pages after
+    /// them. [`SignIn`] tells them who the user is, [`RoomViews`] what rooms look like now.
+    pub router: axum::Router,
+    /// What pages may load besides this server's own files.
+    pub policy: Policy,
     /// The place of a region, for a node without `--region-name` and `--region-location`.
     pub place: fn(&Region) -> Option<Place>,
 }
 
 impl Site {
-    /// A site without files and places. The name has 1 to 1,024 bytes and does not start with `_`.
+    /// A site without files, routes and places. The name has 1 to 1,024 bytes and does not start with `_`.
     pub fn new(name: &'static str) -> Self {
-        Self { name, assets: Vec::new(), place: |_| None }
+        Self { name, assets: Vec::new(), router: axum::Router::new(), policy: Policy::new(), place: |_| None }
     }
 }
 
 /// A node that is ready to run, for a program with its own `main` or for a test. Most apps call [`run`]:
 ///
 /// ```
-/// # use presence_server::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
+/// # use presence_server::{App, Change, Click, Fragment, Refusal, RoomView, Visit, Write};
 /// # struct Lamp;
 /// # impl App for Lamp {
 /// #     fn page(&self, _: &RoomView, _: &Visit<'_>) -> String { "A lamp.".to_owned() }
-/// #     fn reflex(&self, _: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> { Err(Refusal::Unknown) }
+/// #     fn reflex(&self, _: &Click, _: &RoomView) -> Result<Vec<Write>, Refusal> { Err(Refusal::Unknown) }
 /// #     fn render(&self, _: &Change, _: &RoomView) -> Vec<Fragment> { Vec::new() }
 /// # }
 /// use presence_server::{Config, Server, Site};

@@ -1,12 +1,12 @@
-//! How much memory the node uses of what it may: it takes no further sockets before the kernel would end it.
+//! How much memory the node uses of what it may: it refuses new sockets before the kernel would end it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-/// No further sockets are taken above this part of the limit, in percent.
+/// New sockets are refused above this part of the limit, in percent.
 const FULL_PERCENT: u64 = 90;
-/// They are taken again below this part.
+/// They are accepted again below this part.
 const FREE_PERCENT: u64 = 85;
 /// Version 1 of cgroups writes no limit as a number near the largest.
 const NO_LIMIT: u64 = 1 << 60;
@@ -37,27 +37,32 @@ impl MemoryUse {
         let Some(limit) = self.limit else { return };
         // The group's number also counts what the kernel holds for sockets.
         let group = self.group.as_ref().and_then(MemoryGroup::used).unwrap_or(0);
-        let used = resident().max(group);
+        let used = resident_bytes().max(group);
         self.used.store(used, Relaxed);
         let percent = if self.is_full() { FREE_PERCENT } else { FULL_PERCENT };
         self.full.store(used >= limit / 100 * percent, Relaxed);
     }
 
-    /// Whether no further sockets are to be taken.
+    /// Whether new sockets are to be refused.
     pub(crate) fn is_full(&self) -> bool {
         self.full.load(Relaxed)
+    }
+
+    /// How much the node may use, if there is a limit.
+    pub(crate) fn limit_bytes(&self) -> Option<u64> {
+        self.limit
     }
 
     /// That the memory is full, in a sentence.
     pub(crate) fn fault(&self) -> Option<String> {
         let limit = self.limit.filter(|_| self.is_full())?;
         let (used, limit) = (self.used.load(Relaxed) / MIB, limit / MIB);
-        Some(format!("memory is full: {used} of {limit} MiB are used, and no further sockets are taken"))
+        Some(format!("memory is full: {used} of {limit} MiB are used; new sockets are refused"))
     }
 }
 
 /// The memory that this process holds.
-fn resident() -> u64 {
+pub(crate) fn resident_bytes() -> u64 {
     let text = fs::read_to_string("/proc/self/statm").unwrap_or_default();
     text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * PAGE_BYTES
 }
@@ -67,7 +72,7 @@ struct MemoryGroup {
     limit: u64,
     current: PathBuf,
     stat: PathBuf,
-    /// What of the use the kernel can take back at any time.
+    /// How the line of `memory.stat` begins that says how much the kernel can reclaim at any time.
     reclaimable: &'static str,
 }
 

@@ -34,18 +34,18 @@ use crate::resolver::{ResolvedNames, Resolver};
 use connection::MeshConnection;
 use dial::Dialler;
 use futures_util::FutureExt as _;
-use inbound::Inbound;
+pub(crate) use inbound::Inbound;
 use links::Links;
 use quic::Quic;
 use strangers::Strangers;
 use tls::Tls;
 
 /// No message between nodes is longer: pages are at most 250 KB.
-const MESSAGE_BYTES_MAX: usize = mux::BYTES_MAX;
+pub(crate) const MESSAGE_BYTES_MAX: usize = mux::BYTES_MAX;
 /// A message that could not be sent for this long is dropped: its author has sent a newer one since.
 const MESSAGE_WITHIN: Duration = Duration::from_secs(1);
 /// A question is answered within this time or not at all.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long a port may be taken: a process leaves its port some 0.1 s after its end.
 const LISTEN_WITHIN: Duration = Duration::from_secs(3);
 const LISTEN_AGAIN_AFTER: Duration = Duration::from_millis(50);
@@ -91,11 +91,11 @@ impl Counts {
         self.dials_failed[reason.index()].load(Ordering::Relaxed)
     }
 
-    fn dial_failed(&self, reason: DialError) {
+    pub(crate) fn dial_failed(&self, reason: DialError) {
         Self::count(&self.dials_failed[reason.index()]);
     }
 
-    fn count(counter: &AtomicU64) {
+    pub(crate) fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -140,9 +140,9 @@ impl Mesh {
         self.key.clone()
     }
 
-    /// What was dropped so far.
-    pub fn counts(&self) -> &Counts {
-        self.inbound.counts()
+    /// What was dropped so far, and what is dropped from now on.
+    pub fn counts(&self) -> Arc<Counts> {
+        Arc::clone(self.inbound.counts())
     }
 
     /// Closes every link. The others know at once; without it they would notice the silence.

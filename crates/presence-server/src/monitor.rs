@@ -1,9 +1,11 @@
-//! Looks every second at what no event tells of: memory, a disk that hangs, and lines that were left out of the log.
+//! Checks every second what no event reports: memory, a disk that hangs, lines that were left out of the log, and whether the
+//! node works at all, which the service manager is told.
 
 use std::sync::Weak;
 use std::time::Duration;
 
 use crate::http::Readiness;
+use crate::service_manager;
 use crate::telemetry;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -14,9 +16,12 @@ pub(crate) async fn run(readiness: Weak<Readiness>) {
     loop {
         let Some(node) = readiness.upgrade() else { return };
         node.memory().measure();
-        memory.log(node.memory().fault(), "memory is free again; sockets are taken");
+        memory.log(node.memory().fault(), "memory is free again; new sockets are accepted");
         disk.log(node.disk_hangs(), "the disk answers again");
         telemetry::log_left_out();
+        if node.failure().await.is_none() {
+            service_manager::alive();
+        }
         drop(node);
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -1,13 +1,16 @@
-//! The thread of a node: its driver and its mesh, and nothing of the app.
+//! The thread of a node: its driver and what carries its messages, and nothing of the app.
+
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, bail};
-use presence_core::{Input, Node, Settings};
+use presence_core::{Input, KnownRegion, Node, Settings};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::carrier::{Carrier, CarrierConfig};
 use crate::clock::Clocks;
 use crate::driver::{Driver, DriverQueues, Ending, Outlets};
-use crate::mesh::{Mesh, MeshConfig};
-use crate::supervision::{LastTurn, Supervisor};
+use crate::mesh::Counts;
+use crate::supervision::{DriverTurns, Supervisor};
 
 /// What a node starts with.
 pub(crate) struct NodeStart {
@@ -17,14 +20,18 @@ pub(crate) struct NodeStart {
     pub(crate) records: Vec<Vec<u8>>,
     /// Addresses of other nodes from the disk.
     pub(crate) addresses: Vec<String>,
-    pub(crate) mesh: Option<MeshConfig>,
+    /// Regions of other nodes from the disk.
+    pub(crate) regions: Vec<KnownRegion>,
+    pub(crate) carrier: Option<CarrierConfig>,
+    /// Where the counters of the mesh are put once it listens.
+    pub(crate) mesh_counts: Arc<OnceLock<Arc<Counts>>>,
     /// Where the mesh says what it hears.
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) clock: Clocks,
     pub(crate) waiting: DriverQueues,
     pub(crate) outlets: Outlets,
     /// Where the driver notes its turns.
-    pub(crate) last_turn: LastTurn,
+    pub(crate) driver_turns: DriverTurns,
 }
 
 /// Starts a node, once its mesh listens. How it ends is sent; nothing is sent if it panics.
@@ -52,14 +59,17 @@ pub(crate) async fn start(start: NodeStart, supervisor: &Supervisor) -> anyhow::
 
 impl NodeStart {
     async fn open(self) -> anyhow::Result<Driver> {
-        let Self { mut settings, records, addresses, mesh, inputs, clock, waiting, mut outlets, last_turn } = self;
-        if let Some(config) = mesh {
-            let mesh = Mesh::start(config, inputs).await?;
-            (settings.advertised, settings.key) = (mesh.advertised(), Some(mesh.node_key()));
-            outlets.mesh = Some(mesh);
+        let Self {
+            mut settings, records, addresses, regions, inputs, clock, waiting, mut outlets, driver_turns, ..
+        } = self;
+        if let Some(config) = self.carrier {
+            let carrier = Carrier::start(config, inputs).await?;
+            (settings.advertised, settings.key) = (carrier.advertised(), Some(carrier.node_key()));
+            drop(self.mesh_counts.set(carrier.counts()));
+            outlets.carrier = Some(carrier);
         }
-        let node = Node::new(settings, &records, addresses, clock.now());
-        let mut driver = Driver { node, clock, waiting, outlets, last_turn };
+        let node = Node::new(settings, &records, addresses, clock.now()).with_known_regions(regions);
+        let mut driver = Driver { node, clock, waiting, outlets, driver_turns };
         match driver.begin() {
             Some(ending) => bail!("the node ended at once: {ending:?}"),
             None => Ok(driver),

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 
 use crate::hub::Hub;
 use crate::identity::sha256;
-use crate::queries::Queries;
+use crate::queries::{Priority, Queries};
 use crate::streams::stream_of_room;
 use crate::views::Views;
 
@@ -89,7 +89,7 @@ impl PresenceEvents {
                 let large = views.room(&room).is_some_and(|view| view.users > LARGE);
                 let most = if large { SUMMARY_MEMBERS } else { LARGE as usize };
                 let query = Query::Members { room: room.clone(), after: None, most, region: None };
-                let told = match queries.ask(query).await {
+                let told = match queries.ask(query, Priority::Ordinary).await {
                     Some(Found::Members(found)) => hub.tell_presence(&stream, members_event(&found)),
                     _ => true,
                 };

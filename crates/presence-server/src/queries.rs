@@ -6,15 +6,32 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use presence_core::{EntryId, Found, Input, Query, Room};
+use presence_core::{Found, ImportResult, Input, Query, ReflexError, Room, Write};
 use tokio::sync::{mpsc, oneshot};
 
 /// Queries that may wait for their answer at a time.
 const PENDING_MAX: usize = 256;
-/// Further ones, for the holder of the API key.
+/// Further ones, for the operator.
 const PENDING_RESERVE: usize = 64;
 /// A slower node is overloaded, and an answer would be of no use.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Whose queries wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Priority {
+    Ordinary,
+    /// The operator's, which are taken even if too many of others wait.
+    Operator,
+}
+
+impl Priority {
+    fn pending_max(self) -> usize {
+        match self {
+            Self::Ordinary => PENDING_MAX,
+            Self::Operator => PENDING_MAX + PENDING_RESERVE,
+        }
+    }
+}
 
 /// Sends queries to the driver.
 #[derive(Clone)]
@@ -41,30 +58,49 @@ impl Queries {
     }
 
     /// The node's answer. `None` if too many queries wait, or the node does not answer within 2 s.
-    pub(crate) async fn ask(&self, what: Query) -> Option<Found> {
-        self.answered(PENDING_MAX, |query| Input::Queried { query, what }).await
+    pub(crate) async fn ask(&self, what: Query, priority: Priority) -> Option<Found> {
+        self.answered(priority, |query| Input::Queried { query, what }).await
     }
 
-    /// The same for the holder of the API key, even if too many of others wait.
-    pub(crate) async fn ask_first(&self, what: Query) -> Option<Found> {
-        self.answered(PENDING_MAX + PENDING_RESERVE, |query| Input::Queried { query, what }).await
-    }
-
-    /// Removes a register, a log or one entry of a log: how many facts that were. `None` as for [`Queries::ask`].
-    pub(crate) async fn remove_fact(&self, room: Room, key: String, entry: Option<EntryId>) -> Option<usize> {
-        match self
-            .answered(PENDING_MAX + PENDING_RESERVE, |query| Input::FactRemoved { query, room, key, entry })
-            .await?
-        {
+    /// Removes everything of a name, or one entry of it: how many facts that were. `None` as for [`Queries::ask`].
+    pub(crate) async fn remove_fact(
+        &self,
+        room: Room,
+        key: String,
+        entry: Option<String>,
+        priority: Priority,
+    ) -> Option<usize> {
+        match self.answered(priority, |query| Input::FactRemoved { query, room, key, entry }).await? {
             Found::Removed(count) => Some(count),
             _ => None,
         }
     }
 
-    async fn answered(&self, most: usize, input: impl FnOnce(u64) -> Input) -> Option<Found> {
+    /// Brings in records of facts: what became of each. `None` as for [`Queries::ask`].
+    pub(crate) async fn import_facts(&self, records: Vec<Vec<u8>>, priority: Priority) -> Option<Vec<ImportResult>> {
+        match self.answered(priority, |query| Input::FactsImported { query, records }).await? {
+            Found::Imported(results) => Some(results),
+            _ => None,
+        }
+    }
+
+    /// Writes facts, all of them or none. `None` as for [`Queries::ask`].
+    pub(crate) async fn write_facts(
+        &self,
+        room: Room,
+        writes: Vec<Write>,
+        priority: Priority,
+    ) -> Option<Result<(), ReflexError>> {
+        match self.answered(priority, |query| Input::FactsWritten { query, room, writes }).await? {
+            Found::Written(result) => Some(result),
+            _ => None,
+        }
+    }
+
+    async fn answered(&self, priority: Priority, input: impl FnOnce(u64) -> Input) -> Option<Found> {
         let query = self.pending.next.fetch_add(1, Relaxed);
         let (sender, answer) = oneshot::channel();
-        let _pending = self.pending.insert(query, sender, most)?;
+        let _pending = self.pending.insert(query, sender, priority.pending_max())?;
         let asked = async {
             self.inputs.send(input(query)).await.ok()?;
             answer.await.ok()
@@ -118,10 +154,24 @@ mod tests {
             let Some(Input::Queried { query, .. }) = asked.recv().await else { panic!("a query") };
             pending.answer(query, Found::Below(Below { users: 3, ..Below::default() }));
         });
-        let Some(Found::Below(below)) = queries.ask(query()).await else { panic!("an answer") };
+        let Some(Found::Below(below)) = queries.ask(query(), Priority::Ordinary).await else { panic!("an answer") };
         assert_eq!(below.users, 3);
         node.await.unwrap();
-        assert_eq!(queries.ask(query()).await, None);
+        assert_eq!(queries.ask(query(), Priority::Ordinary).await, None);
         assert!(queries.pending.senders.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn only_the_operator_has_the_reserve() {
+        let (inputs, _asked) = mpsc::channel(4);
+        let queries = Queries::new(inputs);
+        let waiting: Vec<_> = (0..)
+            .map_while(|query| {
+                queries.pending.insert(1_000 + query, oneshot::channel().0, Priority::Ordinary.pending_max())
+            })
+            .collect();
+        assert_eq!(waiting.len(), PENDING_MAX);
+        let one_more = |priority: Priority| queries.pending.insert(1, oneshot::channel().0, priority.pending_max());
+        assert!(one_more(Priority::Ordinary).is_none() && one_more(Priority::Operator).is_some());
     }
 }

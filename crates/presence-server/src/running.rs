@@ -1,6 +1,8 @@
 //! Starts a node's parts, and stops them in the right order.
 
+mod carrier_settings;
 mod parts;
+mod serving;
 mod signalled;
 #[cfg(test)]
 mod tests;
@@ -13,23 +15,23 @@ use anyhow::{Context as _, anyhow};
 use presence_core::{App, Input};
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use self::parts::{
-    LiveParts, connection_permits, identify, mesh_config, open_store, open_tls, outlets, place, serve, services,
-    settings,
-};
+use self::carrier_settings::carrier;
+use self::parts::{LiveParts, connection_permits, identify, listener, observed, open_store, outlets, services, sites};
+pub(crate) use self::parts::{open_tls, place, settings};
+use self::serving::serve;
 use crate::Site;
 use crate::clock::{Clocks, wall_ms};
 use crate::config::Config;
 use crate::contained_app::ContainedApp;
 use crate::driver::{Ending, Inputs, queues};
-use crate::http::listen::bind;
-use crate::http::{HttpState, Readiness, router};
+use crate::http::api_key::ApiKeys;
+use crate::http::{HttpState, Readiness};
 use crate::hub::Hub;
 use crate::memory::MemoryUse;
-use crate::monitor;
 use crate::node_thread::{self, NodeStart};
 use crate::queries::Queries;
 use crate::secret::Secret;
+use crate::service_manager;
 use crate::socket::ENCODERS;
 #[cfg(test)]
 use crate::supervision::Supervisor;
@@ -65,50 +67,54 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let place = place(&config, &site, &region);
     telemetry::follow_filter_file();
     let (supervisor, parts) = supervision();
-    let readiness = Arc::new(Readiness::new(config.mesh_listen.is_some(), MemoryUse::new(config.limits.memory)));
+    let readiness = Arc::new(Readiness::new(config.is_meshed(), MemoryUse::new(config.limits.memory)));
     let (store, kept) = open_store(&config, &readiness, &supervisor).await?;
     let (secret, warning) = Secret::find(&config.secrets, config.data_dir.as_deref());
     warning.inspect(|warning| tracing::warn!("{warning}"));
     let (name, incarnation) = identify(&config, store.as_ref(), &kept);
-    let tls = open_tls(&config)?;
-    let listener = bind(config.listen).await?;
+    let (tls, api_keys, sites) = (open_tls(&config)?, ApiKeys::open(&config)?, sites(&config, &secret, &site)?);
+    let listener = listener(&config).await?;
     let address = listener.local_addr().context("the listener has no address")?;
     let (inputs, waiting) = queues();
     let hub = Hub::start(config.limits.clone(), incarnation, ENCODERS, &supervisor);
     let views = Arc::new(Views::new(region.clone(), place.clone(), wall_ms()));
-    let mesh = mesh_config(&config, &secret, &name);
+    let carrier = carrier(&config, &secret, &name, &readiness)?;
     let clock = Clocks::started();
-    let webhooks = Webhooks::start(&config, name.clone(), incarnation, clock, &views, &supervisor)?;
-    let app = Arc::new(ContainedApp::new(app));
     let queries = Queries::new(inputs.sockets.clone());
     let live = LiveParts {
-        app,
+        app: Arc::new(ContainedApp::new(app)),
         views,
         queries,
         hub: Arc::clone(&hub),
         inputs: inputs.clone(),
         readiness: Arc::clone(&readiness),
     };
-    let outlets = outlets(&live, store, webhooks, &supervisor)?;
+    let webhooks = Webhooks::start(&config, name.clone(), incarnation, clock, &live.app, &live.views, &supervisor)?;
+    let observed = observed(&region, &name, &inputs, store.as_ref(), webhooks.as_ref());
+    let facts = config.limits.facts(store.is_some());
+    let outlets = outlets(&live, &observed, store, webhooks, &supervisor)?;
     let start = NodeStart {
-        settings: settings(region.clone(), place, name.clone(), incarnation, mesh.is_some()),
+        settings: settings(region.clone(), place, name.clone(), incarnation, carrier.is_some(), facts),
         records: kept.records.into_values().collect(),
         addresses: kept.addresses,
-        mesh,
+        regions: kept.regions,
+        carrier,
+        mesh_counts: Arc::clone(&observed.mesh),
         inputs: inputs.mesh.clone(),
         clock,
         waiting,
         outlets,
-        last_turn: readiness.last_turn(),
+        driver_turns: readiness.driver_turns(),
     };
     let ended = node_thread::start(start, &supervisor).await?;
     let (connections, permits) = connection_permits(&config);
-    let services = services(&config, &secret, &site, live, &permits);
-    let router = router(&Arc::new(HttpState::new(&config, site, services)));
+    live.watch(&sites, &supervisor);
+    let services = services(&config, &secret, &site, live, api_keys, sites, &permits);
+    let state = Arc::new(HttpState::new(&config, site, services));
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let closing = serve(&config, listener, tls, router, &permits, &supervisor);
-    supervisor.spawn("monitor", monitor::run(Arc::downgrade(&readiness)));
+    let closing = serve(&config, listener, tls, &state, observed, &permits, &supervisor).await?;
     tracing::info!(node.region = %region, node.name = %name, node.incarnation = incarnation, "serving on {scheme}://{address}");
+    service_manager::serving();
     Ok(Running {
         address,
         drain_over: config.limits.drain_over,
@@ -140,6 +146,7 @@ impl Running {
     pub async fn drain(mut self) -> anyhow::Result<()> {
         tracing::info!("draining: closing all sockets within {} s", self.drain_over.as_secs_f32());
         self.readiness.drain();
+        service_manager::stopping();
         self.tell(Input::Drained).await;
         self.hub.close_all(self.drain_over).await;
         // In the same queue as the last clicks, and so after them.

@@ -2,11 +2,14 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::num::NonZeroU32;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::str::FromStr;
 
 use anyhow::Context as _;
 use hkdf::Hkdf;
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::config::Secrets;
@@ -22,7 +25,7 @@ pub(crate) enum Purpose {
     Embed,
     /// Signed names of streams that are published to by the API.
     Streams,
-    /// Users of the ids that stock clients join with.
+    /// Users of the ids that stock clients join with. Only [`Secret::user_key`] has it: it outlives a rotation.
     Members,
     /// Guests in the ids of stock clients' sessions.
     Guests,
@@ -30,6 +33,8 @@ pub(crate) enum Purpose {
     MeshAuthority,
     /// Stateless resets of QUIC.
     MeshResets,
+    /// Messages between nodes that go through NATS.
+    MeshSealing,
 }
 
 impl Purpose {
@@ -43,24 +48,50 @@ impl Purpose {
             Self::Guests => b"global-presence 1 guests",
             Self::MeshAuthority => b"global-presence 1 mesh authority",
             Self::MeshResets => b"global-presence 1 mesh resets",
+            Self::MeshSealing => b"global-presence 1 mesh sealing",
         }
+    }
+}
+
+/// Which of a site's keys. Every number has a key of its own, made from the secret, so that no key has to be stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct KeyNumber(NonZeroU32);
+
+/// The number of the key that a site has at first.
+const FIRST_KEY: u32 = 1;
+
+impl Default for KeyNumber {
+    fn default() -> Self {
+        Self(NonZeroU32::MIN)
+    }
+}
+
+impl FromStr for KeyNumber {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| format!("the number of a key is 1 or more, not {text:?}"))
     }
 }
 
 /// The keys of one purpose, two during a rotation.
 #[derive(Clone)]
 pub(crate) struct RotatingKeys {
-    /// Signs. During a rotation this is the previous secret's key.
+    /// Signs: the key of `GP_SECRET`.
     pub(crate) signing: [u8; 32],
     /// All keys whose signatures are valid; the signing one is the first.
     pub(crate) accepted: Vec<[u8; 32]>,
 }
 
-/// The secret of this node, and during a rotation the previous one.
+/// The secret of this node, and during a rotation another one.
 #[derive(Clone)]
 pub(crate) struct Secret {
-    current: Vec<u8>,
-    previous: Option<Vec<u8>>,
+    signing: Vec<u8>,
+    /// During a rotation: its signatures are accepted, too, and it signs nothing.
+    accepted: Option<Vec<u8>>,
+    /// What ids of users are made from, if not the secret that signs: they must outlive a change of it.
+    users: Option<Vec<u8>>,
 }
 
 impl Secret {
@@ -68,15 +99,16 @@ impl Secret {
     /// start, or random for this run if it can't be stored. The second value is a warning for the log.
     pub(crate) fn find(secrets: &Secrets, data_dir: Option<&Path>) -> (Self, Option<String>) {
         if let Some(secret) = &secrets.secret {
-            let previous = secrets.previous.as_ref().map(|text| text.clone().into_bytes());
-            return (Self { current: secret.clone().into_bytes(), previous }, None);
+            let bytes = |text: &Option<String>| text.as_ref().map(|text| text.clone().into_bytes());
+            let (accepted, users) = (bytes(&secrets.accepted), bytes(&secrets.users));
+            return (Self { signing: secret.clone().into_bytes(), accepted, users }, None);
         }
         let Some(folder) = data_dir else {
             let warning = "neither GP_SECRET nor --data-dir is set: visitors get new identities after a restart";
             return (Self::random(), Some(warning.to_owned()));
         };
         match stored_secret(folder) {
-            Ok(current) => (Self { current, previous: None }, None),
+            Ok(signing) => (Self::lone(signing), None),
             Err(error) => {
                 let warning = format!(
                     "could not store the secret in {} ({error}): a random one is used for this run; make the folder writable",
@@ -98,13 +130,17 @@ impl Secret {
             "set GP_SECRET to the nodes' secret, or --data-dir to the data directory of a node that has its own",
         )?;
         let file = folder.join("secret");
-        let current = fs::read(&file)
+        let signing = fs::read(&file)
             .with_context(|| format!("{} is not readable: it should hold the secret of a node", file.display()))?;
-        Ok(Self { current, previous: None })
+        Ok(Self::lone(signing))
     }
 
     fn random() -> Self {
-        Self { current: random::<32>().to_vec(), previous: None }
+        Self::lone(random::<32>().to_vec())
+    }
+
+    fn lone(signing: Vec<u8>) -> Self {
+        Self { signing, accepted: None, users: None }
     }
 
     /// The keys of one purpose, two during a rotation.
@@ -112,30 +148,49 @@ impl Secret {
         RotatingKeys::of(self.pair(purpose))
     }
 
-    /// The keys of one site.
-    pub(crate) fn site_keys(&self, site: &str) -> RotatingKeys {
-        RotatingKeys::of(self.derived(format!("global-presence 1 site {site}").as_bytes()))
+    /// The keys of one site with these numbers: of the first one, and so on.
+    pub(crate) fn site_keys(&self, site: &str, numbers: &[KeyNumber]) -> RotatingKeys {
+        let of_number = |number: &KeyNumber| match number.0.get() {
+            FIRST_KEY => site_info(site),
+            later => format!("{} key {later}", site_info(site)),
+        };
+        let each = numbers.iter().map(|number| RotatingKeys::of(self.derived(of_number(number).as_bytes())));
+        let all = each.reduce(|all, keys| RotatingKeys { accepted: [all.accepted, keys.accepted].concat(), ..all });
+        all.unwrap_or_else(|| self.site_keys(site, &[KeyNumber::default()]))
     }
 
-    /// The key of one purpose, and during a rotation the previous secret's.
+    /// The key that ids of users are made with.
+    pub(crate) fn user_key(&self, purpose: Purpose) -> [u8; 32] {
+        derived(self.users.as_ref().unwrap_or(&self.signing), purpose.info())
+    }
+
+    /// The key that ids of one site's users are made with.
+    pub(crate) fn site_user_key(&self, site: &str) -> [u8; 32] {
+        derived(self.users.as_ref().unwrap_or(&self.signing), site_info(site).as_bytes())
+    }
+
+    /// The key of one purpose that signs, and during a rotation the other one that is accepted.
     pub(crate) fn pair(&self, purpose: Purpose) -> ([u8; 32], Option<[u8; 32]>) {
         self.derived(purpose.info())
     }
 
     /// Whether a rotation is in progress.
     pub(crate) fn is_rotating(&self) -> bool {
-        self.previous.is_some()
+        self.accepted.is_some()
     }
 
     fn derived(&self, info: &[u8]) -> ([u8; 32], Option<[u8; 32]>) {
-        (derived(&self.current, info), self.previous.as_ref().map(|previous| derived(previous, info)))
+        (derived(&self.signing, info), self.accepted.as_ref().map(|accepted| derived(accepted, info)))
     }
 }
 
+fn site_info(site: &str) -> String {
+    format!("global-presence 1 site {site}")
+}
+
 impl RotatingKeys {
-    fn of((current, previous): ([u8; 32], Option<[u8; 32]>)) -> Self {
-        let accepted: Vec<_> = previous.into_iter().chain([current]).collect();
-        Self { signing: accepted[0], accepted }
+    fn of((signing, accepted): ([u8; 32], Option<[u8; 32]>)) -> Self {
+        Self { signing, accepted: [signing].into_iter().chain(accepted).collect() }
     }
 }
 
@@ -175,31 +230,60 @@ fn stored_secret(folder: &Path) -> std::io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn secrets(secret: &str, previous: Option<&str>) -> Secrets {
-        Secrets { secret: Some(secret.to_owned()), previous: previous.map(str::to_owned), ..Secrets::default() }
+    const OLD: &str = "the old secret of thirty-two bytes!!";
+    const NEW: &str = "the new secret of thirty-two bytes!!";
+
+    fn secret(signing: &str, accepted: Option<&str>, users: Option<&str>) -> Secret {
+        let [accepted, users] = [accepted, users].map(|text| text.map(str::to_owned));
+        Secret::find(&Secrets { secret: Some(signing.to_owned()), accepted, users, ..Secrets::default() }, None).0
     }
 
     #[test]
     fn each_purpose_has_its_own_key() {
-        let (secret, _) = Secret::find(&secrets("a secret of at least thirty-two bytes", None), None);
+        let secret = secret(OLD, None, None);
         assert_ne!(secret.keys(Purpose::Session).signing, secret.keys(Purpose::Names).signing);
         assert_ne!(secret.keys(Purpose::Session).signing, secret.keys(Purpose::MeshAuthority).signing);
-        let site = |name| secret.site_keys(name).signing;
+        let site = |name| secret.site_keys(name, &[]).signing;
         assert_eq!(site("https://a.example"), site("https://a.example"));
         assert_ne!(site("https://a.example"), site("https://b.example"));
     }
 
     #[test]
-    fn during_a_rotation_the_old_secret_signs_and_both_are_accepted() {
-        let (old, _) = Secret::find(&secrets("the old secret of thirty-two bytes!!", None), None);
-        let (both, _) = Secret::find(
-            &secrets("the new secret of thirty-two bytes!!", Some("the old secret of thirty-two bytes!!")),
-            None,
-        );
-        let (new, _) = Secret::find(&secrets("the new secret of thirty-two bytes!!", None), None);
-        let keys = both.keys(Purpose::Session);
-        assert_eq!(keys.signing, old.keys(Purpose::Session).signing);
-        assert_eq!(keys.accepted, [old.keys(Purpose::Session).signing, new.keys(Purpose::Session).signing]);
+    fn each_number_is_a_key_of_its_own_and_those_of_both_secrets_are_accepted() {
+        let number = |number: &str| number.parse::<KeyNumber>().unwrap();
+        let [first, second] = [number("1"), number("2")];
+        let keys = |numbers: &[KeyNumber]| secret(NEW, Some(OLD), None).site_keys("https://a.example", numbers);
+        let both = keys(&[second, first]);
+        assert_eq!((both.accepted.len(), both.signing), (4, keys(&[second]).signing));
+        for one in [keys(&[first]), keys(&[second])] {
+            assert!(one.accepted.iter().all(|key| both.accepted.contains(key)));
+            assert!(one.accepted.len() == 2 && one.accepted[0] != one.accepted[1]);
+        }
+        assert_ne!(keys(&[first]).signing, keys(&[second]).signing);
+        assert_eq!(keys(&[]).signing, keys(&[first]).signing);
+        assert!("0".parse::<KeyNumber>().is_err());
+    }
+
+    #[test]
+    fn one_secret_signs_and_both_are_accepted_in_every_round() {
+        let keys = |signing, accepted| secret(signing, accepted, None).keys(Purpose::Session);
+        let rounds = [(OLD, None), (OLD, Some(NEW)), (NEW, Some(OLD)), (NEW, None)];
+        for pair in rounds.windows(2) {
+            let [before, after] = [pair[0], pair[1]].map(|(signing, accepted)| keys(signing, accepted));
+            assert!(after.accepted.contains(&before.signing), "what was signed before the round is valid after it");
+            assert!(before.accepted.contains(&after.signing), "what is signed after it is valid on nodes before it");
+        }
+        assert_eq!(keys(NEW, Some(OLD)).signing, keys(NEW, None).signing);
+    }
+
+    #[test]
+    fn users_stay_who_they_are_when_the_secret_is_changed() {
+        let users = |secret: Secret| (secret.user_key(Purpose::Members), secret.site_user_key("https://a.example"));
+        let before = users(secret(OLD, None, None));
+        assert_eq!(users(secret(OLD, Some(NEW), None)), before);
+        assert_eq!(users(secret(NEW, Some(OLD), Some(OLD))), before);
+        assert_eq!(users(secret(NEW, None, Some(OLD))), before);
+        assert_ne!(users(secret(NEW, None, None)), before);
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub(crate) fn open_name<K: AsRef<[u8]>>(keys: &[K], signed_name: &str) -> Option
 }
 
 /// Keys that are handed out. Others sign with the text of a key, its hexadecimal digits, without decoding it.
+#[derive(Clone)]
 pub(crate) struct TextKeys(Vec<String>);
 
 impl TextKeys {
@@ -63,9 +64,9 @@ impl TextKeys {
         &self.0[0]
     }
 
-    /// The key that remains when a rotation is over.
-    pub(crate) fn newest(&self) -> &str {
-        self.0.last().expect("there is always a key")
+    /// The keys that are accepted and sign nothing, during a rotation.
+    pub(crate) fn others(&self) -> Option<Self> {
+        (self.0.len() > 1).then(|| Self(self.0[1..].to_vec()))
     }
 
     /// The signature in hexadecimal digits.

@@ -129,7 +129,7 @@ impl<P> SocketReader<P> {
             }
         };
         self.session.end();
-        self.hub.release(&self.connection);
+        self.hub.release(&self.connection, reason);
         let ended = Input::Disconnected { connection: self.connection.id, ended: reason.ended() };
         if let Ok(Some(later)) = self.tell(vec![ended]) {
             later.await;

@@ -6,6 +6,7 @@
 mod opening;
 mod permissions;
 mod queue;
+mod regions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,13 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use presence_core::NodeName;
+use presence_core::{DiskRecord, KnownRegion, NodeName};
 use redb::{Database, TableDefinition};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use self::opening::OpenedStore;
-use self::queue::{Queue, WriteBatch};
+use self::queue::{Continuation, Queue, WriteBatch};
+pub(crate) use self::queue::{OnDisk, WriteProgress};
 use crate::supervision::PartGuard;
 
 const FACTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("facts");
@@ -59,6 +61,8 @@ pub(crate) struct StoredState {
     pub(crate) node: Option<NodeName>,
     /// Addresses of other nodes.
     pub(crate) addresses: Vec<String>,
+    /// The regions of other nodes.
+    pub(crate) regions: Vec<KnownRegion>,
 }
 
 impl Store {
@@ -111,15 +115,26 @@ impl Store {
         folder.join(FILE).exists()
     }
 
-    /// Keeps a record under its key, or removes it from the disk. Never waits.
-    pub(crate) fn keep(&self, key: Vec<u8>, record: Option<Vec<u8>>) {
-        self.queue.put(key, record);
+    /// Keeps records under their keys, or removes them from the disk, all in one transaction. Never waits.
+    pub(crate) fn keep(&self, records: Vec<DiskRecord>) {
+        self.queue.put(records);
+    }
+
+    /// Calls this once everything that was to be kept before is on disk, or was not taken: on the writing thread, so it must not
+    /// wait.
+    pub(crate) fn then(&self, call: Continuation) {
+        self.queue.then(call);
     }
 
     /// Keeps for the next start: the addresses of other nodes, and this node's incarnation.
     pub(crate) fn remember(&self, addresses: &[String], incarnation: u64) {
         self.queue.put_meta("addresses", addresses.join("\n").into_bytes());
         self.queue.put_meta("incarnation", incarnation.to_be_bytes().to_vec());
+    }
+
+    /// Keeps for the next start: the regions of other nodes.
+    pub(crate) fn keep_regions(&self, regions: &[KnownRegion]) {
+        self.queue.put_meta("regions", regions::to_bytes(regions));
     }
 
     /// Keeps for the next start: this node's name, and its incarnation.
@@ -156,6 +171,11 @@ pub(crate) struct StoreWatch {
 }
 
 impl StoreWatch {
+    /// How far the disk is behind.
+    pub(crate) fn progress(&self) -> WriteProgress {
+        self.queue.progress()
+    }
+
     /// What is wrong if the disk has not answered for 5 s, in a sentence.
     pub(crate) fn fault(&self) -> Option<String> {
         let busy = self.queue.busy_for().filter(|busy| *busy >= HUNG_AFTER)?;
@@ -185,7 +205,7 @@ impl Writer {
         while let Some(batch) = self.queue.take() {
             match self.write(&batch) {
                 Ok(()) => {
-                    self.queue.written(&batch);
+                    self.queue.written(batch);
                     self.recovered();
                 }
                 Err(error) => {
@@ -202,6 +222,9 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &WriteBatch) -> Result<(), redb::Error> {
+        if batch.writes_nothing() {
+            return Ok(());
+        }
         let database = match self.database.take() {
             Some(database) => database,
             None => opening::create(&self.path)?,

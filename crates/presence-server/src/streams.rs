@@ -114,7 +114,7 @@ impl SignStream {
         let streams = StreamAccess::new(Vec::new(), &secret);
         match &self.name {
             Some(name) => streams.sign(name).context("a stream's name has 1 to 1,024 bytes and does not begin with _"),
-            None => Ok(streams.keys.newest().to_owned()),
+            None => Ok(streams.keys.signing().to_owned()),
         }
     }
 }
@@ -123,12 +123,11 @@ impl SignStream {
 mod tests {
     use super::*;
 
-    fn streams(secret: &str, previous: Option<&str>, public: &[&str]) -> StreamAccess {
+    fn streams(secret: &str, accepted: Option<&str>, public: &[&str]) -> StreamAccess {
         let secrets = Secrets {
             secret: Some(secret.repeat(4)),
-            previous: previous.map(|text| text.repeat(4)),
-            api_key: None,
-            webhook: None,
+            accepted: accepted.map(|text| text.repeat(4)),
+            ..Secrets::default()
         };
         let (secret, _) = Secret::find(&secrets, None);
         StreamAccess::new(public.iter().map(|pattern| pattern.parse().unwrap()).collect(), &secret)
@@ -208,6 +207,6 @@ mod tests {
         for signed in [old.sign("a").unwrap(), new.sign("a").unwrap(), rotating.sign("a").unwrap()] {
             assert_eq!(rotating.signed(&signed), name("a"));
         }
-        assert_eq!(old.signed(&rotating.sign("a").unwrap()), name("a"));
+        assert_eq!(new.signed(&rotating.sign("a").unwrap()), name("a"));
     }
 }

@@ -95,27 +95,51 @@ impl fmt::Display for PartEnd {
     }
 }
 
-/// When the driver last took a turn; cheap to clone.
+/// The driver's turns: when the last one was, and what all of them did. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct LastTurn(Arc<TurnClock>);
+pub(crate) struct DriverTurns(Arc<TurnClock>);
 
 #[derive(Debug)]
 struct TurnClock {
     started: Instant,
     at_ms: AtomicU64,
+    inputs: AtomicU64,
+    busy_us: AtomicU64,
     next: Notify,
 }
 
-impl LastTurn {
+impl DriverTurns {
     /// The first turn is due soon after this moment.
     pub(crate) fn since(started: Instant) -> Self {
-        Self(Arc::new(TurnClock { started, at_ms: AtomicU64::new(0), next: Notify::new() }))
+        Self(Arc::new(TurnClock {
+            started,
+            at_ms: AtomicU64::new(0),
+            inputs: AtomicU64::new(0),
+            busy_us: AtomicU64::new(0),
+            next: Notify::new(),
+        }))
     }
 
     /// Notes a turn.
     pub(crate) fn turned(&self) {
         self.0.at_ms.store(millis(self.0.started.elapsed()), Relaxed);
         self.0.next.notify_waiters();
+    }
+
+    /// Notes what a turn did.
+    pub(crate) fn worked(&self, inputs: u64, busy: Duration) {
+        self.0.inputs.fetch_add(inputs, Relaxed);
+        self.0.busy_us.fetch_add(u64::try_from(busy.as_micros()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// How many inputs were handled since the start.
+    pub(crate) fn inputs(&self) -> u64 {
+        self.0.inputs.load(Relaxed)
+    }
+
+    /// How long all turns took together.
+    pub(crate) fn busy(&self) -> Duration {
+        Duration::from_micros(self.0.busy_us.load(Relaxed))
     }
 
     /// Waits for the first turn after this call.

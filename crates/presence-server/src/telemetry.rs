@@ -1,28 +1,33 @@
 //! The log: this program's own lines at the chosen level, those of its libraries only as warnings, and not many of them.
 
-use std::fs;
-use std::path::PathBuf;
-use std::sync::OnceLock;
+mod filter;
+
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
 use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+use tracing_subscriber::{Layer, reload};
 
+use self::filter::FilterSource;
+pub(crate) use self::filter::LogFilter;
 use crate::config::{Config, LogFormat};
 use crate::watched_files::WatchedFiles;
 
 /// The crates whose lines are logged at the chosen level; the program itself is added.
 const OWN: [&str; 3] = ["presence_core", "presence_cable", "presence_server"];
+/// Targets of lines that are records: who asked for what, and who changed what. They are written whatever the level is.
+const RECORDS: [&str; 2] = ["access", "audit"];
 /// Lines of libraries in one second; further ones are counted.
 const LIBRARY_LINES_MAX: u64 = 10;
 
-/// The filter of this process, and where it comes from.
-static CURRENT: OnceLock<(FilterSource, reload::Handle<EnvFilter, Registry>)> = OnceLock::new();
+/// The filter of this process.
+static CURRENT: OnceLock<Arc<LogFilter>> = OnceLock::new();
 /// Lines of libraries that were left out since the last call of [`log_left_out`].
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
@@ -38,54 +43,61 @@ static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 ///
 /// If the filter is invalid, or the process logs already.
 pub fn log(config: &Config) -> anyhow::Result<()> {
-    let source = FilterSource { log: config.log.clone(), file: config.log_filter_file.clone() };
-    let (filter, reloadable) = reload::Layer::new(source.read()?);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
-    let lines = match config.log_format {
-        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
-    };
-    let started = tracing_subscriber::registry().with(filter).with(LibraryLimit::new()).with(lines).try_init();
-    started.map_err(|error| anyhow::anyhow!("could not start logging: {error}"))?;
+    let source = FilterSource::of(config);
+    let text = source.text()?;
+    let (filter, reloadable) = reload::Layer::new(source.filter(&text)?);
+    let registry = tracing_subscriber::registry().with(filter).with(LibraryLimit::new());
+    let started =
+        registry.with(lines(config.log_format, LineKind::Message)).with(lines(config.log_format, LineKind::Record));
+    started.try_init().map_err(|error| anyhow::anyhow!("could not start logging: {error}"))?;
+    let replace = Box::new(move |filter| reloadable.reload(filter).context("the log has ended"));
     // Set once, since logging starts once.
-    let _ = CURRENT.set((source, reloadable));
+    let _ = CURRENT.set(LogFilter::new(source, text, replace));
     log_panics();
     Ok(())
 }
 
+/// Fails if the filter is invalid, or its file not readable.
+pub(crate) fn check_filter(config: &Config) -> anyhow::Result<()> {
+    let source = FilterSource::of(config);
+    source.filter(&source.text()?).map(drop)
+}
+
+/// The filter of this process; `None`: the program has a log of its own.
+pub(crate) fn log_filter() -> Option<&'static Arc<LogFilter>> {
+    CURRENT.get()
+}
+
 /// Reads `--log-filter-file` again when it has changed, for as long as the node runs.
 pub(crate) fn follow_filter_file() {
-    let Some((source, filter)) = CURRENT.get() else { return };
-    let Some(file) = source.file.clone() else { return };
+    let Some(filter) = CURRENT.get() else { return };
+    let Some(file) = filter.file() else { return };
     let files = WatchedFiles::new("the filter of the log", [file]);
-    let load = || source.read().and_then(|read| filter.reload(read).context("the log has ended"));
-    tokio::spawn(files.follow(move || Some(load())));
+    tokio::spawn(files.follow(move || Some(filter.read_again())));
 }
 
-/// Where the filter comes from.
-struct FilterSource {
-    /// `--log`
-    log: String,
-    /// `--log-filter-file`, which goes before `--log` unless it is empty.
-    file: Option<PathBuf>,
+/// Which lines a layer writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LineKind {
+    /// What happened, for people.
+    Message,
+    /// One of [`RECORDS`], which is told by its target.
+    Record,
 }
 
-impl FilterSource {
-    fn read(&self) -> anyhow::Result<EnvFilter> {
-        let Some(file) = &self.file else { return filter("--log", &self.log) };
-        let shown = file.display();
-        let text = fs::read_to_string(file).with_context(|| format!("--log-filter-file {shown} is not readable"))?;
-        match text.trim() {
-            "" => filter("--log", &self.log),
-            text => filter(&format!("--log-filter-file {shown}:"), text),
-        }
-    }
-}
-
-fn filter(option: &str, given: &str) -> anyhow::Result<EnvFilter> {
-    EnvFilter::try_new(directives(given, &program())).with_context(|| {
-        format!("{option} {given:?} is not a filter: write info or info,presence_server=debug, for example")
-    })
+/// Writes lines of one kind to standard error, with the request that they belong to.
+fn lines<S>(format: LogFormat, kind: LineKind) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(kind == LineKind::Record);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    };
+    lines.with_filter(filter_fn(move |metadata| {
+        metadata.is_span() || RECORDS.contains(&metadata.target()) == (kind == LineKind::Record)
+    }))
 }
 
 /// Logs panics as all else is logged, in one line each.
@@ -114,23 +126,6 @@ fn program() -> String {
     name.unwrap_or_default().replace('-', "_")
 }
 
-/// The filter that an operator's stands for: a level alone is that of our own crates, and libraries get `warn` at most. What
-/// names a crate or a span is taken as it is.
-fn directives(given: &str, program: &str) -> String {
-    let crates = OWN.iter().copied().chain([program]).filter(|name| !name.is_empty());
-    let expand = |part: &str| {
-        let level = part.trim();
-        match level.to_ascii_lowercase().as_str() {
-            "info" | "debug" | "trace" => {
-                let own: Vec<String> = crates.clone().map(|name| format!("{name}={level}")).collect();
-                format!("warn,{}", own.join(","))
-            }
-            _ => level.to_owned(),
-        }
-    };
-    given.split(',').map(expand).collect::<Vec<_>>().join(",")
-}
-
 /// Lets few lines of libraries through in one second, so that none of them can fill the disk.
 struct LibraryLimit {
     own: Vec<String>,
@@ -141,7 +136,7 @@ struct LibraryLimit {
 
 impl LibraryLimit {
     fn new() -> Self {
-        let own = OWN.iter().map(ToString::to_string).chain([program(), "presence_demo".to_owned()]);
+        let own = OWN.iter().chain(&RECORDS).map(ToString::to_string).chain([program(), "presence_demo".to_owned()]);
         Self { own: own.collect(), started: Instant::now(), second: Mutex::default() }
     }
 
@@ -173,8 +168,10 @@ impl<S: Subscriber> Layer<S> for LibraryLimit {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::sync::Arc;
 
+    use tracing_subscriber::EnvFilter;
+
+    use super::filter::directives;
     use super::*;
 
     /// What a log with this filter has written.

@@ -123,7 +123,7 @@ impl Transport {
         }
     }
 
-    /// Waits until there may be something to read; where that is so at once, other tasks have their turn first. One task
+    /// Waits until there may be something to read; if there is at once, other tasks have their turn first. One task
     /// alone may wait: that takes no place in a list of waiters, and little in the task of a quiet socket.
     pub(crate) fn readable(&self) -> impl Future<Output = io::Result<()>> {
         let mut asked = false;

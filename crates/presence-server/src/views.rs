@@ -1,6 +1,6 @@
 //! The node's newest views, for pages and the API to read without waiting for the driver.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -76,8 +76,10 @@ impl Views {
             exchanged: false,
             caught_up: false,
             degraded: Vec::new(),
+            clock_fault: None,
             tables_asked: 0,
             root_faults: 0,
+            receipt_times: BTreeMap::new(),
             as_of_ms: now_ms,
         };
         Self {
@@ -104,6 +106,24 @@ impl Views {
     /// The room's view, or an empty one with all known regions.
     pub(crate) fn room_or_empty(&self, room: &Room) -> Arc<RoomView> {
         self.room(room).unwrap_or_else(|| self.empty(room))
+    }
+
+    /// Passes the room's view to `send`, and again while a newer one came meanwhile: what is sent last is the newest.
+    pub(crate) fn send_newest(&self, room: &Room, send: impl Fn(&RoomView)) {
+        let mut view = self.room_or_empty(room);
+        loop {
+            send(&view);
+            let now = self.room_or_empty(room);
+            if now.version == view.version {
+                return;
+            }
+            view = now;
+        }
+    }
+
+    /// The room's view for a page that shows these other rooms, too.
+    pub(crate) fn page(&self, room: &Room, related: &[Room]) -> Arc<RoomView> {
+        RoomView::completed(self.room_or_empty(room), related, |other| self.room(other))
     }
 
     /// The last empty view is kept while it is current, since what the app draws of it is cached by view.

@@ -1,5 +1,5 @@
-//! Files that are read again while the node runs: certificates, and the log's filter. A change is noticed within a minute, and
-//! SIGHUP makes the node read them at once.
+//! Files that are read again while the node runs: certificates, API keys and the log's filter. A change is noticed within a
+//! minute, and SIGHUP makes the node read them at once.
 
 use std::fs;
 use std::path::{Path, PathBuf};

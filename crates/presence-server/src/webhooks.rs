@@ -1,10 +1,12 @@
-//! Webhooks: which users join and leave rooms, and which rooms are crowded, sent to other servers. The node waits for no
-//! receiver: if a queue overflows, a resync replaces the dropped messages.
+//! Webhooks: which users join and leave rooms, which rooms are crowded, and what the app reports of them, sent to other servers.
+//! The node waits for no receiver: if a queue overflows, a resync replaces the dropped messages.
 
 mod client;
 mod delivery_queue;
 mod message;
+mod room_reports;
 mod signature;
+mod stats;
 mod threshold;
 mod watcher;
 
@@ -13,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use presence_core::{NodeName, Now, Output, Wall};
+use presence_core::{NodeName, Now, Output, RoomView, Wall};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -21,10 +23,13 @@ use tokio::time::{MissedTickBehavior, interval};
 use self::client::WebhookClient;
 use self::delivery_queue::{DeliveryContext, WebhookReceiver};
 use self::message::RoomVisit;
+use self::room_reports::AskApp;
 use self::signature::SigningKeys;
+pub(crate) use self::stats::WebhookStats;
 use self::watcher::{NodeEvent, Watcher, WatcherConfig, WebhookAction};
 use crate::clock::Clocks;
 use crate::config::Config;
+use crate::contained_app::ContainedApp;
 use crate::supervision::Supervisor;
 use crate::views::Views;
 
@@ -37,6 +42,7 @@ const TICK: Duration = Duration::from_millis(250);
 pub(crate) struct Webhooks {
     events: mpsc::Sender<NodeEvent>,
     overflowed: Arc<AtomicBool>,
+    stats: Arc<WebhookStats>,
 }
 
 impl Webhooks {
@@ -46,6 +52,7 @@ impl Webhooks {
         node: NodeName,
         incarnation: u64,
         clock: Clocks,
+        app: &Arc<ContainedApp>,
         views: &Arc<Views>,
         supervisor: &Supervisor,
     ) -> anyhow::Result<Option<Self>> {
@@ -58,11 +65,16 @@ impl Webhooks {
         let (events, waiting) = mpsc::channel(EVENTS_MAX);
         let overflowed = Arc::new(AtomicBool::new(false));
         let client = WebhookClient::new(keys);
+        let app = Arc::clone(app);
+        let ask: AskApp = Arc::new(move |view: &RoomView| app.reports(view));
+        let stats = Arc::new(WebhookStats::new(options.webhook_url.len()));
         let context = DeliveryContext {
             client,
             views: Arc::clone(views),
+            ask: Arc::clone(&ask),
             events: events.downgrade(),
             supervisor: supervisor.clone(),
+            stats: Arc::clone(&stats),
         };
         let mut tasks = JoinSet::new();
         let receivers = options.webhook_url.iter().enumerate().map(|(index, url)| ReceiverState {
@@ -71,7 +83,7 @@ impl Webhooks {
         });
         let receivers = receivers.collect();
         let (prefixes, thresholds) = (options.webhook_rooms.clone(), options.webhook_threshold.clone());
-        let watcher = Watcher::new(WatcherConfig { node, incarnation, prefixes, thresholds });
+        let watcher = Watcher::new(WatcherConfig { node, incarnation, prefixes, thresholds, ask });
         let sender = WebhookSender {
             watcher,
             receivers,
@@ -82,7 +94,12 @@ impl Webhooks {
             _tasks: tasks,
         };
         supervisor.spawn("sender of webhooks", sender.run());
-        Ok(Some(Self { events, overflowed }))
+        Ok(Some(Self { events, overflowed, stats }))
+    }
+
+    /// What became of the messages so far.
+    pub(crate) fn stats(&self) -> Arc<WebhookStats> {
+        Arc::clone(&self.stats)
     }
 
     /// Takes an output of the node. Never waits.
@@ -168,7 +185,7 @@ impl WebhookSender {
         }
         let now = self.now();
         let elected = mesh.map(|mesh| self.watcher.handle(mesh, now));
-        let actions = self.watcher.restart(&self.views.rooms());
+        let actions = self.watcher.restart(&self.views.rooms(), now);
         self.carry_out(elected.into_iter().flatten().chain(actions).collect());
     }
 

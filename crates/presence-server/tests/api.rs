@@ -3,8 +3,10 @@
 mod document;
 mod events;
 mod facts;
+mod keys;
 pub(crate) mod publishing;
 mod reading;
+mod usage;
 
 use serde_json::{Value, json};
 
@@ -63,6 +65,12 @@ async fn bad_requests_are_answered_with_a_sentence() {
         "/api/v1/rooms?room=".to_owned(),
         "/api/v1/rooms?name=a".to_owned(),
         format!("/api/v1/rooms?{many}"),
+        // Rooms that a page would write so: here they would be other rooms.
+        "/api/v1/rooms?room=/lamps/7".to_owned(),
+        "/api/v1/rooms/https%3A%2F%2Fshop.example%2Flamps".to_owned(),
+        "/badge.svg?room=/lamps/7".to_owned(),
+        "/embed".to_owned(),
+        "/embed/printed?room=".to_owned(),
     ] {
         let answer = server.get(&path).await;
         assert_eq!(answer.status(), 400, "{path}");

@@ -11,7 +11,7 @@ use crate::common::{SOON, TestServer, config};
 
 const KEY: &str = "the key of a node that is fuzzed";
 
-const TARGETS: [&str; 19] = [
+const TARGETS: [&str; 20] = [
     "/",
     "/rooms/lamp",
     "/cable?sid=a&jid=e30.00",
@@ -25,6 +25,7 @@ const TARGETS: [&str; 19] = [
     "/api/v1/rooms/members?room=demo&limit=5&after=00",
     "/api/v1/rooms/busiest?below=shop.example/&limit=3",
     "/api/v1/rooms/dismiss",
+    "/api/v1/rooms/history?room=shop.example/lamp",
     "/api/v1/facts?room=demo&key=lamp&entry=1-2-3",
     "/api/v1/mesh",
     "/api/v1/publish",

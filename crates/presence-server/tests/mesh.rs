@@ -1,11 +1,13 @@
-//! Links between nodes: found, authenticated, delayed and lost, over both carriers on loopback.
+//! Links between nodes: found, authenticated, delayed and lost, over QUIC, over TLS and through NATS on loopback.
 
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use presence_core::{DialError, Input, LinkId, Linked, NodeHash, NodeName, Output, Urgency};
+use presence_server::carrier::{Carrier, CarrierConfig};
 use presence_server::certificate::Authority;
-use presence_server::mesh::{Mesh, MeshConfig};
+use presence_server::mesh::MeshConfig;
+use presence_server::nats::NatsConfig;
 use presence_server::sha256;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -17,7 +19,7 @@ use tracing_subscriber::{Layer, filter::LevelFilter};
 const SOON: Duration = Duration::from_secs(40);
 
 pub(crate) struct TestNode {
-    pub(crate) mesh: Mesh,
+    pub(crate) mesh: Carrier,
     pub(crate) inputs: mpsc::Receiver<Input>,
 }
 
@@ -35,33 +37,39 @@ impl Default for Chosen {
     }
 }
 
-/// Any free port of this machine, for one of the two carriers.
+/// Any free port of this machine, over QUIC or TLS; or the server of NATS that is named.
 pub(crate) fn at(carrier: &str) -> String {
-    format!("{carrier}/127.0.0.1:0")
+    if carrier.starts_with("nats://") { carrier.to_owned() } else { format!("{carrier}/127.0.0.1:0") }
 }
 
 fn over(carrier: &str) -> Chosen {
     Chosen { listen: at(carrier), ..Chosen::default() }
 }
 
-pub(crate) fn secret(current: u8, previous: Option<u8>) -> Authority {
-    Authority::Secret { current: [current; 32], previous: previous.map(|p| [p; 32]) }
+pub(crate) fn secret(signing: u8, accepted: Option<u8>) -> Authority {
+    Authority::Secret { signing: [signing; 32], accepted: accepted.map(|other| [other; 32]) }
 }
 
 impl TestNode {
     pub(crate) async fn start(name: &str, chosen: Chosen) -> Self {
         log();
         let (inputs_tx, inputs) = mpsc::channel(1_024);
-        let config = MeshConfig {
-            listen: vec![chosen.listen],
-            advertise: Vec::new(),
-            peers: chosen.peers,
-            name: NodeName::new(name).unwrap(),
-            authority: chosen.authority,
-            reset_key: [3; 32],
-            delays: chosen.delays,
+        let node = NodeName::new(name).unwrap();
+        let config = if chosen.listen.starts_with("nats://") {
+            let key = chosen.authority.node_key(name).unwrap();
+            CarrierConfig::Nats(NatsConfig::new(vec![chosen.listen], node, None, vec![[1; 32]], key))
+        } else {
+            CarrierConfig::Embedded(MeshConfig {
+                listen: vec![chosen.listen],
+                advertise: Vec::new(),
+                peers: chosen.peers,
+                name: node,
+                authority: chosen.authority,
+                reset_key: [3; 32],
+                delays: chosen.delays,
+            })
         };
-        Self { mesh: Mesh::start(config, inputs_tx).await.unwrap(), inputs }
+        Self { mesh: Carrier::start(config, inputs_tx).await.unwrap(), inputs }
     }
 
     pub(crate) fn address(&self) -> String {
@@ -132,6 +140,13 @@ impl TestNode {
             _ => None,
         })
         .await
+    }
+}
+
+/// Closes these nodes, one after the other.
+pub(crate) async fn close<const COUNT: usize>(nodes: [TestNode; COUNT]) {
+    for node in nodes {
+        node.mesh.close().await;
     }
 }
 
@@ -216,6 +231,7 @@ macro_rules! over_both {
 
 mod addresses;
 mod links;
+mod nats;
 mod trust;
 
 /// An operator's own authority, and a certificate of it for this host.

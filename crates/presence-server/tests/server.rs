@@ -4,6 +4,7 @@
 
 mod anycable;
 mod api;
+mod app_pages;
 mod common;
 mod doors;
 mod embed;
@@ -16,13 +17,16 @@ mod limits;
 mod live;
 mod members;
 mod mesh;
+mod moved_tabs;
 mod mux;
 mod one_address;
 mod origins;
 mod outside;
 mod pages;
 mod refused_clients;
+mod reports;
 mod room_spellings;
 mod signing;
+mod sites;
 mod streams;
 mod transcripts;

@@ -6,7 +6,8 @@
 //! 2. What is drawn is this test's own: only the shape of such messages is compared.
 //! 3. An answer to a click echoes no attributes, form or settings, but what the client needs ([`ECHOED`]).
 //! 4. A reflex never touches a page: where the recorded one morphed or sent other operations along, ours says
-//!    `morph-nothing`, with no payload, and the change is drawn on everybody's page.
+//!    `morph-nothing`, with no payload, and the change is drawn on everybody's page. Why one was refused is in the payload, and in
+//!    the text of the page's element with `data-presence-error`, which the next success empties.
 //! 5. An answer goes to the tab that asked, not to all tabs of its session.
 //! 6. An app refuses in one way, `morph-error`, also where the recorded one halted or forbade.
 //! 7. An unknown reflex is answered with `morph-error`, not with silence.
@@ -20,7 +21,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use presence_core::{App, Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
+use presence_cable::EarlierAnswer;
+use presence_core::{App, Change, Click, Fragment, Refusal, RoomView, Visit, Write};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -76,9 +78,9 @@ impl App for Lightbulb {
         Lamp.page(view, visit)
     }
 
-    fn reflex(&self, call: &ReflexCall, _view: &RoomView) -> Result<Vec<Write>, Refusal> {
-        match call.target.strip_prefix("Lightbulb#").unwrap_or_default() {
-            "toggle" => Ok(vec![Write::Set { key: "lamp", value: b"on".to_vec(), lasts_ms: None }]),
+    fn reflex(&self, click: &Click, _view: &RoomView) -> Result<Vec<Write>, Refusal> {
+        match click.target.strip_prefix("Lightbulb#").unwrap_or_default() {
+            "toggle" => Ok(vec![Write::set_bytes("lamp", "on")]),
             "selector" | "selector_plain" | "page" | "nothing_plus" => Ok(Vec::new()),
             "boom" => Err(Refusal::Because("boom ".to_owned())),
             "with_arg" => Err(Refusal::Because(
@@ -116,10 +118,15 @@ fn operations(frame: &Value) -> Vec<&Value> {
     frame["message"]["operations"].as_array().into_iter().flatten().collect()
 }
 
-/// The message that answers a click, given the recorded operation.
-fn answered(click: &Value, theirs: Option<&Value>) -> Value {
+/// Whether ours refuses a click, given the recorded operation.
+fn is_refused(theirs: Option<&Value>) -> bool {
     let name = theirs.and_then(|operation| operation["name"].as_str()).unwrap_or_default();
-    let refused = theirs.is_none() || ["error", "halted", "forbidden"].iter().any(|end| name.ends_with(end));
+    theirs.is_none() || ["error", "halted", "forbidden"].iter().any(|end| name.ends_with(end))
+}
+
+/// The message that answers a click, given the recorded operation.
+fn answered(click: &Value, theirs: Option<&Value>, earlier: EarlierAnswer) -> Value {
+    let refused = is_refused(theirs);
     let mut echo: serde_json::Map<String, Value> =
         ECHOED.iter().map(|key| ((*key).to_owned(), click[*key].clone())).collect();
     if let Some(theirs) = theirs {
@@ -136,15 +143,25 @@ fn answered(click: &Value, theirs: Option<&Value>) -> Value {
         "name": if refused { "stimulus-reflex:morph-error" } else { "stimulus-reflex:morph-nothing" },
         "payload": {}, "stimulusReflex": echo, "reflexId": click["id"],
     });
+    let mut operations = Vec::new();
+    let shown = |xpath: String, text: &Value| json!({"operation": "textContent", "selector": xpath, "xpath": true, "selectAll": true, "text": text});
     if refused {
-        let reason = match theirs {
-            None => format!("There is no reflex {}.", click["target"].as_str().unwrap()).into(),
-            Some(theirs) if theirs["error"].is_string() => theirs["error"].clone(),
-            Some(_) => "not now".into(),
+        let (reason, code) = match theirs {
+            None => (format!("There is no reflex {}.", click["target"].as_str().unwrap()).into(), "unknown"),
+            Some(theirs) if theirs["error"].is_string() => (theirs["error"].clone(), "refused"),
+            Some(_) => ("not now".into(), "refused"),
         };
+        operation["payload"] = json!({"error": reason, "code": code});
+        let place = "descendant-or-self::*[@data-presence-error]";
+        let element = click["xpathElement"].as_str().unwrap();
+        let near = format!("(({element})/ancestor-or-self::*[{place}])[last()]/{place}");
+        operations.push(shown(format!("({near}|//*[@data-presence-error][not({near})])[1]"), &reason));
         operation["error"] = reason;
+    } else if earlier == EarlierAnswer::Failure {
+        operations.push(shown("//*[@data-presence-error]".to_owned(), &"".into()));
     }
-    json!({"cableReady": true, "version": "5.0.6", "operations": [operation]})
+    operations.insert(0, operation);
+    json!({"cableReady": true, "version": "5.0.6", "operations": operations})
 }
 
 fn described(frame: &Value) -> Option<String> {

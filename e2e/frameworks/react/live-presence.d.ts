@@ -4,10 +4,10 @@ declare module "react" {
   namespace JSX {
     interface IntrinsicElements {
       "live-presence": React.HTMLAttributes<HTMLElement> & {
-        room?: string
-        show?: "looking" | "users" | "others" | "tabs" | "regions"
-        "hide-below"?: number
-        token?: string
+        room?: string | null
+        show?: "looking" | "users" | "others" | "tabs" | "regions" | "people" | null
+        "hide-below"?: number | string | null
+        token?: string | null
       }
     }
   }

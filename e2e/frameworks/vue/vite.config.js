@@ -2,6 +2,6 @@ import vue from "@vitejs/plugin-vue"
 
 export default {
   plugins: [
-    vue({ template: { compilerOptions: { isCustomElement: (tag) => tag === "live-presence" } } }),
+    vue({ template: { compilerOptions: { isCustomElement: (tag) => tag.startsWith("live-") } } }),
   ],
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::LazyLock;
 
 use askama::Template;
-use presence_server::{App, Asset, Change, Fragment, ReflexCall, Refusal, RoomView, Site, Visit, Write};
+use presence_server::{App, Asset, Change, Click, Fragment, Refusal, RoomView, Site, Visit, Write};
 
 static STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("cursors.css", include_bytes!("../templates/cursors.css")));
 static POINTER: LazyLock<Asset> = LazyLock::new(|| Asset::new("pointer.js", include_bytes!("../templates/pointer.js")));
@@ -55,13 +55,13 @@ impl App for Cursors {
         Page::of(view, Some(visit)).to_string()
     }
 
-    fn reflex(&self, call: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
-        let value = match (call.target.as_str(), call.attrs.get("data-at")) {
+    fn reflex(&self, click: &Click, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+        let value = match (click.target.as_str(), click.attributes.get("data-at")) {
             ("Cursor#move", Some(at)) if position(at).is_some() => at.as_bytes().to_vec(),
             ("Cursor#leave", _) => Vec::new(),
             _ => return Err(Refusal::Unknown),
         };
-        Ok(vec![Write::Share { key: "cursor", value }])
+        Ok(vec![Write::share("cursor", value)])
     }
 
     fn render(&self, change: &Change, view: &RoomView) -> Vec<Fragment> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::LazyLock;
 
 use askama::Template;
-use presence_server::{App, Asset, Change, Fragment, PublicId, ReflexCall, Refusal, RoomView, Site, Visit, Write};
+use presence_server::{App, Asset, Change, Click, Fragment, PublicId, Refusal, RoomView, Site, Visit, Write};
 
 static STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("poll.css", include_bytes!("../templates/poll.css")));
 
@@ -45,10 +45,10 @@ impl App for Poll {
         Page::of(view, Some(visit), Some(visit.user)).to_string()
     }
 
-    fn reflex(&self, call: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
-        let chosen = call.attrs.get("value").filter(|_| call.target == "Poll#vote").ok_or(Refusal::Unknown)?;
+    fn reflex(&self, click: &Click, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+        let chosen = click.attributes.get("value").filter(|_| click.target == "Poll#vote").ok_or(Refusal::Unknown)?;
         let choice = CHOICES.into_iter().find(|choice| choice == chosen).ok_or(Refusal::Unknown)?;
-        Ok(vec![Write::Append { key: "votes", value: choice.into(), cap: 1_000, lasts_ms: None }])
+        Ok(vec![Write::append_bytes("votes", choice, 1_000)])
     }
 
     fn render(&self, change: &Change, view: &RoomView) -> Vec<Fragment> {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use askama::Template;
 use presence_server::{
-    App, Asset, Change, Fragment, PublicId, ReflexCall, Refusal, Room, RoomView, Site, Visit, Write,
+    App, Asset, Change, Click, Fragment, PageRequest, PublicId, Refusal, RoomView, Route, Site, Visit, Write,
 };
 
 static STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("shop.css", include_bytes!("../templates/shop.css")));
@@ -47,19 +47,18 @@ struct Shop;
 
 impl App for Shop {
     /// The list is the room `shop`, a product's page a room of its own: `shop/teapot`.
-    fn room(&self, site: &Room, path: &str) -> Option<Room> {
-        let is_page = path == "/" || PRODUCTS.iter().any(|product| product.0 == path);
-        is_page.then(|| Room::new(format!("{site}{path}").trim_end_matches('/'))).flatten()
+    fn route(&self, request: &PageRequest<'_>) -> Route {
+        let is_page = request.path == "/" || PRODUCTS.iter().any(|product| product.0 == request.path);
+        is_page.then(|| request.site.below(request.path)).flatten().into()
     }
 
     fn page(&self, view: &RoomView, visit: &Visit<'_>) -> String {
         Page::of(view, Some(visit), Some(visit.user)).to_string()
     }
 
-    fn reflex(&self, call: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
-        let inside = call.target.strip_prefix("Basket#").filter(|inside| ["in", "out"].contains(inside));
-        let value = inside.ok_or(Refusal::Unknown)?.into();
-        Ok(vec![Write::Append { key: "baskets", value, cap: 1_000, lasts_ms: None }])
+    fn reflex(&self, click: &Click, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+        let inside = click.target.strip_prefix("Basket#").filter(|inside| ["in", "out"].contains(inside));
+        Ok(vec![Write::append_bytes("baskets", inside.ok_or(Refusal::Unknown)?, 1_000)])
     }
 
     fn render(&self, change: &Change, view: &RoomView) -> Vec<Fragment> {

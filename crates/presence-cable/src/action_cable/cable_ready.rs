@@ -25,6 +25,17 @@ pub(super) fn morphs(fragments: &[Fragment]) -> String {
     body
 }
 
+/// The body that tells a page that one of its signed names has another signature from now on, as an event of the document:
+/// `renamed.js` uses the new one when the page subscribes again.
+pub fn renamed(from: &str, to: &str) -> String {
+    let (from, to) = (quoted(from), quoted(to));
+    let operation =
+        format!(r#"{{"operation":"dispatchEvent","name":"presence:renamed","detail":{{"from":{from},"to":{to}}}}}"#);
+    let mut body = format!("{BODY_BEGIN}{operation}");
+    end_body(&mut body);
+    body
+}
+
 /// A body begins with the comma after the identifier.
 pub(super) const BODY_BEGIN: &str = r#","message":{"cableReady":true,"operations":["#;
 
@@ -73,6 +84,16 @@ mod tests {
                 {"operation": "morph", "selector": "#lightbulb", "html": "<i id=\"lightbulb\">\n</i>"},
                 {"operation": "morph", "selector": "#yyz_usercount", "html": "<b></b>"},
             ]}})
+        );
+    }
+
+    #[test]
+    fn a_new_name_is_an_event_of_the_document() {
+        let frame = format!("{}{}", prefix("{}"), renamed("old--1", "new--2"));
+        let message = &serde_json::from_str::<Value>(&frame).unwrap()["message"];
+        assert_eq!(
+            message["operations"],
+            json!([{"operation": "dispatchEvent", "name": "presence:renamed", "detail": {"from": "old--1", "to": "new--2"}}])
         );
     }
 

@@ -1,14 +1,13 @@
-//! A click as StimulusReflex writes it, and the answer to it.
+//! A click as StimulusReflex writes it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use presence_core::{Outcome, ReflexCall};
+use presence_core::Fields;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::cable_ready::{BODY_BEGIN, end_body};
 use crate::error::CableError;
 use crate::quoted;
 
@@ -16,10 +15,32 @@ use crate::quoted;
 const ID_BYTES_MAX: usize = 128;
 /// Longest value that an answer echoes, in bytes. The client can do without what is longer.
 const ECHO_BYTES_MAX: usize = 2_048;
+/// Most values of a form.
+const FIELDS_MAX: usize = 128;
+
+/// A click as the browser sent it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReflexCall {
+    /// `Lightbulb#toggle`, without the optional `Reflex` of `LightbulbReflex#toggle`.
+    pub target: String,
+    /// The element's attributes as text, data attributes included.
+    pub attributes: BTreeMap<String, String>,
+    /// The values of the form around the element; empty if there is no form.
+    pub form: Result<Fields, FormTooLong>,
+    /// What an answer is written with, and how the element is found on the page.
+    pub echo: String,
+}
+
+/// A form has more values than a click may have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FormTooLong {
+    /// How many it may have.
+    pub fields_max: usize,
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Click<'a> {
+struct SentClick<'a> {
     #[serde(borrow)]
     id: Cow<'a, str>,
     #[serde(borrow)]
@@ -39,6 +60,8 @@ struct Click<'a> {
     resolve_late: Option<bool>,
     #[serde(borrow)]
     version: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    form_data: Option<Cow<'a, str>>,
     #[serde(default)]
     attrs: BTreeMap<String, Value>,
     #[serde(default)]
@@ -52,12 +75,13 @@ struct Dataset {
 }
 
 /// Parses the `data` of a message to the reflex channel. Attributes and data attributes are merged as text; values that
-/// are neither text, numbers nor booleans are left out.
+/// are neither text, numbers nor booleans are left out. A form with too many values is none: an app must not take a part of it
+/// for the whole.
 ///
 /// # Errors
 /// `id` or `target` is missing: such a click can't be answered.
 pub fn reflex_call(data: &str) -> Result<ReflexCall, CableError> {
-    let click: Click<'_> = serde_json::from_str(data).map_err(CableError::NotAReflex)?;
+    let click: SentClick<'_> = serde_json::from_str(data).map_err(CableError::NotAReflex)?;
     if click.id.len() > ID_BYTES_MAX {
         return Err(CableError::IdTooLong);
     }
@@ -66,9 +90,19 @@ pub fn reflex_call(data: &str) -> Result<ReflexCall, CableError> {
         Some((class, method)) => format!("{}#{method}", class.strip_suffix("Reflex").unwrap_or(class)),
         None => click.target.into_owned(),
     };
+    let form = form(click.form_data.as_deref().unwrap_or_default());
     let attrs = click.attrs.into_iter().chain(click.dataset.dataset);
-    let attrs = attrs.filter_map(|(name, value)| Some((name, text(value)?))).collect();
-    Ok(ReflexCall { target, attrs, echo })
+    let attributes = attrs.filter_map(|(name, value)| Some((name, text(value)?))).collect();
+    Ok(ReflexCall { target, attributes, form, echo })
+}
+
+/// The values of a form, which the client sends as a query.
+fn form(query: &str) -> Result<Fields, FormTooLong> {
+    let fields: Vec<_> = form_urlencoded::parse(query.as_bytes()).take(FIELDS_MAX + 1).collect();
+    if fields.len() > FIELDS_MAX {
+        return Err(FormTooLong { fields_max: FIELDS_MAX });
+    }
+    Ok(fields.into_iter().collect())
 }
 
 fn text(value: Value) -> Option<String> {
@@ -80,9 +114,9 @@ fn text(value: Value) -> Option<String> {
     }
 }
 
-/// The id as JSON, a line feed (which JSON text never holds), and what of the click the client wants back: an object
+/// The id as JSON, a line feed (which JSON text never holds), and the parts of the click that the client wants back: an object
 /// that is not closed yet.
-fn echo(click: &Click<'_>) -> String {
+fn echo(click: &SentClick<'_>) -> String {
     let id = quoted(&click.id);
     let mut echo = format!("{id}\n{{\"id\":{id}");
     let fields = [
@@ -106,57 +140,11 @@ fn echo(click: &Click<'_>) -> String {
     echo
 }
 
-/// The outcome of a click, in the client's words.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ReflexAnswer<'a> {
-    /// `morph-nothing`: carried out; the change is drawn like every other.
-    Nothing,
-    /// `morph-halted`: not now.
-    Halted,
-    /// `morph-forbidden`: not allowed for this user.
-    Forbidden,
-    /// `morph-error`: failed, for this reason.
-    Error(&'a str),
-}
-
-/// The answer to a click that ended this way.
-pub(crate) fn answer_outcome(outcome: &Outcome, echo: &str) -> String {
-    match outcome {
-        Outcome::Done => answer(ReflexAnswer::Nothing, echo),
-        Outcome::Halted => answer(ReflexAnswer::Halted, echo),
-        Outcome::Failed(error) => answer(ReflexAnswer::Error(&error.to_string()), echo),
-    }
-}
-
-/// The body of the message that answers a click; `echo` is the one of its [`ReflexCall`].
-pub fn answer(answer: ReflexAnswer<'_>, echo: &str) -> String {
-    let (id, echo) = echo.split_once('\n').unwrap_or(("null", "{\"id\":null"));
-    // A reflex that fails has not chosen its morph yet; the client expects the default then.
-    let (event, morph) = match answer {
-        ReflexAnswer::Nothing => ("nothing", "nothing"),
-        ReflexAnswer::Halted => ("halted", "page"),
-        ReflexAnswer::Forbidden => ("forbidden", "page"),
-        ReflexAnswer::Error(_) => ("error", "page"),
-    };
-    let mut body = String::with_capacity(echo.len() + 320);
-    body.push_str(BODY_BEGIN);
-    write!(body, r#"{{"operation":"dispatchEvent","name":"stimulus-reflex:morph-{event}","payload":{{}},"#)
-        .expect("writing to a string can't fail");
-    write!(body, r#""stimulusReflex":{echo},"morph":"{morph}"}},"#).expect("writing to a string can't fail");
-    if let ReflexAnswer::Error(reason) = answer {
-        write!(body, r#""error":{},"#, quoted(reason)).expect("writing to a string can't fail");
-    }
-    write!(body, r#""reflexId":{id}}}"#).expect("writing to a string can't fail");
-    end_body(&mut body);
-    body
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::action_cable::prefix;
 
     fn click() -> String {
         json!({
@@ -166,15 +154,9 @@ mod tests {
             "xpathController": "//*[@id='btn']", "xpathElement": "//*[@id='btn']", "inner_html": "secret",
             "reflexController": "stimulus-reflex", "permanentAttributeName": "data-reflex-permanent",
             "target": "LightbulbReflex#toggle", "args": [], "url": "http://host/\"x\"", "tabId": "4ee7b007",
-            "version": "3.5.5", "formData": "a=1"
+            "version": "3.5.5", "formData": "amount=12%20%E2%82%AC&lot=7&lot=8&note="
         })
         .to_string()
-    }
-
-    fn answered(ending: ReflexAnswer<'_>) -> Value {
-        let call = reflex_call(&click()).unwrap();
-        let frame = format!("{}{}", prefix("{}"), answer(ending, &call.echo));
-        serde_json::from_str(&frame).unwrap()
     }
 
     #[test]
@@ -183,7 +165,19 @@ mod tests {
         assert_eq!(call.target, "Lightbulb#toggle");
         let attrs =
             [("aria-pressed", "true"), ("checked", "false"), ("data-colour", "primary"), ("id", "btn"), ("value", "7")];
-        assert_eq!(call.attrs, attrs.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        assert_eq!(call.attributes, attrs.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    }
+
+    #[test]
+    fn a_form_has_all_its_values_in_order() {
+        let form = reflex_call(&click()).unwrap().form.unwrap();
+        let expected = [("amount", "12 €"), ("lot", "7"), ("lot", "8"), ("note", "")];
+        assert_eq!(form.iter().collect::<Vec<_>>(), expected);
+        let of =
+            |form: String| reflex_call(&json!({"id": "1", "target": "A#b", "formData": form}).to_string()).unwrap();
+        assert_eq!(of(String::new()).form, Ok(Fields::default()));
+        assert_eq!(of("a=1&".repeat(128)).form.unwrap().all("a").count(), 128);
+        assert_eq!(of("a=1&".repeat(129)).form, Err(FormTooLong { fields_max: 128 }));
     }
 
     #[test]
@@ -196,37 +190,6 @@ mod tests {
         ] {
             let call = reflex_call(&json!({"id": "1", "target": target}).to_string()).unwrap();
             assert_eq!(call.target, name);
-        }
-    }
-
-    #[test]
-    fn an_answer_echoes_what_the_client_needs_and_nothing_private() {
-        let frame = answered(ReflexAnswer::Nothing);
-        let operation = json!({
-            "operation": "dispatchEvent", "name": "stimulus-reflex:morph-nothing", "payload": {},
-            "stimulusReflex": {
-                "id": "1cf8d200", "url": "http://host/\"x\"", "tabId": "4ee7b007", "target": "LightbulbReflex#toggle",
-                "xpathController": "//*[@id='btn']", "xpathElement": "//*[@id='btn']",
-                "reflexController": "stimulus-reflex", "permanentAttributeName": "data-reflex-permanent",
-                "resolveLate": false, "version": "3.5.5", "morph": "nothing"
-            },
-            "reflexId": "1cf8d200"
-        });
-        let message = json!({"cableReady": true, "version": "5.0.6", "operations": [operation]});
-        assert_eq!(frame, json!({"identifier": "{}", "message": message}));
-    }
-
-    #[test]
-    fn each_ending_has_its_event() {
-        for (ending, event, error) in [
-            (ReflexAnswer::Halted, "halted", Value::Null),
-            (ReflexAnswer::Forbidden, "forbidden", Value::Null),
-            (ReflexAnswer::Error("no \"such\" reflex"), "error", json!("no \"such\" reflex")),
-        ] {
-            let operation = answered(ending)["message"]["operations"][0].take();
-            assert_eq!(operation["name"], format!("stimulus-reflex:morph-{event}"));
-            assert_eq!(operation["stimulusReflex"]["morph"], "page");
-            assert_eq!(operation["error"], error);
         }
     }
 

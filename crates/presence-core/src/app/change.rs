@@ -1,6 +1,6 @@
 //! What became different in a room.
 
-use crate::id::{PublicId, Region};
+use crate::id::{PublicId, Region, Room};
 
 /// What became different in a room. A change from another region looks the same as a local one.
 ///
@@ -24,7 +24,7 @@ use crate::id::{PublicId, Region};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Change {
     /// A visitor has just joined, or missed something: draw every fragment that is the same for all users of the room, also
-    /// those of empty registers and logs.
+    /// those of empty registers, logs and maps.
     Everything,
     /// The list of known regions, or the state or round-trip time of one.
     Regions,
@@ -32,14 +32,36 @@ pub enum Change {
     Counts,
     /// The same numbers for one region.
     RegionCounts(Region),
-    /// A register was set, or has expired.
+    /// A register was set or removed.
     Set(String),
+    /// The time of a register is over: a deadline has come. It is drawn at that moment, in all regions.
+    Expired(String),
     /// The entries of a log.
     Logged(String),
+    /// An entry of a map was set, was removed, or has expired.
+    Mapped {
+        /// Which map.
+        map: String,
+        /// The key of the entry.
+        entry: String,
+    },
+    /// The value of a counter.
+    Counted(String),
+    /// The users of a set.
+    Membered(String),
+    /// More regions have shown the newest write of this key, which asked for receipts: see
+    /// [`RoomView::receipts`](crate::RoomView::receipts). Its author's tabs are drawn [`Change::You`], too.
+    Receipts(String),
+    /// What the pages show of another room, which [`App::related`](crate::App::related) names.
+    Related(Room),
+    /// A minute has passed: what a page says of the time, such as "3 min ago", is another. Where this node has a page of the
+    /// room.
+    Minute,
     /// What a user shares under this key: another value, or none.
     Shared(String),
-    /// For one user: what only they see. Sent to a tab that has joined, and to all tabs of a user whose write has changed
-    /// something.
+    /// For one user: what only they see. Sent to a tab that has joined, to all tabs of a user whose write has changed
+    /// something, and to those of every user in the room after a change for which [`App::redraws_own`](crate::App::redraws_own)
+    /// returns true.
     You {
         /// The user as others see them.
         user: PublicId,

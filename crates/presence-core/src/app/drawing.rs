@@ -6,12 +6,11 @@ use std::sync::{Arc, OnceLock};
 use crate::app::App;
 use crate::app::change::Change;
 use crate::app::fragment::{Fragment, fold};
-use crate::app::reflex::{ReflexCall, ReflexError, Refusal, Write};
 use crate::app::view::RoomView;
-use crate::id::{ConnectionId, Stream, SubscriptionId};
+use crate::id::{ConnectionId, PublicId, Stream, SubscriptionId, UserId};
 
 /// More changes than these of one room are drawn as [`Change::Everything`].
-const CHANGES_MAX: usize = 64;
+pub(crate) const CHANGES_MAX: usize = 64;
 
 /// An order to draw what is different about a room.
 #[derive(Clone, PartialEq, Debug)]
@@ -22,6 +21,8 @@ pub struct Drawing {
     pub view: Arc<RoomView>,
     /// What is different, in order.
     pub changes: Vec<Change>,
+    /// Whether the node is to be told once it is drawn, by [`Input::Drawn`](crate::Input::Drawn).
+    pub confirmed: bool,
     pub(crate) snapshot: Snapshot,
 }
 
@@ -30,6 +31,9 @@ pub struct Drawing {
 pub enum Viewers {
     /// Every page of this node that listens to the stream.
     Stream(Stream),
+    /// These users of the room: each sees their own ([`Change::You`]) on all their pages. [`Drawing::each`] has the orders, one for
+    /// each.
+    Users(Vec<(UserId, PublicId)>),
     /// One subscription of one socket.
     Subscription {
         /// Which socket.
@@ -57,7 +61,16 @@ pub(crate) struct Snapshot(Arc<OnceLock<Arc<[Fragment]>>>);
 impl Drawing {
     /// An order to draw these changes of a view that no other order shares.
     pub fn new(to: Viewers, view: Arc<RoomView>, changes: Vec<Change>) -> Self {
-        Self { to, view, changes, snapshot: Snapshot::default() }
+        Self { to, view, changes, confirmed: false, snapshot: Snapshot::default() }
+    }
+
+    /// Draws each order that this one stands for: one for each user, or itself.
+    pub fn each(&self, mut draw: impl FnMut(&Self)) {
+        let Viewers::Users(users) = &self.to else { return draw(self) };
+        for (user, public) in users {
+            let to = Viewers::Stream(Stream::User(self.view.room.clone(), *user));
+            draw(&Self::new(to, Arc::clone(&self.view), vec![Change::You { user: *public }]));
+        }
     }
 
     /// Asks the app to draw this; `None` if there is nothing to send.
@@ -69,6 +82,12 @@ impl Drawing {
         };
         let whole = matches!(self.to, Viewers::Subscription { whole: true, .. });
         (whole || !fragments.is_empty()).then(|| Drawn { to: self.to.clone(), fragments })
+    }
+
+    /// Whether what is each user's own is to be drawn next: the app says so of a change that it draws for all.
+    pub fn redraws_own(&self, app: &dyn App) -> bool {
+        let for_all = matches!(self.to, Viewers::Stream(Stream::Room(_)));
+        for_all && self.changes.iter().any(|change| app.redraws_own(change))
     }
 
     /// The same order for one change only.
@@ -83,26 +102,13 @@ impl Drawing {
 
     /// Adds a newer order for the same viewers, so that both are drawn at once.
     pub fn absorb(&mut self, newer: Self) {
-        let Self { view, changes, snapshot, .. } = newer;
+        let Self { view, changes, snapshot, confirmed, .. } = newer;
         (self.view, self.snapshot) = (view, snapshot);
+        self.confirmed |= confirmed;
         self.changes.retain(|earlier| !changes.contains(earlier));
         self.changes.extend(changes);
         if self.changes.len() > CHANGES_MAX || self.changes.contains(&Change::Everything) {
             self.changes = vec![Change::Everything];
         }
-    }
-}
-
-impl ReflexCall {
-    /// Asks the app which facts this click writes, or why it writes none.
-    ///
-    /// # Errors
-    ///
-    /// If no reflex has the name, or the app refuses.
-    pub fn asked_of(&self, app: &dyn App, view: &RoomView) -> Result<Vec<Write>, ReflexError> {
-        app.reflex(self, view).map_err(|refusal| match refusal {
-            Refusal::Unknown => ReflexError::Unknown { target: self.target.clone() },
-            Refusal::Because(why) => ReflexError::Refused(why),
-        })
     }
 }

@@ -1,35 +1,6 @@
-//! A click, as the browser sent it, and what an app answers.
+//! What an app answers to a click, and why it may write nothing.
 
 use std::fmt;
-
-/// A click as the browser sent it: untrusted input.
-///
-/// ```
-/// use presence_core::{ReflexCall, Refusal};
-///
-/// /// The choice that was clicked, if there is one of that name.
-/// fn choice(call: &ReflexCall) -> Result<&'static str, Refusal> {
-///     let said = call.attrs.get("data-choice").map(String::as_str);
-///     ["tea", "coffee"].into_iter().find(|choice| Some(*choice) == said).ok_or(Refusal::Unknown)
-/// }
-///
-/// let call = |said: &str| ReflexCall {
-///     target: "Poll#vote".to_owned(),
-///     attrs: [("data-choice".to_owned(), said.to_owned())].into(),
-///     ..ReflexCall::default()
-/// };
-/// assert_eq!(choice(&call("tea")), Ok("tea"));
-/// assert_eq!(choice(&call("<script>")), Err(Refusal::Unknown));
-/// ```
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct ReflexCall {
-    /// `Lightbulb#toggle`, without the optional `Reflex` of `LightbulbReflex#toggle`.
-    pub target: String,
-    /// The element's attributes as text (`aria-pressed`, `data-colour`, ...), data attributes included.
-    pub attrs: std::collections::BTreeMap<String, String>,
-    /// What the translator needs to write the answer; it is returned unchanged.
-    pub echo: String,
-}
 
 /// How a reflex ended, for its sender only.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,53 +24,17 @@ pub enum Outcome {
 pub enum Refusal {
     /// No reflex has that name.
     Unknown,
-    /// The app refuses it, for this reason: a sentence for the developer of the page.
+    /// The app refuses it, for this reason: a sentence for the visitor. Their page shows it where it has an element with
+    /// `data-presence-error`, and gets it with the event `stimulus-reflex:error`.
     Because(String),
 }
 
-/// A fact that a reflex writes. It carries a value, never "flip".
+/// Why a reflex can't be carried out: a sentence for the visitor, and a code for scripts.
 ///
 /// ```
-/// use presence_core::Write;
-///
-/// const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
-/// let one_for_all = Write::Set { key: "lamp", value: b"on".to_vec(), lasts_ms: Some(DAY_MS) };
-/// let newest_nine = Write::Append { key: "wall", value: b"hi".to_vec(), cap: 9, lasts_ms: None };
-/// let of_this_user_while_here = Write::Share { key: "cursor", value: b"120 80".to_vec() };
+/// let error = presence_core::ReflexError::ValueTooLong { bytes_max: 4_096 };
+/// assert_eq!((error.to_string().as_str(), error.code()), ("A value may have at most 4096 bytes.", "value_too_long"));
 /// ```
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Write {
-    /// Sets a register.
-    Set {
-        /// Which register of the room: 1 to 64 bytes.
-        key: &'static str,
-        /// At most 4 KiB.
-        value: Vec<u8>,
-        /// How long it stays after its stamp, in ms; `None`: 30 days.
-        lasts_ms: Option<u64>,
-    },
-    /// Adds an entry to a log.
-    Append {
-        /// Which log of the room: 1 to 64 bytes.
-        key: &'static str,
-        /// At most 4 KiB.
-        value: Vec<u8>,
-        /// How many entries the log keeps: the newest ones, at most 1,000.
-        cap: u16,
-        /// How long it stays after its stamp, in ms; `None`: 30 days.
-        lasts_ms: Option<u64>,
-    },
-    /// Shows a value to the others for as long as the user who clicked is in the room: a cursor, an item that they hold. It
-    /// is never stored. The newest value is shown; at most 20 a second are sent for each user, the last one always.
-    Share {
-        /// The value's name: 1 to 64 bytes. A user may have at most 4 in each room.
-        key: &'static str,
-        /// At most 256 bytes; an empty value ends it.
-        value: Vec<u8>,
-    },
-}
-
-/// Why a reflex can't be carried out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ReflexError {
     /// No reflex has that name.
@@ -111,16 +46,45 @@ pub enum ReflexError {
     Failed,
     /// The app refused it, for this reason.
     Refused(String),
+    /// Its form has too many values.
+    FormTooLong {
+        /// How many there may be.
+        fields_max: usize,
+    },
     /// A value is too long.
     ValueTooLong {
         /// How many bytes it may have.
         bytes_max: usize,
     },
-    /// The room would have too many keys, or the node too many facts.
-    TooManyFacts {
+    /// A name is empty, too long or has a control character.
+    BadName {
+        /// How many bytes it may have.
+        bytes_max: usize,
+    },
+    /// The room would have too many registers, logs, counters, sets and entries of maps.
+    RoomFull {
         /// How many there may be.
         most: usize,
     },
+    /// A set would have too many users.
+    SetFull {
+        /// How many there may be.
+        most: usize,
+    },
+    /// The node would have too many facts.
+    NodeFull {
+        /// How many there may be.
+        most: usize,
+    },
+    /// The writes of one click have too many bytes together.
+    TooMuch {
+        /// How many there may be.
+        bytes_max: usize,
+    },
+    /// A value was to stay until a moment that is over.
+    Over,
+    /// What was added to a counter counts, but is lost if this node is killed now: neither a disk nor another node has it.
+    Unconfirmed,
     /// A shared value or its key is too long.
     ShareTooLong {
         /// How many bytes it may have.
@@ -135,14 +99,47 @@ pub enum ReflexError {
     },
 }
 
+impl ReflexError {
+    /// A word for it that programs can compare: what the event on the page has as `code`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown { .. } => "unknown",
+            Self::Failed => "failed",
+            Self::Refused(_) => "refused",
+            Self::FormTooLong { .. } => "form_too_long",
+            Self::ValueTooLong { .. } => "value_too_long",
+            Self::BadName { .. } => "bad_name",
+            Self::RoomFull { .. } => "room_full",
+            Self::SetFull { .. } => "set_full",
+            Self::NodeFull { .. } => "node_full",
+            Self::TooMuch { .. } => "too_much",
+            Self::Over => "over",
+            Self::Unconfirmed => "unconfirmed",
+            Self::ShareTooLong { .. } => "share_too_long",
+            Self::NotShared { .. } => "not_shared",
+        }
+    }
+}
+
 impl fmt::Display for ReflexError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown { target } => write!(f, "There is no reflex {target}."),
             Self::Failed => f.write_str("The app failed at this click. The node's log says why."),
             Self::Refused(why) => f.write_str(why),
+            Self::FormTooLong { fields_max } => write!(f, "A form may have at most {fields_max} values."),
             Self::ValueTooLong { bytes_max } => write!(f, "A value may have at most {bytes_max} bytes."),
-            Self::TooManyFacts { most } => write!(f, "At most {most} facts can be kept here."),
+            Self::BadName { bytes_max } => {
+                write!(f, "A name here has 1 to {bytes_max} bytes and no control characters.")
+            }
+            Self::RoomFull { most } => write!(f, "A room has at most {most} facts (--facts-per-room)."),
+            Self::SetFull { most } => write!(f, "A set has at most {most} users (--users-per-set)."),
+            Self::NodeFull { most } => write!(f, "A node keeps at most {most} facts."),
+            Self::TooMuch { bytes_max } => {
+                write!(f, "The writes of one click have at most {bytes_max} bytes together.")
+            }
+            Self::Unconfirmed => f.write_str("It is counted, but is lost if this node is killed now."),
+            Self::Over => f.write_str("The value was to stay until a moment that is over."),
             Self::ShareTooLong { bytes_max, key_bytes_max } => {
                 write!(f, "A shared value may have at most {bytes_max} bytes, and its key {key_bytes_max}.")
             }

@@ -1,8 +1,16 @@
 //! What a reader sees of a room: its users, its values, and how reliable the numbers are. Immutable and shared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+
+use crate::app::entry_id::EntryId;
+use crate::app::region::{Place, RegionView};
 use crate::id::{PublicId, Region, Room, UserId};
+
+/// Most rooms that a room's pages show, too.
+pub(crate) const RELATED_MAX: usize = 256;
 
 /// A room at one moment, as this node knows it.
 ///
@@ -35,8 +43,18 @@ pub struct RoomView {
     pub registers: BTreeMap<String, Entry>,
     /// Logs, newest entry first.
     pub logs: BTreeMap<String, Vec<Entry>>,
+    /// Maps, by name, and their entries by key.
+    pub maps: BTreeMap<String, BTreeMap<String, Entry>>,
+    /// Counters that something was added to.
+    pub counters: BTreeMap<String, i64>,
+    /// Sets that have users.
+    pub sets: BTreeMap<String, BTreeSet<PublicId>>,
     /// The values that users share while they are here, by key; of at most 1,000 users.
     pub shared: BTreeMap<String, BTreeMap<PublicId, Vec<u8>>>,
+    /// Which regions have shown the newest write of a key: of writes of the last ten seconds that ask for receipts.
+    pub receipts: BTreeMap<String, WriteReceipts>,
+    /// The rooms that [`App::related`](crate::App::related) names: those that have users or facts. They hold no further ones.
+    pub related: BTreeMap<Room, Arc<RoomView>>,
     /// This node's region.
     pub here: Region,
     /// When this was true: ms since 1970 by the node's time.
@@ -58,10 +76,90 @@ impl RoomView {
             regions: vec![own],
             registers: BTreeMap::new(),
             logs: BTreeMap::new(),
+            maps: BTreeMap::new(),
+            counters: BTreeMap::new(),
+            sets: BTreeMap::new(),
             shared: BTreeMap::new(),
+            receipts: BTreeMap::new(),
+            related: BTreeMap::new(),
             here,
             as_of_ms: 0,
         }
+    }
+
+    /// The value of a register, as [`Write::set`](crate::Write::set) wrote it. `None` if it holds none, or one of another
+    /// type.
+    ///
+    /// ```
+    /// # use presence_core::{Author, Entry, PublicId, Region, Room, RoomView, UserId};
+    /// # let here = Region::new("ams").unwrap();
+    /// # let mut view = RoomView::empty(Room::new("lot").unwrap(), here.clone());
+    /// # let author = Author { user: UserId([1; 32]), public: PublicId([1; 32]), region: here };
+    /// # let entry = Entry { value: br#"{"cents":500,"note":"of a later version"}"#.to_vec(), author, at_ms: 0, id: None };
+    /// # view.registers.insert("bid".to_owned(), entry);
+    /// #[derive(serde::Deserialize)]
+    /// struct Bid {
+    ///     cents: u64,
+    /// }
+    /// assert_eq!(view.get::<Bid>("bid").map(|bid| bid.cents), Some(500));
+    /// assert_eq!(view.get::<String>("bid"), None);
+    /// ```
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        self.registers.get(key)?.read()
+    }
+
+    /// The entries of a map in the order of their keys, as [`Write::put`](crate::Write::put) wrote them. Those of another type
+    /// are left out.
+    pub fn map<T: DeserializeOwned>(&self, map: &str) -> impl Iterator<Item = (&str, T)> {
+        let entries = self.maps.get(map).into_iter().flatten();
+        entries.filter_map(|(key, entry)| Some((key.as_str(), entry.read()?)))
+    }
+
+    /// The value of a counter: 0 if nothing was added to it.
+    pub fn count(&self, counter: &str) -> i64 {
+        self.counters.get(counter).copied().unwrap_or(0)
+    }
+
+    /// How many users a set has.
+    pub fn size(&self, set: &str) -> usize {
+        self.sets.get(set).map_or(0, BTreeSet::len)
+    }
+
+    /// Whether a user is in a set.
+    pub fn is_in(&self, set: &str, user: PublicId) -> bool {
+        self.sets.get(set).is_some_and(|users| users.contains(&user))
+    }
+
+    /// The view without those of other rooms.
+    pub(crate) fn alone(view: Arc<Self>) -> Arc<Self> {
+        if view.related.is_empty() {
+            return view;
+        }
+        let mut alone = Self::clone(&view);
+        alone.related.clear();
+        Arc::new(alone)
+    }
+
+    /// The same view with those of other rooms, which hold no further ones: two rooms may hold each other.
+    pub(crate) fn with_related(self, others: impl Iterator<Item = Arc<Self>>) -> Self {
+        Self { related: others.map(|other| (other.room.clone(), other)).collect(), ..self }
+    }
+
+    /// The view with those of the rooms that [`App::related`](crate::App::related) names, if no page of this node has asked
+    /// for them yet: for a first page.
+    #[doc(hidden)]
+    pub fn completed(view: Arc<Self>, named: &[Room], find: impl Fn(&Room) -> Option<Arc<Self>>) -> Arc<Self> {
+        let others: Vec<Arc<Self>> = match view.related.is_empty() {
+            true => named.iter().take(RELATED_MAX).filter_map(find).map(Self::alone).collect(),
+            false => Vec::new(),
+        };
+        if others.is_empty() { view } else { Arc::new((*view).clone().with_related(others.into_iter())) }
+    }
+
+    /// Whether no fact of this room is known.
+    pub(crate) fn holds_nothing(&self) -> bool {
+        let values = self.registers.is_empty() && self.logs.is_empty() && self.maps.is_empty();
+        values && self.counters.is_empty() && self.sets.is_empty()
     }
 
     /// The newest entry of each user in a log: one vote each, even of users who vote several times.
@@ -74,6 +172,7 @@ impl RoomView {
     /// #     value: value.into(),
     /// #     author: Author { user: UserId([user; 32]), public: PublicId([user; 32]), region: here.clone() },
     /// #     at_ms: 0,
+    /// #     id: None,
     /// # };
     /// // The newest first, as a view holds them: one user has changed from coffee to tea.
     /// view.logs.insert("votes".to_owned(), vec![entry(1, "tea"), entry(2, "tea"), entry(1, "coffee")]);
@@ -87,7 +186,7 @@ impl RoomView {
 
     /// How many of the regions are live and fully known to this node.
     pub fn regions_heard(&self) -> usize {
-        self.regions.iter().filter(|r| r.state == RegionState::Live && r.whole).count()
+        self.regions.iter().filter(|region| region.is_heard()).count()
     }
 
     /// This node's own region.
@@ -96,7 +195,7 @@ impl RoomView {
     }
 }
 
-/// The value of a register, or one entry of a log.
+/// The value of a register, or one entry of a log or a map.
 ///
 /// ```
 /// # use presence_core::{Entry, RoomView};
@@ -114,6 +213,15 @@ pub struct Entry {
     pub author: Author,
     /// When it was written, by its stamp: ms since 1970.
     pub at_ms: u64,
+    /// Names an entry of a log: for [`Write::remove_entry`](crate::Write::remove_entry).
+    pub id: Option<EntryId>,
+}
+
+impl Entry {
+    /// The value, as [`Write::set`](crate::Write::set) and its like wrote it. `None` if it is of another type.
+    pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(&self.value).ok()
+    }
 }
 
 /// The author of a fact.
@@ -133,97 +241,38 @@ pub struct Author {
     pub region: Region,
 }
 
-/// A region as this node knows it, with the numbers of one room.
+/// The regions that have shown a write: asked for by [`Write::Receipts`](crate::Write::Receipts).
 ///
 /// ```
-/// # use presence_core::{Region, RegionState, RegionView, Room, RoomView};
-/// # let view = RoomView::empty(Room::new("shop").unwrap(), Region::new("ams").unwrap());
-/// let heard = |region: &RegionView| region.state == RegionState::Live;
-/// let line = |region: &RegionView| format!("{}: {} here, {} unsure", region.place.name, region.users, region.unsure);
-/// let lines: Vec<String> = view.regions.iter().filter(|region| heard(region)).map(line).collect();
-/// assert_eq!(lines, ["ams: 0 here, 0 unsure"]);
+/// # use presence_core::{RoomView, WriteReceipts};
+/// /// "seen in 3 of 6 regions, the farthest after 122 ms"
+/// fn words(receipts: &WriteReceipts, view: &RoomView) -> String {
+///     let seen = receipts.regions.values().filter(|receipt| receipt.seen);
+///     let (count, farthest) = (seen.clone().count(), seen.map(|receipt| receipt.after_ms).max());
+///     format!("seen in {count} of {} regions, the farthest after {} ms", view.regions.len(), farthest.unwrap_or(0))
+/// }
 /// ```
-#[derive(Clone, PartialEq, Debug)]
-pub struct RegionView {
-    /// Its code.
-    pub region: Region,
-    /// Its name and location, as its nodes announce them.
-    pub place: Place,
-    /// The best state of its nodes.
-    pub state: RegionState,
-    /// When it entered this state: ms since 1970 by the node's time.
-    pub since_ms: u64,
-    /// Whether it is fully known: the rows of all its nodes that are not gone are complete here.
-    pub whole: bool,
-    /// How long ago it was last heard, in ms; 0 for this node's own region.
-    pub heard_ms_ago: u64,
-    /// Round-trip time from here in ms, if known; `None` for this node's own region.
-    pub round_trip_ms: Option<u32>,
-    /// Distinct users of the room with a connection to its nodes.
-    pub users: u32,
-    /// Their connections there.
-    pub tabs: u32,
-    /// Users that only silent nodes of this region report.
-    pub unsure: u32,
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WriteReceipts {
+    /// Who wrote it.
+    pub author: Author,
+    /// When it was written, by its stamp: ms since 1970.
+    pub at_ms: u64,
+    /// Regions that have it, that of its author included; at most 64.
+    pub regions: BTreeMap<Region, Receipt>,
 }
 
-impl RegionView {
-    /// A live, fully known region without users: for tests of an app.
-    pub fn empty(region: Region, place: Place) -> Self {
-        Self {
-            region,
-            place,
-            state: RegionState::Live,
-            since_ms: 0,
-            whole: true,
-            heard_ms_ago: 0,
-            round_trip_ms: None,
-            users: 0,
-            tabs: 0,
-            unsure: 0,
-        }
-    }
-}
-
-/// A place in words and on the map.
+/// How soon a write came to a region. The first node of a region counts.
 ///
 /// ```
-/// let toronto = presence_core::Place { name: "Toronto, Canada".to_owned(), location: Some((43.68, -79.63)) };
-/// assert_eq!(toronto.name.split(", ").next(), Some("Toronto"));
+/// let receipt = presence_core::Receipt { after_ms: 61, seen: true };
+/// assert_eq!(format!("seen after {} ms", receipt.after_ms), "seen after 61 ms");
 /// ```
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Place {
-    /// "Toronto, Canada"; the code where no name is known.
-    pub name: String,
-    /// Latitude and longitude in degrees, where known.
-    pub location: Option<(f64, f64)>,
-}
-
-/// Whether a region is heard.
-///
-/// ```
-/// assert_eq!(presence_core::RegionState::Silent.as_str(), "silent");
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum RegionState {
-    /// Heard within the lease.
-    Live,
-    /// It leaves on purpose: its tabs are held.
-    Draining,
-    /// Not heard for a lease.
-    Silent,
-    /// Silent for a minute.
-    Gone,
-}
-
-impl RegionState {
-    /// The word in the API and on pages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Draining => "draining",
-            Self::Silent => "silent",
-            Self::Gone => "gone",
-        }
-    }
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Receipt {
+    /// Milliseconds from the click until it was there, by the clock of the node that took the click: half of the way there
+    /// and back, and the time that it took there.
+    pub after_ms: u32,
+    /// Pages there were drawn with it; false: no page there shows the room, and a node there has it.
+    pub seen: bool,
 }

@@ -108,7 +108,7 @@ impl Discovery {
         out: &mut Outputs,
     ) -> bool {
         let table = me.table_of(sender);
-        if membership.has_run_out(table) {
+        if membership.has_left_for_good(table) {
             return true;
         }
         let peer = membership.peer(table.node);

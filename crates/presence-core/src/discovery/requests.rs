@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::id::{LinkId, NodeHash};
 use crate::presence::row::TableKey;
 use crate::time::NodeTime;
+use crate::wire::TabMoved;
 
 /// Most requests that wait for an answer.
 const PENDING_MAX: usize = 1_024;
@@ -14,11 +15,25 @@ const PENDING_MAX: usize = 1_024;
 pub(crate) enum PendingRequest {
     Hello(LinkId),
     Rows(TableKey),
-    Buckets { node: NodeHash, cut: NodeTime },
-    Stamps { node: NodeHash, buckets: Vec<u8> },
+    Buckets {
+        node: NodeHash,
+        cut: NodeTime,
+    },
+    Stamps {
+        node: NodeHash,
+        buckets: Vec<u8>,
+    },
     Fetch(NodeHash),
     Offer,
-    Messages { query: u64 },
+    /// An offer whose answer confirms clicks.
+    Confirmation,
+    Messages {
+        query: u64,
+    },
+    TabMoved {
+        node: NodeHash,
+        moved: TabMoved,
+    },
 }
 
 #[derive(Debug, Default)]

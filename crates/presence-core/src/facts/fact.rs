@@ -2,8 +2,9 @@
 
 use minicbor::{Decode, Encode};
 
+use crate::app::entry_id::EntryId;
+use crate::app::view::Author;
 use crate::id::{Digest, KeyHash, PublicId, Region, Room, UserId};
-use crate::io::entry_id::EntryId;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{NodeTime, Stamp};
 
@@ -16,7 +17,7 @@ pub(crate) const LASTS_MAX_MS: u64 = 400 * 24 * 3_600_000;
 /// What is merged is no larger: no author makes more than value, names and numbers together.
 pub(crate) const FACT_BYTES_MAX: usize = 8 * 1024;
 
-/// One value of a register, or one entry of a log.
+/// One value of a register, or one entry of a log; the key says whether it is a part of something else.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub(crate) struct Fact {
     #[n(0)]
@@ -46,12 +47,22 @@ pub(crate) struct Fact {
     /// `Some(true)`: a tombstone, which stands for a fact that was removed. An older version shows it as an empty value.
     #[n(10)]
     pub(crate) removed: Option<bool>,
+    /// `Some(true)`: each region tells the author's node when its pages show it.
+    #[n(11)]
+    pub(crate) receipts: Option<bool>,
 }
 
 impl Fact {
     pub(crate) fn is_removed(&self) -> bool {
         self.removed == Some(true)
     }
+}
+
+/// A write that asks for receipts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct ReceiptsAsked {
+    pub(crate) stamp: Stamp,
+    pub(crate) author: Author,
 }
 
 /// What a fact is filed under.
@@ -74,9 +85,20 @@ pub(crate) struct StoredFact {
 }
 
 impl StoredFact {
-    /// Its author; a tombstone has none.
+    /// Who wrote or removed it; what an operator removed has no author.
     pub(crate) fn author(&self) -> Option<UserId> {
-        (!self.fact.is_removed()).then_some(self.fact.user)
+        (self.fact.user != UserId([0; 32])).then_some(self.fact.user)
+    }
+
+    /// Its author as a view names it.
+    pub(crate) fn shown_author(&self) -> Author {
+        Author { user: self.fact.user, public: self.public, region: self.fact.region.clone() }
+    }
+
+    /// What is told about it, if it asks for receipts.
+    pub(super) fn receipts_asked(&self) -> Option<ReceiptsAsked> {
+        let asks = self.fact.receipts == Some(true) && !self.fact.is_removed();
+        asks.then(|| ReceiptsAsked { stamp: self.fact.stamp, author: self.shown_author() })
     }
 }
 

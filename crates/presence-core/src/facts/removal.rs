@@ -1,13 +1,13 @@
-//! Removing a fact: a tombstone replaces it on every node and wins over it, so that no node brings it back.
+//! Which facts were not removed: a tombstone replaces a fact on every node and wins over it, so that no node brings it back.
 
 use crate::facts::Facts;
-use crate::facts::fact::{Fact, FactKey, LASTS_MS, StoredFact};
-use crate::id::{Room, UserId};
-use crate::identity::Identity;
-use crate::io::entry_id::EntryId;
-use crate::io::query::{ListedFact, ListedFacts};
-use crate::outputs::Outputs;
-use crate::time::NodeClock;
+use crate::facts::counter::Contribution;
+use crate::facts::fact::{FactKey, LASTS_MS, StoredFact};
+use crate::facts::name::FactName;
+use crate::id::Room;
+use crate::io::query::{FactKind, ListedFact, ListedFacts};
+use crate::testing::fault_injection::{Fault, injected};
+use crate::time::{NodeTime, Stamp};
 
 /// A tombstone stays at least this long: a node that was away for less can't bring the fact back.
 const TOMBSTONE_MS_MIN: u64 = LASTS_MS;
@@ -30,53 +30,50 @@ impl Facts {
     /// The facts of a room, also those that are not shown, in the order of their keys.
     pub(crate) fn list(&self, room: &Room, after: Option<&str>) -> ListedFacts {
         let mut listed = ListedFacts::default();
+        let mut last: Option<&str> = None;
         for (key, stored) in self.live(room).filter(|(key, _)| after.is_none_or(|after| key.key.as_str() > after)) {
-            let last = listed.facts.last().map(|last| &last.key);
             if listed.facts.len() >= LISTED && last != Some(&key.key) {
-                listed.next = last.cloned();
+                listed.next = last.map(str::to_owned);
                 break;
             }
-            listed.facts.push(listed_fact(key, stored));
+            last = Some(&key.key);
+            // Only nodes understand it.
+            if !matches!(FactName::of(key), FactName::Reset { .. }) {
+                listed.facts.push(listed_fact(key, stored));
+            }
         }
         listed
     }
-
-    /// Replaces a register, a log or one entry of a log by tombstones. Returns how many facts that were.
-    pub(crate) fn remove(
-        &mut self,
-        me: &Identity,
-        room: &Room,
-        key: &str,
-        entry: Option<EntryId>,
-        clock: NodeClock,
-        out: &mut Outputs,
-    ) -> usize {
-        let facts = self.store.log(room, key).filter(|(_, stored)| !stored.fact.is_removed());
-        let facts = facts.filter(|(key, _)| entry.is_none() || key.entry == entry);
-        let facts: Vec<Fact> = facts.map(|(_, stored)| stored.fact.clone()).collect();
-        for fact in &facts {
-            let stamp = self.stamp(clock, out);
-            let tombstone = Fact {
-                stamp,
-                // Nothing of the fact may remain, who wrote it included.
-                user: UserId([0; 32]),
-                region: me.region.clone(),
-                value: Vec::new(),
-                expires: fact.expires.clamp(stamp.time + TOMBSTONE_MS_MIN, stamp.time + TOMBSTONE_MS_MAX),
-                removed: Some(true),
-                ..fact.clone()
-            };
-            self.keep(&tombstone, clock, out);
-        }
-        facts.len()
-    }
 }
 
-fn listed_fact(key: &FactKey, stored: &StoredFact) -> ListedFact {
+/// When the tombstone ends of a fact that would have ended then.
+pub(super) fn expires(ends: NodeTime, stamp: Stamp) -> NodeTime {
+    if injected(Fault::TombstonesEnd) {
+        return stamp.time + 1;
+    }
+    ends.clamp(stamp.time + TOMBSTONE_MS_MIN, stamp.time + TOMBSTONE_MS_MAX)
+}
+
+/// A fact as an operator sees it.
+pub(super) fn listed_fact(key: &FactKey, stored: &StoredFact) -> ListedFact {
+    let mut value = stored.fact.value.clone();
+    let (kind, name, entry) = match FactName::of(key) {
+        FactName::Register(name) => (FactKind::Register, name, None),
+        FactName::LogEntry(name) => (FactKind::Log, name, key.entry.map(|entry| entry.to_string())),
+        FactName::MapEntry { map, entry } => (FactKind::Map, map, Some(entry.to_owned())),
+        FactName::SetUser { set } => (FactKind::Set, set, Some(stored.public.long())),
+        FactName::Contribution { counter, by } => {
+            value = Contribution::of(&stored.fact).total.to_string().into_bytes();
+            (FactKind::Counter, counter, Some(format!("{}-{}", by.node, by.incarnation)))
+        }
+        FactName::Reset { counter } => (FactKind::Counter, counter, Some("reset".to_owned())),
+        FactName::Unknown => (FactKind::Unknown, key.key.as_str(), None),
+    };
     ListedFact {
-        key: key.key.clone(),
-        entry: key.entry,
-        value: stored.fact.value.clone(),
+        kind,
+        key: name.to_owned(),
+        entry,
+        value,
         author: stored.public,
         region: stored.fact.region.clone(),
         at_ms: stored.fact.stamp.time.0,

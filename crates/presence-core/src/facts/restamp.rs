@@ -13,13 +13,13 @@ use crate::time::{NodeClock, Stamp};
 /// Most restamps that are remembered.
 const RESTAMPS_MAX: usize = 1_024;
 
-/// What was restamped: the stamp that it had, and the one that it has instead.
+/// The stamps of restamped facts: the one that a fact had, and the one that it has instead.
 #[derive(Debug, Default)]
 pub(super) struct Restamps(BTreeMap<Stamp, Stamp>);
 
 impl Restamps {
-    /// The stamp instead of this one: that of the first time. A fact comes back with the stamp that it had, from a node that
-    /// hears only clocks that run ahead; by those clocks it would be later than what was written after it.
+    /// The stamp to use instead of `before`: the same each time. A node that hears only clocks that run ahead sends the fact
+    /// back with its old stamp, and a new stamp by those clocks could be later than what was written after it.
     fn instead_of(&mut self, before: Stamp, restamped: Stamp) -> Stamp {
         let restamped = *self.0.entry(before).or_insert(restamped);
         if self.0.len() > RESTAMPS_MAX {
@@ -30,9 +30,9 @@ impl Restamps {
 }
 
 impl Facts {
-    /// What was restamped comes back with the stamp that it had, and is believed while only clocks are heard that run
-    /// ahead. What this node has written in its place since then must stay later, so that is written again. Returns whether
-    /// it was so.
+    /// Handles a restamped fact that another node sends back with its old stamp. While this node hears only clocks that run
+    /// ahead, it would believe that stamp. What this node has written over the fact since then must win, so it is stamped
+    /// again, later than the old stamp. Returns whether that was necessary.
     pub(super) fn was_replaced_since(&mut self, bytes: &[u8], clock: NodeClock, out: &mut Outputs) -> bool {
         if self.restamps.0.is_empty() {
             return false;
@@ -49,7 +49,7 @@ impl Facts {
         let stamp = self.stamp(clock, out);
         let (before, lasts_ms) = (known.stamp, known.expires.since(known.stamp.time));
         self.keep(&Fact { stamp, expires: stamp.time + lasts_ms, ..known }, clock, out);
-        // Nor may it gain by that: it has its own stamp again as soon as this one is no longer believed.
+        // Once the late stamp is no longer believed, the fact gets its first stamp back: it must win over nothing else.
         self.restamps.instead_of(stamp, before);
         true
     }
@@ -63,13 +63,14 @@ impl Facts {
         if ahead.is_empty() || !near || injected(Fault::NotRestamped) {
             return;
         }
-        out.warn("Our clock ran far ahead of the other nodes': our latest facts got earlier stamps.".to_owned());
+        let text = "The clock of this machine ran far ahead of the other nodes': the latest facts of this node got earlier stamps.";
+        out.warn(text.to_owned());
         self.set_clock_back(clock);
         let skew_ms = clock.wall.0.saturating_sub(clock.time.0);
         for (order, key) in (0..).zip(ahead) {
             let Some(StoredFact { mut fact, .. }) = self.store.take_off(&key) else { continue };
             let lasts_ms = fact.expires.since(fact.stamp.time);
-            // When it was made by the others' clocks, so that a click made after seeing it elsewhere stays later.
+            // The time by the others' clocks, so that a click that was made after seeing this fact elsewhere stays later.
             let stamp = Stamp {
                 time: (fact.stamp.time - skew_ms).min(clock.limit - FUTURE_MS),
                 counter: fact.stamp.counter.saturating_add(order),
@@ -81,7 +82,7 @@ impl Facts {
         }
     }
 
-    /// The hybrid clock ran far ahead: it forgets what is not believed, and stays later than all that is.
+    /// Sets the hybrid clock back after it ran far ahead. It stays later than every stamp that is believed.
     pub(super) fn set_clock_back(&mut self, clock: NodeClock) {
         self.clock.set_back(clock.time);
         if let Some(stamp) = self.store.latest(clock.limit) {

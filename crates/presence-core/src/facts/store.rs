@@ -1,17 +1,18 @@
-//! All facts: registers and capped logs; the last writer wins.
+//! All facts: for each key the one that was written last, and of a log the newest entries.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use crate::facts::fact::{Fact, FactKey, StoredFact, key_hash, read};
+use crate::facts::name::belongs_to;
+use crate::facts::tally::{Tallies, oldest_beyond};
 use crate::id::{Digest, KeyHash, NodeHash, Room};
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{Incarnation, NodeTime, Stamp};
 
-/// Most keys that an author may use in a room.
-pub(crate) const KEYS_MAX: usize = 64;
 /// What is merged makes no log longer than this.
 pub(crate) const CAP_MAX: u16 = 1_000;
-/// Most facts that are kept, and bytes of them: about 150 MB of memory.
+/// Most facts that are kept besides tombstones, and bytes of them: about 150 MB of memory.
 pub(crate) const FACTS_MAX: usize = 100_000;
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What expires within this is left out of roots: nodes need not agree on the moment.
@@ -28,7 +29,7 @@ pub(crate) enum Merged {
     Taken {
         /// Where it is filed.
         key: FactKey,
-        /// What left a full log, or an older value.
+        /// What left a full log, and tombstones for which there was no room.
         displaced: Vec<FactKey>,
     },
 }
@@ -44,8 +45,7 @@ pub(crate) struct FactStore {
     by_expiry: BTreeSet<(NodeTime, KeyHash)>,
     caps: BTreeMap<(Room, String), u16>,
     buckets: Vec<u128>,
-    /// Of all facts together.
-    bytes: usize,
+    tallies: Tallies,
 }
 
 /// How many buckets the facts are compared in.
@@ -62,7 +62,7 @@ impl FactStore {
             by_expiry: BTreeSet::new(),
             caps: BTreeMap::new(),
             buckets: vec![0; BUCKETS],
-            bytes: 0,
+            tallies: Tallies::default(),
         }
     }
 
@@ -78,16 +78,21 @@ impl FactStore {
         {
             return Merged::Known;
         }
-        if !self.facts.contains_key(&key) && !self.has_room(bytes.len()) {
+        if !fact.is_removed() && !self.is_live(&key) && !self.has_room(1, bytes.len()) {
             return Merged::Refused;
         }
         self.put(key, fact, bytes)
     }
 
-    /// Whether one more fact with that many bytes may be kept.
-    pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        let fits = self.facts.len() < FACTS_MAX && self.bytes + bytes <= BYTES_MAX;
+    /// Whether that many facts more with that many bytes together may be kept.
+    pub(crate) fn has_room(&self, facts: usize, bytes: usize) -> bool {
+        let fits = self.tallies.live + facts <= FACTS_MAX && self.tallies.live_bytes + bytes <= BYTES_MAX;
         fits || injected(Fault::FactsUnbounded)
+    }
+
+    /// Whether there is a fact of this key that was not removed.
+    pub(crate) fn is_live(&self, key: &FactKey) -> bool {
+        self.get(key).is_some_and(|stored| !stored.fact.is_removed())
     }
 
     /// Whether a fact is stamped too far ahead: it gives way to any other, unless this node will restamp it itself.
@@ -109,9 +114,15 @@ impl FactStore {
         self.by_expiry.insert((fact.expires, hash));
         self.buckets[usize::from(hash[0])] = self.buckets[usize::from(hash[0])].wrapping_add(sum);
         let public = fact.user.public(&key.room, self.digest);
-        self.bytes += bytes.len();
+        let removed = fact.is_removed();
+        self.tallies.add(&key, &fact, hash, bytes.len());
         self.facts.insert(key.clone(), StoredFact { fact, bytes: bytes.to_vec(), hash, public, sum });
-        let displaced = full.map(|log| self.trim(&log)).unwrap_or_default();
+        let mut displaced = full.map(|log| self.trim(&log)).unwrap_or_default();
+        while removed && let Some(oldest) = self.tallies.excess_tombstone(&key.room) {
+            let oldest = self.by_hash[&oldest].clone();
+            self.take_off(&oldest);
+            displaced.push(oldest);
+        }
         if displaced.contains(&key) {
             return Merged::Known;
         }
@@ -139,23 +150,32 @@ impl FactStore {
         self.by_expiry.remove(&(kept.fact.expires, kept.hash));
         let bucket = &mut self.buckets[usize::from(kept.hash[0])];
         *bucket = bucket.wrapping_sub(kept.sum);
-        self.bytes -= kept.bytes.len();
+        self.tallies.remove(key, &kept.fact, kept.hash, kept.bytes.len());
         if key.entry.is_some() && self.log(&key.room, &key.key).next().is_none() {
             self.caps.remove(&(key.room.clone(), key.key.clone()));
         }
         Some(kept)
     }
 
+    pub(super) fn own(&self) -> NodeHash {
+        self.own
+    }
+
+    /// When the first fact runs out.
+    pub(crate) fn first_expiry(&self) -> Option<NodeTime> {
+        self.by_expiry.first().map(|(expires, _)| *expires)
+    }
+
     /// Takes off what has run out.
-    pub(crate) fn expire(&mut self, time: NodeTime) -> Vec<FactKey> {
+    pub(crate) fn expire(&mut self, time: NodeTime) -> Vec<(FactKey, Fact)> {
         let mut off = Vec::new();
         while let Some(&(expires, hash)) = self.by_expiry.first() {
             if expires > time {
                 break;
             }
             let key = self.by_hash[&hash].clone();
-            self.take_off(&key);
-            off.push(key);
+            let kept = self.take_off(&key);
+            off.extend(kept.map(|kept| (key, kept.fact)));
         }
         off
     }
@@ -179,19 +199,19 @@ impl FactStore {
 
     /// All facts of a room.
     pub(crate) fn room(&self, room: &Room) -> impl Iterator<Item = (&FactKey, &StoredFact)> {
-        let first = FactKey { room: room.clone(), key: String::new(), entry: None };
-        let room = room.clone();
-        self.facts.range(first..).take_while(move |(key, _)| key.room == room)
+        let (start, room) = (self.starting_at(Some((room, ""))), room.clone());
+        start.take_while(move |(key, _)| key.room == room)
     }
 
     pub(super) fn log(&self, room: &Room, log: &str) -> impl Iterator<Item = (&FactKey, &StoredFact)> {
-        let first = FactKey { room: room.clone(), key: log.to_owned(), entry: None };
-        let (room, log) = (room.clone(), log.to_owned());
-        self.facts.range(first..).take_while(move |(key, _)| key.room == room && key.key == log)
+        let (start, room, log) = (self.starting_at(Some((room, log))), room.clone(), log.to_owned());
+        start.take_while(move |(key, _)| key.room == room && key.key == log)
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = &StoredFact> {
-        self.facts.values()
+    /// Facts in the order of their keys, from this place on.
+    pub(crate) fn starting_at(&self, place: Option<(&Room, &str)>) -> impl Iterator<Item = (&FactKey, &StoredFact)> {
+        let first = place.map(|(room, key)| FactKey { room: room.clone(), key: key.to_owned(), entry: None });
+        self.facts.range((first.map_or(Bound::Unbounded, Bound::Included), Bound::Unbounded))
     }
 
     /// The names of all rooms that hold facts.
@@ -201,13 +221,24 @@ impl FactStore {
         rooms
     }
 
-    /// Whether a room may use this key: it does already, or uses few.
-    pub(crate) fn key_fits(&self, room: &Room, key: &str) -> bool {
-        self.log(room, key).next().is_some() || {
-            let live = self.room(room).filter(|(_, kept)| !kept.fact.is_removed());
-            let keys: BTreeSet<&str> = live.map(|(fact, _)| fact.key.as_str()).collect();
-            keys.len() < KEYS_MAX
-        }
+    /// All facts of a name, of whatever kind.
+    pub(crate) fn named(&self, room: &Room, name: &str) -> impl Iterator<Item = (&FactKey, &StoredFact)> {
+        let (start, room, name) = (self.starting_at(Some((room, name))), room.clone(), name.to_owned());
+        let begins = {
+            let name = name.clone();
+            move |(key, _): &(&FactKey, &StoredFact)| key.room == room && key.key.starts_with(&name)
+        };
+        start.take_while(begins).filter(move |(key, _)| belongs_to(&key.key, &name))
+    }
+
+    /// How many live keys a room has: see `counts_as`.
+    pub(super) fn keys(&self, room: &Room) -> usize {
+        self.tallies.keys(room)
+    }
+
+    /// How many live facts of a room count as this key.
+    pub(super) fn count(&self, room: &Room, counted: &str) -> usize {
+        self.tallies.count(room, counted)
     }
 
     /// The greatest stamp that is known.
@@ -264,14 +295,4 @@ impl FactStore {
             .map(|(_, key)| &self.facts[key])
             .filter(move |kept| kept.fact.stamp.time <= limit)
     }
-}
-
-/// The oldest facts of a log that is longer than this.
-fn oldest_beyond(most: usize, facts: Vec<(&FactKey, &StoredFact)>) -> Vec<FactKey> {
-    if facts.len() <= most {
-        return Vec::new();
-    }
-    let mut by_stamp: Vec<(Stamp, &FactKey)> = facts.into_iter().map(|(key, kept)| (kept.fact.stamp, key)).collect();
-    by_stamp.sort_unstable_by(|a, b| b.cmp(a));
-    by_stamp.into_iter().skip(most).map(|(_, key)| key.clone()).collect()
 }

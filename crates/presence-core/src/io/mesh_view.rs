@@ -1,8 +1,9 @@
 //! The mesh as a node knows it: what an operator sees.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::app::view::{RegionState, RegionView};
+use crate::app::region::{RegionState, RegionView};
 use crate::id::{NodeName, Region};
 
 /// The mesh as this node knows it: what `/api/v1/mesh` and `/readyz` say.
@@ -19,14 +20,51 @@ pub struct MeshView {
     /// Every other live node knows of this start, and all that they know is known here: from now on, a user who becomes
     /// known has joined. Also where no other node answers for a while.
     pub caught_up: bool,
-    /// What is wrong, a sentence each: lost peers, one-way links, a wrong clock.
+    /// What is wrong with the others and the links to them, a sentence each: lost peers, one-way links, a wrong clock there.
     pub degraded: Vec<String>,
+    /// What is wrong with this machine's clock, in a sentence.
+    pub clock_fault: Option<String>,
     /// Whole tables that were asked for since the start.
     pub tables_asked: u64,
     /// Differences of row roots (a fault) found since the start.
     pub root_faults: u64,
+    /// How soon the writes that this node took came to each region, by code, since the start.
+    pub receipt_times: BTreeMap<Region, ReceiptTimes>,
     /// When this was true: ms since 1970 by the node's time.
     pub as_of_ms: u64,
+}
+
+/// How soon writes came to a region: a histogram.
+///
+/// ```
+/// let mut times = presence_core::ReceiptTimes::default();
+/// times.add(61);
+/// times.add(60_000);
+/// let up_to = |ms| presence_core::ReceiptTimes::UP_TO_MS.iter().position(|most| *most == ms).unwrap();
+/// assert_eq!((times.counts[up_to(75)], times.slower, times.sum_ms), (1, 1, 60_061));
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ReceiptTimes {
+    /// How many came within each of [`UP_TO_MS`](Self::UP_TO_MS), and not within the one before it.
+    pub counts: [u64; 12],
+    /// How many took longer than the last.
+    pub slower: u64,
+    /// All times together, in ms.
+    pub sum_ms: u64,
+}
+
+impl ReceiptTimes {
+    /// The upper limits of `counts`, in ms.
+    pub const UP_TO_MS: [u32; 12] = [5, 10, 25, 50, 75, 100, 150, 200, 300, 500, 1_000, 5_000];
+
+    /// Counts one more.
+    pub fn add(&mut self, ms: u32) {
+        match Self::UP_TO_MS.iter().position(|most| ms <= *most) {
+            Some(at) => self.counts[at] += 1,
+            None => self.slower += 1,
+        }
+        self.sum_ms += u64::from(ms);
+    }
 }
 
 /// One node of the mesh.
@@ -72,6 +110,9 @@ pub enum PeerState {
 }
 
 impl PeerState {
+    /// All states. The best is first.
+    pub const ALL: [Self; 5] = [Self::Live, Self::Silent, Self::Gone, Self::Draining, Self::Departed];
+
     /// The word in the API and in logs.
     pub fn as_str(self) -> &'static str {
         match self {

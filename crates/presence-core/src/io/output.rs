@@ -10,6 +10,7 @@ use crate::id::{ConnectionId, LinkId, NodeHash, NodeName, Region, Room, StreamNa
 use crate::io::mesh_view::MeshView;
 use crate::io::message::{Message, MessageId};
 use crate::io::query::Found;
+use crate::io::settings::KnownRegion;
 
 /// How urgent a message between nodes is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -22,6 +23,30 @@ pub enum Urgency {
     Low,
 }
 
+/// Whose click is answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClickAnswer {
+    /// Which socket.
+    pub connection: ConnectionId,
+    /// Its subscription to the reflex channel.
+    pub subscription: SubscriptionId,
+    /// As it came with the call.
+    pub echo: String,
+}
+
+/// A record of a disk under its key; none: it is removed.
+pub type DiskRecord = (Vec<u8>, Option<Vec<u8>>);
+
+impl Output {
+    /// What [`Output::Keep`] orders to be kept, for writing many at once.
+    pub fn into_record(self) -> Option<DiskRecord> {
+        match self {
+            Self::Keep { key, record } => Some((key, record)),
+            _ => None,
+        }
+    }
+}
+
 /// Something to carry out. Nothing here is waited for.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Output {
@@ -29,14 +54,12 @@ pub enum Output {
     Draw(Drawing),
     /// Answer a click.
     Answer {
-        /// Which socket.
-        connection: ConnectionId,
-        /// Its subscription to the reflex channel.
-        subscription: SubscriptionId,
-        /// As it came with the call.
-        echo: String,
+        /// Where the answer goes.
+        answer: ClickAnswer,
         /// How it ended.
         outcome: Outcome,
+        /// Whether to wait until everything that was ordered to be kept before is on disk.
+        kept: bool,
     },
     /// Write this to all who listen to its stream on this node. It is never folded or left out.
     Deliver {
@@ -65,6 +88,18 @@ pub enum Output {
         connection: ConnectionId,
         /// Which of its subscriptions.
         subscription: SubscriptionId,
+    },
+    /// Close this socket: its tab goes on with another one, on another node.
+    Close {
+        /// Which socket.
+        connection: ConnectionId,
+    },
+    /// What another node says of itself to operators: the newest counts.
+    StatusHeard {
+        /// Which node.
+        node: NodeName,
+        /// What it says, in a form that only the server knows.
+        body: Vec<u8>,
     },
     /// A user has come to a room: the first connection over all nodes.
     Arrived {
@@ -125,6 +160,11 @@ pub enum Output {
         addresses: Vec<String>,
         /// What the next start's must be greater than.
         incarnation: u64,
+    },
+    /// Keep the regions of other nodes for the next start: [`Node::with_known_regions`](crate::Node::with_known_regions).
+    KeepRegions {
+        /// All of them.
+        regions: Vec<KnownRegion>,
     },
 
     /// Send to the nodes that read this one.

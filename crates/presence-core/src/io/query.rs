@@ -1,7 +1,7 @@
 //! Questions that no view answers, and their answers.
 
+use crate::app::reflex::ReflexError;
 use crate::id::{PublicId, Region, Room, StreamName, UserId};
-use crate::io::entry_id::EntryId;
 use crate::io::message::PastMessage;
 
 /// What is asked.
@@ -40,6 +40,11 @@ pub enum Query {
         room: Room,
         /// Only those of later keys: [`ListedFacts::next`] of the answer before.
         after: Option<String>,
+    },
+    /// All facts of all rooms, in the order of their rooms and keys.
+    AllFacts {
+        /// Only those behind this place: [`ExportedFacts::next`] of the answer before.
+        after: Option<ExportCursor>,
     },
 }
 
@@ -81,10 +86,16 @@ pub enum Found {
     Below(Below),
     /// For [`Query::Facts`].
     Facts(ListedFacts),
+    /// For [`Query::AllFacts`].
+    AllFacts(ExportedFacts),
     /// For [`Query::Messages`]: with these a node has all of them. `None`: some are lost, or can't be asked for now.
     Messages(Option<Vec<PastMessage>>),
     /// For [`Input::FactRemoved`](crate::Input::FactRemoved): how many facts were removed.
     Removed(usize),
+    /// For [`Input::FactsImported`](crate::Input::FactsImported): what became of each record, in their order.
+    Imported(Vec<ImportResult>),
+    /// For [`Input::FactsWritten`](crate::Input::FactsWritten).
+    Written(Result<(), ReflexError>),
 }
 
 /// Some of a room's members.
@@ -141,14 +152,52 @@ pub struct ListedFacts {
     pub next: Option<String>,
 }
 
-/// A register, or an entry of a log, as an operator sees it.
+/// What kind of fact a name stands for.
+///
+/// ```
+/// assert_eq!(presence_core::FactKind::Register.as_str(), "register");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum FactKind {
+    /// One value.
+    Register,
+    /// A log of entries.
+    Log,
+    /// Values by key.
+    Map,
+    /// A number that is added to.
+    Counter,
+    /// Users.
+    Set,
+    /// A kind that only a later version knows.
+    Unknown,
+}
+
+impl FactKind {
+    /// The word in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Register => "register",
+            Self::Log => "log",
+            Self::Map => "map",
+            Self::Counter => "counter",
+            Self::Set => "set",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A fact as an operator sees it: a register, one entry of a log or a map, one user of a set, or what the clicks of one start
+/// of a node have added to a counter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListedFact {
-    /// The name of the register or the log.
+    /// What it is a part of.
+    pub kind: FactKind,
+    /// The name of that.
     pub key: String,
-    /// Which entry of a log; `None` for a register.
-    pub entry: Option<EntryId>,
-    /// The bytes that the app wrote.
+    /// Which entry of a log or a map, which user of a set, which node of a counter; `None` for a register.
+    pub entry: Option<String>,
+    /// The bytes that the app wrote; what was added to a counter, as text.
     pub value: Vec<u8>,
     /// Its author, as the room's visitors see them.
     pub author: PublicId,
@@ -158,4 +207,66 @@ pub struct ListedFact {
     pub at_ms: u64,
     /// When it runs out: ms since 1970.
     pub expires_ms: u64,
+}
+
+/// Some of a node's facts, those that were removed included, in the order of their rooms and keys.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ExportedFacts {
+    /// Those asked for.
+    pub facts: Vec<ExportedFact>,
+    /// Where to go on; `None`: that was all.
+    pub next: Option<ExportCursor>,
+}
+
+/// A place among all facts: behind this key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExportCursor {
+    /// The room of the last fact that was read.
+    pub room: Room,
+    /// Its key, as nodes file it.
+    pub key: String,
+}
+
+/// A fact as an operator sees it, and as nodes keep it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExportedFact {
+    /// The room that it is in.
+    pub room: Room,
+    /// What people read of it.
+    pub listed: ListedFact,
+    /// It stands for a fact that was removed, so that none brings it back.
+    pub removed: bool,
+    /// All of it, as its author has written it: at most 8 KiB, for [`Input::FactsImported`](crate::Input::FactsImported).
+    pub record: Vec<u8>,
+}
+
+/// What became of a record that was imported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ImportResult {
+    /// It is in, and is on its way to the other nodes.
+    Taken,
+    /// What is known already is as new, or newer.
+    Known,
+    /// It is no record of a fact.
+    Malformed,
+    /// It has expired.
+    Expired,
+    /// It is stamped later than the node's clock allows.
+    TooFarAhead,
+    /// The node keeps as many facts as it may.
+    Full,
+}
+
+impl ImportResult {
+    /// The word in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Known => "known",
+            Self::Malformed => "malformed",
+            Self::Expired => "expired",
+            Self::TooFarAhead => "too_far_ahead",
+            Self::Full => "full",
+        }
+    }
 }

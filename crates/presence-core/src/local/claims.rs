@@ -22,7 +22,7 @@ impl LocalVisitors {
             let before = row.rare().took.clone();
             let rare = row.rare_mut();
             rare.took.retain_mut(|took| {
-                took.tabs = presence.loose(key, took.table).map_or(took.tabs, |loose| took.tabs.min(loose));
+                took.tabs = presence.loose(key, took).map_or(took.tabs, |loose| took.tabs.min(loose));
                 took.tabs > 0
             });
             let run_out = rare.took.iter().any(|took| presence.table(took.table).is_none());

@@ -1,5 +1,6 @@
 //! Lingering: how long a closed tab still counts, so that a reload or a lost line is no leave and join.
 
+use crate::id::TabId;
 use crate::io::Ended;
 use crate::local::LocalVisitors;
 use crate::local::row::{Linger, LocalRow, TabEnding};
@@ -10,14 +11,14 @@ use crate::time::Mono;
 
 /// How long a tab that its browser closed still counts.
 pub const LINGER_CLOSED_MS: u64 = 2_000;
-/// The same where a page was served to its user that no connection has followed yet: a reload on a slow line.
+/// The same if a page that was served to its user has not connected yet: a reload on a slow line.
 const LINGER_SERVED_MS: u64 = 10_000;
-/// The same where the socket ended without a close frame: the stock client is back in 6 to 18 s.
+/// The same if the socket ended without a close frame: the stock client is back in 6 to 18 s.
 const LINGER_LOST_MS: u64 = 20_000;
-/// Most pages of one user and room that are remembered until a connection follows.
+/// Most pages of one user and room that are remembered until they connect.
 const SERVED_MAX: usize = 16;
 
-/// Whether a page was served to a tab's user that no connection has followed yet.
+/// Whether a page that was served to a tab's user has not connected yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Served {
     Lately,
@@ -35,7 +36,15 @@ fn linger_ms(ended: Ended, served: Served) -> Option<u64> {
 }
 
 impl LocalVisitors {
-    pub(super) fn left(&mut self, key: RowKey, was: TabFlags, ended: Ended, presence: &mut Presence, now: Mono) {
+    pub(super) fn left(
+        &mut self,
+        key: RowKey,
+        tab: Option<TabId>,
+        was: TabFlags,
+        ended: Ended,
+        presence: &mut Presence,
+        now: Mono,
+    ) {
         if let Some(room) = self.rooms.get_mut(&key.room) {
             room.connections -= 1;
             room.drawn -= u32::from(was.draws);
@@ -45,6 +54,9 @@ impl LocalVisitors {
         }
         let served = if ended == Ended::Closed { self.take_served_page(&key, now) } else { Served::No };
         let Some(row) = self.rows.get_mut(&key) else { return };
+        if let Some(tab) = tab {
+            row.stop_awaiting(tab);
+        }
         let Some(stays_ms) = linger_ms(ended, served) else {
             row.count(was, -1);
             return self.write(key, presence, now);
@@ -56,6 +68,7 @@ impl LocalVisitors {
             ending: if short { TabEnding::Closed } else { TabEnding::Other },
             visible: was.visible,
             proven: was.proven,
+            tab,
         };
         row.count(was, -1);
         row.linger(linger);
@@ -63,7 +76,7 @@ impl LocalVisitors {
         self.write(key, presence, now);
     }
 
-    /// A page was served: the next tab that its user closes, or one closed just now, is waited for longer.
+    /// Notes that a page was served: the next tab that its user closes, or one closed just now, counts for longer.
     pub(crate) fn served(&mut self, key: RowKey, now: Mono) {
         if self.drained {
             return;
@@ -81,7 +94,7 @@ impl LocalVisitors {
         }
     }
 
-    /// Takes away one page that was served to this user and that no connection has followed yet.
+    /// Forgets one page that was served to this user and has not connected yet. Returns whether there was one.
     pub(super) fn take_served_page(&mut self, key: &RowKey, now: Mono) -> Served {
         let Some(pages) = self.served.get_mut(key) else { return Served::No };
         pages.retain(|at| *at + LINGER_SERVED_MS > now);
@@ -95,7 +108,7 @@ impl LocalVisitors {
         served
     }
 
-    /// Ends what has lingered long enough.
+    /// Ends tabs that have lingered long enough.
     pub(crate) fn expire(&mut self, presence: &mut Presence, now: Mono) {
         self.say_shared(presence, now);
         while let Some(&(deadline, key)) = self.deadlines.first() {
@@ -112,6 +125,7 @@ impl LocalVisitors {
             if self.drained {
                 continue;
             }
+            self.count_overdue(key, presence, now);
             let forgotten = self.forget_took(&key, presence, now);
             let Some(row) = self.rows.get_mut(&key) else { continue };
             if row.forget_lingering(now) || forgotten {

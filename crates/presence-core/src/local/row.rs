@@ -1,5 +1,7 @@
 //! What this node knows of one of its own visitors in one room; others are told a row made of it.
 
+use crate::id::TabId;
+use crate::local::moves::ArrivingTab;
 use crate::local::tab_flags::TabFlags;
 use crate::presence::Presence;
 use crate::presence::row::{Row, RowKey, Share, TableKey, Took};
@@ -15,6 +17,8 @@ pub(crate) struct Linger {
     pub(crate) ending: TabEnding,
     pub(crate) visible: bool,
     pub(crate) proven: bool,
+    /// Which tab it was, if its page had said so.
+    pub(crate) tab: Option<TabId>,
 }
 
 /// How a tab ended.
@@ -32,13 +36,15 @@ pub(crate) struct LocalRow {
     visible: u32,
     unproven: u32,
     pub(crate) since: Wall,
-    rare: Option<Box<RareFields>>,
+    pub(super) rare: Option<Box<RareFields>>,
 }
 
 /// Fields that are empty for most visitors.
 #[derive(PartialEq, Eq, Debug, Default)]
 pub(crate) struct RareFields {
     lingering: Vec<Linger>,
+    /// Open tabs that do not count yet: they may be another node's, which is asked.
+    pub(super) arriving: Vec<ArrivingTab>,
     pub(crate) took: Vec<Took>,
     pub(crate) info: Vec<u8>,
     pub(crate) shared: Vec<Share>,
@@ -51,6 +57,7 @@ pub(crate) struct RareFields {
 /// What they have instead.
 static NOTHING: RareFields = RareFields {
     lingering: Vec::new(),
+    arriving: Vec::new(),
     took: Vec::new(),
     info: Vec::new(),
     shared: Vec::new(),
@@ -99,13 +106,23 @@ impl LocalRow {
         let counted = |counts: fn(&Linger) -> bool| lingering.iter().filter(|linger| counts(linger)).count();
         let all = |open: u32, lingering: usize| open.saturating_add(u32::try_from(lingering).unwrap_or(u32::MAX));
         let mut row = Row::new(key, info.clone(), self.since.0);
-        row.open = self.open;
+        row.open = self.counted();
         row.visible = all(self.visible, counted(|linger| linger.visible));
         row.unproven = all(self.unproven, counted(|linger| !linger.proven));
         row.lingering = all(0, lingering.len());
         row.shared.clone_from(shared);
         row.took.clone_from(took);
         row
+    }
+
+    /// The open tabs that count.
+    fn counted(&self) -> u32 {
+        self.open.saturating_sub(u32::try_from(self.rare().arriving.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Whether a tab that was closed still counts.
+    pub(super) fn lingers(&self, tab: TabId) -> bool {
+        self.rare().lingering.iter().any(|linger| linger.tab == Some(tab))
     }
 
     /// Counts a tab in, or out.
@@ -158,12 +175,12 @@ impl LocalRow {
     pub(crate) fn claim_expected(&mut self, key: &RowKey, own: TableKey, presence: &Presence) -> bool {
         let taken = self.rare().took.iter().map(|took| took.tabs).fold(0, u32::saturating_add);
         let lingering = u32::try_from(self.rare().lingering.len()).unwrap_or(u32::MAX);
-        let unclaimed = self.open.saturating_add(lingering).saturating_sub(taken);
+        let unclaimed = self.counted().saturating_add(lingering).saturating_sub(taken);
         let free = presence.takeable(key, own, Takeable::Expected).filter(|_| unclaimed > 0);
         free.inspect(|free| self.take(Took { tabs: free.tabs.min(unclaimed), ..*free })).is_some()
     }
 
-    fn take(&mut self, took: Took) {
+    pub(super) fn take(&mut self, took: Took) {
         let all = &mut self.rare_mut().took;
         match all.iter_mut().find(|known| known.table == took.table) {
             Some(known) => {

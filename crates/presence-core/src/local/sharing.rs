@@ -1,5 +1,7 @@
 //! What this node's users show the others: told at most every 50 ms, the last change always.
 
+use std::collections::BTreeSet;
+
 use crate::local::LocalVisitors;
 use crate::presence::Presence;
 use crate::presence::row::{RowKey, Share};
@@ -11,6 +13,13 @@ const SHARE_GAP_MS: u64 = 50;
 pub(crate) const SHARES_MAX: usize = 4;
 
 impl LocalVisitors {
+    /// Whether a user may show the others something under these keys, too.
+    pub(crate) fn may_share<'a>(&'a self, key: &RowKey, more: impl Iterator<Item = &'a str>) -> bool {
+        let Some(row) = self.rows.get(key).filter(|_| !self.drained) else { return false };
+        let shown = row.rare().shared.iter().map(|share| share.key.as_str());
+        shown.chain(more).collect::<BTreeSet<&str>>().len() <= SHARES_MAX
+    }
+
     /// A user shows the others something else under this key; empty: nothing. Whether they may.
     pub(crate) fn share(&mut self, key: RowKey, share: Share, presence: &mut Presence, now: Mono) -> bool {
         let Some(row) = self.rows.get_mut(&key).filter(|_| !self.drained) else { return false };

@@ -2,7 +2,7 @@
 
 use crate::io::tab::Tab;
 
-/// What of a tab is kept for as long as it is open.
+/// The properties of a tab, kept for as long as it is open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct TabFlags {
     pub(crate) visible: bool,

@@ -1,5 +1,5 @@
-//! Whether the others count this node's visitors. Each says in its heartbeats what it counts of some other nodes; its own
-//! fault, or that of its link, is seen by the one that knows better.
+//! Whether the other nodes count this node's visitors. Each says in its heartbeats how many rows of some other nodes it
+//! counts. Only the owner of the rows can tell that such a number is wrong: the other node, or the link to it, has a fault.
 
 use std::collections::VecDeque;
 
@@ -13,14 +13,14 @@ use crate::presence::row::TableKey;
 use crate::time::Mono;
 use crate::wire::CountedTable;
 
-/// Of how many nodes a heartbeat says what is counted: with more, in turn.
+/// Most nodes of which one heartbeat says how many rows are counted. If there are more, they take turns.
 const COUNTED: usize = 4;
-/// How many of this node's last heartbeats what others count is compared with: that many seconds may pass on the way.
+/// This node's last heartbeats that a number is compared with: one a second, so a number may be that many seconds old.
 const COMPARED: usize = 32;
-/// A difference that lasts this long is told.
+/// The operator is told of a difference that lasts this long.
 const TOLD_AFTER_MS: u64 = 5_000;
 
-/// This node's own rows at its last heartbeats.
+/// How many rows this node had at its last heartbeats.
 #[derive(Debug, Default)]
 pub(super) struct Beliefs {
     own: VecDeque<OwnRows>,
@@ -33,7 +33,7 @@ struct OwnRows {
     rows: u64,
 }
 
-/// Another node counts this node's rows wrong.
+/// Another node's count of this node's rows is wrong.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Doubt {
     since: Mono,
@@ -49,7 +49,7 @@ impl Beliefs {
         }
     }
 
-    /// Whether what another node counts of this one is right; `None` where that can't be known.
+    /// Whether another node's count of this node's rows is right; `None` if that can't be known.
     fn is_right(&self, me: TableKey, counted: &CountedTable) -> Option<bool> {
         if counted.table != me {
             return Some(false);
@@ -65,19 +65,19 @@ impl Beliefs {
 }
 
 impl Membership {
-    /// Nodes of which the next heartbeat says what is counted.
+    /// The nodes whose counted rows the next heartbeat names.
     pub(crate) fn counted_in_turn(&mut self) -> Vec<TableKey> {
         let all: Vec<TableKey> =
             self.peers.iter().filter(|(_, peer)| !peer.left()).map(|(hash, peer)| peer.table(*hash)).collect();
         in_turn(&all, &mut self.beliefs.turn, COUNTED)
     }
 
-    /// What this node's heartbeat says of its own rows.
+    /// Notes how many rows this node has at a heartbeat.
     pub(crate) fn note_own_rows(&mut self, sequence: u64, rows: u64) {
         self.beliefs.note(sequence, rows);
     }
 
-    /// Another node says what it counts, of this node perhaps.
+    /// Compares what another node says that it counts of this one, if it names this one.
     pub(crate) fn compare_counted(
         &mut self,
         me: TableKey,
@@ -107,7 +107,7 @@ impl Membership {
         }
     }
 
-    /// The nodes that have counted this node's rows wrong for a while, a sentence each.
+    /// A sentence about each live node whose count of this node's rows has been wrong for a while.
     pub(crate) fn doubters(&self) -> impl Iterator<Item = String> {
         let own = self.beliefs.own.back().map_or(0, |own| own.rows);
         let live = self.peers.values().filter(|peer| peer.state == PeerState::Live && peer.is_doubting());
@@ -122,5 +122,7 @@ impl Doubt {
 }
 
 fn doubted(name: &str, counted: u64, own: u64) -> String {
-    format!("Node {name} does not count the visitors of this node: it has {counted} of {own} rows. Does it hear us?")
+    format!(
+        "Node {name} does not count the visitors of this node: it has {counted} of {own} rows. Check that it can reach this node."
+    )
 }

@@ -14,7 +14,7 @@ const CLOCKS_MS: u64 = 600_000;
 /// A clock further ahead of most than this is not believed.
 const AHEAD_MAX_MS: u64 = 5_000;
 /// One that is further away from this node's is not believed: a single one would decide what expires everywhere.
-const AWAY_MAX_MS: u64 = 86_400_000;
+const BELIEVED_MAX_MS: u64 = 86_400_000;
 /// Nothing is stamped again by a time that is further away than this from this node's clock, and a single other clock is
 /// not believed to be further behind.
 pub(crate) const NEAR_MS: u64 = 3_600_000;
@@ -43,7 +43,7 @@ pub(crate) enum WrongClock {
 impl fmt::Display for WrongClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (ms, way, then) = match *self {
-            Self::Ahead(ms) if ms <= AWAY_MAX_MS => (ms, "ahead of", "theirs is used. Set it."),
+            Self::Ahead(ms) if ms <= BELIEVED_MAX_MS => (ms, "ahead of", "theirs is used. Set it."),
             Self::Ahead(ms) => (ms, "ahead of", NOT_SHOWN),
             Self::Behind(ms) => (ms, "behind", NOT_SHOWN),
         };
@@ -105,7 +105,7 @@ impl Membership {
 
     fn clocks_believed(&self, now: Now) -> Vec<Wall> {
         let mut heard = self.clocks_heard(now.mono);
-        heard.retain(|wall| wall.0.abs_diff(now.wall.0) <= AWAY_MAX_MS || injected(Fault::AnyClock));
+        heard.retain(|wall| wall.0.abs_diff(now.wall.0) <= BELIEVED_MAX_MS || injected(Fault::AnyClock));
         heard
     }
 

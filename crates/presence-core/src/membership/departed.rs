@@ -8,7 +8,7 @@ use crate::id::{NodeHash, Region};
 use crate::identity::Identity;
 use crate::io::mesh_view::PeerState;
 use crate::membership::holds::{Departure, Hold};
-use crate::membership::peer::{HEARS_MS, Path};
+use crate::membership::peer::{HEARS_MS, LEASE_MS, Path};
 use crate::membership::rotation::in_turn;
 use crate::membership::{Membership, PEERS_MAX, PeerEvent};
 use crate::outputs::Outputs;
@@ -47,6 +47,10 @@ impl Membership {
         self.departed.has_run_out(table)
     }
 
+    pub(crate) fn has_left_for_good(&self, table: TableKey) -> bool {
+        self.departed.has_left_for_good(table)
+    }
+
     /// The greatest incarnation of a node whose tabs are held.
     pub(crate) fn held_incarnation(&self, node: NodeHash) -> Incarnation {
         self.departed.of(node).map(|table| table.incarnation).max().unwrap_or_default()
@@ -70,17 +74,18 @@ impl Membership {
         out: &mut Outputs,
     ) -> bool {
         let known = self.departed.is_held(table);
-        if table == me.table() || self.departed.has_run_out(table) || (!known && self.departed.held.len() >= PEERS_MAX)
-        {
-            return false;
-        }
         let departure = Departure::crashed(theirs.is_some_and(|held| held.crashed));
-        if self.knows_better(table, departure, now.mono) {
+        let full = !known && self.departed.held.len() >= PEERS_MAX;
+        if table == me.table() || self.departed.is_over(table, departure) || full {
             return false;
         }
-        let left_ms = theirs.map_or(HELD_MS, |held| held.left_ms.saturating_sub(path.age_ms));
+        let left_ms = theirs.map_or(HELD_MS, |held| held.left_ms.saturating_sub(path.age_ms)).min(HELD_MS);
+        let hold = Hold { until: now.mono + left_ms, departure, hearsay: true };
+        if self.knows_better(table, hold, now.mono) {
+            return false;
+        }
         if !known || !injected(Fault::DepartedNotCompared) {
-            self.departed.hold(table, Hold { until: now.mono + left_ms.min(HELD_MS), departure });
+            self.departed.hold(table, hold);
         }
         self.departed(table, None);
         let current = self.peers.get(&table.node).is_some_and(|peer| peer.incarnation == table.incarnation);
@@ -97,35 +102,58 @@ impl Membership {
         }
     }
 
+    /// A newer heartbeat shows that a node lives. If it was taken for killed, its rows count again: it may have been met through a
+    /// relay, which could have repeated what a dead node had said. The same holds for a node of which only others have said that
+    /// it leaves.
+    pub(super) fn goes_on(&mut self, node: NodeHash, now: Now, out: &mut Outputs) {
+        let Some(peer) = self.peers.get(&node) else { return };
+        let (table, region) = (peer.table(node), peer.region.clone());
+        let stays = peer.left() && !peer.said_farewell && !peer.beat.draining;
+        if !stays && !self.has_crashed(table) {
+            return;
+        }
+        let was = if self.has_run_out(table) { PeerState::Gone } else { PeerState::Silent };
+        self.departed.release(table);
+        if stays {
+            self.judge(node, PeerState::Live, now, out);
+        }
+        self.events.push(PeerEvent::Recovered { table, region, was });
+    }
+
     /// Whether another node is mistaken about this table. That a node was killed shows where its next start is heard:
     /// until then it is here what it is.
-    fn knows_better(&self, table: TableKey, departure: Departure, now: Mono) -> bool {
+    fn knows_better(&self, table: TableKey, said: Hold, now: Mono) -> bool {
         let current = self
             .peers
             .get(&table.node)
             .is_some_and(|peer| peer.incarnation == table.incarnation && peer.state != PeerState::Gone && !peer.left());
-        (departure == Departure::Crashed && current) || self.says_that_it_stays(table, now)
+        (said.departure == Departure::Crashed && current) || self.says_that_it_stays(table, said, now)
     }
 
-    /// Whether the node of a table has said just now, itself, that it is there and not draining: no other knows better.
-    fn says_that_it_stays(&self, table: TableKey, now: Mono) -> bool {
+    /// Whether the node of a table has said itself that it is there and not draining, just now or after the moment when it is
+    /// said to have left: no other knows better.
+    fn says_that_it_stays(&self, table: TableKey, said: Hold, now: Mono) -> bool {
+        let left_ago_ms = HELD_MS - said.until.since(now);
         let peer = self.peers.get(&table.node).filter(|peer| peer.incarnation == table.incarnation);
         let says = peer.is_some_and(|peer| {
-            peer.state == PeerState::Live && !peer.beat.draining && now.since(peer.beat_at) < HEARS_MS
+            let fresh_ms = left_ago_ms.saturating_sub(LEASE_MS).max(HEARS_MS);
+            peer.state == PeerState::Live && !peer.beat.draining && now.since(peer.beat_at) < fresh_ms
         });
         says && !injected(Fault::HearsayOfLeaving)
     }
 
     /// A node has left: its tabs are held.
     pub(crate) fn hold(&mut self, table: TableKey, region: &Region, left_ms: u64, now: Mono) {
-        self.hold_as(table, region, Hold { until: now + left_ms.min(HELD_MS), departure: Departure::Drained });
+        let (until, departure) = (now + left_ms.min(HELD_MS), Departure::Drained);
+        self.hold_as(table, region, Hold { until, departure, hearsay: false });
     }
 
     /// Another start of a node is heard, that did not say that it leaves: its tabs are expected back. Whether they are held,
     /// by now or already.
     pub(super) fn hold_crashed(&mut self, table: TableKey, region: &Region, now: Mono) -> bool {
         if !injected(Fault::CrashDropsRows) {
-            self.hold_as(table, region, Hold { until: now + CRASHED_MS, departure: Departure::Crashed });
+            let (until, departure) = (now + CRASHED_MS, Departure::Crashed);
+            self.hold_as(table, region, Hold { until, departure, hearsay: false });
         }
         self.departed.is_held(table)
     }
@@ -133,7 +161,7 @@ impl Membership {
     /// What has run out is not held again.
     fn hold_as(&mut self, table: TableKey, region: &Region, hold: Hold) {
         let fits = self.departed.is_held(table) || self.departed.held.len() < HELD_MAX;
-        if fits && !self.departed.has_run_out(table) {
+        if fits && !self.departed.is_over(table, hold.departure) {
             self.departed.hold(table, hold);
             self.departed(table, Some(region.clone()));
         }
@@ -141,17 +169,16 @@ impl Membership {
 
     /// Another node answers with rows of a table: how long its tabs are held, and in which region its node was.
     pub(crate) fn heard_hold(&mut self, table: TableKey, page: &RowsAnswer, now: Mono) {
-        let departure = Departure::crashed(page.crashed);
-        if self.knows_better(table, departure, now) {
+        let until = now + page.held_ms.unwrap_or(HELD_MS).min(HELD_MS);
+        let hold = Hold { until, departure: Departure::crashed(page.crashed), hearsay: true };
+        if self.knows_better(table, hold, now) {
             return;
         }
         match (page.held_ms, page.region.as_ref()) {
             (Some(0), _) if self.departed.held.len() < HELD_MAX => {
-                self.departed.held.insert(table, Hold { until: now, departure });
+                self.departed.hold(table, hold);
             }
-            (Some(held_ms), Some(region)) => {
-                self.hold_as(table, region, Hold { until: now + held_ms.min(HELD_MS), departure });
-            }
+            (Some(_), Some(region)) => self.hold_as(table, region, hold),
             // It is not known there yet that this node has left.
             (None, Some(region)) => self.departed(table, Some(region.clone())),
             _ => {}
@@ -183,6 +210,26 @@ mod tests {
 
     fn start(number: u64) -> TableKey {
         TableKey { node: NodeHash(7), incarnation: Incarnation::new(number) }
+    }
+
+    #[test]
+    fn a_node_that_was_taken_for_killed_until_that_ran_out_may_have_left_on_purpose_since() {
+        let mut membership = Membership::default();
+        let region = Region::new("ams").expect("a code");
+        membership.hold_crashed(start(1), &region, Mono(1_000));
+        membership.end_holds(Mono(1_000) + CRASHED_MS);
+        membership.hold_crashed(start(1), &region, Mono(30_000));
+        assert!(!membership.is_held(start(1)), "what has run out is not held again");
+        membership.hold(start(1), &region, 7_000, Mono(30_000));
+        assert!(membership.is_held(start(1)) && !membership.has_run_out(start(1)));
+        // A node that took it for killed, too, says that it has run out.
+        let page = RowsAnswer { held_ms: Some(0), crashed: true, ..RowsAnswer::default() };
+        membership.heard_hold(start(1), &page, Mono(31_000));
+        membership.end_holds(Mono(32_000));
+        assert_eq!(membership.held_until(start(1)), Some(Mono(37_000)));
+        membership.end_holds(Mono(37_000));
+        membership.hold(start(1), &region, 7_000, Mono(37_000));
+        assert!(!membership.is_held(start(1)));
     }
 
     #[test]

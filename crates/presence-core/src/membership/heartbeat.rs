@@ -1,6 +1,6 @@
 //! Heartbeats: what a node says of itself every second, and what it learns from the others'.
 
-use crate::app::view::Place;
+use crate::app::region::Place;
 use crate::id::{NodeHash, Region};
 use crate::identity::Identity;
 use crate::io::mesh_view::PeerState;
@@ -63,6 +63,12 @@ impl Membership {
         self.heartbeats.hurried = true;
     }
 
+    /// When a heartbeat that need not wait goes out.
+    pub(crate) fn hurried_heartbeat_due(&self) -> Option<Mono> {
+        let sent_at = self.heartbeats.sent_at.filter(|_| self.heartbeats.hurried && !self.said_goodbye())?;
+        Some(sent_at + HEARTBEAT_GAP_MS)
+    }
+
     pub(crate) fn heartbeat_is_due(&self, now: Mono) -> bool {
         let beats = &self.heartbeats;
         let Some(sent_at) = beats.sent_at else { return true };
@@ -101,7 +107,7 @@ impl Membership {
 
     fn echoes(&mut self, now: Mono) -> Vec<Echo> {
         // What came while this process was suspended waited for it: its echo would make this node look late.
-        let heard = self.peers.iter().filter(|(_, peer)| peer.arrives(now) && peer.beat_at >= self.rest_until);
+        let heard = self.peers.iter().filter(|(_, peer)| peer.arrives(now) && peer.beat_at >= self.grace_until);
         let echoes: Vec<Echo> = heard
             .map(|(hash, peer)| Echo { to: *hash, mono_ms: peer.beat.mono_ms, held_ms: now.since(peer.beat_at) })
             .collect();
@@ -136,6 +142,7 @@ impl Membership {
         }
         if newest {
             let peer = self.peers.get_mut(&hash)?;
+            let lives = path.via.is_none() || !peer.beat_bytes.is_empty();
             let was_gone = peer.state == PeerState::Gone;
             let location = beat.location.filter(|(lat, lon)| lat.abs() <= 90.0 && lon.abs() <= 180.0);
             peer.place = Place { name: beat.place.clone(), location };
@@ -146,6 +153,9 @@ impl Membership {
             }
             peer.beat = beat.clone();
             peer.beat_bytes = bytes.to_vec();
+            if lives {
+                self.goes_on(hash, now, out);
+            }
         }
         // One that was overtaken on its way shows that its sender lives, but the sender has said newer things already.
         // A relay may repeat what a dead node said: only what is new shows that.

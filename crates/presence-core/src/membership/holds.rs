@@ -40,6 +40,8 @@ impl Departure {
 pub(super) struct Hold {
     pub(super) until: Mono,
     pub(super) departure: Departure,
+    /// Only other nodes have said so: its own word outweighs it.
+    pub(super) hearsay: bool,
 }
 
 impl Hold {
@@ -48,7 +50,10 @@ impl Hold {
         match (self.departure, other.departure) {
             (Departure::Crashed, Departure::Drained) => *self = other,
             (Departure::Drained, Departure::Crashed) => {}
-            _ => self.until = self.until.min(other.until),
+            _ => {
+                self.until = self.until.min(other.until);
+                self.hearsay &= other.hearsay;
+            }
         }
     }
 }
@@ -72,22 +77,42 @@ impl DepartedTables {
         self.run_out.contains_key(&table)
     }
 
+    /// Whether what is said of a table comes too late, since it has run out. One that was taken for killed may be known elsewhere
+    /// to have left on purpose, later.
+    pub(super) fn is_over(&self, table: TableKey, said: Departure) -> bool {
+        let outweighs = |known: Departure| (known, said) == (Departure::Crashed, Departure::Drained);
+        self.run_out.get(&table).is_some_and(|hold| !outweighs(hold.departure))
+    }
+
     /// Whether a table is held, or has run out.
     pub(super) fn departure(&self, table: TableKey) -> Option<Departure> {
         self.held.get(&table).or_else(|| self.run_out.get(&table)).map(|hold| hold.departure)
     }
 
-    /// A node said that it leaves, and may not come back with this table.
+    /// A node said itself that it leaves, and may not come back with this table.
     pub(super) fn has_left_for_good(&self, table: TableKey) -> bool {
-        self.run_out.get(&table).is_some_and(|hold| hold.departure == Departure::Drained)
+        self.run_out.get(&table).is_some_and(|hold| hold.departure == Departure::Drained && !hold.hearsay)
+    }
+
+    /// The node of a table whose hold has run out says something itself: if only others said that it left, it has not.
+    pub(super) fn refute(&mut self, table: TableKey) {
+        let hearsay = |hold: &Hold| hold.departure == Departure::Drained && hold.hearsay;
+        if self.run_out.get(&table).is_some_and(hearsay) {
+            self.release(table);
+        }
     }
 
     /// The node of a table that was taken for killed says something itself: it goes on.
     pub(super) fn goes_on(&mut self, table: TableKey) {
         if self.departure(table) == Some(Departure::Crashed) {
-            self.held.remove(&table);
-            self.run_out.remove(&table);
+            self.release(table);
         }
+    }
+
+    /// A table is neither held any more, nor has it run out.
+    pub(super) fn release(&mut self, table: TableKey) {
+        self.held.remove(&table);
+        self.run_out.remove(&table);
     }
 
     /// This process was suspended: held tabs run out everywhere at the same moment, whichever node slept.
@@ -96,6 +121,7 @@ impl DepartedTables {
     }
 
     pub(super) fn hold(&mut self, table: TableKey, hold: Hold) {
+        self.run_out.remove(&table);
         self.held.entry(table).or_insert(hold).merge(hold);
         if self.of(table.node).count() > HELD_OF_ONE_MAX && !injected(Fault::AllStartsHeld) {
             // Its tabs run out at the next tick, as if they had been held for their time.

@@ -1,6 +1,6 @@
 //! Another node, seen from this one.
 
-use crate::app::view::Place;
+use crate::app::region::Place;
 use crate::id::{NodeHash, NodeName, Region};
 use crate::io::mesh_view::PeerState;
 use crate::membership::belief::Doubt;
@@ -8,8 +8,9 @@ use crate::presence::row::TableKey;
 use crate::time::{Incarnation, Mono, Now, Wall};
 use crate::wire::{Heartbeat, SenderId};
 
-/// How long a node may be silent before its rows are doubted.
-pub(crate) const LEASE_MS: u64 = 4_000;
+/// How long a node may be silent before its rows are doubted. Heartbeats are a second apart, so one that is frozen for 3 s is
+/// not doubted, on links with up to half a second of delay.
+pub(crate) const LEASE_MS: u64 = 4_500;
 /// Nodes heard directly this recently are named in heartbeats.
 pub(crate) const HEARS_MS: u64 = 1_500;
 

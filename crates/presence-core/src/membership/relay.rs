@@ -38,8 +38,13 @@ pub(crate) enum Relaying {
 }
 
 impl Relaying {
-    pub(crate) fn of(broadcast: &Broadcast) -> Self {
-        if matches!(broadcast, Broadcast::Heartbeat(_)) { Self::Heartbeat } else { Self::Other }
+    /// `None`: it is for one reader only.
+    pub(crate) fn of(broadcast: &Broadcast) -> Option<Self> {
+        match broadcast {
+            Broadcast::Heartbeat(_) => Some(Self::Heartbeat),
+            Broadcast::Receipts(_) => None,
+            _ => Some(Self::Other),
+        }
     }
 }
 

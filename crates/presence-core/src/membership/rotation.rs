@@ -17,6 +17,6 @@ mod tests {
         let said: Vec<Vec<i32>> = (0..3).map(|_| in_turn(&all, &mut turn, 2)).collect();
         assert_eq!(said, [vec![1, 2], vec![3, 4], vec![5, 1]]);
         assert_eq!(in_turn(&all[..1], &mut turn, 2), [1]);
-        assert_eq!(in_turn::<i32>(&[], &mut turn, 2), []);
+        assert_eq!(in_turn::<i32>(&[], &mut turn, 2), Vec::<i32>::new());
     }
 }

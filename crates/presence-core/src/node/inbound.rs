@@ -1,4 +1,4 @@
-//! What comes from other nodes, carried to the parts that it is for: one handler for each kind of message.
+//! Messages from other nodes, each handed to the part that it is for: one handler for each kind.
 
 use crate::discovery::PendingRequest;
 use crate::id::{LinkId, NodeHash, PublicId, Room};
@@ -14,10 +14,10 @@ use crate::pubsub;
 use crate::replication::Comparison;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
-use crate::wire::{self, Broadcast, Bundle, Heartbeat, Leaving, Relayed, Request, SenderId, Unreadable};
+use crate::wire::{self, Broadcast, Bundle, Heartbeat, Leaving, NodeStatus, Relayed, Request, SenderId, Unreadable};
 
 impl Node {
-    /// What a link delivered: its author's own words, or those of another node that it relays.
+    /// Handles what a link delivered: its author's own message, or one of another node that it relays.
     pub(super) fn received(&mut self, link: LinkId, bytes: &[u8], now: Now) {
         let Some(certified) = self.discovery.node_at(link) else { return };
         let Some((sender, broadcast)) = self.readable(certified, Broadcast::read(bytes), now) else { return };
@@ -33,7 +33,9 @@ impl Node {
         }
         let relaying = Relaying::of(&broadcast);
         self.heard(&sender, broadcast, bytes, Path::DIRECT, now);
-        self.membership.relay(self.me.hash, hash, bytes, relaying, now.mono, &mut self.out);
+        if let Some(relaying) = relaying {
+            self.membership.relay(self.me.hash, hash, bytes, relaying, now.mono, &mut self.out);
+        }
     }
 
     /// The first signed message over a link shows whose it is: whether this one may be taken. What comes before it from a node
@@ -52,7 +54,7 @@ impl Node {
         false
     }
 
-    /// What another node said, if the one that relays it can't have invented it.
+    /// Handles a message that another node relays, unless the relay may have invented it.
     fn relayed(&mut self, via: NodeHash, relayed: &Relayed, now: Now) {
         let read = Broadcast::read(&relayed.message);
         let Some((author, inner)) = self.readable(via, read, now) else { return };
@@ -115,13 +117,25 @@ impl Node {
                     self.dismiss(&room, PublicId(dismissed.user));
                 }
             }
-            Broadcast::Delta(_) | Broadcast::Published(_) | Broadcast::Relayed(_) => {}
+            Broadcast::Status(status) if status.body.len() <= NodeStatus::BYTES_MAX => {
+                if self.hear_from(sender, path, now).is_some() {
+                    self.out.push(Output::StatusHeard { node: sender.name.clone(), body: status.body });
+                }
+            }
+            Broadcast::Receipts(bundle) if path.via.is_none() => self.take_receipts(hash, &bundle, now),
+            Broadcast::ReceiptReport(report) => self.receipts.take_report(hash, report),
+            Broadcast::Delta(_)
+            | Broadcast::Published(_)
+            | Broadcast::Relayed(_)
+            | Broadcast::Receipts(_)
+            | Broadcast::Status(_) => {}
         }
     }
 
     /// Takes facts that came over the link of this node.
     fn take_facts(&mut self, from: NodeHash, bundle: &Bundle, now: Now) {
-        if !self.facts.take_all(from, bundle, self.membership.clock(now), now.mono, &mut self.out) {
+        let own = self.me.table();
+        if !self.facts.take_all(own, from, bundle, self.membership.clock(now), now.mono, &mut self.out) {
             self.reject(from, Rejection::OverQuota, now.mono);
         }
     }
@@ -154,7 +168,7 @@ impl Node {
             Comparison::Equal => {}
             Comparison::Differs => {
                 let Some(name) = self.membership.peer(table.node).map(|peer| peer.name.clone()) else { return };
-                let text = format!("Our copy of the rows of {name} differs from its own: asking for all of them.");
+                let text = format!("The replica of {name} differs from its own table; requesting all of its rows.");
                 self.out.notice(Severity::Warning, &name, &beat.region, text);
             }
             Comparison::Denied { relay } => self.reject(relay, Rejection::DeniedRows, now.mono),
@@ -222,9 +236,10 @@ impl Node {
             }
             Request::Fetch(request) => (wire::answer(&own, &self.facts.fetch(&request)), Urgency::Low),
             Request::Messages(request) => return self.asked_messages(question, &request, now),
+            Request::TabMoved(moved) => (wire::answer(&own, &self.tab_moved(moved, now)), Urgency::High),
             Request::Offer(bundle) => {
                 self.take_facts(from, &bundle, now);
-                (wire::answer(&own, &0_u8), Urgency::Low)
+                (wire::answer(&own, &self.facts.answer_to_offer(&bundle)), Urgency::High)
             }
         };
         self.out.push(Output::Reply { question, bytes, urgency });
@@ -256,6 +271,11 @@ impl Node {
                 self.pubsub.fetch_answered(query, bytes, &mut self.out);
                 self.advance_fetches(now);
             }
+            (PendingRequest::Confirmation, bytes) => {
+                let (membership, discovery) = (&self.membership, &mut self.discovery);
+                self.facts.offer_answered(bytes, membership, discovery, now.mono, &mut self.out);
+            }
+            (PendingRequest::TabMoved { node, moved }, bytes) => self.move_answered(node, moved, bytes, now),
             (PendingRequest::Offer, _) | (_, None) => {}
         }
     }

@@ -2,15 +2,15 @@
 
 use crate::app::change::Change;
 use crate::app::drawing::Viewers;
-use crate::id::{ConnectionId, Room, SubscriptionKey};
-use crate::io::entry_id::EntryId;
-use crate::io::output::Output;
+use crate::id::{ConnectionId, Room, SubscriptionKey, UserId};
+use crate::io::output::{ClickAnswer, Output};
 use crate::io::query::{Found, Query};
+use crate::io::tab::Tab;
 use crate::io::{Ended, Input};
 use crate::local::subscriptions::SubscribedTo;
-use crate::node::Node;
+use crate::node::{Node, TICK_MS};
 use crate::pubsub;
-use crate::time::Now;
+use crate::time::{Mono, Now};
 
 impl Node {
     /// Takes one input.
@@ -19,13 +19,7 @@ impl Node {
         match input {
             Input::Ticked => self.tick(now),
             Input::Joined { connection, subscription, room, user, tab } => {
-                let (key, at) = (self.row_key(&room, user), at(connection, subscription));
-                if tab.draws {
-                    self.render.show(&room, at, now.mono);
-                } else {
-                    self.render.open(&room, now.mono);
-                }
-                self.local.joined(at, &room, key, tab, &mut self.presence, now);
+                self.joined(at(connection, subscription), &room, user, tab, now);
             }
             Input::Looked { connection, subscription, visible } => {
                 self.local.looked(at(connection, subscription), visible, &mut self.presence, now.mono);
@@ -50,20 +44,27 @@ impl Node {
                 self.render.open(&room, now.mono);
             }
             Input::Clicked { connection, subscription, room, user, echo, writes } => {
-                let outcome = self.clicked(&room, user, writes, now);
-                self.out.push(Output::Answer { connection, subscription, echo, outcome });
+                let (outcome, counted) = self.clicked(&room, user, writes, now);
+                self.answer(ClickAnswer { connection, subscription, echo }, outcome, counted);
             }
+            Input::Drawn { room, version } => self.receipts.shown(&self.me, &room, version, true, now.mono),
+            Input::OwnChanged { room } => self.render.own_changed(&room, now.mono),
+            Input::OwnDrawn { room } => self.render.own_drawn(&room, now.mono),
+            Input::Shared { room, user, key, value } => self.shared(&room, user, key, value, now),
             Input::Ponged { connection, round_trip_ms } => self.ponged(connection, round_trip_ms),
             Input::Published { message } => self.pubsub.publish(self.me.table(), message, &mut self.out),
+            Input::StatusTold { body } => pubsub::send_status(body, &mut self.out),
             Input::Dismissed { room, user } => {
                 self.dismiss(&room, user);
                 pubsub::send_dismissal(&room, user, &mut self.out);
             }
             Input::Queried { query, what } => self.queried(query, what, now),
             Input::FactRemoved { query, room, key, entry } => {
-                let removed = self.remove_fact(&room, &key, entry, now);
+                let removed = self.remove_fact(&room, &key, entry.as_deref(), now);
                 self.out.push(Output::Found { query, found: Found::Removed(removed) });
             }
+            Input::FactsImported { query, records } => self.import_facts(query, &records, now),
+            Input::FactsWritten { query, room, writes } => self.write_facts(query, &room, writes, now),
             Input::Resolved { addresses } => self.discovery.resolved(addresses, now.mono),
             Input::Readdressed { advertised } => self.discovery.readdressed(advertised, now.mono, &mut self.out),
             Input::Dialled { address, result } => {
@@ -80,6 +81,26 @@ impl Node {
         self.settle_peers();
     }
 
+    fn joined(&mut self, at: SubscriptionKey, room: &Room, user: UserId, tab: Tab, now: Now) {
+        if tab.draws {
+            self.render.show(room, at, now.mono);
+            if let Some(others) = &tab.related {
+                self.render.relate(room, others.clone(), now.mono);
+            }
+        } else {
+            self.render.open(room, now.mono);
+        }
+        let key = self.row_key(room, user);
+        self.local.joined(at, room, key, tab, &mut self.presence, now);
+        self.ask_about_moves(now);
+    }
+
+    /// The next tick comes within 200 ms.
+    pub(super) fn ticked(&mut self, now: Mono) {
+        (self.ticked_at, self.tick_due) = (now, now + TICK_MS);
+        self.membership.ticked(now);
+    }
+
     fn queried(&mut self, query: u64, what: Query, now: Now) {
         let found = match what {
             Query::Messages { stream, age_ms } => {
@@ -92,6 +113,7 @@ impl Node {
             Query::Busiest { prefix, most } => Found::Busiest(self.presence.busiest(&prefix, most)),
             Query::Below(subtree) => Found::Below(self.presence.below(&subtree, now.mono)),
             Query::Facts { room, after } => Found::Facts(self.facts.list(&room, after.as_deref())),
+            Query::AllFacts { after } => Found::AllFacts(self.facts.export(after.as_ref())),
         };
         self.out.push(Output::Found { query, found });
     }
@@ -104,7 +126,7 @@ impl Node {
         }
     }
 
-    fn remove_fact(&mut self, room: &Room, key: &str, entry: Option<EntryId>, now: Now) -> usize {
+    fn remove_fact(&mut self, room: &Room, key: &str, entry: Option<&str>, now: Now) -> usize {
         self.facts.remove(&self.me, room, key, entry, self.membership.clock(now), &mut self.out)
     }
 

@@ -1,8 +1,11 @@
 //! What a node says of itself: its rows, its heartbeat, its leaving; and what it is seen by.
 
 use crate::id::{Room, UserId};
+use crate::io::output::Output;
+use crate::io::settings::KnownRegion;
 use crate::membership::drain::LastNumbers;
 use crate::membership::heartbeat::HeartbeatSummary;
+use crate::membership::known_regions::KnownRegions;
 use crate::node::Node;
 use crate::presence::row::{RowKey, TableKey, Weight};
 use crate::render::mesh_view::MeshSource;
@@ -23,7 +26,8 @@ impl Node {
 
     /// Sends the heartbeat if it is time for it: what all parts say of themselves.
     pub(super) fn beat_if_due(&mut self, now: Now) {
-        if !self.membership.heartbeat_is_due(now.mono) {
+        let silent = !self.me.meshed || self.membership.said_goodbye() || !self.suspension.may_beat(now.mono);
+        if silent || !self.membership.heartbeat_is_due(now.mono) {
             return;
         }
         self.send_deltas(now);
@@ -106,15 +110,30 @@ impl Node {
         }
     }
 
+    /// The same node at its start, with the regions of [`Output::KeepRegions`]: they are silent until they are heard.
+    pub fn with_known_regions(self, regions: Vec<KnownRegion>) -> Self {
+        Self { known_regions: KnownRegions::restore(regions), ..self }
+    }
+
+    /// Draws the regions as they are judged now, and keeps for the next start which there are.
+    pub(super) fn show_regions(&mut self, now: Now) {
+        let regions = self.mesh_source(now).regions();
+        let kept = self.known_regions.changed(&self.me.region, &regions);
+        kept.into_iter().for_each(|regions| self.out.push(Output::KeepRegions { regions }));
+        self.render.show_regions(regions, now.mono);
+    }
+
     /// What the mesh is seen by.
     pub(super) fn mesh_source(&self, now: Now) -> MeshSource<'_> {
         MeshSource {
             me: &self.me,
             sequence: self.local.sequence(),
             membership: &self.membership,
+            known_regions: &self.known_regions,
             discovery: &self.discovery,
             replication: &self.replication,
             facts: &self.facts,
+            receipts: &self.receipts,
             catch_up: self.catch_up,
             started: self.started,
             now,

@@ -1,4 +1,4 @@
-//! Messages of other nodes that are rejected: counted by the link that they came over, and told once a minute.
+//! Messages of other nodes that are rejected: counted by the link that they came over, and logged at most once a minute.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -85,7 +85,8 @@ impl Node {
         let Some(count) = self.rejections.add(from, why, now) else { return };
         let peer = self.membership.peer(from);
         let name = peer.map_or_else(|| from.to_string(), |peer| peer.name.as_str().to_owned());
-        let message = format!("Rejected {count} messages of node {name}: {why}. Is it of another version, or broken?");
+        let message =
+            format!("Rejected {count} messages of node {name}: {why}. It may run another version, or be broken.");
         let (region, peer) = (peer.map(|peer| peer.region.clone()), NodeName::new(&name));
         let peer = peer.map(|name| name.as_str().to_owned());
         self.out.push(Output::Tell(Notice { severity: Severity::Warning, peer, region, message }));

@@ -1,15 +1,16 @@
-//! A process that was suspended: frozen, paused or starved. It does not take the world for dead because it slept.
+//! A process that was suspended: frozen, paused or without CPU time. It must not take the other nodes for dead because it slept.
 
 use crate::io::Input;
+use crate::membership::peer::LEASE_MS;
 use crate::node::{Node, TICK_MS};
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{Mono, Now};
 
 /// If no input came for longer than this, the process was suspended.
-pub const AWAY_MS: u64 = 2_000;
-/// How long nothing fires after that.
-const REST_MS: u64 = 1_000;
-/// Most inputs that wait for the end of the rest.
+pub const SUSPENDED_MS: u64 = 2_000;
+/// The grace after that, in which no deadline fires: what arrived meanwhile is read first.
+const GRACE_MS: u64 = 1_000;
+/// Most inputs that wait for the end of the grace.
 const PARKED_MAX: usize = 65_536;
 
 /// Whether and for how long the process was suspended.
@@ -18,7 +19,9 @@ pub(super) struct Suspension {
     input_at: Mono,
     /// All gaps together: the node's own time is behind the clock by this.
     total_ms: u64,
-    rest_until: Mono,
+    grace_until: Mono,
+    /// The last gap was shorter than the lease.
+    brief: bool,
     parked: Vec<Input>,
 }
 
@@ -28,25 +31,26 @@ pub(super) struct Gap {
     pub(super) total_ms: u64,
     /// By how much more than usual.
     pub(super) suspended_ms: u64,
-    pub(super) rest_until: Mono,
+    pub(super) grace_until: Mono,
 }
 
 impl Suspension {
     pub(super) fn new(now: Mono) -> Self {
-        Self { input_at: now, total_ms: 0, rest_until: Mono::default(), parked: Vec::new() }
+        Self { input_at: now, total_ms: 0, grace_until: Mono::default(), brief: false, parked: Vec::new() }
     }
 
     /// Whether the process was suspended before this moment of the clock.
     pub(super) fn notice(&mut self, now: Now) -> Option<Gap> {
         let total_ms = now.mono.since(self.input_at);
         self.input_at = now.mono;
-        if total_ms <= AWAY_MS {
+        if total_ms <= SUSPENDED_MS {
             return None;
         }
         let suspended_ms = total_ms - TICK_MS;
         self.total_ms += suspended_ms;
-        self.rest_until = self.lived(now).mono + REST_MS;
-        Some(Gap { total_ms, suspended_ms, rest_until: self.rest_until })
+        self.grace_until = self.lived(now).mono + GRACE_MS;
+        self.brief = total_ms < LEASE_MS;
+        Some(Gap { total_ms, suspended_ms, grace_until: self.grace_until })
     }
 
     /// Time as this node lived it: every deadline moves by the gaps.
@@ -59,11 +63,16 @@ impl Suspension {
         lived + self.total_ms
     }
 
-    pub(super) fn is_resting(&self, now: Mono) -> bool {
-        now < self.rest_until
+    pub(super) fn is_in_grace(&self, now: Mono) -> bool {
+        now < self.grace_until
     }
 
-    /// Whether an input waits for the end of the rest: ends are handled before joins.
+    /// Whether heartbeats go out: after a gap that the others have not noticed they go on at once, before the lease ends.
+    pub(super) fn may_beat(&self, now: Mono) -> bool {
+        self.brief || !self.is_in_grace(now)
+    }
+
+    /// Whether an input waits for the end of the grace: ends are handled before joins.
     pub(super) fn is_parked(input: &Input) -> bool {
         matches!(
             input,
@@ -109,11 +118,15 @@ impl Node {
         let gap = self.suspension.notice(now);
         let now = self.suspension.lived(now);
         if let Some(gap) = gap {
-            self.membership.resume(gap.suspended_ms, gap.rest_until, now.mono);
+            self.membership.resume(gap.suspended_ms, gap.grace_until, now.mono);
             self.pubsub.resume(now.mono);
             let seconds = gap.total_ms / 1_000;
-            self.out.warn(format!("This node was away for {seconds} s: it was frozen or starved."));
+            self.out.warn(format!("This node did nothing for {seconds} s: it was suspended, or had too much to do."));
             self.discovery.say_hello_everywhere(now.mono, &mut self.out);
+            if self.suspension.may_beat(now.mono) {
+                self.membership.hurry_heartbeat();
+                self.beat_if_due(now);
+            }
         }
         now
     }

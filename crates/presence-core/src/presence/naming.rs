@@ -2,14 +2,27 @@
 
 use crate::presence::Presence;
 use crate::presence::row::{Removed, RowKey, TableKey};
+use crate::presence::slab::Slot;
 use crate::time::Mono;
 
 impl Presence {
     /// Gives a row another number: all else in it stays.
     pub(crate) fn renumber(&mut self, table: TableKey, key: &RowKey, number: u64) {
-        let (Some(table), Some(room)) = (self.tables.number(table), self.numbers.get(&key.room)) else { return };
-        let Some(slot) = self.rows.find(*room, key.user, table) else { return };
-        let before = std::mem::replace(&mut self.rows.get_mut(slot).number, number);
+        let (Some(table), Some(&room)) = (self.tables.number(table), self.numbers.get(&key.room)) else { return };
+        let Some(slot) = self.rows.find(room, key.user, table) else { return };
+        if self.rows.of(room, key.user).all(|row| row.took().is_empty()) {
+            return self.renumber_at(slot, key, number);
+        }
+        // What was taken of a row counts by that row's number.
+        self.change(room, *key, |presence| {
+            presence.renumber_at(slot, key, number);
+            None
+        });
+    }
+
+    fn renumber_at(&mut self, slot: Slot, key: &RowKey, number: u64) {
+        let row = self.rows.get_mut(slot);
+        let (before, table) = (std::mem::replace(&mut row.number, number), row.table);
         let table = self.tables.of_mut(table);
         table.strike(key, before, slot, self.digest);
         table.enter(key, number, slot, self.digest);

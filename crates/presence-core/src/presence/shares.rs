@@ -29,7 +29,7 @@ impl Presence {
         shared
     }
 
-    /// Marks what of a user's shares is different from the row before.
+    /// Marks the shares of a user that differ from the row before.
     pub(crate) fn note_shared(&mut self, room: RoomNumber, key: RowKey, before: Option<&PackedRow>) {
         let now: Vec<&Share> = self.rows.of(room, key.user).flat_map(PackedRow::shared).collect();
         let was = before.map_or(&[][..], PackedRow::shared);

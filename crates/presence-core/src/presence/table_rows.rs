@@ -57,6 +57,11 @@ impl<'a> TableRows<'a> {
         self.get(key).map_or(0, |row| row.number).max(self.table.removed_number(key))
     }
 
+    /// Whether a key is known as it was at this number, or later.
+    pub(crate) fn shows(&self, key: &RowKey, number: u64) -> bool {
+        self.number(key) >= number || (self.get(key).is_none() && !self.table.knows_removals_after(number))
+    }
+
     /// Rows whose last change is in (after, upto], by number.
     pub(crate) fn changed(&self, after: u64, upto: u64) -> impl Iterator<Item = Row> {
         self.table.changed(after, upto).map(|slot| self.presence.row(slot))

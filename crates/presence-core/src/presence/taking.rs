@@ -4,6 +4,7 @@ use crate::presence::Presence;
 use crate::presence::row::{RowKey, TableKey, Took, Weight};
 use crate::presence::rows::PackedRow;
 use crate::presence::table::Table;
+use crate::testing::fault_injection::{Fault, injected};
 
 /// Of which tables a connection may take a tab.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,10 +52,19 @@ impl Presence {
         })
     }
 
-    /// What is left to take of a table, whoever took it; `None` where the table changes no longer, or is forgotten.
-    pub(crate) fn loose(&self, key: &RowKey, table: TableKey) -> Option<u32> {
-        let rows = self.table(table)?;
+    /// What is left to take of a table of which this was taken; `None` where the table changes no longer, is forgotten, or is
+    /// not known yet as it was when that was taken.
+    pub(crate) fn loose(&self, key: &RowKey, took: &Took) -> Option<u32> {
+        let rows = self.table(took.table)?;
         let alive = matches!(rows.weight(), Weight::Counted | Weight::Unsure);
-        alive.then(|| rows.get(key).map_or(0, PackedRow::lingering))
+        let known = rows.shows(key, took.seen) || injected(Fault::TookUnseen);
+        (alive && known).then(|| rows.get(key).map_or(0, PackedRow::lingering))
+    }
+
+    /// The tables of other nodes that are heard in which this user has an open tab.
+    pub(crate) fn open_elsewhere(&self, key: &RowKey, except: TableKey) -> impl Iterator<Item = TableKey> {
+        let rows = self.numbers.get(&key.room).into_iter().flat_map(|room| self.rows.of(*room, key.user));
+        let open = rows.filter(|row| row.open() > 0).map(|row| self.tables.of(row.table));
+        open.filter(move |table| table.weight == Weight::Counted && table.key != except).map(|table| table.key)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::app::view::{RegionState, RegionView};
+use crate::app::region::{RegionState, RegionView};
 use crate::discovery::Discovery;
 use crate::facts::Facts;
 use crate::id::{NodeHash, Region};
@@ -10,11 +10,16 @@ use crate::identity::Identity;
 use crate::io::dial::DialError;
 use crate::io::mesh_view::{MeshView, NodeView, PeerState};
 use crate::membership::Membership;
+use crate::membership::known_regions::KnownRegions;
 use crate::membership::peer::{LEASE_MS, Peer};
 use crate::presence::row::TableKey;
+use crate::receipts::ReceiptTracker;
 use crate::replication::Replication;
 use crate::replication::catch_up::CatchUp;
 use crate::time::Now;
+
+/// A node that has started is heard by the others within this time, unless something is wrong.
+const HEARD_WITHIN_MS: u64 = 10_000;
 
 /// What the mesh is seen by.
 #[derive(Clone, Copy)]
@@ -22,9 +27,11 @@ pub(crate) struct MeshSource<'a> {
     pub(crate) me: &'a Identity,
     pub(crate) sequence: u64,
     pub(crate) membership: &'a Membership,
+    pub(crate) known_regions: &'a KnownRegions,
     pub(crate) discovery: &'a Discovery,
     pub(crate) replication: &'a Replication,
     pub(crate) facts: &'a Facts,
+    pub(crate) receipts: &'a ReceiptTracker,
     pub(crate) catch_up: CatchUp,
     pub(crate) started: Now,
     pub(crate) now: Now,
@@ -42,8 +49,10 @@ impl MeshSource<'_> {
             exchanged: !self.me.meshed || self.replication.exchanged(),
             caught_up: self.catch_up.complete,
             degraded: self.degraded(),
+            clock_fault: self.clock_fault(),
             tables_asked: self.replication.tables_asked(),
             root_faults: self.replication.root_faults(),
+            receipt_times: self.receipts.times().clone(),
             as_of_ms: clock.time.0,
         }
     }
@@ -78,6 +87,9 @@ impl MeshSource<'_> {
             if peer.state == PeerState::Live {
                 view.round_trip_ms = view.round_trip_ms.into_iter().chain(peer.round_trip_ms).min();
             }
+        }
+        for view in self.known_regions.unheard(self.started, self.now).filter(|_| own.meshed) {
+            views.entry(view.region.clone()).or_insert(view);
         }
         views.into_values().collect()
     }
@@ -124,7 +136,7 @@ impl MeshSource<'_> {
             heard_ms_ago: self.now.mono.since(peer.heard_at),
             round_trip_ms: peer.round_trip_ms,
             wrong_clock: self.membership.disagrees(peer.clock(self.now.mono), self.now),
-            counts_us: !peer.is_doubting(),
+            counts_us: !(peer.is_doubting() || self.is_deaf(peer)),
         }
     }
 
@@ -141,7 +153,8 @@ impl MeshSource<'_> {
         degraded.extend(self.discovery.unreached_callers(self.membership, now));
         for (_, peer) in self.membership.peers() {
             if peer.is_late(now) && !peer.left() {
-                degraded.push(format!("Node {} is heard more than {} s late.", peer.name, LEASE_MS / 1_000));
+                let seconds = f64::from(LEASE_MS as u32) / 1_000.0;
+                degraded.push(format!("Node {} is heard more than {seconds} s late.", peer.name));
             }
             if self.membership.disagrees(peer.clock(now), self.now) && peer.state == PeerState::Live {
                 degraded.push(format!("The clock of node {} is wrong by over a minute.", peer.name));
@@ -151,8 +164,11 @@ impl MeshSource<'_> {
                     degraded.push(format!("Node {} in {} is {}.", peer.name, peer.region, peer.state));
                 }
                 PeerState::Live => {
-                    if peer.heard_directly(now) && !peer.hears(self.me.hash) && age_ms > 10_000 {
-                        degraded.push(format!("Node {} does not hear us: can it reach our address?", peer.name));
+                    if self.is_deaf(peer) {
+                        degraded.push(format!(
+                            "Node {} does not hear this node: check that it can reach this node's address.",
+                            peer.name
+                        ));
                     }
                     if peer.via.is_some() {
                         degraded.push(format!("Node {} is heard only through another one.", peer.name));
@@ -162,12 +178,21 @@ impl MeshSource<'_> {
             }
         }
         degraded.extend(self.membership.doubters());
-        if let Some(wrong) = self.membership.wrong_clock(self.now) {
-            degraded.push(wrong.to_string());
-        } else if self.membership.node_time(self.now).0 != self.now.wall.0 {
-            degraded.push("The clock runs more than 5 s ahead of the other nodes': theirs is used.".to_owned());
-        }
         degraded
+    }
+
+    /// Whether a live node that is heard directly has had time to hear this one, and does not.
+    fn is_deaf(&self, peer: &Peer) -> bool {
+        let had_time = self.now.mono.since(self.started.mono) > HEARD_WITHIN_MS;
+        had_time && peer.state == PeerState::Live && peer.heard_directly(self.now.mono) && !peer.hears(self.me.hash)
+    }
+
+    fn clock_fault(&self) -> Option<String> {
+        if let Some(wrong) = self.membership.wrong_clock(self.now) {
+            return Some(wrong.to_string());
+        }
+        let corrected = self.membership.node_time(self.now).0 != self.now.wall.0;
+        corrected.then(|| "The clock runs more than 5 s ahead of the other nodes': theirs is used.".to_owned())
     }
 }
 

@@ -1,10 +1,11 @@
-//! What of a room is to be drawn, and how often that may be.
+//! Which parts of a room are to be drawn, and how often.
 
 use std::collections::BTreeSet;
 
 use crate::app::change::Change;
+use crate::app::drawing::CHANGES_MAX;
 use crate::cost_limit::CostLimiter;
-use crate::id::{Region, UserId};
+use crate::id::{Region, Room, UserId};
 use crate::time::Mono;
 
 /// Drawing a room costs this for each watcher: of this node for what users do, so that a change costs a bounded stream of
@@ -21,14 +22,17 @@ pub const VIEW_US: u64 = 500;
 /// What users did, and what is rare: drawn soon.
 #[derive(Debug, Default)]
 pub(super) struct PendingEvents {
-    waiting: bool,
+    pub(super) waiting: bool,
     limiter: CostLimiter,
     pub(super) all: bool,
     pub(super) regions: bool,
+    pub(super) minute: bool,
+    /// Something in the room itself is different.
+    pub(super) inside: bool,
     pub(super) users: BTreeSet<UserId>,
     pub(super) shared: BTreeSet<String>,
-    pub(super) registers: BTreeSet<String>,
-    pub(super) logs: BTreeSet<String>,
+    /// Of facts, of their receipts, and of other rooms that this one shows.
+    changes: BTreeSet<Change>,
     /// Who wrote what is new.
     pub(super) authors: BTreeSet<UserId>,
 }
@@ -44,8 +48,20 @@ pub(super) struct PendingCounts {
 
 impl PendingEvents {
     pub(super) fn add(&mut self, what: impl FnOnce(&mut Self)) {
-        self.waiting = true;
+        (self.waiting, self.inside) = (true, true);
         what(self);
+    }
+
+    /// Something in other rooms is different.
+    pub(super) fn add_related(&mut self, rooms: &[Room]) {
+        self.waiting = true;
+        self.add_changes(rooms.iter().cloned().map(Change::Related));
+    }
+
+    /// These are to be drawn; with many the whole room is.
+    pub(super) fn add_changes(&mut self, changes: impl IntoIterator<Item = Change>) {
+        self.changes.extend(changes);
+        self.all |= self.changes.len() > CHANGES_MAX;
     }
 
     pub(super) fn due(&self) -> Option<Mono> {
@@ -98,8 +114,8 @@ pub(super) fn changes(events: &PendingEvents, counts: &PendingCounts) -> Vec<Cha
         .into_iter()
         .chain(whole)
         .chain(counts.regions.iter().cloned().map(Change::RegionCounts))
-        .chain(events.registers.iter().cloned().map(Change::Set))
-        .chain(events.logs.iter().cloned().map(Change::Logged))
+        .chain(events.changes.iter().cloned())
+        .chain(events.minute.then_some(Change::Minute))
         .chain(events.shared.iter().cloned().map(Change::Shared))
         .collect()
 }

@@ -1,16 +1,18 @@
-//! One room's pages: its view, what of it is to be drawn, and the fragments that show it whole.
+//! One room's pages: its view, the parts that are to be drawn, and the fragments that show it whole.
 
 use std::sync::Arc;
 
 use crate::app::change::Change;
 use crate::app::drawing::{Drawing, Snapshot, Viewers};
-use crate::app::view::{RegionView, RoomView};
-use crate::id::{Room, Stream, UserId};
+use crate::app::view::RoomView;
+use crate::id::{Room, RoomHash, Stream, UserId};
 use crate::io::output::Output;
+use crate::local::LocalWatchers;
 use crate::outputs::Outputs;
 use crate::presence::row::RowKey;
+use crate::render::own::PendingOwn;
 use crate::render::pending::{PendingCounts, PendingEvents, changes};
-use crate::render::view::{RoomSource, view};
+use crate::render::view::{Elsewhere, RoomSource, view};
 use crate::time::Mono;
 
 /// What is drawn of a quiet room for a newcomer may be this old, so that no one sees an old event as a new one.
@@ -21,29 +23,41 @@ pub(super) struct RoomRenderer {
     pub(super) view: Option<Arc<RoomView>>,
     pub(super) events: PendingEvents,
     pub(super) counts: PendingCounts,
+    /// Only of apps that draw it at others' changes.
+    pub(super) own: Option<Box<PendingOwn>>,
     /// When it is drawn next, as the renderer of all rooms knows it.
     pub(super) due: Option<Mono>,
     snapshot: Snapshot,
 }
 
-/// Whether anything is left of a room.
+/// What drawing a room has left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Afterwards {
-    Open,
+    /// The room as other rooms show it.
+    Same,
+    /// It looks different where other rooms show it.
+    Changed,
+    /// Nothing of it.
     Forgotten,
 }
 
 impl RoomRenderer {
     /// When something of what waits may be drawn.
     pub(super) fn next(&self) -> Option<Mono> {
-        self.events.due().into_iter().chain(self.counts.due()).min()
+        let own = self.own.as_ref().and_then(|own| own.due());
+        [self.events.due(), self.counts.due(), own].into_iter().flatten().min()
+    }
+
+    /// Whether drawing it now makes a new view.
+    pub(super) fn makes_view(&self, now: Mono) -> bool {
+        self.view.is_none() || [self.events.due(), self.counts.due()].into_iter().flatten().any(|due| due <= now)
     }
 
     /// Draws what waits and may be drawn.
     pub(super) fn draw(
         &mut self,
         room: &Room,
-        regions: &[RegionView],
+        elsewhere: Elsewhere<'_>,
         source: &RoomSource<'_>,
         now: Mono,
         out: &mut Outputs,
@@ -59,21 +73,10 @@ impl RoomRenderer {
         } else {
             self.counts.take(everywhere, now)
         };
-        self.snapshot = Snapshot::default();
-        let version = self.view.as_ref().map_or(1, |view| view.version + 1);
-        let view = Arc::new(view(room, version, regions, source));
-        self.view = Some(Arc::clone(&view));
-        out.push(Output::View(Arc::clone(&view)));
-        if counts.waiting {
-            out.push(Output::Counts(Arc::clone(&view)));
+        if self.view.is_none() || events.waiting || counts.waiting {
+            self.draw_for_all(room, elsewhere, (&events, &counts), watchers, source, out);
         }
-        if watchers.drawn > 0 {
-            let changes = changes(&events, &counts);
-            if !changes.is_empty() {
-                let to = Viewers::Stream(Stream::Room(room.clone()));
-                out.push(Output::Draw(Drawing { to, view, changes, snapshot: self.snapshot.clone() }));
-            }
-        }
+        self.draw_own(room, hash, source, now, out);
         for user in &events.users {
             let tabs = source.presence.tabs(&RowKey::new(hash, *user));
             out.push(Output::Tabs { room: room.clone(), user: *user, tabs });
@@ -87,18 +90,58 @@ impl RoomRenderer {
             let change = Change::You { user: user.public(room, source.digest) };
             self.draw_for_user(room, *user, change, out);
         }
-        let holds_nothing = self.view.as_ref().is_none_or(|view| view.registers.is_empty() && view.logs.is_empty());
+        let holds_nothing = self.view.as_ref().is_none_or(|view| view.holds_nothing());
         if holds_nothing && source.presence.room(&hash).is_none() && watchers.connections == 0 {
             out.push(Output::Forget(room.clone()));
             return Afterwards::Forgotten;
         }
-        Afterwards::Open
+        if events.inside || counts.waiting { Afterwards::Changed } else { Afterwards::Same }
+    }
+
+    /// Makes a new view, and draws these changes of it on all pages.
+    fn draw_for_all(
+        &mut self,
+        room: &Room,
+        elsewhere: Elsewhere<'_>,
+        (events, counts): (&PendingEvents, &PendingCounts),
+        watchers: LocalWatchers,
+        source: &RoomSource<'_>,
+        out: &mut Outputs,
+    ) {
+        self.snapshot = Snapshot::default();
+        let version = self.view.as_ref().map_or(1, |view| view.version + 1);
+        let view = Arc::new(view(room, version, elsewhere, source));
+        self.view = Some(Arc::clone(&view));
+        out.push(Output::View(Arc::clone(&view)));
+        if counts.waiting {
+            out.push(Output::Counts(Arc::clone(&view)));
+        }
+        if watchers.drawn == 0 {
+            return;
+        }
+        let changes = changes(events, counts);
+        if !changes.is_empty() {
+            let to = Viewers::Stream(Stream::Room(room.clone()));
+            let (confirmed, snapshot) = (source.receipts.waits_for(room), self.snapshot.clone());
+            out.push(Output::Draw(Drawing { to, view, changes, confirmed, snapshot }));
+        }
+    }
+
+    /// Draws what is each user's own, where it waits and may be drawn.
+    fn draw_own(&mut self, room: &Room, hash: RoomHash, source: &RoomSource<'_>, now: Mono, out: &mut Outputs) {
+        let Some(own) = &mut self.own else { return };
+        let users = own.take(|| source.local.users_of(hash), now);
+        if !users.is_empty() {
+            let users = users.into_iter().map(|user| (user, user.public(room, source.digest)));
+            let drawing = self.drawing(Viewers::Users(users.collect()), Vec::new());
+            drawing.into_iter().for_each(|drawing| out.push(Output::Draw(drawing)));
+        }
     }
 
     /// An order to draw these changes, if there is a view to draw.
     pub(super) fn drawing(&self, to: Viewers, changes: Vec<Change>) -> Option<Drawing> {
         let view = Arc::clone(self.view.as_ref()?);
-        Some(Drawing { to, view, changes, snapshot: self.snapshot.clone() })
+        Some(Drawing { to, view, changes, confirmed: false, snapshot: self.snapshot.clone() })
     }
 
     /// The room whole.

@@ -31,6 +31,9 @@ impl Replication {
         let replica = self.replicas.get(&table);
         let contiguous_upto = match replica {
             _ if own => own_sequence,
+            // What it took above a gap has replaced what the table held at the gap: an answer could not equal the table as it was
+            // at any number.
+            Some(replica) if replica.is_ahead() && !membership.is_held(table) => return unknown,
             Some(replica) if replica.known || membership.is_held(table) => replica.contiguous_upto,
             _ => return unknown,
         };

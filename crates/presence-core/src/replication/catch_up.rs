@@ -1,27 +1,27 @@
-//! What a node has to learn after its start before it is sure of its numbers, and before it may tell what changes: until then
-//! users of other nodes are not there yet, and who only becomes known here has not joined.
+//! Whether a node that has started knows enough: first to be sure of its numbers, then to report joins and leaves. Before
+//! that, users of other nodes are missing, and one whose row arrives late would seem to have joined just now.
 
 use crate::id::NodeHash;
 use crate::membership::Membership;
 use crate::replication::Replication;
 use crate::time::Mono;
 
-/// Nothing was missing for this long: every other node has said in a heartbeat what it holds of nodes that left or were
-/// killed, this node's last start among them.
+/// A node has caught up once nothing was missing for this long: meanwhile every other node has said in a heartbeat what it
+/// holds of nodes that left or were killed, such as this node before its restart.
 const COMPLETE_MS: u64 = 1_500;
-/// A node is sure of its numbers after this, whatever it has heard: it can't wait for a network that is cut.
+/// A node is sure of its numbers at the latest after this: it can't wait for a network that is cut.
 const SURE_MS: u64 = 3_000;
-/// A node that hears no other goes on alone after this.
+/// A node that hears no other has caught up after this.
 const ALONE_MS: u64 = 5_000;
-/// It goes on after this, even if something is missing still: the others may not be able to hear it.
+/// Any node has caught up after this, even if something is still missing: the others may be unable to hear it.
 const LONGEST_MS: u64 = 15_000;
 
-/// How much of what the others know a node that has started knows.
+/// How far a node that has started has caught up with the others.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CatchUp {
-    /// It had a first exchange with every node that it hears, or hears none.
+    /// Its numbers can be trusted: it has exchanged rows with every node that it hears, or has waited long enough.
     pub(crate) sure: bool,
-    /// It knows all that the others do, and they know of this start.
+    /// It knows what the others know, and they know of this start: it may report joins and leaves.
     pub(crate) complete: bool,
     complete_since: Option<Mono>,
 }
@@ -31,7 +31,7 @@ impl CatchUp {
         Self { sure: !meshed, complete: !meshed, complete_since: None }
     }
 
-    /// Looks again. Returns whether the node has become sure.
+    /// Checks again. Returns whether the node has become sure.
     pub(crate) fn review(
         &mut self,
         me: NodeHash,

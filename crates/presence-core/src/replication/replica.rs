@@ -150,6 +150,11 @@ impl Replica {
         self.expect(number, now);
     }
 
+    /// Whether something was received above a gap.
+    pub(super) fn is_ahead(&self) -> bool {
+        !self.received_ahead.is_empty()
+    }
+
     /// Everything up to this number was repaired.
     pub(super) fn repaired(&mut self, upto: u64, now: Mono) {
         self.known = true;
@@ -194,7 +199,7 @@ impl Replica {
 
     /// Whether it should equal its node's table at this number.
     pub(super) fn is_comparable(&self, sequence: u64) -> bool {
-        self.known && self.repair.is_none() && self.contiguous_upto == sequence && self.received_ahead.is_empty()
+        self.known && self.repair.is_none() && self.contiguous_upto == sequence && !self.is_ahead()
     }
 
     pub(super) fn repair_is_due(&self, wait_ms: u64, now: Mono) -> bool {

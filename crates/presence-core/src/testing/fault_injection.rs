@@ -21,6 +21,10 @@ pub enum Fault {
     CrashDropsRows,
     /// What a user took of another node's tabs is forgotten when the user leaves.
     TookForgotten,
+    /// A tab's socket stays although the tab has joined at another node.
+    OldSocketStays,
+    /// What was taken is forgotten before the row that shows it is known.
+    TookUnseen,
     /// A connection that ended before its join was handled still joins.
     GhostJoins,
     /// All entries of a log have one id.
@@ -53,11 +57,27 @@ pub enum Fault {
     RowsUncut,
     /// Every start of a node that left is held.
     AllStartsHeld,
+    /// A click on a counter is answered before what it adds is kept.
+    AnswersEarly,
+    /// A user is in a set once for each click.
+    ClicksJoin,
+    /// Who leaves a set stays in it.
+    LeaveIgnored,
+    /// Each write of a click has a stamp of its own.
+    ClickSplit,
+    /// Of a click that is refused a part is written.
+    HalfAClick,
+    /// Tombstones end at once.
+    TombstonesEnd,
+    /// An entry of a map that another region has removed is not drawn.
+    UndrawnMap,
+    /// A register whose time is over is not drawn.
+    ExpiryUndrawn,
 }
 
 /// Those that storms find.
 #[cfg(feature = "planted")]
-pub const ALL_FAULTS: [Fault; 15] = [
+pub const ALL_FAULTS: [Fault; 25] = [
     Fault::OldestWins,
     Fault::BlindClock,
     Fault::HolesSkipped,
@@ -67,12 +87,22 @@ pub const ALL_FAULTS: [Fault; 15] = [
     Fault::OldIncarnationStays,
     Fault::CrashDropsRows,
     Fault::TookForgotten,
+    Fault::OldSocketStays,
+    Fault::TookUnseen,
     Fault::GhostJoins,
     Fault::OneEntry,
     Fault::NothingHeals,
     Fault::UndrawnRegister,
     Fault::NotRestamped,
     Fault::DepartedNotCompared,
+    Fault::AnswersEarly,
+    Fault::ClicksJoin,
+    Fault::LeaveIgnored,
+    Fault::ClickSplit,
+    Fault::HalfAClick,
+    Fault::TombstonesEnd,
+    Fault::UndrawnMap,
+    Fault::ExpiryUndrawn,
 ];
 
 /// Those that a member which misbehaves could use.

@@ -162,7 +162,7 @@ impl Broadcast {
     /// Whether its author signs it: what it says of its author and of its rows is believed when another node relays it.
     /// Facts are anyone's to carry, and what is published is no one's row.
     pub(crate) fn is_signed(&self) -> bool {
-        self.proves_sender() || matches!(self, Self::Delta(_))
+        self.proves_sender() || matches!(self, Self::Delta(_) | Self::Status(_))
     }
 
     /// Whether it shows first whose a link is. Rows do not: a node of an earlier version does not sign them.
@@ -170,6 +170,7 @@ impl Broadcast {
         match self {
             Self::Heartbeat(_) | Self::Draining(_) | Self::Goodbye(_) => true,
             Self::Delta(_) | Self::Facts(_) | Self::Relayed(_) | Self::Published(_) | Self::Dismissed(_) => false,
+            Self::Receipts(_) | Self::ReceiptReport(_) | Self::Status(_) => false,
         }
     }
 }
@@ -198,6 +199,18 @@ pub(crate) struct Dismissed {
     /// As the room's visitors see them.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub(crate) user: [u8; 32],
+}
+
+/// What a node says of itself to operators. Only the newest counts: it is not numbered, and a lost one is not missed.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct NodeStatus {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) body: Vec<u8>,
+}
+
+impl NodeStatus {
+    /// A longer one is neither sent nor read.
+    pub(crate) const BYTES_MAX: usize = 32 * 1_024;
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::id::{KeyHash, NodeName, Region};
+use crate::id::{KeyHash, NodeName, Region, TabId};
 use crate::io::message::PastMessage;
-use crate::presence::row::{Removed, Row, TableKey};
+use crate::presence::row::{Removed, Row, RowKey, TableKey};
 use crate::time::{Incarnation, NodeTime, Stamp};
 
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
@@ -138,4 +138,20 @@ pub(crate) struct MessagesAnswer {
     pub(crate) complete: bool,
     #[n(1)]
     pub(crate) messages: Vec<PastMessage>,
+}
+
+/// A tab has joined a room at the asker: the socket that it has elsewhere is to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct TabMoved {
+    #[n(0)]
+    pub(crate) key: RowKey,
+    #[n(1)]
+    pub(crate) tab: TabId,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct TabMovedAnswer {
+    /// The number that the row has at least once it shows that the tab is closed; none: the tab is not here.
+    #[n(0)]
+    pub(crate) seen: Option<u64>,
 }

@@ -27,7 +27,7 @@ pub(crate) fn sign(message: &mut Vec<u8>, key: &NodeKey) {
     minicbor::encode(signature, message).expect("writing to memory can't fail");
 }
 
-/// What of a message is signed, and the signature.
+/// The signed part of a message, and its signature.
 pub(crate) fn signature(message: &[u8]) -> Option<(&[u8], Signature)> {
     let before = MAGIC.len() + 1;
     let mut decoder = Decoder::new(message.get(before..)?);

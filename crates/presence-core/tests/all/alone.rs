@@ -1,15 +1,11 @@
 //! A node alone: joins, linger, clicks, pages.
 
 use presence_core::{
-    App, Change, ConnectionId, Drawn, Ended, Fragment, Input, Mono, Node, NodeName, Now, Outcome, Output, Place,
-    ReflexCall, Refusal, Region, Room, RoomView, Settings, Stream, SubscriptionId, Tab, UserId, Viewers, Visit, Wall,
-    Write,
+    App, Change, Click, ConnectionId, Drawing, Drawn, Ended, Fragment, Input, Mono, Node, Now, Outcome, Output,
+    Refusal, Region, Room, RoomView, Stream, SubscriptionId, Tab, UserId, Viewers, Visit, Wall, Write,
 };
-use sha2::{Digest as _, Sha256};
 
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
-}
+use crate::digest::settings;
 
 /// An app with one register and one log.
 struct Bulb;
@@ -19,10 +15,10 @@ impl App for Bulb {
         format!("{} users", view.users)
     }
 
-    fn reflex(&self, call: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
-        match call.target.as_str() {
-            "Bulb#on" => Ok(vec![Write::Set { key: "bulb", value: b"on".to_vec(), lasts_ms: None }]),
-            "Bulb#say" => Ok(vec![Write::Append { key: "wall", value: b"hi".to_vec(), cap: 3, lasts_ms: None }]),
+    fn reflex(&self, click: &Click, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+        match click.target.as_str() {
+            "Bulb#on" => Ok(vec![Write::set_bytes("bulb", "on")]),
+            "Bulb#say" => Ok(vec![Write::append_bytes("wall", "hi", 3)]),
             _ => Err(Refusal::Unknown),
         }
     }
@@ -51,18 +47,7 @@ struct Alone {
 impl Alone {
     fn new() -> Self {
         let now = Now { mono: Mono(1_000), wall: Wall(1_800_000_000_000) };
-        let settings = Settings {
-            region: Region::new("yyz").expect("a code"),
-            place: Place::default(),
-            name: NodeName::new("one").expect("a name"),
-            incarnation: 1,
-            birth: 7,
-            advertised: Vec::new(),
-            meshed: false,
-            digest: sha256,
-            key: None,
-        };
-        Self { node: Node::new(settings, &[], Vec::new(), now), now }
+        Self { node: Node::new(settings("yyz", "one", 1), &[], Vec::new(), now), now }
     }
 
     fn handle(&mut self, input: Input) -> Vec<Output> {
@@ -100,10 +85,9 @@ impl Alone {
     }
 
     fn click(&mut self, target: &str) -> Vec<Output> {
-        let call = ReflexCall { target: target.to_owned(), echo: "echo".to_owned(), ..ReflexCall::default() };
         let (connection, subscription) = (ConnectionId(1), SubscriptionId(2));
-        let writes = call.asked_of(&Bulb, &RoomView::empty(room(), Region::new("yyz").expect("a code")));
-        let (user, echo) = (UserId([1; 32]), call.echo);
+        let writes = Click::on(target).asked_of(&Bulb, &RoomView::empty(room(), Region::new("yyz").expect("a code")));
+        let (user, echo) = (UserId([1; 32]), "echo".to_owned());
         self.handle(Input::Clicked { connection, subscription, room: room(), user, echo, writes })
     }
 }
@@ -205,7 +189,11 @@ fn a_click_is_answered_and_drawn_for_the_room() {
     alone.join(1, 1);
     alone.pass(100);
     let outputs = alone.click("Bulb#on");
-    assert!(outputs.iter().any(|o| matches!(o, Output::Answer { outcome: Outcome::Done, echo, .. } if echo == "echo")));
+    assert!(
+        outputs
+            .iter()
+            .any(|o| matches!(o, Output::Answer { outcome: Outcome::Done, answer, .. } if answer.echo == "echo"))
+    );
     assert!(outputs.iter().any(|output| matches!(output, Output::Keep { record: Some(_), .. })));
     assert_eq!(drawn(&outputs, "bulb"), vec![format!("{:?}", Some(b"on".to_vec()))]);
     let outputs = alone.click("Nothing#here");
@@ -245,4 +233,34 @@ fn a_user_sees_what_is_theirs_in_all_their_tabs_and_no_one_else_does() {
     let yours: Vec<_> = yours.map(|drawn| (drawn.to, drawn.fragments[0].html.clone())).collect();
     let own = Viewers::Stream(Stream::User(room(), UserId([1; 32])));
     assert_eq!(yours, [(own, "1".to_owned())]);
+}
+
+/// The users of each order for users' own.
+fn own_orders(outputs: &[Output]) -> Vec<Vec<UserId>> {
+    let orders = outputs.iter().filter_map(|output| match output {
+        Output::Draw(Drawing { to: Viewers::Users(users), .. }) => Some(users.iter().map(|(user, _)| *user).collect()),
+        _ => None,
+    });
+    orders.collect()
+}
+
+#[test]
+fn what_is_each_users_own_is_drawn_for_those_who_are_there_one_order_at_a_time() {
+    let mut alone = Alone::new();
+    let changed = || Input::OwnChanged { room: room() };
+    assert_eq!(own_orders(&alone.handle(changed())), [[]; 0], "no one is there");
+    for user in 1..=70 {
+        alone.join(u64::from(user), user);
+    }
+    let first = own_orders(&alone.handle(changed()));
+    assert_eq!(first.iter().map(Vec::len).collect::<Vec<_>>(), [64]);
+    assert_eq!(own_orders(&alone.pass(1_000)), [[]; 0], "the app still draws the first");
+    let mut all = alone.handle(Input::OwnDrawn { room: room() });
+    all.extend(alone.pass(100));
+    let mut drawn: Vec<UserId> = [first, own_orders(&all)].into_iter().flatten().flatten().collect();
+    drawn.sort_unstable();
+    assert_eq!(drawn, (1..=70).map(|user| UserId([user; 32])).collect::<Vec<_>>());
+    assert!(users(&all).is_empty(), "the view is the same");
+    alone.handle(Input::OwnDrawn { room: room() });
+    assert_eq!(own_orders(&alone.pass(1_000)), [[]; 0]);
 }

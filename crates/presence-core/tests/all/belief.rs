@@ -20,12 +20,13 @@ fn a_node_that_others_do_not_count_says_so_until_they_do() {
     }
     wait(&mut world, 20_000);
     assert_eq!(doubted(&world, 0), (Vec::new(), 0));
-    // It hears the other one, which does not hear it: 4 s until it is silent there, and 5 s of that.
+    // It hears the other one, which does not hear it: 4.5 s until it is silent there, and 5 s of that.
     world.cut.insert((1, 0));
     wait(&mut world, 7_000);
     assert_eq!(doubted(&world, 0), (Vec::new(), 0));
     wait(&mut world, 5_000);
-    let text = "Node iad-1 does not count the visitors of this node: it has 0 of 4 rows. Does it hear us?";
+    let text =
+        "Node iad-1 does not count the visitors of this node: it has 0 of 4 rows. Check that it can reach this node.";
     assert_eq!(doubted(&world, 0), (vec![text.to_owned()], 1));
     let node = |world: &World| world.hosts[0].mesh.as_ref().expect("drawn").nodes[1].clone();
     assert!(!node(&world).counts_us);

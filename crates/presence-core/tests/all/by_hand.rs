@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use presence_core::{
-    ConnectionId, Input, LinkId, Linked, MeshView, Mono, Node, NodeHash, NodeName, Now, Output, Place, Region,
-    RoomView, Settings, SubscriptionId, Tab, UserId, Wall, kind_name,
+    ConnectionId, Input, LinkId, Linked, MeshView, Mono, Node, NodeHash, NodeName, Now, Output, RoomView, Settings,
+    SubscriptionId, Tab, UserId, Wall, kind_name,
 };
 
-use crate::digest::sha256;
+use crate::digest::{settings, sha256};
 use crate::keys::node_key;
 use crate::world::World;
 
@@ -42,15 +42,11 @@ impl ByHand {
     fn begin(name: &str, advertised: Vec<String>, key: &str) -> Self {
         let now = Now { mono: Mono(1_000_000), wall: Wall(1_800_000_000_000) };
         let settings = Settings {
-            region: Region::new("ams").expect("a code"),
-            place: Place::default(),
-            name: NodeName::new(name).expect("a name"),
-            incarnation: 5,
             birth: hash(name).0,
             advertised,
             meshed: true,
-            digest: sha256,
             key: Some(node_key(key)),
+            ..settings("ams", name, 5)
         };
         let node = Node::new(settings, &[], Vec::new(), now);
         Self { node, now, mesh: None, view: None }
@@ -149,7 +145,7 @@ impl ByHand {
     }
 
     pub(crate) fn degraded(&self) -> Vec<String> {
-        self.mesh.as_ref().map(|mesh| mesh.degraded.clone()).unwrap_or_default()
+        self.mesh.iter().flat_map(|mesh| mesh.degraded.iter().chain(&mesh.clock_fault)).cloned().collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! A node that is killed and back at once: none of its visitors leaves, and those who do not come back end in time.
 
-use presence_core::{ConnectionId, Ended, Input};
+use presence_core::{ConnectionId, Ended, Input, RegionState};
 
 use crate::passing::{close, join, room, seen, wait, world};
 use crate::world::World;
@@ -193,6 +193,8 @@ fn a_node_that_was_killed_is_not_sure_at_first_and_tells_nothing_that_the_others
     wait(&mut world, 1);
     let mesh = world.hosts[0].mesh.as_ref().expect("drawn at once");
     assert!(!mesh.exchanged && mesh.regions.iter().all(|region| !region.whole), "{mesh:?}");
+    let known: Vec<&str> = mesh.regions.iter().map(|region| region.region.as_str()).collect();
+    assert_eq!(known, ["ams", "iad", "yyz"], "it remembers the regions that it has not heard yet");
     let started = world.now;
     while !world.hosts[0].mesh.as_ref().is_some_and(|mesh| mesh.caught_up) {
         wait(&mut world, 20);
@@ -216,4 +218,47 @@ fn a_node_alone_goes_on_after_a_while() {
     assert!(mesh(&world).regions[0].whole && !mesh(&world).caught_up);
     wait(&mut world, 2_000);
     assert!(mesh(&world).caught_up);
+}
+
+/// What a node in another region says of the region `iad`.
+fn iad(world: &World) -> Option<RegionState> {
+    let mesh = world.hosts[0].mesh.as_ref().expect("drawn");
+    mesh.regions.iter().find(|region| region.region.as_str() == "iad").map(|region| region.state)
+}
+
+#[test]
+fn a_region_that_was_known_before_a_start_is_silent_then_gone_and_forgotten_after_an_hour() {
+    let mut world = world(&["ams", "iad"]);
+    for host in 0..2 {
+        world.crash(host);
+    }
+    world.start(0);
+    for (ms, expected) in [
+        (1, Some(RegionState::Silent)),
+        (59_000, Some(RegionState::Silent)),
+        (3_000, Some(RegionState::Gone)),
+        (3_530_000, Some(RegionState::Gone)),
+        (30_000, None),
+    ] {
+        wait(&mut world, ms);
+        assert_eq!(iad(&world), expected, "{} ms after the start", world.now - world.hosts[0].started);
+    }
+    world.crash(0);
+    world.start(0);
+    wait(&mut world, 1);
+    assert_eq!(iad(&world), None, "it was forgotten for good");
+}
+
+#[test]
+fn a_region_that_was_heard_and_leaves_is_not_remembered_from_before_the_start() {
+    let mut world = world(&["ams", "iad"]);
+    world.crash(0);
+    world.start(0);
+    wait(&mut world, 1);
+    assert_eq!(iad(&world), Some(RegionState::Silent));
+    wait(&mut world, 5_000);
+    assert_eq!(iad(&world), Some(RegionState::Live));
+    world.drain(1);
+    wait(&mut world, 40_000);
+    assert_eq!(iad(&world), None);
 }

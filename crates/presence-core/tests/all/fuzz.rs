@@ -2,13 +2,13 @@
 
 use std::sync::LazyLock;
 
-use presence_core::{Mono, Node, NodeName, Now, Output, Place, Region, Settings, Wall};
+use presence_core::{Mono, Node, Now, Output, Wall};
 use presence_fuzz::{Property, changed_bytes};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::by_hand::ByHand;
-use crate::digest::sha256;
+use crate::digest::settings;
 use crate::malformed::{click, take, valid};
 use crate::member_fuzz::{honest_nodes_stay_right, steps};
 
@@ -55,18 +55,8 @@ fn records() -> Vec<Vec<u8>> {
 
 /// A node that begins with these records from its disk.
 fn begin(records: &[Vec<u8>]) -> Node {
-    let settings = Settings {
-        region: Region::new("ams").expect("a code"),
-        place: Place::default(),
-        name: NodeName::new("here").expect("a name"),
-        incarnation: 6,
-        birth: 6,
-        advertised: Vec::new(),
-        meshed: false,
-        digest: sha256,
-        key: None,
-    };
-    Node::new(settings, records, Vec::new(), Now { mono: Mono(1_000_000), wall: Wall(1_800_000_000_000) })
+    let now = Now { mono: Mono(1_000_000), wall: Wall(1_800_000_000_000) };
+    Node::new(settings("ams", "here", 6), records, Vec::new(), now)
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! A room of a hundred thousand: what a watcher is sent stays small, and what a user does is still drawn soon.
 
-use std::collections::BTreeMap;
-
-use presence_core::{ConnectionId, Ended, Input, ReflexCall, SubscriptionId, Tab, UserId};
+use presence_core::{Click, ConnectionId, Ended, Input, SubscriptionId, Tab, UserId};
 
 use crate::app::click;
 use crate::passing::{ROOM, wait, world};
@@ -63,8 +61,7 @@ fn a_watcher_is_sent_little_while_hundreds_come_and_go_and_a_click_is_drawn_soon
     // Every 4 s, and with the round trips of regions, every 5 s.
     assert!((3..=10).contains(&counted), "counts were due {counted} times in {seconds} s");
 
-    let attrs = BTreeMap::from([("data-id".to_owned(), "lit".to_owned())]);
-    let call = ReflexCall { target: "Bulb#set".to_owned(), attrs, ..ReflexCall::default() };
+    let call = Click::on("Bulb#set").attribute("data-id", "lit");
     let (connection, subscription, room) = (ConnectionId(1), SubscriptionId(3), World::room());
     world.watch(0);
     world.deliver(1, click(connection, subscription, room, user(1), &call));

@@ -242,7 +242,7 @@ fn a_list_of_heard_nodes_is_understood_in_any_order() {
         node.receive(1, &beat.0);
     }
     assert!(told, "both were named");
-    assert!(!node.degraded().iter().any(|what| what.contains("does not hear us")), "{:?}", node.degraded());
+    assert!(!node.degraded().iter().any(|what| what.contains("does not hear this node")), "{:?}", node.degraded());
 }
 
 /// The heartbeat with its two heard nodes the other way round, and whether it names them.

@@ -1,6 +1,6 @@
 //! Storms: what goes out and what is drawn stays little, and no one waits for it longer than a moment.
 
-use presence_core::{ConnectionId, Input, Output, ReflexCall, Room, RoomView, Stream, SubscriptionId, Tab, Viewers};
+use presence_core::{Click, ConnectionId, Input, Output, Room, RoomView, Stream, SubscriptionId, Tab, Viewers};
 
 use crate::app::{Bulb, click};
 use crate::pair::{AUTHOR, Pair, READER, room, user};
@@ -19,8 +19,7 @@ impl Pair {
 
     /// A user sets the bulb on the author's node.
     fn click(&mut self, room: &Room, value: &str) {
-        let attrs = [("data-id".to_owned(), value.to_owned())].into();
-        let call = ReflexCall { target: "Bulb#set".to_owned(), attrs, ..ReflexCall::default() };
+        let call = Click::on("Bulb#set").attribute("data-id", value);
         let (connection, subscription, room) = (ConnectionId(0), SubscriptionId(1), room.clone());
         self.handle(AUTHOR, click(connection, subscription, room, user(0), &call));
     }

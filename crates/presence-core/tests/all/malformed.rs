@@ -53,8 +53,7 @@ pub(crate) fn valid() -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn click() -> Input {
-    let attrs = std::collections::BTreeMap::from([("data-id".to_owned(), "1".to_owned())]);
-    let call = presence_core::ReflexCall { target: "Bulb#set".to_owned(), attrs, ..Default::default() };
+    let call = presence_core::Click::on("Bulb#set").attribute("data-id", "1");
     crate::app::click(
         presence_core::ConnectionId(7),
         presence_core::SubscriptionId(9),

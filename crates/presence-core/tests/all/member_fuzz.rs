@@ -183,3 +183,26 @@ pub(crate) fn honest_nodes_stay_right(steps: &[Step]) {
         }
     }
 }
+
+#[test]
+fn a_node_that_a_member_says_has_left_stays_where_it_says_so_itself() {
+    let step = |kind, name, numbers, pause_ms| Step {
+        to: 1,
+        kind,
+        name,
+        relayed: false,
+        impersonates: matches!(name, Name::Honest(_)),
+        start: None,
+        numbers,
+        counts: 0,
+        pause_ms,
+    };
+    // Its link is lost for a moment, and meanwhile the member says that it has left.
+    for (first_ms, pause_ms) in (0..10).flat_map(|first| (5..15).map(move |pause| (first * 100, pause * 100))) {
+        let first = step(Kind::Beat, Name::Own, [1 << 48, 1 << 32, 1 << 63, u64::MAX], 5_000 + first_ms);
+        let lost = step(Kind::Draining, Name::Honest(0), [0; 4], pause_ms);
+        let lie =
+            Step { start: Some((1 << 48) - 1), ..step(Kind::Beat, Name::Own, [1 << 48, 1 << 40, 8_275, 0], 8_887) };
+        honest_nodes_stay_right(&[first, lost, lie]);
+    }
+}

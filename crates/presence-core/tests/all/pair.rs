@@ -1,12 +1,12 @@
 //! Two nodes by hand, without any delay between them: for tests that count what something costs.
 
 use presence_core::{
-    ConnectionId, Input, LinkId, Linked, Mono, Node, NodeHash, NodeName, Now, Output, Place, Region, Room, Settings,
-    SubscriptionId, Tab, UserId, Wall,
+    ConnectionId, Input, LinkId, Linked, Mono, Node, NodeHash, Now, Output, Room, Settings, SubscriptionId, Tab,
+    UserId, Wall,
 };
 use std::collections::VecDeque;
 
-use crate::digest::sha256;
+use crate::digest::{self, sha256};
 
 const LINK: LinkId = LinkId(1);
 /// Whose visitors are counted, and who hears of them.
@@ -32,18 +32,12 @@ pub(crate) fn room(name: &str) -> Room {
     Room::new(name).expect("a name")
 }
 
+const NAMES: [&str; 2] = ["author", "reader"];
+
 fn settings(index: usize) -> Settings {
-    Settings {
-        region: Region::new(["yyz", "maa"][index]).expect("a code"),
-        place: Place::default(),
-        name: NodeName::new(["author", "reader"][index]).expect("a name"),
-        incarnation: 1,
-        birth: u64::try_from(index).expect("small"),
-        advertised: vec![["author", "reader"][index].to_owned()],
-        meshed: true,
-        digest: sha256,
-        key: None,
-    }
+    let birth = u64::try_from(index).expect("small");
+    let alone = digest::settings(["yyz", "maa"][index], NAMES[index], 1);
+    Settings { birth, advertised: vec![NAMES[index].to_owned()], meshed: true, ..alone }
 }
 
 impl Pair {

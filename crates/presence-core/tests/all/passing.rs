@@ -7,9 +7,13 @@ use crate::world::World;
 
 pub(crate) const ROOM: SubscriptionId = SubscriptionId(1);
 
-/// This many regions that hear each other.
+/// Regions that hear each other.
 pub(crate) fn world(regions: &[&str]) -> World {
-    let mut world = World::new(1, regions);
+    seeded_world(1, regions)
+}
+
+pub(crate) fn seeded_world(seed: u64, regions: &[&str]) -> World {
+    let mut world = World::new(seed, regions);
     for host in 0..regions.len() {
         world.start(host);
     }
@@ -103,6 +107,32 @@ fn a_message_reaches_every_region_once_and_in_its_order_also_where_it_goes_round
     for host in 0..3 {
         assert_eq!(world.hosts[host].delivered, sent, "in region {host}");
     }
+}
+
+#[test]
+fn what_a_node_says_of_itself_reaches_all_and_is_no_message_that_could_be_missed() {
+    let mut world = world(&["ams", "iad"]);
+    wait(&mut world, 3_000);
+    let tell = |world: &mut World, text: &str| world.deliver(0, Input::StatusTold { body: text.into() });
+    tell(&mut world, "well");
+    wait(&mut world, 200);
+    let name = world.hosts[0].name.clone();
+    assert_eq!(world.hosts[1].delivered, [format!("status of {name}: well")]);
+    let complete_since = |world: &World| world.hosts[1].complete.map(|(ms, at)| at - ms);
+    let since = complete_since(&world).expect("nothing is missing");
+    world.cut.insert((1, 0));
+    tell(&mut world, "lost");
+    tell(&mut world, &"x".repeat(33_000));
+    wait(&mut world, 300);
+    world.cut.clear();
+    wait(&mut world, 3_000);
+    tell(&mut world, "better");
+    wait(&mut world, 3_000);
+    assert_eq!(world.hosts[1].delivered[1..], [format!("status of {name}: better")]);
+    assert!(
+        complete_since(&world).is_some_and(|now| now.abs_diff(since) < 500),
+        "the history is as complete as before"
+    );
 }
 
 #[test]

@@ -1,22 +1,19 @@
 //! Facts that an operator removes: gone in every region, for good, and room for new ones.
 
-use std::collections::BTreeMap;
-
-use presence_core::{ConnectionId, EntryId, Found, Input, ListedFact, Query, ReflexCall, SubscriptionId, UserId};
+use presence_core::{Click, ConnectionId, Found, Input, ListedFact, Query, ReflexError, SubscriptionId, UserId, Write};
 
 use crate::app;
 use crate::passing::{room, wait, world};
 use crate::world::World;
 
 fn click(world: &mut World, host: usize, target: &str, value: &str) {
-    let attrs = BTreeMap::from([("data-id".to_owned(), value.to_owned())]);
-    let call = ReflexCall { target: target.to_owned(), attrs, ..ReflexCall::default() };
+    let call = Click::on(target).attribute("data-id", value);
     let (connection, subscription) = (ConnectionId(1), SubscriptionId(9));
     world.deliver(host, app::click(connection, subscription, room("shop"), UserId([7; 32]), &call));
     wait(world, 300);
 }
 
-fn remove(world: &mut World, host: usize, key: &str, entry: Option<EntryId>) -> usize {
+fn remove(world: &mut World, host: usize, key: &str, entry: Option<String>) -> usize {
     world.hosts[host].found = None;
     world.deliver(host, Input::FactRemoved { query: 1, room: room("shop"), key: key.to_owned(), entry });
     wait(world, 300);
@@ -48,7 +45,7 @@ fn a_removed_fact_is_gone_everywhere_also_for_a_node_that_was_away_and_after_res
     world.crash(2);
     assert_eq!(remove(&mut world, 1, "bulb", None), 1);
     assert_eq!(remove(&mut world, 1, "bulb", None), 0, "it is removed already");
-    let first = facts(&mut world, 0)[0].entry;
+    let first = facts(&mut world, 0)[0].entry.clone();
     assert_eq!(remove(&mut world, 0, "wall", first), 1);
     for host in [0, 1] {
         assert_eq!(values(&mut world, host), ["second"]);
@@ -67,6 +64,22 @@ fn a_removed_fact_is_gone_everywhere_also_for_a_node_that_was_away_and_after_res
     }
     click(&mut world, 2, "Bulb#set", "again");
     assert_eq!(values(&mut world, 0), ["again", "second"], "a later write is a new fact");
+}
+
+#[test]
+fn an_operator_writes_all_of_some_facts_everywhere_or_none() {
+    let mut world = world(&["ams", "iad"]);
+    let mut write = |writes: Vec<Write>| {
+        world.deliver(0, Input::FactsWritten { query: 1, room: room("shop"), writes });
+        wait(&mut world, 300);
+        let Some(Found::Written(result)) = world.hosts[0].found.take() else { panic!("an answer at once") };
+        (result, values(&mut world, 1))
+    };
+    let put = |entry: &'static str, value: &str| Write::put_bytes("sites", entry, value);
+    let long = "x".repeat(5_000);
+    let (refused, read) = write(vec![put("a", "1"), put("b", &long)]);
+    assert!(matches!(refused, Err(ReflexError::ValueTooLong { .. })) && read.is_empty(), "{refused:?} {read:?}");
+    assert_eq!(write(vec![put("a", "1"), put("b", "2")]), (Ok(()), vec!["1".to_owned(), "2".to_owned()]));
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! How users look to each other while they are there: visible or not, proven or not, and what they share.
 
-use std::collections::BTreeMap;
-
-use presence_core::{ConnectionId, Input, ReflexCall, RoomView, SubscriptionId, Tab, UserId};
+use presence_core::{Click, ConnectionId, Input, RoomView, SubscriptionId, Tab, UserId};
 
 use crate::app::click;
 use crate::digest::sha256;
@@ -55,8 +53,7 @@ fn who_has_only_event_streams_is_unproven() {
 }
 
 fn share(world: &mut World, host: usize, user: u8, value: &str) {
-    let attrs = BTreeMap::from([("data-id".to_owned(), value.to_owned())]);
-    let call = ReflexCall { target: "Cursor#move".to_owned(), attrs, ..ReflexCall::default() };
+    let call = Click::on("Cursor#move").attribute("data-id", value);
     let (connection, subscription) = (ConnectionId(1), SubscriptionId(9));
     let user = UserId([user; 32]);
     world.deliver(host, click(connection, subscription, room("board"), user, &call));
@@ -129,4 +126,29 @@ fn who_is_not_there_shares_nothing_and_a_value_has_a_limit() {
     share(&mut world, 0, 7, &"x".repeat(257));
     wait(&mut world, 300);
     assert_eq!(cursors(&world, 0), Vec::<String>::new());
+}
+
+#[test]
+fn a_page_without_an_app_shares_under_keys_made_at_run_time() {
+    let mut world = world(&["ams", "iad"]);
+    join(&mut world, 0, 1, "board", 7, seen(""));
+    let shared = |user: u8, key: String, value: &str| Input::Shared {
+        room: room("board"),
+        user: UserId([user; 32]),
+        key,
+        value: value.as_bytes().to_vec(),
+    };
+    let keys = |world: &World, host: usize| view(world, host, "board").shared.into_keys().collect::<Vec<_>>();
+    world.deliver(0, shared(8, "ghost".to_owned(), "1"));
+    world.deliver(0, shared(7, "k".repeat(65), "1"));
+    for number in 0..5 {
+        world.deliver(0, shared(7, format!("key {number}"), "1"));
+    }
+    wait(&mut world, 300);
+    for host in [0, 1] {
+        assert_eq!(keys(&world, host), ["key 0", "key 1", "key 2", "key 3"], "a user has four at most");
+    }
+    world.deliver(0, shared(7, "key 1".to_owned(), ""));
+    wait(&mut world, 300);
+    assert_eq!([keys(&world, 0), keys(&world, 1)], [["key 0", "key 2", "key 3"]; 2]);
 }

@@ -3,12 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use presence_core::{
-    ConnectionId, Drawn, Ended, Input, ReflexCall, Stream, SubscriptionId, Tab as Kind, UserId, Viewers,
+    ConnectionId, Drawn, Ended, Input, ReflexError, Stream, SubscriptionId, Tab as Kind, TabId, UserId, Viewers,
 };
 
 use crate::app::{Page, click, draw};
 use crate::chance::Chance;
+use crate::digest::sha256;
 use crate::world::World;
+use sockets::DeadSocket;
+
+#[path = "tabs/sockets.rs"]
+mod sockets;
 
 const ROOM: SubscriptionId = SubscriptionId(1);
 const USER: SubscriptionId = SubscriptionId(2);
@@ -44,7 +49,14 @@ pub(crate) struct Click {
 #[derive(Default)]
 pub(crate) struct Tabs {
     pub(crate) tabs: BTreeMap<u64, Tab>,
+    /// Each names what was written: the bulb, or one card.
     pub(crate) clicks: BTreeMap<String, Click>,
+    /// What was added to the counter, by the click that did.
+    pub(crate) added: BTreeMap<String, Click>,
+    /// Clicks that were answered: they were carried out.
+    pub(crate) answered: BTreeSet<String>,
+    /// Clicks that were refused, and why.
+    pub(crate) failed: BTreeMap<String, ReflexError>,
     pub(crate) said: BTreeMap<String, Click>,
     /// When the last tab of a user ended for good.
     pub(crate) ended: BTreeMap<UserId, u64>,
@@ -52,6 +64,8 @@ pub(crate) struct Tabs {
     pub(crate) went_back: Vec<String>,
     /// Subscriptions that were shown all there is: only they are told what changes.
     shown: BTreeSet<(ConnectionId, SubscriptionId)>,
+    /// Sockets of tabs that have moved, until their nodes find them dead.
+    dead: Vec<DeadSocket>,
     numbers: u64,
 }
 
@@ -75,7 +89,7 @@ impl Tabs {
 
     /// Tabs whose time has come join.
     pub(crate) fn act(&mut self, now: u64, up: &[usize], chance: &mut Chance) -> Vec<(usize, Input)> {
-        let mut inputs = Vec::new();
+        let mut inputs = self.find_dead(now);
         let due: Vec<u64> = self
             .tabs
             .iter()
@@ -96,8 +110,9 @@ impl Tabs {
             (tab.at, tab.connection, tab.tries) = (At::Host(host), connection, 0);
             tab.page.clear();
             let (room, user) = (World::room(), tab.user);
-            let joined = Input::Joined { connection, subscription: ROOM, room: room.clone(), user, tab: Kind::page() };
-            inputs.push((host, joined));
+            let tab = Kind { id: Some(TabId::of(&user, &id.to_string(), sha256)), ..Kind::page() };
+            inputs.extend(self.take_place(id, host));
+            inputs.push((host, Input::Joined { connection, subscription: ROOM, room: room.clone(), user, tab }));
             inputs.push((host, Input::Listened { connection, subscription: USER, room, user }));
         }
         inputs
@@ -113,6 +128,7 @@ impl Tabs {
 
     /// The node drains: its clients come back elsewhere.
     pub(crate) fn drained(&mut self, host: usize, now: u64, chance: &mut Chance) {
+        self.dead.retain(|socket| socket.host != host);
         for tab in self.tabs.values_mut().filter(|tab| tab.at == At::Host(host)) {
             tab.at = At::Away { back: now + chance.between(6_000, 15_000), host: None };
         }
@@ -147,12 +163,45 @@ impl Tabs {
 
     pub(crate) fn click(&mut self, id: u64, life: u64) -> Option<(usize, Input)> {
         let name = format!("c{}", self.number());
+        self.write(id, life, "Bulb#set", "bulb", name)
+    }
+
+    /// Sets a card, or removes it.
+    pub(crate) fn card(&mut self, id: u64, life: u64, card: &str, removes: bool) -> Option<(usize, Input)> {
+        let name = format!("{card}/{}", self.number());
+        let target = if removes { "Card#remove".to_owned() } else { format!("Card#{card}") };
+        self.write(id, life, &target, &format!("card {card}"), name)
+    }
+
+    /// A click that writes its name into an element of the page.
+    fn write(&mut self, id: u64, life: u64, target: &str, element: &str, name: String) -> Option<(usize, Input)> {
         let tab = self.tabs.get(&id)?;
         let At::Host(host) = tab.at else { return None };
-        let parent = tab.page.get("bulb").cloned().unwrap_or_default();
-        let input = clicked(tab, "Bulb#set", &name);
+        let parent = tab.page.get(element).cloned().unwrap_or_default();
+        let input = clicked(tab, target, &name);
         self.clicks.insert(name, Click { parent, host, life });
         Some((host, input))
+    }
+
+    /// Adds 1 to the counter.
+    pub(crate) fn clap(&mut self, id: u64, life: u64) -> Option<(usize, Input)> {
+        let name = format!("+{}", self.number());
+        let tab = self.tabs.get(&id)?;
+        let At::Host(host) = tab.at else { return None };
+        let mut input = clicked(tab, "Claps#add", "1");
+        if let Input::Clicked { echo, .. } = &mut input {
+            echo.clone_from(&name);
+        }
+        self.added.insert(name, Click { parent: String::new(), host, life });
+        Some((host, input))
+    }
+
+    /// A click that nothing is remembered of.
+    pub(crate) fn press(&mut self, id: u64, target: &str) -> Option<(usize, Input)> {
+        let name = format!("p{}", self.number());
+        let tab = self.tabs.get(&id)?;
+        let At::Host(host) = tab.at else { return None };
+        Some((host, clicked(tab, target, &name)))
     }
 
     pub(crate) fn say(&mut self, id: u64, life: u64) -> Option<(usize, Input)> {
@@ -187,6 +236,7 @@ impl Tabs {
                 };
                 self.on(host).filter(|(_, tab)| listens(tab)).map(|(id, _)| *id).collect()
             }
+            Viewers::Users(_) => Vec::new(),
             Viewers::Subscription { connection, subscription, whole } => {
                 if *whole {
                     self.shown.insert((*connection, *subscription));
@@ -223,7 +273,6 @@ impl Tabs {
 }
 
 fn clicked(tab: &Tab, target: &str, name: &str) -> Input {
-    let attrs = BTreeMap::from([("data-id".to_owned(), name.to_owned())]);
-    let call = ReflexCall { target: target.to_owned(), attrs, echo: String::new() };
+    let call = presence_core::Click::on(target).attribute("data-id", name);
     click(tab.connection, REFLEX, World::room(), tab.user, &call)
 }

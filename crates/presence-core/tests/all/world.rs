@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use presence_core::{
-    ConnectionId, DialError, Found, Input, LinkId, Linked, MeshView, Message, MessageId, Mono, Node, NodeName, Now,
-    Region, Room, RoomView, SubscriptionId, UserId, Wall,
+    ConnectionId, DialError, Found, Input, KnownRegion, LinkId, Linked, MeshView, Message, MessageId, Mono, Node,
+    NodeName, Now, Region, Room, RoomView, SubscriptionId, UserId, Wall,
 };
 
 use crate::chance::Chance;
@@ -58,7 +58,14 @@ pub(crate) struct Host {
     waiting: Vec<Input>,
     disk: BTreeMap<Vec<u8>, Vec<u8>>,
     unsynced: Vec<(u64, Vec<u8>, Option<Vec<u8>>)>,
+    /// Answers that wait for the disk: when it has what they are about, and to which click.
+    unanswered: Vec<(u64, String)>,
+    /// What it keeps is forgotten when its process ends.
+    pub(crate) diskless: bool,
+    /// How many users a set may have.
+    pub(crate) users_per_set: usize,
     addresses: Vec<String>,
+    regions: Vec<KnownRegion>,
     incarnation: u64,
     links: BTreeMap<LinkId, Wire>,
     /// Which dial of an address is the one whose end is told.
@@ -102,7 +109,11 @@ impl Host {
             waiting: Vec::new(),
             disk: BTreeMap::new(),
             unsynced: Vec::new(),
+            unanswered: Vec::new(),
+            diskless: false,
+            users_per_set: 10_000,
             addresses: Vec::new(),
+            regions: Vec::new(),
             incarnation: 0,
             links: BTreeMap::new(),
             dials: BTreeMap::new(),
@@ -184,6 +195,8 @@ pub(crate) struct World {
     pub(crate) cut: BTreeSet<(usize, usize)>,
     /// How much later than the weather lets it everything arrives at the first of the pair from the second.
     pub(crate) slow: BTreeMap<(usize, usize), u64>,
+    /// How long an order to draw takes.
+    pub(crate) draw_ms: u64,
     /// Hosts that are too busy to tick; all else they take.
     pub(crate) stalled: BTreeSet<usize>,
     pub(crate) tabs: Tabs,
@@ -209,6 +222,7 @@ impl World {
             weather: CALM,
             cut: BTreeSet::new(),
             slow: BTreeMap::new(),
+            draw_ms: 0,
             stalled: BTreeSet::new(),
             tabs: Tabs::default(),
             seeds: vec![0],

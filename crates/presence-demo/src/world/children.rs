@@ -96,6 +96,9 @@ fn command(place: &WorldRegion, places: &[WorldRegion], folder: &Path, wan: bool
         .args(["--mesh-listen", &place.mesh_address()])
         .arg("--data-dir")
         .arg(folder.join(place.code));
+    for edge in place.edges {
+        command.args(["--pretend-edge", edge]);
+    }
     for other in places.iter().filter(|other| other.code != place.code) {
         command.args(["--mesh-peer", &other.mesh_address()]);
         if wan {

@@ -47,7 +47,7 @@ mod tests {
 
     fn place(code: &'static str) -> WorldRegion {
         let place = presence_demo::place(code).unwrap();
-        WorldRegion { code, port: 0, location: place.location.unwrap(), name: place.name }
+        WorldRegion { code, edges: &[], port: 0, location: place.location.unwrap(), name: place.name }
     }
 
     #[test]

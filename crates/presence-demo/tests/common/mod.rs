@@ -1,7 +1,5 @@
 //! An invented room to draw, so that tests of the page need no running nodes.
 
-use std::collections::BTreeMap;
-
 use presence_core::{Author, Entry, Place, PublicId, Region, RegionView, Room, RoomView, UserId, Visit};
 
 /// The current time in these tests.
@@ -28,20 +26,16 @@ pub(crate) fn region(code: &str, users: u32, round_trip_ms: Option<u32>) -> Regi
 
 /// A room in these regions without facts; the first region is our own.
 pub(crate) fn world(regions: Vec<RegionView>) -> RoomView {
+    let empty = RoomView::empty(Room::new("demo").expect("not empty"), regions[0].region.clone());
     RoomView {
-        room: Room::new("demo").expect("not empty"),
         version: 1,
         users: regions.iter().map(|r| r.users).sum(),
         tabs: regions.iter().map(|r| r.tabs).sum(),
         unsure: regions.iter().map(|r| r.unsure).sum(),
         looking: regions.iter().map(|r| r.users).sum(),
-        unproven: 0,
-        shared: BTreeMap::new(),
-        here: regions[0].region.clone(),
         regions,
-        registers: BTreeMap::new(),
-        logs: BTreeMap::new(),
         as_of_ms: NOW_MS,
+        ..empty
     }
 }
 
@@ -49,7 +43,7 @@ pub(crate) fn world(regions: Vec<RegionView>) -> RoomView {
 pub(crate) fn entry(value: &[u8], by: u8, code: &str, ms_ago: u64) -> Entry {
     let author =
         Author { user: UserId([by; 32]), public: user(by), region: Region::new(code).expect("a code of the tests") };
-    Entry { value: value.to_vec(), author, at_ms: NOW_MS - ms_ago }
+    Entry { value: value.to_vec(), author, at_ms: NOW_MS - ms_ago, id: None }
 }
 
 /// A place as another node announces it.
@@ -61,16 +55,5 @@ pub(crate) fn announced(name: &str) -> Place {
 pub(crate) fn visit() -> Visit<'static> {
     let (room_stream, user_stream) = ("cm9vbQ==--00", "dXNlcg==--00");
     let script = presence_server::SCRIPT;
-    Visit {
-        path: "/",
-        user: user(0x1a),
-        tabs: 0,
-        edge: None,
-        room_stream,
-        user_stream,
-        script,
-        chance: 4,
-        now_ms: NOW_MS,
-        cache: None,
-    }
+    Visit { user: user(0x1a), room_stream, user_stream, script, chance: 4, now_ms: NOW_MS, ..Visit::first("/") }
 }

@@ -1,23 +1,23 @@
-//! Applause: how many people have clapped, in all regions together.
+//! Applause: how often people have clapped, in all regions together.
 
 use askama::Template;
-use presence_core::{Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
+use presence_core::{Change, Click, Fragment, Refusal, RoomView, Visit, Write};
 
 use crate::feature::{Feature, fragment, html};
 
 /// What the list of features needs of this one.
 pub(crate) const FEATURE: Feature = Feature { section, reflex, render };
 
-/// The log's name: an entry a clap. Never a number that is added to: two regions would lose one another's claps.
+/// The counter's name.
 const KEY: &str = "applause";
 
 fn section(view: &RoomView, _: &Visit<'_>) -> String {
     html(&SectionHtml { applause: ApplauseHtml::of(view) })
 }
 
-fn reflex(call: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
-    match call.target.as_str() {
-        "Applause#clap" => Ok(vec![Write::Append { key: KEY, value: Vec::new(), cap: 1_000, lasts_ms: None }]),
+fn reflex(click: &Click, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+    match click.target.as_str() {
+        "Applause#clap" => Ok(vec![Write::add(KEY, 1)]),
         _ => Err(Refusal::Unknown),
     }
 }
@@ -25,7 +25,7 @@ fn reflex(call: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
 fn render(change: &Change, view: &RoomView) -> Vec<Fragment> {
     match change {
         Change::Everything => vec![fragment("applause", &ApplauseHtml::of(view))],
-        Change::Logged(key) if key == KEY => vec![fragment("applause", &ApplauseHtml::of(view))],
+        Change::Counted(key) if key == KEY => vec![fragment("applause", &ApplauseHtml::of(view))],
         _ => Vec::new(),
     }
 }
@@ -43,13 +43,13 @@ struct SectionHtml {
 
 /// What a clap redraws.
 #[derive(Template)]
-#[template(ext = "html", source = r#"<p id="applause">{{ people }} have clapped</p>"#)]
+#[template(ext = "html", source = r#"<p id="applause">Clapped {{ claps }} times</p>"#)]
 struct ApplauseHtml {
-    people: usize,
+    claps: i64,
 }
 
 impl ApplauseHtml {
     fn of(view: &RoomView) -> Self {
-        Self { people: view.newest_of_each(KEY).len() }
+        Self { claps: view.count(KEY) }
     }
 }

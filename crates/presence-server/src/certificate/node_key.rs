@@ -14,7 +14,7 @@ impl Authority {
     pub fn node_key(&self, name: &str) -> anyhow::Result<NodeKey> {
         let purpose = format!("global-presence 1 node key {name}");
         let seed = match self {
-            Self::Secret { current, .. } => signing::sign(current, purpose.as_bytes()),
+            Self::Secret { signing, .. } => signing::sign(signing, purpose.as_bytes()),
             Self::Files { key, .. } => {
                 signing::sign(read_pem(key, "--mesh-key", "PRIVATE KEY")?.as_bytes(), purpose.as_bytes())
             }
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn a_node_s_key_is_the_same_at_each_start_and_no_other_node_s() {
         let key = |name: &str, secret: u8| {
-            Authority::Secret { current: [secret; 32], previous: None }.node_key(name).unwrap()
+            Authority::Secret { signing: [secret; 32], accepted: None }.node_key(name).unwrap()
         };
         let (first, again) = (key("a", 1), key("a", 1));
         assert_eq!(first.public, again.public);

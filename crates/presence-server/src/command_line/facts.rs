@@ -1,29 +1,24 @@
-//! The command that lists and removes facts: of a running node by its API, or in the data directory of a stopped one.
+//! The command that lists, removes, exports and imports facts: of a running node by its API, or in the data directory of a
+//! stopped one.
+
+mod transfer;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail, ensure};
-use axum::body::{Body, to_bytes};
-use axum::http::{Method, Request, StatusCode, Uri, header};
+use anyhow::{Context as _, bail, ensure};
+use axum::http::{Method, StatusCode, Uri};
 use clap::{Args, Subcommand};
-use presence_core::{EntryId, Found, Input, Node, NodeName, Output, Place, Query, Region, Room, Settings};
+use presence_core::{FactSettings, Found, Input, Node, NodeName, Output, Place, Query, Region, Room};
 use serde_json::Value;
 
+use super::node_request::{ANSWERED_WITHIN, Certificates, NodeRequest, refusal, send};
 use crate::clock::{Clocks, wall_ms};
 use crate::config::Secrets;
 use crate::http::{FactsAnswer, RemovedAnswer};
-use crate::https_client::{https_client, with_causes};
-use crate::identity::sha256;
-use crate::secret::random;
+use crate::running::settings;
 use crate::store::Store;
 
-/// How long a node may take to answer.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
-/// The largest answer that is read: a page has at most 2,000 facts of at most 4 KiB, as JSON.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
-
-/// Lists and removes facts: what apps have written for good.
+/// Lists, removes, exports and imports facts: values of apps that outlive nodes.
 ///
 /// ```no_run
 /// # #[tokio::main] async fn main() -> anyhow::Result<()> {
@@ -41,7 +36,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, Args)]
-#[command(about = "Lists or removes facts: what apps have written for good", long_about = None)]
+#[command(about = "Lists, removes, exports or imports facts: values of apps that outlive nodes", long_about = None)]
 pub struct FactsCommand {
     #[command(subcommand)]
     action: FactsAction,
@@ -58,19 +53,33 @@ enum FactsAction {
         #[command(flatten)]
         of: FactsOf,
     },
-    /// Removes a register, a log or one entry of a log, in every region
+    /// Removes everything of a name, or one entry of it, in every region
     Delete {
         /// The room's name
         #[arg(value_name = "ROOM")]
         room: String,
 
-        /// The name of the register or the log
+        /// The name of the register, log, map, counter or set
         #[arg(value_name = "KEY")]
         key: String,
 
-        /// Only this entry of a log, as the list names it
+        /// Only this entry of a log or a map, or this user of a set, as the list names it
         #[arg(long, value_name = "ENTRY")]
         entry: Option<String>,
+
+        #[command(flatten)]
+        of: FactsOf,
+    },
+    /// Prints all facts of all rooms, one JSON object a line
+    Export {
+        #[command(flatten)]
+        of: FactsOf,
+    },
+    /// Brings in the facts that an export has printed; of each, the newer one stays
+    Import {
+        /// The file with the lines
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
 
         #[command(flatten)]
         of: FactsOf,
@@ -100,15 +109,17 @@ impl FactsCommand {
             FactsAction::List { room, of } => list(&of, &room).await,
             FactsAction::Delete { room, key, entry, of } => {
                 let removed = match &of.data_dir {
-                    Some(folder) => serde_json::to_value(delete_stored(folder, room, key, entry.as_deref()).await?)?,
+                    Some(folder) => serde_json::to_value(delete_stored(folder, room, key, entry).await?)?,
                     None => {
                         let entry = entry.as_deref().map(|entry| ("entry", entry));
                         let query: Vec<_> = [("room", &*room), ("key", &*key)].into_iter().chain(entry).collect();
-                        ask(&of, Method::DELETE, &query).await?
+                        ask(&of, Method::DELETE, "/api/v1/facts", &query, None).await?
                     }
                 };
                 Ok(vec![removed.to_string()])
             }
+            FactsAction::Export { of } => transfer::export(&of).await,
+            FactsAction::Import { file, of } => transfer::import(&of, &file).await,
         }
     }
 }
@@ -120,7 +131,8 @@ async fn list(of: &FactsOf, room: &str) -> anyhow::Result<Vec<String>> {
             Some(folder) => serde_json::to_value(list_stored(folder, room, after.clone()).await?)?,
             None => {
                 let after = after.as_deref().map(|after| ("after", after));
-                ask(of, Method::GET, &[("room", room)].into_iter().chain(after).collect::<Vec<_>>()).await?
+                let query: Vec<_> = [("room", room)].into_iter().chain(after).collect();
+                ask(of, Method::GET, "/api/v1/facts", &query, None).await?
             }
         };
         let facts = page["facts"].as_array().context("the answer has no facts: is this address a node?")?;
@@ -133,30 +145,24 @@ async fn list(of: &FactsOf, room: &str) -> anyhow::Result<Vec<String>> {
 }
 
 /// A running node's answer to a request.
-async fn ask(of: &FactsOf, method: Method, query: &[(&str, &str)]) -> anyhow::Result<Value> {
-    let url = of.url.as_ref().map(ToString::to_string).unwrap_or_default();
+async fn ask(
+    of: &FactsOf,
+    method: Method,
+    path: &str,
+    query: &[(&str, &str)],
+    json: Option<&Value>,
+) -> anyhow::Result<Value> {
+    let url = of.url.as_ref().context("write --url or --data-dir")?;
     let key = Secrets::from_environment().api_key.context("set GP_API_KEY to the node's key")?;
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
-    let request = Request::builder()
-        .method(method)
-        .uri(format!("{}/api/v1/facts?{query}", url.trim_end_matches('/')))
-        .header(header::AUTHORIZATION, format!("Bearer {key}"))
-        .body(Body::empty())
-        .map_err(|_| anyhow!("--url {url:?} is not the address of a node: write http://localhost:4000, for example"))?;
-    let answered = async {
-        let answer = https_client(ANSWERED_WITHIN / 2).request(request).await;
-        let answer = answer.map_err(|error| anyhow!("{url} can't be reached: {}", with_causes(&error)))?;
-        let status = answer.status();
-        let body = to_bytes(Body::new(answer.into_body()), ANSWER_BYTES_MAX).await?;
-        anyhow::Ok((status, body))
-    };
-    let answered = tokio::time::timeout(ANSWERED_WITHIN, answered).await;
-    let (status, body) = answered.with_context(|| format!("{url} has not answered within 10 s"))??;
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let target = format!("{path}?{query}");
+    let (certificates, within) = (Certificates::OfAuthorities, ANSWERED_WITHIN);
+    let asked = NodeRequest { url, certificates, method, target: &target, key: Some(&key), json, within };
+    let (status, body) = send(asked).await?;
     if status != StatusCode::OK {
-        bail!("{url} answers {status}: {}", body["detail"].as_str().unwrap_or("is this address a node?"));
+        return Err(refusal(url, status, &body));
     }
-    Ok(body)
+    Ok(serde_json::from_slice(&body).unwrap_or_default())
 }
 
 async fn list_stored(folder: &Path, room: &str, after: Option<String>) -> anyhow::Result<FactsAnswer> {
@@ -165,10 +171,13 @@ async fn list_stored(folder: &Path, room: &str, after: Option<String>) -> anyhow
     Ok(FactsAnswer::new(room.to_owned(), found))
 }
 
-async fn delete_stored(folder: &Path, room: String, key: String, entry: Option<&str>) -> anyhow::Result<RemovedAnswer> {
-    let entry = entry.map(|entry| EntryId::parse(entry).context("--entry must be as the list names it"));
-    let removal =
-        Input::FactRemoved { query: 0, room: room_named(&room)?, key: key.clone(), entry: entry.transpose()? };
+async fn delete_stored(
+    folder: &Path,
+    room: String,
+    key: String,
+    entry: Option<String>,
+) -> anyhow::Result<RemovedAnswer> {
+    let removal = Input::FactRemoved { query: 0, room: room_named(&room)?, key: key.clone(), entry };
     let Found::Removed(removed) = handle_stored(folder, removal).await? else { bail!("the fact can't be removed") };
     Ok(RemovedAnswer { room, key, removed })
 }
@@ -179,27 +188,20 @@ fn room_named(name: &str) -> anyhow::Result<Room> {
 
 /// Lets a node that has these facts, and is linked to no other, take an input; keeps what it wants to be kept.
 async fn handle_stored(folder: &Path, input: Input) -> anyhow::Result<Found> {
-    ensure!(Store::exists(folder), "{} has no facts: write the --data-dir of a node", folder.display());
+    let is_import = matches!(input, Input::FactsImported { .. });
+    ensure!(is_import || Store::exists(folder), "{} has no facts: write the --data-dir of a node", folder.display());
     let (store, kept) =
         Store::open(folder, Box::new(|_| {}), None).context("stop the node first, or write its --url")?;
     let (clock, here) = (Clocks::started(), Region::new("local").expect("a code"));
-    let settings = Settings {
-        place: Place { name: here.to_string(), location: None },
-        region: here,
-        name: kept.node.unwrap_or_else(|| NodeName::new("facts").expect("a name")),
-        incarnation: kept.incarnation.max(wall_ms()),
-        birth: u64::from_ne_bytes(random()),
-        advertised: Vec::new(),
-        meshed: false,
-        digest: sha256,
-        key: None,
-    };
+    let place = Place { name: here.to_string(), location: None };
+    let name = kept.node.unwrap_or_else(|| NodeName::new("facts").expect("a name"));
+    let settings = settings(here, place, name, kept.incarnation.max(wall_ms()), false, FactSettings::default());
     let records: Vec<Vec<u8>> = kept.records.into_values().collect();
     let mut node = Node::new(settings, &records, Vec::new(), clock.now());
     let mut answer = None;
     for output in node.handle(input, clock.now()) {
         match output {
-            Output::Keep { key, record } => store.keep(key, record),
+            Output::Keep { key, record } => store.keep(vec![(key, record)]),
             Output::Found { found, .. } => answer = Some(found),
             _ => {}
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use presence_core::FactSettings;
 
 use super::parse::{at_least_one, duration, memory, size};
 
@@ -17,7 +18,8 @@ use super::parse::{at_least_one, duration, memory, size};
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
-    /// Sockets from one IPv4 address or IPv6 /64, besides 64 other connections; further ones are answered with 429
+    /// Sockets from one IPv4 address or IPv6 /64; further ones are answered with 429. The address may have 64 other
+    /// connections as well
     #[arg(long, env = "GP_SOCKETS_PER_ADDRESS", value_name = "COUNT", default_value = "1000", value_parser = at_least_one::<usize>)]
     pub sockets_per_address: usize,
 
@@ -46,11 +48,19 @@ pub struct Limits {
     #[arg(long, env = "GP_JOINS_PER_SECOND", value_name = "COUNT", default_value = "5000", value_parser = at_least_one::<u32>)]
     pub joins_per_second: u32,
 
+    /// Registers, logs, counters, sets and entries of maps that an app may write in one room; further ones are refused
+    #[arg(long, env = "GP_FACTS_PER_ROOM", value_name = "COUNT", default_value = "1024", value_parser = at_least_one::<usize>)]
+    pub facts_per_room: usize,
+
+    /// Users in one set of a room; further ones are refused
+    #[arg(long, env = "GP_USERS_PER_SET", value_name = "COUNT", default_value = "10000", value_parser = at_least_one::<usize>)]
+    pub users_per_set: usize,
+
     /// The largest frame from a browser; a larger one closes the socket with 1009
     #[arg(long, env = "GP_FRAME_SIZE", value_name = "SIZE", default_value = "16kb", value_parser = size)]
     pub frame_size: usize,
 
-    /// Messages a second from one socket; further clicks are halted
+    /// Messages a second from one socket; further clicks are halted, other messages wait
     #[arg(long, env = "GP_MESSAGES_PER_SECOND", value_name = "COUNT", default_value = "10", value_parser = at_least_one::<u32>)]
     pub messages_per_second: u32,
 
@@ -71,7 +81,7 @@ pub struct Limits {
     #[arg(long, env = "GP_PROBE_EVERY", value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub probe_every: Duration,
 
-    /// How long a WebSocket ping may stay unanswered before the socket is closed
+    /// How long a socket may answer no WebSocket ping before it is closed
     #[arg(long, env = "GP_PONG_WITHIN", value_name = "TIME", default_value = "25s", value_parser = duration)]
     pub pong_within: Duration,
 
@@ -79,7 +89,7 @@ pub struct Limits {
     #[arg(long, env = "GP_WRITE_WITHIN", value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub write_within: Duration,
 
-    /// What may wait for a socket that accepts nothing now
+    /// How many bytes may wait for a socket whose send buffer is full
     #[arg(long, env = "GP_SOCKET_QUEUE", value_name = "SIZE", default_value = "256kb", value_parser = size)]
     pub socket_queue: usize,
 
@@ -94,4 +104,11 @@ pub struct Limits {
     /// The time over which sockets are closed when the node drains
     #[arg(long, env = "GP_DRAIN_OVER", value_name = "TIME", default_value = "3s", value_parser = duration)]
     pub drain_over: Duration,
+}
+
+impl Limits {
+    /// What apps may write.
+    pub(crate) fn facts(&self, has_disk: bool) -> FactSettings {
+        FactSettings { has_disk, keys_per_room: self.facts_per_room, users_per_set: self.users_per_set }
+    }
 }

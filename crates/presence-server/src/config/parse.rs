@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use presence_core::{NodeName, Region};
 
-pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an address and a port, such as 127.0.0.1:4000 or [::]:4000".to_owned())
 }
 
@@ -61,7 +61,7 @@ pub(super) fn at_least_one<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Re
         .ok_or_else(|| "write a whole number of at least 1".to_owned())
 }
 
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let mistake = || "write a time with its unit, such as 500ms, 3s or 2min".to_owned();
     let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(mistake)?;
     let (count, unit) = text.split_at(digits);

@@ -1,7 +1,7 @@
 //! Secrets, from the environment.
 
 /// A shorter key can be guessed.
-const API_KEY_BYTES_MIN: usize = 16;
+pub(crate) const API_KEY_BYTES_MIN: usize = 16;
 
 /// Secrets. They are never on the command line, which every user of the machine can read.
 ///
@@ -16,46 +16,69 @@ const API_KEY_BYTES_MIN: usize = 16;
 /// ```
 #[derive(Clone, Default)]
 pub struct Secrets {
-    /// `GP_SECRET`: at least 32 bytes, the same on every node.
+    /// `GP_SECRET`: at least 32 bytes, the same on every node. It signs.
     pub secret: Option<String>,
-    /// `GP_SECRET_PREVIOUS`: signs while it is set; signatures of both secrets are accepted.
-    pub previous: Option<String>,
+    /// `GP_SECRET_ACCEPTED`: a second secret, while the secret is being changed. It signs nothing; what it has signed is
+    /// accepted, too.
+    pub accepted: Option<String>,
+    /// `GP_USER_SECRET`: what ids of users who sign in are made from, if not `GP_SECRET`: the first secret of a mesh whose
+    /// secret was changed.
+    pub users: Option<String>,
     /// `GP_API_KEY`: at least 16 bytes; grants access to the whole API.
     pub api_key: Option<String>,
+    /// `GP_API_KEY_ACCEPTED`: a second key that does the same, while the key is being changed.
+    pub api_key_accepted: Option<String>,
     /// `GP_WEBHOOK_SECRET`: signs webhooks. `whsec_` and Base64; two during a rotation.
     pub webhook: Option<String>,
 }
 
 impl Secrets {
+    /// The variables that hold them.
+    pub(crate) const NAMES: [&str; 6] =
+        ["GP_SECRET", "GP_SECRET_ACCEPTED", "GP_USER_SECRET", "GP_API_KEY", "GP_API_KEY_ACCEPTED", "GP_WEBHOOK_SECRET"];
+
     pub(crate) fn from_environment() -> Self {
-        let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self {
-            secret: read("GP_SECRET"),
-            previous: read("GP_SECRET_PREVIOUS"),
-            api_key: read("GP_API_KEY"),
-            webhook: read("GP_WEBHOOK_SECRET"),
-        }
+        let [secret, accepted, users, api_key, api_key_accepted, webhook] = Self::NAMES.map(environment);
+        Self { secret, accepted, users, api_key, api_key_accepted, webhook }
+    }
+
+    /// The names of those that are set.
+    pub(crate) fn given(&self) -> Vec<&'static str> {
+        let Self { secret, accepted, users, api_key, api_key_accepted, webhook } = self;
+        let all = [secret, accepted, users, api_key, api_key_accepted, webhook];
+        Self::NAMES.into_iter().zip(all).filter_map(|(name, value)| value.as_ref().map(|_| name)).collect()
     }
 
     /// Fails if a secret is too short or missing, with a sentence that says what to write instead.
     pub(crate) fn check(&self) -> Result<(), String> {
-        for (name, value) in [("GP_SECRET", &self.secret), ("GP_SECRET_PREVIOUS", &self.previous)] {
+        if environment("GP_SECRET_PREVIOUS").is_some() {
+            return Err("GP_SECRET_PREVIOUS is no longer read, and the old secret no longer signs beside a new one: change the secret with GP_SECRET_ACCEPTED, in the three rounds of docs/operating/secrets.md".to_owned());
+        }
+        let beside = [("GP_SECRET_ACCEPTED", &self.accepted), ("GP_USER_SECRET", &self.users)];
+        for (name, value) in [("GP_SECRET", &self.secret)].into_iter().chain(beside) {
             if let Some(length) = value.as_ref().map(String::len).filter(|length| *length < 32) {
                 return Err(format!(
                     "{name} has {length} bytes; it needs at least 32, such as the output of `openssl rand -hex 32`"
                 ));
             }
         }
-        if let Some(length) = self.api_key.as_ref().map(String::len).filter(|length| *length < API_KEY_BYTES_MIN) {
-            return Err(format!(
-                "GP_API_KEY has {length} bytes; it needs at least {API_KEY_BYTES_MIN}, such as the output of `openssl rand -hex 16`"
-            ));
+        for (name, value) in [("GP_API_KEY", &self.api_key), ("GP_API_KEY_ACCEPTED", &self.api_key_accepted)] {
+            if let Some(length) = value.as_ref().map(String::len).filter(|length| *length < API_KEY_BYTES_MIN) {
+                return Err(format!(
+                    "{name} has {length} bytes; it needs at least {API_KEY_BYTES_MIN}, such as the output of `openssl rand -hex 32`"
+                ));
+            }
         }
-        if self.previous.is_some() && self.secret.is_none() {
-            return Err("GP_SECRET_PREVIOUS is set without GP_SECRET; set GP_SECRET to the new secret".to_owned());
+        if let Some((name, _)) = beside.into_iter().find(|(_, value)| value.is_some() && self.secret.is_none()) {
+            return Err(format!("{name} is set without GP_SECRET; set GP_SECRET to the secret that signs"));
         }
         Ok(())
     }
+}
+
+/// The value of a variable of the environment; `None`: it is unset or empty.
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 impl std::fmt::Debug for Secrets {

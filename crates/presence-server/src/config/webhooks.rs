@@ -23,7 +23,7 @@ const FORM: &str = "GP_WEBHOOK_SECRET must be whsec_ and 24 to 64 bytes in Base6
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Webhooks")]
 pub struct WebhookOptions {
-    /// A URL that presence events are sent to; repeatable. Needs GP_WEBHOOK_SECRET. Set the same on every node
+    /// A URL that presence events, and what an app reports, are sent to; repeatable. Needs GP_WEBHOOK_SECRET. Set the same URLs on every node
     #[arg(long, env = "GP_WEBHOOK_URL", value_name = "URL", value_delimiter = ',', value_parser = WebhookUrl::from_str)]
     // A receiver's path is often a secret.
     #[arg(hide_env_values = true)]

@@ -36,7 +36,8 @@ impl WaitingRooms {
             orders.retain(|earlier| earlier.to != drawing.to);
             self.waiting -= before - orders.len();
         }
-        if self.waiting >= WAITING_MAX {
+        // Those for users are few: one in each room, and two in one that was forgotten and is open again.
+        if self.waiting >= WAITING_MAX && !matches!(drawing.to, Viewers::Users(_)) {
             return false;
         }
         self.waiting += 1;
@@ -110,6 +111,17 @@ mod tests {
         }
         assert_eq!(drawn, [(3, 2), (4, 1), (5, 1)]);
         assert!(rooms.orders.is_empty() && rooms.ready.is_empty() && rooms.waiting == 0);
+    }
+
+    #[test]
+    fn what_is_drawn_together_is_confirmed_if_one_of_it_is_to_be() {
+        let mut rooms = WaitingRooms::default();
+        for confirmed in [false, true, false] {
+            let mut order = change("a", 1, "lamp");
+            order.confirmed = confirmed;
+            assert!(rooms.push(order));
+        }
+        assert!(rooms.next().is_some_and(|order| order.confirmed));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The HTTP API: counts, members, facts, publishing and the state of the mesh, and the OpenAPI document that describes it.
+//! The HTTP API: counts, members, facts, publishing, the log and the state of the mesh, and the OpenAPI document that describes it.
 
 mod access;
 mod busiest;
@@ -6,12 +6,17 @@ mod counts;
 mod dismiss;
 mod document;
 mod events;
+pub(crate) mod fact_transfer;
 pub(crate) mod facts;
+mod history;
 mod json_body;
+mod log;
 mod members;
 mod mesh;
 mod publish;
 mod query_params;
+mod sites;
+mod text;
 
 use std::sync::Arc;
 
@@ -19,7 +24,7 @@ use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use presence_core::{MeshView, Region, RegionState, RegionView, Room};
+use presence_core::{MeshView, Region, RegionView};
 use serde::Serialize;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -27,7 +32,6 @@ use utoipa_axum::routes;
 
 use super::state::HttpState;
 use crate::clock::millis;
-use crate::problem::Problem;
 use crate::rfc3339::rfc3339;
 
 /// Everything below `/api`.
@@ -41,12 +45,18 @@ fn documented_routes() -> (Router<Arc<HttpState>>, OpenApi) {
         .routes(routes!(counts::rooms))
         .routes(routes!(counts::room))
         .routes(routes!(events::events))
+        .routes(routes!(history::history))
         .routes(routes!(members::members))
         .routes(routes!(busiest::busiest))
         .routes(routes!(dismiss::dismiss))
         .routes(routes!(facts::list, facts::delete))
+        .routes(routes!(fact_transfer::export))
+        .routes(routes!(fact_transfer::import))
+        .routes(routes!(log::read, log::change))
         .routes(routes!(mesh::mesh))
         .routes(routes!(publish::publish))
+        .routes(routes!(sites::list))
+        .routes(routes!(sites::read, sites::set, sites::remove))
         .routes(routes!(document::document))
         .split_for_parts()
 }
@@ -72,19 +82,12 @@ impl MeshSnapshot {
     }
 
     fn regions_heard(&self) -> usize {
-        self.mesh.regions.iter().filter(|region| region.state == RegionState::Live && region.whole).count()
+        self.mesh.regions.iter().filter(|region| region.is_heard()).count()
     }
 
     fn regions_known(&self) -> usize {
         self.mesh.regions.len()
     }
-}
-
-fn room_named(state: &HttpState, name: &str) -> Result<Room, Problem> {
-    state.embed.sites.named(name).ok_or_else(|| {
-        let detail = format!("A room's name has 1 to {} bytes of UTF-8.", Room::NAME_BYTES_MAX);
-        Problem::new(StatusCode::BAD_REQUEST, detail)
-    })
 }
 
 /// The `Cache-Control` of an answer.

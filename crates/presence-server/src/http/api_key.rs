@@ -1,12 +1,18 @@
-//! The API key of a request: right, wrong, or none; and who sends wrong ones.
+//! The API key of a request: one of ours, wrong, or none; and who sends wrong ones.
+
+mod keys;
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, header};
+use data_encoding::BASE64;
 use parking_lot::Mutex;
 
-use crate::identity::sha256;
+pub(crate) use self::keys::ApiKeys;
+pub(super) use self::keys::{KeyRight, KeyRights};
 use crate::lru::Lru;
 use crate::sites::network;
 
@@ -19,24 +25,46 @@ const LOGGED_EVERY: Duration = Duration::from_secs(60);
 const ADDRESSES_MAX: usize = 1_024;
 
 /// The key that a request has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum GivenKey {
     None,
-    Right,
+    /// One of ours, which allows this.
+    Known(Arc<KeyRights>),
     Wrong,
 }
 
 impl GivenKey {
     /// The key of these headers. Another scheme than `Bearer` is for another server, such as a proxy.
-    pub(super) fn of(headers: &HeaderMap, key: Option<&str>) -> Self {
+    pub(super) fn of(headers: &HeaderMap, keys: &ApiKeys) -> Self {
         let given = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-        // Where the node has no key, none is wrong.
-        match given.zip(key) {
-            None => Self::None,
-            Some((given, key)) if is_key(given, key) => Self::Right,
-            Some(_) => Self::Wrong,
+        match given {
+            Some(given) if keys.exist() => keys.rights(given).map_or(Self::Wrong, Self::Known),
+            // Where the node has no key, none is wrong.
+            _ => Self::None,
         }
     }
+
+    /// The same, or the password of the scheme `Basic`, which a browser asks its user for.
+    pub(super) fn of_browser(headers: &HeaderMap, keys: &ApiKeys) -> Self {
+        let basic = headers.get(header::AUTHORIZATION).and_then(|value| password(value.as_bytes()));
+        match basic {
+            Some(given) if keys.exist() => keys.rights(&given).map_or(Self::Wrong, Self::Known),
+            _ => Self::of(headers, keys),
+        }
+    }
+
+    /// Whether it has this right everywhere.
+    pub(super) fn allows_everywhere(&self, right: KeyRight) -> bool {
+        matches!(self, Self::Known(rights) if rights.allows(right) && rights.is_for(None))
+    }
+}
+
+/// The password of the scheme `Basic`, in any case (RFC 7617).
+fn password(value: &[u8]) -> Option<Vec<u8>> {
+    let (scheme, rest) = value.split_at_checked("Basic ".len())?;
+    let pair = scheme.eq_ignore_ascii_case(b"Basic ").then(|| BASE64.decode(rest.trim_ascii()).ok())??;
+    let colon = pair.iter().position(|byte| *byte == b':')?;
+    Some(pair[colon + 1..].to_vec())
 }
 
 /// What follows the scheme `Bearer`, in any case.
@@ -46,13 +74,11 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     is_bearer.then(|| rest.trim_ascii())
 }
 
-/// Compares hashes, so that the time it takes tells nothing about the key.
-fn is_key(given: &[u8], key: &str) -> bool {
-    sha256(key.as_bytes()) == sha256(given)
-}
-
 /// Addresses that have sent wrong keys.
-pub(super) struct WrongKeys(Mutex<Lru<IpAddr, WrongKeyCount>>);
+pub(super) struct WrongKeys {
+    known: Mutex<Lru<IpAddr, WrongKeyCount>>,
+    total: AtomicU64,
+}
 
 #[derive(Clone, Copy)]
 struct WrongKeyCount {
@@ -62,7 +88,7 @@ struct WrongKeyCount {
 
 impl Default for WrongKeys {
     fn default() -> Self {
-        Self(Mutex::new(Lru::new(ADDRESSES_MAX)))
+        Self { known: Mutex::new(Lru::new(ADDRESSES_MAX)), total: AtomicU64::default() }
     }
 }
 
@@ -72,15 +98,21 @@ impl WrongKeys {
         self.told_at(address, Instant::now())
     }
 
+    /// How many there were since the start.
+    pub(super) fn total(&self) -> u64 {
+        self.total.load(Relaxed)
+    }
+
     fn told_at(&self, address: IpAddr, now: Instant) -> Duration {
-        let (address, mut known) = (network(address), self.0.lock());
+        self.total.fetch_add(1, Relaxed);
+        let (address, mut known) = (network(address), self.known.lock());
         let before = known.get(&address).copied();
         let lately = before.filter(|before| now.duration_since(before.logged_at) < LOGGED_EVERY);
         let next = match lately {
             Some(before) => WrongKeyCount { count: before.count.saturating_add(1), ..before },
             None => {
                 let unlogged = before.map_or(0, |before| before.count - 1);
-                tracing::warn!(%address, unlogged, "a request had a wrong API key; the number of further ones is logged in a minute");
+                tracing::warn!(target: "audit", %address, unlogged, "a request had a wrong API key; the number of further ones is logged in a minute");
                 WrongKeyCount { count: 1, logged_at: now }
             }
         };
@@ -106,7 +138,20 @@ mod tests {
         ] {
             assert_eq!(bearer(value.as_bytes()), expected, "{value}");
         }
-        assert!(is_key(b"abc", "abc") && !is_key(b"ab", "abc"));
+    }
+
+    #[test]
+    fn the_password_of_basic_is_a_key_and_its_name_is_not() {
+        for (value, expected) in [
+            ("Basic YW55Om9uZTp0d28=", Some("one:two")),
+            ("basic Omtl", Some("ke")),
+            ("Basic YW55", None),
+            ("Basic !", None),
+            ("Basic", None),
+            ("Bearer abc", None),
+        ] {
+            assert_eq!(password(value.as_bytes()).as_deref(), expected.map(str::as_bytes), "{value}");
+        }
     }
 
     #[test]
@@ -120,6 +165,6 @@ mod tests {
         for number in 0..2_000_u32 {
             wrong.told_at(number.to_be_bytes().into(), now);
         }
-        assert_eq!(wrong.0.lock().len(), ADDRESSES_MAX);
+        assert_eq!(wrong.known.lock().len(), ADDRESSES_MAX);
     }
 }

@@ -1,6 +1,7 @@
-//! Static files: those that the app's pages refer to, and the script for the pages of sites.
+//! Static files: those that the app's pages refer to, and the scripts and words for the pages of sites.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -11,9 +12,22 @@ use data_encoding::HEXLOWER;
 use crate::identity::sha256;
 use crate::{Asset, client};
 
+/// The style of the library's own error pages.
+pub(super) static ERROR_STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new(
+        "error.css",
+        b":root { color-scheme: light dark; font: 1.125rem/1.6 system-ui, sans-serif }\n\
+          body { margin: 0; min-height: 100vh; display: grid; place-content: center; justify-items: center }\n\
+          main { max-width: 34rem; padding: 2rem }\n\
+          h1 { font-size: 1.75rem; line-height: 1.25; margin: 0 0 .75rem }\n\
+          p { margin: 0 0 1.5rem }\n",
+    )
+});
+
 /// The library's files and the app's own, by path.
 pub(super) fn by_path(own: Vec<Asset>) -> HashMap<String, Asset> {
-    let all = client::FILES.into_iter().chain([client::PRESENCE]).chain(own);
+    let library = client::FILES.into_iter().chain([client::PRESENCE, ERROR_STYLE.clone()]).chain(client::SHARING);
+    let all = library.chain(own);
     all.map(|asset| (asset.path.to_string(), asset)).collect()
 }
 
@@ -40,7 +54,8 @@ pub(super) fn answer(asset: &Asset, request: &HeaderMap) -> Response {
             return response;
         }
     }
-    headers.extend(fixed(&[(header::CONTENT_TYPE, asset.content_type)]));
+    let content_type = HeaderValue::from_str(&asset.content_type).expect("a content type is visible ASCII");
+    headers.insert(header::CONTENT_TYPE, content_type);
     headers.extend(encoding.map(|name| (header::CONTENT_ENCODING, HeaderValue::from_static(name))));
     *response.body_mut() = Body::from(body);
     response

@@ -13,6 +13,7 @@ use crate::sites::SitePage;
 pub(super) const FRAMED_SCRIPT: &str = "/embed/{scheme}/{host}/presence.js";
 pub(super) const FRAMED_SOCKET: &str = "/embed/{scheme}/{host}/presence";
 pub(super) const FRAMED_STREAM: &str = "/embed/{scheme}/{host}/presence/events";
+pub(super) const FRAMED_WORDS: &str = "/embed/{scheme}/{host}/presence/words/{file}";
 
 /// The address of the script in a frame of a page of this origin.
 pub(super) fn script_address(origin: &str) -> Option<String> {

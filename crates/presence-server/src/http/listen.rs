@@ -34,6 +34,8 @@ const STREAM_EXTRA: Duration = Duration::from_secs(900);
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(20);
 /// How long the last answer of a closing connection may take.
 const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long a stopping node waits for requests that are on their way, on connections that it accepted a moment ago.
+const ON_ITS_WAY: Duration = Duration::from_millis(200);
 /// How long to wait for the address, which the node that this one replaces may still hold.
 const BIND_WITHIN: Duration = Duration::from_secs(5);
 /// Connections of this machine that are accepted even if no place is left: checks of the node's health.
@@ -78,8 +80,8 @@ pub(crate) struct HttpPeer {
     pub(crate) permit: ConnectionPermit,
 }
 
-/// Binds the address. Waits a while if another process still holds it.
-pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// Binds the address that this option names. Waits a while if another process still holds it.
+pub(crate) async fn bind(option: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     let deadline = tokio::time::Instant::now() + BIND_WITHIN;
     let mut warned = false;
     loop {
@@ -93,7 +95,7 @@ pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
             }
             Err(error) => {
                 return Err(error).with_context(|| {
-                    format!("can't listen on {address}: stop the process that listens there, or set another address with --listen")
+                    format!("can't listen on {address}: stop the process that listens there, or set another address with {option}")
                 });
             }
         }
@@ -241,7 +243,7 @@ impl HttpConnection {
         // Errors are the peer's: resets and half requests are common.
         let grace = tokio::select! {
             _ = connection.as_mut() => return,
-            _ = closing.wait_for(|closing| *closing) => LAST_ANSWER_WITHIN,
+            () = stopped(&mut closing) => LAST_ANSWER_WITHIN,
             () = activity.ended() => {
                 if activity.is_idle() {
                     return;
@@ -268,6 +270,12 @@ fn busy_during(response: Response, busy: BusyConnection) -> Response {
         return response;
     }
     response.map(|body| Body::new(BusyBody { body, _busy: busy }))
+}
+
+/// Waits until the node stops and what is on its way has arrived.
+async fn stopped(closing: &mut watch::Receiver<bool>) {
+    drop(closing.wait_for(|closing| *closing).await);
+    tokio::time::sleep(ON_ITS_WAY).await;
 }
 
 /// Waits until the node has stopped and the last answers have had their time.

@@ -24,15 +24,6 @@ pub(super) struct Timing {
     pub(super) max_age: Duration,
 }
 
-/// Why the server ends an answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum EndReason {
-    /// It has lasted as long as it may.
-    MaxAge,
-    /// The node is about to stop.
-    Draining,
-}
-
 /// What happened to the content of an open answer.
 pub(super) enum Wake {
     /// There may be something new to write when the gap is over.
@@ -55,7 +46,9 @@ pub(super) trait Content: Send + 'static {
     fn keepalive(&mut self) -> impl Future<Output = String> + Send;
 
     /// What is written when the server ends the answer.
-    fn last_chunk(&self, reason: EndReason) -> Option<String>;
+    fn last_chunk(&self) -> Option<String> {
+        None
+    }
 
     /// The reader has closed the connection.
     fn reader_gone(&mut self) {}
@@ -92,12 +85,12 @@ async fn run<C: Content>(
     let ended = tokio::select! {
         ended = write(opening, &mut content, &timing, &chunks) => ended,
         () = chunks.closed() => Err(ReaderGone),
-        () = draining => Ok(EndReason::Draining),
+        () = draining => Ok(()),
     };
     match ended {
         Err(ReaderGone) => content.reader_gone(),
-        Ok(reason) => {
-            if let Some(last) = content.last_chunk(reason) {
+        Ok(()) => {
+            if let Some(last) = content.last_chunk() {
                 drop(chunks.send(last.into()).await);
             }
         }
@@ -109,7 +102,7 @@ async fn write<C: Content>(
     content: &mut C,
     timing: &Timing,
     chunks: &mpsc::Sender<Bytes>,
-) -> Result<EndReason, ReaderGone> {
+) -> Result<(), ReaderGone> {
     chunks.send(opening.into()).await?;
     let mut wrote_at = Instant::now();
     let ends_at = wrote_at + timing.max_age;
@@ -142,7 +135,7 @@ async fn write<C: Content>(
                 chunks.send(keepalive.into()).await?;
                 wrote_at = Instant::now();
             }
-            () = sleep_until(ends_at) => return Ok(EndReason::MaxAge),
+            () = sleep_until(ends_at) => return Ok(()),
         }
     }
 }

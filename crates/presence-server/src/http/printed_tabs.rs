@@ -17,7 +17,7 @@ const COUNTED_FOR: Duration = Duration::from_secs(25);
 pub(super) struct PrintedTab {
     pub(super) user: UserId,
     pub(super) room: Room,
-    /// Drawn for the frame when its page was loaded.
+    /// A random number of the frame, made when its page was loaded.
     pub(super) frame: u64,
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -10,8 +10,9 @@ use presence_core::MeshView;
 use tokio::sync::watch;
 
 use crate::memory::MemoryUse;
+use crate::nats::NatsHealth;
 use crate::store::StoreWatch;
-use crate::supervision::LastTurn;
+use crate::supervision::DriverTurns;
 
 /// A node is ready after this time even if no peer answers, since a region that is cut off must go on.
 const PEERS_WAITED_FOR: Duration = Duration::from_secs(3);
@@ -21,7 +22,7 @@ const DISK_FAILS: &str = "Facts can't be written to disk now. With the API key, 
 const PROXY_UNTRUSTED: &str =
     "An address that has at least half of the sockets allowed for one sends X-Forwarded-For and is not a trusted proxy";
 
-/// The driver turns five times a second at least. One that has not for this long hangs.
+/// The driver takes at least five turns a second. After this long without one it hangs.
 const STALLED_AFTER: Duration = Duration::from_secs(5);
 /// How long a driver may take for its first turn after the process was suspended.
 const WOKEN_WITHIN: Duration = Duration::from_secs(1);
@@ -37,8 +38,10 @@ pub(crate) struct Readiness {
     untrusted_proxy: OnceLock<IpAddr>,
     /// Whether the disk answers at all.
     store: OnceLock<StoreWatch>,
+    /// What is wrong between this node and NATS.
+    nats: OnceLock<Arc<NatsHealth>>,
     memory: MemoryUse,
-    last_turn: LastTurn,
+    driver_turns: DriverTurns,
     /// The part of the node that has ended.
     failed: Mutex<Option<String>>,
 }
@@ -68,8 +71,9 @@ impl Readiness {
             disk: Mutex::default(),
             untrusted_proxy: OnceLock::new(),
             store: OnceLock::new(),
+            nats: OnceLock::new(),
             memory,
-            last_turn: LastTurn::since(started),
+            driver_turns: DriverTurns::since(started),
             failed: Mutex::default(),
         }
     }
@@ -84,6 +88,15 @@ impl Readiness {
         drop(self.store.set(store));
     }
 
+    /// Begins to watch the connections to NATS.
+    pub(crate) fn watch_nats(&self, nats: Arc<NatsHealth>) {
+        drop(self.nats.set(nats));
+    }
+
+    fn nats_faults(&self) -> Vec<String> {
+        self.nats.get().map(|nats| nats.faults()).unwrap_or_default()
+    }
+
     /// That the disk does not answer, in a sentence.
     pub(crate) fn disk_hangs(&self) -> Option<String> {
         self.store.get().and_then(StoreWatch::fault)
@@ -95,8 +108,8 @@ impl Readiness {
     }
 
     /// For the driver, which notes each of its turns.
-    pub(crate) fn last_turn(&self) -> LastTurn {
-        self.last_turn.clone()
+    pub(crate) fn driver_turns(&self) -> DriverTurns {
+        self.driver_turns.clone()
     }
 
     pub(crate) fn memory(&self) -> &MemoryUse {
@@ -109,19 +122,19 @@ impl Readiness {
     }
 
     /// Why the process does not work, in a sentence. A driver that has just been woken gets a second to take a turn.
-    pub(super) async fn failure(&self) -> Option<String> {
-        let next_turn = self.last_turn.next();
+    pub(crate) async fn failure(&self) -> Option<String> {
+        let next_turn = self.driver_turns.next();
         if self.failed.lock().is_none() && self.is_stalled() {
             // Whether it came is seen from its age.
             drop(tokio::time::timeout(WOKEN_WITHIN, next_turn).await);
         }
         let stalled =
-            || self.is_stalled().then(|| format!("the driver has not turned for {} s", STALLED_AFTER.as_secs()));
+            || self.is_stalled().then(|| format!("the driver has not taken a turn for {} s", STALLED_AFTER.as_secs()));
         self.failed.lock().clone().or_else(stalled)
     }
 
     fn is_stalled(&self) -> bool {
-        self.last_turn.age() >= STALLED_AFTER
+        self.driver_turns.age() >= STALLED_AFTER
     }
 
     /// An address with many sockets sends addresses of visitors: most likely it is a proxy, and has to be trusted before it
@@ -145,6 +158,20 @@ impl Readiness {
         self.draining.subscribe()
     }
 
+    /// What can be wrong with the node, a code each, and whether it is.
+    pub(super) fn faults(&self, mesh: &MeshView) -> [(&'static str, bool); 8] {
+        [
+            ("links", !mesh.degraded.is_empty()),
+            ("clock", mesh.clock_fault.is_some()),
+            ("nats", !self.nats_faults().is_empty()),
+            ("disk", self.disk_fault().is_some()),
+            ("memory", self.memory.is_full()),
+            ("proxy_untrusted", self.untrusted_proxy.get().is_some()),
+            ("driver_stalled", self.is_stalled()),
+            ("part_ended", self.failed.lock().is_some()),
+        ]
+    }
+
     /// Whether the node is ready, and what is wrong with it.
     pub(super) fn report(&self, mesh: &MeshView, reader: ReportReader) -> ReadinessReport {
         let knows = !self.meshed || mesh.exchanged || self.started.elapsed() >= PEERS_WAITED_FOR;
@@ -154,14 +181,14 @@ impl Readiness {
             ReportReader::Key => detail.map(Cow::Owned),
             ReportReader::Anybody => detail.map(|_| Cow::Borrowed(public)),
         };
+        let links: Vec<String> = self.nats_faults().into_iter().chain(mesh.degraded.iter().cloned()).collect();
         let links: Vec<Cow<'static, str>> = match reader {
-            ReportReader::Key => mesh.degraded.iter().cloned().map(Cow::Owned).collect(),
-            ReportReader::Anybody => {
-                mesh.degraded.first().map(|_| Cow::Borrowed(LINKS_DISTURBED)).into_iter().collect()
-            }
+            ReportReader::Key => links.into_iter().map(Cow::Owned).collect(),
+            ReportReader::Anybody => links.first().map(|_| Cow::Borrowed(LINKS_DISTURBED)).into_iter().collect(),
         };
         let proxy = self.untrusted_proxy.get().map(|address| format!("{PROXY_UNTRUSTED}: {address}."));
         let rest = [
+            mesh.clock_fault.clone().map(Cow::Owned),
             told(self.disk_fault(), DISK_FAILS),
             told(proxy, PROXY_UNTRUSTED),
             self.memory.fault().map(Cow::Owned),
@@ -172,6 +199,11 @@ impl Readiness {
 }
 
 impl ReadinessReport {
+    /// What is wrong, in sentences.
+    pub(super) fn degraded(&self) -> impl Iterator<Item = &str> {
+        self.degraded.iter().map(|fault| &**fault)
+    }
+
     pub(super) fn json(&self) -> String {
         serde_json::to_string(self).expect("a boolean and texts are always JSON")
     }
@@ -218,10 +250,10 @@ mod tests {
     #[tokio::test]
     async fn health_fails_while_the_driver_hangs_and_after_a_part_has_ended() {
         let mut readiness = Readiness::new(false, MemoryUse::new(Some(1 << 40)));
-        readiness.last_turn = LastTurn::since(Instant::now() - STALLED_AFTER);
+        readiness.driver_turns = DriverTurns::since(Instant::now() - STALLED_AFTER);
         let failure = readiness.failure().await;
         assert!(failure.is_some_and(|failure| failure.contains("driver")));
-        let driver = readiness.last_turn();
+        let driver = readiness.driver_turns();
         let (failure, ()) = tokio::join!(readiness.failure(), async { driver.turned() });
         assert_eq!(failure, None, "it was only woken late");
         readiness.fail("a part has ended".to_owned());

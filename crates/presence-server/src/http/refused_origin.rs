@@ -15,6 +15,11 @@ pub(super) fn may_not_open_sockets(origin: &str) -> Problem {
     refused(origin, "open sockets on this server", "--allowed-origin")
 }
 
+/// The answer to a page that may not send what changes something to a route of the app's own.
+pub(super) fn may_not_send(origin: &str) -> Problem {
+    refused(origin, "send this to this server", "--allowed-origin")
+}
+
 fn refused(origin: &str, may_not: &str, option: &str) -> Problem {
     let detail = match origin.parse::<Origin>() {
         Ok(origin) => format!("Pages of {origin} may not {may_not}. Start it with {option} {origin} to allow them."),
@@ -38,7 +43,7 @@ mod tests {
     #[test]
     fn the_option_that_is_named_allows_the_origin() {
         for origin in ["https://Shop.example:443", "capacitor://localhost", "https://b\u{fc}cher.example"] {
-            for problem in [may_not_embed(origin), may_not_open_sockets(origin)] {
+            for problem in [may_not_embed(origin), may_not_open_sockets(origin), may_not_send(origin)] {
                 let option = problem.detail().split_once("with ").and_then(|(_, rest)| rest.split_once(" to "));
                 let line = option.unwrap_or_else(|| panic!("{}", problem.detail())).0;
                 let config = Config::of(line.split(' ')).unwrap();

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use axum::http::{HeaderMap, StatusCode, header};
 use ipnet::IpNet;
-use presence_core::Region;
 
+use super::edge;
 use crate::config::{Config, Edge, Origin};
 use crate::problem::Problem;
 
@@ -64,15 +64,19 @@ impl ProxyRules {
         let proto_secure = forwarded("x-forwarded-proto").map(|proto| matches!(&*proto, "https" | "wss"));
         let secure =
             self.scheme(&host, proto_secure.or(tls.then_some(true))).ok_or_else(|| self.foreign_host(&host))?;
-        let fly = by_proxy && self.edge == Edge::Fly;
-        let edge = fly.then(|| text(headers, "fly-region")).flatten().map(str::to_ascii_lowercase);
         Ok(RequestInfo {
             host,
             secure,
             names_others: !by_proxy && headers.contains_key("x-forwarded-for"),
-            address: if by_proxy { self.visitor_address(headers, peer) } else { peer },
-            edge: edge.filter(|code| Region::new(code).is_some()),
+            address: self.visitor(headers, peer),
+            edge: by_proxy.then(|| edge::region(self.edge, headers)).flatten(),
         })
+    }
+
+    /// The visitor's address: the peer's, or the one that a trusted proxy names.
+    pub(crate) fn visitor(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
+        let peer = peer.to_canonical();
+        if self.trusts(peer) { self.visitor_address(headers, peer) } else { peer }
     }
 
     /// Whether pages of this origin may open sockets.
@@ -160,7 +164,8 @@ fn without_port_of(host: &str, secure: bool) -> &str {
     host.strip_suffix(if secure { ":443" } else { ":80" }).unwrap_or(host)
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a host, with or without a port, is this machine's own.
+pub(super) fn is_loopback(host: &str) -> bool {
     // The host is written into the page's content security policy, so it must hold no character that ends a rule there.
     if !host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']')) {
         return false;

@@ -18,7 +18,7 @@ const FRESH: Duration = Duration::from_secs(1);
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// Paths that are followed at a time: those that were asked for last.
 const PATHS_MAX: usize = 64;
-/// The time between new paths of all who have no key, and how many may be at once.
+/// The time between new paths of all but the operator, and how many may be at once.
 const NEW_PATH_EVERY: Duration = Duration::from_millis(125);
 /// The same for one address, so that none takes the new paths of all others.
 const NEW_PATH_OF_ADDRESS_EVERY: Duration = Duration::from_millis(500);
@@ -32,7 +32,7 @@ pub(super) struct RollUpCache(Mutex<PathAnswers>);
 
 struct PathAnswers {
     by_path: Lru<Subtree, (Instant, Below)>,
-    of_key: NewPaths,
+    of_operator: NewPaths,
     of_anybody: NewPaths,
     by_address: Lru<IpAddr, NewPaths>,
 }
@@ -91,7 +91,7 @@ impl PathAnswers {
     fn new() -> Self {
         Self {
             by_path: Lru::new(PATHS_MAX),
-            of_key: NewPaths::default(),
+            of_operator: NewPaths::default(),
             of_anybody: NewPaths::default(),
             by_address: Lru::new(ADDRESSES_MAX),
         }
@@ -110,7 +110,7 @@ impl PathAnswers {
 
     fn spend(&mut self, reader: CountsReader, now: Instant) -> Result<(), TooManyPaths> {
         let CountsReader::Anybody(address) = reader else {
-            self.of_key = self.of_key.next(NEW_PATH_EVERY, now).ok_or(TooManyPaths::OfAll)?;
+            self.of_operator = self.of_operator.next(NEW_PATH_EVERY, now).ok_or(TooManyPaths::OfAll)?;
             return Ok(());
         };
         let address = network(address);
@@ -163,7 +163,7 @@ mod tests {
         }
         assert_eq!(answers.get(&path(99), reader(1), begin), Err(TooManyPaths::OfAddress));
         assert_eq!(answers.get(&path(99), reader(2), begin), Err(TooManyPaths::OfAll));
-        assert_eq!(answers.get(&path(99), CountsReader::Key, begin), Ok(None));
+        assert_eq!(answers.get(&path(99), CountsReader::Operator, begin), Ok(None));
         let mut now = begin;
         for number in 100..160 {
             now += FRESH;

@@ -4,41 +4,43 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Extension, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tracing::Instrument as _;
 
-use super::api_key::GivenKey;
-use super::embeds::{badge, event_stream, frame};
-use super::framing::{FRAMED_SCRIPT, FRAMED_SOCKET, FRAMED_STREAM};
+use super::api_key::{GivenKey, KeyRight};
+use super::embeds::{badge, event_stream, frame, framed_files};
+use super::framing::{FRAMED_SCRIPT, FRAMED_SOCKET, FRAMED_STREAM, FRAMED_WORDS};
 use super::listen::HttpPeer;
+use super::metrics::{Metrics, ObservedNode, key_holder_only, metrics_router};
+use super::page_request::reads;
 use super::readiness::ReportReader;
+use super::reports::report_routes;
+use super::request_log::RequestLog;
+use super::request_stats::MeasuredRequest;
 use super::state::HttpState;
-use super::{api, cors, files, pages, upgrade};
-use crate::contained_app::AppFailed;
+use super::{api, cors, files, pages, sign_in, upgrade};
 use crate::problem::Problem;
-use crate::sites::normalised;
-
-/// When a page that too many wait for may be asked for again.
-const OVERLOADED_FOR_S: u32 = 5;
 
 /// All routes. Health checks are answered under every host, since load balancers know only an address.
-pub(crate) fn router(state: &Arc<HttpState>) -> Router {
+pub(crate) fn router(state: &Arc<HttpState>, metrics: &Arc<Metrics>, node: &Arc<ObservedNode>) -> Router {
     let own = Router::new()
         .merge(api::routes(state))
-        .fallback(file_or_page)
+        .fallback_service(own_routes(state))
         .layer(CompressionLayer::new().gzip(true))
         .route("/cable", get(upgrade::cable))
         .route("/presence", get(upgrade::presence))
         .route("/presence/events", get(event_stream::events))
         .route("/embed", get(frame::embed))
         .route("/embed/printed", get(frame::printed))
-        .route(FRAMED_SCRIPT, get(frame::script))
+        .route(FRAMED_SCRIPT, get(framed_files::script))
         .route(FRAMED_SOCKET, get(upgrade::presence))
         .route(FRAMED_STREAM, get(event_stream::events))
+        .route(FRAMED_WORDS, get(framed_files::words))
         .route("/badge.svg", get(badge::badge))
         // Before the layers, so that they apply to this answer, too.
         .method_not_allowed_fallback(method_not_allowed)
@@ -50,10 +52,28 @@ pub(crate) fn router(state: &Arc<HttpState>) -> Router {
         .route("/readyz", get(ready).options(health_methods))
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(Arc::clone(state));
+    let measured = metrics_router(metrics)
+        .layer(from_fn_with_state(Arc::clone(state), key_holder_only))
+        .method_not_allowed_fallback(method_not_allowed);
+    let reports = report_routes(state, node).method_not_allowed_fallback(method_not_allowed);
     own.merge(health)
-        .layer(from_fn(one_host))
+        .merge(reports)
+        .merge(measured)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(map_response(with_default_headers))
+        .layer(from_fn_with_state(Arc::clone(state), for_all_requests))
+}
+
+/// What applies to every request. It is one layer, since each costs time.
+async fn for_all_requests(State(state): State<Arc<HttpState>>, request: Request, next: Next) -> Response {
+    let log = RequestLog::begin(&state, &request);
+    let measured = MeasuredRequest::begin(&request);
+    let mut response = match with_one_host(request) {
+        Ok(request) => next.run(request).instrument(log.span()).await,
+        Err(problem) => problem.into_response(),
+    };
+    measured.end(&state.requests, response.status());
+    set_default_headers(response.headers_mut());
+    log.end(response)
 }
 
 async fn method_not_allowed() -> Problem {
@@ -66,20 +86,19 @@ async fn health_methods() -> Response {
 }
 
 /// A request has one host (RFC 9112, section 3.2). That of an absolute address is what counts.
-async fn one_host(mut request: Request, next: Next) -> Response {
+fn with_one_host(mut request: Request) -> Result<Request, Problem> {
     let hosts = request.headers().get_all(header::HOST).iter().count();
     if hosts > 1 {
-        return Problem::new(StatusCode::BAD_REQUEST, "Send one Host header, not several.").into_response();
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "Send one Host header, not several."));
     }
     if hosts == 0 && request.version() == Version::HTTP_11 {
-        return Problem::new(StatusCode::BAD_REQUEST, "Send a Host header with the address of this server.")
-            .into_response();
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "Send a Host header with the address of this server."));
     }
     let absolute = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
     if let Some(host) = absolute {
         request.headers_mut().insert(header::HOST, host);
     }
-    next.run(request).await
+    Ok(request)
 }
 
 async fn own_host_only(State(state): State<Arc<HttpState>>, mut request: Request, next: Next) -> Response {
@@ -97,21 +116,25 @@ async fn own_host_only(State(state): State<Arc<HttpState>>, mut request: Request
     }
 }
 
+/// The app's own routes; what is none of theirs is a file or a page.
+fn own_routes(state: &Arc<HttpState>) -> Router {
+    let rest = Router::new().fallback(file_or_page).with_state(Arc::clone(state));
+    let own = state.router.clone();
+    if !own.has_routes() {
+        return rest;
+    }
+    let page = Arc::clone(state);
+    // A route for forms may have the address of the page with the form.
+    own.method_not_allowed_fallback(move |request: Request| file_or_page(State(page), request))
+        .route_layer(from_fn_with_state(Arc::clone(state), sign_in::offer))
+        .fallback_service(rest)
+}
+
 async fn file_or_page(State(state): State<Arc<HttpState>>, request: Request) -> Response {
-    let path = request.uri().path();
-    let file = state.files.get(path);
-    let room = if file.is_none() { state.app.room(&state.room, path) } else { Ok(None) };
-    let room = room.map(|room| room.and_then(normalised));
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    match (file, room) {
-        (None, Err(failed)) => app_failed(failed),
-        (None, Ok(None)) => Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.").into_response(),
-        _ if !reads => {
-            let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This address answers GET and HEAD only.");
-            ([(header::ALLOW, "GET, HEAD")], problem).into_response()
-        }
-        (Some(file), _) => files::answer(file, request.headers()),
-        (None, Ok(Some(room))) => pages::answer(&state, &room, &request).unwrap_or_else(app_failed),
+    match state.files.get(request.uri().path()) {
+        Some(_) if !reads(&request) => pages::method_not_allowed(),
+        Some(file) => files::answer(file, request.headers()),
+        None => pages::answer(&state, &request),
     }
 }
 
@@ -130,9 +153,10 @@ async fn ready(
     Extension(peer): Extension<HttpPeer>,
     headers: HeaderMap,
 ) -> Response {
-    let reader = match state.key_of(&headers) {
-        GivenKey::Right => ReportReader::Key,
-        GivenKey::None => ReportReader::Anybody,
+    let key = state.key_of(&headers);
+    let reader = match key {
+        _ if key.allows_everywhere(KeyRight::Read) => ReportReader::Key,
+        GivenKey::None | GivenKey::Known(_) => ReportReader::Anybody,
         GivenKey::Wrong => {
             tokio::time::sleep(state.wrong_keys.told(peer.address.ip())).await;
             ReportReader::Anybody
@@ -145,7 +169,7 @@ async fn ready(
 }
 
 /// Adds the headers that an answer does not set itself.
-async fn with_default_headers(mut response: Response) -> Response {
+fn set_default_headers(headers: &mut HeaderMap) {
     let defaults = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
@@ -155,21 +179,7 @@ async fn with_default_headers(mut response: Response) -> Response {
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ];
     for (name, value) in defaults {
-        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
-    }
-    response
-}
-
-fn app_failed(failed: AppFailed) -> Response {
-    match failed {
-        AppFailed::Panicked => {
-            let detail = "This page could not be drawn. The node's log says why.";
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
-        }
-        AppFailed::Overloaded => {
-            let detail = "This page takes too long to draw. Try again later; the node's log says why.";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(OVERLOADED_FOR_S).into_response()
-        }
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
 }
 

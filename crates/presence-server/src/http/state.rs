@@ -5,37 +5,39 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use axum::http::{HeaderMap, StatusCode, header};
-use presence_core::{ConnectionId, EntryId, Found, Input, Query, Room};
+use axum::Router;
+use axum::http::{HeaderMap, HeaderValue, header};
+use presence_core::{ConnectionId, Found, ImportResult, Input, Query, ReflexError, Room};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::address_limit::{AddressLimit, AddressLoad, AddressPermit};
-use super::api_key::{GivenKey, WrongKeys};
+use super::api_key::{ApiKeys, GivenKey, WrongKeys};
 use super::files;
 use super::gzip_cache::GzipCache;
+use super::occupancy::OccupancyLog;
 use super::open_streams::OpenStreams;
 use super::printed_tabs::PrintedTabs;
 use super::reader::CountsReader;
 use super::readiness::Readiness;
 use super::request_info::{ProxyRules, RequestInfo};
+use super::request_stats::RequestStats;
 use super::roll_up_cache::RollUpCache;
+use super::unavailable::Unavailable;
 use super::view_cache::ViewCache;
-use crate::config::{Config, Origin};
+use crate::config::{Config, Origin, SitePattern, StatusAccess};
 use crate::contained_app::ContainedApp;
 use crate::driver::Inputs;
 use crate::hub::Hub;
 use crate::identity::{BrowserId, Cookies, EmbedId, SignedNames};
-use crate::problem::Problem;
+use crate::policy::PolicyHeaders;
 use crate::queries::Queries;
-use crate::sites::SitePage;
+use crate::sites::{SitePage, SiteSettings, shared};
 use crate::socket::{ActionCableContext, EmbedContext};
 use crate::views::Views;
 use crate::{Asset, Site};
 
 /// Sockets leave at most this many connections free.
 const RESERVE_MAX: usize = 64;
-/// A visitor that was refused for want of memory may try again after this many seconds.
-const MEMORY_RETRY_S: u32 = 10;
 /// How long an input waits for room in the driver's queue.
 const QUEUED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -45,11 +47,18 @@ pub(crate) struct HttpState {
     /// The room of the page at `/`.
     pub(super) room: Room,
     pub(super) files: HashMap<String, Asset>,
+    /// Routes of the app's own.
+    pub(super) router: Router,
+    policy: PolicyHeaders,
     pub(super) gzip_cache: GzipCache,
     pub(super) view_cache: ViewCache,
     pub(super) rules: ProxyRules,
+    /// Each request is logged.
+    pub(super) access_log: bool,
     address_limit: Arc<AddressLimit>,
-    api_key: Option<String>,
+    api_keys: Arc<ApiKeys>,
+    /// Whether anybody may see `/status`.
+    pub(super) status_is_public: bool,
     pub(super) wrong_keys: WrongKeys,
     pub(super) cookies: Cookies,
     pub(super) names: Arc<SignedNames>,
@@ -63,14 +72,18 @@ pub(crate) struct HttpState {
     pub(super) hub: Arc<Hub>,
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) readiness: Arc<Readiness>,
+    pub(super) requests: Arc<RequestStats>,
+    pub(super) occupancy: OccupancyLog,
     next_connection: AtomicU64,
     connection_permits: Arc<Semaphore>,
+    connections_max: usize,
     /// Connections that sockets leave free, so that a node full of them still answers health checks.
     reserve: usize,
 }
 
 /// The services that [`HttpState`] is built on.
 pub(crate) struct Services {
+    pub(crate) api_keys: Arc<ApiKeys>,
     pub(crate) cookies: Cookies,
     pub(crate) cable: Arc<ActionCableContext>,
     pub(crate) embed: EmbedContext,
@@ -82,46 +95,6 @@ pub(crate) struct Services {
     pub(crate) connection_permits: Arc<Semaphore>,
 }
 
-/// Why a node does not take a request now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Unavailable {
-    /// The node is about to stop.
-    Draining,
-    /// All connections but the reserve are taken.
-    Full,
-    /// The node uses nearly all the memory that it may.
-    Memory,
-    /// The visitor's address holds all the sockets that it may.
-    AddressLimit,
-    /// The driver is behind.
-    Overloaded,
-}
-
-impl From<Unavailable> for Problem {
-    fn from(reason: Unavailable) -> Self {
-        let (status, detail) = match reason {
-            Unavailable::Draining => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "This node is about to stop. Connect again: another node will answer.",
-            ),
-            Unavailable::Full => (StatusCode::SERVICE_UNAVAILABLE, "This node is full. Try again, or another node."),
-            Unavailable::Memory => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "This node has no memory left for more visitors. Try again, or another node.",
-            ),
-            Unavailable::AddressLimit => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "Too many sockets are open from your network. Close some pages and try again.",
-            ),
-            Unavailable::Overloaded => {
-                (StatusCode::SERVICE_UNAVAILABLE, "This node is overloaded. Try again in a second.")
-            }
-        };
-        let problem = Self::new(status, detail);
-        if reason == Unavailable::Memory { problem.retry_after(MEMORY_RETRY_S) } else { problem }
-    }
-}
-
 impl HttpState {
     pub(crate) fn new(config: &Config, site: Site, services: Services) -> Self {
         let connections = services.connection_permits.available_permits();
@@ -129,11 +102,15 @@ impl HttpState {
             app: Arc::clone(&services.cable.app),
             room: Room::new(site.name).expect("a site's name is short and not empty"),
             files: files::by_path(site.assets),
+            policy: site.policy.headers(site.router.has_routes()),
+            router: site.router,
             gzip_cache: GzipCache::default(),
             view_cache: ViewCache::default(),
             rules: ProxyRules::new(config),
+            access_log: config.access_log,
             address_limit: AddressLimit::new(config.limits.sockets_per_address.min(connections - connections / 8)),
-            api_key: config.secrets.api_key.clone(),
+            api_keys: services.api_keys,
+            status_is_public: config.status == StatusAccess::Public,
             wrong_keys: WrongKeys::default(),
             cookies: services.cookies,
             names: Arc::clone(&services.cable.names),
@@ -147,7 +124,10 @@ impl HttpState {
             hub: services.hub,
             inputs: services.inputs.sockets,
             readiness: services.readiness,
+            requests: Arc::new(RequestStats::new(Unavailable::ALL.map(Unavailable::code))),
+            occupancy: OccupancyLog::default(),
             next_connection: AtomicU64::new(1),
+            connections_max: connections,
             reserve: (connections / 10).clamp(1, RESERVE_MAX),
             connection_permits: services.connection_permits,
         }
@@ -158,8 +138,22 @@ impl HttpState {
         ConnectionId(self.next_connection.fetch_add(1, Relaxed))
     }
 
+    /// How many connections are open.
+    pub(super) fn connections(&self) -> usize {
+        self.connections_max.saturating_sub(self.connection_permits.available_permits())
+    }
+
+    /// How many connections the node accepts.
+    pub(super) fn connections_max(&self) -> usize {
+        self.connections_max
+    }
+
     /// Lets a visitor open one more socket or stream.
     pub(super) fn admit(&self, visitor: &RequestInfo) -> Result<AddressPermit, Unavailable> {
+        self.permit(visitor).inspect_err(|reason| self.requests.refused(reason.code()))
+    }
+
+    fn permit(&self, visitor: &RequestInfo) -> Result<AddressPermit, Unavailable> {
         if self.readiness.is_draining() {
             return Err(Unavailable::Draining);
         }
@@ -178,17 +172,27 @@ impl HttpState {
 
     /// The API key of a request.
     pub(super) fn key_of(&self, headers: &HeaderMap) -> GivenKey {
-        GivenKey::of(headers, self.api_key.as_deref())
+        GivenKey::of(headers, &self.api_keys)
     }
 
-    /// Whether this node has an API key.
+    /// The API key of a browser's request, which may be a password.
+    pub(super) fn key_of_browser(&self, headers: &HeaderMap) -> GivenKey {
+        GivenKey::of_browser(headers, &self.api_keys)
+    }
+
+    /// Whether this node has API keys.
     pub(super) fn has_api_key(&self) -> bool {
-        self.api_key.is_some()
+        self.api_keys.exist()
     }
 
     /// The browser of a request's cookie.
     pub(super) fn browser(&self, headers: &HeaderMap, info: &RequestInfo) -> Option<BrowserId> {
         cookie_headers(headers).find_map(|header| self.cookies.read(header, info.secure))
+    }
+
+    /// The Content-Security-Policy of an app's page.
+    pub(super) fn policy(&self, info: &RequestInfo) -> HeaderValue {
+        HeaderValue::try_from(self.policy.of(info.secure, &info.host)).expect("a host is visible ASCII")
     }
 
     /// The id of a request's embed cookie.
@@ -207,11 +211,7 @@ impl HttpState {
 
     /// The node's answer to a query.
     pub(super) async fn query(&self, query: Query, reader: CountsReader) -> Result<Found, Unavailable> {
-        let answer = match reader {
-            CountsReader::Key => self.queries.ask_first(query).await,
-            CountsReader::Anybody(_) => self.queries.ask(query).await,
-        };
-        answer.ok_or(Unavailable::Overloaded)
+        self.queries.ask(query, reader.priority()).await.ok_or(Unavailable::Overloaded)
     }
 
     /// Removes facts, in every region.
@@ -219,9 +219,37 @@ impl HttpState {
         &self,
         room: Room,
         key: String,
-        entry: Option<EntryId>,
+        entry: Option<String>,
+        reader: CountsReader,
     ) -> Result<usize, Unavailable> {
-        self.queries.remove_fact(room, key, entry).await.ok_or(Unavailable::Overloaded)
+        self.queries.remove_fact(room, key, entry, reader.priority()).await.ok_or(Unavailable::Overloaded)
+    }
+
+    /// Brings in records of facts: what became of each.
+    pub(super) async fn import_facts(
+        &self,
+        records: Vec<Vec<u8>>,
+        reader: CountsReader,
+    ) -> Result<Vec<ImportResult>, Unavailable> {
+        self.queries.import_facts(records, reader.priority()).await.ok_or(Unavailable::Overloaded)
+    }
+
+    /// Sets what the API says of a site, or removes it, in every region. Returns once this node keeps it, or why it is refused.
+    pub(super) async fn set_site(
+        &self,
+        site: &SitePattern,
+        settings: Option<SiteSettings>,
+    ) -> Result<Result<(), ReflexError>, Unavailable> {
+        let written = match &settings {
+            Some(settings) => shared::set(&self.queries, site, settings.clone()).await,
+            None => shared::remove(&self.queries, site).await.map(|_| Ok(())),
+        };
+        let written = written.ok_or(Unavailable::Overloaded)?;
+        if written.is_ok() {
+            // What another region writes meanwhile may win.
+            drop(tokio::time::timeout(QUEUED_WITHIN, self.embed.sites.until(site, settings.as_ref())).await);
+        }
+        Ok(written)
     }
 
     /// Hands an input to the driver, waiting a while for room in its queue.

@@ -41,9 +41,25 @@ impl ResolvesServerCert for CurrentCertificate {
     }
 }
 
+/// TLS for browsers, and when its certificate ends.
+#[derive(Clone)]
+pub(crate) struct BrowserTls {
+    pub(crate) acceptor: TlsAcceptor,
+    current: Arc<CurrentCertificate>,
+}
+
+impl BrowserTls {
+    /// When the certificate that browsers are sent now ends: seconds since 1970. `None` if it does not say so as X.509 asks for.
+    pub(crate) fn ends_at(&self) -> Option<i64> {
+        let certified = Arc::clone(&self.current.0.read());
+        let (_, certificate) = x509_parser::parse_x509_certificate(certified.cert.first()?).ok()?;
+        Some(certificate.validity().not_after.timestamp())
+    }
+}
+
 /// Accepts TLS connections. Files that change while the node runs are read again within a minute, and on SIGHUP at once.
 /// Errors name the file.
-pub(crate) fn acceptor(files: CertificateFiles) -> anyhow::Result<TlsAcceptor> {
+pub(crate) fn open(files: CertificateFiles) -> anyhow::Result<BrowserTls> {
     let provider = Arc::new(ring::default_provider());
     let watched = WatchedFiles::new("the certificate for browsers", [files.certificate.clone(), files.key.clone()]);
     let current = Arc::new(CurrentCertificate(RwLock::new(Arc::new(read(&files, &provider)?))));
@@ -53,9 +69,9 @@ pub(crate) fn acceptor(files: CertificateFiles) -> anyhow::Result<TlsAcceptor> {
         .with_safe_default_protocol_versions()
         .context("this build has no version of TLS")?
         .with_no_client_auth()
-        .with_cert_resolver(current);
+        .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(BrowserTls { acceptor: TlsAcceptor::from(Arc::new(config)), current })
 }
 
 fn read(files: &CertificateFiles, provider: &CryptoProvider) -> anyhow::Result<CertifiedKey> {
@@ -107,11 +123,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_end_of_the_certificate_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["one.example".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2031, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let files =
+            CertificateFiles { certificate: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
+        fs::write(&files.certificate, params.self_signed(&key).unwrap().pem()).unwrap();
+        fs::write(&files.key, key.serialize_pem()).unwrap();
+        assert_eq!(open(files).unwrap().ends_at(), Some(1_924_992_000));
+    }
+
+    #[tokio::test]
     async fn errors_name_the_wrong_file() {
         let folder = tempfile::tempdir().unwrap();
         let (files, _) = write(folder.path(), "one.example");
         let error =
-            |files: &CertificateFiles| acceptor(files.clone()).err().map(|error| error.to_string()).unwrap_or_default();
+            |files: &CertificateFiles| open(files.clone()).err().map(|error| error.to_string()).unwrap_or_default();
         assert_eq!(error(&files), "");
         let missing = CertificateFiles { certificate: folder.path().join("none.pem"), ..files.clone() };
         assert!(error(&missing).starts_with("--tls-cert ") && error(&missing).contains("none.pem"));

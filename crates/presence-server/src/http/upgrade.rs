@@ -25,6 +25,7 @@ use super::address_limit::AddressPermit;
 use super::framing::embedding_page;
 use super::listen::{ConnectionPermit, HttpPeer};
 use super::request_info::RequestInfo;
+use super::sign_in;
 use super::state::HttpState;
 use crate::identity::EmbedId;
 use crate::problem::Problem;
@@ -76,8 +77,9 @@ struct SocketUpgrade {
 struct Negotiated {
     subprotocol: &'static str,
     socket: NegotiatedSocket,
-    /// Sent with every answer, so that it does not expire while the visitor returns.
-    cookie: Option<HeaderValue>,
+    /// Sent with every answer, so that they do not expire while the visitor returns, and are signed with the secret that signs
+    /// now.
+    cookies: Vec<HeaderValue>,
 }
 
 /// What becomes of a socket.
@@ -112,14 +114,18 @@ fn action_cable(state: &HttpState, request: &Request, info: &RequestInfo) -> Res
     let grant = client.authorize(state, origin, info)?;
     // A client that is answered with the protocol "unsupported" does not try again.
     let subprotocol = offered(headers, &[PROTOCOL_EXTENDED, PROTOCOL, PROTOCOL_UNSUPPORTED])?;
+    let browser = state.browser(headers, info);
     let socket = match grant {
         _ if subprotocol == PROTOCOL_UNSUPPORTED => NegotiatedSocket::Unsupported,
         Err(why) => NegotiatedSocket::Refused(why),
         Ok(grant) => {
-            let user = state.browser(headers, info).map(|browser| state.cookies.user(&browser));
+            let signed = sign_in::user(state, request, info).unwrap_or_default();
+            let cookie_user = || browser.map(|browser| state.cookies.user(&browser));
+            let user = signed.as_ref().map(|signed| state.cable.members.signed_in(&signed.id)).or_else(cookie_user);
             let version = if subprotocol == PROTOCOL_EXTENDED { Version::Extended } else { Version::Plain };
             NegotiatedSocket::Served(state.cable.session(Visitor {
                 user,
+                signed: signed.map(Arc::new),
                 version,
                 sid: client.sid,
                 grant,
@@ -127,7 +133,10 @@ fn action_cable(state: &HttpState, request: &Request, info: &RequestInfo) -> Res
             }))
         }
     };
-    Ok(Negotiated { subprotocol, socket, cookie: None })
+    let written = browser.map(|browser| HeaderValue::try_from(state.cookies.write(&browser, info.secure)));
+    let browser_cookie = written.map(|cookie| cookie.expect("a cookie is visible ASCII"));
+    let cookies = browser_cookie.into_iter().chain(sign_in::renewed_cookie(state, headers, info)).collect();
+    Ok(Negotiated { subprotocol, socket, cookies })
 }
 
 fn embed(state: &HttpState, request: &Request, info: &RequestInfo) -> Result<Negotiated, Problem> {
@@ -136,10 +145,9 @@ fn embed(state: &HttpState, request: &Request, info: &RequestInfo) -> Result<Neg
     let subprotocol = offered(headers, &[presence_v1::PROTOCOL])?;
     let known = state.embed_cookie(headers, info);
     let kept = known.unwrap_or_else(EmbedId::random);
-    // Sent with every answer, so that it does not expire while the visitor returns.
-    let cookie = HeaderValue::try_from(state.embed.ids.write_cookie(&kept, info.secure)).ok();
+    let cookies = HeaderValue::try_from(state.embed.ids.write_cookie(&kept, info.secure)).into_iter().collect();
     let session = state.embed.session(EmbedVisitor { page, known, kept, address: info.address });
-    Ok(Negotiated { subprotocol, socket: NegotiatedSocket::Served(session), cookie })
+    Ok(Negotiated { subprotocol, socket: NegotiatedSocket::Served(session), cookies })
 }
 
 impl SocketUpgrade {
@@ -152,8 +160,9 @@ impl SocketUpgrade {
             .header(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(self.negotiated.subprotocol))
             .body(Body::empty())
             .expect("every header is right");
-        let cookie = self.negotiated.cookie.take();
-        response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
+        for cookie in std::mem::take(&mut self.negotiated.cookies) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
         tokio::spawn(self.serve(state));
         response
     }

@@ -17,10 +17,10 @@ use super::prefix::Prefix;
 use super::protocols::ProtocolSet;
 use super::shared::HubShared;
 
-/// An audience whose flush panicked would be sent nothing any longer: the node ends, and this is what it names.
+/// The part that the log names if a flush panics. The node ends then, since nothing more would reach that audience.
 const FLUSH: &str = "flush of a stream";
-/// After a flush of several messages the next one is delayed, so that more can join it: by this part of the time that the
-/// last one took. A write costs the same whatever it carries, so under load most writes are saved.
+/// After a flush of several messages the next one is delayed, so that more can join it: by the time that the last one took,
+/// divided by this. A write costs the same whatever it carries, so under load this saves most writes.
 const BATCH_DELAY_PART: u32 = 4;
 const BATCH_DELAY_MAX: Duration = Duration::from_millis(10);
 /// A shorter delay is not worth a timer.
@@ -34,7 +34,7 @@ pub(super) trait FlushQueue: Default + Debug + Send + 'static {
     type Item;
     /// What goes out in one flush.
     type Batch: Send + Sync;
-    /// Audiences up to this size are written to at once, without a task of their own. What waits for it may be the driver.
+    /// Audiences up to this size are written to at once, without a task of their own. The caller waits, and may be the driver.
     const AT_ONCE_MAX: usize = 8;
 
     /// Adds to what waits; bounded, however often it is called.
@@ -179,7 +179,7 @@ impl<Q: FlushQueue> Audience<Q> {
         let _guard = shared.supervisor.guard_against_panics(FLUSH);
         loop {
             let last = self.0.lock().last_flush.as_deref().copied();
-            // Whether all publishers have published can't be known, so the flush waits for a time, and a short one.
+            // No one can know whether all publishers have published, so the wait is short.
             if let Some(delay) = last.and_then(|last| last.batch_delay(Instant::now())) {
                 tokio::time::sleep(delay).await;
             }

@@ -1,11 +1,11 @@
 //! The writing half of one WebSocket: what is sent, what waits, and whether its browser is still there.
 
 use std::net::Shutdown;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
-use presence_core::{ConnectionId, Input, SubscriptionId};
+use presence_core::{ConnectionId, Input, SubscriptionId, TabId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tungstenite::protocol::frame::coding::Control;
@@ -40,8 +40,10 @@ pub(crate) struct Connection {
     pub(super) subscriptions: Mutex<Vec<Subscribed>>,
     /// Subscriptions whose users were made to leave, until the reading task takes note.
     pub(super) dismissed: Mutex<Vec<SubscriptionId>>,
-    /// What stands for the name that its tab gave itself; 0: none.
-    pub(super) tab: AtomicU64,
+    /// Which tab it belongs to, once its page has said so.
+    pub(super) tab: OnceLock<TabId>,
+    /// Whether its last click failed.
+    pub(super) failed: AtomicBool,
     state: Mutex<ConnectionState>,
 }
 
@@ -50,6 +52,8 @@ struct ConnectionState {
     outbox: Outbox,
     keepalive: Keepalive,
     closing: Option<(CloseReason, u64)>,
+    /// Bytes of frames that were sent, or wait.
+    sent_bytes: u64,
 }
 
 impl Connection {
@@ -62,15 +66,24 @@ impl Connection {
         now_ms: u64,
     ) -> Arc<Self> {
         let keepalive = Keepalive::new(shared.protocols.encoder(protocol).ping_after(), now_ms);
-        let state = ConnectionState { outbox: Outbox::default(), keepalive, closing: None };
+        let state = ConnectionState { outbox: Outbox::default(), keepalive, closing: None, sent_bytes: 0 };
         let (subscriptions, dismissed, state) = (Mutex::default(), Mutex::default(), Mutex::new(state));
-        let tab = AtomicU64::default();
-        Arc::new(Self { id, stream, protocol, shared, inputs, subscriptions, dismissed, tab, state })
+        let (tab, failed) = (OnceLock::new(), AtomicBool::default());
+        Arc::new(Self { id, stream, protocol, shared, inputs, subscriptions, dismissed, tab, failed, state })
+    }
+
+    pub(super) fn protocol(&self) -> ProtocolId {
+        self.protocol
     }
 
     /// The queue through which the driver is told what the browser does.
     pub(crate) fn inputs(&self) -> &mpsc::Sender<Input> {
         &self.inputs
+    }
+
+    /// Bytes of all frames that were sent, or wait.
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.state.lock().sent_bytes
     }
 
     /// Sends a frame now, or when the socket can take it. Never waits.
@@ -101,7 +114,11 @@ impl Connection {
         now_ms: u64,
     ) {
         let waited = !state.outbox.is_empty();
-        match state.outbox.send(frame, drawing, &self.stream, self.shared.queue_bytes) {
+        let sent = state.outbox.send(frame, drawing, &self.stream, self.shared.queue_bytes);
+        if matches!(sent, Sent::Whole | Sent::Waits) {
+            state.sent_bytes += frame.len() as u64;
+        }
+        match sent {
             Sent::Whole if !frame.is_control() => state.keepalive.sent(now_ms),
             Sent::Waits if !waited => {
                 state.keepalive.waits(now_ms);
@@ -135,8 +152,8 @@ impl Connection {
                 state.outbox.take_stale()
             };
             for subscription in stale {
-                if let Some(counts) = self.counts(subscription) {
-                    counts.newest().iter().for_each(|view| self.tell_counts(subscription, view, 0));
+                if let Some(source) = self.source(subscription) {
+                    self.tell_newest(subscription, &source);
                     continue;
                 }
                 // The driver's queue may be full; then this task waits for room, and no other does.

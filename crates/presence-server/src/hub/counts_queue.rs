@@ -10,6 +10,7 @@ use super::audience::{Audience, FlushQueue};
 use super::flush::Flush;
 use super::listeners::Subscriber;
 use super::prefix::Prefix;
+use super::subscriptions::Source;
 use super::{Connection, Hub};
 use crate::views::Views;
 
@@ -21,7 +22,7 @@ pub(super) struct CountsQueue {
 }
 
 /// A new listener is sent the counts at once, and never waits to be shown anything.
-const ALWAYS_NEWER: u64 = u64::MAX;
+pub(super) const ALWAYS_NEWER: u64 = u64::MAX;
 
 impl FlushQueue for CountsQueue {
     type Item = Arc<RoomView>;
@@ -63,7 +64,8 @@ impl Hub {
         audience.change(|counts| {
             counts.newest.get_or_insert_with(|| views.room_or_empty(room));
         });
-        subscriber.connection.subscribe_counts(subscriber.subscription, subscriber.prefix.clone(), audience);
+        let source = Source::Counts(audience);
+        subscriber.connection.subscribe_to(subscriber.subscription, subscriber.prefix.clone(), source);
         self.tell_counts(room, subscriber.subscription, subscriber.connection, views);
     }
 
@@ -75,16 +77,7 @@ impl Hub {
         connection: &Arc<Connection>,
         views: &Views,
     ) {
-        let mut view = views.room_or_empty(room);
-        // A newer view may have been sent between reading this one and writing it: then it is sent again, to be the last.
-        loop {
-            connection.tell_counts(subscription, &view, self.now_ms());
-            let now = views.room_or_empty(room);
-            if now.version == view.version {
-                return;
-            }
-            view = now;
-        }
+        views.send_newest(room, |view| connection.tell_counts(subscription, view, self.now_ms()));
     }
 
     /// Ends what [`Hub::listen_counts`] began.

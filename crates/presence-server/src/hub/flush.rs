@@ -87,6 +87,7 @@ impl<Q: FlushQueue> FlushCursor<Q> {
         if bodies.is_empty() && self.flush.delivery != Delivery::Close {
             return;
         }
+        self.shared.stats.delivered(run.listeners.len());
         let frame = Frame::messages(run.prefix.as_str(), bodies, run.listeners.len());
         for Listener { connection, subscription } in &run.listeners {
             match self.flush.delivery {

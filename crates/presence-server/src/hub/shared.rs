@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 
 use super::keepalive::SocketClock;
 use super::protocols::Protocols;
+use super::socket_stats::SocketStats;
 use super::wheel::Wheel;
 use crate::clock::millis;
 use crate::supervision::Supervisor;
@@ -22,6 +23,7 @@ pub(super) struct HubShared {
     pub(super) wheel: Wheel,
     pub(super) clock: SocketClock,
     pub(super) protocols: Protocols,
+    pub(super) stats: SocketStats,
     pub(super) supervisor: Supervisor,
 }
 
@@ -40,6 +42,7 @@ impl HubShared {
             wheel: Wheel::new(millis(slot)),
             clock: SocketClock::default(),
             protocols,
+            stats: SocketStats::new(encoders),
             supervisor,
         }
     }

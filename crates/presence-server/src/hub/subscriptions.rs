@@ -1,10 +1,11 @@
 //! The subscriptions of one connection, and what is written to one of them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
-use presence_cable::Encoder;
-use presence_core::{Input, RoomView, SubscriptionId};
+use presence_cable::{EarlierAnswer, Encoder};
+use presence_core::{ConnectionId, Input, Outcome, RoomView, SubscriptionId};
 
 use super::audience::Audience;
 use super::connection::{Connection, DropPolicy};
@@ -12,16 +13,35 @@ use super::counts_queue::CountsQueue;
 use super::frame::Frame;
 use super::prefix::Prefix;
 use super::protocols::ProtocolId;
+use super::shares_queue::SharesQueue;
 
 /// One subscription.
 #[derive(Debug)]
 pub(super) struct Subscribed {
     id: SubscriptionId,
     prefix: Prefix,
-    /// Where it listens to counts.
-    counts: Option<Arc<Audience<CountsQueue>>>,
+    /// Where it listens, if it is not to what an app draws or a server publishes.
+    source: Option<Source>,
     /// The ordinal up to which all drawings are part of what it was shown.
     shown_upto: u64,
+}
+
+/// What a subscription of an embed listens to: its newest content says everything.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// The counts of a room.
+    Counts(Arc<Audience<CountsQueue>>),
+    /// What a room's users share.
+    Shares(Arc<Audience<SharesQueue>>),
+}
+
+impl Source {
+    fn leave(&self, prefix: &Prefix, connection: ConnectionId) {
+        match self {
+            Self::Counts(audience) => audience.leave(prefix, connection),
+            Self::Shares(audience) => audience.leave(prefix, connection),
+        }
+    }
 }
 
 /// Nothing is drawn before the first whole showing, which has all of it.
@@ -30,12 +50,12 @@ const NOT_YET: u64 = u64::MAX;
 impl Connection {
     /// Adds a subscription, so that messages to it find their way.
     pub(crate) fn subscribe(&self, id: SubscriptionId, prefix: Prefix) {
-        self.add(Subscribed { id, prefix, counts: None, shown_upto: NOT_YET });
+        self.add(Subscribed { id, prefix, source: None, shown_upto: NOT_YET });
     }
 
-    /// Adds a subscription to the counts of a room.
-    pub(super) fn subscribe_counts(&self, id: SubscriptionId, prefix: Prefix, counts: Arc<Audience<CountsQueue>>) {
-        self.add(Subscribed { id, prefix, counts: Some(counts), shown_upto: 0 });
+    /// Adds a subscription of an embed.
+    pub(super) fn subscribe_to(&self, id: SubscriptionId, prefix: Prefix, source: Source) {
+        self.add(Subscribed { id, prefix, source: Some(source), shown_upto: 0 });
     }
 
     fn add(&self, subscribed: Subscribed) {
@@ -64,8 +84,8 @@ impl Connection {
         self.subscriptions.lock().iter().find(|subscribed| subscribed.id == subscription).map(get)
     }
 
-    pub(super) fn counts(&self, subscription: SubscriptionId) -> Option<Arc<Audience<CountsQueue>>> {
-        self.find(subscription, |subscribed| subscribed.counts.clone()).flatten()
+    pub(super) fn source(&self, subscription: SubscriptionId) -> Option<Source> {
+        self.find(subscription, |subscribed| subscribed.source.clone()).flatten()
     }
 
     fn encoder(&self, protocol: ProtocolId) -> &'static dyn Encoder {
@@ -75,8 +95,8 @@ impl Connection {
     /// Ends a subscription whose user was made to leave: its page is told, and stays away.
     pub(super) fn dismiss(self: &Arc<Self>, subscription: SubscriptionId, now_ms: u64) {
         let Some(prefix) = self.prefix(subscription) else { return };
-        if let Some(counts) = self.counts(subscription) {
-            counts.leave(&prefix, self.id);
+        if let Some(source) = self.source(subscription) {
+            source.leave(&prefix, self.id);
         }
         self.unsubscribe(subscription);
         self.dismissed.lock().push(subscription);
@@ -119,8 +139,33 @@ impl Connection {
         }
     }
 
+    /// Answers a click.
+    pub(crate) fn answer(self: &Arc<Self>, subscription: SubscriptionId, outcome: &Outcome, echo: &str, now_ms: u64) {
+        let failed = self.failed.swap(*outcome != Outcome::Done, Relaxed);
+        let earlier = if failed { EarlierAnswer::Failure } else { EarlierAnswer::Success };
+        let body = |_, encoder: &dyn Encoder| encoder.answer(outcome, echo, earlier).map(Bytes::from);
+        self.tell(subscription, DropPolicy::Keep, now_ms, body);
+    }
+
     /// Sends one subscription the counts of a room.
     pub(super) fn tell_counts(self: &Arc<Self>, subscription: SubscriptionId, view: &RoomView, now_ms: u64) {
         self.tell(subscription, DropPolicy::MayDrop, now_ms, |_, encoder| encoder.counts(view).map(Bytes::from));
+    }
+
+    /// Sends one subscription all that the users of a room share.
+    pub(super) fn tell_shares(self: &Arc<Self>, subscription: SubscriptionId, view: &RoomView, now_ms: u64) {
+        self.tell(subscription, DropPolicy::MayDrop, now_ms, |_, encoder| encoder.shares(None, view).map(Bytes::from));
+    }
+
+    /// Sends one subscription what it was too slow for.
+    pub(super) fn tell_newest(self: &Arc<Self>, subscription: SubscriptionId, source: &Source) {
+        match source {
+            Source::Counts(counts) => {
+                counts.newest().iter().for_each(|view| self.tell_counts(subscription, view, 0));
+            }
+            Source::Shares(shares) => {
+                shares.newest().iter().for_each(|view| self.tell_shares(subscription, view, 0));
+            }
+        }
     }
 }

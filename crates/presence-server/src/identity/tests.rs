@@ -19,15 +19,43 @@ fn a_signed_name_opens_to_what_was_signed() {
     let awkward = room("a:b \"ü\"");
     assert_eq!(
         names.open(&names.room(&awkward, None)),
-        Some(OpenedName { stream: StreamKind::Room(awkward.clone()), guest: None })
+        Some(OpenedName { stream: StreamKind::Room(awkward.clone()), guest: None, page: None })
     );
     assert_eq!(
         names.open(&names.user(&awkward, &public, None)),
-        Some(OpenedName { stream: StreamKind::User(awkward), guest: None })
+        Some(OpenedName { stream: StreamKind::User(awkward), guest: None, page: None })
     );
     let guest = Guest::random();
     let opened = names.open(&names.user(&room("demo"), &public, Some(&guest))).unwrap();
     assert_eq!(opened.guest, Some(names.guest(&guest)));
+}
+
+#[test]
+fn a_name_for_a_user_who_has_signed_in_says_whose_it_is_and_of_which_page() {
+    let names = SignedNames::new(keys(1), "demo");
+    let user = PublicId([7; 32]);
+    let holder = NameHolder::SignedIn { user, address: "/a:b?c=d:e" };
+    let page = Some(SignedInPage { user: user.long(), address: "/a:b?c=d:e".to_owned() });
+    for (signed, stream) in [
+        (names.room(&room("a:b"), holder), StreamKind::Room(room("a:b"))),
+        (names.user(&room("a:b"), &user, holder), StreamKind::User(room("a:b"))),
+    ] {
+        assert_eq!(names.open(&signed), Some(OpenedName { stream, guest: None, page: page.clone() }));
+    }
+}
+
+#[test]
+fn a_name_of_a_secret_that_will_be_dropped_is_renewed_for_the_same_holder() {
+    let (old, new) = (SignedNames::new(keys(1), "demo"), SignedNames::new(keys(2), "demo"));
+    let both = SignedNames::new(RotatingKeys { signing: [2; 32], accepted: vec![[2; 32], [1; 32]] }, "demo");
+    let (public, guest) = (PublicId([7; 32]), Guest::random());
+    let names = |names: &SignedNames| {
+        [names.room(&room("a"), Some(&guest)), names.user(&room("a"), &public, None), names.room(&room("b"), None)]
+    };
+    for (name, expected) in names(&old).iter().zip(names(&new)) {
+        assert_eq!(both.renewed(name).as_deref(), Some(expected.as_str()));
+        assert_eq!((both.renewed(&expected), both.open(&expected)), (None, both.open(name)));
+    }
 }
 
 #[test]
@@ -67,19 +95,19 @@ fn kinds_and_sites_make_different_users_of_one_id() {
     let id = [3; 16];
     assert_ne!(IdKind::Cookie.user("demo", &id), IdKind::Guest.user("demo", &id));
     assert_ne!(IdKind::Cookie.user("demo", &id), IdKind::Cookie.user("shop", &id));
-    let signed = signed_user(&keys(1), "demo", "ada");
-    assert_eq!(signed, signed_user(&keys(1), "demo", "ada"));
+    let signed = signed_user(&[1; 32], "demo", "ada");
+    assert_eq!(signed, signed_user(&[1; 32], "demo", "ada"));
     let others = [("demo", "bob", 1), ("shop", "ada", 1), ("demo", "ada", 2)];
-    assert!(others.into_iter().all(|(site, id, key)| signed_user(&keys(key), site, id) != signed));
+    assert!(others.into_iter().all(|(site, id, key)| signed_user(&[key; 32], site, id) != signed));
 }
 
 #[test]
 fn a_signed_id_is_one_member_and_a_guests_id_another_for_each_guest() {
-    let members = MemberIds::new(&keys(1));
+    let members = MemberIds::new([1; 32]);
     let (ann, bob) = (UserId([1; 32]), UserId([2; 32]));
     assert_eq!(members.signed("u1"), members.signed("u1"));
     assert_eq!(members.of_guest(&ann, "u1"), members.of_guest(&ann, "u1"));
     let different = [members.signed("u1"), members.of_guest(&ann, "u1"), members.of_guest(&bob, "u1")];
     assert!(different[0] != different[1] && different[1] != different[2] && different[0] != different[2]);
-    assert_ne!(MemberIds::new(&keys(2)).signed("u1"), members.signed("u1"));
+    assert_ne!(MemberIds::new([2; 32]).signed("u1"), members.signed("u1"));
 }

@@ -7,8 +7,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// Messages under way on one link: at 1,000 a second and 250 ms there are 250.
-const AT_SEA_MAX: usize = 4_096;
+/// Messages that wait on one link: at 1,000 a second and 250 ms there are 250.
+const DELAYED_MAX: usize = 4_096;
 
 pub(super) type Arrive = Box<dyn Fn(Input) + Send>;
 
@@ -23,10 +23,10 @@ pub(super) struct Delay {
 impl Delay {
     /// Passes on what has arrived by these functions; the tasks end when the last clone is dropped.
     pub(super) fn new(one_way: Duration, runtime: &Handle, [published, answered]: [Arrive; 2]) -> Self {
-        Self { one_way, published: lane(runtime, published), answered: lane(runtime, answered) }
+        Self { one_way, published: queue(runtime, published), answered: queue(runtime, answered) }
     }
 
-    /// Delays what the other end published by one way. Returns false if too much is under way.
+    /// Delays a message of the other end by one way. Returns false if too much is under way.
     pub(super) fn published(&self, input: Input) -> bool {
         self.published.try_send((Instant::now() + self.one_way, input)).is_ok()
     }
@@ -37,13 +37,13 @@ impl Delay {
     }
 }
 
-fn lane(runtime: &Handle, arrive: Arrive) -> mpsc::Sender<(Instant, Input)> {
-    let (lane_tx, mut lane_rx) = mpsc::channel::<(Instant, Input)>(AT_SEA_MAX);
+fn queue(runtime: &Handle, arrive: Arrive) -> mpsc::Sender<(Instant, Input)> {
+    let (delayed_tx, mut delayed) = mpsc::channel::<(Instant, Input)>(DELAYED_MAX);
     runtime.spawn(async move {
-        while let Some((due, input)) = lane_rx.recv().await {
+        while let Some((due, input)) = delayed.recv().await {
             tokio::time::sleep_until(due).await;
             arrive(input);
         }
     });
-    lane_tx
+    delayed_tx
 }

@@ -13,7 +13,7 @@ use super::delay::{Arrive, Delay};
 
 /// Passes inputs to the driver. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Inbound {
+pub(crate) struct Inbound {
     inputs: mpsc::Sender<Input>,
     counts: Arc<Counts>,
     runtime: Handle,
@@ -22,7 +22,7 @@ pub(super) struct Inbound {
 
 impl Inbound {
     /// Must be made on the runtime that outlives all links.
-    pub(super) fn new(inputs: mpsc::Sender<Input>) -> Self {
+    pub(crate) fn new(inputs: mpsc::Sender<Input>) -> Self {
         Self { inputs, counts: Arc::default(), runtime: Handle::current(), delay: None }
     }
 
@@ -34,7 +34,7 @@ impl Inbound {
     }
 
     /// Passes on what others publish or ask. It is dropped and counted if the driver's queue is full, since gaps are repaired.
-    pub(super) fn offer(&self, input: Input) {
+    pub(crate) fn offer(&self, input: Input) {
         let dropped = match &self.delay {
             Some(delay) => !delay.published(input),
             None => self.inputs.try_send(input).is_err(),
@@ -45,7 +45,7 @@ impl Inbound {
     }
 
     /// Passes on answers to what core asked, delayed by both ways.
-    pub(super) fn answer(&self, input: Input) {
+    pub(crate) fn answer(&self, input: Input) {
         match &self.delay {
             Some(delay) if delay.answered(input.clone()) => {}
             _ => self.deliver(input),
@@ -53,7 +53,7 @@ impl Inbound {
     }
 
     /// Passes on what core waits for: it is kept until there is room.
-    pub(super) fn deliver(&self, input: Input) {
+    pub(crate) fn deliver(&self, input: Input) {
         if let Err(TrySendError::Full(input)) = self.inputs.try_send(input) {
             let inputs = self.inputs.clone();
             // At most one task for each link, dial or question of this node, and core bounds those.
@@ -68,7 +68,7 @@ impl Inbound {
         self.inputs.clone()
     }
 
-    pub(super) fn counts(&self) -> &Counts {
+    pub(crate) fn counts(&self) -> &Arc<Counts> {
         &self.counts
     }
 }

@@ -82,8 +82,8 @@ impl Links {
         Ok(())
     }
 
-    /// Passes a question to core, and its answer back. Without an answer the question ends for the other end, too: core does
-    /// not answer what it can't read.
+    /// Passes a question to core, and its answer back. Core does not answer what it can't read; after a while the question ends
+    /// without an answer, here and at the other end.
     fn asked(self: &Arc<Self>, from: NodeHash, bytes: Vec<u8>, answer: AnswerSender) {
         let (question, reply) = {
             let mut open = self.open.lock();
@@ -153,7 +153,7 @@ impl Links {
         }
     }
 
-    /// Asks; core is passed exactly one answer, if only that there is none.
+    /// Asks. Core gets exactly one `Input::Answered`, which says so if there is no answer.
     pub(super) fn ask(&self, link: LinkId, question: u64, bytes: Vec<u8>, urgency: Urgency) {
         let link = self.open.lock().reading.get(&link).filter(|_| bytes.len() <= MESSAGE_BYTES_MAX).cloned();
         let Some(Link { connection, inbound }) = link else {
@@ -165,7 +165,7 @@ impl Links {
         });
     }
 
-    /// Publishes to one reader, or to all. What a reader has no room for is dropped: to wait would block all others.
+    /// Publishes to one reader, or to all. What a reader has no room for is dropped: waiting for it would delay all others.
     pub(super) fn publish(&self, to: Option<NodeHash>, bytes: Vec<u8>, urgency: Urgency) {
         let (counts, bytes) = (self.inbound.counts(), Bytes::from(bytes));
         if bytes.len() > MESSAGE_BYTES_MAX {

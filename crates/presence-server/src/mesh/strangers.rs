@@ -52,8 +52,8 @@ impl Strangers {
         let (source, strangers) = (source(from), self.clone());
         let mut under_way = self.under_way.lock();
         under_way.retain(|handshake| !handshake.task.is_finished() || handshake.began.elapsed() < REMEMBERED_FOR);
-        if let Some(gives_up) = crowded(&under_way, source) {
-            under_way.remove(gives_up).task.abort();
+        if let Some(aborted) = oldest_of_most(&under_way, source) {
+            under_way.remove(aborted).task.abort();
             self.failed(DialError::Refused);
         }
         let task = tokio::spawn(async move {
@@ -101,7 +101,7 @@ impl Strangers {
 }
 
 /// The handshake to abort for one more from `source`, if there is no room.
-fn crowded(under_way: &[Handshake], source: IpAddr) -> Option<usize> {
+fn oldest_of_most(under_way: &[Handshake], source: IpAddr) -> Option<usize> {
     let mut counts: HashMap<IpAddr, usize> = HashMap::new();
     for handshake in under_way {
         *counts.entry(handshake.source).or_default() += 1;

@@ -20,7 +20,7 @@ use crate::certificate::tls::{SharedTrust, reason_of_alert};
 use crate::config::bound;
 use crate::mux::Mux;
 
-/// Bytes that are not acknowledged for this long end a connection: less than core's lease of 4 s.
+/// Bytes that are not acknowledged for this long end a connection: less than core's lease of 4.5 s.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(3);
 /// Unsent bytes that the kernel holds; the rest waits here, where a heartbeat can overtake it.
 const NOT_SENT_BYTES: u32 = 16 << 10;

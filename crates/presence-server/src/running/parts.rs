@@ -3,30 +3,29 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use axum::Router;
-use presence_core::{NodeName, Place, Region, Room, Settings};
+use presence_core::{FactSettings, NodeName, Place, Region, Room, Settings};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::Semaphore;
 
 use crate::Site;
-use crate::certificate::Authority;
 use crate::clock::wall_ms;
 use crate::config::Config;
 use crate::contained_app::ContainedApp;
 use crate::drawing_queue::DrawingQueue;
 use crate::driver::{Inputs, Outlets};
-use crate::http::connections::HttpConnections;
-use crate::http::listen::{HttpServer, connections_max};
-use crate::http::tls::{CertificateFiles, acceptor};
+use crate::http::api_key::ApiKeys;
+use crate::http::listen::{bind, connections_max};
+use crate::http::metrics::ObservedNode;
+use crate::http::tls::{self, BrowserTls, CertificateFiles};
 use crate::http::{Readiness, Services};
 use crate::hub::Hub;
 use crate::identity::{Cookies, EmbedIds, MemberIds, SealedGuests, SignedNames, sha256};
-use crate::mesh::MeshConfig;
+use crate::monitor;
 use crate::presence_events::PresenceEvents;
 use crate::queries::Queries;
 use crate::secret::{Purpose, Secret, random};
-use crate::sites::Sites;
+use crate::service_manager;
+use crate::sites::{Sites, shared};
 use crate::socket::{ActionCableContext, EmbedContext, ResumableSessions};
 use crate::store::{Store, StoredState};
 use crate::streams::StreamAccess;
@@ -34,7 +33,15 @@ use crate::supervision::Supervisor;
 use crate::views::Views;
 use crate::webhooks::Webhooks;
 
-pub(super) fn settings(region: Region, place: Place, name: NodeName, incarnation: u64, meshed: bool) -> Settings {
+/// What a node is told at its start. The mesh adds what only it knows.
+pub(crate) fn settings(
+    region: Region,
+    place: Place,
+    name: NodeName,
+    incarnation: u64,
+    meshed: bool,
+    facts: FactSettings,
+) -> Settings {
     Settings {
         region,
         place,
@@ -45,30 +52,36 @@ pub(super) fn settings(region: Region, place: Place, name: NodeName, incarnation
         meshed,
         digest: sha256,
         key: None,
+        facts,
     }
 }
 
-/// Begins to accept connections, until `true` is sent.
-pub(super) fn serve(
-    config: &Config,
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    router: Router,
-    permits: &Arc<Semaphore>,
-    supervisor: &Supervisor,
-) -> watch::Sender<bool> {
-    let (closing, closed) = watch::channel(false);
-    let server = HttpServer {
-        listener,
-        tls,
-        router,
-        header_within: config.limits.header_within,
-        permits: Arc::clone(permits),
-        connections: HttpConnections::new(config),
-        closing: closed,
-    };
-    supervisor.spawn("accept loop", server.run());
-    closing
+/// What metrics say of a node besides what its pages know.
+pub(super) fn observed(
+    region: &Region,
+    name: &NodeName,
+    inputs: &Inputs,
+    store: Option<&Store>,
+    webhooks: Option<&Webhooks>,
+) -> ObservedNode {
+    ObservedNode {
+        region: region.to_string(),
+        name: name.to_string(),
+        inputs: inputs.clone(),
+        store: store.map(Store::watch),
+        webhooks: webhooks.map(Webhooks::stats),
+        reports: Arc::default(),
+        mesh: Arc::default(),
+        tls: None,
+    }
+}
+
+/// The socket that pages are served on: the service manager's, or one of its own.
+pub(super) async fn listener(config: &Config) -> anyhow::Result<TcpListener> {
+    match service_manager::listener().context("the socket on standard input can't be used")? {
+        Some(listener) => Ok(listener),
+        None => bind("--listen", config.listen).await,
+    }
 }
 
 /// How many connections the node accepts, and a permit for each.
@@ -97,25 +110,37 @@ pub(super) struct LiveParts {
     pub(super) readiness: Arc<Readiness>,
 }
 
+impl LiveParts {
+    /// Takes over the sites that the API sets, and looks every second at what no event reports, for as long as the node runs.
+    pub(super) fn watch(&self, sites: &Arc<Sites>, supervisor: &Supervisor) {
+        let (followed, views) = (Arc::downgrade(sites), Arc::clone(&self.views));
+        supervisor.spawn("monitor", monitor::run(Arc::downgrade(&self.readiness)));
+        supervisor.spawn("sites", shared::follow(followed, views, self.queries.clone()));
+    }
+}
+
 /// Where the driver's outputs go; those for other nodes once the mesh listens.
 pub(super) fn outlets(
     live: &LiveParts,
+    node: &ObservedNode,
     store: Option<Store>,
     webhooks: Option<Webhooks>,
     supervisor: &Supervisor,
 ) -> anyhow::Result<Outlets> {
     let (hub, views) = (Arc::clone(&live.hub), Arc::clone(&live.views));
-    let drawings = DrawingQueue::start(Arc::clone(&live.app), Arc::clone(&hub), supervisor.clone());
+    let inputs = live.inputs.mesh.downgrade();
+    let drawings = DrawingQueue::start(Arc::clone(&live.app), Arc::clone(&hub), supervisor.clone(), inputs.clone());
     Ok(Outlets {
         presence_events: PresenceEvents::new(Arc::clone(&hub), Arc::clone(&views), live.queries.clone()),
         drawings: drawings.context("the thread that draws can't be started")?,
         hub,
         views,
         queries: live.queries.pending(),
+        node_reports: Arc::clone(&node.reports),
         store,
-        mesh: None,
+        carrier: None,
         webhooks,
-        inputs: live.inputs.mesh.downgrade(),
+        inputs,
     })
 }
 
@@ -124,24 +149,32 @@ pub(super) fn services(
     secret: &Secret,
     site: &Site,
     live: LiveParts,
+    api_keys: Arc<ApiKeys>,
+    sites: Arc<Sites>,
     permits: &Arc<Semaphore>,
 ) -> Services {
     let LiveParts { app, views, queries, hub, inputs, readiness } = live;
     let cable = ActionCableContext {
         names: Arc::new(SignedNames::new(secret.keys(Purpose::Names), site.name)),
-        members: MemberIds::new(&secret.keys(Purpose::Members)),
+        members: MemberIds::new(secret.user_key(Purpose::Members)),
         guests: SealedGuests::new(secret.keys(Purpose::Guests)),
         streams: StreamAccess::new(config.public_streams.clone(), secret),
         queries: queries.clone(),
         app,
+        site: Room::new(site.name).expect("a site's name is short and not empty"),
         views: Arc::clone(&views),
         resumable: ResumableSessions::default(),
         fetch_locks: Arc::default(),
     };
     Services {
+        api_keys,
         cookies: Cookies::new(secret.keys(Purpose::Session), site.name),
         cable: Arc::new(cable),
-        embed: embed(config, secret, site, &views),
+        embed: EmbedContext {
+            sites,
+            ids: Arc::new(EmbedIds::new(secret.keys(Purpose::Embed))),
+            views: Arc::clone(&views),
+        },
         views,
         queries,
         hub,
@@ -151,16 +184,13 @@ pub(super) fn services(
     }
 }
 
-fn embed(config: &Config, secret: &Secret, site: &Site, views: &Arc<Views>) -> EmbedContext {
+/// The sites that may embed this server.
+pub(super) fn sites(config: &Config, secret: &Secret, site: &Site) -> anyhow::Result<Arc<Sites>> {
     let reserved = Room::new(site.name).expect("a site's name is short and not empty");
-    EmbedContext {
-        sites: Arc::new(Sites::new(config, secret.clone(), reserved)),
-        ids: Arc::new(EmbedIds::new(secret.keys(Purpose::Embed))),
-        views: Arc::clone(views),
-    }
+    Sites::open(config, secret.clone(), reserved)
 }
 
-pub(super) fn place(config: &Config, site: &Site, region: &Region) -> Place {
+pub(crate) fn place(config: &Config, site: &Site, region: &Region) -> Place {
     let known = (site.place)(region);
     let location = config.region_location.map(|location| (location.latitude, location.longitude));
     let name = config.region_name.clone().or_else(|| known.as_ref().map(|place| place.name.clone()));
@@ -188,31 +218,9 @@ pub(super) async fn open_store(
     Ok((Some(store), kept))
 }
 
-pub(super) fn open_tls(config: &Config) -> anyhow::Result<Option<TlsAcceptor>> {
+pub(crate) fn open_tls(config: &Config) -> anyhow::Result<Option<BrowserTls>> {
     let files = config.tls_cert.clone().zip(config.tls_key.clone());
-    files.map(|(certificate, key)| acceptor(CertificateFiles { certificate, key })).transpose()
-}
-
-pub(super) fn mesh_config(config: &Config, secret: &Secret, name: &NodeName) -> Option<MeshConfig> {
-    let listen = config.mesh_listen.clone()?;
-    let authority = match (&config.mesh_ca, &config.mesh_cert, &config.mesh_key) {
-        (Some(ca), Some(certificate), Some(key)) => {
-            Authority::Files { ca: ca.clone(), certificate: certificate.clone(), key: key.clone() }
-        }
-        _ => {
-            let (current, previous) = secret.pair(Purpose::MeshAuthority);
-            Authority::Secret { current, previous }
-        }
-    };
-    Some(MeshConfig {
-        listen: vec![listen],
-        advertise: config.mesh_advertise.clone(),
-        peers: config.mesh_peer.clone(),
-        name: name.clone(),
-        authority,
-        reset_key: secret.keys(Purpose::MeshResets).signing,
-        delays: config.mesh_delay.clone(),
-    })
+    files.map(|(certificate, key)| tls::open(CertificateFiles { certificate, key })).transpose()
 }
 
 fn random_name(region: &Region) -> NodeName {

@@ -1,6 +1,6 @@
 //! A node of which a part ends.
 
-use presence_core::{Change, Fragment, ReflexCall, Refusal, RoomView, Visit, Write};
+use presence_core::{Change, Click, Fragment, Refusal, RoomView, Visit, Write};
 
 use super::*;
 use crate::signals::Signals;
@@ -13,7 +13,7 @@ impl App for NoPages {
         String::new()
     }
 
-    fn reflex(&self, _: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+    fn reflex(&self, _: &Click, _: &RoomView) -> Result<Vec<Write>, Refusal> {
         Err(Refusal::Unknown)
     }
 
@@ -39,4 +39,25 @@ async fn a_node_that_loses_a_part_fails_its_health_check_and_ends_with_an_error_
         .expect("the check fails while the node drains");
     let error = ended.await.unwrap().unwrap_err();
     assert_eq!(error.to_string(), "a part of the node, the part of a test, has panicked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_with_a_wrong_file_of_api_keys_ends_before_it_joins_the_mesh() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.json");
+    std::fs::write(&file, "{}").unwrap();
+    // A node that joined the mesh would fail at this port, which is in use.
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mesh = format!("quic/{}", taken.local_addr().unwrap());
+    let words = ["--listen", "127.0.0.1:0", "--mesh-listen", &mesh, "--api-keys-file", file.to_str().unwrap()];
+    let mut config = Config::of(words).unwrap();
+    config.secrets.secret = Some("s".repeat(32));
+    let start = async |config: Config| match start(config, Arc::new(NoPages), Site::new("shop")).await {
+        Ok(_) => panic!("it can't start"),
+        Err(error) => format!("{error:#}"),
+    };
+    assert!(start(config.clone()).await.contains("--api-keys-file"));
+    config.api_keys_file = None;
+    let mistake = start(config).await;
+    assert!(mistake.contains("mesh"), "{mistake}");
 }

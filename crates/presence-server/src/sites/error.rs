@@ -58,9 +58,65 @@ pub(crate) enum TokenError {
     NotJson,
     UserLength,
     InfoLength,
+    InfoNotJson,
+}
+
+/// Why a visitor may not be in a room, or is not counted there, as metrics say it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum RoomRefusal {
+    Name,
+    Token,
+    RoomsPerSite,
+    RoomsPerAddress,
+    JoinsPerSite,
+    JoinsPerAddress,
+    UsersPerRoom,
+    UsersPerAddress,
+}
+
+impl RoomRefusal {
+    /// In the order of their numbers.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Name,
+        Self::Token,
+        Self::RoomsPerSite,
+        Self::RoomsPerAddress,
+        Self::JoinsPerSite,
+        Self::JoinsPerAddress,
+        Self::UsersPerRoom,
+        Self::UsersPerAddress,
+    ];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Token => "token",
+            Self::RoomsPerSite => "rooms_per_site",
+            Self::RoomsPerAddress => "rooms_per_address",
+            Self::JoinsPerSite => "joins_per_site",
+            Self::JoinsPerAddress => "joins_per_address",
+            Self::UsersPerRoom => "users_per_room",
+            Self::UsersPerAddress => "users_per_address",
+        }
+    }
 }
 
 impl RoomError {
+    pub(crate) fn refusal(&self) -> RoomRefusal {
+        match self {
+            Self::NameTooLong | Self::Reserved => RoomRefusal::Name,
+            Self::TokenMissing | Self::TokenInvalid(_) | Self::TokenExpired | Self::TokenForOtherRoom { .. } => {
+                RoomRefusal::Token
+            }
+            Self::TooManyRooms { .. } => RoomRefusal::RoomsPerSite,
+            Self::RoomsOfAddress { .. } => RoomRefusal::RoomsPerAddress,
+            Self::TooManyJoins { .. } => RoomRefusal::JoinsPerSite,
+            Self::JoinsOfAddress { .. } => RoomRefusal::JoinsPerAddress,
+            Self::Full { .. } => RoomRefusal::UsersPerRoom,
+            Self::UsersOfAddress { .. } => RoomRefusal::UsersPerAddress,
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::NameTooLong => StatusCode::BAD_REQUEST,
@@ -134,6 +190,7 @@ impl fmt::Display for TokenError {
             Self::NotJson => "This token is not JSON with a room and exp, in seconds since 1970.",
             Self::UserLength => "A token's user has 1 to 256 bytes.",
             Self::InfoLength => "A token's info has at most 1,024 bytes of JSON.",
+            Self::InfoNotJson => "A token's info is JSON.",
         })
     }
 }

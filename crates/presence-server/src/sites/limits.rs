@@ -197,18 +197,24 @@ impl Sites {
         let quota = Arc::clone(&site.quota);
         let mut open = self.usage.lock();
         let usage = open.entry(Arc::clone(&quota), now, || Usage::unused(now));
-        usage.acquire(room, address, self.limits.rooms_per_site, now)?;
+        let acquired = usage.acquire(room, address, self.limits_of(&quota).rooms_per_site, now);
+        acquired.inspect_err(|error| self.stats.refused(&quota, error))?;
         Ok(RoomPermit { sites: Arc::clone(self), quota, room: room.clone(), address })
     }
 
     /// How long the next join of this address must wait to keep the site's rate, and the address its share of it. Fails if
     /// too many wait already.
     pub(crate) fn join_delay(&self, site: &EmbedSite, address: IpAddr) -> Result<Duration, RoomError> {
-        self.join_delay_at(site, address, Instant::now())
+        let delay = self.join_delay_at(site, address, Instant::now());
+        match &delay {
+            Ok(_) => self.stats.joined(site),
+            Err(error) => self.stats.refused(&site.quota, error),
+        }
+        delay
     }
 
     pub(super) fn join_delay_at(&self, site: &EmbedSite, address: IpAddr, now: Instant) -> Result<Duration, RoomError> {
-        let per_second = self.limits.joins_per_second;
+        let per_second = self.limits_of(&site.quota).joins_per_second;
         let of_address = u32::try_from(share(per_second as usize)).unwrap_or(per_second);
         let mut open = self.usage.lock();
         // A caller has a permit, so its site is in use.
@@ -229,7 +235,12 @@ impl Sites {
 
     /// Fails if a room counts as many users as it may, or as it may of this address.
     pub(crate) fn check_room(&self, permit: &RoomPermit, view: Option<&RoomView>) -> Result<(), RoomError> {
-        let max = self.limits.users_per_room;
+        let checked = self.users_checked(permit, view);
+        checked.inspect_err(|error| self.stats.refused(&permit.quota, error))
+    }
+
+    fn users_checked(&self, permit: &RoomPermit, view: Option<&RoomView>) -> Result<(), RoomError> {
+        let max = self.limits_of(&permit.quota).users_per_room;
         if view.is_some_and(|view| view.users as usize >= max) {
             return Err(RoomError::Full { max });
         }

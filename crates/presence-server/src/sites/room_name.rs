@@ -1,4 +1,4 @@
-//! The normal form of a room's name: the many ways to write one address of a page name one room, at every door.
+//! The normal form of a room's name: however the address of a page is written, it names one room.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -1,6 +1,7 @@
 //! The commands that print tokens and keys for the owner of a site.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -11,7 +12,7 @@ use super::EmbedSite;
 use super::token::{RoomToken, TokenUser};
 use crate::clock::wall_ms;
 use crate::config::{Secrets, SitePattern, expiry};
-use crate::secret::Secret;
+use crate::secret::{KeyNumber, Secret};
 use crate::signing::TextKeys;
 
 /// Prints a token that lets a visitor into a room.
@@ -55,6 +56,10 @@ pub struct SignRoom {
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = expiry)]
     expires: Duration,
 
+    /// Which of the site's keys: the first one unless the site's settings accept others
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = KeyNumber::from_str)]
+    key_number: KeyNumber,
+
     /// The data directory of a node without GP_SECRET, which holds the secret
     #[arg(long, env = "GP_DATA_DIR", value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
@@ -90,7 +95,7 @@ impl SignRoom {
             info: info.map_err(|_| anyhow!("--info must be JSON, such as '{{\"name\":\"Ada\"}}'"))?,
         };
         token.check().map_err(|error| anyhow!("{error}"))?;
-        Ok(token.sign(&keys(&site, self.data_dir.as_deref())?.0))
+        Ok(token.sign(&keys(&site, self.key_number, self.data_dir.as_deref())?.0))
     }
 }
 
@@ -119,6 +124,10 @@ pub struct SiteKey {
     #[arg(long, value_name = "ORIGIN")]
     site: SitePattern,
 
+    /// Which of the site's keys: the first one unless the site's settings accept others
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = KeyNumber::from_str)]
+    key_number: KeyNumber,
+
     /// The data directory of a node without GP_SECRET, which holds the secret
     #[arg(long, env = "GP_DATA_DIR", value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
@@ -131,9 +140,9 @@ impl SiteKey {
     ///
     /// If there is no secret.
     pub fn key(&self) -> anyhow::Result<(String, Option<&'static str>)> {
-        let (keys, rotating) = keys(&site(&self.site)?, self.data_dir.as_deref())?;
-        let advice = "this key belongs to the new GP_SECRET: use it once every node has that secret, before you remove GP_SECRET_PREVIOUS";
-        Ok((keys.newest().to_owned(), rotating.then_some(advice)))
+        let (keys, rotating) = keys(&site(&self.site)?, self.key_number, self.data_dir.as_deref())?;
+        let advice = "this key belongs to GP_SECRET: if that is the new secret, use the key as soon as every node accepts it, and before you remove GP_SECRET_ACCEPTED";
+        Ok((keys.signing().to_owned(), rotating.then_some(advice)))
     }
 }
 
@@ -147,7 +156,7 @@ fn site(pattern: &SitePattern) -> anyhow::Result<EmbedSite> {
 }
 
 /// The site's keys, and whether a rotation is in progress.
-fn keys(site: &EmbedSite, data_dir: Option<&Path>) -> anyhow::Result<(TextKeys, bool)> {
+fn keys(site: &EmbedSite, number: KeyNumber, data_dir: Option<&Path>) -> anyhow::Result<(TextKeys, bool)> {
     let secret = Secret::existing(&Secrets::from_environment(), data_dir)?;
-    Ok((TextKeys::of(&secret.site_keys(site.name())), secret.is_rotating()))
+    Ok((TextKeys::of(&secret.site_keys(site.name(), &[number])), secret.is_rotating()))
 }

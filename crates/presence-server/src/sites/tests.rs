@@ -42,7 +42,7 @@ fn entered(sites: &Sites, origin: &str, name: &str) -> String {
 
 fn token(sites: &Sites, site: &str, room: &str, user: Option<&str>) -> String {
     let user = user.map(|user| TokenUser::Text(user.to_owned()));
-    let keys = TextKeys::of(&sites.secret.site_keys(site));
+    let keys = TextKeys::of(&sites.secret.site_keys(site, &[]));
     RoomToken { room: room.to_owned(), exp: NOW_S + 60, user, info: None }.sign(&keys)
 }
 
@@ -162,7 +162,7 @@ fn a_private_room_needs_the_sites_token_for_that_room() {
     let other = token(&sites, "https://other.example", name, None);
     assert_eq!(refused(&other), TokenError::NotSignedByThisSite.into());
     let expired = RoomToken { room: name.to_owned(), exp: NOW_S, user: None, info: None };
-    let keys = TextKeys::of(&sites.secret.site_keys(shop));
+    let keys = TextKeys::of(&sites.secret.site_keys(shop, &[]));
     assert_eq!(refused(&expired.sign(&keys)), RoomError::TokenExpired);
     // An invalid token is refused for a public room too, since its visitor would not be the user it names.
     assert!(enter(&sites, shop, "lamp", Some("x.y")).is_err());
@@ -195,15 +195,15 @@ fn a_signed_user_is_the_same_in_every_room_of_a_site_only() {
 fn during_a_rotation_tokens_of_both_secrets_are_valid() {
     let config = SiteOptions::parse_from(["node", "--site", "https://a.example"]).config;
     let texts = |byte: &str| byte.repeat(32);
-    let both = Secrets { secret: Some(texts("b")), previous: Some(texts("a")), ..Secrets::default() };
+    let both = Secrets { secret: Some(texts("b")), accepted: Some(texts("a")), ..Secrets::default() };
     let changing = Sites::new(&config, Secret::find(&both, None).0, room("demo"));
-    let keys = |secret: &Secret| TextKeys::of(&secret.site_keys("https://a.example"));
+    let keys = |secret: &Secret| TextKeys::of(&secret.site_keys("https://a.example", &[]));
     for old_or_new in ["a", "b"] {
         let made = RoomToken { room: "private/x".to_owned(), exp: NOW_S + 1, user: None, info: None };
         let text = made.sign(&keys(&secret(old_or_new)));
         assert!(enter(&changing, "https://a.example", "private/x", Some(&text)).is_ok(), "{old_or_new}");
     }
-    assert_eq!(keys(&changing.secret).newest(), keys(&secret("b")).newest());
+    assert_eq!(keys(&changing.secret).signing(), keys(&secret("b")).signing());
 }
 
 #[test]

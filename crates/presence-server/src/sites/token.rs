@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, general_purpose::URL_SAFE_NO_PAD};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -56,18 +57,12 @@ impl TokenUser {
 impl RoomToken {
     /// The token's text.
     pub(super) fn sign(&self, keys: &TextKeys) -> String {
-        let payload = URL_SAFE_NO_PAD.encode(serde_json::to_string(self).expect("texts and numbers are always JSON"));
-        let signature = keys.sign(payload.as_bytes());
-        format!("{payload}.{signature}")
+        sign(self, keys)
     }
 
     /// The content of a token that one of the keys has signed, expired or not.
     pub(super) fn open(text: &str, keys: &TextKeys) -> Result<Self, TokenError> {
-        let (payload, signature) = split(text).ok_or(TokenError::NotSignedByThisSite)?;
-        if !keys.verify(payload.as_bytes(), signature) {
-            return Err(TokenError::NotSignedByThisSite);
-        }
-        Self::decode(payload)
+        Self::decode(signed_payload(text, keys)?)
     }
 
     /// The content of a token whose signature is not checked.
@@ -76,21 +71,44 @@ impl RoomToken {
     }
 
     fn decode(payload: &str) -> Result<Self, TokenError> {
-        let json = BASE64.decode(payload).map_err(|_| TokenError::NotBase64)?;
-        let token: Self = serde_json::from_slice(&json).map_err(|_| TokenError::NotJson)?;
+        let token: Self = decode(payload)?;
         token.check().map(|()| token)
     }
 
     /// Fails if something in it is too long.
     pub(super) fn check(&self) -> Result<(), TokenError> {
-        if self.user.as_ref().is_some_and(|user| !(1..=USER_BYTES_MAX).contains(&user.text().len())) {
-            return Err(TokenError::UserLength);
-        }
-        if self.info.as_ref().is_some_and(|info| info.get().len() > INFO_BYTES_MAX) {
-            return Err(TokenError::InfoLength);
-        }
-        Ok(())
+        check(self.user.as_ref(), self.info.as_deref())
     }
+}
+
+/// Fails if what a token says of its user is too long.
+pub(super) fn check(user: Option<&TokenUser>, info: Option<&RawValue>) -> Result<(), TokenError> {
+    if user.is_some_and(|user| !(1..=USER_BYTES_MAX).contains(&user.text().len())) {
+        return Err(TokenError::UserLength);
+    }
+    if info.is_some_and(|info| info.get().len() > INFO_BYTES_MAX) {
+        return Err(TokenError::InfoLength);
+    }
+    Ok(())
+}
+
+/// The text of a token with this content.
+pub(super) fn sign(content: &impl Serialize, keys: &TextKeys) -> String {
+    let payload = URL_SAFE_NO_PAD.encode(serde_json::to_string(content).expect("texts and numbers are always JSON"));
+    let signature = keys.sign(payload.as_bytes());
+    format!("{payload}.{signature}")
+}
+
+/// The payload of a token that one of the keys has signed.
+pub(super) fn signed_payload<'a>(text: &'a str, keys: &TextKeys) -> Result<&'a str, TokenError> {
+    let (payload, signature) = split(text).ok_or(TokenError::NotSignedByThisSite)?;
+    keys.verify(payload.as_bytes(), signature).then_some(payload).ok_or(TokenError::NotSignedByThisSite)
+}
+
+/// The content of a payload.
+pub(super) fn decode<T: DeserializeOwned>(payload: &str) -> Result<T, TokenError> {
+    let json = BASE64.decode(payload).map_err(|_| TokenError::NotBase64)?;
+    serde_json::from_slice(&json).map_err(|_| TokenError::NotJson)
 }
 
 /// A token's payload and signature.

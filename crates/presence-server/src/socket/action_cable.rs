@@ -1,5 +1,6 @@
 //! One browser's session in Action Cable: its subscriptions, whose they are, and how fast it may ask.
 
+mod clicks;
 mod history;
 mod pubsub;
 mod socket_user;
@@ -10,10 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use presence_cable::Encoder;
-use presence_cable::action_cable::{
-    self, Command, MessageContent, ReflexAnswer, Version, answer, confirm, encoder, reflex_call, reject,
-};
-use presence_core::{Input, Tab};
+use presence_cable::action_cable::{self, Command, MessageContent, Version, confirm, encoder, reject};
+use presence_core::{Input, SignedUser, Tab};
 use tokio::time::Instant;
 
 use self::pubsub::SubscribeOptions;
@@ -27,9 +26,6 @@ use super::subscription_target::SubscriptionTarget;
 use crate::hub::{Connection, Hub};
 use crate::sites::Grant;
 
-/// How long reading pauses after a click that was halted: halting is not free either.
-const HALTED_PAUSE: Duration = Duration::from_millis(10);
-
 /// A session in Action Cable.
 pub(super) struct ActionCableSession {
     pub(super) session: SessionBase<SubscriptionTarget>,
@@ -37,6 +33,8 @@ pub(super) struct ActionCableSession {
     /// Of the extended protocol: the name by which the session can be resumed.
     pub(super) sid: Option<Sid>,
     pub(super) user: SocketUser,
+    /// Who the user is, if they have signed in.
+    pub(super) signed: Option<Arc<SignedUser>>,
     /// Its client was connected to another node, or to an earlier start of this one.
     pub(super) from_elsewhere: bool,
     /// What its token opens.
@@ -47,12 +45,6 @@ pub(super) struct ActionCableSession {
     shown_ms: Option<u32>,
     /// Clicks have a limit of their own, so that a page's subscriptions cost its visitor none.
     clicks: RateLimit,
-}
-
-/// What became of a click.
-enum ClickResult {
-    Decoded,
-    Halted,
 }
 
 impl ActionCableContext {
@@ -81,8 +73,7 @@ impl Protocol for ActionCableSession {
                 return None;
             }
             Ok(Command::Message { identifier, data }) => match self.click(&identifier, &data) {
-                Ok(ClickResult::Decoded) => return None,
-                Ok(ClickResult::Halted) => return Some(HALTED_PAUSE),
+                Ok(pause) => return pause,
                 Err(reason) => Err(reason),
             },
             Ok(Command::Visible { visible }) => {
@@ -129,7 +120,7 @@ impl ActionCableSession {
     /// Welcomes a browser.
     fn begin(connection: Arc<Connection>, hub: Arc<Hub>, context: Arc<ActionCableContext>, visitor: Visitor) -> Self {
         let clicks = RateLimit::of_messages(&hub.limits);
-        let Visitor { user, version, sid, grant, tab } = visitor;
+        let Visitor { user, signed, version, sid, grant, tab } = visitor;
         if let (Some(user), Some(tab)) = (&user, &tab) {
             hub.take_place(&connection, user, tab);
         }
@@ -140,6 +131,7 @@ impl ActionCableSession {
             context,
             sid: None,
             user,
+            signed,
             from_elsewhere: false,
             grant,
             visible: true,
@@ -164,7 +156,9 @@ impl ActionCableSession {
                     SubscriptionTarget::Named(named) => named.extras = named.extras.max(options.extras()),
                     _ => self.session.send(&confirm(&prefix)),
                 }
+                let renewal = self.renewal(key, &target);
                 let index = self.accept(key, target);
+                renewal.into_iter().for_each(|renewal| self.session.send_to(index, renewal));
                 self.start_with(index, options);
             }
             Err(reason) => {
@@ -189,7 +183,8 @@ impl ActionCableSession {
         }
         self.session.inputs.extend(match &new.to {
             SubscriptionTarget::Room(room) => {
-                let tab = Tab { visible: self.visible, ..Tab::page() };
+                let (id, related) = (self.session.connection.tab(), self.context.app.related(room));
+                let tab = Tab { id, visible: self.visible, related, ..Tab::page() };
                 Some(Input::Joined { connection, subscription, room: room.clone(), user, tab })
             }
             SubscriptionTarget::User(room) => {
@@ -266,26 +261,5 @@ impl ActionCableSession {
         if let Some(page) = self.user.known().and_then(|user| to.page(user)) {
             hub.ignore(&page, prefix, connection);
         }
-    }
-
-    /// Takes a click, or halts one too many. Fails if it is no click that could be answered.
-    fn click(&mut self, key: &str, data: &str) -> Result<ClickResult, String> {
-        let index = self.session.position(&action_cable::prefix(key));
-        let to = index.map(|index| (index, &self.session.subscriptions[index]));
-        let (Some((index, Subscription { id, to: SubscriptionTarget::Reflex(room), .. })), Some(user)) =
-            (to, self.user.known())
-        else {
-            return Err("there is no reflex channel with this key".to_owned());
-        };
-        let call = reflex_call(data).map_err(|error| error.to_string())?;
-        if !self.clicks.try_spend(Instant::now()) {
-            self.session.send_to(index, answer(ReflexAnswer::Halted, &call.echo));
-            return Ok(ClickResult::Halted);
-        }
-        let connection = self.session.connection.id;
-        let writes = self.context.app.reflex(&call, &self.context.views.room_or_empty(room));
-        let (room, echo) = (room.clone(), call.echo);
-        self.session.inputs.push(Input::Clicked { connection, subscription: *id, room, user, echo, writes });
-        Ok(ClickResult::Decoded)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use presence_cable::action_cable::Version;
-use presence_core::UserId;
+use presence_core::{Room, SignedUser, UserId};
 
 use super::history_fetch::FetchLocks;
 use super::resumable::ResumableSessions;
@@ -22,6 +22,8 @@ pub(crate) struct ActionCableContext {
     pub(crate) streams: StreamAccess,
     pub(crate) queries: Queries,
     pub(crate) app: Arc<ContainedApp>,
+    /// The room of the page at `/`.
+    pub(crate) site: Room,
     pub(crate) views: Arc<Views>,
     pub(crate) resumable: ResumableSessions,
     pub(crate) fetch_locks: Arc<FetchLocks>,
@@ -30,8 +32,10 @@ pub(crate) struct ActionCableContext {
 /// The visitor of a socket, as the upgrade's request said.
 #[derive(Clone, Debug)]
 pub(crate) struct Visitor {
-    /// The user of its cookie, if it has one.
+    /// The user who has signed in, or else of its cookie, if it has one.
     pub(crate) user: Option<UserId>,
+    /// Who the user is, if they have signed in.
+    pub(crate) signed: Option<Arc<SignedUser>>,
     pub(crate) version: Version,
     /// The id of the session that it wants to go on with.
     pub(crate) sid: Option<String>,

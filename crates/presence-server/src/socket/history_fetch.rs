@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::history::{Asked, age_ms};
 use crate::hub::{Connection, Hub, Prefix, Subscriber};
-use crate::queries::Queries;
+use crate::queries::{Priority, Queries};
 
 /// A client is told after this that what it missed is not known.
 const FETCHED_WITHIN: Duration = Duration::from_secs(3);
@@ -120,7 +120,7 @@ impl HistoryFetch {
         let Ok(_permit) = self.locks.permits.acquire().await else { return false };
         let age_ms = age_ms(self.since_ms, self.hub.history.now());
         let query = Query::Messages { stream: self.stream.clone(), age_ms };
-        let Some(Found::Messages(Some(past))) = self.queries.ask(query).await else { return false };
+        let Some(Found::Messages(Some(past))) = self.queries.ask(query, Priority::Ordinary).await else { return false };
         self.hub.history.lock(&self.stream).merge(past, self.since_ms, self.hub.history.now());
         true
     }

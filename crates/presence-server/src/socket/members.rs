@@ -9,6 +9,7 @@ use presence_core::{Found, Members, PublicId, Query, Room, StreamName, Subscript
 use super::action_cable_context::ActionCableContext;
 use crate::hub::{Connection, Frame, Hub, Prefix};
 use crate::presence_events::{GUEST, guest_id, members_event};
+use crate::queries::Priority;
 
 /// Most members in one answer.
 const MEMBERS_MAX: usize = 1_000;
@@ -44,7 +45,7 @@ pub(super) fn shown_id(wanted: &str, guest: Option<&PublicId>) -> Option<String>
 pub(super) fn tab(id: &str, info: &str) -> Option<Tab> {
     let id = serde_json::to_string(id).expect("text is always JSON");
     let info = format!(r#"{{"id":{id},"info":{info}}}"#).into_bytes();
-    (info.len() <= INFO_BYTES_MAX).then_some(Tab { info, visible: true, proven: true, draws: false })
+    (info.len() <= INFO_BYTES_MAX).then_some(Tab { info, draws: false, ..Tab::page() })
 }
 
 /// A subscription's query for the members.
@@ -76,10 +77,8 @@ impl MembersQuery {
     async fn query(&self) -> Option<Members> {
         let room = self.room.clone()?;
         let query = Query::Members { room, after: None, most: MEMBERS_MAX, region: None };
-        match self.context.queries.ask(query).await? {
-            Found::Members(found) => Some(found),
-            Found::Busiest(_) | Found::Below(_) | Found::Facts(_) | Found::Messages(_) | Found::Removed(_) => None,
-        }
+        let found = self.context.queries.ask(query, Priority::Ordinary).await?;
+        if let Found::Members(found) = found { Some(found) } else { None }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The session of an embed in `presence-v1`: the rooms that it is counted in and whose counts it is sent.
 
+mod sharing;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +11,13 @@ use presence_cable::presence_v1::{self, EmbedRequest, PresenceV1, error, welcome
 use presence_core::{Input, Room, SubscriptionId, Tab, UserId};
 use tokio::time::Instant;
 
+use self::sharing::SharesListener;
 use super::protocol::{Protocol, SessionStart};
 use super::session::{SessionBase, Subscription};
 use crate::hub::{Connection, Hub};
 use crate::identity::{EmbedId, EmbedIds};
 use crate::problem::Problem;
-use crate::sites::{RoomPermit, SitePage, Sites};
+use crate::sites::{RoomPermit, SiteConnection, SitePage, Sites};
 use crate::views::Views;
 
 /// A join that waits for its turn is checked again after this time, so that a drain need not wait for it.
@@ -48,6 +51,10 @@ struct EmbedRoom {
     /// Who counts there; without one, the page is sent the numbers alone.
     counted: Option<UserId>,
     permit: RoomPermit,
+    /// Who its site says that the visitor is, as the others may be told.
+    person: Option<Vec<u8>>,
+    /// Where the page is sent what the room's users share, if it listens.
+    shares: Option<SharesListener>,
 }
 
 /// A join that waits for its turn.
@@ -63,6 +70,7 @@ struct EmbedSession {
     session: SessionBase<EmbedRoom>,
     context: EmbedContext,
     visitor: EmbedVisitor,
+    counted: SiteConnection,
     /// Known once it has said hello.
     user: Option<UserId>,
     visible: bool,
@@ -81,6 +89,7 @@ impl EmbedContext {
 
 impl Protocol for EmbedSession {
     fn text(&mut self, text: &str) -> Option<Duration> {
+        self.counted.received(text.len());
         self.forget_dismissed();
         match EmbedRequest::parse(text) {
             Ok(EmbedRequest::Join { room, token }) => {
@@ -94,6 +103,8 @@ impl Protocol for EmbedSession {
                 self.leave(&room);
                 return None;
             }
+            Ok(EmbedRequest::Listen { room }) => self.listen_shares(&room),
+            Ok(EmbedRequest::Share { room, key, value }) => self.share(&room, &key, &value),
             Ok(EmbedRequest::Visible { visible }) => self.set_visible(visible),
             Ok(EmbedRequest::Moving) => self.expect_back(),
             Err(reason) => {
@@ -121,8 +132,9 @@ impl Protocol for EmbedSession {
     }
 
     fn end(&mut self) {
+        self.counted.sent(self.session.connection.sent_bytes());
         for joined in std::mem::take(&mut self.session.subscriptions) {
-            self.session.hub.ignore_counts(&joined.to.room, &joined.prefix, &self.session.connection);
+            self.ignore(&joined);
         }
     }
 }
@@ -130,7 +142,8 @@ impl Protocol for EmbedSession {
 impl EmbedSession {
     fn new(connection: Arc<Connection>, hub: Arc<Hub>, context: EmbedContext, visitor: EmbedVisitor) -> Self {
         let session = SessionBase::new(connection, hub);
-        Self { session, context, visitor, user: None, visible: true, pending: None }
+        let counted = context.sites.connected(&visitor.page.site);
+        Self { session, context, visitor, counted, user: None, visible: true, pending: None }
     }
 
     /// Says who the visitor is. A repeated hello has the same answer.
@@ -208,7 +221,11 @@ impl EmbedSession {
         }
         let permit = self.context.sites.acquire_room(&self.visitor.page.site, room, self.visitor.address)?;
         let (id, prefix) = (self.session.number(), self.session.hub.prefix(&PresenceV1, prefix));
-        let joined = Subscription { id, prefix, to: EmbedRoom { room: room.clone(), counted: None, permit } };
+        let joined = Subscription {
+            id,
+            prefix,
+            to: EmbedRoom { room: room.clone(), counted: None, permit, person: None, shares: None },
+        };
         let SessionBase { hub, connection, .. } = &self.session;
         hub.listen_counts(room, &joined.subscriber(connection), &self.context.views);
         self.session.add(joined);
@@ -220,9 +237,12 @@ impl EmbedSession {
         let Some(index) = self.session.position_of(subscription) else { return };
         let joined = &mut self.session.subscriptions[index].to;
         joined.counted = Some(user);
+        joined.person = sharing::person(&info);
         let (connection, room) = (self.session.connection.id, joined.room.clone());
-        let tab = Tab { info, visible: self.visible, proven: true, draws: false };
+        let id = self.session.connection.tab();
+        let tab = Tab { id, info, visible: self.visible, proven: true, draws: false, related: None };
         self.session.inputs.push(Input::Joined { connection, subscription, room, user, tab });
+        self.introduce(index);
     }
 
     fn leave(&mut self, name: &str) {
@@ -235,8 +255,14 @@ impl EmbedSession {
 
     fn forget(&mut self, index: usize) -> Subscription<EmbedRoom> {
         let joined = self.session.remove(index);
-        self.session.hub.ignore_counts(&joined.to.room, &joined.prefix, &self.session.connection);
+        self.ignore(&joined);
         joined
+    }
+
+    fn ignore(&self, joined: &Subscription<EmbedRoom>) {
+        let SessionBase { hub, connection, .. } = &self.session;
+        hub.ignore_counts(&joined.to.room, &joined.prefix, connection);
+        joined.to.shares.iter().for_each(|shares| shares.end(&joined.to.room, hub, connection));
     }
 
     /// Forgets the subscriptions that the hub ended, since their user was made to leave.

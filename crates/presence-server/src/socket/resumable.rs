@@ -1,5 +1,5 @@
-//! Sessions that a browser may resume on a new socket: without it a moment without network would cost every subscription,
-//! and the messages of that moment.
+//! Sessions that a browser may resume on a new socket. Otherwise a moment without network would lose all subscriptions, and
+//! the messages of that moment.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -93,7 +93,7 @@ pub(crate) struct ResumableSessions(Mutex<ResumableTable>);
 #[derive(Default)]
 struct ResumableTable {
     sessions: HashMap<Sid, ResumableSession>,
-    /// In the order of their ends; those that were resumed are still among them.
+    /// In the order in which they ended, including some that were resumed since.
     ended: VecDeque<(Instant, Sid)>,
     ended_bytes: usize,
 }

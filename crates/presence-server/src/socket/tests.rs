@@ -7,6 +7,7 @@ mod history;
 mod members;
 mod presence_v1;
 mod pubsub;
+mod sharing;
 mod slow;
 mod tab;
 mod third_protocol;
@@ -15,7 +16,9 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use presence_cable::action_cable::Version;
-use presence_core::{Drawn, Ended, Outcome, Output, PublicId, Stream, SubscriptionId, Tab, UserId, Viewers};
+use presence_core::{
+    ClickAnswer, Drawn, Ended, Outcome, Output, PublicId, Stream, SubscriptionId, Tab, TabId, UserId, Viewers,
+};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -35,7 +38,7 @@ async fn a_join_is_confirmed_listens_and_reaches_the_driver() {
         subscription: SubscriptionId(0),
         room: room("shop"),
         user: user(1),
-        tab: Tab::page(),
+        tab: Tab { related: Some(Vec::new()), ..Tab::page() },
     };
     assert_eq!(test.input().await, joined);
 
@@ -180,7 +183,11 @@ async fn a_click_reaches_the_driver_with_its_room_and_is_answered_at_its_subscri
             panic!("a click");
         };
         assert_eq!((room.as_str(), user, writes), ("shop", UserId([1; 32]), Ok(vec![lamp_on()])));
-        test.hub.carry_out(Output::Answer { connection, subscription, echo, outcome: Outcome::Done });
+        test.hub.carry_out(Output::Answer {
+            answer: ClickAnswer { connection, subscription, echo },
+            outcome: Outcome::Done,
+            kept: false,
+        });
         let done = browser.next().await["message"]["operations"][0].take();
         assert_eq!(done["name"], "stimulus-reflex:morph-nothing");
         assert_eq!(done["stimulusReflex"]["id"], id);
@@ -229,6 +236,17 @@ async fn closed_with(mut browser: Browser, reason: CloseReason) -> u16 {
     drop(browser.stream);
     assert_eq!(browser.served.await.unwrap(), reason);
     code
+}
+
+#[tokio::test]
+async fn no_click_writes_in_a_room_of_the_servers_own() {
+    let mut test = TestHub::new("");
+    let key = test.reflex_key("_sites");
+    let mut browser = test.open(Some(user(1))).await;
+    browser.confirmed(&key).await;
+    browser.click(&key, "first").await;
+    let Input::Clicked { writes, .. } = test.input().await else { panic!("a click") };
+    assert!(matches!(writes, Err(presence_core::ReflexError::Refused(_))), "{writes:?}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use presence_core::NodeName;
 use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, Error, ReadableDatabase, ReadableTable, StorageBackend};
 
-use super::{CACHE_BYTES, FACTS, HELD_FOR, META, StoredState, permissions, sentence};
+use super::{CACHE_BYTES, FACTS, HELD_FOR, META, StoredState, permissions, regions, sentence};
 use crate::clock::wall_ms;
 use crate::rfc3339::rfc3339;
 
@@ -158,6 +158,7 @@ fn read(database: &Database) -> Result<StoredState, Error> {
     let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
     kept.incarnation = value("incarnation")?.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
     kept.node = NodeName::new(&text(value("node")?));
+    kept.regions = regions::from_bytes(&value("regions")?.unwrap_or_default());
     kept.addresses = text(value("addresses")?).lines().map(str::to_owned).collect();
     Ok(kept)
 }

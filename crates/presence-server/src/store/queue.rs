@@ -5,15 +5,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use presence_core::DiskRecord;
 
 /// How long a group is gathered; with the time of a sync it stays far below 50 ms.
 const GATHER: Duration = Duration::from_millis(10);
 
+/// What is called when a group is on disk, or when the disk did not take it.
+pub(super) type Continuation = Box<dyn FnOnce(OnDisk) + Send>;
+
+/// Most calls that wait for a disk that hangs. Further ones are told at once that it has not taken what they are about.
+const CONTINUATIONS_MAX: usize = 4_096;
+
+/// Whether the disk has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum OnDisk {
+    Yes,
+    NotYet,
+}
+
 /// What is written in one transaction.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct WriteBatch {
     pub(super) records: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     pub(super) meta: BTreeMap<&'static str, Vec<u8>>,
+    continuations: Vec<Continuation>,
 }
 
 #[derive(Default)]
@@ -22,8 +37,27 @@ struct QueueState {
     /// Keys that are on disk: others need not be removed.
     on_disk: BTreeSet<Vec<u8>>,
     closing: bool,
+    /// Since when the oldest record that waits has waited.
+    oldest: Option<Instant>,
+    /// The same of the group that is being written.
+    writing_oldest: Option<Instant>,
     /// Since when the disk has had the group that is being written.
     busy_since: Option<Instant>,
+    commits: u64,
+    failures: u64,
+}
+
+/// How far the disk is behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct WriteProgress {
+    /// Records that wait, besides those that are being written.
+    pub(crate) pending: usize,
+    /// How long the oldest record that is not on disk has waited; zero if all are.
+    pub(crate) oldest: Duration,
+    /// Groups that were written.
+    pub(crate) commits: u64,
+    /// Groups that could not be written and were put back.
+    pub(crate) failures: u64,
 }
 
 /// Filled by the driver, emptied by the writing thread.
@@ -37,8 +71,21 @@ impl Queue {
         Self { state: Mutex::new(QueueState { on_disk, ..QueueState::default() }), changed: Condvar::new() }
     }
 
-    pub(super) fn put(&self, key: Vec<u8>, record: Option<Vec<u8>>) {
-        self.state.lock().waiting.records.insert(key, record);
+    pub(super) fn put(&self, records: Vec<DiskRecord>) {
+        let mut state = self.state.lock();
+        state.oldest.get_or_insert_with(Instant::now);
+        state.waiting.records.extend(records);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    pub(super) fn then(&self, call: Continuation) {
+        let mut state = self.state.lock();
+        if state.waiting.continuations.len() >= CONTINUATIONS_MAX {
+            drop(state);
+            return call(OnDisk::NotYet);
+        }
+        state.waiting.continuations.push(call);
         self.changed.notify_all();
     }
 
@@ -67,6 +114,7 @@ impl Queue {
             state = self.state.lock();
         }
         state.busy_since = Some(Instant::now());
+        state.writing_oldest = state.oldest.take();
         Some(std::mem::take(&mut state.waiting))
     }
 
@@ -75,24 +123,42 @@ impl Queue {
         self.state.lock().busy_since.map(|since| since.elapsed())
     }
 
-    /// Notes that the group is on disk.
-    pub(super) fn written(&self, batch: &WriteBatch) {
+    /// How far the disk is behind.
+    pub(super) fn progress(&self) -> WriteProgress {
+        let state = self.state.lock();
+        let oldest = state.writing_oldest.or(state.oldest);
+        WriteProgress {
+            pending: state.waiting.records.len(),
+            oldest: oldest.map_or(Duration::ZERO, |since| since.elapsed()),
+            commits: state.commits,
+            failures: state.failures,
+        }
+    }
+
+    /// Notes that the group is on disk, and calls what waits for that.
+    pub(super) fn written(&self, batch: WriteBatch) {
         let mut state = self.state.lock();
-        state.busy_since = None;
-        for (key, record) in &batch.records {
+        (state.busy_since, state.writing_oldest) = (None, None);
+        state.commits += 1;
+        for (key, record) in batch.records {
             if record.is_some() {
-                state.on_disk.insert(key.clone());
+                state.on_disk.insert(key);
             } else {
-                state.on_disk.remove(key);
+                state.on_disk.remove(&key);
             }
         }
+        drop(state);
+        batch.continuations.into_iter().for_each(|call| call(OnDisk::Yes));
     }
 
     /// Puts back a group that the disk did not take, unless there are newer records, and waits for this long. Returns whether
     /// the queue is closed and the group will not be tried again.
-    pub(super) fn put_back(&self, batch: WriteBatch, retry: Duration) -> bool {
+    pub(super) fn put_back(&self, mut batch: WriteBatch, retry: Duration) -> bool {
+        std::mem::take(&mut batch.continuations).into_iter().for_each(|call| call(OnDisk::NotYet));
         let mut state = self.state.lock();
         state.busy_since = None;
+        state.oldest = state.writing_oldest.take().or(state.oldest);
+        state.failures += 1;
         for (key, record) in batch.records {
             state.waiting.records.entry(key).or_insert(record);
         }
@@ -111,6 +177,11 @@ impl Queue {
 
 impl WriteBatch {
     fn is_empty(&self) -> bool {
+        self.writes_nothing() && self.continuations.is_empty()
+    }
+
+    /// Whether only calls wait, for what is on disk already.
+    pub(super) fn writes_nothing(&self) -> bool {
         self.records.is_empty() && self.meta.is_empty()
     }
 }

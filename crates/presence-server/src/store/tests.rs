@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::mpsc;
 use std::time::Instant;
 
+use presence_core::{Place, Region};
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 
@@ -39,27 +40,34 @@ async fn what_was_kept_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let (store, kept) = Store::open(folder.path(), quiet(), None).unwrap();
     assert!(kept.records.is_empty() && kept.incarnation == 0 && kept.node.is_none());
-    store.keep(b"a".to_vec(), Some(b"1".to_vec()));
-    store.keep(b"b".to_vec(), Some(b"2".to_vec()));
-    store.keep(b"a".to_vec(), None);
+    store.keep(vec![(b"a".to_vec(), Some(b"1".to_vec()))]);
+    store.keep(vec![(b"b".to_vec(), Some(b"2".to_vec()))]);
+    store.keep(vec![(b"a".to_vec(), None)]);
     store.remember_name(&NodeName::new("ams-1").unwrap(), 7);
     store.remember(&["quic/10.0.0.1:7447".to_owned(), "quic/10.0.0.2:7447".to_owned()], 8);
+    let known = |code: &str, name: &str, location| KnownRegion {
+        region: Region::new(code).unwrap(),
+        place: Place { name: name.to_owned(), location },
+    };
+    let regions = [known("iad", "Ashburn,\nVirginia", Some((39.04, -77.49))), known("x", "", None)];
+    store.keep_regions(&regions);
     store.close().await.unwrap();
     let (_store, kept) = Store::open(folder.path(), quiet(), None).unwrap();
     assert_eq!(kept.records.into_iter().collect::<Vec<_>>(), [(b"b".to_vec(), b"2".to_vec())]);
     assert_eq!((kept.incarnation, kept.node, kept.addresses.len()), (8, NodeName::new("ams-1"), 2));
+    assert_eq!(kept.regions, regions);
 }
 
 #[test]
 fn what_was_kept_survives_a_kill_soon_after() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(folder.path(), quiet(), None).unwrap();
-    store.keep(b"first".to_vec(), Some(b"x".to_vec()));
+    store.keep(vec![(b"first".to_vec(), Some(b"x".to_vec()))]);
     within(Duration::from_secs(5), || {
         found_after_a_kill(folder.path()).records.contains_key(&b"first"[..]).then_some(())
     });
     let put = Instant::now();
-    store.keep(b"bulb".to_vec(), Some(b"on".to_vec()));
+    store.keep(vec![(b"bulb".to_vec(), Some(b"on".to_vec()))]);
     within(Duration::from_secs(5), || store.queue_is_written(b"bulb").then_some(()));
     // The promise is 50 ms; the rest is for busy machines.
     assert!(put.elapsed() < Duration::from_millis(500), "{:?}", put.elapsed());
@@ -82,10 +90,10 @@ fn what_a_disk_can_not_take_is_written_when_it_can() {
     let (said_tx, said) = mpsc::channel();
     let health = Box::new(move |words| drop(said_tx.send(words)));
     let store = Store::start(folder.join(FILE), None, BTreeSet::new(), health, None).unwrap();
-    store.keep(b"a".to_vec(), Some(b"1".to_vec()));
-    store.keep(b"b".to_vec(), Some(b"2".to_vec()));
+    store.keep(vec![(b"a".to_vec(), Some(b"1".to_vec()))]);
+    store.keep(vec![(b"b".to_vec(), Some(b"2".to_vec()))]);
     assert!(said.recv_timeout(Duration::from_secs(5)).unwrap().unwrap().contains("can't be written"));
-    store.keep(b"b".to_vec(), None);
+    store.keep(vec![(b"b".to_vec(), None)]);
     fs::remove_file(&folder).unwrap();
     within(Duration::from_secs(10), || said.try_recv().ok().filter(Option::is_none));
     within(Duration::from_secs(5), || store.queue_is_written(b"a").then_some(()));
@@ -102,7 +110,7 @@ async fn a_folder_that_can_not_be_used_is_a_mistake_and_facts_that_were_not_writ
     let store = Store::start(folder.join(FILE), None, BTreeSet::new(), quiet(), None).unwrap();
     assert_eq!(store.close().await, Ok(()), "nothing was lost");
     let store = Store::start(folder.join(FILE), None, BTreeSet::new(), quiet(), None).unwrap();
-    store.keep(b"a".to_vec(), Some(b"1".to_vec()));
+    store.keep(vec![(b"a".to_vec(), Some(b"1".to_vec()))]);
     assert!(store.close().await.unwrap_err().contains("can't be written"));
 }
 
@@ -113,7 +121,7 @@ async fn a_broken_file_is_put_aside_and_made_again() {
         fs::write(folder.path().join(FILE), &broken).unwrap();
         let (store, kept) = Store::open(folder.path(), quiet(), None).unwrap();
         assert!(kept.records.is_empty());
-        store.keep(b"a".to_vec(), Some(b"1".to_vec()));
+        store.keep(vec![(b"a".to_vec(), Some(b"1".to_vec()))]);
         store.close().await.unwrap();
         assert_eq!(Store::open(folder.path(), quiet(), None).unwrap().1.records.len(), 1);
         let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -156,11 +164,11 @@ fn a_disk_that_hangs_is_seen_and_is_not_waited_for() {
     let database = opening::builder().create_with_backend(disk).unwrap();
     let store =
         Store::start(PathBuf::from("/disk/facts.redb"), Some(database), BTreeSet::new(), quiet(), None).unwrap();
-    store.keep(b"before".to_vec(), Some(b"1".to_vec()));
+    store.keep(vec![(b"before".to_vec(), Some(b"1".to_vec()))]);
     within(Duration::from_secs(5), || store.queue_is_written(b"before").then_some(()));
     assert_eq!(store.watch().fault(), None);
     let hanging = hangs.lock().unwrap();
-    store.keep(b"a".to_vec(), Some(b"1".to_vec()));
+    store.keep(vec![(b"a".to_vec(), Some(b"1".to_vec()))]);
     within(HUNG_AFTER * 2, || store.watch().fault().filter(|fault| fault.contains("has not answered for 5 s")));
     let closing = Instant::now();
     let closed = tokio::runtime::Runtime::new().unwrap().block_on(store.close());
@@ -183,7 +191,7 @@ fn a_full_disk_is_written_to_when_it_is_freed() {
     }
     let _mount = Mount(folder.path().to_owned());
     let (store, _) = Store::open(folder.path(), quiet(), None).unwrap();
-    store.keep(b"before".to_vec(), Some(b"1".to_vec()));
+    store.keep(vec![(b"before".to_vec(), Some(b"1".to_vec()))]);
     within(Duration::from_secs(5), || store.queue_is_written(b"before").then_some(()));
     store.queue.close();
     drop(store);
@@ -194,7 +202,7 @@ fn a_full_disk_is_written_to_when_it_is_freed() {
     let (store, kept) = Store::open(folder.path(), Box::new(move |said| *told.lock().unwrap() = said), None).unwrap();
     assert!(kept.records.contains_key(&b"before"[..]), "a full disk can be read");
     let big = |n: u32| (format!("big {n}").into_bytes(), Some(vec![7; 4_000]));
-    (0..500).map(big).for_each(|(key, record)| store.keep(key, record));
+    (0..500).map(big).for_each(|record| store.keep(vec![record]));
     within(Duration::from_secs(10), || words.lock().unwrap().clone());
     fs::remove_file(folder.path().join("filler")).unwrap();
     within(Duration::from_secs(10), || words.lock().unwrap().is_none().then_some(()));
@@ -222,12 +230,37 @@ impl Store {
 }
 
 #[test]
+fn what_waits_for_the_disk_is_told_when_everything_before_it_is_there_or_was_not_taken() {
+    let queue = Queue::new(std::iter::empty().collect());
+    let (said, hears) = mpsc::channel();
+    let wait = |name: u32| {
+        let said = said.clone();
+        queue.then(Box::new(move |on_disk| said.send((name, on_disk)).unwrap()));
+    };
+    queue.put(vec![(b"a".to_vec(), Some(b"1".to_vec()))]);
+    wait(0);
+    let failed = queue.take().unwrap();
+    assert!(hears.try_recv().is_err(), "it waits");
+    assert!(!queue.put_back(failed, Duration::from_millis(1)));
+    assert_eq!(hears.try_recv(), Ok((0, OnDisk::NotYet)));
+    wait(1);
+    let again = queue.take().unwrap();
+    assert!(!again.writes_nothing(), "it is tried again");
+    queue.written(again);
+    assert_eq!(hears.try_recv(), Ok((1, OnDisk::Yes)));
+    (0..4_096).for_each(wait);
+    assert!(hears.try_recv().is_err(), "they wait");
+    wait(5_000);
+    assert_eq!(hears.try_recv(), Ok((5_000, OnDisk::NotYet)), "enough wait for a disk that hangs");
+}
+
+#[test]
 fn what_is_put_and_removed_while_the_disk_takes_nothing_leaves_nothing_behind() {
     let queue = Queue::new(std::iter::once(b"old".to_vec()).collect());
-    queue.put(b"new".to_vec(), Some(b"1".to_vec()));
+    queue.put(vec![(b"new".to_vec(), Some(b"1".to_vec()))]);
     let failed = queue.take().unwrap();
-    queue.put(b"new".to_vec(), None);
-    queue.put(b"old".to_vec(), None);
+    queue.put(vec![(b"new".to_vec(), None)]);
+    queue.put(vec![(b"old".to_vec(), None)]);
     queue.close();
     assert!(queue.put_back(failed, RETRY), "not tried again once it is closed");
     let waiting: Vec<_> = queue.take().unwrap().records.into_iter().collect();

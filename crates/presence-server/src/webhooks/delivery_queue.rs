@@ -1,6 +1,8 @@
 //! Messages that wait for one receiver: sent again until they are delivered, in order for each room. A slow receiver delays
 //! no other one.
 
+mod resync;
+
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher as _};
 use std::sync::Arc;
@@ -12,15 +14,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 use super::client::{DeliveryError, WebhookClient};
-use super::message::{RoomData, RoomReason, WebhookMessage};
-use super::watcher::{NodeEvent, OccupiedRoom, Resync};
+use super::message::WebhookMessage;
+use super::room_reports::AskApp;
+use super::stats::{QUEUES, ReceiverStats, WebhookStats};
+use super::watcher::{NodeEvent, Resync};
 use crate::config::WebhookUrl;
 use crate::secret::random;
 use crate::supervision::Supervisor;
 use crate::views::Views;
 
-/// Queues for each receiver, and messages that are sent to it at a time.
-pub(super) const QUEUES: usize = 8;
 /// Messages in one queue. An overflow is followed by a resync.
 const QUEUED_MAX: usize = 1_024;
 /// A message that is older than this is dropped for a resync.
@@ -55,9 +57,11 @@ pub(super) struct WebhookReceiver {
 pub(super) struct DeliveryContext {
     pub(super) client: WebhookClient,
     pub(super) views: Arc<Views>,
+    pub(super) ask: AskApp,
     /// Tells the watcher about dropped messages.
     pub(super) events: mpsc::WeakSender<NodeEvent>,
     pub(super) supervisor: Supervisor,
+    pub(super) stats: Arc<WebhookStats>,
 }
 
 impl WebhookReceiver {
@@ -189,40 +193,15 @@ impl DeliveryQueue {
         self.deliver(&queued.message, Some(queued.since)).await
     }
 
-    /// Sends the state of this queue's rooms, each as it is when it is sent.
-    async fn send_resync(&mut self) -> DeliveryEnd {
-        let Some(resync) = self.resyncs.borrow_and_update().resync.clone() else { return DeliveryEnd::Delivered };
-        if self.index == 0 {
-            let started = WebhookMessage::resync(&resync.id, resync.rooms.len(), self.context.views.now_ms());
-            match self.deliver(&started, None).await {
-                DeliveryEnd::Delivered => {}
-                end => return end,
-            }
-        }
-        let index = self.index;
-        for OccupiedRoom { room, above } in resync.rooms.iter().filter(|occupied| queue_of(&occupied.room) == index) {
-            if self.resyncs.has_changed().unwrap_or(true) {
-                return DeliveryEnd::Superseded;
-            }
-            let users = self.context.views.room(room).map_or(0, |view| view.users);
-            let data = RoomData {
-                room: room.to_string(),
-                users,
-                reason: RoomReason::Resync,
-                above: above.clone(),
-                resync: Some(resync.id.clone()),
-            };
-            match self.deliver(&WebhookMessage::room(room, &data, &resync.id, self.context.views.now_ms()), None).await
-            {
-                DeliveryEnd::Delivered => {}
-                end => return end,
-            }
-        }
-        DeliveryEnd::Delivered
-    }
-
     /// Sends a message until it is delivered or unnecessary.
     async fn deliver(&mut self, message: &WebhookMessage, since: Option<Instant>) -> DeliveryEnd {
+        self.stats().begin(self.index, since.unwrap_or_else(Instant::now));
+        let end = self.deliver_until_accepted(message, since).await;
+        self.stats().end(self.index);
+        end
+    }
+
+    async fn deliver_until_accepted(&mut self, message: &WebhookMessage, since: Option<Instant>) -> DeliveryEnd {
         let mut pause = PAUSE_MIN;
         loop {
             if self.health.gone.load(Relaxed) {
@@ -234,6 +213,7 @@ impl DeliveryQueue {
             };
             let (reason, after) = match posted {
                 Ok(()) => {
+                    self.stats().accepted();
                     if self.health.failing.swap(false, Relaxed) {
                         tracing::info!(receiver = %self.url, "webhooks are delivered again");
                     }
@@ -242,6 +222,7 @@ impl DeliveryQueue {
                 Err(DeliveryError::Gone) => return DeliveryEnd::Gone,
                 Err(DeliveryError::Temporary { reason, after }) => (reason, after),
             };
+            self.stats().refused();
             if since.is_some_and(|since| since.elapsed() >= AGE_MAX) {
                 tracing::warn!(receiver = %self.url, reason, "dropped a webhook after {} s; a full resync follows", AGE_MAX.as_secs());
                 return DeliveryEnd::TooOld;
@@ -255,6 +236,10 @@ impl DeliveryQueue {
             }
             pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    fn stats(&self) -> &ReceiverStats {
+        &self.context.stats.receivers()[self.receiver]
     }
 
     /// Leaves the resync to the next turn of the loop, which also ends the task if there can be no further resync.

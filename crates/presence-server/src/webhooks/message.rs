@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use presence_core::{Room, UserId};
+use presence_core::{Report, Room, UserId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -80,6 +80,12 @@ pub(super) struct ThresholdData<'a> {
 }
 
 #[derive(Serialize)]
+struct ReportData<'a> {
+    room: &'a str,
+    value: &'a RawValue,
+}
+
+#[derive(Serialize)]
 struct ResyncData<'a> {
     resync: &'a str,
     rooms: usize,
@@ -124,11 +130,26 @@ impl WebhookMessage {
         Self::new("resync.started", resync, None, &ResyncData { resync, rooms }, now_ms)
     }
 
+    /// `report.…`, of an app.
+    pub(super) fn report(room: &Room, report: &Report, now_ms: u64) -> Self {
+        let value = serde_json::from_str(report.json()).expect("a report is JSON");
+        let data = ReportData { room: room.as_str(), value };
+        Self::new(&report_kind(report), report.json(), Some(room), &data, now_ms)
+    }
+
+    /// The id of a report's message.
+    pub(super) fn report_id(room: &Room, report: &Report) -> String {
+        Self::id(&report_kind(report), Some(room), report.json())
+    }
+
+    fn id(kind: &str, room: Option<&Room>, cause: &str) -> String {
+        format!("msg_{}", digest(&[kind, room.map_or("", Room::as_str), cause]))
+    }
+
     fn new(kind: &str, cause: &str, room: Option<&Room>, data: &impl Serialize, now_ms: u64) -> Self {
         let envelope = Envelope { r#type: kind, timestamp: rfc3339(now_ms), data };
         let body = serde_json::to_vec(&envelope).expect("texts and numbers are always JSON");
-        let name = room.map_or("", Room::as_str);
-        Self { id: format!("msg_{}", digest(&[kind, name, cause])), room: room.cloned(), body: body.into() }
+        Self { id: Self::id(kind, room, cause), room: room.cloned(), body: body.into() }
     }
 }
 
@@ -141,6 +162,10 @@ impl RoomVisit {
     pub(super) fn id(&self) -> String {
         format!("{} {}", self.public(), self.since_ms)
     }
+}
+
+fn report_kind(report: &Report) -> String {
+    format!("report.{}", report.name())
 }
 
 fn room_name<S: serde::Serializer>(room: &Room, serializer: S) -> Result<S::Ok, S::Error> {
@@ -171,6 +196,22 @@ mod tests {
         let body: Value = serde_json::from_slice(&message.body).unwrap();
         let data = json!({"room": "shop.example/p", "member": public, "since": "2026-11-24T08:00:00.123Z", "info": {"name": "Ann"}});
         assert_eq!(body, json!({"type": "member.joined", "timestamp": "2026-11-24T08:00:00.500Z", "data": data}));
+    }
+
+    #[test]
+    fn a_report_has_the_apps_own_data_and_an_id_of_what_it_says() {
+        let room = Room::new("auction/lamp").unwrap();
+        let fields = |pairs: [(&'static str, u32); 2]| std::collections::HashMap::from(pairs);
+        let sold = Report::new("sold", &fields([("euros", 40), ("bids", 2)]));
+        let message = WebhookMessage::report(&room, &sold, 1_795_507_200_500);
+        let body: Value = serde_json::from_slice(&message.body).unwrap();
+        let data = json!({"room": "auction/lamp", "value": {"euros": 40, "bids": 2}});
+        assert_eq!(body, json!({"type": "report.sold", "timestamp": "2026-11-24T08:00:00.500Z", "data": data}));
+        assert_eq!(message.id, WebhookMessage::report_id(&room, &sold));
+        let same = Report::new("sold", &fields([("bids", 2), ("euros", 40)]));
+        assert_eq!(message.id, WebhookMessage::report(&room, &same, 0).id);
+        let other = Report::new("sold", &fields([("euros", 41), ("bids", 2)]));
+        assert_ne!(message.id, WebhookMessage::report_id(&room, &other));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! From the node's events to webhook messages. Every node follows all events, so that any of them can take over; one of them
+//! Turns the node's events into webhook messages. Every node follows all events, so that any node can take over; one of them
 //! sends.
 
 use std::collections::HashMap;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use presence_core::{MeshView, NodeName, Now, PeerState, Room, RoomView};
 
 use super::message::{RoomData, RoomReason, RoomVisit, ThresholdData, WebhookMessage, digest};
+use super::room_reports::{AskApp, ReportedRoom, RoomReports};
 use super::threshold::ThresholdState;
 use crate::config::Threshold;
 
@@ -33,11 +34,12 @@ pub(super) enum WebhookAction {
     Resync { to: Option<usize>, resync: Arc<Resync> },
 }
 
-/// All rooms that are occupied when it starts.
+/// All rooms that are occupied when it starts, and those of which the app reports something.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Resync {
     pub(super) id: String,
     pub(super) rooms: Vec<OccupiedRoom>,
+    pub(super) reported: Vec<ReportedRoom>,
 }
 
 /// An occupied room, and the thresholds that it is above.
@@ -55,13 +57,14 @@ struct Occupancy {
     last_left: Option<String>,
 }
 
-/// What a watcher is about.
+/// What a watcher follows.
 pub(super) struct WatcherConfig {
     pub(super) node: NodeName,
     pub(super) incarnation: u64,
     /// Only rooms whose name starts with one of these; none: all rooms.
     pub(super) prefixes: Vec<String>,
     pub(super) thresholds: Vec<Threshold>,
+    pub(super) ask: AskApp,
 }
 
 /// Follows the node's events.
@@ -70,6 +73,7 @@ pub(super) struct Watcher {
     occupied: HashMap<Room, Occupancy>,
     /// By room and index of the threshold; only those that are not calm.
     thresholds: HashMap<(Room, usize), ThresholdState>,
+    reports: RoomReports,
     mesh: Option<Arc<MeshView>>,
     sends: bool,
     resyncs: u64,
@@ -77,7 +81,9 @@ pub(super) struct Watcher {
 
 impl Watcher {
     pub(super) fn new(config: WatcherConfig) -> Self {
-        Self { config, occupied: HashMap::new(), thresholds: HashMap::new(), mesh: None, sends: false, resyncs: 0 }
+        let (occupied, thresholds) = (HashMap::new(), HashMap::new());
+        let reports = RoomReports::new(Arc::clone(&config.ask));
+        Self { config, occupied, thresholds, reports, mesh: None, sends: false, resyncs: 0 }
     }
 
     /// Handles an event. A node that does not send returns nothing.
@@ -86,7 +92,10 @@ impl Watcher {
             NodeEvent::Joined(visit) => self.joined(&visit, now),
             NodeEvent::Left(visit) => self.left(&visit, now),
             NodeEvent::RoomChanged(view) => self.room_changed(&view, now),
-            NodeEvent::RoomForgotten(room) => self.vacated(&room, now),
+            NodeEvent::RoomForgotten(room) => {
+                self.reports.forget(&room);
+                self.vacated(&room, now)
+            }
             NodeEvent::MeshChanged(view) => {
                 self.mesh = Some(view);
                 self.elect()
@@ -99,7 +108,10 @@ impl Watcher {
     /// Checks what depends on time only.
     pub(super) fn tick(&mut self, now: Now) -> Vec<WebhookAction> {
         let rooms: Vec<Room> = self.thresholds.keys().map(|(room, _)| room.clone()).collect();
-        let mut actions = self.elect();
+        // Before a resync, so that it has all that is settled.
+        let settled = self.reports.settle(now);
+        let mut actions = self.send(settled);
+        actions.extend(self.elect());
         for room in rooms {
             let users = self.occupied.get(&room).map_or(0, |occupancy| occupancy.users);
             actions.extend(self.check_thresholds(&room, users, now));
@@ -108,10 +120,12 @@ impl Watcher {
     }
 
     /// Starts again from all rooms, since events were missed.
-    pub(super) fn restart(&mut self, views: &[Arc<RoomView>]) -> Vec<WebhookAction> {
-        let views = views.iter().filter(|view| view.users + view.unsure > 0 && self.follows(&view.room));
+    pub(super) fn restart(&mut self, views: &[Arc<RoomView>], now: Now) -> Vec<WebhookAction> {
+        let views: Vec<_> = views.iter().filter(|view| self.follows(&view.room)).collect();
+        let occupied = views.iter().filter(|view| view.users + view.unsure > 0);
         let occupancy = |view: &RoomView| Occupancy { users: view.users, last_left: None };
-        self.occupied = views.map(|view| (view.room.clone(), occupancy(view))).collect();
+        self.occupied = occupied.map(|view| (view.room.clone(), occupancy(view))).collect();
+        self.reports.restart(&views, now.mono);
         if self.sends { vec![self.resync(None)] } else { Vec::new() }
     }
 
@@ -121,8 +135,8 @@ impl Watcher {
     }
 
     /// The live node with the lowest name sends, of those whose clock is right: receivers refuse what is signed at a wrong time.
-    /// A node that takes over starts with a resync. One that has just started sends nothing until it knows all that the others
-    /// do: they would seem to join.
+    /// A node that takes over begins with a resync. One that has just started sends nothing until it knows what the others know:
+    /// their users would seem to join.
     fn elect(&mut self) -> Vec<WebhookAction> {
         let Some(mesh) = &self.mesh else { return Vec::new() };
         let live = mesh.nodes.iter().filter(|node| node.state == PeerState::Live);
@@ -138,7 +152,8 @@ impl Watcher {
         let count = format!("{} {}", self.config.incarnation, self.resyncs);
         let id = digest(&["resync", self.config.node.as_str(), &count]);
         let rooms = self.occupied.keys().map(|room| OccupiedRoom { room: room.clone(), above: self.above(room) });
-        WebhookAction::Resync { to, resync: Arc::new(Resync { id, rooms: rooms.collect() }) }
+        let (rooms, reported) = (rooms.collect(), self.reports.settled());
+        WebhookAction::Resync { to, resync: Arc::new(Resync { id, rooms, reported }) }
     }
 
     fn above(&self, room: &Room) -> Vec<String> {
@@ -178,6 +193,7 @@ impl Watcher {
         if !self.follows(&view.room) {
             return Vec::new();
         }
+        self.reports.room_changed(view, now.mono);
         // A user that only a silent node reports keeps a room occupied.
         if view.users == 0 && view.unsure == 0 { self.vacated(&view.room, now) } else { self.counted(view, now) }
     }
@@ -187,7 +203,7 @@ impl Watcher {
         let known = self.occupied.contains_key(room);
         self.occupied.entry(room.clone()).or_default().users = *users;
         let mut actions = Vec::new();
-        // Its users have not joined now: their messages were sent then, or a resync follows.
+        // Its users joined earlier: messages about them were sent then, or a resync follows.
         if !known && *users > 0 {
             let cause = now.wall.0.to_string();
             actions = self.send([self.room_message(room, *users, RoomReason::Arrived, &cause, now)]);

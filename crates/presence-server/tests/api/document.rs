@@ -15,14 +15,20 @@ async fn the_document_names_every_operation_and_every_problem() {
     let expected = [
         "/api/openapi.json",
         "/api/v1/facts",
+        "/api/v1/facts/export",
+        "/api/v1/facts/import",
+        "/api/v1/log",
         "/api/v1/mesh",
         "/api/v1/publish",
         "/api/v1/rooms",
         "/api/v1/rooms/busiest",
         "/api/v1/rooms/dismiss",
         "/api/v1/rooms/events",
+        "/api/v1/rooms/history",
         "/api/v1/rooms/members",
         "/api/v1/rooms/{room}",
+        "/api/v1/sites",
+        "/api/v1/sites/{host}",
     ];
     assert_eq!(named, expected);
     let answers = |path: &str, method: &str| -> Vec<String> {
@@ -31,6 +37,11 @@ async fn the_document_names_every_operation_and_every_problem() {
     assert_eq!(answers("/api/v1/publish", "post"), ["202", "400", "401", "403", "413", "415", "421", "431", "503"]);
     assert_eq!(answers("/api/v1/rooms/members", "get"), ["200", "400", "401", "403", "421", "431", "503"]);
     assert_eq!(answers("/api/v1/facts", "delete"), ["200", "400", "401", "403", "421", "431", "503"]);
+    assert_eq!(answers("/api/v1/log", "put"), ["200", "400", "401", "403", "413", "415", "421", "431", "501"]);
+    assert_eq!(
+        answers("/api/v1/sites/{host}", "put"),
+        ["200", "400", "401", "403", "404", "409", "413", "415", "421", "431", "503"]
+    );
     assert_eq!(answers("/api/v1/mesh", "get"), ["200", "401", "421", "431"]);
     let problem =
         &document["paths"]["/api/v1/publish"]["post"]["responses"]["400"]["content"]["application/problem+json"];

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::publishing::post;
 use super::{keyed, read};
 use crate::common::{SOON, TestServer};
 
@@ -22,11 +23,17 @@ async fn a_room_without_facts_lists_none_and_what_is_wrong_is_said() {
     assert_eq!(read(listed).await, json!({"room": "demo", "facts": [], "next": null}));
     let nothing = json!({"room": "demo", "key": "lamp", "removed": 0});
     assert_eq!(delete(&server, "room=demo&key=lamp", &key).await, (200, nothing));
-    for wrong in ["room=demo", "key=lamp", "room=&key=lamp", "room=demo&key=lamp&entry=7", "room=demo&key=lamp&all=1"] {
+    for wrong in ["room=demo", "key=lamp", "room=&key=lamp", "room=demo&key=lamp&all=1"] {
         let (status, problem) = delete(&server, wrong, &key).await;
         assert_eq!(status, 400, "{wrong}: {problem}");
         assert!(problem["detail"].as_str().is_some_and(|detail| detail.ends_with('.')), "{problem}");
     }
+    let nothing = json!({"facts": [], "next": null});
+    assert_eq!(read(server.get_with("/api/v1/facts/export", &key).await).await, nothing);
+    let body = r#"{"records":["AAAA","no Base64"]}"#;
+    let malformed = |record: usize| json!({"record": record, "reason": "malformed"});
+    let refused = json!({"taken": 0, "known": 0, "refused": [malformed(0), malformed(1)]});
+    assert_eq!(post(&server, "/api/v1/facts/import", &key, body).await, (200, refused));
     assert_eq!(delete(&server, "room=demo&key=lamp", &[]).await.0, 401);
     assert_eq!(server.get("/api/v1/facts?room=demo").await.status(), 401);
 }

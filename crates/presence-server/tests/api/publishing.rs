@@ -51,6 +51,7 @@ async fn an_invalid_message_is_refused_with_a_sentence() {
         ("", 400),
         ("{", 400),
         ("[]", 400),
+        (r#" ["bench",1,true]"#, 400),
         (r#"{"stream":"bench"}"#, 400),
         (r#"{"data":1}"#, 400),
         (r#"{"stream":"","data":1}"#, 400),

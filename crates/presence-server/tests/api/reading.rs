@@ -141,3 +141,19 @@ async fn only_valid_dismissals_are_accepted() {
     }
     assert_eq!(post(&server, "/api/v1/rooms/dismiss", &[], "{}").await.0, 401);
 }
+
+#[tokio::test]
+async fn a_sentence_is_ready_to_print_in_the_language_that_was_asked_for() {
+    let (server, _tabs) = three_users().await;
+    let text = async |query: &str| {
+        let answer = get(&server, &format!("/api/v1/rooms?room={ROOM}&room=shop.example/empty&{query}")).await;
+        answer["rooms"].as_array().unwrap().iter().map(|room| room["text"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(text("show=users").await, [Value::Null, Value::Null]);
+    assert_eq!(text("lang=en").await, ["3 people are looking at this", "0 people are looking at this"]);
+    assert_eq!(text("lang=gsw,de-AT;q=0.9&show=others").await, ["2 weitere Personen", "0 weitere Personen"]);
+    assert_eq!(text("lang=ru&show=tabs").await, ["4 открытые вкладки", "0 открытых вкладок"]);
+    assert_eq!(text("show=people&lang=tlh").await, ["3 people", "0 people"]);
+    let twice = server.get_with(&format!("/api/v1/rooms?room={ROOM}&lang=en&lang=de"), &[]).await;
+    assert_eq!(twice.status(), 400);
+}

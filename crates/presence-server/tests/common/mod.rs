@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Parser as _;
-use presence_core::{App, Change, Fragment, Place, ReflexCall, Refusal, Region, Room, RoomView, Visit, Write};
+use presence_core::{App, Change, Click, Fragment, PageRequest, Place, Refusal, Region, RoomView, Route, Visit, Write};
 use presence_server::{Asset, Config, Running, Server, Site};
 use tokio::net::TcpStream;
 use tokio_tungstenite::MaybeTlsStream;
@@ -21,11 +21,12 @@ pub(crate) struct Lamp;
 
 impl App for Lamp {
     /// A page for each word below `/rooms/`, besides the page at `/`.
-    fn room(&self, site: &Room, path: &str) -> Option<Room> {
-        match path.strip_prefix("/rooms/") {
-            Some(name) => Room::new(&format!("{site}/{name}")),
-            None => (path == "/").then(|| site.clone()),
-        }
+    fn route(&self, request: &PageRequest<'_>) -> Route {
+        let room = match request.path.strip_prefix("/rooms/") {
+            Some(name) => request.site.below(name),
+            None => (request.path == "/").then(|| request.site.clone()),
+        };
+        room.into()
     }
 
     fn page(&self, view: &RoomView, visit: &Visit<'_>) -> String {
@@ -45,11 +46,11 @@ impl App for Lamp {
         )
     }
 
-    fn reflex(&self, call: &ReflexCall, _view: &RoomView) -> Result<Vec<Write>, Refusal> {
-        match call.target.as_str() {
+    fn reflex(&self, click: &Click, _view: &RoomView) -> Result<Vec<Write>, Refusal> {
+        match click.target.as_str() {
             "Lamp#set" => {
-                let value = call.attrs.get("data-value").cloned().unwrap_or_default().into_bytes();
-                Ok(vec![Write::Set { key: "lamp", value, lasts_ms: None }])
+                let value = click.attributes.get("data-value").cloned().unwrap_or_default().into_bytes();
+                Ok(vec![Write::set_bytes("lamp", value)])
             }
             _ => Err(Refusal::Unknown),
         }
@@ -75,7 +76,14 @@ impl App for Lamp {
             Change::You { user } => vec![fragment("you", user.short())],
             Change::Regions
             | Change::RegionCounts(_)
+            | Change::Expired(_)
             | Change::Logged(_)
+            | Change::Mapped { .. }
+            | Change::Counted(_)
+            | Change::Membered(_)
+            | Change::Receipts(_)
+            | Change::Minute
+            | Change::Related(_)
             | Change::Shared(_)
             | Change::RoundTrip { .. } => Vec::new(),
         }
@@ -86,7 +94,7 @@ impl App for Lamp {
 pub(crate) fn assets() -> Vec<Asset> {
     vec![Asset {
         path: "/assets/app-1.js".into(),
-        content_type: "text/javascript; charset=utf-8",
+        content_type: "text/javascript; charset=utf-8".into(),
         body: "plain".into(),
         gzip: Some("gzipped".into()),
         brotli: Some("brotli".into()),
@@ -132,7 +140,7 @@ impl TestServer {
 
     /// A node whose page is of this room.
     pub(crate) async fn named(config: Config, app: impl App, name: &'static str) -> Self {
-        let site = Site { name, assets: assets(), place };
+        let site = Site { assets: assets(), place, ..Site::new(name) };
         let running = Server::new(config, app, site).start().await.expect("the node starts");
         let address = running.address();
         Self { running, address }

@@ -13,8 +13,7 @@ async fn a_wildcard_listens_for_both_kinds_of_address_and_dials_both() {
         let other = b.address().rsplit_once(':').unwrap().1.to_owned();
         b.dial(format!("{carrier}/127.0.0.1:{port}")).await.unwrap();
         a.dial(format!("{carrier}/[::1]:{other}")).await.unwrap();
-        a.mesh.close().await;
-        b.mesh.close().await;
+        close([a, b]).await;
     }
 }
 
@@ -27,8 +26,7 @@ async fn the_two_carriers_make_one_mesh() {
     a.dial(b.address()).await.unwrap();
     heard_at_last(&a, &mut b, None, "hello").await;
     heard_at_last(&b, &mut a, None, "hello").await;
-    a.mesh.close().await;
-    b.mesh.close().await;
+    close([a, b]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,6 +47,5 @@ async fn names_become_numbers_and_our_own_are_left_out() {
     let mut itself = TestNode::start("a", Chosen { peers, listen: at.clone(), ..Chosen::default() }).await;
     let addresses = itself.until(resolved).await;
     assert!(!addresses.contains(&at), "{addresses:?}");
-    itself.mesh.close().await;
-    b.mesh.close().await;
+    close([itself, b]).await;
 }

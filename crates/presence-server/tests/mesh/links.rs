@@ -12,7 +12,7 @@ over_both!(
     messages_over_the_limit_are_dropped_and_counted,
 );
 
-async fn three_nodes_say_ask_and_answer(carrier: &str) {
+pub(super) async fn three_nodes_say_ask_and_answer(carrier: &str) {
     let mut a = TestNode::start("a", over(carrier)).await;
     let mut b = TestNode::start("b", over(carrier)).await;
     let mut c = TestNode::start("c", over(carrier)).await;
@@ -46,12 +46,10 @@ async fn three_nodes_say_ask_and_answer(carrier: &str) {
     b.mesh.carry_out(Output::Ask { link: b_reads_a, question: 8, bytes: Vec::new(), urgency: Urgency::High });
     assert_eq!(b.answer(8).await, None, "there is no such link any more");
     assert_eq!(heard_at_last(&a, &mut c, None, "still here").await, c_reads_a);
-    for node in [a, b, c] {
-        node.mesh.close().await;
-    }
+    close([a, b, c]).await;
 }
 
-async fn a_question_without_an_answer_ends_within_its_time(carrier: &str) {
+pub(super) async fn a_question_without_an_answer_ends_within_its_time(carrier: &str) {
     let mut a = TestNode::start("a", over(carrier)).await;
     let mut b = TestNode::start("b", over(carrier)).await;
     let link = b.dial(a.address()).await.unwrap();
@@ -83,8 +81,7 @@ async fn a_lost_link_is_told_and_can_be_dialled_again(carrier: &str) {
     let again = TestNode::start("a", Chosen { listen: at.clone(), ..Chosen::default() }).await;
     let link = b.dial(at).await.unwrap();
     assert_eq!(heard_at_last(&again, &mut b, None, "after").await, link);
-    again.mesh.close().await;
-    b.mesh.close().await;
+    close([again, b]).await;
 }
 
 /// A node that comes back is dialled at once, not when the dial that found it away has run out.
@@ -100,8 +97,7 @@ async fn a_dial_is_begun_again_by_a_second_order(carrier: &str) {
     while b.dial(at.clone()).await.is_err() {}
     // Packets of the first dial would be sent again after 0.3, 0.9 and 2.1 s, and by the next one later still.
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    a.mesh.close().await;
-    b.mesh.close().await;
+    close([a, b]).await;
 }
 
 async fn what_comes_over_the_ocean_waits_in_order(carrier: &str) {
@@ -129,12 +125,11 @@ async fn what_comes_over_the_ocean_waits_in_order(carrier: &str) {
     let asked = Instant::now();
     assert!(near.ask(link, "?", &mut far, |question| question).await.is_some());
     assert!(asked.elapsed() >= one_way * 2, "{:?}", asked.elapsed());
-    far.mesh.close().await;
-    near.mesh.close().await;
+    close([far, near]).await;
 }
 
 /// Sixteen pages are on their way; a heartbeat that is published then arrives before them.
-async fn a_page_is_no_hindrance_to_messages(carrier: &str) {
+pub(super) async fn a_page_is_no_hindrance_to_messages(carrier: &str) {
     let mut a = TestNode::start("a", over(carrier)).await;
     let mut b = TestNode::start("b", over(carrier)).await;
     let link = b.dial(a.address()).await.unwrap();
@@ -164,11 +159,10 @@ async fn a_page_is_no_hindrance_to_messages(carrier: &str) {
         }
     }
     assert!(before.is_some_and(|pages| pages < 16), "the heartbeat came after all pages: {before:?}");
-    a.mesh.close().await;
-    b.mesh.close().await;
+    close([a, b]).await;
 }
 
-async fn messages_over_the_limit_are_dropped_and_counted(carrier: &str) {
+pub(super) async fn messages_over_the_limit_are_dropped_and_counted(carrier: &str) {
     let mut a = TestNode::start("a", over(carrier)).await;
     let mut b = TestNode::start("b", over(carrier)).await;
     let link = b.dial(a.address()).await.unwrap();
@@ -179,6 +173,5 @@ async fn messages_over_the_limit_are_dropped_and_counted(carrier: &str) {
     assert_eq!(b.answer(1).await, None);
     let answer = b.ask(link, "page", &mut a, |_| vec![9; (1 << 20) + 1]).await;
     assert_eq!(answer, None, "an answer over the limit is none");
-    a.mesh.close().await;
-    b.mesh.close().await;
+    close([a, b]).await;
 }

@@ -4,7 +4,7 @@ use super::*;
 
 over_both!(
     another_secret_gets_no_link_and_both_sides_say_why,
-    a_secret_is_changed_in_two_rounds_and_no_link_falls,
+    a_secret_is_changed_in_three_rounds_and_no_link_falls,
     an_authority_in_files_serves_as_well,
     a_certificate_for_another_address_gets_no_link,
     renewed_certificates_are_for_new_links_and_broken_ones_are_not_used,
@@ -17,22 +17,26 @@ async fn another_secret_gets_no_link_and_both_sides_say_why(carrier: &str) {
     assert_eq!(stranger.mesh.counts().dials_failed(DialError::WrongSecret), 1);
     logged("refused a node that does not know our GP_SECRET").await;
     assert_eq!(stranger.dial(format!("{carrier}/127.0.0.1:9")).await, Err(DialError::NoAnswer));
-    a.mesh.close().await;
-    stranger.mesh.close().await;
+    close([a, stranger]).await;
 }
 
-async fn a_secret_is_changed_in_two_rounds_and_no_link_falls(carrier: &str) {
-    let mut old = TestNode::start("old", over(carrier)).await;
-    let mut both = TestNode::start("both", Chosen { authority: secret(2, Some(1)), ..over(carrier) }).await;
-    let mut new = TestNode::start("new", Chosen { authority: secret(2, None), ..over(carrier) }).await;
-    both.dial(old.address()).await.unwrap();
-    old.dial(both.address()).await.unwrap();
-    both.dial(new.address()).await.unwrap();
-    new.dial(both.address()).await.unwrap();
-    assert_eq!(new.dial(old.address()).await, Err(DialError::WrongSecret));
-    for node in [old, both, new] {
-        node.mesh.close().await;
+async fn a_secret_is_changed_in_three_rounds_and_no_link_falls(carrier: &str) {
+    let start = async |name, signing, accepted| {
+        TestNode::start(name, Chosen { authority: secret(signing, accepted), ..over(carrier) }).await
+    };
+    let mut nodes = [
+        start("old", 1, None).await,
+        start("accepts", 1, Some(2)).await,
+        start("signs", 2, Some(1)).await,
+        start("new", 2, None).await,
+    ];
+    let addresses = nodes.each_ref().map(TestNode::address);
+    for one in 0..3 {
+        nodes[one].dial(addresses[one + 1].clone()).await.unwrap();
+        nodes[one + 1].dial(addresses[one].clone()).await.unwrap();
     }
+    assert_eq!(nodes[3].dial(addresses[0].clone()).await, Err(DialError::WrongSecret));
+    close(nodes).await;
 }
 
 async fn an_authority_in_files_serves_as_well(carrier: &str) {
@@ -46,9 +50,7 @@ async fn an_authority_in_files_serves_as_well(carrier: &str) {
     heard_at_last(&b, &mut a, None, "hello").await;
     let mut stranger = TestNode::start("s", over(carrier)).await;
     assert_eq!(stranger.dial(a.address()).await, Err(DialError::WrongSecret));
-    for node in [a, b, stranger] {
-        node.mesh.close().await;
-    }
+    close([a, b, stranger]).await;
 }
 
 async fn a_certificate_for_another_address_gets_no_link(carrier: &str) {
@@ -57,8 +59,7 @@ async fn a_certificate_for_another_address_gets_no_link(carrier: &str) {
     let a = TestNode::start("a", Chosen { authority: authority.clone(), ..over(carrier) }).await;
     let mut b = TestNode::start("b", Chosen { authority, ..over(carrier) }).await;
     assert_eq!(b.dial(a.address()).await, Err(DialError::WrongName));
-    a.mesh.close().await;
-    b.mesh.close().await;
+    close([a, b]).await;
 }
 
 async fn renewed_certificates_are_for_new_links_and_broken_ones_are_not_used(carrier: &str) {
@@ -84,9 +85,7 @@ async fn renewed_certificates_are_for_new_links_and_broken_ones_are_not_used(car
     hang_up();
     logged("could not load the certificates of the mesh again").await;
     c.dial(a.address()).await.unwrap();
-    for node in [a, b, c] {
-        node.mesh.close().await;
-    }
+    close([a, b, c]).await;
 }
 
 /// Sends SIGHUP to this process, which listens for it since a mesh with files began.
@@ -106,6 +105,5 @@ async fn a_certificate_may_hold_the_name_that_was_configured() {
     let mut b = TestNode::start("b", Chosen { authority, peers, ..over("quic") }).await;
     b.until(|input| matches!(input, Input::Resolved { .. }).then_some(())).await;
     b.dial(a.address()).await.unwrap();
-    a.mesh.close().await;
-    b.mesh.close().await;
+    close([a, b]).await;
 }

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{Member, introduced_with, socket, until_links};
-use crate::mesh::{Chosen, TestNode, at, hash};
+use crate::mesh::{Chosen, TestNode, at, close, hash};
 
 /// Messages are begun and not ended until the reader takes none: other links don't suffer, and this one goes on after it.
 #[tokio::test(flavor = "multi_thread")]
@@ -52,8 +52,7 @@ async fn messages_that_do_not_end_hold_up_no_other_link() {
         () = reader.until(|input| matches!(input, Input::Received { bytes, .. } if bytes == b"whole").then_some(())) => {}
         () = again => unreachable!("it goes on for ever"),
     }
-    speaker.mesh.close().await;
-    reader.mesh.close().await;
+    close([speaker, reader]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,8 +65,7 @@ async fn junk_on_the_port_stops_nothing() {
         junk.send_to(&bytes, socket(&speaker)).unwrap();
     }
     until_links(&mut reader, &speaker).await;
-    speaker.mesh.close().await;
-    reader.mesh.close().await;
+    close([speaker, reader]).await;
 }
 
 /// Six hundred handshakes of one address that has shown to be its own, by a client without a certificate: whoever dials from
@@ -92,8 +90,7 @@ async fn handshakes_of_one_address_hold_up_no_other() {
     // By the time for a handshake alone it would be three seconds.
     assert!(began.elapsed() < Duration::from_millis(2_500), "{:?}", began.elapsed());
     drop(dials);
-    speaker.mesh.close().await;
-    reader.mesh.close().await;
+    close([speaker, reader]).await;
 }
 
 /// Questions that core never answers are over after two seconds, and others can be asked: there are sixteen at a time.
@@ -115,8 +112,7 @@ async fn unanswered_questions_block_no_later_ones() {
         }
         reader.mesh.carry_out(ask(16));
         speaker.until(is_asked).await;
-        speaker.mesh.close().await;
-        reader.mesh.close().await;
+        close([speaker, reader]).await;
     }
 }
 
@@ -150,8 +146,7 @@ async fn a_reader_that_takes_nothing_is_not_waited_for() {
     for _ in 0..100 {
         reader.until(|input| matches!(input, Input::Received { .. }).then_some(())).await;
     }
-    speaker.mesh.close().await;
-    reader.mesh.close().await;
+    close([speaker, reader]).await;
 }
 
 /// It would be stale by the time that it came: its author has said something newer since.
@@ -224,8 +219,7 @@ async fn a_link_survives_a_new_address_of_the_reader() {
         went_on = heard => assert!(went_on, "the link was lost"),
         () = again => unreachable!("it goes on for ever"),
     }
-    speaker.mesh.close().await;
-    reader.mesh.close().await;
+    close([speaker, reader]).await;
 }
 
 /// One address may have 128 handshakes under way; the oldest makes room, so that a node from there still gets its link.
@@ -246,6 +240,5 @@ async fn silent_connections_of_one_address_are_bounded() {
         let read = timeout(Duration::from_millis(1_500), oldest.read(&mut [0])).await.expect("it is closed");
         assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
     }
-    speaker.mesh.close().await;
-    reader.mesh.close().await;
+    close([speaker, reader]).await;
 }

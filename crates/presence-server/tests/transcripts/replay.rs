@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use presence_cable::EarlierAnswer;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{
-    CHANNELS, Lightbulb, MORE, REFLEXES, SUBSCRIBED, answered, click, described, is_drawn_like, operations, recorded,
-    refused, shape,
+    CHANNELS, Lightbulb, MORE, REFLEXES, SUBSCRIBED, answered, click, described, is_drawn_like, is_refused, operations,
+    recorded, refused, shape,
 };
 use crate::common::{SOON, Socket, TestServer, config, said};
 
@@ -128,12 +129,14 @@ impl Replay {
             received.iter().filter(|frame| frame["identifier"] == *key && frame["type"].is_null()).collect();
         let clicks: Vec<Value> = said.iter().filter_map(|frame| click(frame)).collect();
         assert_eq!(answers.len(), clicks.len(), "{file}, socket {number}");
+        let mut earlier = EarlierAnswer::Success;
         for (click, answer) in clicks.iter().zip(answers) {
             let theirs = heard
                 .iter()
                 .flat_map(|frame| operations(frame))
                 .find(|operation| operation["stimulusReflex"].is_object() && operation["reflexId"] == click["id"]);
-            assert_eq!(*answer, json!({"identifier": key, "message": answered(click, theirs)}), "{file}");
+            assert_eq!(*answer, json!({"identifier": key, "message": answered(click, theirs, earlier)}), "{file}");
+            earlier = if is_refused(theirs) { EarlierAnswer::Failure } else { EarlierAnswer::Success };
         }
         for drawn in received.iter().filter(|frame| frame["type"].is_null() && frame["identifier"] != *key) {
             is_drawn_like(drawn, &shape());

@@ -32,7 +32,7 @@ impl World {
             Event::Ask { asker, asker_life, link, question, to, bytes } => {
                 let life = self.hosts[to].life;
                 let linked = self.hosts[asker].links.get(&link).is_some_and(|wire| wire.life == life);
-                if linked && self.up(to) && !self.frozen(to) && !self.cut.contains(&(asker, to)) {
+                if linked && self.up(to) && !self.cut.contains(&(asker, to)) {
                     self.numbers += 1;
                     self.asked.insert((to, self.numbers), (asker, asker_life, link, question));
                     let from = NodeHash::of(&self.hosts[asker].name, sha256);

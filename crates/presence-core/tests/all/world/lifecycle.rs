@@ -1,9 +1,9 @@
-//! Processes that start, leave, crash and freeze, and what of their writes is on disk then.
+//! Processes that start, leave, crash and freeze, and which of their writes are on disk then.
 
-use presence_core::{Input, Node, Place, Settings};
+use presence_core::{FactSettings, Input, Node, Place, Settings};
 
-use super::{Event, World, address};
-use crate::digest::sha256;
+use super::{Event, Host, World, address};
+use crate::digest::settings;
 use crate::keys::node_key;
 
 impl World {
@@ -17,6 +17,13 @@ impl World {
         self.hosts.iter_mut().find_map(|host| host.watched.take()).expect("a host is watched")
     }
 
+    /// A second machine with the name of another one: where it is started, one of the two has to end.
+    pub(crate) fn add_twin(&mut self, of: usize) {
+        let Host { name, region, .. } = &self.hosts[of];
+        let twin = Host::new(name.as_str(), region.as_str());
+        self.hosts.push(twin);
+    }
+
     /// Starts the process of a host.
     pub(crate) fn start(&mut self, index: usize) {
         let now = self.clock(index);
@@ -24,18 +31,21 @@ impl World {
         host.life += 1;
         host.incarnation = now.wall.0.max(host.incarnation + 1);
         let settings = Settings {
-            region: host.region.clone(),
             place: Place { name: host.region.as_str().to_owned(), location: None },
-            name: host.name.clone(),
-            incarnation: host.incarnation,
             birth: self.chance.next(),
             advertised: vec![address(index)],
             meshed: self.seeds.len() < usize::MAX,
-            digest: sha256,
             key: Some(node_key(host.name.as_str())),
+            facts: FactSettings {
+                has_disk: !host.diskless,
+                users_per_set: host.users_per_set,
+                ..FactSettings::default()
+            },
+            ..settings(host.region.as_str(), host.name.as_str(), host.incarnation)
         };
         let records: Vec<Vec<u8>> = host.disk.values().cloned().collect();
-        host.node = Some(Node::new(settings, &records, host.addresses.clone(), now));
+        let node = Node::new(settings, &records, host.addresses.clone(), now);
+        host.node = Some(node.with_known_regions(host.regions.clone()));
         (host.draining, host.emptied) = (false, false);
         (host.started, host.frozen_until) = (self.now, 0);
         (host.view, host.mesh) = (None, None);
@@ -57,6 +67,7 @@ impl World {
         host.links.clear();
         host.dials.clear();
         host.unsynced.clear();
+        host.unanswered.clear();
         host.waiting.clear();
         host.draining = false;
         self.tabs.lost(index, self.now, &mut self.chance);
@@ -70,6 +81,12 @@ impl World {
         }
     }
 
+    /// How many records a host's disk has.
+    pub(crate) fn disk_records(&mut self, index: usize) -> usize {
+        self.sync(index);
+        self.hosts[index].disk.len()
+    }
+
     pub(crate) fn freeze(&mut self, index: usize, ms: u64) {
         self.hosts[index].frozen_until = self.now + ms;
     }
@@ -77,6 +94,9 @@ impl World {
     pub(super) fn sync(&mut self, index: usize) {
         let now = self.now;
         let host = &mut self.hosts[index];
+        let (answered, unanswered) = std::mem::take(&mut host.unanswered).into_iter().partition(|(at, _)| *at <= now);
+        host.unanswered = unanswered;
+        self.tabs.answered.extend(Vec::from_iter::<Vec<(u64, String)>>(answered).into_iter().map(|(_, echo)| echo));
         let (synced, waiting) = std::mem::take(&mut host.unsynced).into_iter().partition(|(at, _, _)| *at <= now);
         host.unsynced = waiting;
         for (_, key, record) in Vec::from_iter::<Vec<(u64, Vec<u8>, Option<Vec<u8>>)>>(synced) {

@@ -1,8 +1,8 @@
 //! What nodes order: links that lose, repeat, delay and break, and what browsers are shown.
 
 use presence_core::{
-    DialError, Drawn, Input, LinkId, Linked, Message, MessageId, NodeHash, Output, PastMessage, Stream, StreamName,
-    Viewers,
+    DialError, Drawing, Drawn, Input, LinkId, Linked, Message, MessageId, NodeHash, NodeName, Outcome, Output,
+    PastMessage, Stream, StreamName, Viewers,
 };
 
 use super::{ASK_MS, DIAL_MS, Event, IDLE_MS, SYNC_MS, Wire, World};
@@ -10,6 +10,10 @@ use crate::app::Bulb;
 use crate::digest::sha256;
 
 impl World {
+    fn hear_status(&mut self, index: usize, node: &NodeName, body: &[u8]) {
+        self.hosts[index].delivered.push(format!("status of {node}: {}", String::from_utf8_lossy(body)));
+    }
+
     pub(super) fn carry_out(&mut self, index: usize, output: Output) {
         match output {
             Output::Publish { to, bytes, .. } => self.publish(index, to, &bytes),
@@ -19,6 +23,7 @@ impl World {
             Output::HangUp { link } => {
                 self.hosts[index].links.remove(&link);
             }
+            Output::Keep { .. } if self.hosts[index].diskless => {}
             Output::Keep { key, record } => {
                 let at = self.now + SYNC_MS;
                 self.hosts[index].unsynced.push((at, key, record));
@@ -27,6 +32,7 @@ impl World {
                 self.hosts[index].addresses = addresses;
                 self.hosts[index].incarnation = incarnation;
             }
+            Output::KeepRegions { regions } => self.hosts[index].regions = regions,
             Output::View(view) if view.room == Self::room() => self.hosts[index].view = Some(view),
             Output::View(view) => drop(self.hosts[index].views.insert(view.room.clone(), view)),
             Output::Mesh(mesh) => self.hosts[index].mesh = Some(mesh),
@@ -59,16 +65,30 @@ impl World {
                 let body = String::from_utf8_lossy(&message.body).into_owned();
                 self.hosts[index].delivered.push(format!("{} {body}", message.stream));
             }
+            Output::StatusHeard { node, body } => self.hear_status(index, &node, &body),
             Output::Complete { ms } => self.hosts[index].complete = ms.map(|ms| (ms, self.now)),
             Output::ReadMessages { question, stream, age_ms } => self.read_messages(index, question, &stream, age_ms),
             Output::Dismiss { connection, subscription } => {
                 self.hosts[index].dismissed.push((connection, subscription));
             }
+            Output::Close { connection } => {
+                let ended = self.tabs.closed(index, connection, self.now);
+                ended.into_iter().for_each(|(host, input)| self.deliver(host, input));
+            }
             Output::Found { query, found } => {
                 (self.hosts[index].found, self.hosts[index].found_for) = (Some(found), query);
             }
-            Output::Draw(drawing) => drawing.by(&Bulb).into_iter().for_each(|drawn| self.drawn(index, &drawn)),
-            Output::Answer { .. } => {}
+            Output::Draw(drawing) => self.draw(index, &drawing),
+            Output::Answer { answer, outcome, kept } => self.answer(index, answer.echo, outcome, kept),
+        }
+    }
+
+    fn answer(&mut self, index: usize, echo: String, outcome: Outcome, kept: bool) {
+        match outcome {
+            Outcome::Done if kept => self.hosts[index].unanswered.push((self.now + SYNC_MS, echo)),
+            Outcome::Done => drop(self.tabs.answered.insert(echo)),
+            Outcome::Failed(error) => drop(self.tabs.failed.insert(echo, error)),
+            Outcome::Halted => panic!("only a socket halts a click"),
         }
     }
 
@@ -86,6 +106,14 @@ impl World {
         };
         let input = Input::MessagesRead { question, messages: Some(had.map(past).collect()) };
         self.later(0, Event::Deliver { host: index, life, input });
+    }
+
+    fn draw(&mut self, index: usize, drawing: &Drawing) {
+        drawing.by(&Bulb).into_iter().for_each(|drawn| self.drawn(index, &drawn));
+        if drawing.confirmed {
+            let (life, room, version) = (self.hosts[index].life, drawing.view.room.clone(), drawing.view.version);
+            self.later(self.draw_ms, Event::Deliver { host: index, life, input: Input::Drawn { room, version } });
+        }
     }
 
     fn drawn(&mut self, index: usize, drawn: &Drawn) {
@@ -175,14 +203,16 @@ impl World {
     fn dial(&mut self, index: usize, address: String) {
         let to: usize = address.strip_prefix("host-").and_then(|n| n.parse().ok()).expect("an address of this world");
         let life = self.hosts[index].life;
-        let reachable = self.up(to) && !self.frozen(to) && !self.cut.contains(&(index, to));
+        // Who dials a frozen node waits for it.
+        let frozen_ms = self.hosts[to].frozen_until.saturating_sub(self.now);
+        let reachable = self.up(to) && frozen_ms < DIAL_MS && !self.cut.contains(&(index, to));
         self.numbers += 1;
         let dial = self.numbers;
         let (delay, result) = if reachable {
             let unnoticed_ms = if self.chance.one_in(6) { u64::MAX } else { self.chance.between(0, IDLE_MS) };
             let wire = Wire { to, life: self.hosts[to].life, dead_since: None, unnoticed_ms };
             let node = NodeHash::of(&self.hosts[to].name, sha256);
-            (self.delay(index, to), Ok((Linked { link: LinkId(dial), node }, wire)))
+            (frozen_ms + self.delay(index, to), Ok((Linked { link: LinkId(dial), node }, wire)))
         } else {
             (DIAL_MS, Err(DialError::NoAnswer))
         };

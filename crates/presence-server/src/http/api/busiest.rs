@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::access::Authorized;
 use super::query_params::QueryParams;
 use super::{Caching, json};
-use crate::http::reader::CountsReader;
+use crate::http::api_key::KeyRight;
 use crate::http::state::HttpState;
 use crate::problem::{Problem, ProblemAnswer};
 
@@ -65,15 +65,18 @@ struct BusyRoom {
 )]
 pub(super) async fn busiest(
     State(state): State<Arc<HttpState>>,
-    _: Authorized,
+    authorized: Authorized,
     QueryParams(params): QueryParams<BusiestParams>,
 ) -> Result<Response, Problem> {
     if params.prefix.len() > Room::NAME_BYTES_MAX || !(1..=ROOMS_MAX).contains(&params.limit) {
         let detail = format!("limit is 1 to {ROOMS_MAX}, and prefix has at most {} bytes.", Room::NAME_BYTES_MAX);
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
+    // The prefix of a site's rooms ends with the slash after its host, or goes on behind it: another host may begin as it does.
+    let below = if params.prefix.contains('/') { params.prefix.as_str() } else { "" };
+    authorized.check(KeyRight::Read, &state, below)?;
     let query = Query::Busiest { prefix: params.prefix, most: params.limit };
-    let Found::Busiest(rooms) = state.query(query, CountsReader::Key).await? else {
+    let Found::Busiest(rooms) = state.query(query, authorized.reader).await? else {
         unreachable!("the node answers the query that it got")
     };
     let rooms = rooms.into_iter().map(|(room, users)| BusyRoom { room: room.to_string(), users }).collect();

@@ -12,10 +12,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::access::{ReadableRoom, is_path, readable_room};
 use super::query_params::QueryParams;
+use super::text::TextParams;
 use super::{Caching, MeshSnapshot, json};
-use crate::http::reader::CountsReader;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
+use crate::i18n::SentenceCounts;
 use crate::problem::{Problem, ProblemAnswer};
 use crate::sites::Sites;
 
@@ -30,6 +31,10 @@ pub(super) struct CountsAnswer {
     room: String,
     /// Distinct users with a page of the room open; the same browser in two regions is one.
     users: u32,
+    /// The sentence that `<live-presence>` shows, in the language of `lang`; only if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    text: Option<String>,
     /// Those of them with a visible page.
     looking: u32,
     /// Open pages.
@@ -69,7 +74,7 @@ struct RegionCounts {
     heard_ms_ago: u64,
 }
 
-/// `live`: heard; `silent`: not heard for 4 s; `draining`: about to leave; `gone`: not heard for a minute.
+/// `live`: heard; `silent`: not heard for 4.5 s; `draining`: about to leave; `gone`: not heard for a minute.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum StateName {
@@ -96,7 +101,7 @@ pub(super) struct RoomsCounts {
     rooms: Vec<CountsAnswer>,
 }
 
-/// The repeated parameter, which is read as pairs.
+/// The parameters, which are read as pairs since one is repeated.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it describes what is read as pairs")]
@@ -104,11 +109,18 @@ struct RoomsParams {
     /// A room's name, 1 to 1,024 bytes of UTF-8; may be repeated.
     #[param(min_items = 1, max_items = 100, value_type = Vec<RoomName>)]
     room: Vec<String>,
+    /// Adds `text` to each answer, in this language: a tag such as `de-AT`, or a list as in `Accept-Language`. English where
+    /// no language of the list is known.
+    #[param(value_type = String, required = false)]
+    lang: String,
+    /// Which count `text` says, as the attribute of `<live-presence>`: those who look unless it is one of these.
+    #[param(value_type = String, required = false, example = "users")]
+    show: String,
 }
 
-/// A room's name: 1 to 1,024 bytes of UTF-8.
+/// A room's name: 1 to 1,024 bytes of UTF-8. It begins with the host of its site, without a scheme.
 #[derive(ToSchema)]
-#[schema(value_type = String, min_length = 1, max_length = 1024, example = "shop.example/products/7")]
+#[schema(value_type = String, min_length = 1, max_length = 1024, pattern = r"^(?!/)(?![\s\S]*://)", example = "shop.example/products/7")]
 #[expect(dead_code, reason = "it describes what is read as text")]
 pub(super) struct RoomName(String);
 
@@ -142,7 +154,7 @@ pub(super) async fn room(
 
 /// Counts of rooms
 ///
-/// For any names, up to 100, in the order asked. An empty room has zeros. A name that ends with a slash stands for
+/// For any names, up to 100, in the order asked. With `lang` each has a sentence to print. An empty room has zeros. A name that ends with a slash stands for
 /// all rooms below it, and its users are the distinct users of all of them.
 #[utoipa::path(
     get, path = "/api/v1/rooms", tag = "rooms",
@@ -160,8 +172,9 @@ pub(super) async fn rooms(
     State(state): State<Arc<HttpState>>,
     Extension(info): Extension<RequestInfo>,
     headers: HeaderMap,
-    QueryParams(pairs): QueryParams<Vec<(String, String)>>,
+    QueryParams(mut pairs): QueryParams<Vec<(String, String)>>,
 ) -> Result<Response, Problem> {
+    let text = TextParams::take(&mut pairs)?;
     if pairs.is_empty() || pairs.len() > ROOMS_MAX || pairs.iter().any(|(key, _)| key != "room") {
         let detail = format!("Ask for 1 to {ROOMS_MAX} rooms: /api/v1/rooms?room=one&room=two.");
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
@@ -171,7 +184,8 @@ pub(super) async fn rooms(
     let mesh = MeshSnapshot::of(&state);
     let mut rooms = Vec::with_capacity(named.len());
     for room in &named {
-        rooms.push(CountsAnswer::of(&state, &mesh, room).await?);
+        let counts = CountsAnswer::of(&state, &mesh, room).await?;
+        rooms.push(CountsAnswer { text: text.map(|text| text.say(counts.shown())), ..counts });
     }
     let private = named.iter().any(|room| room.caching == Caching::Never);
     let caching = if private { Caching::Never } else { Caching::OneSecond };
@@ -180,7 +194,7 @@ pub(super) async fn rooms(
 
 async fn roll_up(state: &HttpState, path: &ReadableRoom) -> Result<Below, Problem> {
     // Who has no key is told nothing of private rooms, not even how many are in them.
-    let except = (path.reader != CountsReader::Key).then(|| Sites::private_below(&path.room)).flatten();
+    let except = (!path.with_private).then(|| Sites::private_below(&path.room)).flatten();
     let subtree = Subtree { path: path.room.as_str().to_owned(), except };
     if let Some(below) = state.roll_ups.get(&subtree, path.reader)? {
         return Ok(below);
@@ -213,6 +227,7 @@ impl CountsAnswer {
         Self {
             room: view.room.to_string(),
             users: view.users,
+            text: None,
             looking: view.looking,
             tabs: view.tabs,
             unsure: view.unsure,
@@ -232,6 +247,7 @@ impl CountsAnswer {
         Self {
             room: path.to_string(),
             users: below.users,
+            text: None,
             looking: below.looking,
             tabs: below.tabs,
             unsure: below.unsure,
@@ -241,6 +257,10 @@ impl CountsAnswer {
             regions_known: mesh.regions_known(),
             as_of: mesh.as_of(),
         }
+    }
+
+    fn shown(&self) -> SentenceCounts {
+        SentenceCounts { users: self.users, looking: self.looking, tabs: self.tabs }
     }
 
     /// Whether anything but the time is different.

@@ -12,7 +12,9 @@ use utoipa::ToSchema;
 use super::access::Authorized;
 use super::json_body::JsonBody;
 use super::members::member_named;
-use super::{Caching, json, room_named};
+use super::{Caching, json};
+use crate::http::api_key::KeyRight;
+use crate::http::room_name;
 use crate::http::state::HttpState;
 use crate::problem::{Problem, ProblemAnswer};
 
@@ -21,7 +23,12 @@ use crate::problem::{Problem, ProblemAnswer};
 #[serde(deny_unknown_fields)]
 pub(super) struct Dismissal {
     /// The room's name, 1 to 1,024 bytes of UTF-8.
-    #[schema(min_length = 1, max_length = 1024, example = "shop.example/products/7")]
+    #[schema(
+        min_length = 1,
+        max_length = 1024,
+        pattern = r"^(?!/)(?![\s\S]*://)",
+        example = "shop.example/products/7"
+    )]
     room: String,
     /// The member's id, as the room's list of members has it.
     #[schema(pattern = "^[0-9a-f]{64}$")]
@@ -43,11 +50,14 @@ pub(super) struct Dismissal {
 )]
 pub(super) async fn dismiss(
     State(state): State<Arc<HttpState>>,
-    _: Authorized,
+    authorized: Authorized,
     JsonBody(dismissal): JsonBody<Dismissal>,
 ) -> Result<Response, Problem> {
-    let room = room_named(&state, &dismissal.room)?;
+    let room = room_name::complete(&state, &dismissal.room)?;
+    authorized.check(KeyRight::Admin, &state, room.as_str())?;
     let user = member_named(&dismissal.member)?;
+    let (key, address, named) = (authorized.key_name(), authorized.address(), room.to_string());
     state.send(Input::Dismissed { room, user }).await?;
+    tracing::info!(target: "audit", key, %address, room = named, member = dismissal.member, "dismissed a member");
     Ok(json(StatusCode::ACCEPTED, Caching::Never, &dismissal))
 }

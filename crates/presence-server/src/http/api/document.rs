@@ -24,7 +24,8 @@ const WITH_A_BODY: [(StatusCode, &str); 3] = [
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The Content-Type of the body is not JSON"),
 ];
 const WITH_A_KEY: [(StatusCode, &str); 1] = [(StatusCode::UNAUTHORIZED, "The API key is missing or wrong")];
-const WITHOUT_A_KEY: [(StatusCode, &str); 1] = [(StatusCode::FORBIDDEN, "The node has no API key")];
+const WITHOUT_A_KEY: [(StatusCode, &str); 1] =
+    [(StatusCode::FORBIDDEN, "The node has no API key, or the one of the request may not do this")];
 /// Answered by the HTTP library, without a body.
 const HEAD_TOO_LARGE: (StatusCode, &str) =
     (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Address and headers are longer than 32 KiB together");
@@ -49,7 +50,10 @@ pub(super) async fn document() -> Response {
 
 /// The document without its operations.
 pub(super) fn base() -> OpenApi {
-    let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The node's GP_API_KEY")).build();
+    let key = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("The node's GP_API_KEY, or a key of its --api-keys-file"))
+        .build();
     let components = ComponentsBuilder::new()
         .security_scheme("key", SecurityScheme::Http(key))
         .schema(ProblemAnswer::name(), ProblemAnswer::schema())
@@ -67,7 +71,7 @@ pub(super) fn base() -> OpenApi {
 /// Adds the problems that an operation may answer, by its kind.
 fn complete(document: &mut OpenApi) {
     for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
+        for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
             let secured = operation.security.is_some();
             let open =
                 operation.security.iter().flatten().any(|one| *one == utoipa::openapi::SecurityRequirement::default());

@@ -16,7 +16,7 @@ use super::access::{ReadableRoom, is_path, readable_room};
 use super::counts::{CountsAnswer, RoomName};
 use super::query_params::QueryParams;
 use crate::http::address_limit::AddressPermit;
-use crate::http::open_answer::{self, Content, EndReason, Timing, Wake};
+use crate::http::open_answer::{self, Content, Timing, Wake};
 use crate::http::reader::CountsReader;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
@@ -89,7 +89,7 @@ pub(super) async fn events(
         return Err(Problem::new(StatusCode::BAD_REQUEST, format!("A stream lasts 1 to {SECONDS_MAX} seconds.")));
     }
     let address = match room.reader {
-        CountsReader::Key => None,
+        CountsReader::Operator => None,
         CountsReader::Anybody(_) => Some(state.admit(&info)?),
     };
     let mut draining = state.readiness.draining();
@@ -168,10 +168,6 @@ impl Content for CountsStream {
     /// The state of regions is part of the counts and may have changed without a new view of the room.
     async fn keepalive(&mut self) -> String {
         self.changed().await.unwrap_or_else(|| ": still here\n\n".to_owned())
-    }
-
-    fn last_chunk(&self, _reason: EndReason) -> Option<String> {
-        None
     }
 }
 

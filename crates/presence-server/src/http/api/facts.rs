@@ -1,4 +1,4 @@
-//! `/api/v1/facts`: what apps have written for good in a room, and removing it.
+//! `/api/v1/facts`: lists the facts of a room, and removes them.
 
 use std::sync::Arc;
 
@@ -6,15 +6,16 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use data_encoding::BASE64;
-use presence_core::{EntryId, Found, ListedFact, ListedFacts, Query};
+use presence_core::{Found, ListedFact, ListedFacts, Query};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Authorized;
 use super::counts::RoomName;
 use super::query_params::QueryParams;
-use super::{Caching, json, room_named};
-use crate::http::reader::CountsReader;
+use super::{Caching, json};
+use crate::http::api_key::KeyRight;
+use crate::http::room_name;
 use crate::http::state::HttpState;
 use crate::problem::{Problem, ProblemAnswer};
 use crate::rfc3339::rfc3339;
@@ -37,10 +38,9 @@ pub(super) struct RemovalParams {
     /// The room's name.
     #[param(value_type = RoomName)]
     room: String,
-    /// The name of the register or the log.
+    /// The name of the register, log, map, counter or set.
     key: String,
-    /// Only this entry of a log, as the list of facts names it.
-    #[param(pattern = "^[0-9a-f]{1,16}-[0-9]{1,19}-[0-9]{1,19}$")]
+    /// Only this entry of a log or a map, or only this user of a set, as the list of facts names it.
     entry: Option<String>,
 }
 
@@ -56,17 +56,19 @@ pub(crate) struct FactsAnswer {
     pub(crate) next: Option<String>,
 }
 
-/// A register, or an entry of a log.
+/// A register, an entry of a log or a map, a user of a set, or what one start of a node has added to a counter.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Fact)]
 pub(crate) struct RoomFact {
-    /// The name of the register or the log.
+    /// What it is a part of: `register`, `log`, `map`, `counter`, `set`, or `unknown` to this version.
+    kind: &'static str,
+    /// The name of that.
     key: String,
-    /// Which entry of the log. A register has none.
+    /// Which entry of the log or the map, which user of the set, which start of which node. A register has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false)]
     entry: Option<String>,
-    /// What the app wrote, if that is text.
+    /// What the app wrote, if that is text; what was added to a counter.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false)]
     value: Option<String>,
@@ -112,11 +114,12 @@ pub(crate) struct RemovedAnswer {
 )]
 pub(super) async fn list(
     State(state): State<Arc<HttpState>>,
-    _: Authorized,
+    authorized: Authorized,
     QueryParams(params): QueryParams<FactsParams>,
 ) -> Result<Response, Problem> {
-    let room = room_named(&state, &params.room)?;
-    let Found::Facts(found) = state.query(Query::Facts { room, after: params.after }, CountsReader::Key).await? else {
+    let room = room_name::complete(&state, &params.room)?;
+    authorized.check(KeyRight::Read, &state, room.as_str())?;
+    let Found::Facts(found) = state.query(Query::Facts { room, after: params.after }, authorized.reader).await? else {
         unreachable!("the node answers the query that it got")
     };
     Ok(json(StatusCode::OK, Caching::Never, &FactsAnswer::new(params.room, found)))
@@ -124,7 +127,7 @@ pub(super) async fn list(
 
 /// Remove facts of a room
 ///
-/// Removes a register, a log or one entry of a log, in every region. Nodes that are not heard now learn of it when they are
+/// Removes everything of a name, or one entry of it, in every region. Nodes that are not heard now learn of it when they are
 /// heard again. It is no error if there is nothing to remove.
 #[utoipa::path(
     delete, path = "/api/v1/facts", tag = "facts",
@@ -137,20 +140,17 @@ pub(super) async fn list(
 )]
 pub(super) async fn delete(
     State(state): State<Arc<HttpState>>,
-    _: Authorized,
+    authorized: Authorized,
     QueryParams(params): QueryParams<RemovalParams>,
 ) -> Result<Response, Problem> {
     let RemovalParams { room, key, entry } = params;
-    let entry = entry.as_deref().map(entry_named).transpose()?;
-    let removed = state.remove_fact(room_named(&state, &room)?, key.clone(), entry).await?;
+    let named = room_name::complete(&state, &room)?;
+    authorized.check(KeyRight::Admin, &state, named.as_str())?;
+    let (name, removed_entry) = (named.to_string(), entry.clone());
+    let removed = state.remove_fact(named, key.clone(), entry, authorized.reader).await?;
+    let (by, address) = (authorized.key_name(), authorized.address());
+    tracing::info!(target: "audit", key = by, %address, room = name, fact = key, entry = removed_entry, removed, "removed facts");
     Ok(json(StatusCode::OK, Caching::Never, &RemovedAnswer { room, key, removed }))
-}
-
-fn entry_named(text: &str) -> Result<EntryId, Problem> {
-    EntryId::parse(text).ok_or_else(|| {
-        let detail = "An entry is named as in the answers of /api/v1/facts, such as 9f3a0c55d1e2b704-1795507200123-7.";
-        Problem::new(StatusCode::BAD_REQUEST, detail)
-    })
 }
 
 impl FactsAnswer {
@@ -166,8 +166,9 @@ impl From<ListedFact> for RoomFact {
             Err(bytes) => (None, Some(BASE64.encode(bytes.as_bytes()))),
         };
         Self {
+            kind: fact.kind.as_str(),
             key: fact.key,
-            entry: fact.entry.map(|entry| entry.to_string()),
+            entry: fact.entry,
             value,
             value_base64,
             author: fact.author.long(),

@@ -14,8 +14,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::access::Authorized;
 use super::counts::RoomName;
 use super::query_params::QueryParams;
-use super::{Caching, json, room_named};
-use crate::http::reader::CountsReader;
+use super::{Caching, json};
+use crate::http::api_key::KeyRight;
+use crate::http::room_name;
 use crate::http::state::HttpState;
 use crate::problem::{Problem, ProblemAnswer};
 use crate::rfc3339::rfc3339;
@@ -93,17 +94,18 @@ struct RoomMember {
 )]
 pub(super) async fn members(
     State(state): State<Arc<HttpState>>,
-    _: Authorized,
+    authorized: Authorized,
     QueryParams(params): QueryParams<MembersParams>,
 ) -> Result<Response, Problem> {
-    let room = room_named(&state, &params.room)?;
+    let room = room_name::complete(&state, &params.room)?;
+    authorized.check(KeyRight::Read, &state, room.as_str())?;
     if !(1..=MEMBERS_MAX).contains(&params.limit) {
         return Err(Problem::new(StatusCode::BAD_REQUEST, format!("limit is 1 to {MEMBERS_MAX}.")));
     }
     let after = params.after.as_deref().map(member_named).transpose()?;
     let region = params.region.as_deref().map(region_named).transpose()?;
     let query = Query::Members { room, after, most: params.limit, region };
-    let Found::Members(found) = state.query(query, CountsReader::Key).await? else {
+    let Found::Members(found) = state.query(query, authorized.reader).await? else {
         unreachable!("the node answers the query that it got")
     };
     let answer = MembersPage {

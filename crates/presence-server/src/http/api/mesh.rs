@@ -9,7 +9,7 @@ use presence_core::NodeView;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::access::has_key;
+use super::access::may_read_all;
 use super::counts::StateName;
 use super::{Caching, MeshSnapshot, json};
 use crate::http::state::HttpState;
@@ -92,7 +92,7 @@ struct MeshNode {
     security((), ("key" = [])),
 )]
 pub(super) async fn mesh(State(state): State<Arc<HttpState>>, headers: HeaderMap) -> Result<Response, Problem> {
-    let authorized = has_key(&headers, &state);
+    let authorized = may_read_all(&headers, &state);
     let snapshot = MeshSnapshot::of(&state);
     let here = state.views.here();
     let regions = snapshot.mesh.regions.iter().map(|region| MeshRegion {

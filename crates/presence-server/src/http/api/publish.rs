@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::access::Authorized;
 use super::json_body::JsonBody;
 use super::{Caching, MeshSnapshot, json};
+use crate::http::api_key::KeyRight;
 use crate::http::state::HttpState;
 use crate::problem::{Problem, ProblemAnswer};
 
@@ -66,11 +67,15 @@ pub(super) struct PublishAnswer {
 )]
 pub(super) async fn publish(
     State(state): State<Arc<HttpState>>,
-    _: Authorized,
+    authorized: Authorized,
     JsonBody(publishing): JsonBody<PublishBody>,
 ) -> Result<Response, Problem> {
     let message = message(&publishing)?;
+    authorized.check(KeyRight::Publish, &state, message.stream.as_str())?;
+    let (key, address) = (authorized.key_name(), authorized.address());
+    let (stream, bytes) = (publishing.stream.as_str(), message.body.len());
     state.send(Input::Published { message }).await?;
+    tracing::info!(target: "audit", key, %address, stream, bytes, "published");
     let mesh = MeshSnapshot::of(&state);
     let answer = PublishAnswer {
         stream: publishing.stream,

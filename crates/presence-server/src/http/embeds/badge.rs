@@ -6,9 +6,9 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use presence_core::Room;
 
 use super::theme::Theme;
+use crate::http::room_name;
 use crate::http::state::HttpState;
 use crate::i18n::{Locale, Sentence, Show};
 use crate::problem::Problem;
@@ -31,9 +31,9 @@ pub(crate) async fn badge(
 ) -> Response {
     let pairs = query.map_or_else(|_| Vec::new(), |Query(pairs)| pairs);
     let value = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
-    let Some(room) = value("room").and_then(|name| state.embed.sites.named(name.trim_end_matches('/'))) else {
-        let detail = format!("Name a room of 1 to {} bytes: /badge.svg?room=shop.example/lamps.", Room::NAME_BYTES_MAX);
-        return Problem::new(StatusCode::BAD_REQUEST, detail).into_response();
+    let room = match room_name::complete(&state, value("room").unwrap_or_default().trim_end_matches('/')) {
+        Ok(room) => room,
+        Err(problem) => return problem.into_response(),
     };
     if Sites::is_private(&room) {
         return Problem::new(StatusCode::FORBIDDEN, "This room is private, so its count is not shown in an image.")
@@ -42,7 +42,8 @@ pub(crate) async fn badge(
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     let locale = Locale::of(value("lang").or(accepted).unwrap_or_default());
     let show = Show::parse(value("show").unwrap_or_default());
-    let sentence = locale.sentence(show, show.of(&state.views.room_or_empty(&room)));
+    let view = state.views.room_or_empty(&room);
+    let sentence = locale.sentence(show, show.of(view.as_ref().into()));
     let fixed = [
         (header::CONTENT_TYPE, "image/svg+xml"),
         (header::CACHE_CONTROL, CACHED),
@@ -57,7 +58,7 @@ pub(crate) async fn badge(
 /// The image. The text is stretched to a computed width, since the viewer's fonts are unknown.
 fn svg(sentence: &Sentence, locale: Locale, theme: Theme) -> String {
     let Sentence { before, number, after } = sentence;
-    let text = format!("{before}{number}{after}");
+    let text = sentence.text();
     let length = width(&text) + width(number) * 0.08;
     let whole = (length + 34.0).ceil();
     let style = match theme {

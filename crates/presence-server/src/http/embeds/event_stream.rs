@@ -8,13 +8,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use presence_cable::presence_v1;
-use presence_core::RoomView;
 
-use super::streamed::{ChunkFormat, JoinedRoom, StreamedVisitor, Visibility};
-use super::{QueryPairs, valid};
+use super::streamed::{JoinedRoom, StreamEvent, StreamedVisitor, Visibility, draining};
+use super::{COUNTED_WITHIN, QueryPairs, valid};
 use crate::http::framing::embedding_page;
 use crate::http::listen::HttpPeer;
-use crate::http::open_answer::EndReason;
+use crate::http::open_answer::{self, Content, Timing, Wake};
 use crate::http::open_streams::OpenStream;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
@@ -27,6 +26,8 @@ const MAX_AGE: Duration = Duration::from_secs(60);
 const BRIEF: Duration = Duration::from_millis(500);
 /// When the browser should ask again after that: its visitor counts for 20 s after an answer that the server ended.
 const BRIEF_EVERY: Duration = Duration::from_secs(12);
+/// New counts are written at most this often, so that an answer about a large room stays small.
+const GAP: Duration = Duration::from_secs(1);
 
 /// `GET /presence/events?room=…&room=…&token=…&id=…&visible=…`: a token is for the room before it.
 pub(crate) async fn events(
@@ -113,7 +114,10 @@ fn open(
         }
     }
     let place = state.open_streams.open(id, head.version, &head.headers);
-    let mut response = Response::new(visitor.body(opening, StreamChunks { names, place }));
+    let max_age = if place.is_some() { MAX_AGE } else { BRIEF };
+    let timing = Timing { gap: GAP, first_within: Some(COUNTED_WITHIN), max_age };
+    let counts = StreamedCounts { visitor, names, place };
+    let mut response = Response::new(open_answer::body(opening, counts, timing, draining(Arc::clone(state))));
     let fixed = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-store, no-transform"),
@@ -130,32 +134,40 @@ fn event(json: &str) -> String {
     format!("data: {json}\n\n")
 }
 
-/// `presence-v1`, one message for each event.
-struct StreamChunks {
+/// A visitor's counts as `presence-v1`, one message for each event.
+struct StreamedCounts {
+    visitor: StreamedVisitor,
+    /// What a message about a room begins with, by the room's index.
     names: Vec<String>,
     /// The right to stay open.
     place: Option<OpenStream>,
 }
 
-impl ChunkFormat for StreamChunks {
-    fn max_age(&self) -> Duration {
-        if self.place.is_some() { MAX_AGE } else { BRIEF }
+impl Content for StreamedCounts {
+    async fn next(&mut self) -> Wake {
+        match self.visitor.next().await {
+            StreamEvent::Changed => Wake::Changed,
+            StreamEvent::Handled => Wake::Handled,
+            StreamEvent::Dismissed(index) => Wake::Chunk(event(&presence_v1::left(&self.names[index]))),
+        }
     }
 
-    fn keepalive(&self) -> String {
+    async fn changes(&mut self) -> Vec<String> {
+        let changes = self.visitor.take_changes().into_iter();
+        changes.map(|(index, view)| event(&format!("{}{}", self.names[index], presence_v1::counts(&view)))).collect()
+    }
+
+    async fn keepalive(&mut self) -> String {
         event(presence_v1::PING)
     }
 
-    fn counts(&self, index: usize, view: &RoomView) -> String {
-        event(&format!("{}{}", self.names[index], presence_v1::counts(view)))
-    }
-
-    fn last_chunk(&self, _reason: EndReason) -> Option<String> {
+    /// Says when the browser should open the stream again.
+    fn last_chunk(&self) -> Option<String> {
         let wait_ms = if self.place.is_some() { 0 } else { BRIEF_EVERY.as_millis() };
         Some(format!("event: again\ndata: {wait_ms}\n\n"))
     }
 
-    fn dismissed(&self, index: usize) -> Option<String> {
-        Some(event(&presence_v1::left(&self.names[index])))
+    fn reader_gone(&mut self) {
+        self.visitor.closed();
     }
 }

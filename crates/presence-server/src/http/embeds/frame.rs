@@ -5,7 +5,6 @@ mod html;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -15,10 +14,10 @@ use tokio::time::{Instant, timeout};
 
 use super::streamed::{StreamedVisitor, Visibility};
 use super::theme::Theme;
-use super::{QueryPairs, valid};
+use super::{COUNTED_WITHIN, QueryPairs, valid};
 use crate::http::cors::{CROSS_ORIGIN_EMBEDDER_POLICY, CROSS_ORIGIN_RESOURCE_POLICY};
-use crate::http::files;
 use crate::http::framing::{framing_origin, script_address};
+use crate::http::markup::escaped;
 use crate::http::printed_tabs::{PrintedTab, TabAdmission};
 use crate::http::refused_origin::may_not_embed;
 use crate::http::request_info::RequestInfo;
@@ -31,8 +30,6 @@ use crate::sites::{Admission, SitePage};
 
 /// A page that can't be answered now is requested again after this many seconds.
 const RETRY_S: &str = "15";
-/// The first print waits this long for the visitor to be counted.
-const COUNTED_WITHIN: Duration = Duration::from_millis(200);
 
 /// `GET /embed?room=…`, also `show`, `lang`, `theme` and `token`.
 pub(crate) async fn embed(
@@ -56,11 +53,6 @@ pub(crate) async fn printed(
         Ok(request) => request.print().await.unwrap_or_else(refused),
         Err(problem) => refused(problem),
     }
-}
-
-/// `GET /embed/SCHEME/HOST/presence.js`: the script, at an address that says which page is around the frame.
-pub(crate) async fn script(State(state): State<Arc<HttpState>>, headers: HeaderMap) -> Response {
-    files::answer(&state.files["/presence.js"], &headers)
 }
 
 fn refused(problem: Problem) -> Response {
@@ -152,6 +144,10 @@ impl<'a> FrameRequest<'a> {
         query: QueryPairs,
     ) -> Result<Self, Problem> {
         let mut params = FrameParams::read(valid(query)?)?;
+        if params.room.is_empty() {
+            let detail = "Name the room of the frame's page: /embed?room=/lamps/7. A frame can't see that page's path.";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+        }
         let origin = framing_origin(headers, info, params.from.as_deref())?;
         let page = state.page(&origin, info).ok_or_else(|| may_not_embed(&origin))?;
         let now_s = state.views.now_ms() / 1_000;
@@ -268,11 +264,11 @@ fn line(show: Show, locale: Locale, view: &RoomView) -> String {
         for (index, region) in view.regions.iter().filter(|region| region.users > 0).enumerate() {
             let dot = if index == 0 { "" } else { " · " };
             let name = if region.place.name.is_empty() { region.region.as_str() } else { &region.place.name };
-            write!(line, "{dot}{} <b>{}</b>", html::escaped(name), locale.number(region.users))
+            write!(line, "{dot}{} <b>{}</b>", escaped(name), locale.number(region.users.into()))
                 .expect("writing to a string can't fail");
         }
     } else {
-        let Sentence { before, number, after } = locale.sentence(show, show.of(view));
+        let Sentence { before, number, after } = locale.sentence(show, show.of(view.into()));
         write!(line, "{before}<b>{number}</b>{after}").expect("writing to a string can't fail");
     }
     line + "</p>\n"

@@ -1,12 +1,10 @@
-//! Visitors without a socket: of an answer that stays open, counted for as long as it is read, and of a page that is asked for
-//! again and again.
+//! Visitors without a socket: one counts for as long as an answer stays open, or for as long as a page is requested again and
+//! again.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::Body;
 use presence_cable::same_counts;
 use presence_core::{ConnectionId, Ended, Input, Room, RoomView, SubscriptionId, Tab, UserId};
 use tokio::task::JoinSet;
@@ -14,38 +12,14 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::http::address_limit::AddressPermit;
 use crate::http::listen::{ConnectionPermit, HttpPeer};
-use crate::http::open_answer::{self, Content, EndReason, Timing, Wake};
 use crate::http::printed_tabs::PrintedTab;
 use crate::http::request_info::RequestInfo;
 use crate::http::state::HttpState;
 use crate::hub::Dismissals;
 use crate::problem::Problem;
 use crate::secret::random;
-use crate::sites::{Admission, EmbedSite, RoomError, RoomPermit};
+use crate::sites::{Admission, EmbedSite, RoomError, RoomPermit, SiteConnection};
 use crate::views::RoomWatch;
-
-/// New counts are written at most this often, so that an answer about a large room stays small.
-const GAP: Duration = Duration::from_secs(1);
-/// The first counts wait this long for the visitor to be among them.
-const COUNTED_WITHIN: Duration = Duration::from_millis(200);
-
-/// How counts are written.
-pub(super) trait ChunkFormat: Send + Sync + 'static {
-    /// How long an answer stays open.
-    fn max_age(&self) -> Duration;
-
-    /// A chunk that shows nothing.
-    fn keepalive(&self) -> String;
-
-    /// The counts of the room that was joined at this index.
-    fn counts(&self, index: usize, view: &RoomView) -> String;
-
-    /// The chunk that makes the visitor come back after the server has ended the answer.
-    fn last_chunk(&self, reason: EndReason) -> Option<String>;
-
-    /// Tells that the visitor was made to leave the room at this index.
-    fn dismissed(&self, index: usize) -> Option<String>;
-}
 
 /// Whether the page that shows an answer is visible.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,11 +46,13 @@ pub(super) struct StreamedVisitor {
     /// The connection of an answer that stays open.
     permit: Option<ConnectionPermit>,
     address: IpAddr,
+    /// Once the visitor has joined a room.
+    counted: Option<SiteConnection>,
     _address_permit: AddressPermit,
 }
 
 /// What happened to a visitor.
-enum StreamEvent {
+pub(super) enum StreamEvent {
     /// The counts of a room may have changed.
     Changed,
     /// Nothing that shows.
@@ -124,6 +100,7 @@ impl StreamedVisitor {
             ended: Ended::Lost,
             permit,
             address: info.address,
+            counted: None,
             _address_permit: address_permit,
         })
     }
@@ -133,6 +110,7 @@ impl StreamedVisitor {
         let Admission { room, user, info } = admission;
         let sites = &self.state.embed.sites;
         let permit = sites.acquire_room(site, &room, self.address)?;
+        self.counted.get_or_insert_with(|| sites.connected(site));
         let index = self.rooms.len();
         let checked = sites.check_room(&permit, self.state.views.room(&room).as_deref());
         let delay = checked.and_then(|()| sites.join_delay(site, self.address));
@@ -143,7 +121,7 @@ impl StreamedVisitor {
         let uncounted = match delay {
             Ok(delay) => {
                 let visible = self.visibility == Visibility::Visible;
-                let tab = Tab { info, visible, proven: false, draws: false };
+                let tab = Tab { id: None, info, visible, proven: false, draws: false, related: None };
                 let (connection, subscription) = (self.connection, subscription(index));
                 let user = user.unwrap_or(self.user);
                 let joined = Input::Joined { connection, subscription, room, user, tab };
@@ -155,7 +133,7 @@ impl StreamedVisitor {
         Ok(JoinedRoom { index, uncounted })
     }
 
-    /// Counts the visitor of a page that has ended, until it was not asked for a while.
+    /// Counts the visitor of a page that has ended, until the page was not requested for a while.
     pub(super) async fn stay(mut self, tab: PrintedTab) {
         // The counts are read when the page is asked for.
         self.changes = JoinSet::new();
@@ -166,7 +144,7 @@ impl StreamedVisitor {
                 _ = self.next() => {}
                 () = sleep_until(until) => {}
                 () = &mut draining => {
-                    // The visitor is waited for.
+                    // The visitor counts as lost, so there is time to come back.
                     return state.printed_tabs.forget(&tab);
                 }
             }
@@ -174,8 +152,8 @@ impl StreamedVisitor {
         self.ended = Ended::Closed;
     }
 
-    /// Waits for what happens next.
-    async fn next(&mut self) -> StreamEvent {
+    /// Waits for what happens next. It may be dropped and called again at any time.
+    pub(super) async fn next(&mut self) -> StreamEvent {
         let due_at = self.inputs.front().map_or_else(Instant::now, |(at, _)| *at);
         let queue = &self.state.inputs;
         let turn = async {
@@ -203,11 +181,26 @@ impl StreamedVisitor {
         }
     }
 
-    /// An answer that starts with `opening` and writes all counts as they change.
-    pub(super) fn body<F: ChunkFormat>(self, opening: String, format: F) -> Body {
-        let timing = Timing { gap: GAP, first_within: Some(COUNTED_WITHIN), max_age: format.max_age() };
-        let draining = draining(Arc::clone(&self.state));
-        open_answer::body(opening, StreamedCounts { visitor: self, format }, timing, draining)
+    /// The counts that differ from those returned last, each with the index of its room.
+    pub(super) fn take_changes(&mut self) -> Vec<(usize, Arc<RoomView>)> {
+        let due = std::mem::take(&mut self.due);
+        due.into_iter().filter_map(|index| Some((index, self.changed(index)?))).collect()
+    }
+
+    /// A room is empty only until the visitor is counted.
+    fn changed(&mut self, index: usize) -> Option<Arc<RoomView>> {
+        let watched = &mut self.rooms[index];
+        let view = self.state.views.room_or_empty(&watched.room);
+        if view.users == 0 || watched.written.as_ref().is_some_and(|written| same_counts(written, &view)) {
+            return None;
+        }
+        watched.written = Some(Arc::clone(&view));
+        Some(view)
+    }
+
+    /// Notes that the visitor's browser has closed the answer.
+    pub(super) fn closed(&mut self) {
+        self.ended = Ended::Closed;
     }
 }
 
@@ -228,60 +221,13 @@ impl Drop for StreamedVisitor {
     }
 }
 
-/// A visitor's counts in one format.
-struct StreamedCounts<F> {
-    visitor: StreamedVisitor,
-    format: F,
-}
-
-impl<F: ChunkFormat> Content for StreamedCounts<F> {
-    async fn next(&mut self) -> Wake {
-        match self.visitor.next().await {
-            StreamEvent::Changed => Wake::Changed,
-            StreamEvent::Handled => Wake::Handled,
-            StreamEvent::Dismissed(index) => self.format.dismissed(index).map_or(Wake::Handled, Wake::Chunk),
-        }
-    }
-
-    async fn changes(&mut self) -> Vec<String> {
-        let due = std::mem::take(&mut self.visitor.due);
-        due.into_iter().filter_map(|index| self.changed(index)).collect()
-    }
-
-    async fn keepalive(&mut self) -> String {
-        self.format.keepalive()
-    }
-
-    fn last_chunk(&self, reason: EndReason) -> Option<String> {
-        self.format.last_chunk(reason)
-    }
-
-    fn reader_gone(&mut self) {
-        self.visitor.ended = Ended::Closed;
-    }
-}
-
-impl<F: ChunkFormat> StreamedCounts<F> {
-    /// The room's counts, if they differ from those written last. A room is empty only until the visitor is counted.
-    fn changed(&mut self, index: usize) -> Option<String> {
-        let watched = &mut self.visitor.rooms[index];
-        let view = self.visitor.state.views.room_or_empty(&watched.room);
-        if view.users == 0 || watched.written.as_ref().is_some_and(|written| same_counts(written, &view)) {
-            return None;
-        }
-        let chunk = self.format.counts(index, &view);
-        watched.written = Some(view);
-        Some(chunk)
-    }
-}
-
 /// The subscription to the room at this index.
 fn subscription(index: usize) -> SubscriptionId {
     SubscriptionId(u32::try_from(index).expect("an answer follows few rooms"))
 }
 
 /// Waits for the node to drain and for this answer's turn, so that not all visitors come back at once.
-async fn draining(state: Arc<HttpState>) {
+pub(super) async fn draining(state: Arc<HttpState>) {
     // Can't fail: the state holds the sender.
     drop(state.readiness.draining().wait_for(|draining| *draining).await);
     let [turn] = random::<1>();

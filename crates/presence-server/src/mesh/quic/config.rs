@@ -12,7 +12,7 @@ use ring::hmac::{self, HMAC_SHA256};
 use super::super::MESSAGE_BYTES_MAX;
 use crate::certificate::tls::Trust;
 
-/// Below core's lease of 4 s: a link that is dead is opened again before its node is doubted.
+/// Below core's lease of 4.5 s: a link that is dead is opened again before its node is doubted.
 const IDLE: Duration = Duration::from_millis(3_000);
 /// Also the time after which a node that was restarted, or whose address has changed, is noticed.
 const KEEP_ALIVE: Duration = Duration::from_millis(900);

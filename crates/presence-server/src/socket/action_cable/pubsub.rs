@@ -225,7 +225,8 @@ impl ActionCableSession {
         let members = &self.context.members;
         let user = if vouched { members.signed(&request.id) } else { members.of_guest(&own, &request.id) };
         let info = self.grant.as_ref().and_then(|grant| grant.info.as_deref()).unwrap_or_else(|| request.info());
-        let tab = Tab { visible: self.visible, ..tab(&shown, info).ok_or("the info is too long")? };
+        let id = self.session.connection.tab();
+        let tab = Tab { id, visible: self.visible, ..tab(&shown, info).ok_or("the info is too long")? };
         let (connection, subscription) = (self.session.connection.id, self.session.number());
         let joined = &mut self.session.subscriptions[index];
         // By that number it can be dismissed.

@@ -1,12 +1,13 @@
 //! What the key of a subscription stands for, and why it may be refused.
 
-use presence_cable::action_cable::Channel;
-use presence_core::Room;
+use presence_cable::action_cable::{Channel, renamed};
+use presence_core::{PageRequest, Room, Route};
 
 use super::super::subscription_target::SubscriptionTarget;
 use super::ActionCableSession;
 use crate::config::Limits;
-use crate::identity::StreamKind;
+use crate::identity::{OpenedName, SignedInPage, StreamKind, sha256};
+use crate::sites::{PageAddress, normalised};
 
 /// Subscriptions per room that a page needs: the room's stream, the user's stream, the reflex channel.
 const SUBSCRIPTIONS_PER_ROOM: usize = 3;
@@ -45,6 +46,7 @@ impl ActionCableSession {
             return self.named(&channel).map(|named| SubscriptionTarget::Named(Box::new(named)));
         };
         let name = self.context.names.open(signed).ok_or("its name is not signed by us")?;
+        self.check_right(&name)?;
         let target = match (name.stream, &channel) {
             (StreamKind::User(_), Channel::Reflex { .. }) => return Err("clicks need a room".to_owned()),
             (StreamKind::Room(room), Channel::Reflex { .. }) => SubscriptionTarget::Reflex(room),
@@ -56,6 +58,34 @@ impl ActionCableSession {
         };
         self.user = self.user.or(name.guest);
         Ok(target)
+    }
+
+    /// The message that tells a page of the name that takes the place of this one, if that was signed with a secret that will be
+    /// dropped.
+    pub(super) fn renewal(&self, key: &str, target: &SubscriptionTarget) -> Option<String> {
+        let (SubscriptionTarget::Room(_) | SubscriptionTarget::User(_)) = target else { return None };
+        let Ok(Channel::Stream { name }) = Channel::parse(key) else { return None };
+        let renewed = self.context.names.renewed(&name)?;
+        Some(renamed(&name, &renewed))
+    }
+
+    /// Refuses a room's page that was served to another user who had signed in, or whose route the app has closed to this one
+    /// since.
+    fn check_right(&self, name: &OpenedName) -> Result<(), String> {
+        let Some(SignedInPage { user, address }) = &name.page else { return Ok(()) };
+        let (StreamKind::Room(room) | StreamKind::User(room)) = &name.stream;
+        let signed = self.signed.as_deref();
+        let same = self.user.known().is_some_and(|known| known.public(room, sha256).long() == *user);
+        if signed.is_none() || !same {
+            return Err("its page was served to a user who had signed in, and this is another one".to_owned());
+        }
+        let PageAddress { path, query } = PageAddress::of(address);
+        let request = PageRequest { site: &self.context.site, path, query: &query, headers: &[], signed };
+        let open = match self.context.app.route(&request) {
+            Ok(Route::Page(open)) => normalised(open),
+            _ => None,
+        };
+        if open.as_ref() == Some(room) { Ok(()) } else { Err("its user may no longer see the page".to_owned()) }
     }
 
     /// Refuses what the socket listens to already, with several keys, and what would take too much memory.

@@ -7,8 +7,8 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use presence_cable::Encoder;
 use presence_cable::action_cable::Version;
 use presence_core::{
-    App, Change, Fragment, Message as Published, MessageId, NodeHash, Output, Place, PublicId, ReflexCall, Refusal,
-    Region, Room, RoomView, StreamName, UserId, Visit, Write,
+    App, Change, Click, Fragment, Message as Published, MessageId, NodeHash, Output, Place, PublicId, Refusal, Region,
+    Room, RoomView, StreamName, UserId, Visit, Write,
 };
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -41,8 +41,8 @@ impl App for Lamp {
         String::new()
     }
 
-    fn reflex(&self, call: &ReflexCall, _: &RoomView) -> Result<Vec<Write>, Refusal> {
-        (call.target == "Lamp#set").then(|| vec![lamp_on()]).ok_or(Refusal::Unknown)
+    fn reflex(&self, click: &Click, _: &RoomView) -> Result<Vec<Write>, Refusal> {
+        (click.target == "Lamp#set").then(|| vec![lamp_on()]).ok_or(Refusal::Unknown)
     }
 
     fn render(&self, _: &Change, _: &RoomView) -> Vec<Fragment> {
@@ -52,7 +52,7 @@ impl App for Lamp {
 
 /// What `Lamp#set` writes.
 pub(super) fn lamp_on() -> Write {
-    Write::Set { key: "lamp", value: b"on".to_vec(), lasts_ms: None }
+    Write::set_bytes("lamp", "on")
 }
 
 /// A hub, and the driver's end of its sockets' inputs.
@@ -86,11 +86,12 @@ impl TestHub {
         let public = ["bench", "chat/*"].map(|pattern| pattern.parse().unwrap()).to_vec();
         let context = ActionCableContext {
             names: Arc::clone(&names),
-            members: MemberIds::new(&keys),
+            members: MemberIds::new([1; 32]),
             guests: SealedGuests::new(keys.clone()),
             streams: StreamAccess::new(public, &Secret::find(&secrets, None).0),
             queries: Queries::new(inputs.clone()),
             app: Arc::new(ContainedApp::new(Arc::new(Lamp))),
+            site: room("demo"),
             views: Arc::new(Views::new(Region::new("ams").unwrap(), Place::default(), 0)),
             resumable: ResumableSessions::default(),
             fetch_locks: Arc::default(),
@@ -101,7 +102,7 @@ impl TestHub {
     }
 
     pub(super) async fn open(&mut self, user: Option<UserId>) -> Browser {
-        let visitor = Visitor { user, version: Version::Plain, sid: None, grant: None, tab: None };
+        let visitor = Visitor { signed: None, user, version: Version::Plain, sid: None, grant: None, tab: None };
         let mut browser = self.connect_as(visitor).await;
         let mut welcome = browser.next().await;
         // Guests are told an id, as AnyCable tells everybody.
@@ -152,11 +153,11 @@ impl TestHub {
     }
 
     pub(super) async fn resume(&mut self, user: Option<UserId>, sid: Option<String>) -> Browser {
-        self.connect_as(Visitor { user, version: Version::Extended, sid, grant: None, tab: None }).await
+        self.connect_as(Visitor { signed: None, user, version: Version::Extended, sid, grant: None, tab: None }).await
     }
 
     pub(super) async fn connect_with(&mut self, user: Option<UserId>, grant: Option<Grant>) -> Browser {
-        self.connect_as(Visitor { user, version: Version::Extended, sid: None, grant, tab: None }).await
+        self.connect_as(Visitor { signed: None, user, version: Version::Extended, sid: None, grant, tab: None }).await
     }
 
     pub(super) fn publish(&self, stream: &str, body: &Value) {
@@ -216,12 +217,13 @@ impl Browser {
         tokio::time::timeout(Duration::from_secs(10), next).await.expect("a frame comes")
     }
 
-    /// Reads up to the next pong, which echoes these bytes; before it only pings in text may come.
+    /// Reads up to the next pong, which echoes these bytes; before it only the node's own pings may come.
     pub(super) async fn ponged(&mut self, echoed: &'static [u8]) {
         let pong = Message::Pong(Bytes::from_static(echoed));
         loop {
             match self.stream.next().await.expect("the socket is open").unwrap() {
                 Message::Text(text) if text.contains(r#""type":"ping""#) => {}
+                Message::Ping(_) => {}
                 frame => return assert_eq!(frame, pong),
             }
         }

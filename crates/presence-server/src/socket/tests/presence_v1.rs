@@ -17,7 +17,7 @@ struct ConfigLine {
 }
 
 /// What embeds share on a node that serves every site.
-fn shared() -> EmbedContext {
+pub(super) fn shared() -> EmbedContext {
     let config = ConfigLine::parse_from(["node", "--site", "*"]).config;
     let (secret, _) = Secret::find(&Secrets { secret: Some("s".repeat(32)), ..Secrets::default() }, None);
     EmbedContext {
@@ -28,7 +28,7 @@ fn shared() -> EmbedContext {
 }
 
 /// A page that has said hello.
-async fn page(test: &mut TestHub, shared: &EmbedContext) -> Browser {
+pub(super) async fn page(test: &mut TestHub, shared: &EmbedContext) -> Browser {
     let page = shared.sites.page("https://shop.example").unwrap();
     let visitor = EmbedVisitor { page, known: None, kept: EmbedId::random(), address: [192, 0, 2, 1].into() };
     let mut browser = test.connect(shared.session(visitor)).await;
@@ -63,7 +63,7 @@ fn publish(test: &TestHub, shared: &EmbedContext, view: &Arc<RoomView>) {
     test.hub.counted(view);
 }
 
-async fn join(test: &mut TestHub, browser: &mut Browser) -> Input {
+pub(super) async fn join(test: &mut TestHub, browser: &mut Browser) -> Input {
     browser.say(json!({"type": "join", "room": "lamp"}).to_string()).await;
     let first = browser.next().await;
     assert!(first["type"] == "counts" && first["room"] == "lamp", "{first}");
@@ -78,7 +78,7 @@ async fn a_join_is_sent_counts_and_counted_without_a_drawing() {
         panic!("a join");
     };
     assert_eq!(room.as_str(), "shop.example/lamp");
-    assert_eq!(tab, Tab { info: Vec::new(), visible: true, proven: true, draws: false });
+    assert_eq!(tab, Tab { draws: false, ..Tab::page() });
     browser.say(json!({"type": "visible", "visible": false}).to_string()).await;
     assert_eq!(test.input().await, Input::Looked { connection, subscription, visible: false });
     // A repeated message changes nothing.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use presence_core::{ConnectionId, Fragment};
+use presence_core::{ClickAnswer, ConnectionId, Fragment};
 use tokio::io::AsyncReadExt as _;
 
 use super::*;
@@ -48,10 +48,13 @@ async fn a_slow_browser_loses_fragments_is_shown_the_room_whole_and_keeps_its_an
     let reflex_key = test.reflex_key("shop");
     browser.confirmed(&reflex_key).await;
     let answer = |echo: usize| Output::Answer {
-        connection: CONNECTION,
-        subscription: SubscriptionId(1),
-        echo: format!("\"{echo}\"\n{{\"id\":\"{echo}\""),
+        answer: ClickAnswer {
+            connection: CONNECTION,
+            subscription: SubscriptionId(1),
+            echo: format!("\"{echo}\"\n{{\"id\":\"{echo}\""),
+        },
         outcome: Outcome::Done,
+        kept: false,
     };
     for count in 0..400 {
         broadcast(&test, count);
@@ -111,7 +114,8 @@ async fn a_socket_whose_queue_is_full_of_answers_is_closed() {
     for _ in 0..200 {
         let (connection, subscription) = (CONNECTION, SUBSCRIPTION);
         let echo = format!("\"1\"\n{{\"id\":\"1\",\"url\":\"{}\"", "x".repeat(4_096));
-        test.hub.carry_out(Output::Answer { connection, subscription, echo, outcome: Outcome::Done });
+        let answer = ClickAnswer { connection, subscription, echo };
+        test.hub.carry_out(Output::Answer { answer, outcome: Outcome::Done, kept: false });
     }
     assert_eq!(browser.served.await.unwrap(), CloseReason::Overflowed);
     assert_eq!(test.input().await, Input::Disconnected { connection: CONNECTION, ended: Ended::Lost });

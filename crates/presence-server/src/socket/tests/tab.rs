@@ -7,8 +7,14 @@ use super::*;
 const TAB: &str = "0123456789abcdef";
 
 async fn open(test: &mut TestHub, user: UserId, tab: &str) -> Browser {
-    let visitor =
-        Visitor { user: Some(user), version: Version::Plain, sid: None, grant: None, tab: Some(tab.to_owned()) };
+    let visitor = Visitor {
+        signed: None,
+        user: Some(user),
+        version: Version::Plain,
+        sid: None,
+        grant: None,
+        tab: Some(tab.to_owned()),
+    };
     let mut browser = test.connect_as(visitor).await;
     assert_eq!(browser.next().await, json!({"type": "welcome"}));
     browser
@@ -33,6 +39,18 @@ async fn a_tab_that_is_back_on_a_new_socket_ends_its_old_one_before_it_joins() {
     // A third one ends the second: the end of the first did not make its name forgotten.
     let _third = open(&mut test, user(1), TAB).await;
     assert_eq!(second.served.await.unwrap(), CloseReason::Resumed);
+}
+
+#[tokio::test]
+async fn a_tab_that_goes_on_at_another_node_ends_here() {
+    let mut test = TestHub::new("");
+    let mut browser = open(&mut test, user(1), TAB).await;
+    browser.confirmed(&test.room_key("shop")).await;
+    let Input::Joined { connection, tab, .. } = test.input().await else { panic!("a join") };
+    assert_eq!(tab.id, Some(TabId::of(&user(1), TAB, crate::identity::sha256)), "other nodes know it by that");
+    test.hub.carry_out(Output::Close { connection });
+    assert_eq!(browser.served.await.unwrap(), CloseReason::Resumed);
+    assert_eq!(test.input().await, Input::Disconnected { connection, ended: Ended::Closed });
 }
 
 #[tokio::test]

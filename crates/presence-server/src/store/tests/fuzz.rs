@@ -13,7 +13,7 @@ async fn kept() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(folder.path(), quiet(), None).unwrap();
     for number in 0..50_u8 {
-        store.keep(vec![number; 16], Some(vec![number; 200]));
+        store.keep(vec![(vec![number; 16], Some(vec![number; 200]))]);
     }
     store.remember_name(&NodeName::new("ams-1").unwrap(), 7);
     store.close().await.unwrap();

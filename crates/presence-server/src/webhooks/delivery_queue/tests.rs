@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
-use presence_core::{Place, Region};
+use presence_core::{Place, Region, Report, RoomView};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::webhooks::room_reports::ReportedRoom;
 use crate::webhooks::signature::SigningKeys;
+use crate::webhooks::watcher::OccupiedRoom;
 
 const SOON: Duration = Duration::from_secs(15);
 
@@ -24,6 +26,11 @@ struct Fixture {
     /// Lives as long as the driver does.
     _events: mpsc::Sender<NodeEvent>,
     _tasks: JoinSet<()>,
+}
+
+/// An app that reports the same two things of every room.
+fn two_reports(_: &RoomView) -> Option<Vec<Report>> {
+    Some(vec![Report::new("sold", &13), Report::new("paid", &13)])
 }
 
 /// A receiver that answers with `answer` of the number of earlier requests; `None`: not at all.
@@ -47,9 +54,16 @@ async fn receiver(answer: fn(usize) -> Option<StatusCode>) -> Fixture {
     let (events, stale) = mpsc::channel(16);
     let place = Place { name: "Amsterdam".to_owned(), location: None };
     let views = Arc::new(Views::new(Region::new("ams").unwrap(), place, 0));
+    views.set_room(Arc::new(RoomView::empty(room(), Region::new("ams").unwrap())));
     let client = WebhookClient::new(SigningKeys::read("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap());
-    let context =
-        DeliveryContext { client, views, events: events.downgrade(), supervisor: crate::supervision::supervision().0 };
+    let context = DeliveryContext {
+        client,
+        views,
+        ask: Arc::new(two_reports),
+        events: events.downgrade(),
+        supervisor: crate::supervision::supervision().0,
+        stats: Arc::new(WebhookStats::new(1)),
+    };
     let mut tasks = JoinSet::new();
     let receiver = WebhookReceiver::start(0, &url, &context, &mut tasks);
     Fixture { receiver, received, signed_s, stale, _events: events, _tasks: tasks }
@@ -64,7 +78,8 @@ fn message(id: &str) -> WebhookMessage {
 }
 
 fn resync(id: &str) -> Arc<Resync> {
-    Arc::new(Resync { id: id.to_owned(), rooms: vec![OccupiedRoom { room: room(), above: Vec::new() }] })
+    let rooms = vec![OccupiedRoom { room: room(), above: Vec::new() }];
+    Arc::new(Resync { id: id.to_owned(), rooms, reported: Vec::new() })
 }
 
 impl Fixture {
@@ -113,6 +128,29 @@ async fn a_receiver_that_does_not_answer_is_sent_a_resync() {
     tokio::time::timeout(SOON, after).await.expect("there is room again");
     assert_eq!(fixture.heard(4).await[3], "after");
     assert!(fixture.stale.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_resync_repeats_what_was_reported_and_is_still_true() {
+    let fixture = receiver(|_| Some(StatusCode::OK)).await;
+    let id = |report: &Report| WebhookMessage::report_id(&room(), report);
+    let (sold, over) = (id(&Report::new("sold", &13)), id(&Report::new("sold", &12)));
+    let reported = vec![ReportedRoom { room: room(), ids: [sold.clone(), over].into() }];
+    fixture.receiver.resync(Arc::new(Resync { id: "all".to_owned(), rooms: Vec::new(), reported }));
+    fixture.receiver.send(message("after")).unwrap();
+    // What is sent of this room follows its resync; the beginning of the resync is another room's.
+    let received = async {
+        loop {
+            let received = fixture.received.lock().clone();
+            if received.contains(&"after".to_owned()) && received.len() == 3 {
+                return received;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let received = tokio::time::timeout(SOON, received).await.expect("it is delivered soon");
+    let place = |id: &str| received.iter().position(|other| other == id);
+    assert!(place(&sold) < place("after"), "{received:?}");
 }
 
 #[tokio::test]

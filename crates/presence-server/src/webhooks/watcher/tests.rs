@@ -1,6 +1,6 @@
 //! The messages that follow from events, in virtual time.
 
-use presence_core::{Mono, NodeView, Region, UserId, Wall};
+use presence_core::{Mono, NodeView, Region, Report, UserId, Wall};
 use serde_json::{Value, json};
 
 use super::*;
@@ -51,8 +51,29 @@ fn mesh_with_clocks(caught_up: bool, nodes: &[(&str, PeerState)], wrong: &[&str]
     NodeEvent::MeshChanged(Arc::new(view))
 }
 
+/// An app that reports how often each room was drawn, if that is an odd number; in the room `panics` it fails.
+fn sold(view: &RoomView) -> Option<Vec<Report>> {
+    let reports = (view.version % 2 == 1).then(|| Report::new("sold", &view.version));
+    (view.room.as_str() != "panics").then(|| reports.into_iter().collect())
+}
+
+/// A room without visitors, as it was drawn for this time.
+fn drawn(name: &str, version: u64) -> NodeEvent {
+    let empty = views().room_or_empty(&room(name));
+    NodeEvent::RoomChanged(Arc::new(RoomView { version, ..(*empty).clone() }))
+}
+
+/// The rooms that a resync repeats reports of.
+fn reported(actions: &[WebhookAction]) -> Vec<&str> {
+    let [WebhookAction::Resync { resync, .. }] = actions else { panic!("a resync, not {actions:?}") };
+    let mut rooms: Vec<&str> = resync.reported.iter().map(|reported| reported.room.as_str()).collect();
+    rooms.sort_unstable();
+    rooms
+}
+
 fn watcher(prefixes: Vec<String>, thresholds: Vec<Threshold>) -> Watcher {
-    let config = WatcherConfig { node: NodeName::new("b").unwrap(), incarnation: 7, prefixes, thresholds };
+    let ask = Arc::new(sold);
+    let config = WatcherConfig { node: NodeName::new("b").unwrap(), incarnation: 7, prefixes, thresholds, ask };
     Watcher::new(config)
 }
 
@@ -199,7 +220,57 @@ fn missed_events_are_replaced_by_a_resync_from_the_views() {
         Arc::new(RoomView { users: 3, ..(*empty).clone() }),
         Arc::new(RoomView { room: room("kept"), ..(*empty).clone() }),
     ];
-    assert_eq!(bodies(&watcher.restart(&all)), [json!({"type": "resync", "rooms": 1})]);
+    assert_eq!(bodies(&watcher.restart(&all, now(2))), [json!({"type": "resync", "rooms": 1})]);
     assert_eq!(watcher.handle(NodeEvent::RoomForgotten(room("gone")), now(2)), []);
     assert_eq!(kinds(&watcher.handle(view("new", 0, 0), now(2))), ["room.vacated"]);
+}
+
+#[test]
+fn what_the_app_reports_is_sent_once_it_has_been_true_for_a_second() {
+    let mut watcher = sending(&[], &[]);
+    assert_eq!(watcher.handle(drawn("lot", 1), now(1)), []);
+    assert_eq!(watcher.handle(drawn("short", 1), now(1)), []);
+    assert_eq!(watcher.tick(now(1)), [], "it may be a gap that is being repaired");
+    assert_eq!(watcher.handle(drawn("short", 2), now(1)), [], "it is true no longer");
+    let sent = watcher.tick(now(2));
+    assert_eq!(kinds(&sent), ["report.sold"]);
+    assert_eq!(bodies(&sent)[0]["data"], json!({"room": "lot", "value": 1}));
+    assert_eq!(watcher.handle(drawn("lot", 1), now(3)), []);
+    assert_eq!(watcher.tick(now(9)), [], "it is sent once");
+    watcher.handle(drawn("lot", 3), now(10));
+    assert_eq!(bodies(&watcher.tick(now(11)))[0]["data"]["value"], 3);
+}
+
+#[test]
+fn a_node_that_takes_over_repeats_what_is_reported_with_the_same_ids() {
+    let mut watcher = watcher(vec!["lot".to_owned()], Vec::new());
+    let both = [("a", PeerState::Live), ("b", PeerState::Live)];
+    watcher.handle(mesh(true, &both), now(0));
+    for name in ["lot", "lot/over", "other"] {
+        watcher.handle(drawn(name, 1), now(1));
+    }
+    assert_eq!(watcher.tick(now(2)), [], "another node sends");
+    watcher.handle(drawn("lot/over", 2), now(3));
+    watcher.handle(drawn("lot/new", 1), now(3));
+    let taken_over = watcher.handle(mesh(true, &[("a", PeerState::Silent), both[1]]), now(3));
+    assert_eq!(reported(&taken_over), ["lot"]);
+    let WebhookAction::Resync { resync, .. } = &taken_over[0] else { panic!("a resync") };
+    let id = |name: &str| WebhookMessage::report_id(&room(name), &Report::new("sold", &1));
+    assert_eq!(resync.reported[0].ids, [id("lot")].into());
+    assert_eq!(kinds(&watcher.tick(now(4))), ["report.sold"], "what is new follows");
+    assert_eq!(reported(&watcher.handle(NodeEvent::Stale(0), now(5))), ["lot", "lot/new"]);
+    let missed = views().room_or_empty(&room("lot/missed"));
+    assert_eq!(reported(&watcher.restart(&[Arc::new(RoomView { version: 7, ..(*missed).clone() })], now(6))), [""; 0]);
+    assert_eq!(bodies(&watcher.tick(now(7)))[0]["data"], json!({"room": "lot/missed", "value": 7}));
+}
+
+#[test]
+fn a_room_of_which_the_app_fails_keeps_what_it_said() {
+    let mut watcher = sending(&[], &[]);
+    watcher.handle(drawn("panics", 1), now(1));
+    watcher.handle(drawn("lot", 1), now(1));
+    watcher.tick(now(2));
+    assert_eq!(reported(&watcher.handle(NodeEvent::Stale(0), now(3))), ["lot"]);
+    assert_eq!(watcher.handle(NodeEvent::RoomForgotten(room("lot")), now(4)), []);
+    assert_eq!(reported(&watcher.handle(NodeEvent::Stale(0), now(5))), [""; 0]);
 }

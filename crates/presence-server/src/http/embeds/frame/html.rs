@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::theme::Theme;
+use crate::http::markup::escaped;
 use crate::i18n::Locale;
 use crate::identity::sha256;
 
@@ -61,20 +62,4 @@ pub(super) fn refresh_printed(query: &str) -> String {
 
 fn refresh(seconds: u8, address: &str) -> String {
     format!("<meta http-equiv=\"refresh\" content=\"{seconds};url={address}\">\n")
-}
-
-/// A text in which nothing is markup.
-pub(super) fn escaped(text: &str) -> String {
-    let mut safe = String::new();
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            letter => safe.push(letter),
-        }
-    }
-    safe
 }

@@ -1,6 +1,7 @@
 //! Any values of the headers that say who a visitor is.
 
 use axum::http::HeaderName;
+use presence_core::Region;
 use presence_fuzz::{Property, changed_text};
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,0 +1,164 @@
+// What nodes tell a monitoring system: read by a real Prometheus, with the alerts and the dashboard that are shipped.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import WebSocket from "ws";
+import { BareClient } from "../lib/client.mjs";
+import { smallDisk } from "../lib/disk.mjs";
+import { Node, allHearAll, apiKey, folder } from "../lib/node.mjs";
+import { root } from "../lib/paths.mjs";
+import { freePort } from "../lib/ports.mjs";
+import { prometheus, rulesFile } from "../lib/prometheus.mjs";
+import { until, untilEqual } from "../lib/until.mjs";
+import { receiver, telling } from "../lib/webhooks.mjs";
+
+const authorization = `Bearer ${apiKey}`;
+
+async function measured(t, options = {}) {
+  const metricsPort = await freePort();
+  const node = await Node.prepare(t, { ...options, args: ["--metrics-listen", `127.0.0.1:${metricsPort}`, ...(options.args ?? [])] });
+  return Object.assign(node, { metricsPort });
+}
+
+function metrics(node, options) {
+  return node.get("/metrics", { headers: { authorization }, ...options });
+}
+
+test("metrics need the key on the main port and none on their own, in both formats, and say nothing private", { timeout: 180_000 }, async (t) => {
+  const node = await measured(t, { dataDir: folder(t) });
+  await node.start();
+  const visitor = await BareClient.join(t, node, { draws: true });
+  await visitor.toggle();
+  assert.equal((await node.get("/metrics")).status, 401);
+  assert.equal((await node.get("/metrics", { headers: { authorization: "Bearer wrong" } })).status, 401);
+  const [plain, open] = [await metrics(node), await metrics(node, { headers: { authorization, accept: "application/openmetrics-text; version=1.0.0" } })];
+  assert.match(plain.headers["content-type"], /^text\/plain; version=0\.0\.4/);
+  assert.match(open.headers["content-type"], /^application\/openmetrics-text; version=1\.0\.0/);
+  assert.ok(open.body.endsWith("# EOF\n"));
+  const own = await fetch(`http://127.0.0.1:${node.metricsPort}/metrics`).then((answer) => answer.text());
+  assert.equal((await node.get("/metrics/sites")).status, 401);
+  const sites = await fetch(`http://127.0.0.1:${node.metricsPort}/metrics/sites`).then((answer) => answer.text());
+  execFileSync("promtool", ["check", "metrics"], { input: sites });
+  for (const text of [plain.body, own]) {
+    assert.match(text, /^presence_users\{certainty="sure"\} 1$/m);
+    assert.match(text, /^presence_clicks_total\{result="done"\} 1$/m);
+    assert.match(text, /^presence_sockets\{protocol="actioncable-v1-json"\} 1$/m);
+    assert.match(text, /^presence_wrong_api_keys_total 1$/m);
+    assert.doesNotMatch(text, /demo|127\.0\.0\.1|lightbulb/, "no room, address or key");
+  }
+  assert.equal((await fetch(`http://127.0.0.1:${node.metricsPort}/`)).status, 404, "nothing else is served there");
+  execFileSync("promtool", ["check", "metrics"], { input: plain.body });
+});
+
+test("a node without a key says how metrics can be had", { timeout: 180_000 }, async (t) => {
+  const node = await Node.start(t, { env: { GP_API_KEY: "" } });
+  const answer = await node.get("/metrics");
+  assert.equal(answer.status, 403);
+  assert.match(answer.body, /GP_API_KEY in its environment, or with --metrics-listen/);
+});
+
+test("every alert has a unit test and a line in the documents, and its rules are right", () => {
+  const rules = readFileSync(rulesFile, "utf8");
+  const names = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name]) => name);
+  const tests = readFileSync(join(root, "deploy/prometheus/rules.test.yml"), "utf8");
+  const document = readFileSync(join(root, "docs/operating/monitoring.md"), "utf8");
+  for (const name of names) {
+    assert.ok(tests.includes(`alertname: ${name}\n`), `${name} has a unit test`);
+    assert.ok(document.includes(`\`${name}\``), `${name} is in monitoring.md`);
+  }
+  assert.ok(names.length >= 26);
+  execFileSync("promtool", ["check", "config", join(root, "deploy/prometheus/prometheus.yml")], { stdio: "pipe" });
+  execFileSync("promtool", ["test", "rules", "rules.test.yml"], { cwd: join(root, "deploy/prometheus"), stdio: "pipe" });
+});
+
+test("three nodes in a Prometheus: every query finds series, and alerts fire with their faults and clear after them", { timeout: 300_000 }, async (t) => {
+  let status = 204;
+  const hook = await receiver(t, { answer: () => status });
+  const hooked = telling(hook.url);
+  const disk = await smallDisk(t);
+  const mesh = { mesh: true };
+  const ams = await measured(t, { ...mesh, region: "ams", dataDir: disk.path, command: disk.command, args: ["--messages-per-second", "1000", "--message-burst", "1000", ...hooked.args], env: hooked.env });
+  const iad = await measured(t, { ...mesh, region: "iad", dataDir: folder(t), peers: [ams], args: ["--sockets-per-address", "8", "--memory", "64gb", ...hooked.args], env: hooked.env });
+  const maa = await measured(t, { ...mesh, region: "maa", dataDir: folder(t), peers: [ams], args: hooked.args, env: hooked.env, command: (program, args) => ["sh", ["-c", 'ulimit -n 4096; exec "$0" "$@"', program, ...args]] });
+  const nodes = [ams, iad, maa];
+  await Promise.all(nodes.map((node) => node.start()));
+  await allHearAll(nodes);
+  const server = await prometheus(t, nodes);
+
+  // What a healthy mesh shows.
+  const visitor = await BareClient.join(t, ams, { draws: true });
+  await BareClient.join(t, maa, { draws: true });
+  await visitor.toggle();
+  const known = (await server.query('{__name__=~"(presence|process)_.+"}')).map(({ metric }) => metric.__name__);
+  const names = new Set(known.map((name) => name.replace(/_(bucket|sum|count)$/, "")));
+  // What sites use has an address of its own.
+  const { body: sites } = await ams.get("/metrics/sites", { headers: { authorization } });
+  for (const [, name, kind] of sites.matchAll(/^# TYPE (\w+) (\w+)$/gm)) names.add(kind === "counter" && !name.endsWith("_total") ? `${name}_total` : name);
+  const document = readFileSync(join(root, "docs/operating/monitoring.md"), "utf8");
+  for (const [name] of document.matchAll(/\b(presence|process)_[a-z_]+[a-z]\b/g)) {
+    // Only a node with TLS has a certificate: e2e/tests/signals.test.mjs.
+    assert.ok(names.has(name) || name.startsWith("presence_tls_"), `monitoring.md says ${name}, and no node does`);
+  }
+  for (const name of names) assert.ok(document.includes(`\`${name}\``), `${name} is not in monitoring.md`);
+  const dashboard = JSON.parse(readFileSync(join(root, "deploy/grafana/dashboard.json"), "utf8"));
+  await until("every query of the dashboard finds series", async () => {
+    for (const { expr } of dashboard.panels.flatMap((panel) => panel.targets)) {
+      const series = await server.query(expr.replaceAll("[5m]", "[10s]"));
+      if (series.length === 0) throw new Error(`nothing for ${expr}`);
+    }
+    return true;
+  }, { within: 30_000, every: 500 });
+  await server.untilFires("PresenceFileLimitLow", maa);
+  // Without the time that each alert waits for, one may fire for a moment on a busy machine.
+  await untilEqual("nothing else fires", async () => [...new Set((await server.firing()).map(({ name }) => name))], ["PresenceFileLimitLow"], { within: 30_000, every: 250 });
+
+  // Faults, each with its mend.
+  for (let count = 0; count < 40; count++) await iad.get("/metrics", { headers: { authorization: "Bearer wrong" }, timeout: 100 }).catch(() => {});
+  await server.untilFires("PresenceWrongKeys", iad);
+  status = 503;
+  const guest = await BareClient.join(t, iad, { draws: true });
+  await server.untilFires("PresenceWebhookLag");
+  status = 204;
+  await guest.close();
+
+  disk.fill();
+  await until("the disk has no room", async () => {
+    await visitor.hi();
+    return (await ams.json("/readyz")).degraded.length > 0;
+  }, { within: 30_000 });
+  // What is written now needs new room.
+  const writes = setInterval(() => visitor.hi().catch(() => {}), 50);
+  t.after(() => clearInterval(writes));
+  await server.untilFires("PresenceDiskBehind", ams);
+  clearInterval(writes);
+  disk.free();
+  await server.untilClears("PresenceDiskBehind");
+  await server.untilClears("PresenceWebhookLag");
+  await server.untilClears("PresenceWrongKeys");
+
+  const sockets = await Promise.all(Array.from({ length: 60 }, () => new Promise((resolve) => {
+    const socket = new WebSocket(`ws://127.0.0.1:${iad.port}/cable`, ["actioncable-v1-json"], { origin: iad.url, headers: { host: `${iad.host}:${iad.port}`, "x-forwarded-for": "192.0.2.7" } });
+    socket.on("open", () => resolve(socket)).on("error", () => resolve(socket));
+  })));
+  await server.untilFires("PresenceProxyUntrusted", iad);
+  await server.untilFires("PresenceRefusing", iad);
+  for (const socket of sockets) socket.terminate();
+  await server.untilClears("PresenceRefusing");
+
+  maa.freeze();
+  await server.untilFires("PresenceNodeDown", maa);
+  await server.untilFires("PresenceRegionNotHeard", ams);
+  await server.untilFires("PresenceUsersUnsure", ams);
+  maa.thaw();
+  await server.untilClears("PresenceNodeDown");
+  await server.untilClears("PresenceRegionNotHeard");
+  await server.untilClears("PresenceUsersUnsure");
+
+  await maa.kill();
+  await server.untilFires("PresenceNodeDown", maa);
+  await maa.start();
+  await server.untilClears("PresenceNodeDown");
+  await server.untilClears("PresenceRegionNotHeard");
+});

@@ -1,0 +1,73 @@
+// What pages call, with any framework or none. Nothing here needs a browser before it is called.
+
+/** The state before the first numbers. One object, so that frameworks see no change. */
+export const UNKNOWN = Object.freeze({ counts: undefined, stale: false, trouble: undefined })
+
+const SCRIPTS = { presence: "presence.js", cursors: "live-cursors.js", reactions: "live-reactions.js" }
+
+/** Loads the elements from a node. On a server it does nothing. */
+export async function loadPresence(url, { cursors = false, reactions = false } = {}) {
+  if (typeof document === "undefined") return
+  const names = ["presence", ...(cursors ? ["cursors"] : []), ...(reactions ? ["reactions"] : [])]
+  const base = String(url).replace(/\/*$/, "/")
+  await Promise.all(names.map((name) => load(new URL(SCRIPTS[name], base).href)))
+}
+
+/** As a script of the page, not by `import()`: bundlers rewrite that, and a page may allow scripts by their element. */
+function load(src) {
+  const known = [...document.querySelectorAll("script[type=module]")].find((script) => script.src === src)
+  if (known?.dataset.loaded !== undefined) return
+  const script = known ?? Object.assign(document.createElement("script"), { type: "module", async: true, src })
+  const loaded = new Promise((resolve, reject) => {
+    script.addEventListener("load", () => {
+      script.dataset.loaded = ""
+      resolve()
+    })
+    script.addEventListener("error", () => reject(new Error(`${src} could not be loaded. Is the node up, and allowed by this page's script-src?`)))
+  })
+  if (!known) document.head.append(script)
+  return loaded
+}
+
+/**
+ * Counts the visitor in a room, and calls `changed` with what becomes known of it, until the function that it returns is called.
+ * Without a room it is the page's own.
+ */
+export function watchPresence({ room, token } = {}, changed) {
+  const element = document.createElement("live-presence")
+  element.hidden = true
+  if (room) element.setAttribute("room", room)
+  if (token) element.setAttribute("token", token)
+  let state = UNKNOWN
+  const change = (next) => changed((state = { ...state, ...next }))
+  element.addEventListener("presence:change", ({ detail }) => {
+    change({ counts: detail, stale: detail.stale, trouble: detail.stale ? state.trouble : undefined })
+  })
+  element.addEventListener("presence:stale", ({ detail }) => change({ stale: true, trouble: detail.detail }))
+  document.body.append(element)
+  return () => element.remove()
+}
+
+/** A store of a room for frameworks: it watches while anything subscribes to it. */
+export function presenceStore(options) {
+  const listeners = new Set()
+  let state = UNKNOWN
+  let stop
+  return {
+    get: () => state,
+    subscribe(listener) {
+      listeners.add(listener)
+      stop ??= watchPresence(options, (next) => {
+        state = next
+        for (const each of listeners) each()
+      })
+      return () => {
+        listeners.delete(listener)
+        if (listeners.size > 0) return
+        stop?.()
+        stop = undefined
+        state = UNKNOWN
+      }
+    },
+  }
+}
