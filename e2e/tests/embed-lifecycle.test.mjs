@@ -23,6 +23,32 @@ const fire = (page, ...events) => page.evaluate((names) => {
   for (const name of names) (name === "visibilitychange" ? document : window).dispatchEvent(new Event(name));
 }, events);
 
+test("a room that is asked for while the socket is opening is counted", { timeout: 180_000 }, async (t) => {
+  const { page } = await pageWith(t, undefined, {
+    before: (all) => all.addInitScript(() => {
+      window.WebSocket = class extends WebSocket {
+        #told = false;
+        get readyState() {
+          return this.#told ? super.readyState : WebSocket.CONNECTING;
+        }
+        set onopen(handler) {
+          this.addEventListener("open", () => (window.tellOpen = () => handler((this.#told = true))));
+        }
+      };
+    }),
+  });
+  await page.waitForFunction(() => window.tellOpen);
+  await page.evaluate(() => {
+    const [first, late] = [document.querySelector("live-presence"), document.createElement("live-presence")];
+    first.room = "/changed";
+    late.room = "/late";
+    document.body.append(late);
+    // After the elements have asked for their rooms.
+    setTimeout(window.tellOpen);
+  });
+  await untilShown(page, [people(1), people(1)]);
+});
+
 test("a framework's properties are attributes, set before or after the script is there", { timeout: 180_000 }, async (t) => {
   const { page, site } = await pageWith(t, `<live-presence id="early"></live-presence>`, {
     head: `<script>addEventListener("readystatechange", () => Object.assign(document.querySelector("#early"), { room: "/early", show: "tabs" }), { capture: true, once: true })</script>`,

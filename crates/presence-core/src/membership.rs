@@ -10,6 +10,7 @@ pub(crate) mod known_regions;
 pub(crate) mod peer;
 pub(crate) mod relay;
 mod rotation;
+mod round_trips;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,7 +91,7 @@ impl Membership {
     pub(crate) fn nearest(&self, except: &BTreeSet<NodeHash>, now: Mono) -> Option<NodeHash> {
         let live = self.peers.iter().filter(|(_, peer)| peer.state == PeerState::Live && peer.heard_directly(now));
         let others = live.filter(|(hash, _)| !except.contains(hash));
-        others.min_by_key(|(_, peer)| peer.round_trip_ms.unwrap_or(u32::MAX)).map(|(hash, _)| *hash)
+        others.min_by_key(|(_, peer)| peer.round_trip_ms().unwrap_or(u32::MAX)).map(|(hash, _)| *hash)
     }
 
     pub(crate) fn peers(&self) -> impl Iterator<Item = (NodeHash, &Peer)> {

@@ -114,6 +114,8 @@ const tab = "" + Math.random()
 
 const hidden = () => document.visibilityState == "hidden"
 
+const asked = () => [...rooms].filter(([, { trouble }]) => !trouble?.status)
+
 const open = streamed => {
   timer = 0
   heard = Date.now()
@@ -137,11 +139,10 @@ const open = streamed => {
     } else open(true)
   }
   const guard = setInterval(() => Date.now() - heard > (welcomed ? SILENCE_MS : OPEN_MS) && ended(), 1_000)
-  const asked = [...rooms].filter(([, { trouble }]) => !trouble?.status)
   try {
     if (streamed) {
-      if (!asked[0]) return own.close()
-      for (const [room, { token }] of asked) {
+      if (!asked()[0]) return own.close()
+      for (const [room, { token }] of asked()) {
         url.searchParams.append("room", room)
         if (token) url.searchParams.append("token", token)
       }
@@ -161,7 +162,8 @@ const open = streamed => {
       own.send = own.share = message => raw.readyState == 1 && raw.send(JSON.stringify(message))
       raw.onopen = () => {
         own.send({ type: "hello", id, tab, visible: !hidden() })
-        for (const [room, known] of asked) join(room, known)
+        // Also of elements that came, or changed their room, while this was opening.
+        for (const [room, known] of asked()) join(room, known)
       }
       raw.onclose = ended
     }

@@ -177,7 +177,7 @@ impl Membership {
         let echo = beat.echoes.iter().find(|echo| echo.to == me && possible.contains(&Mono(echo.mono_ms)));
         if let (Some(echo), Some(peer)) = (echo, self.peers.get_mut(&hash)) {
             let round_trip_ms = now.since(Mono(echo.mono_ms)).saturating_sub(echo.held_ms);
-            peer.round_trip_ms = u32::try_from(round_trip_ms).ok();
+            peer.round_trips.add(u32::try_from(round_trip_ms).unwrap_or(u32::MAX));
             peer.late = round_trip_ms > LEASE_MS;
             peer.echoed = true;
         }

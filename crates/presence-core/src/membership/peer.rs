@@ -4,6 +4,7 @@ use crate::app::region::Place;
 use crate::id::{NodeHash, NodeName, Region};
 use crate::io::mesh_view::PeerState;
 use crate::membership::belief::Doubt;
+use crate::membership::round_trips::RoundTrips;
 use crate::presence::row::TableKey;
 use crate::time::{Incarnation, Mono, Now, Wall};
 use crate::wire::{Heartbeat, SenderId};
@@ -60,7 +61,7 @@ pub(crate) struct Peer {
     pub(super) doubt: Option<Doubt>,
     /// The heartbeat as it came, to be relayed.
     pub(super) beat_bytes: Vec<u8>,
-    pub(crate) round_trip_ms: Option<u32>,
+    pub(super) round_trips: RoundTrips,
 }
 
 impl Peer {
@@ -86,7 +87,7 @@ impl Peer {
             echoed: false,
             doubt: None,
             beat_bytes: Vec::new(),
-            round_trip_ms: None,
+            round_trips: RoundTrips::default(),
         }
     }
 
@@ -127,6 +128,11 @@ impl Peer {
         self.doubt.is_some_and(Doubt::is_told)
     }
 
+    /// How far away it is.
+    pub(crate) fn round_trip_ms(&self) -> Option<u32> {
+        self.round_trips.shortest()
+    }
+
     /// Whether its last heartbeat says that it hears that node directly.
     pub(crate) fn hears(&self, node: NodeHash) -> bool {
         self.beat.names(node)
@@ -149,7 +155,7 @@ impl Peer {
     /// What its wall clock says now, as far as can be known.
     pub(crate) fn clock(&self, now: Mono) -> Wall {
         // Of a late node only one of the two ways may be slow: half of both would be wrong by seconds.
-        let half = self.round_trip_ms.filter(|_| !self.late).map_or(0, u64::from) / 2;
+        let half = self.round_trip_ms().filter(|_| !self.late).map_or(0, u64::from) / 2;
         Wall(self.beat.wall_ms) + now.since(self.beat_at) + half
     }
 

@@ -107,7 +107,7 @@ impl MessageFetch {
                 let complete = peer.complete_ms(now).is_some_and(|complete_ms| complete_ms >= age_ms);
                 complete && peer.state == PeerState::Live && !self.asked.contains(node)
             });
-            let Some((node, _)) = peers.min_by_key(|(_, peer)| peer.round_trip_ms.unwrap_or(u32::MAX)) else { break };
+            let Some((node, _)) = peers.min_by_key(|(_, peer)| peer.round_trip_ms().unwrap_or(u32::MAX)) else { break };
             self.asked.insert(node);
             let request = MessagesRequest { stream: self.stream.as_str().to_owned(), age_ms };
             let about = PendingRequest::Messages { query: self.query };

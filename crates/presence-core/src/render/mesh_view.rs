@@ -85,7 +85,7 @@ impl MeshSource<'_> {
             }
             view.heard_ms_ago = view.heard_ms_ago.min(heard_ms_ago);
             if peer.state == PeerState::Live {
-                view.round_trip_ms = view.round_trip_ms.into_iter().chain(peer.round_trip_ms).min();
+                view.round_trip_ms = view.round_trip_ms.into_iter().chain(peer.round_trip_ms()).min();
             }
         }
         for view in self.known_regions.unheard(self.started, self.now).filter(|_| own.meshed) {
@@ -134,7 +134,7 @@ impl MeshSource<'_> {
             state: peer.state,
             via: via.map(|peer| peer.name.clone()),
             heard_ms_ago: self.now.mono.since(peer.heard_at),
-            round_trip_ms: peer.round_trip_ms,
+            round_trip_ms: peer.round_trip_ms(),
             wrong_clock: self.membership.disagrees(peer.clock(self.now.mono), self.now),
             counts_us: !(peer.is_doubting() || self.is_deaf(peer)),
         }

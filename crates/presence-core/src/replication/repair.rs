@@ -64,8 +64,13 @@ impl Replication {
             peer.filter(|peer| matches!(peer.state, PeerState::Live | PeerState::Draining | PeerState::Departed));
         let direct = speaks.filter(|peer| peer.heard_directly(now)).map(|_| table.node);
         if membership.is_held(table) {
-            let differing = replica.differs.iter().copied();
-            return direct.into_iter().chain(differing).filter(|_| !replica.is_complete()).collect();
+            // There may be a link to one that is not heard directly, but it need not answer.
+            let answers = |node: &NodeHash| {
+                replica.unanswered != Some(*node) && membership.peer(*node).is_some_and(|peer| peer.heard_directly(now))
+            };
+            let (first, last): (Vec<NodeHash>, Vec<NodeHash>) = replica.differs.iter().partition(|node| answers(node));
+            let all = direct.into_iter().chain(first).chain(last);
+            return all.filter(|_| !replica.is_complete()).collect();
         }
         let jitter_ms = (table.node.0 ^ me.0) % JITTER_MS;
         let via = speaks.and_then(|peer| peer.via).filter(|via| replica.trusts(*via, now));
@@ -112,7 +117,9 @@ impl Replication {
             None => {
                 repair.retries += 1;
                 repair.waiting.push(range);
-                if repair.retries > RETRIES {
+                // Another node may answer where this one does not.
+                if !repair.begun || repair.retries > RETRIES {
+                    replica.unanswered = Some(repair.from);
                     replica.repair = None;
                 }
             }

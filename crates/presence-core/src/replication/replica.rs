@@ -44,6 +44,8 @@ pub(super) struct Replica {
     pub(super) relayed_by: Option<NodeHash>,
     /// The relay whose rows its node has denied, and when.
     denied: Option<(NodeHash, Mono)>,
+    /// The node whose answer was lost last.
+    pub(super) unanswered: Option<NodeHash>,
     /// Nodes that have shown other rows of it since they were last asked.
     pub(super) differs: BTreeSet<NodeHash>,
 }

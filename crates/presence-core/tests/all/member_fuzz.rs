@@ -119,7 +119,7 @@ fn say(world: &mut World, step: &Step) {
         Kind::Beat => {
             let left = vec![(victim, victims_start, third)];
             let (wall_ms, mono_ms, sequence, cut) = (first, second, third, fourth);
-            Beat { wall_ms, mono_ms, sequence, cut, hears: vec![victim], left }.write(&author)
+            Beat { wall_ms, mono_ms, sequence, cut, hears: vec![victim], left, root: first }.write(&author)
         }
         Kind::Delta => {
             let user = 100 + u8::try_from(first % 50).expect("small");

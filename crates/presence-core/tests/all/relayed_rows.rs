@@ -2,10 +2,10 @@
 
 use presence_core::{Input, LinkId, Output, kind_name};
 
-use crate::by_hand::ByHand;
+use crate::by_hand::{ByHand, hash};
 use crate::misbehaving::{linked, relayed_beat, users};
 use crate::passing::{join, seen, wait, world};
-use crate::said::{SaidRow, Sender, delta, published, relayed};
+use crate::said::{Beat, SaidRow, Sender, delta, published, relayed};
 
 #[test]
 fn rows_that_a_relay_makes_up_are_not_taken() {
@@ -152,4 +152,31 @@ fn what_a_relay_publishes_in_another_s_name_hides_nothing_that_this_one_publishe
         assert_eq!(delivered(&node.receive(2, &said)), [format!("{number}").into_bytes()]);
         assert!(delivered(&node.receive(1, &relayed(&there, 0, &said))).is_empty(), "it comes once");
     }
+}
+
+#[test]
+fn rows_of_a_node_that_left_are_asked_of_another_node_where_one_does_not_answer() {
+    let mut node = linked();
+    node.resolve(&["third"]);
+    node.dialled("third", 2, "third");
+    let others = [("there", 1), ("third", 2)];
+    let say = |node: &mut ByHand| {
+        let mut outputs = Vec::new();
+        for (name, link) in others {
+            let left = vec![(hash("gone"), 5, 30_000)];
+            let beat = Beat { left, root: 7, mono_ms: node.now.mono.0, ..Beat::default() };
+            outputs.extend(node.receive(link, &beat.write(&Sender::of(name))));
+        }
+        outputs.extend(node.pass(1_000));
+        rows_asked(&outputs)
+    };
+    let mut asked = Vec::new();
+    for _ in 0..8 {
+        for (link, question, _) in say(&mut node) {
+            node.give(Input::Answered { question, bytes: None });
+            asked.push(link.0);
+        }
+    }
+    assert!(asked.len() >= 4, "{asked:?}");
+    assert!(asked.is_sorted_by(|one, next| one != next), "{asked:?}");
 }

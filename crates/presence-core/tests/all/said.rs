@@ -42,12 +42,14 @@ pub(crate) struct Beat {
     pub(crate) hears: Vec<NodeHash>,
     /// Tables that are said to have left, and for how long each is held.
     pub(crate) left: Vec<(NodeHash, u64, u64)>,
+    /// The sum of the rows of each of them.
+    pub(crate) root: u64,
 }
 
 impl Default for Beat {
     fn default() -> Self {
         let (hears, left) = (Vec::new(), Vec::new());
-        Self { wall_ms: 1_800_000_000_000, mono_ms: 1_000_000, sequence: 0, cut: 0, hears, left }
+        Self { wall_ms: 1_800_000_000_000, mono_ms: 1_000_000, sequence: 0, cut: 0, hears, left, root: 0 }
     }
 }
 
@@ -62,7 +64,7 @@ impl Beat {
             w.array(self.left.len() as u64)?;
             self.left.iter().try_for_each(|(node, start, _)| w.array(2)?.u64(node.0)?.u64(*start).map(drop))?;
             w.array(0)?.array(self.left.len() as u64)?;
-            self.left.iter().try_for_each(|(_, _, ms)| w.array(4)?.u64(*ms)?.u64(0)?.bool(false)?.u64(0).map(drop))
+            self.left.iter().try_for_each(|(_, _, ms)| w.array(4)?.u64(*ms)?.u64(0)?.bool(false)?.u64(self.root).map(drop))
         })
     }
 }

@@ -55,7 +55,7 @@ struct MeshRegion {
     state: StateName,
     /// Whether everything of it is known here.
     whole: bool,
-    /// Round-trip time.
+    /// Round-trip time: the shortest of the newest five.
     round_trip_ms: Option<u32>,
     /// How long ago it was heard.
     heard_ms_ago: u64,

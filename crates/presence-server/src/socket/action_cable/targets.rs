@@ -18,8 +18,9 @@ const SAME_STREAM_MAX: usize = 3;
 const IDENTIFIER_BYTES_MAX: usize = 10_240;
 /// What a key may have besides the stream's name, in bytes: parameters that are ignored, but kept.
 const PARAMETERS_BYTES_MAX: usize = 1_024;
-/// What a subscription takes besides its prefix and the name in it, in all tables together.
-const SUBSCRIPTION_BYTES: usize = 512;
+/// What a subscription takes besides its prefix and the name in it, in all tables together, with a stream that no other
+/// socket listens to.
+const SUBSCRIPTION_BYTES: usize = 704;
 /// What all subscriptions of a socket may take for each room that it may be in, besides the longest key.
 const SUBSCRIPTIONS_BYTES_PER_ROOM: usize = 1_024;
 

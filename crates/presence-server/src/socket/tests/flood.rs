@@ -85,7 +85,7 @@ async fn keys_are_bounded_each_and_together() {
         // Every backslash doubles when the key is quoted.
         let key =
             json!({"channel": "$pubsub", "stream_name": format!("chat/{stream}"), "p": "\\".repeat(400)}).to_string();
-        bytes += presence_cable::action_cable::prefix(&key).len() + "chat/a".len() + 512;
+        bytes += presence_cable::action_cable::prefix(&key).len() + "chat/a".len() + 704;
         if bytes <= most {
             confirmed += 1;
             browser.confirmed(&key).await;
