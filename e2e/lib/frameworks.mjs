@@ -48,9 +48,10 @@ export async function shopWithNode(t) {
   return { site, node, users, serve };
 }
 
-/** A page of a person of their own. Files at `late` (a pattern of their addresses) arrive when the page has an element `after`. */
-export async function openSite(t, url, { late, after } = {}) {
+/** A page of a person of their own. Files at `late` (a pattern of their addresses) arrive when the page has an element `after`; `routes` handles others. */
+export async function openSite(t, url, { late, after, routes = {} } = {}) {
   const context = await visitor(await browser(t));
+  for (const [pattern, handle] of Object.entries(routes)) await context.route(pattern, handle);
   if (late) {
     await context.route(late, async (route) => {
       await context.pages()[0].locator(after).first().waitFor({ state: "attached" });

@@ -69,6 +69,52 @@ test("a framework's properties are attributes, set before or after the script is
   assert.equal(await page.evaluate(() => document.querySelector("live-presence").room), `${site.host}/lamp`);
 });
 
+test("cursors and reactions have properties, too, set before or after their scripts are there", { timeout: 180_000 }, async (t) => {
+  const { page, node } = await pageWith(t, `<live-cursors id="early"></live-cursors><live-reactions></live-reactions>`);
+  await page.evaluate(() => {
+    Object.assign(document.querySelector("live-cursors"), { room: "/early", for: "board" });
+    Object.assign(document.querySelector("live-reactions"), { room: "/early", emojis: "🐙" });
+  });
+  for (const name of ["live-cursors", "live-reactions"]) await page.addScriptTag({ type: "module", url: `${node.url}/${name}.js` });
+  const buttons = () => page.locator("live-reactions").evaluate((element) => [...element.shadowRoot.querySelectorAll("button")].map((button) => button.textContent));
+  await untilEqual("the buttons", buttons, ["🐙"]);
+  const written = () => page.evaluate(() => ["live-cursors", "live-reactions"].map((name) => {
+    const element = document.querySelector(name);
+    return ["room", "token", "for", "emojis"].map((attribute) => [element[attribute], element.getAttribute(attribute)]);
+  }));
+  const nothing = [undefined, null];
+  assert.deepEqual(await written(), [
+    [["/early", "/early"], ["", null], ["board", "board"], nothing],
+    [["/early", "/early"], ["", null], nothing, ["🐙", "🐙"]],
+  ]);
+  await page.evaluate(() => {
+    Object.assign(document.querySelector("live-cursors"), { room: "/late", token: "t", for: null });
+    Object.assign(document.querySelector("live-reactions"), { room: undefined, token: "t", emojis: "🍋 🐙" });
+  });
+  const [cursors, reactions] = await written();
+  assert.deepEqual(cursors, [["/late", "/late"], ["t", "t"], ["", null], nothing]);
+  assert.deepEqual(reactions.slice(1), [["t", "t"], nothing, ["🍋 🐙", "🍋 🐙"]]);
+  await untilEqual("the new buttons", buttons, ["🍋", "🐙"]);
+});
+
+test("a token counts for all elements of its room, and one that is refused takes no number from those without", { timeout: 180_000 }, async (t) => {
+  const { page, site, users } = await pageWith(t, `<live-presence room="/lamp"></live-presence><live-presence></live-presence>`);
+  const token = (user, expires) => run("sign", "lamp", "--site", site.origin, "--user", user, "--expires", expires);
+  await untilShown(page, [people(1), people(1)]);
+  const give = (token) => page.evaluate((token) => (document.querySelector("live-presence").token = token), token);
+  await give(await token("1", "1h"));
+  await untilEqual("one visitor, whose name is known", () => page.evaluate(async () => {
+    const { rooms } = await import(document.querySelector("script[type=module][src$='/presence.js']").src);
+    return [...rooms.values()].map(({ token, counts }) => [Boolean(token), counts?.users]);
+  }), [[true, 1], [true, 1]], { within: 15_000 });
+  await untilEqual("no one is counted twice", () => users("lamp"), 1, { within: 15_000 });
+  const [payload] = (await token("1", "1h")).split(".");
+  await give(`${payload}.${"0".repeat(64)}`);
+  await until("the console says why", () => page.complaints.some((text) => text.includes("<live-presence>: 403")), { within: 15_000 });
+  await untilShown(page, [people(1), people(1)]);
+  await untilEqual("still one visitor", () => users("lamp"), 1, { within: 15_000 });
+});
+
 test("in every state of the connection events and elements do no harm, and the page is back within a second of `online`", { timeout: 180_000 }, async (t) => {
   const { page, node, users } = await pageWith(t, undefined);
   const all = ["offline", "visibilitychange", "pageshow", "resume", "pagehide", "pageshow"];

@@ -57,6 +57,18 @@ describe("live-presence", () => {
     });
   }
 
+  test("a script that can't be loaded is said to be missing, and is tried again", { timeout: 120_000 }, async (t) => {
+    const [all, files] = await Promise.all([shopWithNode(t), installed.build("react")]);
+    all.serve(files);
+    let failures = 2;
+    const away = (route) => (failures-- > 0 ? route.abort() : route.continue());
+    const page = await openSite(t, `${all.site.origin}/lamp`, { routes: { "**/presence.js": away } });
+    const output = () => page.locator("output").textContent();
+    await untilEqual("no number yet", output, "undefined true", soon);
+    await untilEqual("what the site computes", output, "1 false", soon);
+    assert.equal(failures, -1);
+  });
+
   test("a server prints what the element, the node and the package agree on, in forty languages", async () => {
     const { numbers, sentences } = JSON.parse(readFileSync(join(root, "crates/presence-server/src/i18n/sentences.json"), "utf8"));
     assert.deepEqual([...server.languages].sort(), Object.keys(sentences).sort());
@@ -89,6 +101,7 @@ describe("live-presence", () => {
       server.presenceElement({ looking: 2 }, { room: `"><b>'&`, hideBelow: 2, lang: "de" }),
       '<live-presence room="&quot;&gt;&lt;b&gt;&#39;&amp;" hide-below="2" lang="de">2 Personen sehen sich das gerade an</live-presence>',
     );
+    assert.equal(server.presenceElement({ looking: 1 }, { hideBelow: 2 }), '<live-presence hide-below="2"></live-presence>');
     assert.equal(server.presenceElement(undefined), "<live-presence></live-presence>");
   });
 });

@@ -96,15 +96,17 @@ export interface LivePresenceElement extends HTMLElement {
 
 /** `<live-cursors>` */
 export interface LiveCursorsElement extends HTMLElement {
-  readonly room: string
-  readonly token: string
+  room: string
+  token: string
+  for: string
 }
 
 /** `<live-reactions>` */
 export interface LiveReactionsElement extends HTMLElement {
-  readonly room: string
-  readonly token: string
-  readonly emojis: string[]
+  room: string
+  token: string
+  /** Emojis, with spaces between them; empty for the usual ones. */
+  emojis: string
 }
 
 /** The state before the first numbers. */
@@ -112,7 +114,7 @@ export const UNKNOWN: PresenceState
 
 /**
  * Loads `<live-presence>` from a node, and the smaller elements where they are asked for. On a server it does nothing.
- * It rejects where a script can't be loaded.
+ * It rejects where a script can't be loaded, and goes on to try.
  */
 export function loadPresence(url: string | URL, elements?: { cursors?: boolean; reactions?: boolean }): Promise<void>
 

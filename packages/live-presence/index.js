@@ -13,17 +13,37 @@ export async function loadPresence(url, { cursors = false, reactions = false } =
   await Promise.all(names.map((name) => load(new URL(SCRIPTS[name], base).href)))
 }
 
+/** A script that could not be loaded is tried again after this time, in ms, and then after twice as long each time. */
+const AGAIN_MS = 1_000
+const AGAIN_MAX_MS = 30_000
+/** Why the element is not there; undefined where nothing is known against it. */
+let missing
+const watches = new Set()
+
+function isMissing(trouble) {
+  missing = trouble
+  for (const watch of watches) watch()
+}
+
 /** As a script of the page, not by `import()`: bundlers rewrite that, and a page may allow scripts by their element. */
-function load(src) {
+function load(src, againMs = AGAIN_MS) {
   const known = [...document.querySelectorAll("script[type=module]")].find((script) => script.src === src)
   if (known?.dataset.loaded !== undefined) return
   const script = known ?? Object.assign(document.createElement("script"), { type: "module", async: true, src })
   const loaded = new Promise((resolve, reject) => {
     script.addEventListener("load", () => {
       script.dataset.loaded = ""
+      isMissing(undefined)
       resolve()
     })
-    script.addEventListener("error", () => reject(new Error(`${src} could not be loaded. Is the node up, and allowed by this page's script-src?`)))
+    script.addEventListener("error", () => {
+      const trouble = `${src} could not be loaded. Is the node up, and allowed by this page's script-src?`
+      isMissing(trouble)
+      // A browser does not load the same element's script twice.
+      script.remove()
+      setTimeout(() => load(src, Math.min(2 * againMs, AGAIN_MAX_MS))?.catch(() => {}), againMs * (0.5 + Math.random()))
+      reject(new Error(trouble))
+    })
   })
   if (!known) document.head.append(script)
   return loaded
@@ -44,8 +64,14 @@ export function watchPresence({ room, token } = {}, changed) {
     change({ counts: detail, stale: detail.stale, trouble: detail.stale ? state.trouble : undefined })
   })
   element.addEventListener("presence:stale", ({ detail }) => change({ stale: true, trouble: detail.detail }))
+  const watch = () => (missing ? change({ stale: true, trouble: missing }) : state.counts || change(UNKNOWN))
+  watches.add(watch)
   document.body.append(element)
-  return () => element.remove()
+  if (missing) watch()
+  return () => {
+    watches.delete(watch)
+    element.remove()
+  }
 }
 
 /** A store of a room for frameworks: it watches while anything subscribes to it. */

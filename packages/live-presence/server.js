@@ -42,10 +42,11 @@ export async function fetchPresence(url, room, { signal = AbortSignal.timeout(AN
 const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" }
 const escaped = (text) => String(text).replace(/[&<>"']/g, (letter) => ENTITIES[letter])
 
-/** The element as HTML, with the sentence for these counts in it; without a sentence where the counts are not known. */
+/** The element as HTML, with the sentence for these counts in it; without one where they are not known, or are below `hideBelow`. */
 export function presenceElement(counts, { lang, show, room, token, hideBelow } = {}) {
   const attributes = { room, show, "hide-below": hideBelow, lang, token }
   const written = Object.entries(attributes).filter(([, value]) => value !== undefined && value !== null)
   const tag = ["live-presence", ...written.map(([name, value]) => `${name}="${escaped(value)}"`)].join(" ")
-  return `<${tag}>${counts ? escaped(presenceText(counts, { lang, show })) : ""}</live-presence>`
+  const shown = counts && counted(counts, show) >= (hideBelow ?? 0)
+  return `<${tag}>${shown ? escaped(presenceText(counts, { lang, show })) : ""}</live-presence>`
 }

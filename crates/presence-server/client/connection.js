@@ -1,7 +1,7 @@
 // The connection of all elements: a socket, else an event stream. `link` is whichever is open or opening, `timer` waits for
 // the next try; if there is neither, none is needed.
 
-import { observe, pageRoom, successor } from "./surroundings.js"
+import { observe, pageRoom, sameRoom, successor } from "./surroundings.js"
 
 /** What a page may ask for: its own limit is the server's, too. */
 const ROOMS_MAX = 100
@@ -22,6 +22,8 @@ export const elements = new Set()
 export const rooms = new Map()
 export let identity
 
+/** Tokens that were refused where an element of their room has none: it shows the number of all the same. */
+const spent = new Set()
 let link, timer, syncing, id, away, heard
 let tries = 0
 
@@ -52,10 +54,13 @@ const draw = () => {
 const sync = () => {
   syncing = 0
   const wanted = new Map()
+  // One visitor: a token counts for all elements of its room, however they name it.
+  const tokens = {}
+  for (const { room, token } of elements) if (!spent.has(token)) tokens[sameRoom(room)] ||= token
   for (const element of elements) {
     const { room } = element
-    const { token, listens } = wanted.get(room) || {}
-    if (wanted.size < ROOMS_MAX || wanted.has(room)) wanted.set(room, { token: token || element.token || undefined, listens: listens || element.listens })
+    const listens = element.listens || wanted.get(room)?.listens
+    if (wanted.size < ROOMS_MAX || wanted.has(room)) wanted.set(room, { token: tokens[sameRoom(room)] || undefined, listens })
     else warn(`At most ${ROOMS_MAX} rooms are shown.`)
   }
   for (const [room, { token }] of rooms) {
@@ -218,6 +223,10 @@ const take = ({ type, room, ...message }) => {
   } else if (type == "left" || type == "error") {
     known.trouble = message = { status: 403, detail: "Dismissed.", ...message }
     refused(message)
+    if (type == "error" && message.status == 403 && known.token && [...elements].some(element => !element.token && sameRoom(element.room) == sameRoom(room))) {
+      spent.add(known.token)
+      soon()
+    }
     if (message.status > 428) setTimeout(again, 30_000 * (1 + Math.random()), room)
   }
   for (const element of elements) if (element.room == room) element.draw()

@@ -28,7 +28,10 @@ sheet.replaceSync(`
 `)
 
 class LiveCursors extends SharingElement {
-  static observedAttributes = ["room", "token", "for"]
+  static {
+    this.reflects("for")
+  }
+
   #cursors = new Map()
   #point
   #ends
@@ -39,7 +42,7 @@ class LiveCursors extends SharingElement {
 
   /** The element in which places are told; the whole page where there is none. */
   get target() {
-    return (this.getAttribute("for") && this.getRootNode().getElementById(this.getAttribute("for"))) || document.documentElement
+    return (this.for && this.getRootNode().getElementById(this.for)) || document.documentElement
   }
 
   connectedCallback() {

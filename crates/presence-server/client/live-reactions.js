@@ -26,7 +26,10 @@ button {
 `)
 
 class LiveReactions extends SharingElement {
-  static observedAttributes = ["room", "token", "emojis"]
+  static {
+    this.reflects("emojis")
+  }
+
   /** How many presses of each user were shown; undefined before the room is known. */
   #shown
   #pressed = []
@@ -38,13 +41,9 @@ class LiveReactions extends SharingElement {
     super(KEY, sheet)
   }
 
-  get emojis() {
-    return (this.getAttribute("emojis") || EMOJIS).split(/\s+/).filter(Boolean)
-  }
-
   connectedCallback() {
-    this.#buttons()
     super.connectedCallback()
+    this.#buttons()
   }
 
   disconnectedCallback() {
@@ -59,7 +58,8 @@ class LiveReactions extends SharingElement {
   }
 
   #buttons() {
-    const buttons = this.emojis.map(emoji => {
+    const emojis = (this.emojis || EMOJIS).split(/\s+/).filter(Boolean)
+    const buttons = emojis.map(emoji => {
       const button = document.createElement("button")
       button.type = "button"
       button.part = "button"

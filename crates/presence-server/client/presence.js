@@ -6,12 +6,13 @@
 // All elements of a page share one connection to the server that this file came from. What the server sends becomes text
 // and never markup. Served minified: it has to stay under 5 KB compressed.
 
+import { adopt, reflect } from "./attributes.js"
 import { elements, identity, observeRoot, rooms, share, soon } from "./connection.js"
 import { sheet } from "./style.js"
 import { languageAt, pageRoom } from "./surroundings.js"
 
 // The elements that share something, in files of their own.
-export { elements, pageRoom, rooms, share, soon }
+export { adopt, elements, pageRoom, reflect, rooms, share, soon }
 
 /** Screen readers are told of one change a minute, whatever the number of elements. */
 const SPOKEN_MS = 60_000
@@ -93,14 +94,7 @@ class LivePresence extends HTMLElement {
   }
 
   connectedCallback() {
-    // What a framework has set before this script was loaded.
-    for (const name in ATTRIBUTES) {
-      if (Object.hasOwn(this, name)) {
-        const value = this[name]
-        delete this[name]
-        this[name] = value
-      }
-    }
+    adopt(this, ATTRIBUTES)
     for (let node = this; node; node = node.host) observeRoot((node = node.getRootNode()))
     elements.add(this)
     soon()
@@ -116,25 +110,14 @@ class LivePresence extends HTMLElement {
   }
 
   static {
-    for (const name in ATTRIBUTES) {
-      const attribute = ATTRIBUTES[name]
-      Object.defineProperty(this.prototype, name, {
-        configurable: true,
-        enumerable: true,
-        get() {
-          const value = this.getAttribute(attribute) ?? ""
-          if (name != "room") return value
-          // If the page's address has changed since the element was drawn, it is drawn again.
-          if (this.#drawn.room != (value || pageRoom())) this.draw()
-          return this.#drawn.room
-        },
-        // `undefined`, `null` and `false` are how frameworks remove an attribute.
-        set(value) {
-          if (value == null || value === false) this.removeAttribute(attribute)
-          else this.setAttribute(attribute, value)
-        },
-      })
-    }
+    reflect(this, ATTRIBUTES, {
+      room(element) {
+        const room = element.getAttribute("room") || pageRoom()
+        // If the page's address has changed since the element was drawn, it is drawn again.
+        if (element.#drawn.room != room) element.draw()
+        return element.#drawn.room
+      },
+    })
   }
 
   /** Shows what is known of the room. */

@@ -1,6 +1,6 @@
 // What <live-cursors> and <live-reactions> have in common: a room, and values that its visitors share for a moment.
 
-import { elements, pageRoom, share, soon } from "./presence.js"
+import { adopt, elements, pageRoom, reflect, share, soon } from "./presence.js"
 
 /** Values are sent this often, in ms: a page may send ten messages a second. */
 export const SEND_MS = 110
@@ -17,15 +17,15 @@ export class SharingElement extends HTMLElement {
     this.attachShadow({ mode: "open" }).adoptedStyleSheets = [sheet]
   }
 
-  get room() {
-    return this.getAttribute("room") || pageRoom()
-  }
-
-  get token() {
-    return this.getAttribute("token") || ""
+  /** Makes an attribute of each of these a property, besides `room` and `token`. */
+  static reflects(...names) {
+    this.observedAttributes = ["room", "token", ...names]
+    this.properties = Object.fromEntries(this.observedAttributes.map(name => [name, name]))
+    reflect(this, this.properties, { room: element => element.getAttribute("room") || pageRoom() })
   }
 
   connectedCallback() {
+    adopt(this, this.constructor.properties)
     elements.add(this)
     soon()
   }

@@ -36,6 +36,9 @@ export const languageAt = node => {
   }
 }
 
+/** The same for all ways to name one room of this site. */
+export const sameRoom = room => (room[0] == "/" ? view.location.host + room : room).replace(/\/+$/, "")
+
 let target, targeted, asked
 
 /**

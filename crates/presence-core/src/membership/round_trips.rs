@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// So many round trips are compared.
+/// How many round trips are compared.
 const COMPARED: usize = 5;
 
 /// The newest round trips to a node, in ms.
