@@ -4,6 +4,7 @@ pub(crate) mod belief;
 pub(crate) mod clock_skew;
 pub(crate) mod departed;
 pub(crate) mod drain;
+mod hearing;
 pub(crate) mod heartbeat;
 mod holds;
 pub(crate) mod known_regions;
@@ -21,6 +22,7 @@ use crate::io::output::Severity;
 use crate::membership::belief::Beliefs;
 use crate::membership::clock_skew::ClockSkew;
 use crate::membership::drain::Drain;
+use crate::membership::hearing::NamedMax;
 use crate::membership::heartbeat::HeartbeatSchedule;
 use crate::membership::holds::DepartedTables;
 use crate::membership::peer::{LEASE_MS, Path, Peer};
@@ -71,6 +73,7 @@ pub(crate) struct Membership {
     relay: Relay,
     drain: Option<Drain>,
     beliefs: Beliefs,
+    named_max: NamedMax,
     /// When this process started, or last went on after a suspension, and until when it rested then.
     resumed_at: Mono,
     grace_until: Mono,
@@ -101,13 +104,6 @@ impl Membership {
     /// Whether no other node is live.
     pub(crate) fn is_alone(&self) -> bool {
         self.peers.values().all(|peer| peer.state != PeerState::Live)
-    }
-
-    /// Whether there are live nodes, each has heard this start, and none names a node that is not known here.
-    pub(crate) fn is_known_to_all(&self, me: NodeHash) -> bool {
-        let mut live = self.peers.values().filter(|peer| peer.state == PeerState::Live).peekable();
-        let known = |node: &NodeHash| *node == me || self.peers.contains_key(node);
-        live.peek().is_some() && live.all(|peer| peer.echoed && peer.beat.hears.iter().all(known))
     }
 
     /// What became different since the last call, in order.

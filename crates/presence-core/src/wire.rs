@@ -11,7 +11,7 @@ mod signature;
 use minicbor::{Decode, Encode};
 
 pub(crate) use self::broadcasts::{
-    Bundle, CountedTable, Delta, Dismissed, Echo, HeardUpto, Heartbeat, HeldTable, Leaving, NodeStatus,
+    Bundle, CountedTable, Delta, Dismissed, Echo, HeardUpto, Heartbeat, HeldTable, KnownNodes, Leaving, NodeStatus,
     PublishedMessage, Relayed,
 };
 pub(crate) use self::receipts::{ReceiptBundle, ReceiptReport, ReportedRegion, ReportedWrite, SentReceipt};

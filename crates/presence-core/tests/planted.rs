@@ -9,6 +9,9 @@ mod by_hand;
 mod chance;
 #[path = "all/digest.rs"]
 mod digest;
+#[allow(dead_code, reason = "its own tests use more of it")]
+#[path = "all/hearing.rs"]
+mod hearing;
 #[path = "all/keys.rs"]
 mod keys;
 #[path = "all/member_fuzz.rs"]
@@ -48,6 +51,16 @@ fn found(fault: Fault) -> Option<u64> {
 fn every_planted_fault_is_found() {
     let missed: Vec<Fault> = ALL_FAULTS.into_iter().filter(|fault| found(*fault).is_none()).collect();
     assert_eq!(missed, Vec::new());
+}
+
+#[test]
+fn a_node_that_was_never_heard_and_counts_as_heard_is_found() {
+    let is_right = || std::panic::catch_unwind(|| hearing::a_newcomer_is_heard_by_all(0)).is_ok();
+    assert!(is_right(), "without a fault");
+    inject(Some(Fault::UnknownIsHeard));
+    let missed = is_right();
+    inject(None);
+    assert!(!missed);
 }
 
 /// The first of the generated conversations that harms an honest node.

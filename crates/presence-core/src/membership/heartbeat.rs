@@ -4,6 +4,7 @@ use crate::app::region::Place;
 use crate::id::{NodeHash, Region};
 use crate::identity::Identity;
 use crate::io::mesh_view::PeerState;
+use crate::membership::hearing::Hearing;
 use crate::membership::peer::{LEASE_MS, Path};
 use crate::membership::rotation::in_turn;
 use crate::membership::{Membership, PEERS_MAX};
@@ -52,12 +53,6 @@ pub(crate) struct HeartbeatSummary {
 }
 
 impl Membership {
-    /// The nodes that this node heard directly in the last 1.5 s, in order.
-    fn hears(&self, now: Mono) -> Vec<NodeHash> {
-        let heard = self.peers.iter().filter(|(_, peer)| peer.heard_directly(now) && peer.state != PeerState::Departed);
-        heard.map(|(hash, _)| *hash).collect()
-    }
-
     /// A node that is not heard said hello.
     pub(crate) fn hurry_heartbeat(&mut self) {
         self.heartbeats.hurried = true;
@@ -79,6 +74,11 @@ impl Membership {
 
     pub(crate) fn send_heartbeat(&mut self, me: &Identity, summary: HeartbeatSummary, now: Now, out: &mut Outputs) {
         let hears = self.hears(now.mono);
+        let (hearing, known) = self.own_hearing(me.hash, &hears, now.mono);
+        let (named, unheard) = match hearing {
+            Hearing::Named(nodes) => (nodes, None),
+            Hearing::AllBut(nodes) => (Vec::new(), Some(nodes)),
+        };
         let heartbeat = Heartbeat {
             region: me.region.clone(),
             place: me.place.name.clone(),
@@ -91,7 +91,7 @@ impl Membership {
             rows_root: summary.rows_root.to_be_bytes(),
             cut: summary.cut,
             facts_root: summary.facts_root.to_be_bytes(),
-            hears: hears.clone(),
+            hears: named,
             left: summary.left,
             echoes: self.echoes(now.mono),
             held: summary.held,
@@ -99,6 +99,8 @@ impl Membership {
             complete_ms: summary.complete_ms,
             heard_upto: summary.heard_upto,
             counted: summary.counted,
+            known,
+            unheard,
         };
         let beats = &mut self.heartbeats;
         (beats.hurried, beats.sent_at, beats.named) = (false, Some(now.mono), hears);
@@ -119,19 +121,19 @@ impl Membership {
         &mut self,
         me: &Identity,
         sender: &SenderId,
-        ReceivedHeartbeat { mut beat, bytes, path }: ReceivedHeartbeat<'_>,
+        ReceivedHeartbeat { beat, bytes, path }: ReceivedHeartbeat<'_>,
         now: Now,
         out: &mut Outputs,
     ) -> Option<Heartbeat> {
         let hash = NodeHash::of(&sender.name, me.digest);
         let region = Region::new(beat.region.as_str())?;
-        let Heartbeat { hears, left, echoes, held, heard_upto, counted, .. } = &beat;
-        let listed = [hears.len(), left.len(), echoes.len(), held.len(), heard_upto.len(), counted.len()];
+        let Heartbeat { hears, left, echoes, held, heard_upto, counted, unheard, .. } = &beat;
+        let unheard = unheard.as_ref().map_or(0, Vec::len);
+        let listed = [hears.len(), left.len(), echoes.len(), held.len(), heard_upto.len(), counted.len(), unheard];
         if bytes.len() > HEARTBEAT_BYTES_MAX || beat.place.len() > 128 || listed.into_iter().any(|len| len > PEERS_MAX)
         {
             return None;
         }
-        beat.sort_hears();
         self.meet(me, sender, &beat, path, now, out);
         let peer = self.peers.get_mut(&hash).filter(|peer| peer.incarnation == sender.incarnation)?;
         let newest_direct = path.via.is_none() && peer.direct_beat_ms.is_none_or(|last_ms| last_ms < beat.mono_ms);
@@ -161,6 +163,9 @@ impl Membership {
         // A relay may repeat what a dead node said: only what is new shows that.
         if newest || path.via.is_none() {
             self.hear(hash, path, now, out);
+        }
+        if newest {
+            self.note_heard_nodes(me.hash, hash, now.mono);
         }
         newest.then_some(beat)
     }
@@ -193,19 +198,6 @@ pub(crate) struct ReceivedHeartbeat<'a> {
 }
 
 impl Heartbeat {
-    /// Whether its sender says that it hears this node directly.
-    pub(crate) fn names(&self, node: NodeHash) -> bool {
-        self.hears.binary_search(&node).is_ok()
-    }
-
-    /// A node writes them in order. What is not in order is put in order, since it is searched by bisection.
-    fn sort_hears(&mut self) {
-        if !self.hears.is_sorted_by(|a, b| a < b) {
-            self.hears.sort_unstable();
-            self.hears.dedup();
-        }
-    }
-
     /// Before anything is known.
     pub(crate) fn nothing() -> Self {
         Self {
@@ -228,6 +220,8 @@ impl Heartbeat {
             complete_ms: None,
             heard_upto: Vec::new(),
             counted: Vec::new(),
+            known: None,
+            unheard: None,
         }
     }
 }
@@ -238,11 +232,11 @@ mod tests {
     use crate::id::NodeName;
     use crate::presence::row::TableKey;
     use crate::time::Incarnation;
-    use crate::wire::HeldTable;
+    use crate::wire::{HeldTable, KnownNodes};
 
     const WALL_MS: u64 = 1_800_000_000_000;
 
-    /// 32 nodes, all of which have just been replaced.
+    /// Of 32 nodes, all of which have just been replaced.
     fn full() -> Heartbeat {
         let hash = |number: u64| NodeHash(u64::MAX - number);
         let days_ms = 30 * 86_400_000;
@@ -274,14 +268,18 @@ mod tests {
     }
 
     #[test]
-    fn a_heartbeat_of_the_largest_mesh_amid_a_deploy_fits_into_a_kibibyte() {
+    fn a_heartbeat_amid_a_deploy_fits_into_a_kibibyte_in_either_form() {
         let sender = SenderId {
             name: NodeName::new("d8904e9b3e2d78").expect("a name"),
             incarnation: Incarnation::new(WALL_MS),
             birth: 7,
         };
-        let bytes = Broadcast::Heartbeat(full()).write(&sender);
-        assert!(bytes.len() <= 1_024, "{} bytes", bytes.len());
+        let unheard = Some((0..31).map(|number| NodeHash(u64::MAX - number)).collect());
+        let known = Some(KnownNodes { count: 256, sum: u64::MAX });
+        for beat in [full(), Heartbeat { hears: Vec::new(), known, unheard, ..full() }] {
+            let bytes = Broadcast::Heartbeat(beat).write(&sender);
+            assert!(bytes.len() <= 1_024, "{} bytes", bytes.len());
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::app::region::Place;
 use crate::id::{NodeHash, NodeName, Region};
 use crate::io::mesh_view::PeerState;
 use crate::membership::belief::Doubt;
+use crate::membership::hearing::HeardNodes;
 use crate::membership::round_trips::RoundTrips;
 use crate::presence::row::TableKey;
 use crate::time::{Incarnation, Mono, Now, Wall};
@@ -52,6 +53,7 @@ pub(crate) struct Peer {
     pub(crate) late: bool,
     pub(crate) via: Option<NodeHash>,
     pub(super) beat: Heartbeat,
+    pub(super) heard_nodes: HeardNodes,
     pub(super) beat_at: Mono,
     /// The sender's moment of the newest heartbeat that came directly.
     pub(super) direct_beat_ms: Option<u64>,
@@ -82,6 +84,7 @@ impl Peer {
             late: false,
             via: None,
             beat: Heartbeat { region: region.clone(), ..Heartbeat::nothing() },
+            heard_nodes: HeardNodes::default(),
             beat_at: Mono::default(),
             direct_beat_ms: None,
             echoed: false,
@@ -131,11 +134,6 @@ impl Peer {
     /// How far away it is.
     pub(crate) fn round_trip_ms(&self) -> Option<u32> {
         self.round_trips.shortest()
-    }
-
-    /// Whether its last heartbeat says that it hears that node directly.
-    pub(crate) fn hears(&self, node: NodeHash) -> bool {
-        self.beat.names(node)
     }
 
     /// The number of its newest change that it has announced.

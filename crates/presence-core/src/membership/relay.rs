@@ -123,7 +123,7 @@ impl Membership {
                 && peer.state == PeerState::Live
                 && peer.heard_directly(now)
                 && !peer.hears(author)
-                && peer.beat.hears.iter().copied().filter(|node| hears_author(node)).min() == Some(me)
+                && peer.heard_nodes.iter().find(hears_author) == Some(me)
         });
         deaf.map(|(hash, _)| *hash).collect()
     }

@@ -115,6 +115,13 @@ impl Node {
         Self { known_regions: KnownRegions::restore(regions), ..self }
     }
 
+    /// The same node, whose heartbeats name those that it hears up to this many other nodes, instead of 32: for tests.
+    #[doc(hidden)]
+    pub fn with_named_max(mut self, most: usize) -> Self {
+        self.membership.set_named_max(most);
+        self
+    }
+
     /// Draws the regions as they are judged now, and keeps for the next start which there are.
     pub(super) fn show_regions(&mut self, now: Now) {
         let regions = self.mesh_source(now).regions();

@@ -45,6 +45,8 @@ pub enum Fault {
     RelayedUnsigned,
     /// Whatever comes over a link is its node's, with whatever key it is signed.
     AnyKey,
+    /// "All that I know but these" is said to nodes that know others, and is taken for all that the reader knows.
+    UnknownIsHeard,
     /// Any node may say of any other that it has left.
     HearsayOfLeaving,
     /// Every clock is believed, however wrong and through whomever.

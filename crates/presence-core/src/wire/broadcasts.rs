@@ -35,7 +35,7 @@ pub(crate) struct Heartbeat {
     pub(crate) cut: NodeTime,
     #[cbor(n(10), with = "minicbor::bytes")]
     pub(crate) facts_root: [u8; 16],
-    /// Nodes that the sender heard directly in the last 1.5 s.
+    /// Nodes that the sender heard directly in the last 1.5 s; none where `unheard` says it.
     #[n(11)]
     pub(crate) hears: Vec<NodeHash>,
     /// Tables of nodes that left lately, some of them in turn.
@@ -58,6 +58,22 @@ pub(crate) struct Heartbeat {
     /// What the sender counts of some other nodes, in turn.
     #[cbor(n(18), default)]
     pub(crate) counted: Vec<CountedTable>,
+    /// In a large mesh: which nodes the sender knows. A version before this field does not say.
+    #[n(19)]
+    pub(crate) known: Option<KnownNodes>,
+    /// Those of the known nodes that it does not hear directly: it hears all others.
+    #[n(20)]
+    pub(crate) unheard: Option<Vec<NodeHash>>,
+}
+
+/// The nodes that a node knows, itself included, for comparison.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct KnownNodes {
+    #[n(0)]
+    pub(crate) count: u64,
+    /// Of their hashes.
+    #[n(1)]
+    pub(crate) sum: u64,
 }
 
 /// How much a node received of an author that is gone.

@@ -11,6 +11,7 @@ mod crashes;
 mod digest;
 mod freezes;
 mod fuzz;
+mod hearing;
 mod hearsay;
 mod history;
 mod impostor;

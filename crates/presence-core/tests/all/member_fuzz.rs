@@ -119,7 +119,13 @@ fn say(world: &mut World, step: &Step) {
         Kind::Beat => {
             let left = vec![(victim, victims_start, third)];
             let (wall_ms, mono_ms, sequence, cut) = (first, second, third, fourth);
-            Beat { wall_ms, mono_ms, sequence, cut, hears: vec![victim], left, root: first }.write(&author)
+            let nodes = (0..=MEMBER).map(|host| node_hash(world, host).0).fold(0, u64::wrapping_add);
+            let large = match step.counts {
+                0 => None,
+                1 => Some((4, nodes, vec![victim])),
+                _ => Some((first, second, vec![victim; 3])),
+            };
+            Beat { wall_ms, mono_ms, sequence, cut, hears: vec![victim], left, root: first, large }.write(&author)
         }
         Kind::Delta => {
             let user = 100 + u8::try_from(first % 50).expect("small");
@@ -146,6 +152,8 @@ fn say(world: &mut World, step: &Step) {
 /// Three honest nodes with a user each, and what a member says to them; then it falls silent for good.
 pub(crate) fn honest_nodes_stay_right(steps: &[Step]) {
     let mut world = World::new(7, &["ams", "iad", "maa", "yyz"]);
+    // Two of them name who is not heard, as in a large mesh.
+    (world.hosts[0].named_max, world.hosts[1].named_max) = (0, 0);
     for host in 0..=MEMBER {
         world.start(host);
     }

@@ -44,19 +44,21 @@ pub(crate) struct Beat {
     pub(crate) left: Vec<(NodeHash, u64, u64)>,
     /// The sum of the rows of each of them.
     pub(crate) root: u64,
+    /// As in a large mesh: the number and the sum of the nodes that it knows, and those of them that it does not hear.
+    pub(crate) large: Option<(u64, u64, Vec<NodeHash>)>,
 }
 
 impl Default for Beat {
     fn default() -> Self {
         let (hears, left) = (Vec::new(), Vec::new());
-        Self { wall_ms: 1_800_000_000_000, mono_ms: 1_000_000, sequence: 0, cut: 0, hears, left, root: 0 }
+        Self { wall_ms: 1_800_000_000_000, mono_ms: 1_000_000, sequence: 0, cut: 0, hears, left, root: 0, large: None }
     }
 }
 
 impl Beat {
     pub(crate) fn write(&self, sender: &Sender) -> Vec<u8> {
         message(1, sender, |w| {
-            w.array(15)?.str("ams")?.str("Amsterdam")?.null()?.bool(false)?;
+            w.array(if self.large.is_some() { 21 } else { 15 })?.str("ams")?.str("Amsterdam")?.null()?.bool(false)?;
             w.u64(self.wall_ms)?.u64(self.mono_ms)?.u8(1)?.u64(self.sequence)?;
             w.bytes(&[0; 16])?.u64(self.cut)?.bytes(&[0; 16])?;
             w.array(self.hears.len() as u64)?;
@@ -64,7 +66,10 @@ impl Beat {
             w.array(self.left.len() as u64)?;
             self.left.iter().try_for_each(|(node, start, _)| w.array(2)?.u64(node.0)?.u64(*start).map(drop))?;
             w.array(0)?.array(self.left.len() as u64)?;
-            self.left.iter().try_for_each(|(_, _, ms)| w.array(4)?.u64(*ms)?.u64(0)?.bool(false)?.u64(self.root).map(drop))
+            self.left.iter().try_for_each(|(_, _, ms)| w.array(4)?.u64(*ms)?.u64(0)?.bool(false)?.u64(self.root).map(drop))?;
+            let Some((count, sum, unheard)) = &self.large else { return Ok(()) };
+            w.null()?.null()?.array(0)?.array(0)?.array(2)?.u64(*count)?.u64(*sum)?.array(unheard.len() as u64)?;
+            unheard.iter().try_for_each(|node| w.u64(node.0).map(drop))
         })
     }
 }

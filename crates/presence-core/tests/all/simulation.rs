@@ -9,11 +9,14 @@ use crate::app::CARDS;
 use crate::chance::Chance;
 use crate::tabs::At;
 use crate::world::{CALM, Weather, World};
+use beginnings::{Clocks, set_forms};
 use checks::{agree, agree_within_ms, disagreement, no_one_gone_is_counted, pages_show_views, true_at_last};
 use last_clicks::{likes_are_settled, pairs_are_set_at_once};
 use moves::{a_move_is_counted_once, move_tab};
 use returns::a_quick_return_is_no_leave;
 
+#[path = "simulation/beginnings.rs"]
+mod beginnings;
 #[path = "simulation/checks.rs"]
 mod checks;
 #[path = "simulation/last_clicks.rs"]
@@ -35,24 +38,10 @@ const STORM_MS: u64 = 60_000;
 /// is silent, and links to it, whose end may stay unnoticed, are closed.
 const TWIN_UNTIL_MS: u64 = 50_000;
 
-/// What a world is put through.
-#[derive(Clone, Copy)]
-struct Clocks {
-    fast: usize,
-    /// How far one clock is behind.
-    slow_ms: i64,
-    jumps: bool,
-}
-
 pub(crate) fn storm(seed: u64) -> World {
     let mut world = World::new(seed, &REGIONS);
     world.seeds = if world.chance.one_in(2) { vec![0, 1, 2, 3, 4] } else { vec![0] };
-    let clocks = Clocks {
-        fast: usize::try_from(world.chance.between(0, 3)).expect("small"),
-        slow_ms: *world.chance.pick(&[0, 0, 0, 3_600_000, 72_000_000]),
-        jumps: world.chance.one_in(3),
-    };
-    set_clocks(&mut world, clocks);
+    let clocks = Clocks::draw(&mut world);
     if seed.is_multiple_of(2) {
         // The younger of two births of one name ends.
         world.aborts = Some(Vec::new());
@@ -63,6 +52,7 @@ pub(crate) fn storm(seed: u64) -> World {
     let drawn = usize::try_from(world.chance.between(0, 2 * REGIONS.len() as u64)).expect("small");
     let diskless = if has_twin(&world) { TWIN } else { drawn };
     world.hosts.iter_mut().enumerate().for_each(|(index, host)| host.diskless = index == diskless);
+    set_forms(&mut world, seed);
     (0..REGIONS.len()).for_each(|host| world.start(host));
     world.run_until(5_000);
     let end = world.now + STORM_MS;
@@ -82,19 +72,6 @@ pub(crate) fn storm(seed: u64) -> World {
 
 fn has_twin(world: &World) -> bool {
     world.hosts.len() > TWIN
-}
-
-fn set_clocks(world: &mut World, clocks: Clocks) {
-    for host in 0..REGIONS.len() {
-        let skew = world.chance.between(0, 3_000);
-        world.hosts[host].skew_ms = i64::try_from(skew).expect("small") - 1_500;
-    }
-    for host in 0..clocks.fast {
-        world.hosts[host].skew_ms = 300_000;
-    }
-    if clocks.slow_ms > 0 {
-        world.hosts[3].skew_ms = -clocks.slow_ms;
-    }
 }
 
 fn disturb(world: &mut World, clocks: Clocks) {

@@ -64,6 +64,10 @@ pub(crate) struct Host {
     pub(crate) diskless: bool,
     /// How many users a set may have.
     pub(crate) users_per_set: usize,
+    /// How many other nodes it may know and still name those that it hears.
+    pub(crate) named_max: usize,
+    /// Bytes of its last heartbeat.
+    pub(crate) beat_bytes: usize,
     addresses: Vec<String>,
     regions: Vec<KnownRegion>,
     incarnation: u64,
@@ -112,6 +116,8 @@ impl Host {
             unanswered: Vec::new(),
             diskless: false,
             users_per_set: 10_000,
+            named_max: 32,
+            beat_bytes: 0,
             addresses: Vec::new(),
             regions: Vec::new(),
             incarnation: 0,
@@ -276,20 +282,6 @@ impl World {
         }
         self.now = end;
         self.tabs_act();
-    }
-
-    fn tabs_act(&mut self) {
-        let up: Vec<usize> =
-            (0..self.hosts.len()).filter(|host| self.up(*host) && !self.hosts[*host].draining).collect();
-        for (host, input) in self.tabs.act(self.now, &up, &mut self.chance) {
-            self.deliver(host, input);
-        }
-        for index in 0..self.hosts.len() {
-            if self.hosts[index].draining && !self.hosts[index].emptied && self.tabs.emptied(index) {
-                self.hosts[index].emptied = true;
-                self.deliver(index, Input::Emptied);
-            }
-        }
     }
 }
 

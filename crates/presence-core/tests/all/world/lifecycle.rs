@@ -45,7 +45,7 @@ impl World {
         };
         let records: Vec<Vec<u8>> = host.disk.values().cloned().collect();
         let node = Node::new(settings, &records, host.addresses.clone(), now);
-        host.node = Some(node.with_known_regions(host.regions.clone()));
+        host.node = Some(node.with_known_regions(host.regions.clone()).with_named_max(host.named_max));
         (host.draining, host.emptied) = (false, false);
         (host.started, host.frozen_until) = (self.now, 0);
         (host.view, host.mesh) = (None, None);
@@ -104,6 +104,21 @@ impl World {
                 Some(record) => host.disk.insert(key, record),
                 None => host.disk.remove(&key),
             };
+        }
+    }
+
+    /// Lets users act, and tells nodes that drain when their last socket has closed.
+    pub(super) fn tabs_act(&mut self) {
+        let up: Vec<usize> =
+            (0..self.hosts.len()).filter(|host| self.up(*host) && !self.hosts[*host].draining).collect();
+        for (host, input) in self.tabs.act(self.now, &up, &mut self.chance) {
+            self.deliver(host, input);
+        }
+        for index in 0..self.hosts.len() {
+            if self.hosts[index].draining && !self.hosts[index].emptied && self.tabs.emptied(index) {
+                self.hosts[index].emptied = true;
+                self.deliver(index, Input::Emptied);
+            }
         }
     }
 }

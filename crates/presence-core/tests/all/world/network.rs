@@ -2,7 +2,7 @@
 
 use presence_core::{
     DialError, Drawing, Drawn, Input, LinkId, Linked, Message, MessageId, NodeHash, NodeName, Outcome, Output,
-    PastMessage, Stream, StreamName, Viewers,
+    PastMessage, Stream, StreamName, Viewers, kind_name,
 };
 
 use super::{ASK_MS, DIAL_MS, Event, IDLE_MS, SYNC_MS, Wire, World};
@@ -161,6 +161,9 @@ impl World {
     }
 
     fn publish(&mut self, from: usize, to: Option<NodeHash>, bytes: &[u8]) {
+        if kind_name(bytes) == Some("Heartbeat") {
+            self.hosts[from].beat_bytes = bytes.len();
+        }
         for reader in 0..self.hosts.len() {
             let addressed = to.is_none_or(|hash| hash == NodeHash::of(&self.hosts[reader].name, sha256));
             let from_life = self.hosts[from].life;

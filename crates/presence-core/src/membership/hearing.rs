@@ -1,0 +1,154 @@
+//! Which nodes hear which. A heartbeat names the nodes that its sender hears directly or, in a large mesh, those that it does not hear.
+//!
+//! "All that I know, except these" says the same to two nodes only if they know the same nodes. So in a large mesh each
+//! heartbeat has the number and a sum of all known nodes, and while a live node's sum is another one, the heard ones are named.
+
+use crate::id::NodeHash;
+use crate::io::mesh_view::PeerState;
+use crate::membership::Membership;
+use crate::membership::peer::{LEASE_MS, Peer};
+use crate::testing::fault_injection::{Fault, injected};
+use crate::time::Mono;
+use crate::wire::{Heartbeat, KnownNodes};
+
+/// A node that knows at most this many others names those that it hears.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NamedMax(usize);
+
+impl Default for NamedMax {
+    fn default() -> Self {
+        Self(32)
+    }
+}
+
+/// The nodes that a heartbeat's sender hears directly, as it says so.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Hearing {
+    Named(Vec<NodeHash>),
+    /// All known ones except these.
+    AllBut(Vec<NodeHash>),
+}
+
+/// The nodes that a peer hears directly, as far as it is understood.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct HeardNodes {
+    /// In order.
+    nodes: Vec<NodeHash>,
+    /// The peer knows nodes that this node does not, or the other way round: what it hears may have changed since.
+    outdated: bool,
+}
+
+impl HeardNodes {
+    /// All of them, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = NodeHash> {
+        self.nodes.iter().copied()
+    }
+
+    fn includes(&self, node: NodeHash) -> bool {
+        self.nodes.binary_search(&node).is_ok()
+    }
+}
+
+impl KnownNodes {
+    fn of(nodes: &[NodeHash]) -> Self {
+        Self { count: nodes.len() as u64, sum: nodes.iter().fold(0, |sum: u64, node| sum.wrapping_add(node.0)) }
+    }
+}
+
+impl Heartbeat {
+    fn hearing(&self) -> Hearing {
+        let in_order = |nodes: &Vec<NodeHash>| {
+            let mut nodes = nodes.clone();
+            // A node writes them in order, and each once.
+            nodes.sort_unstable();
+            nodes.dedup();
+            nodes
+        };
+        self.unheard
+            .as_ref()
+            .map_or_else(|| Hearing::Named(in_order(&self.hears)), |unheard| Hearing::AllBut(in_order(unheard)))
+    }
+}
+
+impl Peer {
+    /// Whether its last heartbeat says that it hears that node directly.
+    pub(crate) fn hears(&self, node: NodeHash) -> bool {
+        self.heard_nodes.includes(node)
+    }
+
+    /// Whether it was heard within the lease, directly or not, and has not left.
+    fn is_known(&self, now: Mono) -> bool {
+        self.state != PeerState::Departed && now.since(self.heard_at) < LEASE_MS
+    }
+}
+
+impl Membership {
+    /// Lets heartbeats name those that are heard up to this many known others.
+    pub(crate) fn set_named_max(&mut self, most: usize) {
+        self.named_max = NamedMax(most);
+    }
+
+    /// The nodes that this node heard directly in the last 1.5 s, in order.
+    pub(super) fn hears(&self, now: Mono) -> Vec<NodeHash> {
+        let heard = self.peers.iter().filter(|(_, peer)| peer.heard_directly(now) && peer.state != PeerState::Departed);
+        heard.map(|(hash, _)| *hash).collect()
+    }
+
+    /// The nodes that are there as far as this node knows, itself included, in order.
+    fn known_nodes(&self, me: NodeHash, now: Mono) -> Vec<NodeHash> {
+        let known = self.peers.iter().filter(|(_, peer)| peer.is_known(now)).map(|(hash, _)| *hash);
+        let mut nodes: Vec<NodeHash> = known.collect();
+        nodes.insert(nodes.partition_point(|node| *node < me), me);
+        nodes
+    }
+
+    /// What the next heartbeat says of the nodes that this node hears, and what it says of those that it knows.
+    pub(super) fn own_hearing(&self, me: NodeHash, hears: &[NodeHash], now: Mono) -> (Hearing, Option<KnownNodes>) {
+        let nodes = self.known_nodes(me, now);
+        if nodes.len() - 1 <= self.named_max.0 {
+            return (Hearing::Named(hears.to_vec()), None);
+        }
+        let known = KnownNodes::of(&nodes);
+        let mut live = self.peers.values().filter(|peer| peer.state == PeerState::Live);
+        let agreed = live.all(|peer| peer.beat.known == Some(known)) || injected(Fault::UnknownIsHeard);
+        let unheard = nodes.len() - 1 - hears.len();
+        if !agreed || unheard > hears.len() {
+            return (Hearing::Named(hears.to_vec()), Some(known));
+        }
+        (Hearing::AllBut(except(&nodes, hears, me)), Some(known))
+    }
+
+    /// A peer's newest heartbeat says which nodes it hears.
+    pub(super) fn note_heard_nodes(&mut self, me: NodeHash, hash: NodeHash, now: Mono) {
+        let Some(beat) = self.peers.get(&hash).map(|peer| &peer.beat) else { return };
+        let heard_nodes = match beat.hearing() {
+            Hearing::Named(nodes) => HeardNodes { nodes, outdated: false },
+            Hearing::AllBut(unheard) => {
+                let nodes = self.known_nodes(me, now);
+                if beat.known == Some(KnownNodes::of(&nodes)) || injected(Fault::UnknownIsHeard) {
+                    HeardNodes { nodes: except(&nodes, &unheard, hash), outdated: false }
+                } else {
+                    // It names them as soon as it has heard that this node knows others.
+                    let before = &self.peers[&hash].heard_nodes.nodes;
+                    HeardNodes { nodes: except(before, &unheard, hash), outdated: true }
+                }
+            }
+        };
+        if let Some(peer) = self.peers.get_mut(&hash) {
+            peer.heard_nodes = heard_nodes;
+        }
+    }
+
+    /// Whether there are live nodes, each has heard this start, and none hears a node that is not known here.
+    pub(crate) fn is_known_to_all(&self, me: NodeHash) -> bool {
+        let mut live = self.peers.values().filter(|peer| peer.state == PeerState::Live).peekable();
+        let known = |node: NodeHash| node == me || self.peers.contains_key(&node);
+        live.peek().is_some()
+            && live.all(|peer| peer.echoed && !peer.heard_nodes.outdated && peer.heard_nodes.iter().all(known))
+    }
+}
+
+/// The nodes without those, and without that one; both in order.
+fn except(nodes: &[NodeHash], those: &[NodeHash], that: NodeHash) -> Vec<NodeHash> {
+    nodes.iter().filter(|node| **node != that && those.binary_search(node).is_err()).copied().collect()
+}
