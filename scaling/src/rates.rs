@@ -19,8 +19,9 @@ const FEW_WATCHERS: f64 = costs::FEW_WATCHERS as f64;
 const DRAW_MIN_S: f64 = costs::VIEW_US as f64 / 1e6;
 const DRAW_MAX_S: f64 = costs::COST_US_MAX as f64 / 1e6;
 const ADVANCE_S: f64 = costs::ADVANCE_US as f64 / 1e6;
-/// Time between two hellos over a link, and between two heartbeats.
+/// Time between two hellos over a link, between two of one node to those that it hears, and between two heartbeats.
 const HELLO_S: f64 = costs::HELLO_MS as f64 / 1e3;
+const HELLO_TURN_S: f64 = costs::HELLO_TURN_MS as f64 / 1e3;
 const BEAT_S: f64 = costs::HEARTBEAT_MS as f64 / 1e3;
 /// Limit of echoes in a heartbeat.
 const ECHOES: f64 = costs::ECHOES as f64;
@@ -112,7 +113,8 @@ impl Rates {
         let delta_bytes = deltas_out * sizes.delta
             + visits * (2.0 * sizes.row + sizes.removed + alone * (sizes.name + sizes.removed));
         let beat_bytes = sizes.beat + others * sizes.beat_named + others.min(ECHOES) * sizes.beat_echo;
-        let hello = others / HELLO_S * (sizes.hello + sizes.hello_answer + others * sizes.hello_named);
+        let hello = (others / HELLO_S).min(1.0 / HELLO_TURN_S)
+            * (sizes.hello + sizes.hello_answer + others * sizes.hello_named);
         Self {
             visits,
             deltas_out,

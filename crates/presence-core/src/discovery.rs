@@ -7,8 +7,8 @@ mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use self::node_link::HELLO_MS;
 use self::node_link::NodeLink;
+pub use self::node_link::{HELLO_MS, HELLO_TURN_MS};
 pub(crate) use self::requests::PendingRequest;
 use crate::discovery::addresses::{AddressBook, Redial};
 use crate::discovery::hello::SaidHello;
@@ -43,6 +43,8 @@ pub(crate) struct Discovery {
     requests: Requests,
     /// The addresses and the incarnation that were ordered to be kept for the next start.
     remembered: Option<(Vec<String>, Incarnation)>,
+    /// When hello was last said to one of those that are heard.
+    hello_turn_at: Option<Mono>,
     started_at: Mono,
 }
 
@@ -55,7 +57,16 @@ impl Discovery {
         }
         let (links, said_hello, told_unreached) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let requests = Requests::default();
-        Self { book, links, said_hello, told_unreached, requests, remembered: None, started_at: now }
+        Self {
+            book,
+            links,
+            said_hello,
+            told_unreached,
+            requests,
+            remembered: None,
+            hello_turn_at: None,
+            started_at: now,
+        }
     }
 
     /// The configured addresses as they resolve now.
@@ -83,7 +94,8 @@ impl Discovery {
         }
         self.dial_due(now, out);
         let due = self.links.iter().filter(|(_, link)| link.hello_is_due(me, membership, now));
-        let due: Vec<LinkId> = due.map(|(id, _)| *id).collect();
+        let mut due: Vec<LinkId> = due.map(|(id, _)| *id).collect();
+        due.extend(self.hello_in_turn(now).filter(|link| !due.contains(link)));
         for link in due {
             self.say_hello(link, now, out);
         }
@@ -175,6 +187,16 @@ impl Discovery {
         if !membership.said_goodbye() {
             self.dial_due(now, out);
         }
+    }
+
+    /// The link over which hello was said longest ago, if it is the turn of one: so addresses get around.
+    fn hello_in_turn(&mut self, now: Mono) -> Option<LinkId> {
+        let said = self.links.iter().filter_map(|(id, link)| Some((link.hello_at?, *id)));
+        let (_, link) = said.min().filter(|(at, _)| {
+            now.since(*at) >= HELLO_MS && self.hello_turn_at.is_none_or(|turn| now.since(turn) >= HELLO_TURN_MS)
+        })?;
+        self.hello_turn_at = Some(now);
+        Some(link)
     }
 
     fn say_hello(&mut self, id: LinkId, now: Mono, out: &mut Outputs) {

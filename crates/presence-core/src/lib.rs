@@ -65,7 +65,7 @@ pub use wire::kind_name;
 /// Constants that a model of a node's costs needs.
 pub mod costs {
     pub use crate::cost_limit::{ADVANCE_US, COST_US_MAX};
-    pub use crate::discovery::HELLO_MS;
+    pub use crate::discovery::{HELLO_MS, HELLO_TURN_MS};
     pub use crate::local::linger::LINGER_CLOSED_MS;
     pub use crate::membership::heartbeat::{ECHOES, HEARTBEAT_MS};
     pub use crate::node::TICK_MS;

@@ -38,7 +38,9 @@ use crate::wire::{Heartbeat, SenderId};
 const GONE_MS: u64 = 60_000;
 /// How long a gone node is remembered by name.
 const FORGOTTEN_MS: u64 = 3_600_000;
-/// Most nodes that are known at a time.
+/// The operator hears of nodes that are too many this often.
+const FULL_TOLD_MS: u64 = 60_000;
+/// Most other nodes that are known at a time.
 pub(crate) const PEERS_MAX: usize = 256;
 
 /// What became different about another node, for the parts that hold something of it.
@@ -78,6 +80,8 @@ pub(crate) struct Membership {
     resumed_at: Mono,
     grace_until: Mono,
     events: Vec<PeerEvent>,
+    /// When the operator was told of a node that is one too many.
+    full_told_at: Option<Mono>,
 }
 
 impl Membership {
@@ -151,7 +155,7 @@ impl Membership {
             return;
         }
         if known.is_none() && self.peers.len() >= PEERS_MAX && !self.forget_longest_gone() {
-            return;
+            return self.tell_full(sender, region, now.mono, out);
         }
         self.departed.refute(table);
         if path.via.is_none() {
@@ -175,12 +179,26 @@ impl Membership {
         let mut peer = Peer::new(sender, region, state, now);
         (peer.key, peer.met) = before;
         self.peers.insert(table.node, peer);
+        self.note_met(table.node);
         let replaced = older.filter(|_| !injected(Fault::OldIncarnationStays)).filter(|(older, region, state)| {
             // The rows of a gone one were dropped already.
             *state == PeerState::Gone || !self.hold_crashed(*older, region, now.mono)
         });
         let replaced = replaced.map(|(older, _, _)| older);
         self.events.push(PeerEvent::Met { table, region: region.clone(), weight, replaced });
+    }
+
+    /// Tells the operator, once a minute, that the mesh has too many nodes.
+    fn tell_full(&mut self, sender: &SenderId, region: &Region, now: Mono, out: &mut Outputs) {
+        if self.full_told_at.is_none_or(|at| now.since(at) >= FULL_TOLD_MS) {
+            self.full_told_at = Some(now);
+            let text = format!(
+                "Node {} is not counted: this node knows {PEERS_MAX} others already, and a mesh has no more. Run fewer \
+                 nodes, or several meshes.",
+                sender.name
+            );
+            out.notice(Severity::Warning, &sender.name, region, text);
+        }
     }
 
     fn forget_longest_gone(&mut self) -> bool {

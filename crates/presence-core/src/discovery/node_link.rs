@@ -8,8 +8,10 @@ use crate::time::{Incarnation, Mono};
 
 /// A link that ends sooner counts as a dial that failed, so that one which breaks at once is no busy loop.
 const LASTED_MS: u64 = 1_000;
-/// Hello is said over a link this often.
+/// Hello is said over a link at most this often.
 pub const HELLO_MS: u64 = 10_000;
+/// And over one of all links this often, in turn: in a large mesh, not every node is asked every 10 s.
+pub const HELLO_TURN_MS: u64 = 1_250;
 const HELLO_UNHEARD_MS: u64 = 1_000;
 
 #[derive(Debug)]
@@ -35,10 +37,11 @@ impl NodeLink {
         now.since(self.opened_at) >= LASTED_MS
     }
 
+    /// Whether the two nodes do not hear each other, and hello was not said for a while.
     pub(super) fn hello_is_due(&self, me: &Identity, membership: &Membership, now: Mono) -> bool {
         let Some(hello_at) = self.hello_at else { return true };
         let unheard = membership.peer(self.node).is_none_or(|peer| !peer.hears(me.hash) || !peer.heard_directly(now));
-        now.since(hello_at) >= if unheard { HELLO_UNHEARD_MS } else { HELLO_MS }
+        unheard && now.since(hello_at) >= HELLO_UNHEARD_MS
     }
 }
 

@@ -8,7 +8,7 @@ use crate::id::{NodeHash, Region};
 use crate::identity::Identity;
 use crate::io::mesh_view::PeerState;
 use crate::membership::holds::{Departure, Hold};
-use crate::membership::peer::{HEARS_MS, LEASE_MS, Path};
+use crate::membership::peer::{LEASE_MS, Path};
 use crate::membership::rotation::in_turn;
 use crate::membership::{Membership, PEERS_MAX, PeerEvent};
 use crate::outputs::Outputs;
@@ -136,7 +136,7 @@ impl Membership {
         let left_ago_ms = HELD_MS - said.until.since(now);
         let peer = self.peers.get(&table.node).filter(|peer| peer.incarnation == table.incarnation);
         let says = peer.is_some_and(|peer| {
-            let fresh_ms = left_ago_ms.saturating_sub(LEASE_MS).max(HEARS_MS);
+            let fresh_ms = left_ago_ms.saturating_sub(LEASE_MS).max(peer.hears_ms());
             peer.state == PeerState::Live && !peer.beat.draining && now.since(peer.beat_at) < fresh_ms
         });
         says && !injected(Fault::HearsayOfLeaving)

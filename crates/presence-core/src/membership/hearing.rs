@@ -34,6 +34,8 @@ pub(super) enum Hearing {
 pub(super) struct HeardNodes {
     /// In order.
     nodes: Vec<NodeHash>,
+    /// The other nodes that are known here and that it does not hear, in order: few, so they are what is looked through.
+    missing: Vec<NodeHash>,
     /// The peer knows nodes that this node does not, or the other way round: what it hears may have changed since.
     outdated: bool,
 }
@@ -46,6 +48,18 @@ impl HeardNodes {
 
     fn includes(&self, node: NodeHash) -> bool {
         self.nodes.binary_search(&node).is_ok()
+    }
+
+    /// The nodes known here that it does not hear.
+    pub(super) fn missing(&self) -> &[NodeHash] {
+        &self.missing
+    }
+
+    /// A node is known from now on.
+    fn met(&mut self, node: NodeHash) {
+        if let (false, Err(place)) = (self.includes(node), self.missing.binary_search(&node)) {
+            self.missing.insert(place, node);
+        }
     }
 }
 
@@ -121,22 +135,29 @@ impl Membership {
     /// A peer's newest heartbeat says which nodes it hears.
     pub(super) fn note_heard_nodes(&mut self, me: NodeHash, hash: NodeHash, now: Mono) {
         let Some(beat) = self.peers.get(&hash).map(|peer| &peer.beat) else { return };
-        let heard_nodes = match beat.hearing() {
-            Hearing::Named(nodes) => HeardNodes { nodes, outdated: false },
+        let (nodes, outdated) = match beat.hearing() {
+            Hearing::Named(nodes) => (nodes, false),
             Hearing::AllBut(unheard) => {
                 let nodes = self.known_nodes(me, now);
                 if beat.known == Some(KnownNodes::of(&nodes)) || injected(Fault::UnknownIsHeard) {
-                    HeardNodes { nodes: except(&nodes, &unheard, hash), outdated: false }
+                    (except(&nodes, &unheard, hash), false)
                 } else {
                     // It names them as soon as it has heard that this node knows others.
                     let before = &self.peers[&hash].heard_nodes.nodes;
-                    HeardNodes { nodes: except(before, &unheard, hash), outdated: true }
+                    (except(before, &unheard, hash), true)
                 }
             }
         };
+        let others: Vec<NodeHash> = self.peers.keys().copied().collect();
+        let missing = except(&others, &nodes, hash);
         if let Some(peer) = self.peers.get_mut(&hash) {
-            peer.heard_nodes = heard_nodes;
+            peer.heard_nodes = HeardNodes { nodes, missing, outdated };
         }
+    }
+
+    /// A node is known from now on.
+    pub(super) fn note_met(&mut self, node: NodeHash) {
+        self.peers.iter_mut().filter(|(hash, _)| **hash != node).for_each(|(_, peer)| peer.heard_nodes.met(node));
     }
 
     /// Whether there are live nodes, each has heard this start, and none hears a node that is not known here.
@@ -150,5 +171,10 @@ impl Membership {
 
 /// The nodes without those, and without that one; both in order.
 fn except(nodes: &[NodeHash], those: &[NodeHash], that: NodeHash) -> Vec<NodeHash> {
-    nodes.iter().filter(|node| **node != that && those.binary_search(node).is_err()).copied().collect()
+    let mut those = those.iter().peekable();
+    let is_left = |node: &&NodeHash| {
+        while those.next_if(|next| next < node).is_some() {}
+        those.peek() != Some(node) && **node != that
+    };
+    nodes.iter().filter(is_left).copied().collect()
 }

@@ -5,16 +5,16 @@ use crate::id::{NodeHash, Region};
 use crate::identity::Identity;
 use crate::io::mesh_view::PeerState;
 use crate::membership::hearing::Hearing;
-use crate::membership::peer::{LEASE_MS, Path};
+use crate::membership::peer::{LEASE_MS, Path, heartbeat_every_ms};
 use crate::membership::rotation::in_turn;
 use crate::membership::{Membership, PEERS_MAX};
 use crate::outputs::Outputs;
 use crate::presence::row::TableKey;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{Mono, NodeTime, Now};
-use crate::wire::{self, Broadcast, CountedTable, Echo, HeardUpto, Heartbeat, HeldTable, SenderId};
+use crate::wire::{self, Broadcast, CountedTable, Echo, HeardUpto, Heartbeat, HeldTable, KnownNodes, SenderId};
 
-/// A heartbeat goes out this often.
+/// A heartbeat goes out this often, in a mesh of at most 64 nodes.
 pub const HEARTBEAT_MS: u64 = 1_000;
 /// A heartbeat that names fewer nodes than the last one, or that follows a hello, goes out at once, but not more often than
 /// this.
@@ -29,6 +29,7 @@ const HEARTBEAT_BYTES_MAX: usize = 64 * 1_024;
 pub(super) struct HeartbeatSchedule {
     sent_at: Option<Mono>,
     named: Vec<NodeHash>,
+    known: Option<KnownNodes>,
     /// A node that is not heard said hello, and may not have heard us yet: the next heartbeat need not wait.
     hurried: bool,
     echo_turn: usize,
@@ -69,7 +70,8 @@ impl Membership {
         let Some(sent_at) = beats.sent_at else { return true };
         let hears = self.hears(now);
         let lost = beats.named.iter().any(|named| hears.binary_search(named).is_err());
-        now.since(sent_at) >= HEARTBEAT_MS || ((lost || beats.hurried) && now.since(sent_at) >= HEARTBEAT_GAP_MS)
+        now.since(sent_at) >= heartbeat_every_ms(beats.known)
+            || ((lost || beats.hurried) && now.since(sent_at) >= HEARTBEAT_GAP_MS)
     }
 
     pub(crate) fn send_heartbeat(&mut self, me: &Identity, summary: HeartbeatSummary, now: Now, out: &mut Outputs) {
@@ -103,7 +105,7 @@ impl Membership {
             unheard,
         };
         let beats = &mut self.heartbeats;
-        (beats.hurried, beats.sent_at, beats.named) = (false, Some(now.mono), hears);
+        (beats.hurried, beats.sent_at, beats.named, beats.known) = (false, Some(now.mono), hears, known);
         out.broadcast(&Broadcast::Heartbeat(heartbeat));
     }
 
@@ -232,7 +234,7 @@ mod tests {
     use crate::id::NodeName;
     use crate::presence::row::TableKey;
     use crate::time::Incarnation;
-    use crate::wire::{HeldTable, KnownNodes};
+    use crate::wire::HeldTable;
 
     const WALL_MS: u64 = 1_800_000_000_000;
 

@@ -5,16 +5,29 @@ use crate::id::{NodeHash, NodeName, Region};
 use crate::io::mesh_view::PeerState;
 use crate::membership::belief::Doubt;
 use crate::membership::hearing::HeardNodes;
+use crate::membership::heartbeat::HEARTBEAT_MS;
 use crate::membership::round_trips::RoundTrips;
 use crate::presence::row::TableKey;
 use crate::time::{Incarnation, Mono, Now, Wall};
-use crate::wire::{Heartbeat, SenderId};
+use crate::wire::{Heartbeat, KnownNodes, SenderId};
 
 /// How long a node may be silent before its rows are doubted. Heartbeats are a second apart, so one that is frozen for 3 s is
 /// not doubted, on links with up to half a second of delay.
 pub(crate) const LEASE_MS: u64 = 4_500;
 /// Nodes heard directly this recently are named in heartbeats.
 pub(crate) const HEARS_MS: u64 = 1_500;
+/// The same of nodes whose heartbeats are 1.5 s apart. A relay begins then, well within the lease.
+const HEARS_SLOW_MS: u64 = 2_250;
+
+/// A node that knows more nodes than this sends heartbeats less often: each node hears all of them.
+const MANY_NODES: u64 = 64;
+/// This often: one may be lost within the lease.
+const HEARTBEAT_SLOW_MS: u64 = 1_500;
+
+/// How far apart the heartbeats of a node are that says this of the nodes that it knows.
+pub(super) fn heartbeat_every_ms(known: Option<KnownNodes>) -> u64 {
+    if known.is_some_and(|known| known.count > MANY_NODES) { HEARTBEAT_SLOW_MS } else { HEARTBEAT_MS }
+}
 
 /// How a message reached this node.
 #[derive(Clone, Copy, Debug)]
@@ -98,8 +111,13 @@ impl Peer {
         TableKey { node: hash, incarnation: self.incarnation }
     }
 
+    /// How recently it has to be heard to count as heard: as its last heartbeat says how often they come.
+    pub(super) fn hears_ms(&self) -> u64 {
+        if heartbeat_every_ms(self.beat.known) > HEARTBEAT_MS { HEARS_SLOW_MS } else { HEARS_MS }
+    }
+
     pub(crate) fn heard_directly(&self, now: Mono) -> bool {
-        self.direct_at.is_some_and(|at| now.since(at) < HEARS_MS)
+        self.direct_at.is_some_and(|at| now.since(at) < self.hears_ms())
     }
 
     /// The key that what is said in its name must be signed with.
@@ -118,7 +136,7 @@ impl Peer {
 
     /// Whether something comes from it directly, even if late.
     pub(crate) fn arrives(&self, now: Mono) -> bool {
-        self.arrived_at.is_some_and(|at| now.since(at) < HEARS_MS)
+        self.arrived_at.is_some_and(|at| now.since(at) < self.hears_ms())
     }
 
     /// Whether something came from it directly within a lease, and each time too late.

@@ -108,9 +108,9 @@ impl Membership {
         !injected(Fault::AnyKey) && self.peers.get(&node).is_some_and(|peer| peer.pinned_key().is_some())
     }
 
-    /// The nodes to which this node relays what `author` publishes: those that name us but not the author, where of the
-    /// nodes that they name and that name the author we are the lowest.
-    fn readers_of(&self, me: NodeHash, author: NodeHash, now: Mono) -> Vec<NodeHash> {
+    /// Whether this node relays to that reader what `author` publishes: the reader names us but not the author, and of the nodes
+    /// that it names and that name the author we are the lowest.
+    fn relays(&self, me: NodeHash, author: NodeHash, reader: &Peer, now: Mono) -> bool {
         let hears_author = |node: &NodeHash| {
             if *node == me {
                 self.peers.get(&author).is_some_and(|peer| peer.heard_directly(now))
@@ -118,14 +118,15 @@ impl Membership {
                 self.peers.get(node).is_some_and(|peer| peer.hears(author))
             }
         };
-        let deaf = self.peers.iter().filter(|(hash, peer)| {
-            **hash != author
-                && peer.state == PeerState::Live
-                && peer.heard_directly(now)
-                && !peer.hears(author)
-                && peer.heard_nodes.iter().find(hears_author) == Some(me)
-        });
-        deaf.map(|(hash, _)| *hash).collect()
+        reader.state == PeerState::Live
+            && reader.heard_directly(now)
+            && reader.heard_nodes.iter().find(hears_author) == Some(me)
+    }
+
+    /// The nodes to which this node relays what `author` publishes.
+    fn readers_of(&self, me: NodeHash, author: NodeHash, now: Mono) -> Vec<NodeHash> {
+        let deaf = self.peers.iter().filter(|(_, peer)| peer.heard_nodes.missing().contains(&author));
+        deaf.filter(|(_, peer)| self.relays(me, author, peer, now)).map(|(hash, _)| *hash).collect()
     }
 
     /// Relays what was heard directly from its author.
@@ -149,9 +150,16 @@ impl Membership {
 
     /// Begins to relay, with the author's last heartbeat, where it has become necessary; ends where it is not.
     pub(crate) fn review_relays(&mut self, me: NodeHash, now: Mono, out: &mut Outputs) {
-        let authors = self.peers.iter().filter(|(_, peer)| peer.heard_directly(now)).map(|(hash, _)| *hash);
-        let pairs = |author| self.readers_of(me, author, now).into_iter().map(move |reader| (author, reader));
-        let needed: BTreeSet<(NodeHash, NodeHash)> = authors.flat_map(pairs).collect();
+        let deaf = self.peers.iter().filter(|(_, reader)| !reader.heard_nodes.missing().is_empty());
+        let needed: BTreeSet<(NodeHash, NodeHash)> = deaf
+            .flat_map(|(hash, reader)| {
+                let authors = reader.heard_nodes.missing().iter().filter(|author| {
+                    let heard = self.peers.get(author).is_some_and(|peer| peer.heard_directly(now));
+                    heard && self.relays(me, **author, reader, now)
+                });
+                authors.map(move |author| (*author, *hash))
+            })
+            .collect();
         let begun: Vec<(NodeHash, NodeHash)> = needed.difference(&self.relay.pairs).copied().collect();
         for (author, reader) in begun {
             self.relay_heartbeat(author, reader, now, out);

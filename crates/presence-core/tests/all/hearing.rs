@@ -1,8 +1,10 @@
 //! Which node hears which, as heartbeats say it: by name, or in a large mesh by naming who is not heard.
 
-use presence_core::{Input, PeerState};
+use presence_core::{Input, Output, PeerState};
 
+use crate::by_hand::{ByHand, heartbeats};
 use crate::passing::{join, seen, wait};
+use crate::said::{Beat, Sender};
 use crate::world::World;
 
 /// Bytes of the names of the heard nodes.
@@ -105,4 +107,90 @@ fn a_node_that_only_knows_the_first_form_is_understood_and_understands() {
     world.deliver(4, Input::Emptied);
     wait(&mut world, 6_000);
     assert!(world.hosts[1].beat_bytes < short + 4 * 9);
+}
+
+#[test]
+fn in_a_large_mesh_few_are_asked_and_addresses_get_around() {
+    let mut world = mesh(24, 23, 32);
+    wait(&mut world, 20_000);
+    let before = world.asked_hello;
+    wait(&mut world, 20_000);
+    let hellos = world.asked_hello - before;
+    // 23 nodes ask one of the others every 1.25 s; a tick later, since they look each 200 ms.
+    assert!((250..=370).contains(&hellos), "{hellos} hellos in 20 s");
+    // The last node can't dial the third one, which learns from others where to dial.
+    world.cut.insert((23, 2));
+    world.start(23);
+    wait(&mut world, 20_000);
+    assert_eq!(sees(&world, 2, 23), Some((PeerState::Live, false)), "directly");
+    assert_eq!(sees(&world, 23, 2), Some((PeerState::Live, true)));
+}
+
+/// A node by hand that is linked to others of an earlier version, which say one heartbeat each second.
+fn linked_to(others: u64) -> ByHand {
+    let mut node = ByHand::start("here");
+    for number in 0..others {
+        let name = format!("other-{number}");
+        node.resolve(&[&name]);
+        node.dialled(&name, number, &name);
+    }
+    node
+}
+
+fn others_speak(node: &mut ByHand, others: u64) -> Vec<Output> {
+    let (mono_ms, wall_ms) = (node.now.mono.0, node.now.wall.0);
+    let said = (0..others).flat_map(|number| {
+        let beat = Beat { mono_ms, wall_ms, ..Beat::default() };
+        node.receive(number, &beat.write(&Sender::of(&format!("other-{number}"))))
+    });
+    said.collect()
+}
+
+#[test]
+fn above_64_nodes_heartbeats_are_further_apart() {
+    for (others, expected) in [(63, 20..=20), (64, 13..=14)] {
+        let mut node = linked_to(others);
+        node.pass(3_000);
+        let mut sent = Vec::new();
+        for second in 0..22 {
+            others_speak(&mut node, others);
+            let outputs = node.pass(1_000);
+            sent.extend(if second < 2 { Vec::new() } else { heartbeats(&outputs) });
+        }
+        assert!(expected.contains(&sent.len()), "{} in 20 s with {others} others", sent.len());
+        assert!(sent.iter().all(|beat| beat.len() > 9 * 63), "they are of an earlier version: all are named");
+    }
+}
+
+#[test]
+fn a_node_with_slow_heartbeats_is_heard_directly_between_two_of_them_and_relayed_within_the_lease() {
+    let mut world = mesh(66, 66, 32);
+    wait(&mut world, 4_000);
+    for _ in 0..20 {
+        wait(&mut world, 170);
+        assert!((1..66).all(|of| sees(&world, 0, of) == Some((PeerState::Live, false))));
+    }
+    cut(&mut world, 0, 1);
+    for _ in 0..40 {
+        wait(&mut world, 200);
+        assert_eq!(sees(&world, 0, 1).map(|(state, _)| state), Some(PeerState::Live));
+    }
+    assert_eq!(sees(&world, 0, 1), Some((PeerState::Live, true)));
+}
+
+#[test]
+fn one_node_too_many_is_not_counted_and_the_operator_is_told_once_a_minute() {
+    let mut node = linked_to(258);
+    node.pass(3_000);
+    let mut told = Vec::new();
+    for _ in 0..50 {
+        let outputs = [others_speak(&mut node, 258), node.pass(1_000)].concat();
+        told.extend(outputs.into_iter().filter_map(|output| match output {
+            Output::Tell(notice) if notice.message.contains("is not counted") => Some(notice.message),
+            _ => None,
+        }));
+    }
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("Node other-256 is not counted: this node knows 256 others already"), "{}", told[0]);
+    assert_eq!(node.mesh.as_ref().expect("drawn").nodes.len(), 257);
 }

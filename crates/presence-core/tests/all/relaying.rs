@@ -56,6 +56,10 @@ fn a_flood_is_not_relayed_on_whole_but_its_author_s_heartbeats_are() {
 #[test]
 fn a_node_that_is_too_busy_to_tick_passes_nothing_on() {
     let mut world = round();
+    let beat_at = world.hosts[1].beat_at;
+    while world.hosts[1].beat_at == beat_at {
+        wait(&mut world, 20);
+    }
     world.stalled.insert(1);
     wait(&mut world, 800);
     publish(&mut world, 5);

@@ -66,8 +66,9 @@ pub(crate) struct Host {
     pub(crate) users_per_set: usize,
     /// How many other nodes it may know and still name those that it hears.
     pub(crate) named_max: usize,
-    /// Bytes of its last heartbeat.
+    /// Bytes of its last heartbeat, and when it went out.
     pub(crate) beat_bytes: usize,
+    pub(crate) beat_at: u64,
     addresses: Vec<String>,
     regions: Vec<KnownRegion>,
     incarnation: u64,
@@ -118,6 +119,7 @@ impl Host {
             users_per_set: 10_000,
             named_max: 32,
             beat_bytes: 0,
+            beat_at: 0,
             addresses: Vec::new(),
             regions: Vec::new(),
             incarnation: 0,
@@ -216,6 +218,8 @@ pub(crate) struct World {
     /// Questions that reached a node: who asked.
     asked: BTreeMap<(usize, u64), (usize, u64, LinkId, u64)>,
     answered: BTreeSet<(usize, u64, u64)>,
+    /// How many hellos were said.
+    pub(crate) asked_hello: u64,
 }
 
 impl World {
@@ -239,6 +243,7 @@ impl World {
             numbers: 0,
             asked: BTreeMap::new(),
             answered: BTreeSet::new(),
+            asked_hello: 0,
         }
     }
 

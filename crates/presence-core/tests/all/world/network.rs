@@ -162,7 +162,7 @@ impl World {
 
     fn publish(&mut self, from: usize, to: Option<NodeHash>, bytes: &[u8]) {
         if kind_name(bytes) == Some("Heartbeat") {
-            self.hosts[from].beat_bytes = bytes.len();
+            (self.hosts[from].beat_bytes, self.hosts[from].beat_at) = (bytes.len(), self.now);
         }
         for reader in 0..self.hosts.len() {
             let addressed = to.is_none_or(|hash| hash == NodeHash::of(&self.hosts[reader].name, sha256));
@@ -185,6 +185,7 @@ impl World {
 
     fn ask(&mut self, asker: usize, link: LinkId, question: u64, bytes: Vec<u8>) {
         let life = self.hosts[asker].life;
+        self.asked_hello += u64::from(kind_name(&bytes) == Some("Hello"));
         self.later(ASK_MS, Event::Timeout { host: asker, life, question });
         let Some(to) = self.hosts[asker].links.get(&link).map(|wire| wire.to) else { return };
         if !self.lost() {
