@@ -116,6 +116,7 @@ test("six nodes on three servers: where two servers don't hear each other, the t
   const { servers, cut, heal } = await supercluster(t, ["ams", "iad", "yyz"]);
   const places = ["ams", "iad", "yyz"].flatMap((region) => [1, 2].map((number) => ({ region, name: `${region}-${number}`, servers: [servers[region]] })));
   const nodes = await natsMesh(t, places);
+  const all = await tap(t, servers.ams);
   const clients = await Promise.all(nodes.map((node) => BareClient.join(t, node, { draws: true })));
   const six = { users: 6, tabs: 6, unsure: 0 };
   for (const node of nodes) await untilEqual("six users", () => node.counts(), six);
@@ -124,11 +125,14 @@ test("six nodes on three servers: where two servers don't hear each other, the t
   cut("ams", "iad");
   const cutAt = Date.now();
   await until("a third node relays", async () => (await nodes[0].mesh()).nodes.find(({ node }) => node === "iad-1")?.via, { within: 10_000 });
+  const relayed = all.messages.length;
   await clients[0].toggle();
   await until("a click crosses around the cut", () => clients.every((client) => client.bulb));
   await BareClient.join(t, nodes[2]);
   for (const node of nodes) await untilEqual("seven users", () => node.counts(), { users: 7, tabs: 7, unsure: 0 });
   await pause(10_000 - (Date.now() - cutAt)); // longer than the lease, and than servers wait for each other
+  const greetings = all.messages.slice(relayed).filter(({ subject }) => /^gp\.\w+\.hi\./.test(subject));
+  assert.deepEqual(greetings, [], "heartbeats say that a node is there");
   heal("ams", "iad");
   await until("all hear all directly", async () => {
     for (const node of nodes) {

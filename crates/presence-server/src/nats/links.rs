@@ -28,7 +28,7 @@ const CORE: u8 = 1;
 const CONFIRM: u8 = 0;
 const HERE: u8 = 0;
 const LEAVES: u8 = 1;
-/// How often a node says that it is there, for those that missed it.
+/// How often a node that publishes nothing for all says that it is there, for those that missed it. Heartbeats say it, too.
 const GREET_EVERY: Duration = Duration::from_secs(5);
 /// For this long after a connection was opened, it says so at each tick: what listens to the answers may need a moment.
 const GREET_OFTEN_FOR: Duration = Duration::from_secs(2);
@@ -125,7 +125,10 @@ impl NatsLinks {
     pub(super) fn publish(&self, to: Option<NodeHash>, bytes: &[u8]) {
         if self.fits(bytes) {
             let subject = to.map_or_else(|| self.subjects.all(), |to| self.subjects.to(to));
-            self.send(Lane::Messages, subject, None, CORE, bytes);
+            let sent = self.send(Lane::Messages, subject, None, CORE, bytes);
+            if sent && to.is_none() {
+                self.state.lock().greeted_at = Some(Instant::now());
+            }
         }
     }
 
