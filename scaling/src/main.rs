@@ -9,6 +9,7 @@ mod cost_model;
 mod cpu;
 mod document;
 mod grid;
+mod idle;
 mod limits;
 mod message_sizes;
 mod metrics;
@@ -53,6 +54,11 @@ enum ScalingCommand {
     Trace(RunArgs),
     /// Runs the observed node on these traces and prints what was counted
     Observe(RunArgs),
+    /// Prints what each node of a mesh without visitors costs, a row for each number of nodes
+    Idle {
+        #[arg(long, value_delimiter = ',', default_value = "6,32,64,100,160,255")]
+        nodes: Vec<usize>,
+    },
     /// Runs all scenarios, each in a process of its own
     Grid {
         /// Also runs those that take gigabytes and many minutes
@@ -112,6 +118,7 @@ fn main() -> anyhow::Result<()> {
             trace::observed(&scenario, &run.folder)?.run(&mut recorder);
             println!("{}", serde_json::to_string(&recorder.finish())?);
         }
+        ScalingCommand::Idle { nodes } => nodes.into_iter().for_each(|nodes| println!("{}", idle::row(nodes))),
         ScalingCommand::Grid { large, runs } => runs::run_all(&grid::grid(large), &runs)?,
         ScalingCommand::Draw { runs, document } => println!("{}", document::draw(&runs, &document)?),
     }

@@ -65,6 +65,11 @@ impl SimulatedMesh {
 
     /// Runs the scenario to its end.
     pub(crate) fn run(&mut self, load: Workload, observer: &mut impl Observer) {
+        self.run_until(END_MS, load, observer);
+    }
+
+    /// Runs the scenario to that time.
+    pub(crate) fn run_until(&mut self, end_ms: u64, load: Workload, observer: &mut impl Observer) {
         for node in 0..self.scenario.nodes {
             for (at_ms, action) in visitors::actions(&self.scenario, node, load) {
                 self.later(at_ms, MeshEvent::Give { node, input: visitors::input(&self.scenario, action) });
@@ -83,7 +88,7 @@ impl SimulatedMesh {
                 self.nodes[node] = Some(SimulatedNode::start(&self.scenario, node));
                 let addresses = if node == 0 { Vec::new() } else { vec![crate::simulated_node::address(0)] };
                 self.give(node, Input::Resolved { addresses }, at_ms, observer);
-            } else if event_ms.min(wake_ms) > END_MS {
+            } else if event_ms.min(wake_ms) > end_ms {
                 return;
             } else if wake_ms <= event_ms {
                 self.give(node, Input::Ticked, wake_ms, observer);

@@ -11,6 +11,8 @@ use crate::visitors::STARTED_MS;
 
 const MONO_MS: u64 = 1_000_000;
 const WALL_MS: u64 = 1_800_000_000_000;
+/// In a mesh of more nodes, some share a region.
+const REGIONS_MAX: usize = 32;
 
 pub(crate) struct SimulatedNode {
     node: Node,
@@ -26,7 +28,7 @@ impl SimulatedNode {
 
     pub(crate) fn start(scenario: &Scenario, index: usize) -> Self {
         let now = clock(Self::starts_ms(scenario, index));
-        let code = format!("r{index:02}");
+        let code = format!("r{:02}", index % REGIONS_MAX);
         let settings = Settings {
             region: Region::new(&code).expect("a short code"),
             place: Place { name: "Frankfurt, Germany".to_owned(), location: Some((50.033, 8.571)) },

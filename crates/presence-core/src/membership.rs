@@ -193,8 +193,8 @@ impl Membership {
         if self.full_told_at.is_none_or(|at| now.since(at) >= FULL_TOLD_MS) {
             self.full_told_at = Some(now);
             let text = format!(
-                "Node {} is not counted: this node knows {PEERS_MAX} others already, and a mesh has no more. Run fewer \
-                 nodes, or several meshes.",
+                "Node {} is not counted: this node already knows {PEERS_MAX} others, its limit. Run fewer nodes, or \
+                 several meshes.",
                 sender.name
             );
             out.notice(Severity::Warning, &sender.name, region, text);
