@@ -2,22 +2,23 @@
 import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fasterRules } from "./alerts.mjs";
 import { folder } from "./node.mjs";
 import { root } from "./paths.mjs";
 import { freePort } from "./ports.mjs";
 import { until } from "./until.mjs";
 
-export const rulesFile = join(root, "deploy/prometheus/rules.yml");
-
-/** The rules as shipped, but for their times: nothing has to last, and rates are of the last ten seconds. */
-export function hastyRules() {
-  return readFileSync(rulesFile, "utf8").replaceAll(/^ *for: .*\n/gm, "").replaceAll(/\[\d+m\]/g, "[10s]").replaceAll("seconds > 60", "seconds > 1");
+/** Has a node that is not started yet serve its metrics on a port of their own. */
+export async function measured(node) {
+  node.metricsPort = await freePort();
+  node.options.args = [...(node.options.args ?? []), "--metrics-listen", `127.0.0.1:${node.metricsPort}`];
+  return node;
 }
 
 /** Starts a Prometheus for these nodes, each of which has a `metricsPort`. */
 export async function prometheus(t, nodes) {
   const [path, port] = [folder(t), await freePort()];
-  writeFileSync(join(path, "rules.yml"), hastyRules());
+  writeFileSync(join(path, "rules.yml"), fasterRules());
   const shipped = readFileSync(join(root, "deploy/prometheus/prometheus.yml"), "utf8");
   const targets = JSON.stringify(nodes.map(({ metricsPort }) => `127.0.0.1:${metricsPort}`));
   // Nothing is sent: there is no Alertmanager.
@@ -47,12 +48,25 @@ export async function prometheus(t, nodes) {
       const { alerts } = await ask("/api/v1/alerts");
       return alerts.filter(({ state }) => state === "firing").map(({ labels }) => ({ name: labels.alertname, instance: labels.instance }));
     },
-    async untilFires(name, node) {
-      const instance = node && `127.0.0.1:${node.metricsPort}`;
-      await until(`${name} fires`, async () => (await this.firing()).some((alert) => alert.name === name && (!instance || alert.instance === instance)), { within: 40_000, every: 250 });
+    /** Resolves once all alerts were evaluated with a scrape of this node, or of all that answer, from after this call. */
+    async untilEvaluated(node) {
+      const [since, of] = [Date.now() / 1_000, node ? `{instance="127.0.0.1:${node.metricsPort}"}` : ""];
+      const scraped = await until("it is scraped", async () => {
+        const [oldest] = await server.query(`min(timestamp(up${of} == 1)) > ${since}`);
+        return oldest && Number(oldest.value[1]) * 1_000;
+      }, { every: 200 });
+      await until("the alerts are evaluated", async () => (await ask("/api/v1/rules")).groups.every(({ lastEvaluation }) => Date.parse(lastEvaluation) > scraped), { every: 200 });
     },
-    async untilClears(name) {
-      await until(`${name} clears`, async () => !(await this.firing()).some((alert) => alert.name === name), { within: 40_000, every: 250 });
+    /** Whether this alert fires, of this node if one is given. */
+    async fires(name, node) {
+      const instance = node && `127.0.0.1:${node.metricsPort}`;
+      return (await this.firing()).some((alert) => alert.name === name && (!instance || alert.instance === instance));
+    },
+    async untilFires(name, node, { within = 40_000 } = {}) {
+      await until(`${name} fires`, () => this.fires(name, node), { within, every: 200 });
+    },
+    async untilClears(name, node, { within = 40_000 } = {}) {
+      await until(`${name} clears`, async () => !(await this.fires(name, node)), { within, every: 200 });
     },
   };
   await until("Prometheus has scraped all nodes", async () => {

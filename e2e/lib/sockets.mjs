@@ -1,11 +1,11 @@
 // Single WebSockets, without a client around them.
 import WebSocket from "ws";
 
-/** A socket for Action Cable from the node's own page. */
-export function cableSocket(node) {
+/** A socket for Action Cable from the node's own page, with further headers. */
+export function cableSocket(node, headers = {}) {
   const authority = `${node.host}:${node.port}`;
   return new WebSocket(`ws://127.0.0.1:${node.port}/cable`, ["actioncable-v1-json"], {
-    perMessageDeflate: false, headers: { host: authority, origin: `http://${authority}` },
+    perMessageDeflate: false, headers: { host: authority, origin: `http://${authority}`, ...headers },
   });
 }
 

@@ -10,11 +10,11 @@ import { folder } from "./node.mjs";
 /** Arguments by which a node trusts that proxy. */
 export const behindTls = ["--trusted-proxy", "127.0.0.1/32"];
 
-/** Files of a self-signed certificate and its key. */
-export function selfSigned(t, name) {
+/** Files of a self-signed certificate and its key, good for this many days. */
+export function selfSigned(t, name, { days = 1 } = {}) {
   const path = folder(t);
   const [key, certificate] = [join(path, "key.pem"), join(path, "certificate.pem")];
-  execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj", `/CN=${name}`,
+  execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", String(days), "-subj", `/CN=${name}`,
     "-addext", `subjectAltName=DNS:${name}`, "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", key, "-out", certificate], { stdio: "ignore" });
   return { key, certificate };
 }
