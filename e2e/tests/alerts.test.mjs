@@ -83,11 +83,11 @@ async function loneNodes(t, proofs) {
   await Promise.all(Object.values(nodes).map((node) => node.start({ ready: node !== nodes.tls })));
   const server = await prometheus(t, Object.values(nodes));
   const prove = (alerts, fault) => proofs.prove(server, alerts, fault);
-  const join_ = (node) => BareClient.join(t, node, { draws: true });
+  const visitor = (node) => BareClient.join(t, node, { draws: true });
 
   const stories = {
     async disk({ disk: node }) {
-      const client = await join_(node);
+      const client = await visitor(node);
       const end = repeat(t, 50, () => client.hi());
       await prove({ PresenceDiskBehind: node }, { cause: () => disk.fill(), mend: () => disk.free() });
       await end();
@@ -96,7 +96,7 @@ async function loneNodes(t, proofs) {
       await prove({ PresenceWebhookLag: node }, {
         async cause() {
           status = 503;
-          await join_(node);
+          await visitor(node);
         },
         mend: () => (status = 204),
       });
@@ -154,7 +154,7 @@ async function loneNodes(t, proofs) {
       });
     },
     async driver({ driver: node }) {
-      const clients = await Promise.all(Array.from({ length: 4 }, () => join_(node)));
+      const clients = await Promise.all(Array.from({ length: 4 }, () => visitor(node)));
       let goOn;
       await prove({ PresenceDriverStalled: node, PresenceNotReady: node, PresenceDriverQueue: node }, {
         async cause() {
