@@ -45,6 +45,8 @@ test("metrics need the key on the main port and none on their own, in both forma
     assert.match(text, /^presence_wrong_api_keys_total 1$/m);
     assert.doesNotMatch(text, /demo|127\.0\.0\.1|lightbulb/, "no room, address or key");
   }
+  const [started, again] = [plain.body, own].map((text) => text.match(/^process_start_time_seconds \d.*$/m)[0]);
+  assert.equal(again, started, "the same at each scrape");
   assert.equal((await fetch(`http://127.0.0.1:${node.metricsPort}/`)).status, 404, "nothing else is served there");
   execFileSync("promtool", ["check", "metrics"], { input: plain.body });
 });

@@ -14,14 +14,25 @@ use crate::memory::resident_bytes;
 
 /// Reads the process from `/proc` (proc(5)); what can't be read is left out.
 #[derive(Debug)]
-pub(super) struct ProcessCollector;
+pub(super) struct ProcessCollector {
+    /// Read once: reckoned from two clocks it is another number each time, which monitoring systems take for a restart.
+    started_seconds: Option<f64>,
+}
+
+impl ProcessCollector {
+    pub(super) fn new() -> Self {
+        Self { started_seconds: started_seconds() }
+    }
+}
 
 impl Collector for ProcessCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut to = MetricWriter::new(encoder);
-        if let Some(times) = ProcessTimes::read() {
-            to.counter("process_cpu_seconds", "CPU time, in user and system mode", times.cpu_seconds)?;
-            to.gauge("process_start_time_seconds", "When the process started, since 1970", times.started_seconds)?;
+        if let Some(seconds) = cpu_seconds() {
+            to.counter("process_cpu_seconds", "CPU time, in user and system mode", seconds)?;
+        }
+        if let Some(seconds) = self.started_seconds {
+            to.gauge("process_start_time_seconds", "When the process started, since 1970", seconds)?;
         }
         to.gauge("process_resident_memory_bytes", "Memory that the process holds", resident_bytes())?;
         if let Ok(open) = fs::read_dir("/proc/self/fd") {
@@ -32,24 +43,22 @@ impl Collector for ProcessCollector {
     }
 }
 
-struct ProcessTimes {
-    cpu_seconds: f64,
-    started_seconds: f64,
+/// What `/proc/self/stat` has at this place, in ticks, as seconds.
+fn stat_seconds(stat: &str, number: usize) -> Option<f64> {
+    // The second field, the program's name, is in brackets and may hold spaces: the third follows.
+    let field = stat.rsplit_once(')')?.1.split_whitespace().nth(number - 3)?;
+    Some(field.parse::<f64>().ok()? / clock_ticks_per_second() as f64)
 }
 
-impl ProcessTimes {
-    fn read() -> Option<Self> {
-        let stat = fs::read_to_string("/proc/self/stat").ok()?;
-        // The second field, the program's name, is in brackets and may hold spaces: the third follows.
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let field = |number: usize| fields.get(number - 3)?.parse::<f64>().ok();
-        let uptime = fs::read_to_string("/proc/uptime").ok()?;
-        let uptime: f64 = uptime.split_whitespace().next()?.parse().ok()?;
-        let ticks = clock_ticks_per_second() as f64;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
-        Some(Self {
-            cpu_seconds: (field(14)? + field(15)?) / ticks,
-            started_seconds: now - uptime + field(22)? / ticks,
-        })
-    }
+fn cpu_seconds() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    Some(stat_seconds(&stat, 14)? + stat_seconds(&stat, 15)?)
+}
+
+fn started_seconds() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    let uptime = fs::read_to_string("/proc/uptime").ok()?;
+    let uptime: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
+    Some(now - uptime + stat_seconds(&stat, 22)?)
 }
