@@ -3,7 +3,7 @@
 // A Prometheus of Debian's evaluates deploy/prometheus/rules.yml, in which a minute is a second. What can't be caused for real is
 // in `exceptions`, with the reason; deploy/prometheus/rules.test.yml has made-up numbers for all alerts.
 import assert from "node:assert/strict";
-import { chmodSync, copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ import { smallDisk } from "../lib/disk.mjs";
 import { serve } from "../lib/http.mjs";
 import { Node, allHearAll, folder, secret } from "../lib/node.mjs";
 import { pairedNodes } from "../lib/pairs.mjs";
-import { program } from "../lib/paths.mjs";
+import { program, target } from "../lib/paths.mjs";
 import { measured, prometheus } from "../lib/prometheus.mjs";
 import { cableSocket, listenTo } from "../lib/sockets.mjs";
 import { stopThread, traceable } from "../lib/threads.mjs";
@@ -25,8 +25,6 @@ import { telling } from "../lib/webhooks.mjs";
 
 /** Alerts that no fault causes here. */
 const exceptions = {
-  PresenceAppPanics: "no app of this repository panics",
-  PresenceAppStuck: "no app of this repository waits or loops",
   PresencePartEnded: "a part of a node ends by a bug only, and none is known",
   PresenceRootFault: "rows differ from their author's word by a bug only, or by a member that misbehaves and has the secret",
 };
@@ -65,7 +63,7 @@ async function restart(node, { args, env } = {}) {
 async function loneNodes(t, proofs) {
   let status = 204;
   const hook = await serve(t, http.createServer((request, answer) => request.resume().on("end", () => answer.writeHead(status).end())));
-  const disk = await smallDisk(t);
+  const [disk, faults] = [await smallDisk(t), folder(t)];
   const [ending, renewed] = [selfSigned(t, "localhost"), selfSigned(t, "localhost", { days: 90 })];
   const few = (command, line) => ["sh", ["-c", 'ulimit -n 4096; exec "$0" "$@"', command, ...line]];
   const messages = ["--messages-per-second", "100000", "--message-burst", "100000", "--bytes-per-second", "1024mb"];
@@ -77,6 +75,7 @@ async function loneNodes(t, proofs) {
     full: await lone({ args: ["--connections", "40"] }),
     slow: await lone({ args: ["--public-streams", "bench", "--send-buffer", "4kb", "--socket-queue", "64kb", "--write-within", "1s"] }),
     crashing: await lone({}),
+    app: await lone({ program: join(target, "release/examples/faulty_app"), env: { FAULTS: faults } }),
     tls: await lone({ args: ["--tls-cert", ending.certificate, "--tls-key", ending.key] }),
     driver: await lone({ command: traceable, args: messages }),
   };
@@ -144,6 +143,14 @@ async function loneNodes(t, proofs) {
     async crashing({ crashing: node }) {
       let crashes;
       await prove({ PresenceNodeRestarts: node }, { cause: () => (crashes = repeat(t, 1_000, () => restart(node))), mend: () => crashes() });
+    },
+    async app({ app: node }) {
+      const visits = repeat(t, 100, () => node.get("/", { timeout: 500 }));
+      for (const [name, fault] of [["PresenceAppPanics", "panics"], ["PresenceAppStuck", "hangs"]]) {
+        const file = join(faults, fault);
+        await prove({ [name]: node }, { cause: () => writeFileSync(file, ""), mend: () => rmSync(file) });
+      }
+      await visits();
     },
     async tls({ tls: node }) {
       await prove({ PresenceCertificateEnds: node }, {
