@@ -84,8 +84,10 @@ impl Mux {
         Self { shared, pump: Arc::new(Pump(pump)), read: Arc::new(AsyncMutex::new(read)) }
     }
 
-    /// Sends a message, those of the highest priority first; returns whether there was room for it.
-    pub(crate) fn publish(&self, bytes: &Bytes, priority: i32) -> bool {
+    /// Sends a message, those of the highest priority first; returns whether there was room for it. Adds to `dropped` the earlier
+    /// ones that have waited for too long.
+    pub(crate) fn publish(&self, bytes: &Bytes, priority: i32, dropped: &AtomicU64) -> bool {
+        dropped.fetch_add(self.shared.outbox.lock().take_late(), Ordering::Relaxed);
         self.shared.put(Kind::Message, self.shared.number(), bytes.clone(), priority)
     }
 

@@ -1,9 +1,11 @@
 //! One authenticated connection between two nodes, over QUIC or over TLS; its users need not know which.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use presence_core::{DialError, NodeHash, Urgency};
 
-use super::{quic, tls};
+use super::{Counts, quic, tls};
 use crate::certificate::tls::speaks_for;
 use crate::mux;
 
@@ -27,11 +29,11 @@ impl MeshConnection {
         shown.is_some_and(|certificate| speaks_for(&certificate, node))
     }
 
-    /// Sends a message; returns false if there is no room for it now, and it is dropped.
-    pub(super) fn publish(&self, bytes: &Bytes, urgency: Urgency) -> bool {
+    /// Sends a message; returns false if there is no room for it now, and it is dropped. Counts those that are dropped later.
+    pub(super) fn publish(&self, bytes: &Bytes, urgency: Urgency, counts: &Arc<Counts>) -> bool {
         match self {
-            Self::Quic(quic) => quic.publish(bytes, priority(urgency)),
-            Self::Tls(tls) => tls.mux.publish(bytes, priority(urgency)),
+            Self::Quic(quic) => quic.publish(bytes, priority(urgency), counts),
+            Self::Tls(tls) => tls.mux.publish(bytes, priority(urgency), &counts.messages_dropped),
         }
     }
 

@@ -172,7 +172,7 @@ impl Links {
             return Counts::count(&counts.oversized);
         }
         for reader in self.open.lock().readers.values().filter(|reader| to.is_none_or(|to| to == reader.node)) {
-            if !reader.connection.publish(&bytes, urgency) {
+            if !reader.connection.publish(&bytes, urgency, counts) {
                 Counts::count(&counts.messages_dropped);
             }
         }

@@ -57,8 +57,7 @@ impl Quic {
         Self { name: name.to_owned(), reset_key, trust, strangers, sockets: Mutex::default() }
     }
 
-    /// Listens there; each connection that comes is given to `welcome`, which finds out whose it is. Answers with the
-    /// port.
+    /// Listens there and returns the port; each connection that comes is given to `welcome`, which finds out whose it is.
     pub(super) fn listen(&self, at: SocketAddr, welcome: Welcome<QuicConnection>) -> anyhow::Result<u16> {
         let socket = self.open(at, Some(config::server(&self.trust.read())?))?;
         let (port, strangers) = (socket.at.port(), self.strangers.clone());

@@ -25,6 +25,8 @@ pub(super) struct WriteQueue {
     messages_bytes: usize,
     bytes: usize,
     last: u64,
+    /// Messages that were left out since this was last asked for.
+    late: u64,
 }
 
 struct PendingWrite {
@@ -50,6 +52,11 @@ impl WriteQueue {
         true
     }
 
+    /// How many messages were left out since the last call, as they had waited for too long.
+    pub(super) fn take_late(&mut self) -> u64 {
+        std::mem::take(&mut self.late)
+    }
+
     /// Appends what is written next: at most a few pieces. Messages that have waited for too long are left out.
     pub(super) fn take(&mut self, out: &mut Vec<u8>) {
         while out.len() < WRITE_BYTES
@@ -61,6 +68,7 @@ impl WriteQueue {
             let piece = waiting.rest.split_to(taken);
             waiting.begun = true;
             self.bytes -= taken;
+            self.late += u64::from(old);
             if waiting.kind == Kind::Message {
                 self.messages_bytes -= taken;
             }

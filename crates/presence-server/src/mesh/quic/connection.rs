@@ -1,5 +1,4 @@
-//! One QUIC connection between two nodes: each message, question and answer is a stream of its own, so that none waits
-//! for another that was lost.
+//! One QUIC connection between two nodes: each message, question and answer is a stream, so that none waits for a lost one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::super::{MESSAGE_BYTES_MAX, MESSAGE_WITHIN};
+use super::super::{Counts, MESSAGE_BYTES_MAX, MESSAGE_WITHIN};
 use crate::certificate::tls::reason_of_alert;
 
 /// Most bytes of messages that one connection may have half read: eight of the longest. Of answers twice as many.
@@ -53,19 +52,19 @@ impl QuicConnection {
     }
 
     /// Sends a message now or not at all: false where the reader grants no stream, or too much waits for it already.
-    pub(in super::super) fn publish(&self, bytes: &Bytes, priority: i32) -> bool {
+    pub(in super::super) fn publish(&self, bytes: &Bytes, priority: i32, counts: &Arc<Counts>) -> bool {
         let Some(Ok(mut stream)) = self.inner.open_uni().now_or_never() else { return false };
         let _ = stream.set_priority(priority);
         let mut rest = [bytes.clone()];
         match stream.write_chunks(&mut rest).now_or_never() {
             Some(Err(_)) => false,
             Some(Ok(written)) if written.bytes == bytes.len() => stream.finish().is_ok(),
-            _ => self.publish_later(stream, rest),
+            _ => self.publish_later(stream, rest, Arc::clone(counts)),
         }
     }
 
-    /// The window is full: the rest of a message waits, for a second at the most.
-    fn publish_later(&self, mut stream: SendStream, mut rest: [Bytes; 1]) -> bool {
+    /// The window is full: the rest of a message waits, for a second at the most, and is counted if it is dropped then.
+    fn publish_later(&self, mut stream: SendStream, mut rest: [Bytes; 1], counts: Arc<Counts>) -> bool {
         let Some(waiting) = room(&self.waiting, rest[0].len()) else {
             let _ = stream.reset(VarInt::from_u32(0));
             return false;
@@ -75,6 +74,7 @@ impl QuicConnection {
             if !matches!(timeout(MESSAGE_WITHIN, stream.write_all_chunks(&mut rest)).await, Ok(Ok(()))) {
                 // Without this the reader would take the first part for the whole.
                 let _ = stream.reset(VarInt::from_u32(0));
+                Counts::count(&counts.messages_dropped);
             }
         });
         true
