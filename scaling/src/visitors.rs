@@ -86,6 +86,7 @@ pub(crate) fn input(scenario: &Scenario, action: VisitorAction) -> Input {
             user: scenario.user(visitor),
             echo: String::new(),
             writes: Ok(vec![Write::set_bytes("lamp", "on")]),
+            trace: None,
         },
     }
 }

@@ -4,12 +4,14 @@ pub(crate) mod change;
 pub(crate) mod click;
 pub(crate) mod drawing;
 pub(crate) mod entry_id;
+pub(crate) mod fact_kind;
 pub(crate) mod fields;
 pub(crate) mod fragment;
 pub(crate) mod reflex;
 pub(crate) mod region;
 pub(crate) mod report;
 pub(crate) mod request;
+pub(crate) mod traced;
 pub(crate) mod view;
 pub(crate) mod write;
 

@@ -33,6 +33,10 @@ use crate::io::output::Output;
 use crate::outputs::Outputs;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{Incarnation, Mono, NodeClock, NodeTime, Stamp};
+use crate::trace::TraceContext;
+
+/// How long after it was written a fact is still a part of its click's trace. What is older comes late, from a node that lacked it.
+const TRACED_MS: u64 = 60_000;
 
 /// What holds something else, and who wrote what is new.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,6 +46,8 @@ pub(crate) struct FactChange {
     pub(crate) author: Option<UserId>,
     /// Whether what is new asks for receipts.
     pub(crate) asks: Option<ReceiptsAsked>,
+    /// The click that has just written it, if it is traced.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// Facts of this node that the others are to be told.
@@ -172,7 +178,9 @@ impl Facts {
             }
             out.push(Output::Keep { key: stored.hash.to_vec(), record: Some(bytes.to_vec()) });
         }
-        self.changed(&key);
+        let written = self.store.get(&key).filter(|stored| clock.time.since(stored.fact.stamp.time) < TRACED_MS);
+        let trace = written.and_then(|stored| stored.fact.trace.as_deref().copied());
+        self.changed(&key, trace);
         for key in displaced {
             self.gone(&key, out);
         }
@@ -181,14 +189,14 @@ impl Facts {
 
     fn gone(&mut self, key: &FactKey, out: &mut Outputs) {
         out.push(Output::Keep { key: self.store.key_hash(key).to_vec(), record: None });
-        self.changed(key);
+        self.changed(key, None);
     }
 
-    fn changed(&mut self, key: &FactKey) {
+    fn changed(&mut self, key: &FactKey, trace: Option<TraceContext>) {
         let stored = self.store.get(key);
         let (author, asks) = (stored.and_then(StoredFact::author), stored.and_then(StoredFact::receipts_asked));
         if let Some(change) = change_of(key) {
-            self.changes.push(FactChange { room: key.room.clone(), change, author, asks });
+            self.changes.push(FactChange { room: key.room.clone(), change, author, asks, trace });
         }
     }
 
@@ -208,7 +216,7 @@ impl Facts {
             };
             // No page shows a tombstone.
             if let Some(change) = change.filter(|_| !fact.is_removed()) {
-                self.changes.push(FactChange { room: key.room, change, author: None, asks: None });
+                self.changes.push(FactChange { room: key.room, change, author: None, asks: None, trace: None });
             }
         }
         self.shown_limit = clock.limit;
@@ -216,7 +224,7 @@ impl Facts {
         let before = std::mem::replace(&mut self.hidden, hidden);
         // What is hidden now and was not, or the other way round, looks different.
         let changed: Vec<FactKey> = before.symmetric_difference(&self.hidden).cloned().collect();
-        changed.iter().for_each(|key| self.changed(key));
+        changed.iter().for_each(|key| self.changed(key, None));
         self.restamp_ahead(clock, out);
         self.renew_contributions(clock, now, out);
         self.quotas.retain(|_, quota| quota.second == now.second());

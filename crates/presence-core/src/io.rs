@@ -17,6 +17,7 @@ use crate::io::dial::{DialError, Linked};
 use crate::io::message::{Message, PastMessage};
 use crate::io::query::Query;
 use crate::io::tab::Tab;
+use crate::trace::TraceContext;
 
 /// How a connection ended: it decides how long its tab still counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -119,6 +120,8 @@ pub enum Input {
         echo: String,
         /// The facts to write, or why there are none.
         writes: Result<Vec<Write>, ReflexError>,
+        /// The click in its trace, if that is recorded.
+        trace: Option<TraceContext>,
     },
     /// A [`Drawing`] that is to be confirmed was drawn: what its room's pages show has left.
     Drawn {
@@ -192,6 +195,8 @@ pub enum Input {
         key: String,
         /// Only this entry, as [`Write::Remove`] names it.
         entry: Option<String>,
+        /// The removal in its trace, if that is recorded.
+        trace: Option<TraceContext>,
     },
     /// An authorized client brings in facts, as [`Query::AllFacts`] has listed them, here or on another node.
     FactsImported {

@@ -26,18 +26,21 @@ mod replication;
 #[doc(hidden)]
 pub mod testing;
 mod time;
+mod trace;
 mod wire;
 
 pub use app::change::Change;
 pub use app::click::Click;
 pub use app::drawing::{Drawing, Drawn, Viewers};
 pub use app::entry_id::EntryId;
+pub use app::fact_kind::FactKind;
 pub use app::fields::Fields;
 pub use app::fragment::{Fragment, fold};
 pub use app::reflex::{Outcome, ReflexError, Refusal};
 pub use app::region::{Place, RegionState, RegionView};
 pub use app::report::Report;
 pub use app::request::{PageError, PageRequest, Route, SignedUser};
+pub use app::traced::{TracedWrite, TracedWrites};
 pub use app::view::{Author, Entry, Receipt, RoomView, WriteReceipts};
 pub use app::write::{Lifetime, NotJson, Write};
 pub use app::{App, PageCache, Visit};
@@ -51,14 +54,15 @@ pub use io::message::{Message, MessageId, PastMessage};
 pub use io::node_key::{NodeKey, Sign, Verify};
 pub use io::output::{AbortReason, ClickAnswer, DiskRecord, Notice, Output, Severity, Urgency};
 pub use io::query::{
-    Below, ExportCursor, ExportedFact, ExportedFacts, FactKind, Found, ImportResult, ListedFact, ListedFacts, Member,
-    Members, Query, Subtree,
+    Below, ExportCursor, ExportedFact, ExportedFacts, Found, ImportResult, ListedFact, ListedFacts, Member, Members,
+    Query, Subtree,
 };
 pub use io::settings::{FactSettings, KnownRegion, Settings};
 pub use io::tab::Tab;
 pub use io::{Ended, Input};
 pub use node::Node;
 pub use time::{Mono, Now, Wall};
+pub use trace::TraceContext;
 #[doc(hidden)]
 pub use wire::kind_name;
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::app::change::Change;
 use crate::app::drawing::{Drawing, Viewers};
 use crate::app::region::RegionView;
+use crate::app::traced::TracedWrite;
 use crate::app::view::RoomView;
 use crate::facts::FactChange;
 use crate::id::{Room, RoomHash, SubscriptionKey, UserId};
@@ -26,7 +27,7 @@ use crate::render::related::RelatedRooms;
 use crate::render::room::{Afterwards, RoomRenderer};
 use crate::render::view::{Elsewhere, RoomSource};
 use crate::testing::fault_injection::{Fault, injected};
-use crate::time::Mono;
+use crate::time::{Mono, Now};
 
 /// At most this many rooms are drawn in one go. When a region comes or goes all of them change at once: clicks and
 /// heartbeats are to come between them.
@@ -108,8 +109,8 @@ impl Renderer {
     }
 
     /// A fact is new, or gone.
-    pub(crate) fn fact_changed(&mut self, change: FactChange, now: Mono) {
-        let FactChange { room, change, author, asks: _ } = change;
+    pub(crate) fn fact_changed(&mut self, change: FactChange, now: Now) {
+        let FactChange { room, change, author, asks: _, trace } = change;
         let undrawn = match change {
             Change::Set(_) => injected(Fault::UndrawnRegister),
             Change::Mapped { .. } => injected(Fault::UndrawnMap),
@@ -118,7 +119,10 @@ impl Renderer {
         if undrawn && author.is_none() {
             return;
         }
-        self.add(&room, now, |events| {
+        let kinds = change.fact_kind().into_iter().collect();
+        let traced = trace.map(|context| TracedWrite { context, kinds, taken: now.wall });
+        self.add(&room, now.mono, |events| {
+            traced.into_iter().for_each(|traced| events.traced.add(traced));
             if !undrawn {
                 events.add_changes([change]);
             }

@@ -1,5 +1,6 @@
 //! What became different in a room.
 
+use crate::app::fact_kind::FactKind;
 use crate::id::{PublicId, Region, Room};
 
 /// What became different in a room. A change from another region looks the same as a local one.
@@ -78,4 +79,18 @@ pub enum Change {
         /// Milliseconds.
         ms: u32,
     },
+}
+
+impl Change {
+    /// What kind of fact is new; `None` where it is none that an app writes.
+    pub(crate) fn fact_kind(&self) -> Option<FactKind> {
+        match self {
+            Self::Set(_) => Some(FactKind::Register),
+            Self::Logged(_) => Some(FactKind::Log),
+            Self::Mapped { .. } => Some(FactKind::Map),
+            Self::Counted(_) => Some(FactKind::Counter),
+            Self::Membered(_) => Some(FactKind::Set),
+            _ => None,
+        }
+    }
 }

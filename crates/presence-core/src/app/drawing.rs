@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use crate::app::App;
 use crate::app::change::Change;
 use crate::app::fragment::{Fragment, fold};
+use crate::app::traced::TracedWrites;
 use crate::app::view::RoomView;
 use crate::id::{ConnectionId, PublicId, Stream, SubscriptionId, UserId};
 
@@ -23,6 +24,8 @@ pub struct Drawing {
     pub changes: Vec<Change>,
     /// Whether the node is to be told once it is drawn, by [`Input::Drawn`](crate::Input::Drawn).
     pub confirmed: bool,
+    /// The traced writes that it shows first.
+    pub traced: TracedWrites,
     pub(crate) snapshot: Snapshot,
 }
 
@@ -61,7 +64,8 @@ pub(crate) struct Snapshot(Arc<OnceLock<Arc<[Fragment]>>>);
 impl Drawing {
     /// An order to draw these changes of a view that no other order shares.
     pub fn new(to: Viewers, view: Arc<RoomView>, changes: Vec<Change>) -> Self {
-        Self { to, view, changes, confirmed: false, snapshot: Snapshot::default() }
+        let (traced, snapshot) = (TracedWrites::default(), Snapshot::default());
+        Self { to, view, changes, confirmed: false, traced, snapshot }
     }
 
     /// Draws each order that this one stands for: one for each user, or itself.
@@ -102,9 +106,10 @@ impl Drawing {
 
     /// Adds a newer order for the same viewers, so that both are drawn at once.
     pub fn absorb(&mut self, newer: Self) {
-        let Self { view, changes, snapshot, confirmed, .. } = newer;
+        let Self { view, changes, snapshot, confirmed, traced, .. } = newer;
         (self.view, self.snapshot) = (view, snapshot);
         self.confirmed |= confirmed;
+        self.traced.absorb(traced);
         self.changes.retain(|earlier| !changes.contains(earlier));
         self.changes.extend(changes);
         if self.changes.len() > CHANGES_MAX || self.changes.contains(&Change::Everything) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::app::fact_kind::FactKind;
 use crate::app::reflex::Refusal;
 
 /// A fact that a reflex writes. It carries a value, never "flip". All writes of one click are carried out, or none.
@@ -255,6 +256,18 @@ impl Write {
     #[must_use]
     pub fn until_ms(self, ms: u64) -> Self {
         self.with(Lifetime::Until(ms))
+    }
+
+    /// What kind of fact it writes; `None` where it removes facts, or writes none.
+    pub fn fact_kind(&self) -> Option<FactKind> {
+        match self {
+            Self::Set { .. } => Some(FactKind::Register),
+            Self::Append { .. } => Some(FactKind::Log),
+            Self::Put { .. } => Some(FactKind::Map),
+            Self::Add { .. } => Some(FactKind::Counter),
+            Self::Join { .. } | Self::Leave { .. } => Some(FactKind::Set),
+            Self::Remove { .. } | Self::Share { .. } | Self::Receipts => None,
+        }
     }
 
     fn with(mut self, lifetime: Lifetime) -> Self {

@@ -98,7 +98,8 @@ impl Facts {
             .collect();
         for fact in old {
             let stamp = self.stamp(clock, out);
-            self.keep(&Fact { stamp, expires: stamp.time + LASTS_MAX_MS, ..fact }, clock, out);
+            // The click that it belongs to was long ago.
+            self.keep(&Fact { stamp, expires: stamp.time + LASTS_MAX_MS, trace: None, ..fact }, clock, out);
         }
     }
 
@@ -167,6 +168,7 @@ mod tests {
     use crate::identity::Identity;
     use crate::io::settings::FactSettings;
     use crate::time::{Incarnation, Wall};
+    use crate::trace::TraceContext;
     use crate::wire::Bundle;
 
     const TIME: NodeTime = NodeTime(1_800_000_000_000);
@@ -185,6 +187,7 @@ mod tests {
         me: Identity,
         facts: Facts,
         out: Outputs,
+        trace: Option<TraceContext>,
     }
 
     impl Counting {
@@ -202,13 +205,13 @@ mod tests {
                 key: None,
             };
             let out = Outputs::new(me.sender(), None, true);
-            Self { facts: Facts::restore(&me, &[], CLOCK), out, me }
+            Self { facts: Facts::restore(&me, &[], CLOCK), out, me, trace: None }
         }
 
         /// Adds 1, and returns the fact.
         fn click(&mut self) -> Vec<u8> {
             let (room, user) = (room(), UserId([1; 32]));
-            let author = ClickAuthor { me: &self.me, room: &room, user };
+            let author = ClickAuthor { me: &self.me, room: &room, user, trace: self.trace.as_ref() };
             let writes = vec![Write::add("claps", 1)];
             let plan = self.facts.plan(&author, writes, FactSettings::default(), CLOCK).expect("it may be written");
             let keys = self.facts.commit(&author, plan, CLOCK, &mut self.out);
@@ -252,6 +255,23 @@ mod tests {
         }
         author.hear(&early);
         assert_eq!(author.total(), Some(3));
+    }
+
+    #[test]
+    fn a_fact_that_gets_an_earlier_stamp_keeps_its_trace_and_one_that_is_renewed_does_not() {
+        let mut author = Counting::start("ams-0");
+        author.trace = TraceContext::new([1; 16], [2; 8], true);
+        let written: Fact = minicbor::decode(&author.click()).expect("a fact");
+        let (behind, later) = (TIME - 500_000, TIME + 201 * DAY_MS);
+        let at = |time: NodeTime| NodeClock { wall: Wall(time.0), time, limit: time + 60_000 };
+        author.facts.restamp_ahead(at(behind), &mut author.out);
+        let earlier: Fact = minicbor::decode(&author.known()).expect("a fact");
+        assert!(earlier.stamp < written.stamp);
+        // Others may have the fact with that stamp: their bytes and these are compared.
+        assert_eq!(earlier.trace.as_deref(), author.trace.as_ref());
+        author.facts.renew_contributions(at(later), Mono(1), &mut author.out);
+        let renewed: Fact = minicbor::decode(&author.known()).expect("a fact");
+        assert_eq!((renewed.stamp.time >= later, renewed.trace), (true, None));
     }
 
     #[test]

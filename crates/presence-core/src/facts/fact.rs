@@ -7,6 +7,7 @@ use crate::app::view::Author;
 use crate::id::{Digest, KeyHash, PublicId, Region, Room, UserId};
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{NodeTime, Stamp};
+use crate::trace::TraceContext;
 
 /// Largest value in bytes: binds the author.
 pub(crate) const VALUE_BYTES_MAX: usize = 4 * 1024;
@@ -50,6 +51,10 @@ pub(crate) struct Fact {
     /// `Some(true)`: each region tells the author's node when its pages show it.
     #[n(11)]
     pub(crate) receipts: Option<bool>,
+    /// The click in its trace, where that is recorded. It is a part of the author's bytes like all else: two facts of one stamp are
+    /// the same bytes on every node, so a fact that gets an earlier stamp again keeps it.
+    #[n(12)]
+    pub(crate) trace: Option<Box<TraceContext>>,
 }
 
 impl Fact {
@@ -123,4 +128,92 @@ pub(super) fn key_hash(key: &FactKey, digest: Digest) -> KeyHash {
 
 fn disk_name(key: &FactKey) -> Vec<u8> {
     minicbor::to_vec((key.room.as_str(), &key.key, key.entry)).expect("writing to memory can't fail")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::NodeHash;
+    use crate::time::Incarnation;
+
+    /// A fact as a version writes and reads it that knows of no trace.
+    #[derive(PartialEq, Debug, Encode, Decode)]
+    struct OlderFact {
+        #[n(0)]
+        room: String,
+        #[n(1)]
+        key: String,
+        #[n(2)]
+        entry: Option<EntryId>,
+        #[n(3)]
+        cap: u16,
+        #[n(4)]
+        stamp: Stamp,
+        #[n(5)]
+        user: UserId,
+        #[n(6)]
+        region: Region,
+        #[cbor(n(7), with = "minicbor::bytes")]
+        value: Vec<u8>,
+        #[n(8)]
+        expires: NodeTime,
+        #[cfg(feature = "later-version")]
+        #[n(9)]
+        later: Option<u64>,
+        #[n(10)]
+        removed: Option<bool>,
+        #[n(11)]
+        receipts: Option<bool>,
+    }
+
+    fn older() -> OlderFact {
+        let (node, incarnation) = (NodeHash(1), Incarnation::new(1));
+        OlderFact {
+            room: "demo".to_owned(),
+            key: "lamp".to_owned(),
+            entry: None,
+            cap: 0,
+            stamp: Stamp { time: NodeTime(1_000), counter: 0, node, incarnation },
+            user: UserId([1; 32]),
+            region: Region::new("yyz").expect("a code"),
+            value: b"on".to_vec(),
+            expires: NodeTime(2_000),
+            #[cfg(feature = "later-version")]
+            later: Some(7),
+            removed: None,
+            receipts: None,
+        }
+    }
+
+    fn written(fact: &impl Encode<()>) -> Vec<u8> {
+        minicbor::to_vec(fact).expect("writing to memory can't fail")
+    }
+
+    #[test]
+    fn a_fact_without_a_trace_is_that_of_an_older_version_byte_for_byte_and_one_with_it_is_read_there() {
+        let bytes = written(&older());
+        let (_, mut fact) = read(&bytes).expect("a fact");
+        assert_eq!((&fact.trace, written(&fact)), (&None, bytes));
+        fact.trace = TraceContext::new([1; 16], [2; 8], true).map(Box::new);
+        let traced = written(&fact);
+        assert_eq!(minicbor::decode::<OlderFact>(&traced).expect("a fact"), older());
+        assert_eq!(read(&traced).expect("a fact").1, fact);
+    }
+
+    #[test]
+    fn a_fact_whose_trace_is_none_is_refused() {
+        let (_, mut fact) = read(&written(&older())).expect("a fact");
+        fact.trace = TraceContext::new([1; 16], [2; 8], true).map(Box::new);
+        let traced = written(&fact);
+        let id_at = traced.len() - 25;
+        let mut zero = traced.clone();
+        zero[id_at..id_at + 16].fill(0);
+        let mut short = traced.clone();
+        // The length that stands before the bytes, and one byte fewer.
+        short[id_at - 1] = 24;
+        short.pop();
+        for wrong in [zero, short, traced[..traced.len() - 1].to_vec()] {
+            assert_eq!(read(&wrong), None);
+        }
+    }
 }

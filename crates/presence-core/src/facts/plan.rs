@@ -13,6 +13,7 @@ use crate::identity::Identity;
 use crate::io::settings::FactSettings;
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{NodeTime, Stamp};
+use crate::trace::TraceContext;
 
 /// Most bytes of all values that one click writes: they go to the other nodes in one message.
 const CLICK_BYTES_MAX: usize = 512 * 1024;
@@ -25,6 +26,8 @@ pub(crate) struct ClickAuthor<'a> {
     pub(crate) me: &'a Identity,
     pub(crate) room: &'a Room,
     pub(crate) user: UserId,
+    /// The trace that the click belongs to.
+    pub(crate) trace: Option<&'a TraceContext>,
 }
 
 /// A fact that has no stamp yet.

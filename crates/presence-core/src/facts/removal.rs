@@ -1,11 +1,12 @@
 //! Which facts were not removed: a tombstone replaces a fact on every node and wins over it, so that no node brings it back.
 
+use crate::app::fact_kind::FactKind;
 use crate::facts::Facts;
 use crate::facts::counter::Contribution;
 use crate::facts::fact::{FactKey, LASTS_MS, StoredFact};
 use crate::facts::name::FactName;
 use crate::id::Room;
-use crate::io::query::{FactKind, ListedFact, ListedFacts};
+use crate::io::query::{ListedFact, ListedFacts};
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{NodeTime, Stamp};
 

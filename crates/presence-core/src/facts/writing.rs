@@ -7,8 +7,7 @@ use crate::app::write::Write;
 use crate::facts::Facts;
 use crate::facts::fact::{Fact, FactKey, StoredFact};
 use crate::facts::plan::{ClickAuthor, Draft, Plan};
-use crate::id::{NodeHash, Room, UserId};
-use crate::identity::Identity;
+use crate::id::{NodeHash, UserId};
 use crate::io::settings::FactSettings;
 use crate::outputs::Outputs;
 use crate::testing::fault_injection::{Fault, injected};
@@ -121,18 +120,17 @@ impl Facts {
     /// Replaces everything of a name, or one entry, by tombstones, for an operator. Returns how many facts that were.
     pub(crate) fn remove(
         &mut self,
-        me: &Identity,
-        room: &Room,
+        by: &ClickAuthor<'_>,
         key: &str,
         entry: Option<&str>,
         clock: NodeClock,
         out: &mut Outputs,
     ) -> usize {
         let mut plan = Plan::default();
-        plan.remove(room, key, entry, &self.store);
+        plan.remove(by.room, key, entry, &self.store);
         let removed = plan.removed();
         // Nothing of the facts may remain, who wrote them included.
-        self.commit(&ClickAuthor { me, room, user: UserId([0; 32]) }, plan, clock, out);
+        self.commit(&ClickAuthor { user: UserId([0; 32]), ..*by }, plan, clock, out);
         removed
     }
 }
@@ -156,5 +154,6 @@ pub(super) fn new_fact(author: &ClickAuthor<'_>, key: FactKey, draft: Draft, sta
         later: Some(7),
         removed,
         receipts: None,
+        trace: author.trace.copied().map(Box::new),
     }
 }

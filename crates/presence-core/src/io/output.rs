@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::app::drawing::Drawing;
 use crate::app::reflex::Outcome;
+use crate::app::traced::TracedWrites;
 use crate::app::view::RoomView;
 use crate::id::{ConnectionId, LinkId, NodeHash, NodeName, Region, Room, StreamName, SubscriptionId, UserId};
 use crate::io::mesh_view::MeshView;
@@ -52,6 +53,8 @@ impl Output {
 pub enum Output {
     /// Have the app draw this, and send it to its viewers, in the order of the orders.
     Draw(Drawing),
+    /// Traced writes that are in their room's view now, and that no page of this node shows.
+    Undrawn(TracedWrites),
     /// Answer a click.
     Answer {
         /// Where the answer goes.

@@ -1,5 +1,6 @@
 //! Questions that no view answers, and their answers.
 
+use crate::app::fact_kind::FactKind;
 use crate::app::reflex::ReflexError;
 use crate::id::{PublicId, Region, Room, StreamName, UserId};
 use crate::io::message::PastMessage;
@@ -150,41 +151,6 @@ pub struct ListedFacts {
     pub facts: Vec<ListedFact>,
     /// The key to go on after; `None`: that was all.
     pub next: Option<String>,
-}
-
-/// What kind of fact a name stands for.
-///
-/// ```
-/// assert_eq!(presence_core::FactKind::Register.as_str(), "register");
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum FactKind {
-    /// One value.
-    Register,
-    /// A log of entries.
-    Log,
-    /// Values by key.
-    Map,
-    /// A number that is added to.
-    Counter,
-    /// Users.
-    Set,
-    /// A kind that only a later version knows.
-    Unknown,
-}
-
-impl FactKind {
-    /// The word in the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Register => "register",
-            Self::Log => "log",
-            Self::Map => "map",
-            Self::Counter => "counter",
-            Self::Set => "set",
-            Self::Unknown => "unknown",
-        }
-    }
 }
 
 /// A fact as an operator sees it: a register, one entry of a log or a map, one user of a set, or what the clicks of one start

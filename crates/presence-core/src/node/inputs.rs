@@ -43,8 +43,8 @@ impl Node {
                 self.local.served(self.row_key(&room, user), now.mono);
                 self.render.open(&room, now.mono);
             }
-            Input::Clicked { connection, subscription, room, user, echo, writes } => {
-                let (outcome, counted) = self.clicked(&room, user, writes, now);
+            Input::Clicked { connection, subscription, room, user, echo, writes, trace } => {
+                let (outcome, counted) = self.clicked(&room, user, writes, trace.as_ref(), now);
                 self.answer(ClickAnswer { connection, subscription, echo }, outcome, counted);
             }
             Input::Drawn { room, version } => self.receipts.shown(&self.me, &room, version, true, now.mono),
@@ -59,8 +59,8 @@ impl Node {
                 pubsub::send_dismissal(&room, user, &mut self.out);
             }
             Input::Queried { query, what } => self.queried(query, what, now),
-            Input::FactRemoved { query, room, key, entry } => {
-                let removed = self.remove_fact(&room, &key, entry.as_deref(), now);
+            Input::FactRemoved { query, room, key, entry, trace } => {
+                let removed = self.remove_fact(&room, &key, entry.as_deref(), trace.as_ref(), now);
                 self.out.push(Output::Found { query, found: Found::Removed(removed) });
             }
             Input::FactsImported { query, records } => self.import_facts(query, &records, now),
@@ -124,10 +124,6 @@ impl Node {
             Some(SubscribedTo::User(room, key)) => self.render.show_user(room, key.user, at, now.mono),
             None => {}
         }
-    }
-
-    fn remove_fact(&mut self, room: &Room, key: &str, entry: Option<&str>, now: Now) -> usize {
-        self.facts.remove(&self.me, room, key, entry, self.membership.clock(now), &mut self.out)
     }
 
     fn end(&mut self, at: SubscriptionKey, ended: Ended, now: Now) {

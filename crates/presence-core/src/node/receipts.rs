@@ -12,7 +12,7 @@ impl Node {
     pub(super) fn settle_facts(&mut self, now: Now) {
         for change in self.facts.take_changes() {
             self.follow(&change, now);
-            self.render.fact_changed(change, now.mono);
+            self.render.fact_changed(change, now);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::node::Node;
 use crate::presence::row::{RowKey, Share};
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Now;
+use crate::trace::TraceContext;
 
 /// Longest value that a user shares.
 const SHARED_BYTES_MAX: usize = 256;
@@ -26,9 +27,10 @@ impl Node {
         room: &Room,
         user: UserId,
         writes: Result<Vec<Write>, ReflexError>,
+        trace: Option<&TraceContext>,
         now: Now,
     ) -> (Outcome, Vec<FactKey>) {
-        match writes.and_then(|writes| self.write(room, user, writes, now)) {
+        match writes.and_then(|writes| self.write(room, user, writes, trace, now)) {
             Ok(counted) => (Outcome::Done, counted),
             Err(error) => (Outcome::Failed(error), Vec::new()),
         }
@@ -44,7 +46,14 @@ impl Node {
         }
     }
 
-    fn write(&mut self, room: &Room, user: UserId, writes: Vec<Write>, now: Now) -> Result<Vec<FactKey>, ReflexError> {
+    fn write(
+        &mut self,
+        room: &Room,
+        user: UserId,
+        writes: Vec<Write>,
+        trace: Option<&TraceContext>,
+        now: Now,
+    ) -> Result<Vec<FactKey>, ReflexError> {
         let clock = self.membership.clock(now);
         let row = RowKey::new(room.hash(self.me.digest), user);
         let shares: Vec<(String, Vec<u8>)> = writes.iter().filter_map(shared).collect();
@@ -53,7 +62,7 @@ impl Node {
         {
             return Err(error);
         }
-        let author = ClickAuthor { me: &self.me, room, user };
+        let author = ClickAuthor { me: &self.me, room, user, trace };
         let plan = self.facts.plan(&author, writes, self.fact_settings, clock)?;
         let counted = self.facts.commit(&author, plan, clock, &mut self.out);
         self.show_shares(row, shares, now);
@@ -62,10 +71,24 @@ impl Node {
 
     /// Writes the facts of an operator, who is no user, and answers.
     pub(super) fn write_facts(&mut self, query: u64, room: &Room, writes: Vec<Write>, now: Now) {
-        let (clock, author) = (self.membership.clock(now), ClickAuthor { me: &self.me, room, user: UserId([0; 32]) });
+        let (clock, author) =
+            (self.membership.clock(now), ClickAuthor { me: &self.me, room, user: UserId([0; 32]), trace: None });
         let planned = self.facts.plan(&author, writes, self.fact_settings, clock);
         let written = planned.map(|plan| drop(self.facts.commit(&author, plan, clock, &mut self.out)));
         self.out.push(Output::Found { query, found: Found::Written(written) });
+    }
+
+    /// Replaces everything of a name, or one entry, by tombstones. Returns how many facts that were.
+    pub(super) fn remove_fact(
+        &mut self,
+        room: &Room,
+        key: &str,
+        entry: Option<&str>,
+        trace: Option<&TraceContext>,
+        now: Now,
+    ) -> usize {
+        let by = ClickAuthor { me: &self.me, room, user: UserId([0; 32]), trace };
+        self.facts.remove(&by, key, entry, self.membership.clock(now), &mut self.out)
     }
 
     /// Takes facts that were exported, each unless a newer one is known.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::app::change::Change;
 use crate::app::drawing::CHANGES_MAX;
+use crate::app::traced::TracedWrites;
 use crate::cost_limit::CostLimiter;
 use crate::id::{Region, Room, UserId};
 use crate::time::Mono;
@@ -35,6 +36,7 @@ pub(super) struct PendingEvents {
     changes: BTreeSet<Change>,
     /// Who wrote what is new.
     pub(super) authors: BTreeSet<UserId>,
+    pub(super) traced: TracedWrites,
 }
 
 /// How many users there are: drawn less often the more watch.

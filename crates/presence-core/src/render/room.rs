@@ -66,7 +66,7 @@ impl RoomRenderer {
         let watchers = source.local.watchers(&hash);
         let everywhere = source.presence.room(&hash).map_or(0, |room| room.whole.tabs).max(watchers.connections);
         self.due = None;
-        let events = self.events.take(watchers.connections, now);
+        let mut events = self.events.take(watchers.connections, now);
         // A page that shows everything shows the counts, too.
         let counts = if events.all || events.regions {
             self.counts.take_now(everywhere, now)
@@ -74,7 +74,7 @@ impl RoomRenderer {
             self.counts.take(everywhere, now)
         };
         if self.view.is_none() || events.waiting || counts.waiting {
-            self.draw_for_all(room, elsewhere, (&events, &counts), watchers, source, out);
+            self.draw_for_all(room, elsewhere, (&mut events, &counts), watchers, source, out);
         }
         self.draw_own(room, hash, source, now, out);
         for user in &events.users {
@@ -103,7 +103,7 @@ impl RoomRenderer {
         &mut self,
         room: &Room,
         elsewhere: Elsewhere<'_>,
-        (events, counts): (&PendingEvents, &PendingCounts),
+        (events, counts): (&mut PendingEvents, &PendingCounts),
         watchers: LocalWatchers,
         source: &RoomSource<'_>,
         out: &mut Outputs,
@@ -116,14 +116,14 @@ impl RoomRenderer {
         if counts.waiting {
             out.push(Output::Counts(Arc::clone(&view)));
         }
-        if watchers.drawn == 0 {
-            return;
-        }
-        let changes = changes(events, counts);
+        let traced = std::mem::take(&mut events.traced);
+        let changes = if watchers.drawn > 0 { changes(events, counts) } else { Vec::new() };
         if !changes.is_empty() {
             let to = Viewers::Stream(Stream::Room(room.clone()));
             let (confirmed, snapshot) = (source.receipts.waits_for(room), self.snapshot.clone());
-            out.push(Output::Draw(Drawing { to, view, changes, confirmed, snapshot }));
+            out.push(Output::Draw(Drawing { to, view, changes, confirmed, traced, snapshot }));
+        } else if !traced.is_empty() {
+            out.push(Output::Undrawn(traced));
         }
     }
 
@@ -141,7 +141,7 @@ impl RoomRenderer {
     /// An order to draw these changes, if there is a view to draw.
     pub(super) fn drawing(&self, to: Viewers, changes: Vec<Change>) -> Option<Drawing> {
         let view = Arc::clone(self.view.as_ref()?);
-        Some(Drawing { to, view, changes, confirmed: false, snapshot: self.snapshot.clone() })
+        Some(Drawing { snapshot: self.snapshot.clone(), ..Drawing::new(to, view, changes) })
     }
 
     /// The room whole.

@@ -15,6 +15,7 @@ use crate::presence::Presence;
 use crate::presence::row::Weight;
 use crate::presence::row::{Removed, Row, RowKey, TableKey};
 use crate::time::{Incarnation, Mono, NodeTime, Stamp};
+use crate::trace::TraceContext;
 
 const NOW_MS: u64 = 1_000_000;
 
@@ -49,6 +50,7 @@ fn fact((key, time_ms, counter, node, cap): (u8, u64, u32, u64, u16)) -> Vec<u8>
         later: Some(7),
         removed: (counter == 2).then_some(true),
         receipts: None,
+        trace: TraceContext::new([key; 16], [1; 8], true).map(Box::new),
     };
     minicbor::to_vec(fact).expect("writing to memory can't fail")
 }

@@ -88,7 +88,7 @@ impl Alone {
         let (connection, subscription) = (ConnectionId(1), SubscriptionId(2));
         let writes = Click::on(target).asked_of(&Bulb, &RoomView::empty(room(), Region::new("yyz").expect("a code")));
         let (user, echo) = (UserId([1; 32]), "echo".to_owned());
-        self.handle(Input::Clicked { connection, subscription, room: room(), user, echo, writes })
+        self.handle(Input::Clicked { connection, subscription, room: room(), user, echo, writes, trace: None })
     }
 }
 

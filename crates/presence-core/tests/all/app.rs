@@ -29,7 +29,7 @@ pub(crate) fn click(
 ) -> Input {
     let view = RoomView::empty(room.clone(), Region::new("ams").expect("a code"));
     let (writes, echo) = (clicked.asked_of(&Bulb, &view), String::new());
-    Input::Clicked { connection, subscription, room, user, echo, writes }
+    Input::Clicked { connection, subscription, room, user, echo, writes, trace: None }
 }
 
 impl App for Bulb {

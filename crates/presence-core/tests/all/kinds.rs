@@ -12,7 +12,10 @@ pub(crate) fn write(world: &mut World, host: usize, user: u8, writes: Vec<Write>
     let (connection, subscription) = (ConnectionId(1), SubscriptionId(9));
     let (room, user) = (room("shop"), UserId([user; 32]));
     let writes = Ok(writes);
-    world.deliver(host, Input::Clicked { connection, subscription, room, user, echo: echo.clone(), writes });
+    world.deliver(
+        host,
+        Input::Clicked { connection, subscription, room, user, echo: echo.clone(), writes, trace: None },
+    );
     wait(world, 300);
     echo
 }
@@ -32,7 +35,7 @@ pub(crate) fn view(world: &World, host: usize) -> RoomView {
 }
 
 pub(crate) fn remove(world: &mut World, host: usize, key: &str, entry: Option<String>) -> usize {
-    world.deliver(host, Input::FactRemoved { query: 2, room: room("shop"), key: key.to_owned(), entry });
+    world.deliver(host, Input::FactRemoved { query: 2, room: room("shop"), key: key.to_owned(), entry, trace: None });
     wait(world, 300);
     let Some(Found::Removed(count)) = world.hosts[host].found.take() else { panic!("an answer at once") };
     count

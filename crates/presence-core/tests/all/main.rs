@@ -38,6 +38,7 @@ mod said;
 mod shared;
 mod simulation;
 mod tabs;
+mod traces;
 mod transfer;
 mod unreached;
 mod world;

@@ -15,7 +15,7 @@ fn click(world: &mut World, host: usize, target: &str, value: &str) {
 
 fn remove(world: &mut World, host: usize, key: &str, entry: Option<String>) -> usize {
     world.hosts[host].found = None;
-    world.deliver(host, Input::FactRemoved { query: 1, room: room("shop"), key: key.to_owned(), entry });
+    world.deliver(host, Input::FactRemoved { query: 1, room: room("shop"), key: key.to_owned(), entry, trace: None });
     wait(world, 300);
     let Some(Found::Removed(count)) = world.hosts[host].found else { panic!("an answer at once") };
     count

@@ -50,7 +50,10 @@ fn what_is_exported_is_imported_once_elsewhere_with_what_was_removed_and_reaches
     click(&mut before, 0, "Bulb#set", "on");
     click(&mut before, 0, "Wall#say", "first");
     click(&mut before, 0, "Wall#say", "second");
-    before.deliver(0, Input::FactRemoved { query: 1, room: room("shop"), key: "bulb".to_owned(), entry: None });
+    before.deliver(
+        0,
+        Input::FactRemoved { query: 1, room: room("shop"), key: "bulb".to_owned(), entry: None, trace: None },
+    );
     wait(&mut before, 300);
     let exported = export(&mut before, 0);
     let seen: Vec<(&str, &[u8], bool)> =

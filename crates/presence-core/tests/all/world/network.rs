@@ -79,6 +79,7 @@ impl World {
                 (self.hosts[index].found, self.hosts[index].found_for) = (Some(found), query);
             }
             Output::Draw(drawing) => self.draw(index, &drawing),
+            Output::Undrawn(_) => {}
             Output::Answer { answer, outcome, kept } => self.answer(index, answer.echo, outcome, kept),
         }
     }
