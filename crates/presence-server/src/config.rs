@@ -13,6 +13,7 @@ mod site_pattern;
 mod status_access;
 mod stream_pattern;
 mod threshold;
+mod traces;
 mod webhooks;
 
 use std::net::SocketAddr;
@@ -42,6 +43,8 @@ pub use self::status_access::StatusAccess;
 pub use self::stream_pattern::StreamPattern;
 pub(crate) use self::stream_pattern::is_reserved;
 pub use self::threshold::Threshold;
+pub(crate) use self::traces::otlp_headers;
+pub use self::traces::{OtlpEndpoint, TraceOptions};
 pub(crate) use self::webhooks::webhook_keys;
 pub use self::webhooks::{WebhookOptions, WebhookUrl};
 
@@ -187,6 +190,10 @@ pub struct Config {
     #[arg(long, env = "GP_STATUS", value_enum, default_value = "private", help_heading = "Monitoring")]
     pub status: StatusAccess,
 
+    /// Traces of clicks.
+    #[command(flatten)]
+    pub traces: TraceOptions,
+
     /// What is logged: error, warn, info, debug, or by module: info,presence_server=debug
     #[arg(long, env = "GP_LOG", value_name = "FILTER", default_value = "info", help_heading = "Logging")]
     pub log: String,
@@ -213,8 +220,7 @@ pub struct Config {
     #[command(flatten)]
     pub limits: Limits,
 
-    /// `GP_SECRET`, `GP_SECRET_ACCEPTED`, `GP_USER_SECRET`, `GP_API_KEY`, `GP_API_KEY_ACCEPTED` and `GP_WEBHOOK_SECRET`: from the
-    /// environment only, never shown.
+    /// From the environment only, never shown.
     #[arg(skip = Secrets::from_environment())]
     pub secrets: Secrets,
 }
@@ -242,6 +248,7 @@ impl Config {
         let own_authority =
             [&self.mesh_ca, &self.mesh_cert, &self.mesh_key].iter().filter(|file| file.is_some()).count();
         self.secrets.check()?;
+        self.collector()?;
         self.webhooks.check(self.secrets.webhook.as_deref())?;
         self.nats.check(self)?;
         let rules = [

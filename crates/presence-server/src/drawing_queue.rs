@@ -18,6 +18,7 @@ use self::waiting_rooms::WaitingRooms;
 use crate::contained_app::ContainedApp;
 use crate::hub::Hub;
 use crate::supervision::Supervisor;
+use crate::traces::{Drawn, Traces};
 
 /// How many draw at most: one more than there are rooms for which the app is stuck.
 const DRAWERS_MAX: usize = 16;
@@ -29,6 +30,7 @@ pub(crate) struct DrawingQueue(Arc<DrawingState>);
 struct DrawingState {
     app: Arc<ContainedApp>,
     hub: Arc<Hub>,
+    traces: Traces,
     runtime: Handle,
     supervisor: Supervisor,
     /// To the driver. It does not keep the queue open.
@@ -48,12 +50,14 @@ impl DrawingQueue {
     pub(crate) fn start(
         app: Arc<ContainedApp>,
         hub: Arc<Hub>,
+        traces: Traces,
         supervisor: Supervisor,
         inputs: mpsc::WeakSender<Input>,
     ) -> io::Result<Self> {
         let state = Arc::new(DrawingState {
             app,
             hub,
+            traces,
             runtime: Handle::current(),
             supervisor,
             inputs,
@@ -134,10 +138,13 @@ impl DrawingState {
                 continue;
             };
             drawing.each(|one| {
-                if let Some(drawn) = self.app.draw(one) {
+                let drawn = self.app.draw(one);
+                let shown = if drawn.is_some() { Drawn::Shown } else { Drawn::Nothing };
+                if let Some(drawn) = drawn {
                     self.hub.draw(drawn);
                     self.confirm(one);
                 }
+                self.traces.drawn(&one.traced, shown);
             });
             self.tell_of_own(&drawing).await;
             let more = self.rooms.lock().drawn(&drawing.view.room);
@@ -232,7 +239,7 @@ mod tests {
         let (said, mut threads) = mpsc::unbounded_channel();
         let app = Arc::new(ContainedApp::new(Arc::new(Dots(said))));
         let (inputs, mut told) = mpsc::channel(4);
-        let queue = DrawingQueue::start(app, hub, supervisor, inputs.downgrade()).unwrap();
+        let queue = DrawingQueue::start(app, hub, Traces::default(), supervisor, inputs.downgrade()).unwrap();
         queue.push(change());
         assert_eq!(threads.recv().await.flatten().as_deref(), Some("drawing"));
         let mut confirmed = change();
@@ -270,7 +277,7 @@ mod tests {
         hub.listen(&room, &Subscriber { connection, subscription, prefix });
         let app = Arc::new(ContainedApp::new(Arc::new(Dots(mpsc::unbounded_channel().0))));
         let inputs = mpsc::channel(4).0.downgrade();
-        let queue = DrawingQueue::start(app, Arc::clone(&hub), supervisor, inputs).unwrap();
+        let queue = DrawingQueue::start(app, Arc::clone(&hub), Traces::default(), supervisor, inputs).unwrap();
         queue.push(change());
         for part in ["flush of a stream", "queue of drawings"] {
             let end = tokio::time::timeout(Duration::from_secs(10), ends.next()).await.expect("it is told");

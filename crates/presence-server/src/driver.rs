@@ -18,6 +18,7 @@ use crate::presence_events::PresenceEvents;
 use crate::queries::PendingQueries;
 use crate::store::{OnDisk, Store};
 use crate::supervision::DriverTurns;
+use crate::traces::{Drawn, Traces};
 use crate::views::Views;
 use crate::webhooks::Webhooks;
 
@@ -73,6 +74,7 @@ pub(crate) struct Outlets {
     pub(crate) store: Option<Store>,
     pub(crate) carrier: Option<Carrier>,
     pub(crate) webhooks: Option<Webhooks>,
+    pub(crate) traces: Traces,
     /// Back to the driver. It does not keep the queue open.
     pub(crate) inputs: mpsc::WeakSender<Input>,
 }
@@ -164,7 +166,9 @@ impl Driver {
     }
 
     fn handle(&mut self, input: Input) -> Option<Ending> {
+        let traced = self.outlets.traces.observe(&input);
         let mut outputs = self.node.handle(input, self.clock.now());
+        traced.into_iter().for_each(|traced| self.outlets.traces.written(traced, &outputs));
         self.outlets.keep(&mut outputs);
         outputs.into_iter().fold(None, |ending, output| ending.or(self.outlets.carry_out(output)))
     }
@@ -187,6 +191,7 @@ impl Outlets {
         }
         match output {
             Output::Draw(drawing) => self.drawings.push(drawing),
+            Output::Undrawn(traced) => self.traces.drawn(&traced, Drawn::Nothing),
             Output::Answer { answer, outcome, kept: true } if self.store.is_some() => {
                 let hub = Arc::clone(&self.hub);
                 if let Some(store) = &self.store {

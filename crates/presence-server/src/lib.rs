@@ -65,6 +65,7 @@
 //! | `contained_app` | calls the app, and survives it |
 //! | `views`, `queries`, `history`, `node_reports` | what is read without the driver, what only it can answer, what was published lately, what other nodes say of themselves |
 //! | `config`, `telemetry`, `certificate`, `secret`, `signing` | options, the log, keys |
+//! | `traces` | sends traces of clicks to a collector |
 //! | `https_client` | requests to other servers |
 //! | `supervision`, `memory` | parts that end, a driver that hangs; how much memory is used |
 //! | `service_manager` | what systemd is told, and the socket that it hands over |
@@ -119,6 +120,7 @@ mod streams;
 mod supervision;
 mod telemetry;
 pub mod testing;
+mod traces;
 mod transport;
 mod views;
 mod watched_files;
@@ -134,8 +136,8 @@ pub use command_line::health::HealthCommand;
 pub use command_line::top::TopCommand;
 pub use command_line::{AppCommand, run};
 pub use config::{
-    Config, Edge, Limits, Location, LogFormat, NatsOptions, Origin, Secrets, SitePattern, StatusAccess, StreamPattern,
-    Threshold, WebhookOptions, WebhookUrl, one_line,
+    Config, Edge, Limits, Location, LogFormat, NatsOptions, Origin, OtlpEndpoint, Secrets, SitePattern, StatusAccess,
+    StreamPattern, Threshold, TraceOptions, WebhookOptions, WebhookUrl, one_line,
 };
 pub use http::{RoomViews, SignIn};
 pub use identity::sha256;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use presence_core::{Found, ImportResult, Input, Query, ReflexError, Room, Write};
+use presence_core::{Found, ImportResult, Input, Query, ReflexError, Room, TraceContext, Write};
 use tokio::sync::{mpsc, oneshot};
 
 /// Queries that may wait for their answer at a time.
@@ -68,9 +68,10 @@ impl Queries {
         room: Room,
         key: String,
         entry: Option<String>,
+        trace: Option<TraceContext>,
         priority: Priority,
     ) -> Option<usize> {
-        match self.answered(priority, |query| Input::FactRemoved { query, room, key, entry }).await? {
+        match self.answered(priority, |query| Input::FactRemoved { query, room, key, entry, trace }).await? {
             Found::Removed(count) => Some(count),
             _ => None,
         }

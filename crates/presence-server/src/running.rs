@@ -37,6 +37,7 @@ use crate::socket::ENCODERS;
 use crate::supervision::Supervisor;
 use crate::supervision::{PartEnds, supervision};
 use crate::telemetry;
+use crate::traces::Traces;
 use crate::views::Views;
 use crate::webhooks::Webhooks;
 
@@ -88,9 +89,10 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         hub: Arc::clone(&hub),
         inputs: inputs.clone(),
         readiness: Arc::clone(&readiness),
+        traces: Traces::start(&config, &name, &supervisor)?,
     };
     let webhooks = Webhooks::start(&config, name.clone(), incarnation, clock, &live.app, &live.views, &supervisor)?;
-    let observed = observed(&region, &name, &inputs, store.as_ref(), webhooks.as_ref());
+    let observed = observed(&region, &name, &inputs, store.as_ref(), webhooks.as_ref(), &live.traces);
     let facts = config.limits.facts(store.is_some());
     let outlets = outlets(&live, &observed, store, webhooks, &supervisor)?;
     let start = NodeStart {

@@ -164,7 +164,10 @@ impl TestWorld {
         let writes = click.asked_of(&*self.app, &self.network.view(region, &room));
         let connection = ConnectionId(page.0);
         self.answer = None;
-        self.give(region, Input::Clicked { connection, subscription: CLICKS, room, user, echo: String::new(), writes });
+        self.give(
+            region,
+            Input::Clicked { connection, subscription: CLICKS, room, user, echo: String::new(), writes, trace: None },
+        );
         let answer = self.answer.take().expect("a node answers every click at once");
         self.pass(SETTLED);
         match answer {

@@ -61,7 +61,9 @@ impl CheckCommand {
         config.sites_file.as_deref().map(read_sites).transpose()?;
         check_authority(&config)?;
         config.nats.mesh_creds.as_deref().map_or(Ok(()), check_credentials)?;
+        let collector = config.collector().map_err(|mistake| anyhow!(mistake))?;
         let mut lines = identity(&config, site);
+        lines.extend(collector.map(|endpoint| line("traces", format_args!("to {endpoint}"))));
         lines.extend(mesh(&config).await);
         lines.extend(limits(&config));
         lines.extend(warnings(&config, site, &keys));

@@ -177,7 +177,7 @@ async fn delete_stored(
     key: String,
     entry: Option<String>,
 ) -> anyhow::Result<RemovedAnswer> {
-    let removal = Input::FactRemoved { query: 0, room: room_named(&room)?, key: key.clone(), entry };
+    let removal = Input::FactRemoved { query: 0, room: room_named(&room)?, key: key.clone(), entry, trace: None };
     let Found::Removed(removed) = handle_stored(folder, removal).await? else { bail!("the fact can't be removed") };
     Ok(RemovedAnswer { room, key, removed })
 }

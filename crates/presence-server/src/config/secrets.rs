@@ -1,5 +1,7 @@
 //! Secrets, from the environment.
 
+use super::otlp_headers;
+
 /// A shorter key can be guessed.
 pub(crate) const API_KEY_BYTES_MIN: usize = 16;
 
@@ -30,22 +32,32 @@ pub struct Secrets {
     pub api_key_accepted: Option<String>,
     /// `GP_WEBHOOK_SECRET`: signs webhooks. `whsec_` and Base64; two during a rotation.
     pub webhook: Option<String>,
+    /// `GP_OTLP_HEADERS`, or else `OTEL_EXPORTER_OTLP_HEADERS`: headers with a key for the collector of traces.
+    pub otlp_headers: Option<String>,
 }
 
 impl Secrets {
     /// The variables that hold them.
-    pub(crate) const NAMES: [&str; 6] =
-        ["GP_SECRET", "GP_SECRET_ACCEPTED", "GP_USER_SECRET", "GP_API_KEY", "GP_API_KEY_ACCEPTED", "GP_WEBHOOK_SECRET"];
+    pub(crate) const NAMES: [&str; 7] = [
+        "GP_SECRET",
+        "GP_SECRET_ACCEPTED",
+        "GP_USER_SECRET",
+        "GP_API_KEY",
+        "GP_API_KEY_ACCEPTED",
+        "GP_WEBHOOK_SECRET",
+        "GP_OTLP_HEADERS",
+    ];
 
     pub(crate) fn from_environment() -> Self {
-        let [secret, accepted, users, api_key, api_key_accepted, webhook] = Self::NAMES.map(environment);
-        Self { secret, accepted, users, api_key, api_key_accepted, webhook }
+        let [secret, accepted, users, api_key, api_key_accepted, webhook, otlp_headers] = Self::NAMES.map(environment);
+        let otlp_headers = otlp_headers.or_else(|| environment("OTEL_EXPORTER_OTLP_HEADERS"));
+        Self { secret, accepted, users, api_key, api_key_accepted, webhook, otlp_headers }
     }
 
     /// The names of those that are set.
     pub(crate) fn given(&self) -> Vec<&'static str> {
-        let Self { secret, accepted, users, api_key, api_key_accepted, webhook } = self;
-        let all = [secret, accepted, users, api_key, api_key_accepted, webhook];
+        let Self { secret, accepted, users, api_key, api_key_accepted, webhook, otlp_headers } = self;
+        let all = [secret, accepted, users, api_key, api_key_accepted, webhook, otlp_headers];
         Self::NAMES.into_iter().zip(all).filter_map(|(name, value)| value.as_ref().map(|_| name)).collect()
     }
 
@@ -72,7 +84,7 @@ impl Secrets {
         if let Some((name, _)) = beside.into_iter().find(|(_, value)| value.is_some() && self.secret.is_none()) {
             return Err(format!("{name} is set without GP_SECRET; set GP_SECRET to the secret that signs"));
         }
-        Ok(())
+        otlp_headers(self.otlp_headers.as_deref().unwrap_or_default()).map(drop)
     }
 }
 

@@ -32,6 +32,7 @@ use crate::mesh::Counts;
 use crate::node_reports::NodeReports;
 use crate::problem::Problem;
 use crate::store::StoreWatch;
+use crate::traces::Traces;
 use crate::webhooks::WebhookStats;
 
 /// The content type of the OpenMetrics text format.
@@ -49,6 +50,7 @@ pub(crate) struct ObservedNode {
     /// Set once the mesh listens.
     pub(crate) mesh: Arc<OnceLock<Arc<Counts>>>,
     pub(crate) tls: Option<BrowserTls>,
+    pub(crate) traces: Traces,
 }
 
 /// All metrics of a node.

@@ -64,8 +64,9 @@ pub(crate) fn router(state: &Arc<HttpState>, metrics: &Arc<Metrics>, node: &Arc<
 }
 
 /// What applies to every request. It is one layer, since each costs time.
-async fn for_all_requests(State(state): State<Arc<HttpState>>, request: Request, next: Next) -> Response {
+async fn for_all_requests(State(state): State<Arc<HttpState>>, mut request: Request, next: Next) -> Response {
     let log = RequestLog::begin(&state, &request);
+    log.trace().and_then(|trace| request.extensions_mut().insert(trace));
     let measured = MeasuredRequest::begin(&request);
     let mut response = match with_one_host(request) {
         Ok(request) => next.run(request).instrument(log.span()).await,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, header};
-use presence_core::{ConnectionId, Found, ImportResult, Input, Query, ReflexError, Room};
+use presence_core::{ConnectionId, Found, ImportResult, Input, Query, ReflexError, Room, TraceContext};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::address_limit::{AddressLimit, AddressLoad, AddressPermit};
@@ -33,6 +33,7 @@ use crate::policy::PolicyHeaders;
 use crate::queries::Queries;
 use crate::sites::{SitePage, SiteSettings, shared};
 use crate::socket::{ActionCableContext, EmbedContext};
+use crate::traces::SpanName;
 use crate::views::Views;
 use crate::{Asset, Site};
 
@@ -220,9 +221,12 @@ impl HttpState {
         room: Room,
         key: String,
         entry: Option<String>,
+        caller: Option<&TraceContext>,
         reader: CountsReader,
     ) -> Result<usize, Unavailable> {
-        self.queries.remove_fact(room, key, entry, reader.priority()).await.ok_or(Unavailable::Overloaded)
+        // Only what a caller traces: no one asks for the trace of an operator's command otherwise.
+        let trace = caller.and_then(|caller| self.cable.traces.begin(SpanName::Remove, Some(caller)));
+        self.queries.remove_fact(room, key, entry, trace, reader.priority()).await.ok_or(Unavailable::Overloaded)
     }
 
     /// Brings in records of facts: what became of each.

@@ -130,6 +130,7 @@ fn action_cable(state: &HttpState, request: &Request, info: &RequestInfo) -> Res
                 sid: client.sid,
                 grant,
                 tab: client.tab,
+                trace: request.extensions().get().copied(),
             }))
         }
     };

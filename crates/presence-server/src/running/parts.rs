@@ -30,6 +30,7 @@ use crate::socket::{ActionCableContext, EmbedContext, ResumableSessions};
 use crate::store::{Store, StoredState};
 use crate::streams::StreamAccess;
 use crate::supervision::Supervisor;
+use crate::traces::Traces;
 use crate::views::Views;
 use crate::webhooks::Webhooks;
 
@@ -63,6 +64,7 @@ pub(super) fn observed(
     inputs: &Inputs,
     store: Option<&Store>,
     webhooks: Option<&Webhooks>,
+    traces: &Traces,
 ) -> ObservedNode {
     ObservedNode {
         region: region.to_string(),
@@ -73,6 +75,7 @@ pub(super) fn observed(
         reports: Arc::default(),
         mesh: Arc::default(),
         tls: None,
+        traces: traces.clone(),
     }
 }
 
@@ -108,6 +111,7 @@ pub(super) struct LiveParts {
     pub(super) hub: Arc<Hub>,
     pub(super) inputs: Inputs,
     pub(super) readiness: Arc<Readiness>,
+    pub(super) traces: Traces,
 }
 
 impl LiveParts {
@@ -129,7 +133,14 @@ pub(super) fn outlets(
 ) -> anyhow::Result<Outlets> {
     let (hub, views) = (Arc::clone(&live.hub), Arc::clone(&live.views));
     let inputs = live.inputs.mesh.downgrade();
-    let drawings = DrawingQueue::start(Arc::clone(&live.app), Arc::clone(&hub), supervisor.clone(), inputs.clone());
+    let traces = node.traces.clone();
+    let drawings = DrawingQueue::start(
+        Arc::clone(&live.app),
+        Arc::clone(&hub),
+        traces.clone(),
+        supervisor.clone(),
+        inputs.clone(),
+    );
     Ok(Outlets {
         presence_events: PresenceEvents::new(Arc::clone(&hub), Arc::clone(&views), live.queries.clone()),
         drawings: drawings.context("the thread that draws can't be started")?,
@@ -140,6 +151,7 @@ pub(super) fn outlets(
         store,
         carrier: None,
         webhooks,
+        traces,
         inputs,
     })
 }
@@ -153,7 +165,7 @@ pub(super) fn services(
     sites: Arc<Sites>,
     permits: &Arc<Semaphore>,
 ) -> Services {
-    let LiveParts { app, views, queries, hub, inputs, readiness } = live;
+    let LiveParts { app, views, queries, hub, inputs, readiness, traces } = live;
     let cable = ActionCableContext {
         names: Arc::new(SignedNames::new(secret.keys(Purpose::Names), site.name)),
         members: MemberIds::new(secret.user_key(Purpose::Members)),
@@ -165,6 +177,7 @@ pub(super) fn services(
         views: Arc::clone(&views),
         resumable: ResumableSessions::default(),
         fetch_locks: Arc::default(),
+        traces,
     };
     Services {
         api_keys,

@@ -63,7 +63,7 @@ async fn write(queries: &Queries, entry: String, value: Vec<u8>) -> Option<Resul
 
 /// Removes what the API has said of a site, in every region. `None` if the node is overloaded.
 pub(crate) async fn remove(queries: &Queries, site: &SitePattern) -> Option<usize> {
-    queries.remove_fact(settings_room(), MAP.to_owned(), Some(entry(site)), Priority::Operator).await
+    queries.remove_fact(settings_room(), MAP.to_owned(), Some(entry(site)), None, Priority::Operator).await
 }
 
 /// Takes over what the API sets on any node, and writes it again before it ends, for as long as the node runs.

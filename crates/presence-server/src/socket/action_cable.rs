@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use presence_cable::Encoder;
 use presence_cable::action_cable::{self, Command, MessageContent, Version, confirm, encoder, reject};
-use presence_core::{Input, SignedUser, Tab};
+use presence_core::{Input, SignedUser, Tab, TraceContext};
 use tokio::time::Instant;
 
 use self::pubsub::SubscribeOptions;
@@ -39,6 +39,8 @@ pub(super) struct ActionCableSession {
     pub(super) from_elsewhere: bool,
     /// What its token opens.
     pub(super) grant: Option<Box<Grant>>,
+    /// The trace that its clicks are a part of, which few sockets have.
+    pub(super) trace: Option<Box<TraceContext>>,
     /// Whether its page is visible, as far as it has said.
     pub(super) visible: bool,
     /// The round trip that its page shows, in ms.
@@ -120,12 +122,12 @@ impl ActionCableSession {
     /// Welcomes a browser.
     fn begin(connection: Arc<Connection>, hub: Arc<Hub>, context: Arc<ActionCableContext>, visitor: Visitor) -> Self {
         let clicks = RateLimit::of_messages(&hub.limits);
-        let Visitor { user, signed, version, sid, grant, tab } = visitor;
+        let Visitor { user, signed, version, sid, grant, tab, trace } = visitor;
         if let (Some(user), Some(tab)) = (&user, &tab) {
             hub.take_place(&connection, user, tab);
         }
         let user = SocketUser::new(user, sid.as_deref().and_then(|sid| context.guests.open(sid)));
-        let (session, grant) = (SessionBase::new(connection, hub), grant.map(Box::new));
+        let (session, grant, trace) = (SessionBase::new(connection, hub), grant.map(Box::new), trace.map(Box::new));
         let mut session = Self {
             session,
             context,
@@ -134,6 +136,7 @@ impl ActionCableSession {
             signed,
             from_elsewhere: false,
             grant,
+            trace,
             visible: true,
             shown_ms: None,
             clicks,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use presence_cable::action_cable::Version;
-use presence_core::{Room, SignedUser, UserId};
+use presence_core::{Room, SignedUser, TraceContext, UserId};
 
 use super::history_fetch::FetchLocks;
 use super::resumable::ResumableSessions;
@@ -12,6 +12,7 @@ use crate::identity::{MemberIds, SealedGuests, SignedNames};
 use crate::queries::Queries;
 use crate::sites::Grant;
 use crate::streams::StreamAccess;
+use crate::traces::Traces;
 use crate::views::Views;
 
 /// The rights of users, and what outlives a socket.
@@ -27,6 +28,7 @@ pub(crate) struct ActionCableContext {
     pub(crate) views: Arc<Views>,
     pub(crate) resumable: ResumableSessions,
     pub(crate) fetch_locks: Arc<FetchLocks>,
+    pub(crate) traces: Traces,
 }
 
 /// The visitor of a socket, as the upgrade's request said.
@@ -43,4 +45,6 @@ pub(crate) struct Visitor {
     pub(crate) grant: Option<Grant>,
     /// Its tab's name for itself.
     pub(crate) tab: Option<String>,
+    /// The trace that the upgrade is a part of.
+    pub(crate) trace: Option<TraceContext>,
 }

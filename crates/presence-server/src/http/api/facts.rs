@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use data_encoding::BASE64;
-use presence_core::{Found, ListedFact, ListedFacts, Query};
+use presence_core::{Found, ListedFact, ListedFacts, Query, TraceContext};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -141,13 +141,15 @@ pub(super) async fn list(
 pub(super) async fn delete(
     State(state): State<Arc<HttpState>>,
     authorized: Authorized,
+    caller: Option<Extension<TraceContext>>,
     QueryParams(params): QueryParams<RemovalParams>,
 ) -> Result<Response, Problem> {
     let RemovalParams { room, key, entry } = params;
     let named = room_name::complete(&state, &room)?;
     authorized.check(KeyRight::Admin, &state, named.as_str())?;
     let (name, removed_entry) = (named.to_string(), entry.clone());
-    let removed = state.remove_fact(named, key.clone(), entry, authorized.reader).await?;
+    let caller = caller.as_ref().map(|Extension(trace)| trace);
+    let removed = state.remove_fact(named, key.clone(), entry, caller, authorized.reader).await?;
     let (by, address) = (authorized.key_name(), authorized.address());
     tracing::info!(target: "audit", key = by, %address, room = name, fact = key, entry = removed_entry, removed, "removed facts");
     Ok(json(StatusCode::OK, Caching::Never, &RemovedAnswer { room, key, removed }))

@@ -32,7 +32,14 @@ pub(super) fn write(to: &mut MetricWriter<'_>, state: &HttpState, node: &Observe
     to.counter("wrong_api_keys", "Requests with a wrong API key", state.wrong_keys.total())?;
     driver(to, state, node)?;
     store(to, node)?;
-    webhooks(to, node)
+    webhooks(to, node)?;
+    traces(to, node)
+}
+
+fn traces(to: &mut MetricWriter<'_>, node: &ObservedNode) -> fmt::Result {
+    let Some(spans) = node.traces.counts() else { return Ok(()) };
+    to.counter("trace_spans_sent", "Spans that the collector of traces has accepted", spans.sent())?;
+    to.counter("trace_spans_dropped", "Spans that did not reach the collector, or that it rejected", spans.dropped())
 }
 
 fn driver(to: &mut MetricWriter<'_>, state: &HttpState, node: &ObservedNode) -> fmt::Result {

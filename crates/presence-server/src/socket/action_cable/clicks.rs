@@ -11,6 +11,7 @@ use super::super::subscription_target::SubscriptionTarget;
 use super::ActionCableSession;
 use crate::config::is_reserved;
 use crate::identity::sha256;
+use crate::traces::SpanName;
 
 /// How long reading pauses after a click that was halted: halting is not free either.
 const HALTED_PAUSE: Duration = Duration::from_millis(10);
@@ -32,6 +33,7 @@ impl ActionCableSession {
             connection.answer(*id, &Outcome::Halted, &echo, self.session.hub.now_ms());
             return Ok(Some(HALTED_PAUSE));
         }
+        let trace = self.context.traces.begin(SpanName::Click, self.trace.as_deref());
         let views = &self.context.views;
         let asked = |form| {
             let (public, region, now_ms) = (user.public(room, sha256), views.here().clone(), views.now_ms());
@@ -46,7 +48,7 @@ impl ActionCableSession {
             false => form.map_err(refused).and_then(asked),
         };
         let (connection, subscription, room) = (connection.id, *id, room.clone());
-        self.session.inputs.push(Input::Clicked { connection, subscription, room, user, echo, writes });
+        self.session.inputs.push(Input::Clicked { connection, subscription, room, user, echo, writes, trace });
         Ok(None)
     }
 }

@@ -136,7 +136,8 @@ async fn a_turbo_subscription_is_answered_who_is_there_and_no_other_is_sent_more
 
 /// The id that others see of a guest who joins, and what the welcome says of the session.
 async fn guest(test: &mut TestHub, version: Version, sid: Option<String>) -> (Value, String) {
-    let mut browser = test.connect_as(Visitor { signed: None, user: None, version, sid, grant: None, tab: None }).await;
+    let mut browser =
+        test.connect_as(Visitor { signed: None, user: None, version, sid, grant: None, tab: None, trace: None }).await;
     let welcome = browser.next().await;
     assert_eq!(welcome["restored"], Value::Null);
     browser.confirmed(BENCH).await;

@@ -25,6 +25,7 @@ use crate::queries::Queries;
 use crate::secret::{RotatingKeys, Secret};
 use crate::sites::Grant;
 use crate::streams::StreamAccess;
+use crate::traces::Traces;
 use crate::views::Views;
 
 #[derive(Parser)]
@@ -95,6 +96,7 @@ impl TestHub {
             views: Arc::new(Views::new(Region::new("ams").unwrap(), Place::default(), 0)),
             resumable: ResumableSessions::default(),
             fetch_locks: Arc::default(),
+            traces: Traces::default(),
         };
         let hub = Hub::start(limits, 7, encoders, &crate::supervision::supervision().0);
         hub.history.set_complete(Some(u64::MAX));
@@ -102,7 +104,8 @@ impl TestHub {
     }
 
     pub(super) async fn open(&mut self, user: Option<UserId>) -> Browser {
-        let visitor = Visitor { signed: None, user, version: Version::Plain, sid: None, grant: None, tab: None };
+        let visitor =
+            Visitor { signed: None, user, version: Version::Plain, sid: None, grant: None, tab: None, trace: None };
         let mut browser = self.connect_as(visitor).await;
         let mut welcome = browser.next().await;
         // Guests are told an id, as AnyCable tells everybody.
@@ -153,11 +156,29 @@ impl TestHub {
     }
 
     pub(super) async fn resume(&mut self, user: Option<UserId>, sid: Option<String>) -> Browser {
-        self.connect_as(Visitor { signed: None, user, version: Version::Extended, sid, grant: None, tab: None }).await
+        self.connect_as(Visitor {
+            signed: None,
+            user,
+            version: Version::Extended,
+            sid,
+            grant: None,
+            tab: None,
+            trace: None,
+        })
+        .await
     }
 
     pub(super) async fn connect_with(&mut self, user: Option<UserId>, grant: Option<Grant>) -> Browser {
-        self.connect_as(Visitor { signed: None, user, version: Version::Extended, sid: None, grant, tab: None }).await
+        self.connect_as(Visitor {
+            signed: None,
+            user,
+            version: Version::Extended,
+            sid: None,
+            grant,
+            tab: None,
+            trace: None,
+        })
+        .await
     }
 
     pub(super) fn publish(&self, stream: &str, body: &Value) {

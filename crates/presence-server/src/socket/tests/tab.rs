@@ -14,6 +14,7 @@ async fn open(test: &mut TestHub, user: UserId, tab: &str) -> Browser {
         sid: None,
         grant: None,
         tab: Some(tab.to_owned()),
+        trace: None,
     };
     let mut browser = test.connect_as(visitor).await;
     assert_eq!(browser.next().await, json!({"type": "welcome"}));

@@ -1,0 +1,108 @@
+//! Sends spans to a collector, many at once, each once. What can't be sent is dropped and counted: traces are no records.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, header};
+use presence_core::{NodeName, Region};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::SpanCounts;
+use super::otlp;
+use super::span::FinishedSpan;
+use crate::config::OtlpEndpoint;
+use crate::https_client::{HttpsClient, https_client, with_causes};
+
+/// Most spans in a request, and how long the first of them waits for the others.
+const BATCH_MAX: usize = 512;
+const GATHERED_FOR: Duration = Duration::from_secs(1);
+/// How long a collector's answer may take.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+/// The longest answer that is read.
+const ANSWER_BYTES_MAX: usize = 64 * 1_024;
+/// Failures are logged once in this time.
+const LOGGED_EVERY: Duration = Duration::from_secs(60);
+
+/// The task between the queue of spans and the collector.
+pub(super) struct Exporter {
+    endpoint: OtlpEndpoint,
+    headers: HeaderMap,
+    resource: Value,
+    client: HttpsClient,
+    counts: Arc<SpanCounts>,
+    /// When the last failure was logged, and what was dropped by then.
+    logged: Option<(Instant, u64)>,
+}
+
+impl Exporter {
+    pub(super) fn new(
+        endpoint: OtlpEndpoint,
+        mut headers: HeaderMap,
+        region: &Region,
+        name: &NodeName,
+        counts: Arc<SpanCounts>,
+    ) -> Self {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static("global-presence"));
+        let (resource, client) = (otlp::resource(region, name), https_client(ANSWERED_WITHIN / 2));
+        Self { endpoint, headers, resource, client, counts, logged: None }
+    }
+
+    /// Sends what comes, until no one can send more.
+    pub(super) async fn run(mut self, mut spans: mpsc::Receiver<FinishedSpan>) {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        while spans.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            let until = Instant::now() + GATHERED_FOR;
+            while batch.len() < BATCH_MAX {
+                let room = BATCH_MAX - batch.len();
+                match timeout_at(until, spans.recv_many(&mut batch, room)).await {
+                    Ok(0) | Err(_) => break,
+                    Ok(_) => {}
+                }
+            }
+            let rejected = timeout(ANSWERED_WITHIN, self.send(&batch)).await;
+            let rejected =
+                rejected.unwrap_or_else(|_| Err(format!("no answer within {} s", ANSWERED_WITHIN.as_secs())));
+            self.count(batch.len() as u64, rejected);
+            batch.clear();
+        }
+    }
+
+    /// Sends spans once. Returns how many of them the collector rejects.
+    async fn send(&self, batch: &[FinishedSpan]) -> Result<u64, String> {
+        let mut request = Request::new(Body::from(otlp::request(&self.resource, batch)));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.endpoint.uri();
+        *request.headers_mut() = self.headers.clone();
+        let answer = self.client.request(request).await.map_err(|error| with_causes(&error))?;
+        let status = answer.status();
+        if !status.is_success() {
+            return Err(format!("it answered {status}"));
+        }
+        let body = to_bytes(Body::new(answer.into_body()), ANSWER_BYTES_MAX).await;
+        let rejected = body.ok().and_then(|body| otlp::rejected(&body));
+        rejected.ok_or_else(|| format!("it answered {status} and nothing that a collector says"))
+    }
+
+    fn count(&mut self, spans: u64, rejected: Result<u64, String>) {
+        let (lost, reason) = match rejected {
+            Ok(0) => (0, None),
+            Ok(rejected) => (rejected.min(spans), Some("it rejected spans".to_owned())),
+            Err(reason) => (spans, Some(reason)),
+        };
+        self.counts.sent.fetch_add(spans - lost, Relaxed);
+        let dropped = self.counts.dropped.fetch_add(lost, Relaxed) + lost;
+        let Some(reason) = reason else { return };
+        let (at, before) = self.logged.unzip();
+        if at.is_some_and(|at| at.elapsed() < LOGGED_EVERY) {
+            return;
+        }
+        self.logged = Some((Instant::now(), dropped));
+        let dropped = dropped - before.unwrap_or(0);
+        tracing::warn!(collector = %self.endpoint, reason, dropped, "could not send traces to the collector; the spans are dropped");
+    }
+}
