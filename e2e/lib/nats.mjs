@@ -18,9 +18,10 @@ export function withServers() {
 
 /** A process of Debian's nats-server. */
 export class NatsServer {
-  /** Starts one with these further lines of configuration. */
-  static async start(t, lines = tuned, { port } = {}) {
+  /** Starts one with these further lines of configuration; `command` turns program and arguments into a command around them. */
+  static async start(t, lines = tuned, { port, command = (program, line) => [program, line] } = {}) {
     const server = new NatsServer();
+    server.command = command;
     server.port = port ?? (await freePort());
     server.file = join(folder(t), "nats.conf");
     writeFileSync(server.file, [`listen: "127.0.0.1:${server.port}"`, ...lines].join("\n"));
@@ -36,7 +37,7 @@ export class NatsServer {
   /** Starts the process, and waits until it listens. */
   async launch() {
     this.log = "";
-    const child = spawn("nats-server", ["--config", this.file], { stdio: ["ignore", "pipe", "pipe"], env: withServers() });
+    const child = spawn(...this.command("nats-server", ["--config", this.file]), { stdio: ["ignore", "pipe", "pipe"], env: withServers() });
     this.process = child;
     const keep = (text) => (this.log += text);
     child.stdout.setEncoding("utf8").on("data", keep);

@@ -1,6 +1,7 @@
 //! `global-presence world`: six regions on one machine.
 
 mod children;
+mod nats_servers;
 mod ocean;
 
 use std::io::Write as _;
@@ -9,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
 use children::Children;
+use nats_servers::NatsServers;
 
 /// Amsterdam, Ashburn, London, Chennai, Santiago, Toronto.
 pub(crate) const REGIONS: [&str; 6] = ["ams", "iad", "lhr", "maa", "scl", "yyz"];
@@ -36,9 +38,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Starts six regions (Amsterdam, Ashburn, London, Chennai, Santiago, Toronto) on this machine, until Ctrl-C
 #[derive(Args, Debug)]
 pub(crate) struct World {
-    /// The first region's port; the others take the next five, for HTTP over TCP and for each other over UDP
-    #[arg(long, env = "GP_WORLD_PORT", value_name = "PORT", default_value = "4000", value_parser = clap::value_parser!(u16).range(1..=65_530))]
+    /// The first region's port; the others take the next five, for HTTP over TCP and for each other over UDP. NATS servers take
+    /// the six ports after these
+    #[arg(long, env = "GP_WORLD_PORT", value_name = "PORT", default_value = "4000", value_parser = clap::value_parser!(u16).range(1..=65_524))]
     port: u16,
+
+    /// What links the regions. For NATS, nats-server has to be installed: three are started, joined as gateways, and ended with the
+    /// regions. They simulate no delays
+    #[arg(long, env = "GP_WORLD_MESH", value_name = "CARRIER", default_value = "quic")]
+    mesh: WorldMesh,
 
     /// Where the regions keep what is written [default: a new folder, removed at the end]
     #[arg(long, env = "GP_WORLD_DATA_DIR", value_name = "FOLDER")]
@@ -51,6 +59,13 @@ pub(crate) struct World {
     /// What the regions log: error, warn, info, debug
     #[arg(long, env = "GP_WORLD_LOG", value_name = "FILTER", default_value = "warn")]
     log: String,
+}
+
+/// What links the regions.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum WorldMesh {
+    Quic,
+    Nats,
 }
 
 /// One region of the world.
@@ -75,8 +90,16 @@ impl World {
         free(&places)?;
         let folder = DataFolder::new(self.data_dir.as_deref())?;
         let mut stop = StopSignals::new()?;
+        let servers = match self.mesh {
+            WorldMesh::Quic => None,
+            WorldMesh::Nats => Some(NatsServers::start(self.port + 6, &folder.path).await?),
+        };
         say(&format!("Starting six regions: {}.", REGIONS.join(", ")));
-        let mut children = Children::start(&places, &folder.path, !self.no_wan, &self.log)?;
+        let mesh = |place: &WorldRegion| match &servers {
+            Some(servers) => vec!["--mesh".to_owned(), servers.url_for(place.code)],
+            None => self.own_links(place, &places),
+        };
+        let mut children = Children::start(&places, &folder.path, &self.log, mesh)?;
         tokio::select! {
             () = stop.asked() => {}
             all_gone = children.watch() => return all_gone,
@@ -87,8 +110,25 @@ impl World {
             () = children.stop() => {}
             () = stop.asked() => children.kill().await,
         }
+        // After the regions, which tell each other through them that they leave.
+        if let Some(servers) = servers {
+            servers.stop().await;
+        }
         say("All regions have stopped.");
         Ok(())
+    }
+
+    /// The options of a region that listens for the others and dials them.
+    fn own_links(&self, place: &WorldRegion, places: &[WorldRegion]) -> Vec<String> {
+        let mut options = vec!["--mesh-listen".to_owned(), place.mesh_address()];
+        for other in places.iter().filter(|other| other.code != place.code) {
+            options.extend(["--mesh-peer".to_owned(), other.mesh_address()]);
+            if !self.no_wan {
+                let ms = ocean::one_way(other, place).as_millis();
+                options.extend(["--mesh-delay".to_owned(), format!("{}={ms}", other.mesh_address())]);
+            }
+        }
+        options
     }
 
     fn places(&self) -> anyhow::Result<Vec<WorldRegion>> {
@@ -137,7 +177,7 @@ impl World {
              region's port (cookies do not depend on the port): http://{}.localhost:{} is in {}.\n",
             a.code, b.port, b.name
         );
-        words += &if self.no_wan {
+        words += &if self.no_wan || self.mesh == WorldMesh::Nats {
             "\nMessages between regions are not delayed.\n".to_owned()
         } else {
             ocean::words(places)

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::{WorldRegion, ocean, random, say};
+use super::{WorldRegion, random, say};
 
 /// A node needs 3 s to drain its visitors and 1 s to say goodbye.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -32,14 +32,19 @@ pub(super) struct Children {
 }
 
 impl Children {
-    /// Starts one process of this program for each region.
-    pub(super) fn start(places: &[WorldRegion], folder: &Path, wan: bool, log: &str) -> anyhow::Result<Self> {
+    /// Starts one process of this program for each region, linked by the options that `mesh` returns.
+    pub(super) fn start(
+        places: &[WorldRegion],
+        folder: &Path,
+        log: &str,
+        mesh: impl Fn(&WorldRegion) -> Vec<String>,
+    ) -> anyhow::Result<Self> {
         let secret: String = random::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect();
         let (orders, orders_rx) = watch::channel(ChildOrder::Run);
         let mut living = JoinSet::new();
         for place in places {
-            let mut command = command(place, places, folder, wan)?;
-            command.args(["--log", log]).env("GP_SECRET", &secret);
+            let mut command = command(place, folder)?;
+            command.args(mesh(place)).args(["--log", log]).env("GP_SECRET", &secret);
             let mut child = command.spawn().with_context(|| format!("{} does not start", place.code))?;
             let (code, orders) = (place.code, orders_rx.clone());
             tokio::spawn(repeat(code, child.stderr.take()));
@@ -83,7 +88,7 @@ impl Children {
     }
 }
 
-fn command(place: &WorldRegion, places: &[WorldRegion], folder: &Path, wan: bool) -> anyhow::Result<Command> {
+fn command(place: &WorldRegion, folder: &Path) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("this program does not find itself")?);
     // Settings of the caller's shell are meant for one node.
     let inherited = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
@@ -93,18 +98,10 @@ fn command(place: &WorldRegion, places: &[WorldRegion], folder: &Path, wan: bool
     command
         .args(["--listen", &format!("127.0.0.1:{}", place.port)])
         .args(["--region", place.code, "--node", place.code])
-        .args(["--mesh-listen", &place.mesh_address()])
         .arg("--data-dir")
         .arg(folder.join(place.code));
     for edge in place.edges {
         command.args(["--pretend-edge", edge]);
-    }
-    for other in places.iter().filter(|other| other.code != place.code) {
-        command.args(["--mesh-peer", &other.mesh_address()]);
-        if wan {
-            let ms = ocean::one_way(other, place).as_millis();
-            command.args(["--mesh-delay", &format!("{}={ms}", other.mesh_address())]);
-        }
     }
     // In a process group of its own, so that Ctrl-C reaches only this process, which then asks the children to leave.
     command.process_group(0).kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
