@@ -49,9 +49,10 @@ export async function regionsApart(t, id, counts, lines = tuned) {
   const { inside, gatewayOf, cut, heal } = switched(t, id, regions);
   const gateways = regions.map((region) => `{ name: "${region}", url: "nats://${gatewayOf(region)}" }`).join(", ");
   const nodes = [];
+  const servers = {};
   for (const region of regions) {
     const gateway = `gateway { name: "${region}", listen: "${gatewayOf(region)}", gateways: [${gateways}] }`;
-    const server = await NatsServer.start(t, [`server_name: "${region}"`, ...lines, gateway], { port: 4222, command: inside(region) });
+    const server = (servers[region] = await NatsServer.start(t, [`server_name: "${region}"`, ...lines, gateway], { port: 4222, command: inside(region) }));
     for (let number = 1; number <= counts[region]; number += 1) {
       const node = await Node.prepare(t, { region, name: `${region}-${number}`, nats: server.url, host: `${region}.localhost` });
       node.options.command = (program, line) => ["python3", ["-c", HAND_OVER, String(node.port), ...inside(region)(program, line).flat()]];
@@ -60,5 +61,5 @@ export async function regionsApart(t, id, counts, lines = tuned) {
   }
   await Promise.all(nodes.map((node) => node.start()));
   await allHearAll(nodes);
-  return { nodes, cut, heal };
+  return { nodes, servers, cut, heal };
 }

@@ -87,7 +87,7 @@ impl World {
     /// Runs until Ctrl-C or SIGTERM.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let places = self.places()?;
-        free(&places)?;
+        free(self.port, if self.mesh == WorldMesh::Nats { 12 } else { 6 })?;
         let folder = DataFolder::new(self.data_dir.as_deref())?;
         let mut stop = StopSignals::new()?;
         let servers = match self.mesh {
@@ -188,15 +188,12 @@ impl World {
 }
 
 /// Fails if a port is taken: a child could not be told apart from the program on its port.
-fn free(places: &[WorldRegion]) -> anyhow::Result<()> {
-    for place in places {
-        let at = (Ipv4Addr::LOCALHOST, place.port);
+fn free(first: u16, count: u16) -> anyhow::Result<()> {
+    for port in first..first + count {
+        let at = (Ipv4Addr::LOCALHOST, port);
         let taken = TcpListener::bind(at).map(drop).and_then(|()| UdpSocket::bind(at).map(drop)).err();
         if let Some(error) = taken {
-            anyhow::bail!(
-                "port {} can't be used ({error}): choose six others by --port, such as --port 5000",
-                place.port
-            );
+            anyhow::bail!("port {port} can't be used ({error}): choose {count} others by --port, such as --port 5000");
         }
     }
     Ok(())
