@@ -24,10 +24,23 @@ export class NatsServer {
     server.command = command;
     server.port = port ?? (await freePort());
     server.file = join(folder(t), "nats.conf");
-    writeFileSync(server.file, [`listen: "127.0.0.1:${server.port}"`, ...lines].join("\n"));
+    server.write(lines);
     t.after(() => server.kill());
     await server.launch();
     return server;
+  }
+
+  write(lines) {
+    writeFileSync(this.file, [`listen: "127.0.0.1:${this.port}"`, ...lines].join("\n"));
+  }
+
+  /** Gives it another configuration while it runs. */
+  async configure(lines) {
+    this.write(lines);
+    const before = this.log.length;
+    this.process.kill("SIGHUP");
+    await until("the server has read it", () => /Reloaded server configuration|Failed to reload/.test(this.log.slice(before)));
+    if (/Failed to reload/.test(this.log.slice(before))) throw new Error(this.log.slice(before));
   }
 
   get url() {

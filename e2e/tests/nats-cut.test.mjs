@@ -1,4 +1,4 @@
-// Regions linked by NATS gateways, in network namespaces whose network is cut for long: who is silent meanwhile, and how soon all is right again.
+// Regions linked by NATS gateways, in network namespaces whose network is cut for long: who is silent meanwhile, and how soon they are right again.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BareClient, watch } from "../lib/client.mjs";
@@ -36,7 +36,7 @@ async function allCount(nodes, count, options) {
 
 describe("networks are cut", { concurrency: 3 }, () => {
   for (const seconds of [20, 90]) {
-    test(`two of three regions do not hear each other for ${seconds} s: no node is silent, all count the same, all is direct soon after`, { timeout: 240_000 }, async (t) => {
+    test(`two of three regions do not hear each other for ${seconds} s: no node is silent, all count the same, and hear each other directly soon after`, { timeout: 240_000 }, async (t) => {
       const { nodes, cut, heal } = await regionsApart(t, seconds, { ams: 2, iad: 2, yyz: 1 });
       for (const node of nodes) await BareClient.join(t, node);
       await allCount(nodes, 5);
