@@ -20,18 +20,26 @@ def wrong(file, what):
     mistakes.append(f"{file}: {what}")
 
 
-manifests = list(yaml.safe_load_all((deploy / "kubernetes.yaml").read_text()))
-for manifest in manifests:
-    try:
-        kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
-    except kubernetes_validate.ValidationError as error:
-        wrong("kubernetes.yaml", error)
-of = {(manifest["kind"], manifest["metadata"]["name"]): manifest["spec"] for manifest in manifests}
-container = of["StatefulSet", "presence"]["template"]["spec"]["containers"][0]
-ports = {port["name"] for port in container["ports"]}
-for (kind, name), spec in of.items():
-    if kind == "Service" and not {port["targetPort"] for port in spec["ports"]} <= ports:
-        wrong("kubernetes.yaml", f"{name} names a port that the container does not have")
+def read_manifests(file, kind):
+    """The specifications of a file, each by kind and name, and the container that runs the nodes."""
+    manifests = list(yaml.safe_load_all((deploy / file).read_text()))
+    for manifest in manifests:
+        try:
+            kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+        except kubernetes_validate.ValidationError as error:
+            wrong(file, error)
+    of = {(manifest["kind"], manifest["metadata"]["name"]): manifest["spec"] for manifest in manifests}
+    container = of[kind, "presence"]["template"]["spec"]["containers"][0]
+    ports = {port["name"] for port in container["ports"]}
+    for (kind, name), spec in of.items():
+        if kind == "Service" and not {port["targetPort"] for port in spec["ports"]} <= ports:
+            wrong(file, f"{name} names a port that the container does not have")
+    if not re.search(r'create secret.*GP_SECRET="\$GP_SECRET"', (deploy / file).read_text()):
+        wrong(file, "each cluster would get other secrets")
+    return of, container
+
+
+of, container = read_manifests("kubernetes.yaml", "StatefulSet")
 if of["StatefulSet", "presence"]["serviceName"] not in {name for kind, name in of if kind == "Service"}:
     wrong("kubernetes.yaml", "serviceName is no service")
 
@@ -58,18 +66,38 @@ for number in range(of["StatefulSet", "presence"]["replicas"]):
         wrong("kubernetes.yaml", f"GP_MESH_PEER lacks {elsewhere}")
     if of.get(("Service", f"{name}-mesh"), {}).get("selector") != {"statefulset.kubernetes.io/pod-name": name}:
         wrong("kubernetes.yaml", f"{name} has no address for other regions")
-if not re.search(r'create secret.*GP_SECRET="\$GP_SECRET"', (deploy / "kubernetes.yaml").read_text()):
-    wrong("kubernetes.yaml", "each cluster would get other secrets")
 
-compose = yaml.safe_load((deploy / "compose.yaml").read_text())
-schema = json.loads(compose_schema.read_text())
-for error in jsonschema.Draft202012Validator(schema).iter_errors(compose):
-    wrong("compose.yaml", f"{list(error.path)}: {error.message}")
-for name, service in compose["services"].items():
-    for volume in service["volumes"]:
-        source = volume.split(":")[0]
-        if source.startswith(".") and not (deploy / source).exists() or not source.startswith(".") and source not in compose["volumes"]:
-            wrong("compose.yaml", f"{name} mounts {source}, which does not exist")
+_, linked = read_manifests("kubernetes-nats.yaml", "Deployment")
+given = {entry["name"]: entry.get("value") for entry in linked["env"]}
+if not given["GP_MESH"].startswith("nats://") or any(name in given for name in ["GP_MESH_LISTEN", "GP_MESH_PEER", "GP_MESH_ADVERTISE"]):
+    wrong("kubernetes-nats.yaml", "the nodes are not linked through NATS alone")
+if given["GP_NODE"] != f"{given['GP_REGION']}-$(POD_NAME)" or linked["image"] != container["image"]:
+    wrong("kubernetes-nats.yaml", "its nodes are not those of kubernetes.yaml")
+
+
+def read_compose(file):
+    """A Compose file, whose mounts and networks exist."""
+    compose = yaml.safe_load((deploy / file).read_text())
+    for error in jsonschema.Draft202012Validator(json.loads(compose_schema.read_text())).iter_errors(compose):
+        wrong(file, f"{list(error.path)}: {error.message}")
+    for name, service in compose["services"].items():
+        for volume in service["volumes"]:
+            source = volume.split(":")[0]
+            if source.startswith(".") and not (deploy / source).exists() or not source.startswith(".") and source not in compose["volumes"]:
+                wrong(file, f"{name} mounts {source}, which does not exist")
+        if not set(service.get("networks", [])) <= set(compose.get("networks", {})):
+            wrong(file, f"{name} is on a network that does not exist")
+    return compose
+
+
+compose, with_nats = read_compose("compose.yaml"), read_compose("compose-nats.yaml")
+for name, service in with_nats["services"].items():
+    server = with_nats["services"].get(f"nats-{name}")
+    if "GP_REGION" in service["environment"] and not (
+        server and service["environment"]["GP_MESH"] == f"nats://nats-{name}:4222" and set(service["networks"]) < set(server["networks"])
+        and f"nats://nats-{name}:7222" in (deploy / "compose/nats.conf").read_text()
+    ):
+        wrong("compose-nats.yaml", f"{name} has no server of its region")
 targets = yaml.safe_load((deploy / "compose/prometheus.yml").read_text())["scrape_configs"][0]["static_configs"][0]["targets"]
 nodes = {name for name, service in compose["services"].items() if "GP_REGION" in service.get("environment", {})}
 if {target.split(":")[0] for target in targets} != nodes:
@@ -104,7 +132,7 @@ for file in ["deploy/Dockerfile", "docs/install.md"]:
     if f"-t {container['image']} ." not in (deploy.parent / file).read_text():
         wrong(file, f"the image that it builds is not the {container['image']} of kubernetes.yaml")
 
-options = {**fly["env"], **{entry["name"]: 1 for entry in container["env"]}}
-for service in compose["services"].values():
+options = {**fly["env"], **{entry["name"]: 1 for entry in container["env"] + linked["env"]}}
+for service in [*compose["services"].values(), *with_nats["services"].values()]:
     options |= service.get("environment", {})
 print(json.dumps({"mistakes": mistakes, "options": sorted(name for name in options if name.startswith("GP_"))}))

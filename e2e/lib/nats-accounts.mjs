@@ -1,4 +1,4 @@
-// What `nsc` makes for an operator of NATS: keys, and tokens that say who signed whom. https://docs.nats.io/using-nats/developer/connecting/creds
+// What `nsc` makes for an operator of NATS: keys, and tokens signed with the key of their issuer. https://docs.nats.io/using-nats/developer/connecting/creds
 import { createHash, generateKeyPairSync, sign } from "node:crypto";
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";

@@ -25,7 +25,7 @@ async function saysWhy(node, why, seed) {
   assert.ok(![node.log, JSON.stringify(await degraded(node))].some((text) => text.includes(seed)), "the seed stays secret");
 }
 
-test("nodes show tokens of an operator's account; a token of nobody and a revoked one are refused in words", { timeout: 120_000 }, async (t) => {
+test("nodes show tokens of an operator's account; a token of another operator and a revoked one are refused in words", { timeout: 120_000 }, async (t) => {
   const operator = new NatsOperator();
   const server = await NatsServer.start(t, [...tuned, ...operator.config]);
   const [first, second] = [operator.user("ams-1"), operator.user("iad-1")];
@@ -38,9 +38,9 @@ test("nodes show tokens of an operator's account; a token of nobody and a revoke
   for (const node of [ams, iad]) assert.deepEqual(await degraded(node), []);
 
   const foreign = new NatsOperator();
-  const nobody = foreign.user("lhr-1");
-  const stranger = await Node.start(t, { region: "lhr", name: "lhr-1", nats: server.url, args: credentials(t, nobody.credentials) });
-  await saysWhy(stranger, /authorization violation/i, nobody.seed);
+  const unknown = foreign.user("lhr-1");
+  const stranger = await Node.start(t, { region: "lhr", name: "lhr-1", nats: server.url, args: credentials(t, unknown.credentials) });
+  await saysWhy(stranger, /authorization violation/i, unknown.seed);
 
   operator.revoke(second);
   await server.configure([...tuned, ...operator.config]);
