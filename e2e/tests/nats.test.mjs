@@ -9,6 +9,7 @@ import { BareClient } from "../lib/client.mjs";
 import { NatsServer, cluster, natsMesh, supercluster, tap, tuned, withServers } from "../lib/nats.mjs";
 import { Node, allHearAll, apiKey, folder } from "../lib/node.mjs";
 import { freePort } from "../lib/ports.mjs";
+import { tcpProxy } from "../lib/relay.mjs";
 import { watchCounts } from "../lib/rooms.mjs";
 import { selfSigned } from "../lib/tls.mjs";
 import { read } from "../lib/tree.mjs";
@@ -110,6 +111,40 @@ test("another tenant of the server reads nothing, and changes nothing by its own
     return foreign.messages.slice(before).filter(asks).length >= 3;
   }, { every: 400 });
   assert.deepEqual((await ams.mesh()).nodes.filter(({ node, state }) => node === "iad-1" && state === "live"), []);
+});
+
+/** The number of a message, which stands before its sealed part. */
+const numberOf = ({ payload }) => Number(payload.readBigUInt64BE(10));
+
+test("what a node says while it has no connection is not sent later", { timeout: 60_000 }, async (t) => {
+  const server = await NatsServer.start(t);
+  const foreign = await tap(t, server);
+  let open = true;
+  const proxy = await tcpProxy(t, () => open && server.port);
+  const way = { url: `nats://127.0.0.1:${proxy.port}` };
+  const [ams, iad] = await natsMesh(t, [{ region: "ams", name: "ams-1", servers: [way] }, { region: "iad", name: "iad-1", servers: [server] }], { args: ["--mesh-name", "site"] });
+  const here = await BareClient.join(t, ams, { draws: true });
+  const there = await BareClient.join(t, iad, { draws: true });
+  await here.toggle();
+  await until("a click crosses", () => there.bulb);
+  const said = () => foreign.messages.filter(({ subject }) => subject === "gp.site.all.ams-1").map(numberOf);
+  open = false;
+  proxy.cutAll();
+  await until("it has no connection", async () => (await degraded(ams)).some((fault) => fault.startsWith("No connection to NATS")));
+  await foreign.flush();
+  const last = Math.max(...said());
+  const CLICKS = 20;
+  for (let click = 0; click < CLICKS; click += 1) {
+    const wanted = !here.bulb;
+    await here.toggle();
+    await until("the own region shows it", () => here.bulb === wanted, { every: 5 });
+    await pause(100);
+  }
+  open = true;
+  await untilEqual("the last click arrives all the same", () => there.bulb, here.bulb);
+  await foreign.flush();
+  const after = said().filter((number) => number > last);
+  assert.ok(Math.min(...after) - last > CLICKS, `the messages after ${last} were ${after.slice(0, 5)}`);
 });
 
 test("six nodes on three servers: where two servers don't hear each other, the third region relays", { timeout: 180_000 }, async (t) => {
