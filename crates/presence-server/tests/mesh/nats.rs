@@ -1,5 +1,6 @@
 //! The same links through a NATS server: what the other tests say of QUIC and of TLS.
 
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
@@ -82,4 +83,105 @@ async fn a_lost_link_is_told_and_another_start_is_dialled() {
     let link = b.dial(again.address()).await.unwrap();
     assert_eq!(heard_at_last(&again, &mut b, None, "after").await, link);
     close([again, b]).await;
+}
+
+/// Another client of the server, which reads everything and may publish anything.
+struct Tap {
+    reader: BufReader<TcpStream>,
+}
+
+struct TappedMessage {
+    subject: String,
+    reply: Option<String>,
+    payload: Vec<u8>,
+}
+
+impl Tap {
+    fn connect(server: &TestServer) -> Self {
+        let socket = TcpStream::connect(server.url.trim_start_matches("nats://")).unwrap();
+        let mut tap = Self { reader: BufReader::new(socket) };
+        tap.send(b"CONNECT {\"verbose\":false}\r\nSUB > 1\r\n");
+        tap.messages();
+        tap
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        self.reader.get_mut().write_all(bytes).unwrap();
+    }
+
+    /// Everything that was published since the last call.
+    fn messages(&mut self) -> Vec<TappedMessage> {
+        self.send(b"PING\r\n");
+        let mut messages = Vec::new();
+        loop {
+            let mut line = String::new();
+            self.reader.read_line(&mut line).unwrap();
+            let words: Vec<&str> = line.split_ascii_whitespace().collect();
+            match words[..] {
+                ["MSG", subject, _, ref reply @ .., size] => {
+                    let mut payload = vec![0; size.parse::<usize>().unwrap() + 2];
+                    self.reader.read_exact(&mut payload).unwrap();
+                    payload.truncate(payload.len() - 2);
+                    let reply = reply.first().map(|reply| (*reply).to_owned());
+                    messages.push(TappedMessage { subject: subject.to_owned(), reply, payload });
+                }
+                ["PING"] => self.send(b"PONG\r\n"),
+                ["PONG"] => return messages,
+                _ => {}
+            }
+        }
+    }
+
+    fn publish(&mut self, message: &TappedMessage) {
+        let TappedMessage { subject, reply, payload } = message;
+        let reply = reply.as_deref().unwrap_or_default();
+        self.send(format!("PUB {subject} {reply} {}\r\n", payload.len()).as_bytes());
+        self.send(&[payload, &b"\r\n"[..]].concat());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recorded_message_is_heard_once() {
+    let server = TestServer::start().await;
+    let mut tap = Tap::connect(&server);
+    let a = TestNode::start("a", over(&server.url)).await;
+    let mut b = TestNode::start("b", over(&server.url)).await;
+    b.dial_node(a.address()).await.unwrap();
+    heard_at_last(&a, &mut b, None, "linked").await;
+    a.say(None, "once");
+    a.say(None, "marked");
+    while b.hears().await.1 != "marked" {}
+    for message in tap.messages() {
+        tap.publish(&message);
+    }
+    tap.messages();
+    a.say(None, "last");
+    // What was said before, again, would come before this.
+    assert_eq!(b.hears().await.1, "last");
+    close([a, b]).await;
+}
+
+/// Who has just started knows no numbers of another node: it hears a node only once that has answered it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_of_a_dead_node_is_never_heard() {
+    let server = TestServer::start().await;
+    let mut tap = Tap::connect(&server);
+    let dead = TestNode::start("dead", over(&server.url)).await;
+    let mut b = TestNode::start("b", over(&server.url)).await;
+    let address = dead.address();
+    b.dial_node(address.clone()).await.unwrap();
+    heard_at_last(&dead, &mut b, None, "linked").await;
+    // Not that it leaves.
+    let recorded = tap.messages();
+    close([dead, b]).await;
+    let live = TestNode::start("live", over(&server.url)).await;
+    let mut fresh = TestNode::start("fresh", over(&server.url)).await;
+    for message in &recorded {
+        tap.publish(message);
+    }
+    tap.messages();
+    assert_eq!(fresh.dial(address).await, Err(DialError::NoAnswer));
+    let found = fresh.dial_node(live.address()).await.unwrap();
+    assert_eq!(heard_at_last(&live, &mut fresh, None, "live").await, found.link);
+    close([live, fresh]).await;
 }
