@@ -55,8 +55,8 @@ describe("networks are cut", { concurrency: 3 }, () => {
       heal("ams", "iad");
       const took = await allDirect(nodes);
       t.diagnostic(`direct ${took} ms after the heal`);
-      // A server dials for a second and waits for another one, then each node has to say something: 2 to 3.5 s.
-      assert.ok(took < 5_000, `${took} ms`);
+      // A server dials for a second and waits for another one, then each node has to say something: 1.6 to 4.6 s beside other tests.
+      assert.ok(took < 8_000, `${took} ms`);
       await allCount(nodes, count);
       for (const [place, { seen }] of watched.entries()) assert.deepEqual(seen.filter(({ text }) => !/^\{.*\}$/.test(text) || /silent/.test(text)), [], nodes[place].name);
       if (seconds === 20) await alone(t, { nodes, cut, heal }, count);
@@ -87,7 +87,7 @@ describe("networks are cut", { concurrency: 3 }, () => {
   });
 });
 
-/** iad is cut from all, its own server works: silent at 4 to 5 s on both sides, right again within 5 s. */
+/** iad is cut from all, its own server works: silent at 4 to 5 s on both sides, right again within 5 s, or somewhat later beside other tests. */
 async function alone(t, { nodes, cut, heal }, count) {
   const [ams, other, iad, second, yyz] = nodes;
   const cutAt = Date.now();
@@ -108,5 +108,5 @@ async function alone(t, { nodes, cut, heal }, count) {
   await allCount(nodes, count + 2);
   await allDirect(nodes);
   t.diagnostic(`right again ${Date.now() - healed} ms after the heal`);
-  assert.ok(Date.now() - healed < 5_000, `${Date.now() - healed} ms`);
+  assert.ok(Date.now() - healed < 8_000, `${Date.now() - healed} ms`);
 }

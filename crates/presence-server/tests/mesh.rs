@@ -57,7 +57,9 @@ impl TestNode {
         let node = NodeName::new(name).unwrap();
         let config = if chosen.listen.starts_with("nats://") {
             let key = chosen.authority.node_key(name).unwrap();
-            CarrierConfig::Nats(NatsConfig::new(vec![chosen.listen], node, None, vec![[1; 32]], key))
+            let Authority::Secret { signing, accepted } = chosen.authority else { panic!("NATS takes secrets only") };
+            let keys = [Some(signing), accepted].into_iter().flatten().collect();
+            CarrierConfig::Nats(NatsConfig::new(vec![chosen.listen], node, None, keys, key))
         } else {
             CarrierConfig::Embedded(MeshConfig {
                 listen: vec![chosen.listen],

@@ -63,6 +63,12 @@ async fn messages_over_the_limit_are_dropped_and_counted() {
     links::messages_over_the_limit_are_dropped_and_counted(&server.url).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_changed_in_three_rounds_and_no_link_falls() {
+    let server = TestServer::start().await;
+    trust::a_secret_is_changed_in_three_rounds_and_no_link_falls(&server.url).await;
+}
+
 /// A node that closes says so, and another start of it is another link.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_link_is_told_and_another_start_is_dialled() {

@@ -20,7 +20,7 @@ async fn another_secret_gets_no_link_and_both_sides_say_why(carrier: &str) {
     close([a, stranger]).await;
 }
 
-async fn a_secret_is_changed_in_three_rounds_and_no_link_falls(carrier: &str) {
+pub(super) async fn a_secret_is_changed_in_three_rounds_and_no_link_falls(carrier: &str) {
     let start = async |name, signing, accepted| {
         TestNode::start(name, Chosen { authority: secret(signing, accepted), ..over(carrier) }).await
     };
@@ -35,7 +35,9 @@ async fn a_secret_is_changed_in_three_rounds_and_no_link_falls(carrier: &str) {
         nodes[one].dial(addresses[one + 1].clone()).await.unwrap();
         nodes[one + 1].dial(addresses[one].clone()).await.unwrap();
     }
-    assert_eq!(nodes[3].dial(addresses[0].clone()).await, Err(DialError::WrongSecret));
+    // Through NATS the two do not even read each other's subjects.
+    let refused = if carrier.starts_with("nats://") { DialError::NoAnswer } else { DialError::WrongSecret };
+    assert_eq!(nodes[3].dial(addresses[0].clone()).await, Err(refused));
     close(nodes).await;
 }
 
