@@ -67,7 +67,7 @@ test("nodes show an nkey, and a wrong one is refused in words", { timeout: 60_00
 
 test("a file that holds no credentials is refused before the node starts", { timeout: 60_000 }, async (t) => {
   const broken = new NatsOperator().user("ams-1");
-  for (const text of ["", "a word", broken.credentials.replace(/SU\w+/, "SUABC")]) {
+  for (const text of ["", "a word", broken.credentials.replace(broken.seed, "SUABC")]) {
     const node = await Node.prepare(t, { nats: "nats://127.0.0.1:9", args: credentials(t, text) });
     await node.start({ ready: false });
     assert.equal((await node.ended).code, 1);
