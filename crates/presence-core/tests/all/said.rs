@@ -66,7 +66,9 @@ impl Beat {
             w.array(self.left.len() as u64)?;
             self.left.iter().try_for_each(|(node, start, _)| w.array(2)?.u64(node.0)?.u64(*start).map(drop))?;
             w.array(0)?.array(self.left.len() as u64)?;
-            self.left.iter().try_for_each(|(_, _, ms)| w.array(4)?.u64(*ms)?.u64(0)?.bool(false)?.u64(self.root).map(drop))?;
+            self.left
+                .iter()
+                .try_for_each(|(_, _, ms)| w.array(4)?.u64(*ms)?.u64(0)?.bool(false)?.u64(self.root).map(drop))?;
             let Some((count, sum, unheard)) = &self.large else { return Ok(()) };
             w.null()?.null()?.array(0)?.array(0)?.array(2)?.u64(*count)?.u64(*sum)?.array(unheard.len() as u64)?;
             unheard.iter().try_for_each(|node| w.u64(node.0).map(drop))
