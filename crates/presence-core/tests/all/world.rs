@@ -218,8 +218,9 @@ pub(crate) struct World {
     /// Questions that reached a node: who asked.
     asked: BTreeMap<(usize, u64), (usize, u64, LinkId, u64)>,
     answered: BTreeSet<(usize, u64, u64)>,
-    /// How many hellos were said.
+    /// How many hellos were said, and how many messages relayed.
     pub(crate) asked_hello: u64,
+    pub(crate) relayed: u64,
 }
 
 impl World {
@@ -244,6 +245,7 @@ impl World {
             asked: BTreeMap::new(),
             answered: BTreeSet::new(),
             asked_hello: 0,
+            relayed: 0,
         }
     }
 

@@ -165,6 +165,7 @@ impl World {
         if kind_name(bytes) == Some("Heartbeat") {
             (self.hosts[from].beat_bytes, self.hosts[from].beat_at) = (bytes.len(), self.now);
         }
+        self.relayed += u64::from(kind_name(bytes) == Some("Relayed"));
         for reader in 0..self.hosts.len() {
             let addressed = to.is_none_or(|hash| hash == NodeHash::of(&self.hosts[reader].name, sha256));
             let from_life = self.hosts[from].life;
