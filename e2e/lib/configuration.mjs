@@ -30,6 +30,7 @@ machine can read a command line:
 | \`GP_API_KEY\` | at least 16 bytes: the key for all of \`/api/v1\`, sent as \`Authorization: Bearer\`: listing members, publishing, removing users and facts, seeing nodes. If it is not set, these requests are refused |
 | \`GP_API_KEY_ACCEPTED\` | a second key that does the same, while the key is being changed |
 | \`GP_WEBHOOK_SECRET\` | the key that signs webhooks: \`whsec_\` and 24 to 64 bytes in Base64, the same on every node. While it is being changed: both keys, the new one first, separated by a space |
+| \`GP_OTLP_HEADERS\` | headers for the collector of traces, such as a key: \`authorization=Bearer%20KEY\`. Several are separated by commas. Default: \`$OTEL_EXPORTER_OTLP_HEADERS\` |
 
 | Signal | Does |
 |---|---|

@@ -2,6 +2,6 @@
 
 /** This process's environment without settings of nodes, and with `more`. */
 export function environment(more = {}) {
-  const inherited = Object.entries(process.env).filter(([name]) => !/^(GP|FLY)_/.test(name));
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(GP|FLY|OTEL)_/.test(name));
   return { ...Object.fromEntries(inherited), ...more };
 }

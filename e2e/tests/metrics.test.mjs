@@ -75,7 +75,7 @@ test("every alert has a unit test and a line in the documents, and its rules are
 test("three nodes in a Prometheus: every query finds series, and no alert fires", { timeout: 300_000 }, async (t) => {
   const hooked = telling((await receiver(t)).url);
   const options = () => ({ mesh: true, dataDir: folder(t), args: [...hooked.args, "--memory", "64gb"], env: hooked.env });
-  const ams = await prepared(t, { region: "ams", ...options() });
+  const ams = await prepared(t, { region: "ams", ...options(), args: [...options().args, "--otlp-endpoint", "http://127.0.0.1:9"] });
   const [iad, maa] = await Promise.all(["iad", "maa"].map((region) => prepared(t, { region, peers: [ams], ...options() })));
   const nodes = [ams, iad, maa];
   await Promise.all(nodes.map((node) => node.start()));

@@ -140,7 +140,7 @@ impl Facts {
         std::mem::take(&mut self.changes)
     }
 
-    /// Another start of a node is not the one that facts were compared with.
+    /// A node is another start, or was silent: facts were not compared with it yet.
     pub(crate) fn forget_peer(&mut self, node: NodeHash) {
         self.compared.remove(&node);
     }

@@ -181,13 +181,13 @@ impl Node {
                     self.known_regions.heard(&region);
                     self.presence.open_table(table, &region, weight);
                     self.replication.open(table);
-                    self.facts.forget_peer(table.node);
-                    self.pubsub.forget_peer(table.node);
+                    self.forget_exchanges(table.node);
                     self.render.nodes_changed();
                 }
                 PeerEvent::Judged => self.render.nodes_changed(),
                 PeerEvent::FellSilent { table } => self.presence.weigh(table, Weight::Unsure),
                 PeerEvent::Recovered { table, region, was } => {
+                    self.facts.forget_peer(table.node);
                     self.pubsub.recovered(table);
                     self.presence.open_table(table, &region, Weight::Counted);
                     if was == PeerState::Gone {
@@ -203,8 +203,7 @@ impl Node {
                     self.replication.close(table);
                 }
                 PeerEvent::Forgotten { node } => {
-                    self.facts.forget_peer(node);
-                    self.pubsub.forget_peer(node);
+                    self.forget_exchanges(node);
                     self.render.nodes_changed();
                 }
             }

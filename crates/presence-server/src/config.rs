@@ -234,8 +234,7 @@ impl Config {
 
     /// The configured name of the node, or Fly's; `None`: a random one.
     pub fn own_name(&self) -> Option<NodeName> {
-        let fly = || std::env::var("FLY_MACHINE_ID").ok().and_then(|id| NodeName::new(&id));
-        self.node.clone().or_else(fly)
+        self.node.clone().or_else(|| std::env::var("FLY_MACHINE_ID").ok().and_then(|id| NodeName::new(&id)))
     }
 
     /// Checks options that depend on each other.
@@ -245,8 +244,7 @@ impl Config {
     /// One sentence that says what to write instead.
     pub fn check(&self) -> Result<(), String> {
         let limits = &self.limits;
-        let own_authority =
-            [&self.mesh_ca, &self.mesh_cert, &self.mesh_key].iter().filter(|file| file.is_some()).count();
+        let own_authority = [&self.mesh_ca, &self.mesh_cert, &self.mesh_key].into_iter().flatten().count();
         self.secrets.check()?;
         self.collector()?;
         self.webhooks.check(self.secrets.webhook.as_deref())?;

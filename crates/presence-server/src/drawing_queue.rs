@@ -18,7 +18,7 @@ use self::waiting_rooms::WaitingRooms;
 use crate::contained_app::ContainedApp;
 use crate::hub::Hub;
 use crate::supervision::Supervisor;
-use crate::traces::{Drawn, Traces};
+use crate::traces::{DrawOutcome, Traces};
 
 /// How many draw at most: one more than there are rooms for which the app is stuck.
 const DRAWERS_MAX: usize = 16;
@@ -139,7 +139,7 @@ impl DrawingState {
             };
             drawing.each(|one| {
                 let drawn = self.app.draw(one);
-                let shown = if drawn.is_some() { Drawn::Shown } else { Drawn::Nothing };
+                let shown = if drawn.is_some() { DrawOutcome::Shown } else { DrawOutcome::Nothing };
                 if let Some(drawn) = drawn {
                     self.hub.draw(drawn);
                     self.confirm(one);

@@ -18,7 +18,7 @@ use crate::presence_events::PresenceEvents;
 use crate::queries::PendingQueries;
 use crate::store::{OnDisk, Store};
 use crate::supervision::DriverTurns;
-use crate::traces::{Drawn, Traces};
+use crate::traces::{DrawOutcome, Traces};
 use crate::views::Views;
 use crate::webhooks::Webhooks;
 
@@ -191,7 +191,7 @@ impl Outlets {
         }
         match output {
             Output::Draw(drawing) => self.drawings.push(drawing),
-            Output::Undrawn(traced) => self.traces.drawn(&traced, Drawn::Nothing),
+            Output::Undrawn(traced) => self.traces.drawn(&traced, DrawOutcome::Nothing),
             Output::Answer { answer, outcome, kept: true } if self.store.is_some() => {
                 let hub = Arc::clone(&self.hub);
                 if let Some(store) = &self.store {

@@ -81,11 +81,10 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let views = Arc::new(Views::new(region.clone(), place.clone(), wall_ms()));
     let carrier = carrier(&config, &secret, &name, &readiness)?;
     let clock = Clocks::started();
-    let queries = Queries::new(inputs.sockets.clone());
     let live = LiveParts {
         app: Arc::new(ContainedApp::new(app)),
         views,
-        queries,
+        queries: Queries::new(inputs.sockets.clone()),
         hub: Arc::clone(&hub),
         inputs: inputs.clone(),
         readiness: Arc::clone(&readiness),

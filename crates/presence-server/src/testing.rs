@@ -271,11 +271,7 @@ impl TestWorld {
     fn carry_out(&mut self, region: usize, output: Ordered) {
         match output {
             Ordered::Draw(drawing) => {
-                drawing.each(|one| {
-                    if let Some(drawn) = one.by(&*self.app) {
-                        self.show(region, &drawn);
-                    }
-                });
+                drawing.each(|one| one.by(&*self.app).iter().for_each(|drawn| self.show(region, drawn)));
                 let told = Input::of_own(&drawing, || drawing.redraws_own(&*self.app));
                 told.into_iter().for_each(|input| self.give(region, input));
             }

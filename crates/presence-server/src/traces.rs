@@ -19,7 +19,7 @@ use presence_core::{FactKind, Input, NodeName, Outcome, Output, TraceContext, Tr
 use tokio::sync::mpsc;
 
 use self::exporter::Exporter;
-pub(crate) use self::span::{Drawn, SpanName};
+pub(crate) use self::span::{DrawOutcome, SpanName};
 use self::span::{FinishedSpan, OpenSpan};
 use crate::clock::wall_ms;
 use crate::config::{Config, otlp_headers};
@@ -135,7 +135,7 @@ impl Traces {
     }
 
     /// Records what was drawn of traced writes, until now.
-    pub(crate) fn drawn(&self, traced: &TracedWrites, drawn: Drawn) {
+    pub(crate) fn drawn(&self, traced: &TracedWrites, drawn: DrawOutcome) {
         let Some(tracer) = self.0.as_ref().filter(|_| !traced.is_empty()) else { return };
         for write in traced.writes().iter().filter(|write| write.context.is_sampled()) {
             match write.context.child(random()) {

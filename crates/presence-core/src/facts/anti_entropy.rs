@@ -24,7 +24,8 @@ const COMPARE_MS: u64 = 2_000;
 const FETCH_MAX: usize = 2_000;
 
 impl Facts {
-    /// Begins a comparison where a heartbeat names another root than ours.
+    /// Begins a comparison where a heartbeat names another root than ours. Roots leave out what expires soon: if there is any, it
+    /// is compared once with each node that is new or back.
     pub(crate) fn compare(
         &mut self,
         node: NodeHash,
@@ -34,11 +35,15 @@ impl Facts {
         now: Mono,
         out: &mut Outputs,
     ) {
+        let equal = || {
+            let compared = self.compared.contains_key(&node) || !self.store.has_expiring(beat.cut);
+            compared && self.root(beat.cut, beat.cut).to_be_bytes() == beat.facts_root
+        };
         let lately = self.compared.get(&node).is_some_and(|at| now.since(*at) < COMPARE_MS);
         if injected(Fault::NothingHeals)
             || lately
             || !membership.peer(node).is_some_and(|peer| peer.heard_directly(now))
-            || self.root(beat.cut, beat.cut).to_be_bytes() == beat.facts_root
+            || equal()
         {
             return;
         }
@@ -50,7 +55,7 @@ impl Facts {
     }
 
     pub(crate) fn bucket_sums(&self, request: BucketsRequest) -> BucketSums {
-        let sums = self.store.buckets(request.cut, request.cut).into_iter().flat_map(u128::to_be_bytes).collect();
+        let sums = self.store.buckets(request.cut).into_iter().flat_map(u128::to_be_bytes).collect();
         BucketSums { sums }
     }
 
@@ -67,7 +72,7 @@ impl Facts {
         if answer.sums.len() != BUCKETS * 16 {
             return;
         }
-        let own = self.store.buckets(cut, cut);
+        let own = self.store.buckets(cut);
         let theirs = answer.sums.chunks_exact(16);
         let differ =
             (0..=u8::MAX).zip(own.iter().zip(theirs)).filter(|(_, (own, theirs))| own.to_be_bytes() != **theirs);

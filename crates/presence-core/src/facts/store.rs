@@ -262,27 +262,28 @@ impl FactStore {
         self.by_stamp.range((last, [255; 16])..).map(|(_, hash)| &self.facts[&self.by_hash[hash]])
     }
 
-    /// Sums of the buckets: facts stamped at or before `cut` that expire more than a minute after `at`.
-    pub(crate) fn buckets(&self, cut: NodeTime, at: NodeTime) -> Vec<u128> {
+    /// Sums of the buckets: facts stamped at or before `cut`. Here what expires soon counts, too: it is repaired with what
+    /// the same click has written besides.
+    pub(crate) fn buckets(&self, cut: NodeTime) -> Vec<u128> {
         let mut buckets = self.buckets.clone();
         for kept in self.later_than(cut) {
             let bucket = &mut buckets[usize::from(kept.hash[0])];
             *bucket = bucket.wrapping_sub(kept.sum);
         }
-        let soon = (at + EXPIRING_MS, [255; 16]);
-        for (_, hash) in self.by_expiry.range(..=soon) {
-            let kept = &self.facts[&self.by_hash[hash]];
-            if kept.fact.stamp.time <= cut {
-                let bucket = &mut buckets[usize::from(hash[0])];
-                *bucket = bucket.wrapping_sub(kept.sum);
-            }
-        }
         buckets
     }
 
-    /// The sum over all buckets.
+    /// Whether something expires within a minute after `at`.
+    pub(crate) fn has_expiring(&self, at: NodeTime) -> bool {
+        self.by_expiry.first().is_some_and(|(expires, _)| *expires <= at + EXPIRING_MS)
+    }
+
+    /// The sum over all buckets of what expires more than a minute after `at`.
     pub(crate) fn root(&self, cut: NodeTime, at: NodeTime) -> u128 {
-        self.buckets(cut, at).into_iter().fold(0, u128::wrapping_add)
+        let all = self.buckets(cut).into_iter().fold(0, u128::wrapping_add);
+        let soon =
+            self.by_expiry.range(..=(at + EXPIRING_MS, [255; 16])).map(|(_, hash)| &self.facts[&self.by_hash[hash]]);
+        soon.filter(|kept| kept.fact.stamp.time <= cut).fold(all, |root, kept| root.wrapping_sub(kept.sum))
     }
 
     /// Keys and stamps of one bucket, the future ones left out.

@@ -2,7 +2,7 @@
 
 use crate::app::change::Change;
 use crate::app::drawing::Viewers;
-use crate::id::{ConnectionId, Room, SubscriptionKey, UserId};
+use crate::id::{ConnectionId, NodeHash, Room, SubscriptionKey, UserId};
 use crate::io::output::{ClickAnswer, Output};
 use crate::io::query::{Found, Query};
 use crate::io::tab::Tab;
@@ -128,6 +128,12 @@ impl Node {
 
     fn end(&mut self, at: SubscriptionKey, ended: Ended, now: Now) {
         self.local.unsubscribed(at, ended, &mut self.presence, now.mono);
+    }
+
+    /// What was compared with another node says nothing of another start of it.
+    pub(super) fn forget_exchanges(&mut self, node: NodeHash) {
+        self.facts.forget_peer(node);
+        self.pubsub.forget_peer(node);
     }
 
     fn ponged(&mut self, connection: ConnectionId, round_trip_ms: u32) {

@@ -141,6 +141,40 @@ fn a_deadline_is_drawn_in_all_regions_when_it_comes() {
     }
 }
 
+/// What a lot shows: bids without its deadline would be a sale.
+fn lot(world: &World, host: usize) -> (usize, Option<String>) {
+    (view(world, host).logs.get("bids").map_or(0, Vec::len), view(world, host).get::<String>("open"))
+}
+
+#[test]
+fn a_region_that_was_cut_off_or_is_new_learns_a_deadline_with_what_was_written_beside_it() {
+    for left_ms in [58_000, 30_000, 12_000] {
+        let mut world = world(&["ams", "iad"]);
+        let until_ms = |world: &World| 1_800_000_000_000 + world.now + left_ms;
+        let bid = |world: &World| {
+            let open = Write::set("open", &"until then").expect("a word").until_ms(until_ms(world));
+            vec![Write::append_bytes("bids", "20", 100), open]
+        };
+        world.cut.extend([(0, 1), (1, 0)]);
+        let both = bid(&world);
+        write(&mut world, 1, 7, both);
+        wait(&mut world, 1_000);
+        world.cut.clear();
+        wait(&mut world, 4_000);
+        let open = (1, Some("until then".to_owned()));
+        assert_eq!([lot(&world, 0), lot(&world, 1)], [open.clone(), open], "{left_ms} ms before it ends");
+        // A later bid moves the deadline only.
+        world.cut.extend([(0, 1), (1, 0)]);
+        wait(&mut world, 6_000);
+        let later = Write::set("open", &"later").expect("a word").until_ms(until_ms(&world));
+        write(&mut world, 1, 7, vec![later]);
+        world.cut.clear();
+        wait(&mut world, 5_000);
+        let open = (1, Some("later".to_owned()));
+        assert_eq!([lot(&world, 0), lot(&world, 1)], [open.clone(), open], "{left_ms} ms before the later end");
+    }
+}
+
 #[test]
 fn tombstones_are_bounded_and_the_oldest_go() {
     let mut world = world(&["ams"]);

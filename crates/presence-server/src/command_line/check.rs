@@ -216,6 +216,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_collector_of_traces_is_named_without_its_path_and_wrong_headers_are_a_mistake() {
+        let words = ["--otlp-endpoint", "https://otlp.example:4318/secret"];
+        let of = |headers: &str| Secrets { otlp_headers: Some(headers.to_owned()), ..Secrets::default() };
+        let lines = checked(&words, of("x-key=secret")).await.unwrap();
+        assert!(lines.contains(&line("traces", "to https://otlp.example:4318")), "{lines:?}");
+        assert!(lines.contains(&line("secrets", "GP_OTLP_HEADERS")), "{lines:?}");
+        assert!(lines.iter().all(|line| !line.contains("secret,") && !line.contains("/secret")), "{lines:?}");
+        let mistake = checked(&words, of("secret")).await.unwrap_err().to_string();
+        assert!(mistake.contains("GP_OTLP_HEADERS") && !mistake.contains("=secret"), "{mistake}");
+    }
+
+    #[tokio::test]
     async fn any_api_key_is_one_and_a_file_of_keys_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("keys.json");

@@ -4,6 +4,7 @@ mod extras;
 mod flood;
 mod harness;
 mod history;
+mod lamp;
 mod members;
 mod presence_v1;
 mod pubsub;
@@ -22,7 +23,8 @@ use presence_core::{
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use self::harness::{Browser, TestHub, drawing, drawn, lamp_on, room, user};
+use self::harness::{Browser, TestHub, drawing, drawn, room, user};
+use self::lamp::lamp_on;
 use super::*;
 use crate::identity::{Guest, SignedNames};
 use crate::secret::RotatingKeys;

@@ -4,7 +4,7 @@ use data_encoding::HEXLOWER;
 use presence_core::{NodeName, Region};
 use serde_json::{Value, json};
 
-use super::span::{Drawn, FinishedSpan, SpanName};
+use super::span::{DrawOutcome, FinishedSpan, SpanName};
 
 /// OTLP's numbers: `SPAN_KIND_INTERNAL`, `SPAN_KIND_SERVER`, `STATUS_CODE_ERROR`.
 const INTERNAL: u8 = 1;
@@ -38,7 +38,7 @@ fn span(span: &FinishedSpan) -> Value {
         attributes.push(json!({"key": "presence.kinds", "value": {"arrayValue": {"values": kinds}}}));
     }
     if let Some(drawn) = span.drawn {
-        attributes.push(json!({"key": "presence.shown", "value": {"boolValue": drawn == Drawn::Shown}}));
+        attributes.push(json!({"key": "presence.shown", "value": {"boolValue": drawn == DrawOutcome::Shown}}));
     }
     let kind = if span.name == SpanName::Draw { INTERNAL } else { SERVER };
     json!({

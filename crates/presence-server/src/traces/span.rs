@@ -32,7 +32,7 @@ impl SpanName {
 
 /// What became of a drawing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Drawn {
+pub(crate) enum DrawOutcome {
     /// The pages of this node show it.
     Shown,
     /// There is nothing of it to show, or no page.
@@ -59,7 +59,7 @@ pub(super) struct FinishedSpan {
     pub(super) ended_ns: u64,
     pub(super) kinds: Vec<FactKind>,
     /// For a drawing: what became of it.
-    pub(super) drawn: Option<Drawn>,
+    pub(super) drawn: Option<DrawOutcome>,
     pub(super) failed: bool,
 }
 
@@ -73,7 +73,7 @@ impl OpenSpan {
 
 impl FinishedSpan {
     /// A drawing that ends now.
-    pub(super) fn of_drawing(context: TraceContext, write: &TracedWrite, drawn: Drawn) -> Self {
+    pub(super) fn of_drawing(context: TraceContext, write: &TracedWrite, drawn: DrawOutcome) -> Self {
         let (parent, kinds) = (Some(write.context.span_id()), write.kinds.clone());
         let (began_ns, ended_ns) = from_ms(write.taken.0);
         Self { context, parent, name: SpanName::Draw, began_ns, ended_ns, kinds, drawn: Some(drawn), failed: false }

@@ -1,3 +1,5 @@
+//! What a collector is sent, and what becomes of spans where it is slow, wrong or away.
+
 use std::sync::atomic::AtomicUsize;
 
 use axum::extract::State;
@@ -13,10 +15,10 @@ use crate::config::OtlpEndpoint;
 use crate::supervision::supervision;
 
 /// What a collector of a test was sent: the headers, and the body.
-type Sent = UnboundedReceiver<(HeaderMap, Value)>;
+type SentSpans = UnboundedReceiver<(HeaderMap, Value)>;
 
 /// A collector that gives these answers in turn, the last one from then on.
-async fn collector(answers: &'static [(u16, &'static str)]) -> (OtlpEndpoint, Sent) {
+async fn collector(answers: &'static [(u16, &'static str)]) -> (OtlpEndpoint, SentSpans) {
     let (sender, sent) = unbounded_channel();
     let count = Arc::new(AtomicUsize::new(0));
     let answer = move |State(sender): State<mpsc::UnboundedSender<_>>, headers: HeaderMap, body: String| async move {

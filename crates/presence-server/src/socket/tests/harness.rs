@@ -7,8 +7,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use presence_cable::Encoder;
 use presence_cable::action_cable::Version;
 use presence_core::{
-    App, Change, Click, Fragment, Message as Published, MessageId, NodeHash, Output, Place, PublicId, Refusal, Region,
-    Room, RoomView, StreamName, UserId, Visit, Write,
+    Fragment, Message as Published, MessageId, NodeHash, Output, Place, PublicId, Region, Room, StreamName, UserId,
 };
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -18,6 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::super::*;
+use super::lamp::Lamp;
 use crate::config::{Limits, Secrets};
 use crate::contained_app::ContainedApp;
 use crate::identity::{MemberIds, SealedGuests, SignedNames};
@@ -32,28 +32,6 @@ use crate::views::Views;
 pub(super) struct LimitsLine {
     #[command(flatten)]
     limits: Limits,
-}
-
-/// An app with a lamp that is switched on.
-struct Lamp;
-
-impl App for Lamp {
-    fn page(&self, _: &RoomView, _: &Visit<'_>) -> String {
-        String::new()
-    }
-
-    fn reflex(&self, click: &Click, _: &RoomView) -> Result<Vec<Write>, Refusal> {
-        (click.target == "Lamp#set").then(|| vec![lamp_on()]).ok_or(Refusal::Unknown)
-    }
-
-    fn render(&self, _: &Change, _: &RoomView) -> Vec<Fragment> {
-        Vec::new()
-    }
-}
-
-/// What `Lamp#set` writes.
-pub(super) fn lamp_on() -> Write {
-    Write::set_bytes("lamp", "on")
 }
 
 /// A hub, and the driver's end of its sockets' inputs.
