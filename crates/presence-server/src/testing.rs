@@ -94,7 +94,7 @@ impl TestWorld {
     ///
     /// # Panics
     ///
-    /// If a code is not one of a region: 2 to 8 lower-case letters and digits.
+    /// If a code is not one of a region: see [`Region`](presence_core::Region).
     pub fn new(app: impl App, regions: &[&str]) -> Self {
         let site = PageRequest::get("/").site.clone();
         let (network, pages) = (TestNetwork::new(regions), BTreeMap::new());
