@@ -66,7 +66,7 @@ impl Metrics {
         state.requests.register(ours);
         ours.register_collector(Box::new(NodeCollector { state: Arc::clone(state), node }));
         // Named without a prefix, as monitoring systems know them.
-        registry.register_collector(Box::new(process::ProcessCollector::new()));
+        registry.register_collector(Box::new(process::ProcessCollector::default()));
         let mut sites = Registry::default();
         let of_sites = Box::new(SiteCollector(Arc::clone(state)));
         sites.sub_registry_with_prefix("presence").register_collector(of_sites);

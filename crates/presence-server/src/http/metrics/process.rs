@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
@@ -13,16 +14,10 @@ use super::writer::MetricWriter;
 use crate::memory::resident_bytes;
 
 /// Reads the process from `/proc` (proc(5)); what can't be read is left out.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct ProcessCollector {
     /// Read once: reckoned from two clocks it is another number each time, which monitoring systems take for a restart.
-    started_seconds: Option<f64>,
-}
-
-impl ProcessCollector {
-    pub(super) fn new() -> Self {
-        Self { started_seconds: started_seconds() }
-    }
+    started_seconds: OnceLock<Option<f64>>,
 }
 
 impl Collector for ProcessCollector {
@@ -31,7 +26,7 @@ impl Collector for ProcessCollector {
         if let Some(seconds) = cpu_seconds() {
             to.counter("process_cpu_seconds", "CPU time, in user and system mode", seconds)?;
         }
-        if let Some(seconds) = self.started_seconds {
+        if let Some(seconds) = *self.started_seconds.get_or_init(started_seconds) {
             to.gauge("process_start_time_seconds", "When the process started, since 1970", seconds)?;
         }
         to.gauge("process_resident_memory_bytes", "Memory that the process holds", resident_bytes())?;
