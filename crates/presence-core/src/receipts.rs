@@ -40,6 +40,13 @@ struct FollowedWrite {
     regions: BTreeMap<Region, Receipt>,
 }
 
+/// A write of this node that a newer one of its key has replaced. No page shows its receipts, but they say how soon it came.
+#[derive(Clone, Debug)]
+struct ReplacedWrite {
+    taken_at: Mono,
+    counted: BTreeSet<Region>,
+}
+
 /// A write that more regions have shown.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct ReceiptsChange {
@@ -52,6 +59,7 @@ pub(crate) struct ReceiptsChange {
 #[derive(Debug, Default)]
 pub(crate) struct ReceiptTracker {
     writes: BTreeMap<(Room, String), FollowedWrite>,
+    replaced: BTreeMap<Stamp, ReplacedWrite>,
     /// Rooms with writes that this node has not shown yet.
     unshown: BTreeSet<Room>,
     /// Receipts for the nodes that took the writes.
@@ -94,7 +102,8 @@ impl ReceiptTracker {
         let Some(ReceiptsAsked { stamp, author }) = asked.cloned() else {
             // Entries that leave a log say nothing of its newest one, nor do those of a map or a set.
             if matches!(change.change, Change::Set(_) | Change::Expired(_)) {
-                self.writes.remove(&key);
+                let old = self.writes.remove(&key);
+                self.replace(me, old);
             }
             return;
         };
@@ -106,7 +115,16 @@ impl ReceiptTracker {
         self.unshown.insert(change.room.clone());
         let write =
             FollowedWrite { stamp, author, taken_at: now, unshown_upto: shown, shown: false, regions: BTreeMap::new() };
-        self.writes.insert(key, write);
+        let old = self.writes.insert(key, write);
+        self.replace(me, old);
+    }
+
+    /// Goes on to count how soon a write of this node came to the other regions.
+    fn replace(&mut self, me: &Identity, old: Option<FollowedWrite>) {
+        if let Some(old) = old.filter(|old| old.stamp.node == me.hash && self.replaced.len() < FOLLOWED_MAX) {
+            let counted = old.regions.into_keys().collect();
+            self.replaced.insert(old.stamp, ReplacedWrite { taken_at: old.taken_at, counted });
+        }
     }
 
     /// Whether a drawing of this room is to be confirmed.
@@ -157,13 +175,16 @@ impl ReceiptTracker {
         for sent in bundle.receipts.iter().take(WRITES_MAX) {
             let Some(room) = Room::new(&sent.room) else { continue };
             let key = (room, sent.key.clone());
-            let Some(write) = self.writes.get(&key).filter(|w| w.stamp == sent.stamp && w.stamp.node == me) else {
-                continue;
-            };
-            let elapsed_ms = now.since(write.taken_at);
-            // The way there takes as long as the way back, as far as can be known.
-            let after_ms = ms(elapsed_ms.midpoint(sent.held_ms.min(elapsed_ms)));
-            self.add(key, region, Receipt { after_ms, seen: sent.seen });
+            let newest = self.writes.get(&key).filter(|w| w.stamp == sent.stamp && w.stamp.node == me);
+            if let Some(write) = newest {
+                let after_ms = after_ms(write.taken_at, sent, now);
+                self.add(key, region, Receipt { after_ms, seen: sent.seen });
+            } else if let Some(write) = self.replaced.get_mut(&sent.stamp)
+                && write.counted.len() < REGIONS_MAX
+                && write.counted.insert(region.clone())
+            {
+                self.times.entry(region.clone()).or_default().add(after_ms(write.taken_at, sent, now));
+            }
         }
     }
 
@@ -239,6 +260,7 @@ impl ReceiptTracker {
 
     /// Forgets writes that have been followed long enough.
     pub(crate) fn prune(&mut self, now: Mono) {
+        self.replaced.retain(|_, write| now.since(write.taken_at) < FOLLOWED_MS);
         if self.writes.is_empty() {
             return;
         }
@@ -260,6 +282,13 @@ fn name_of(change: &Change) -> Option<&str> {
         Change::Mapped { map, .. } => Some(map),
         _ => None,
     }
+}
+
+/// How long after this node took a write the other one showed it: the way there takes as long as the way back, as far as can
+/// be known.
+fn after_ms(taken_at: Mono, sent: &SentReceipt, now: Mono) -> u32 {
+    let elapsed_ms = now.since(taken_at);
+    ms(elapsed_ms.midpoint(sent.held_ms.min(elapsed_ms)))
 }
 
 fn ms(ms: u64) -> u32 {

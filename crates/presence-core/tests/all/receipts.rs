@@ -102,6 +102,25 @@ fn a_region_without_a_page_has_it_once_a_node_has_and_one_whose_pages_show_it_is
 }
 
 #[test]
+fn the_time_of_a_write_that_a_newer_one_has_replaced_is_counted() {
+    let mut world = oceans();
+    (0..3).for_each(|host| open(&mut world, host, u8::try_from(host + 1).expect("small")));
+    wait(&mut world, 1_000);
+    // Faster than receipts come back from the third region; the last write asks for none.
+    for target in [["Bulb#followed"; 9].as_slice(), &["Bulb#set"]].concat() {
+        press(&mut world, 0, 1, target);
+        wait(&mut world, 50);
+    }
+    wait(&mut world, 1_500);
+    let times = &world.hosts[0].mesh.as_ref().expect("a view of the mesh").receipt_times;
+    for (host, ms) in [(1, 40), (2, 110)] {
+        let mut nine = ReceiptTimes::default();
+        (0..9).for_each(|_| nine.add(ms));
+        assert_eq!(times[&world.hosts[host].region], nine, "host {host}");
+    }
+}
+
+#[test]
 fn who_asks_for_no_receipts_gets_none_and_a_newer_write_has_its_own() {
     let mut world = oceans();
     (0..3).for_each(|host| open(&mut world, host, u8::try_from(host + 1).expect("small")));
