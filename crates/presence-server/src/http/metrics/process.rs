@@ -7,11 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
-use rustix::param::clock_ticks_per_second;
 use rustix::process::{Resource, getrlimit};
 
 use super::writer::MetricWriter;
 use crate::memory::resident_bytes;
+
+/// `USER_HZ`: the ticks in which the kernel tells times, the same on every architecture that a node runs on.
+const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Reads the process from `/proc` (proc(5)); what can't be read is left out.
 #[derive(Debug, Default)]
@@ -42,7 +44,7 @@ impl Collector for ProcessCollector {
 fn stat_seconds(stat: &str, number: usize) -> Option<f64> {
     // The second field, the program's name, is in brackets and may hold spaces: the third follows.
     let field = stat.rsplit_once(')')?.1.split_whitespace().nth(number - 3)?;
-    Some(field.parse::<f64>().ok()? / clock_ticks_per_second() as f64)
+    Some(field.parse::<f64>().ok()? / TICKS_PER_SECOND)
 }
 
 fn cpu_seconds() -> Option<f64> {
