@@ -14,7 +14,7 @@ import type {
  */
 export function usePresence(
   room?: MaybeRefOrGetter<string | undefined>,
-  options?: MaybeRefOrGetter<{ token?: string | undefined } | undefined>,
+  options?: MaybeRefOrGetter<{ token?: MaybeRefOrGetter<string | undefined> } | undefined>,
 ): Readonly<ShallowRef<PresenceState>>
 
 /** In templates an attribute may be written in both ways. */

@@ -5,15 +5,16 @@ import { UNKNOWN, watchPresence } from "./index.js"
 /** Counts the visitor in a room while the component is shown; returns a ref of what is known of it. */
 export function usePresence(room, options) {
   const state = shallowRef(UNKNOWN)
+  const token = () => toValue(toValue(options)?.token)
   let stop
   const begin = () => {
     stop?.()
     state.value = UNKNOWN
-    stop = watchPresence({ room: toValue(room), token: toValue(options)?.token }, (next) => (state.value = next))
+    stop = watchPresence({ room: toValue(room), token: token() }, (next) => (state.value = next))
   }
   onMounted(() => {
     begin()
-    watch([() => toValue(room), () => toValue(options)?.token], begin)
+    watch([() => toValue(room), token], begin)
   })
   onScopeDispose(() => stop?.())
   return shallowReadonly(state)
