@@ -64,9 +64,11 @@ const sync = () => {
     else warn(`At most ${ROOMS_MAX} rooms are shown.`)
   }
   for (const [room, { token }] of rooms) {
-    if (wanted.get(room)?.token != token || !wanted.has(room)) {
+    const want = wanted.get(room)
+    if (!want || want.token != token) {
       rooms.delete(room)
-      link?.send({ type: "leave", room })
+      // With another token the next join replaces this one: a visitor who left first would count twice for a while.
+      if (!want) link?.send({ type: "leave", room })
     }
   }
   for (const [room, want] of wanted) {

@@ -100,7 +100,7 @@ impl Protocol for EmbedSession {
             }
             Ok(EmbedRequest::Hello { id, visible, tab }) => self.hello(id.as_deref(), visible, tab.as_deref()),
             Ok(EmbedRequest::Leave { room }) => {
-                self.leave(&room);
+                self.leave(&room, None);
                 return None;
             }
             Ok(EmbedRequest::Listen { room }) => self.listen_shares(&room),
@@ -182,20 +182,27 @@ impl EmbedSession {
     }
 
     /// Listens, is sent the present counts, then is counted: nothing is lost in between. A repeated join is sent the counts
-    /// again, and counted if it could not be before.
+    /// again, and counted if it could not be before. With another token it replaces the join before.
     fn join(&mut self, name: &str, token: Option<&str>) -> Result<(), Problem> {
         let user = self.user.ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "Say hello first."))?;
         let prefix = presence_v1::prefix(name);
         let known = self.session.position(&prefix).map(|index| &self.session.subscriptions[index]);
-        if let Some(Subscription { id, to, .. }) = known.filter(|known| known.to.counted.is_some()) {
+        let counted = known.and_then(|known| known.to.counted);
+        if let Some(Subscription { id, to, .. }) = known
+            && counted == Some(user)
+            && token.is_none()
+        {
             let SessionBase { hub, connection, .. } = &self.session;
             hub.tell_counts(&to.room, *id, connection, &self.context.views);
             return Ok(());
         }
-        let known = known.map(|known| known.id);
-        let entry = self.context.sites.admit(&self.visitor.page, name, token, self.context.views.now_ms() / 1_000)?;
-        let subscription = match known {
-            Some(subscription) => subscription,
+        let entry = self.context.sites.admit(&self.visitor.page, name, token, self.context.views.now_ms() / 1_000);
+        if counted.is_some() {
+            self.leave(name, entry.as_ref().ok().map(|entry| entry.user.unwrap_or(user)));
+        }
+        let entry = entry?;
+        let subscription = match self.session.position(&prefix) {
+            Some(index) => self.session.subscriptions[index].id,
             None => self.listen(prefix, &entry.room)?,
         };
         if let Some(index) = self.session.position_of(subscription) {
@@ -245,12 +252,16 @@ impl EmbedSession {
         self.introduce(index);
     }
 
-    fn leave(&mut self, name: &str) {
+    /// Leaves a room. If the visitor is another user there from now on, nothing lingers: one visitor would count twice.
+    fn leave(&mut self, name: &str, next: Option<UserId>) {
         let Some(index) = self.session.position(&presence_v1::prefix(name)) else { return };
-        let left = self.forget(index);
-        if left.to.counted.is_some() {
-            self.session.unsubscribed(left.id);
-        }
+        let Subscription { id: subscription, to, .. } = self.forget(index);
+        let Some(before) = to.counted else { return };
+        let connection = self.session.connection.id;
+        self.session.inputs.push(match next {
+            Some(next) if next != before => Input::Resigned { connection, subscription },
+            Some(_) | None => Input::Unsubscribed { connection, subscription },
+        });
     }
 
     fn forget(&mut self, index: usize) -> Subscription<EmbedRoom> {
