@@ -43,6 +43,12 @@ test("metrics need the key on the main port and none on their own, in both forma
     assert.match(text, /^presence_clicks_total\{result="done"\} 1$/m);
     assert.match(text, /^presence_sockets\{protocol="actioncable-v1-json"\} 1$/m);
     assert.match(text, /^presence_wrong_api_keys_total 1$/m);
+    assert.match(text, /^presence_rows\{of="own"\} 1$/m);
+    assert.match(text, /^presence_facts [1-9]/m);
+    assert.match(text, /^presence_facts_bytes [1-9]/m);
+    assert.match(text, /^presence_store_file_bytes [1-9]/m);
+    assert.match(text, /^presence_store_commit_seconds_total \S*[1-9]/m);
+    assert.match(text, /^presence_suspended_seconds_total \d/m);
     assert.doesNotMatch(text, /demo|127\.0\.0\.1|lightbulb/, "no room, address or key");
   }
   const [started, again] = [plain.body, own].map((text) => text.match(/^process_start_time_seconds \d.*$/m)[0]);
@@ -91,6 +97,14 @@ test("three nodes in a Prometheus: every query finds series, and no alert fires"
   // What sites use has an address of its own.
   const { body: sites } = await ams.get("/metrics/sites", { headers: { authorization } });
   for (const [, name, kind] of sites.matchAll(/^# TYPE (\w+) (\w+)$/gm)) names.add(kind === "counter" && !name.endsWith("_total") ? `${name}_total` : name);
+  for (const direction of ["sent", "received"]) {
+    for (const kind of ["message", "question", "answer"]) {
+      for (const counted of ["messages", "bytes"]) {
+        const series = await server.query(`presence_mesh_${counted}_total{direction="${direction}",kind="${kind}"} > 0`);
+        assert.equal(series.length, nodes.length, `${counted} of each ${kind} ${direction}`);
+      }
+    }
+  }
   const document = readFileSync(join(root, "docs/operating/monitoring.md"), "utf8");
   for (const [name] of document.matchAll(/\b(presence|process)_[a-z_]+[a-z]\b/g)) {
     // Only a node with TLS has a certificate: e2e/tests/signals.test.mjs.

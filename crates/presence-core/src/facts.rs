@@ -122,6 +122,16 @@ impl Facts {
         self.store.newest().map(|stamp| stamp.time)
     }
 
+    /// How many facts are not removed.
+    pub(crate) fn count(&self) -> usize {
+        self.store.tallies().live
+    }
+
+    /// The bytes of those.
+    pub(crate) fn bytes(&self) -> usize {
+        self.store.tallies().live_bytes
+    }
+
     pub(crate) fn rooms(&self) -> Vec<Room> {
         self.store.rooms()
     }

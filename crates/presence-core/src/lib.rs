@@ -49,7 +49,7 @@ pub use id::{
     SubscriptionId, TabId, UserId,
 };
 pub use io::dial::{DialError, Linked};
-pub use io::mesh_view::{MeshView, NodeView, PeerState, ReceiptTimes};
+pub use io::mesh_view::{MeshView, NodeView, PeerState, ReceiptTimes, RowTotals};
 pub use io::message::{Message, MessageId, PastMessage};
 pub use io::node_key::{NodeKey, Sign, Verify};
 pub use io::output::{AbortReason, ClickAnswer, DiskRecord, Notice, Output, Severity, Urgency};

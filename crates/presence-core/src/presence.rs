@@ -83,6 +83,10 @@ impl Presence {
         Some(TableRows { presence: self, number, table: self.tables.of(number) })
     }
 
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &Table> {
+        self.tables.iter()
+    }
+
     fn table_mut(&mut self, key: TableKey) -> Option<&mut Table> {
         let number = self.tables.number(key)?;
         Some(self.tables.of_mut(number))

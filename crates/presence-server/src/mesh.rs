@@ -73,9 +73,33 @@ pub struct MeshConfig {
     pub delays: Vec<(String, Duration)>,
 }
 
-/// Counters of what was dropped, for metrics.
+/// Messages of one kind, in one direction.
+#[derive(Debug, Default)]
+pub(crate) struct LinkTraffic {
+    pub(crate) messages: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+}
+
+impl LinkTraffic {
+    fn add(&self, bytes: &[u8]) {
+        self.messages.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    }
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+pub(crate) struct LinkDirection {
+    pub(crate) messages: LinkTraffic,
+    pub(crate) questions: LinkTraffic,
+    pub(crate) answers: LinkTraffic,
+}
+
+/// Counters of what goes over the links and of what was dropped, for metrics.
 #[derive(Debug, Default)]
 pub struct Counts {
+    pub(crate) sent: LinkDirection,
+    pub(crate) received: LinkDirection,
     /// Messages and questions that found the driver's queue full.
     pub inputs_dropped: AtomicU64,
     /// Messages that one reader had no room for.
@@ -93,6 +117,27 @@ impl Counts {
 
     pub(crate) fn dial_failed(&self, reason: DialError) {
         Self::count(&self.dials_failed[reason.index()]);
+    }
+
+    /// Counts what core orders to send; what is published to all nodes is one message.
+    pub(crate) fn sent(&self, output: &Output) {
+        match output {
+            Output::Publish { bytes, .. } => self.sent.messages.add(bytes),
+            Output::Ask { bytes, .. } => self.sent.questions.add(bytes),
+            Output::Reply { bytes, .. } => self.sent.answers.add(bytes),
+            _ => {}
+        }
+    }
+
+    /// Counts what came over a link, and hands it on.
+    pub(crate) fn received(&self, input: Input) -> Input {
+        match &input {
+            Input::Received { bytes, .. } => self.received.messages.add(bytes),
+            Input::Asked { bytes, .. } => self.received.questions.add(bytes),
+            Input::Answered { bytes: Some(bytes), .. } => self.received.answers.add(bytes),
+            _ => {}
+        }
+        input
     }
 
     pub(crate) fn count(counter: &AtomicU64) {
@@ -120,6 +165,7 @@ impl Mesh {
 
     /// Carries out core's outputs for the mesh and ignores others. Never waits.
     pub fn carry_out(&self, output: Output) {
+        self.inbound.counts().sent(&output);
         match output {
             Output::Publish { to, bytes, urgency } => self.links.publish(to, bytes, urgency),
             Output::Reply { question, bytes, urgency } => self.links.reply(question, bytes, urgency),

@@ -147,6 +147,7 @@ impl Nats {
 
     /// Carries out core's outputs for the mesh and ignores others. Never waits.
     pub fn carry_out(&self, output: Output) {
+        self.links.inbound.counts().sent(&output);
         match output {
             Output::Publish { to, bytes, .. } => self.links.publish(to, &bytes),
             Output::Reply { question, bytes, .. } => self.links.reply(question, &bytes),

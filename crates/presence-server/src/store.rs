@@ -176,6 +176,11 @@ impl StoreWatch {
         self.queue.progress()
     }
 
+    /// The size of the database's file.
+    pub(crate) fn file_bytes(&self) -> Option<u64> {
+        std::fs::metadata(&self.path).ok().map(|file| file.len())
+    }
+
     /// What is wrong if the disk has not answered for 5 s, in a sentence.
     pub(crate) fn fault(&self) -> Option<String> {
         let busy = self.queue.busy_for().filter(|busy| *busy >= HUNG_AFTER)?;

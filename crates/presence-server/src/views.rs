@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
-use presence_core::{MeshView, Place, Region, RegionView, Room, RoomView, UserId};
+use presence_core::{MeshView, Place, Region, RegionView, Room, RoomView, RowTotals, UserId};
 use tokio::sync::watch;
 
 use crate::clock::millis;
@@ -79,6 +79,10 @@ impl Views {
             clock_fault: None,
             tables_asked: 0,
             root_faults: 0,
+            facts: 0,
+            facts_bytes: 0,
+            rows: RowTotals::default(),
+            suspended_ms: 0,
             receipt_times: BTreeMap::new(),
             as_of_ms: now_ms,
         };

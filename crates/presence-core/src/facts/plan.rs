@@ -151,7 +151,7 @@ impl Plan {
         if entry.is_none() {
             self.added.remove(name);
             let counter = name::contributions(name);
-            if store.count(room, &counter) > 0 {
+            if store.tallies().count(room, &counter) > 0 {
                 self.reset.insert(name.to_owned());
             }
         }
@@ -189,9 +189,9 @@ impl Plan {
         if !store.has_room(facts + self.added.len(), bytes) {
             return Err(ReflexError::NodeFull { most: FACTS_MAX });
         }
-        let (before, mut after) = (store.keys(author.room), store.keys(author.room));
+        let (before, mut after) = (store.tallies().keys(author.room), store.tallies().keys(author.room));
         for (counted, changed) in self.changed_counts(store) {
-            let count = store.count(author.room, &counted);
+            let count = store.tallies().count(author.room, &counted);
             let next = count.saturating_add_signed(changed);
             if is_set(&counted) && next > limits.users_per_set.max(count) {
                 return Err(ReflexError::SetFull { most: limits.users_per_set });

@@ -231,14 +231,9 @@ impl FactStore {
         start.take_while(begins).filter(move |(key, _)| belongs_to(&key.key, &name))
     }
 
-    /// How many live keys a room has: see `counts_as`.
-    pub(super) fn keys(&self, room: &Room) -> usize {
-        self.tallies.keys(room)
-    }
-
-    /// How many live facts of a room count as this key.
-    pub(super) fn count(&self, room: &Room, counted: &str) -> usize {
-        self.tallies.count(room, counted)
+    /// How many facts there are.
+    pub(super) fn tallies(&self) -> &Tallies {
+        &self.tallies
     }
 
     /// The greatest stamp that is known.

@@ -28,10 +28,31 @@ pub struct MeshView {
     pub tables_asked: u64,
     /// Differences of row roots (a fault) found since the start.
     pub root_faults: u64,
+    /// How many facts are not removed.
+    pub facts: usize,
+    /// The bytes of those.
+    pub facts_bytes: usize,
+    /// The rows that are known: one for each user in each room, of each node.
+    pub rows: RowTotals,
+    /// How long the process was suspended since the start, in ms: times in which no input came for 2 s or more.
+    pub suspended_ms: u64,
     /// How soon the writes that this node took came to each region, by code, since the start.
     pub receipt_times: BTreeMap<Region, ReceiptTimes>,
     /// When this was true: ms since 1970 by the node's time.
     pub as_of_ms: u64,
+}
+
+/// How many rows are known, by whose they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RowTotals {
+    /// Of this node.
+    pub own: usize,
+    /// Of nodes that are heard.
+    pub others: usize,
+    /// Of nodes that left or are back after a crash: they count for a while.
+    pub held: usize,
+    /// Of nodes that are silent.
+    pub unsure: usize,
 }
 
 /// How soon writes came to a region: a histogram.

@@ -139,9 +139,11 @@ impl Node {
             known_regions: &self.known_regions,
             discovery: &self.discovery,
             replication: &self.replication,
+            presence: &self.presence,
             facts: &self.facts,
             receipts: &self.receipts,
             catch_up: self.catch_up,
+            suspended_ms: self.suspension.total_ms(),
             started: self.started,
             now,
         }

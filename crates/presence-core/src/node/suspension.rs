@@ -53,6 +53,11 @@ impl Suspension {
         Some(Gap { total_ms, suspended_ms, grace_until: self.grace_until })
     }
 
+    /// How long the process was suspended since the start.
+    pub(super) fn total_ms(&self) -> u64 {
+        self.total_ms
+    }
+
     /// Time as this node lived it: every deadline moves by the gaps.
     pub(super) fn lived(&self, now: Now) -> Now {
         Now { mono: now.mono - self.total_ms, wall: now.wall }

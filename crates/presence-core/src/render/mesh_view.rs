@@ -8,11 +8,12 @@ use crate::facts::Facts;
 use crate::id::{NodeHash, Region};
 use crate::identity::Identity;
 use crate::io::dial::DialError;
-use crate::io::mesh_view::{MeshView, NodeView, PeerState};
+use crate::io::mesh_view::{MeshView, NodeView, PeerState, RowTotals};
 use crate::membership::Membership;
 use crate::membership::known_regions::KnownRegions;
 use crate::membership::peer::{LEASE_MS, Peer};
-use crate::presence::row::TableKey;
+use crate::presence::Presence;
+use crate::presence::row::{TableKey, Weight};
 use crate::receipts::ReceiptTracker;
 use crate::replication::Replication;
 use crate::replication::catch_up::CatchUp;
@@ -30,9 +31,11 @@ pub(crate) struct MeshSource<'a> {
     pub(crate) known_regions: &'a KnownRegions,
     pub(crate) discovery: &'a Discovery,
     pub(crate) replication: &'a Replication,
+    pub(crate) presence: &'a Presence,
     pub(crate) facts: &'a Facts,
     pub(crate) receipts: &'a ReceiptTracker,
     pub(crate) catch_up: CatchUp,
+    pub(crate) suspended_ms: u64,
     pub(crate) started: Now,
     pub(crate) now: Now,
 }
@@ -52,9 +55,27 @@ impl MeshSource<'_> {
             clock_fault: self.clock_fault(),
             tables_asked: self.replication.tables_asked(),
             root_faults: self.replication.root_faults(),
+            facts: self.facts.count(),
+            facts_bytes: self.facts.bytes(),
+            rows: self.rows(),
+            suspended_ms: self.suspended_ms,
             receipt_times: self.receipts.times().clone(),
             as_of_ms: clock.time.0,
         }
+    }
+
+    fn rows(&self) -> RowTotals {
+        let mut rows = RowTotals::default();
+        for table in self.presence.tables() {
+            let of = match table.weight {
+                Weight::Counted if table.key == self.me.table() => &mut rows.own,
+                Weight::Counted => &mut rows.others,
+                Weight::Held | Weight::Expected => &mut rows.held,
+                Weight::Unsure => &mut rows.unsure,
+            };
+            *of += table.len();
+        }
+        rows
     }
 
     /// The regions as they are judged now, without any room's numbers.

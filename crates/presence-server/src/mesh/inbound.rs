@@ -37,7 +37,7 @@ impl Inbound {
     pub(crate) fn offer(&self, input: Input) {
         let dropped = match &self.delay {
             Some(delay) => !delay.published(input),
-            None => self.inputs.try_send(input).is_err(),
+            None => self.inputs.try_send(self.counts.received(input)).is_err(),
         };
         if dropped {
             Counts::count(&self.counts.inputs_dropped);
@@ -54,7 +54,7 @@ impl Inbound {
 
     /// Passes on what core waits for: it is kept until there is room.
     pub(crate) fn deliver(&self, input: Input) {
-        if let Err(TrySendError::Full(input)) = self.inputs.try_send(input) {
+        if let Err(TrySendError::Full(input)) = self.inputs.try_send(self.counts.received(input)) {
             let inputs = self.inputs.clone();
             // At most one task for each link, dial or question of this node, and core bounds those.
             self.runtime.spawn(async move {

@@ -44,6 +44,7 @@ struct QueueState {
     /// Since when the disk has had the group that is being written.
     busy_since: Option<Instant>,
     commits: u64,
+    took: Duration,
     failures: u64,
 }
 
@@ -56,6 +57,8 @@ pub(crate) struct WriteProgress {
     pub(crate) oldest: Duration,
     /// Groups that were written.
     pub(crate) commits: u64,
+    /// How long the disk took for these.
+    pub(crate) took: Duration,
     /// Groups that could not be written and were put back.
     pub(crate) failures: u64,
 }
@@ -131,6 +134,7 @@ impl Queue {
             pending: state.waiting.records.len(),
             oldest: oldest.map_or(Duration::ZERO, |since| since.elapsed()),
             commits: state.commits,
+            took: state.took,
             failures: state.failures,
         }
     }
@@ -138,8 +142,9 @@ impl Queue {
     /// Notes that the group is on disk, and calls what waits for that.
     pub(super) fn written(&self, batch: WriteBatch) {
         let mut state = self.state.lock();
-        (state.busy_since, state.writing_oldest) = (None, None);
-        state.commits += 1;
+        let took = state.busy_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        state.writing_oldest = None;
+        (state.commits, state.took) = (state.commits + 1, state.took + took);
         for (key, record) in batch.records {
             if record.is_some() {
                 state.on_disk.insert(key);

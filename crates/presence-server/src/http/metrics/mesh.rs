@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 
-use presence_core::{DialError, NodeView, PeerState, ReceiptTimes};
+use presence_core::{DialError, NodeView, PeerState, ReceiptTimes, RowTotals};
 
 use super::ObservedNode;
 use super::writer::{MetricWriter, Spread};
 use crate::http::state::HttpState;
+use crate::mesh::{Counts, LinkTraffic};
 
 pub(super) fn write(to: &mut MetricWriter<'_>, state: &HttpState, node: &ObservedNode) -> fmt::Result {
     let mesh = state.views.mesh();
@@ -17,6 +18,12 @@ pub(super) fn write(to: &mut MetricWriter<'_>, state: &HttpState, node: &Observe
     let nodes = PeerState::ALL
         .map(|state| ([("state", state.as_str())], mesh.nodes.iter().filter(|node| node.state == state).count()));
     to.gauges("mesh_nodes", "Nodes by state, this one included", nodes)?;
+    to.gauge("facts", "Facts that this node holds", mesh.facts)?;
+    to.gauge("facts_bytes", "The bytes of these facts", mesh.facts_bytes)?;
+    let RowTotals { own, others, held, unsure } = mesh.rows;
+    let rows = [("own", own), ("others", others), ("held", held), ("unsure", unsure)];
+    let rows = rows.map(|(of, count)| ([("of", of)], count));
+    to.gauges("rows", "Rows, one for each user in each room of each node, by whose they are", rows)?;
     let root = [("root", mesh.facts_root.as_str())];
     to.gauges("facts_root_info", "Equal on nodes that hold equal facts", [(root, 1_u32)])?;
     to.counter("mesh_tables_asked", "Whole tables of rows that were asked for", mesh.tables_asked)?;
@@ -64,5 +71,17 @@ fn links(to: &mut MetricWriter<'_>, node: &ObservedNode) -> fmt::Result {
     let dropped = dropped.map(|(reason, count)| ([("reason", reason)], count.load(Relaxed)));
     to.counters("mesh_messages_dropped", "Messages between nodes that were dropped; gaps are repaired", dropped)?;
     let failed = DialError::ALL.map(|reason| ([("reason", reason.code())], counts.dials_failed(reason)));
-    to.counters("mesh_dials_failed", "Dials that ended without a link", failed)
+    to.counters("mesh_dials_failed", "Dials that ended without a link", failed)?;
+    let help = "Messages between nodes; one that is published to all nodes is sent once";
+    to.counters("mesh_messages", help, traffic(counts, |traffic| traffic.messages.load(Relaxed)))?;
+    to.counters("mesh_bytes", "The bytes of these messages", traffic(counts, |traffic| traffic.bytes.load(Relaxed)))
+}
+
+fn traffic(counts: &Counts, value: fn(&LinkTraffic) -> u64) -> Vec<([(&'static str, &'static str); 2], u64)> {
+    let directions = [("sent", &counts.sent), ("received", &counts.received)];
+    let series = directions.map(|(direction, of)| {
+        [("message", &of.messages), ("question", &of.questions), ("answer", &of.answers)]
+            .map(|(kind, traffic)| ([("direction", direction), ("kind", kind)], value(traffic)))
+    });
+    series.into_iter().flatten().collect()
 }

@@ -29,6 +29,8 @@ pub(super) fn write(to: &mut MetricWriter<'_>, state: &HttpState, node: &Observe
     if let Some(ends_at) = node.tls.as_ref().and_then(BrowserTls::ends_at) {
         to.gauge("tls_certificate_expiry_timestamp_seconds", "When the certificate for browsers ends", ends_at)?;
     }
+    let suspended = mesh.suspended_ms as f64 / 1_000.0;
+    to.counter("suspended_seconds", "How long the process was frozen, paused or without CPU time", suspended)?;
     to.counter("wrong_api_keys", "Requests with a wrong API key", state.wrong_keys.total())?;
     driver(to, state, node)?;
     store(to, node)?;
@@ -67,6 +69,11 @@ fn store(to: &mut MetricWriter<'_>, node: &ObservedNode) -> fmt::Result {
     let oldest = progress.oldest.as_secs_f64();
     to.gauge("store_oldest_pending_seconds", "How long the oldest of them has waited", oldest)?;
     to.counter("store_commits", "Groups of records that were written", progress.commits)?;
+    let took = progress.took.as_secs_f64();
+    to.counter("store_commit_seconds", "How long the disk took for these groups", took)?;
+    if let Some(bytes) = store.file_bytes() {
+        to.gauge("store_file_bytes", "The size of the file of facts", bytes)?;
+    }
     to.counter("store_failures", "Groups of records that could not be written and are tried again", progress.failures)
 }
 
