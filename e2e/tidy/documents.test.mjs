@@ -179,3 +179,11 @@ test("docs/building.md names every field of a view and of a visit", () => {
     for (const field of fields) assert.match(table, new RegExp(`\`${field}\``), `${name}.${field}`);
   }
 });
+
+test("docs/building.md names every change that an app can be asked to draw", () => {
+  const [, body] = read("crates/presence-core/src/app/change.rs").match(/^pub enum Change \{([^]*?)^\}/m);
+  const variants = [...body.matchAll(/^ {4}([A-Z][A-Za-z]+)/gm)].map(([, variant]) => variant);
+  assert.ok(variants.length > 12);
+  const table = building("An app is three functions").split("| `Change` | Comes when |")[1].split("\n\n")[0];
+  for (const variant of variants) assert.match(table, new RegExp(`\`${variant}\\b`), variant);
+});
