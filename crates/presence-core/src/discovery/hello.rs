@@ -157,6 +157,12 @@ impl Discovery {
     /// Tells the operator, once a minute each, of nodes that say hello and can't be reached.
     pub(super) fn tell_unreached(&mut self, membership: &Membership, now: Mono, out: &mut Outputs) {
         self.told_unreached.retain(|_, told_at| now.since(*told_at) < UNREACHED_TOLD_MS);
+        // One that is heard says hello again only after seconds. If it is killed before, it was reached all the same.
+        for said in self.said_hello.values_mut() {
+            if membership.peer(said.node).is_some_and(|peer| peer.arrives(now)) {
+                said.unheard_since = None;
+            }
+        }
         let unreached = self.said_hello.iter().filter(|(_, said)| said.is_unreached(membership, now));
         let untold: Vec<NodeName> = unreached.map(|(name, _)| name.clone()).collect();
         for name in untold {

@@ -5,17 +5,31 @@ use presence_core::{DialError, Output};
 use crate::by_hand::{ByHand, dials};
 use crate::links::{fails, says_hello};
 
+/// How many lines of these outputs say that the other node can't be reached.
+fn told(outputs: &[Output]) -> usize {
+    let told = outputs.iter().filter(
+        |output| matches!(output, Output::Tell(notice) if notice.message.starts_with("Node there reaches this node")),
+    );
+    told.count()
+}
+
+#[test]
+fn a_node_that_was_heard_after_its_hello_and_then_is_killed_is_not_said_to_be_out_of_reach() {
+    let (mut node, mut other) = (ByHand::start("here"), ByHand::start("there"));
+    other.pass(4_000);
+    let hello = other.hello("here", 7, "here");
+    says_hello(&mut node, &hello);
+    node.dialled("there", 1, "there");
+    node.receive(1, &other.heartbeat());
+    let lines = (0..12).map(|_| told(&node.pass(1_000)));
+    assert_eq!(lines.sum::<usize>(), 0);
+}
+
 #[test]
 fn a_node_that_says_hello_and_can_t_be_reached_is_told_once_a_minute_and_until_it_is_heard() {
     let (mut node, mut other) = (ByHand::start("here"), ByHand::start("there"));
     other.pass(4_000);
     let hello = other.hello("here", 7, "here");
-    let told = |outputs: &[Output]| {
-        let notices = outputs.iter().filter(|output| {
-            matches!(output, Output::Tell(notice) if notice.message.starts_with("Node there reaches this node"))
-        });
-        notices.count()
-    };
     let degraded = |node: &ByHand| node.degraded().iter().any(|text| text.contains("there: it does not answer."));
     let (mut lines, mut dialled) = (0, Vec::new());
     for second in 0..70 {
