@@ -46,6 +46,12 @@ struct NumberedResync {
     resync: Option<Arc<Resync>>,
 }
 
+/// Who sends `resync.started`, and who waits for that: the number of the newest one that was delivered.
+enum ResyncStart {
+    Sends(watch::Sender<u64>),
+    Awaits(watch::Receiver<u64>),
+}
+
 /// The sending end of one receiver's queues.
 pub(super) struct WebhookReceiver {
     queues: Vec<mpsc::Sender<QueuedWebhook>>,
@@ -74,6 +80,8 @@ impl WebhookReceiver {
     ) -> Self {
         let resyncs = watch::Sender::new(NumberedResync { number: 0, resync: None });
         let health = Arc::new(ReceiverHealth::default());
+        let (starts, started) = watch::channel(0);
+        let mut starts = Some(starts);
         let queue = |queue_index: usize| {
             let (sender, queued) = mpsc::channel(QUEUED_MAX);
             let queue = DeliveryQueue {
@@ -84,6 +92,7 @@ impl WebhookReceiver {
                 health: Arc::clone(&health),
                 queued,
                 resyncs: resyncs.subscribe(),
+                start: starts.take().map_or_else(|| ResyncStart::Awaits(started.clone()), ResyncStart::Sends),
             };
             tasks.spawn(queue.run());
             sender
@@ -149,6 +158,7 @@ struct DeliveryQueue {
     health: Arc<ReceiverHealth>,
     queued: mpsc::Receiver<QueuedWebhook>,
     resyncs: watch::Receiver<NumberedResync>,
+    start: ResyncStart,
 }
 
 impl DeliveryQueue {

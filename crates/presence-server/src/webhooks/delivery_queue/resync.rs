@@ -1,20 +1,18 @@
 //! A resync: the state of all rooms, instead of what was dropped or of what another node has sent.
 
-use super::{DeliveryEnd, DeliveryQueue, queue_of};
+use super::{DeliveryEnd, DeliveryQueue, NumberedResync, ResyncStart, queue_of};
 use crate::webhooks::message::{RoomData, RoomReason, WebhookMessage};
 use crate::webhooks::room_reports::ReportedRoom;
-use crate::webhooks::watcher::OccupiedRoom;
+use crate::webhooks::watcher::{OccupiedRoom, Resync};
 
 impl DeliveryQueue {
     /// Sends the state of this queue's rooms, each as it is when it is sent.
     pub(super) async fn send_resync(&mut self) -> DeliveryEnd {
-        let Some(resync) = self.resyncs.borrow_and_update().resync.clone() else { return DeliveryEnd::Delivered };
-        if self.index == 0 {
-            let started = WebhookMessage::resync(&resync.id, resync.rooms.len(), self.context.views.now_ms());
-            match self.deliver(&started, None).await {
-                DeliveryEnd::Delivered => {}
-                end => return end,
-            }
+        let NumberedResync { number, resync } = self.resyncs.borrow_and_update().clone();
+        let Some(resync) = resync else { return DeliveryEnd::Delivered };
+        match self.start_resync(number, &resync).await {
+            DeliveryEnd::Delivered => {}
+            end => return end,
         }
         let index = self.index;
         for OccupiedRoom { room, above } in resync.rooms.iter().filter(|occupied| queue_of(&occupied.room) == index) {
@@ -36,6 +34,26 @@ impl DeliveryQueue {
             }
         }
         self.send_reports(&resync.reported).await
+    }
+
+    /// Sends `resync.started`, or waits until the first queue has: whoever empties a list then must not have heard of rooms.
+    async fn start_resync(&mut self, number: u64, resync: &Resync) -> DeliveryEnd {
+        if let ResyncStart::Awaits(started) = &mut self.start {
+            return tokio::select! {
+                biased;
+                _ = self.resyncs.changed() => self.superseded(),
+                // The first queue ends only if the receiver wants no messages.
+                started = async { started.wait_for(|started| *started >= number).await.map(drop) } => {
+                    started.map_or(DeliveryEnd::Gone, |()| DeliveryEnd::Delivered)
+                }
+            };
+        }
+        let message = WebhookMessage::resync(&resync.id, resync.rooms.len(), self.context.views.now_ms());
+        let end = self.deliver(&message, None).await;
+        if let (ResyncStart::Sends(starts), DeliveryEnd::Delivered) = (&self.start, &end) {
+            starts.send_replace(number);
+        }
+        end
     }
 
     /// Sends what the app reports of this queue's rooms: of what was true at the beginning, that which still is.

@@ -154,6 +154,29 @@ async fn a_resync_repeats_what_was_reported_and_is_still_true() {
 }
 
 #[tokio::test]
+async fn no_room_is_described_before_the_beginning_of_the_resync_is_delivered() {
+    let fixture = receiver(|earlier| Some(if earlier == 0 { StatusCode::BAD_GATEWAY } else { StatusCode::OK })).await;
+    assert_ne!(queue_of(&room()), 0, "the first queue sends the beginning");
+    fixture.receiver.resync(resync("all"));
+    let received = fixture.heard(3).await;
+    assert_eq!(received[0], received[1], "the beginning is sent again: {received:?}");
+    assert_ne!(received[1], received[2], "then the room: {received:?}");
+}
+
+#[tokio::test]
+async fn a_receiver_that_answers_gone_to_the_beginning_of_a_resync_is_sent_no_room() {
+    let fixture = receiver(|_| Some(StatusCode::GONE)).await;
+    fixture.receiver.resync(resync("all"));
+    let ended = async {
+        while !fixture.receiver.queues[queue_of(&room())].is_closed() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(SOON, ended).await.expect("it ends soon");
+    assert_eq!(fixture.received.lock().len(), 1);
+}
+
+#[tokio::test]
 async fn a_receiver_that_is_gone_is_sent_nothing() {
     let fixture = receiver(|_| Some(StatusCode::GONE)).await;
     fixture.receiver.send(message("1")).unwrap();
