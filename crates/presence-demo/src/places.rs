@@ -1,21 +1,34 @@
 //! Places of region and edge codes, so that a visitor reads Ashburn instead of `iad`.
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::cmp::Ordering;
 
 use presence_core::{Place, Region};
 
-/// Written by `data/places.py`: code, name, latitude and longitude, separated by tabs.
+/// Written by `data/places.py`: code, name, latitude and longitude, separated by tabs; sorted by code. It is searched as it
+/// is, since a map of it would take half a megabyte of every node.
 const TABLE: &str = include_str!("../data/places.tsv");
 
-/// The rest of a line by its code.
-static PLACES: LazyLock<BTreeMap<&str, &str>> =
-    LazyLock::new(|| TABLE.lines().filter_map(|l| l.split_once('\t')).collect());
+/// Returns the rest of the line with this code.
+fn find(code: &str) -> Option<&'static str> {
+    let (mut begin, mut end) = (0, TABLE.len());
+    while begin < end {
+        let (before, after) = TABLE.as_bytes().split_at(begin.midpoint(end));
+        let line_begin = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let line_end = after.iter().position(|byte| *byte == b'\n').map_or(TABLE.len(), |at| before.len() + at);
+        let (known, rest) = TABLE[line_begin..line_end].split_once('\t').unwrap_or_default();
+        match known.cmp(code) {
+            Ordering::Less => begin = line_end + 1,
+            Ordering::Equal => return Some(rest),
+            Ordering::Greater => end = line_begin,
+        }
+    }
+    None
+}
 
 /// Returns the place of an airport code, by which hosting networks name their regions and edges: "Toronto, Canada",
 /// "Ashburn, Virginia (US)". Returns `None` for an unknown code.
 pub fn place(code: &str) -> Option<Place> {
-    let mut fields = PLACES.get(code.to_ascii_lowercase().as_str())?.split('\t');
+    let mut fields = find(&code.to_ascii_lowercase())?.split('\t');
     let name = fields.next()?.to_owned();
     let location = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
     Some(Place { name, location: Some(location) })
@@ -65,7 +78,10 @@ mod tests {
 
     #[test]
     fn every_line_of_the_table_is_complete() {
-        assert_eq!(PLACES.len(), TABLE.lines().count() - 1, "the first line is a comment, and each code occurs once");
+        assert!(
+            TABLE.lines().skip(1).is_sorted_by(|one, next| one[..4] < next[..4]),
+            "each code occurs once, in order"
+        );
         for line in TABLE.lines().skip(1) {
             let code = &line[..3];
             let (lat, lon) = place(code).and_then(|place| place.location).unwrap_or_else(|| panic!("{line}"));
