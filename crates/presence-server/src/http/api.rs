@@ -27,38 +27,46 @@ use axum::response::{IntoResponse, Response};
 use presence_core::{MeshView, Region, RegionView};
 use serde::Serialize;
 use utoipa::openapi::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use super::state::HttpState;
 use crate::clock::millis;
 use crate::rfc3339::rfc3339;
 
+/// The routes, each with its description. They are made one by one: all descriptions together take a megabyte, which a node
+/// would keep that is never asked for them.
+const ROUTES: [fn() -> UtoipaMethodRouter<Arc<HttpState>>; 16] = [
+    || routes!(counts::rooms),
+    || routes!(counts::room),
+    || routes!(events::events),
+    || routes!(history::history),
+    || routes!(members::members),
+    || routes!(busiest::busiest),
+    || routes!(dismiss::dismiss),
+    || routes!(facts::list, facts::delete),
+    || routes!(fact_transfer::export),
+    || routes!(fact_transfer::import),
+    || routes!(log::read, log::change),
+    || routes!(mesh::mesh),
+    || routes!(publish::publish),
+    || routes!(sites::list),
+    || routes!(sites::read, sites::set, sites::remove),
+    || routes!(document::document),
+];
+
 /// Everything below `/api`.
 pub(super) fn routes(state: &Arc<HttpState>) -> Router<Arc<HttpState>> {
-    documented_routes().0.route_layer(from_fn_with_state(Arc::clone(state), access::refuse_wrong_keys))
+    let served = ROUTES.iter().map(|route| OpenApiRouter::new().routes(route()).split_for_parts().0);
+    served
+        .fold(Router::new(), Router::merge)
+        .route_layer(from_fn_with_state(Arc::clone(state), access::refuse_wrong_keys))
 }
 
-/// The routes and their description, from one list.
-fn documented_routes() -> (Router<Arc<HttpState>>, OpenApi) {
-    OpenApiRouter::with_openapi(document::base())
-        .routes(routes!(counts::rooms))
-        .routes(routes!(counts::room))
-        .routes(routes!(events::events))
-        .routes(routes!(history::history))
-        .routes(routes!(members::members))
-        .routes(routes!(busiest::busiest))
-        .routes(routes!(dismiss::dismiss))
-        .routes(routes!(facts::list, facts::delete))
-        .routes(routes!(fact_transfer::export))
-        .routes(routes!(fact_transfer::import))
-        .routes(routes!(log::read, log::change))
-        .routes(routes!(mesh::mesh))
-        .routes(routes!(publish::publish))
-        .routes(routes!(sites::list))
-        .routes(routes!(sites::read, sites::set, sites::remove))
-        .routes(routes!(document::document))
-        .split_for_parts()
+/// The description of all routes.
+fn description() -> OpenApi {
+    let described = OpenApiRouter::with_openapi(document::base());
+    ROUTES.iter().fold(described, |described, route| described.routes(route())).into_openapi()
 }
 
 /// The newest view of the mesh, and how old it is.

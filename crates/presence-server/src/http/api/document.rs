@@ -31,7 +31,7 @@ const HEAD_TOO_LARGE: (StatusCode, &str) =
     (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Address and headers are longer than 32 KiB together");
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
-    let mut document = super::documented_routes().1;
+    let mut document = super::description();
     complete(&mut document);
     document.to_json().expect("a document of texts is always JSON")
 });
