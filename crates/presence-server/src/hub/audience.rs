@@ -58,10 +58,16 @@ struct AudienceState<Q> {
     protocols: ProtocolSet,
     queue: Q,
     flushing: bool,
+    rare: Option<Box<RareState>>,
+}
+
+/// What most audiences do not have.
+#[derive(Debug, Default)]
+struct RareState {
     /// Listeners that have another prefix after the flush: in the midst of it they would be reached twice, or not at all.
     moves: Vec<ListenerMove>,
     /// The last flush by a task of its own. Most audiences are too small to have one.
-    last_flush: Option<Box<LastFlush>>,
+    last_flush: Option<LastFlush>,
 }
 
 /// A listener whose place among the others changes.
@@ -98,7 +104,8 @@ impl LastFlush {
 
 impl<Q> AudienceState<Q> {
     fn move_listeners(&mut self) {
-        for ListenerMove { from: (prefix, connection), to, listener } in std::mem::take(&mut self.moves) {
+        let moves = self.rare.as_mut().map(|rare| std::mem::take(&mut rare.moves));
+        for ListenerMove { from: (prefix, connection), to, listener } in moves.into_iter().flatten() {
             self.listeners.remove(&prefix, connection);
             self.listeners.insert(to, listener);
         }
@@ -117,9 +124,11 @@ impl<Q: FlushQueue> Audience<Q> {
     pub(super) fn leave(&self, prefix: &Prefix, connection: ConnectionId) {
         let mut inner = self.0.lock();
         let mut prefix = prefix.clone();
-        // The newest move first: it may be one of several.
-        while let Some(index) = inner.moves.iter().rposition(|next| next.from.1 == connection && next.to == prefix) {
-            prefix = inner.moves.remove(index).from.0;
+        if let Some(rare) = &mut inner.rare {
+            // The newest move first: it may be one of several.
+            while let Some(index) = rare.moves.iter().rposition(|next| next.from.1 == connection && next.to == prefix) {
+                prefix = rare.moves.remove(index).from.0;
+            }
         }
         inner.listeners.remove(&prefix, connection);
     }
@@ -131,7 +140,7 @@ impl<Q: FlushQueue> Audience<Q> {
         let mut inner = self.0.lock();
         inner.protocols.insert(to.protocol());
         let listener = Listener { connection: Arc::clone(connection), subscription };
-        inner.moves.push(ListenerMove { from, to, listener });
+        inner.rare.get_or_insert_default().moves.push(ListenerMove { from, to, listener });
         if !inner.flushing {
             inner.move_listeners();
         }
@@ -178,7 +187,7 @@ impl<Q: FlushQueue> Audience<Q> {
     async fn flush(self: Arc<Self>, shared: Arc<HubShared>) {
         let _guard = shared.supervisor.guard_against_panics(FLUSH);
         loop {
-            let last = self.0.lock().last_flush.as_deref().copied();
+            let last = self.0.lock().rare.as_ref().and_then(|rare| rare.last_flush);
             // No one can know whether all publishers have published, so the wait is short.
             if let Some(delay) = last.and_then(|last| last.batch_delay(Instant::now())) {
                 tokio::time::sleep(delay).await;
@@ -194,7 +203,8 @@ impl<Q: FlushQueue> Audience<Q> {
                 // A writer that panicked has left what it had taken unwritten; the others reach the rest.
                 drop(other.await);
             }
-            self.0.lock().last_flush = Some(Box::new(LastFlush { at: Instant::now(), took: begun.elapsed(), load }));
+            let last = LastFlush { at: Instant::now(), took: begun.elapsed(), load };
+            self.0.lock().rare.get_or_insert_default().last_flush = Some(last);
         }
     }
 

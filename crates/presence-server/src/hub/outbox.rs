@@ -50,9 +50,13 @@ impl QueuedFrame {
     }
 }
 
-/// The queue of one socket.
+/// What waits for one socket: nothing at all for one that takes everything, as nearly all do.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(super) struct Outbox(Option<Box<Backlog>>);
+
+/// The queue of a socket that is too slow.
+#[derive(Debug, Default)]
+struct Backlog {
     waiting: VecDeque<QueuedFrame>,
     /// What the waiting frames take.
     bytes: usize,
@@ -65,11 +69,19 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && !self.unflushed
+        self.0.as_ref().is_none_or(|backlog| backlog.waiting.is_empty() && !backlog.unflushed)
     }
 
     pub(super) fn state(&self) -> OutboxState {
         if self.is_empty() { OutboxState::Empty } else { OutboxState::Waiting }
+    }
+
+    fn is_stale(&self, subscription: SubscriptionId) -> bool {
+        self.0.as_ref().is_some_and(|backlog| backlog.stale.contains(&subscription))
+    }
+
+    fn backlog(&mut self) -> &mut Backlog {
+        self.0.get_or_insert_default()
     }
 
     /// Sends a frame, or keeps what the socket does not take, `limit` bytes in all, what keeping it takes included. A frame
@@ -81,26 +93,54 @@ impl Outbox {
         stream: &Transport,
         limit: usize,
     ) -> Sent {
-        if drawing.is_some_and(|subscription| self.stale.contains(&subscription)) {
+        if drawing.is_some_and(|subscription| self.is_stale(subscription)) {
             return Sent::Dropped;
         }
-        let mut taken = 0;
-        if self.is_empty() {
-            match frame.write(stream) {
-                Ok(count) if count == frame.len() => {
-                    self.unflushed = stream.try_flush().is_err();
-                    return if self.unflushed { Sent::Waits } else { Sent::Whole };
+        if !self.is_empty() {
+            return self.backlog().add(frame, drawing, limit);
+        }
+        let taken = match frame.write(stream) {
+            Ok(count) if count == frame.len() => {
+                if stream.try_flush().is_ok() {
+                    return Sent::Whole;
                 }
-                Ok(count) => {
-                    self.begun = count > 0;
-                    taken = count;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.begun = false,
-                Err(_) => return Sent::Broken,
+                self.backlog().unflushed = true;
+                return Sent::Waits;
             }
-        } else if frame.is_pong() && self.replace_pong(frame) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(_) => return Sent::Broken,
+        };
+        let backlog = self.backlog();
+        backlog.begun = taken > 0;
+        backlog.push(frame, drawing, taken);
+        Sent::Waits
+    }
+
+    /// Drops fragments that wait, except the rest of a frame written in part. Their subscriptions are shown whole later.
+    pub(super) fn drop_drawings(&mut self) {
+        if let Some(backlog) = &mut self.0 {
+            backlog.drop_drawings();
+        }
+    }
+
+    /// Takes the subscriptions that have lost fragments: from now on they are sent fragments again. Called when nothing waits.
+    pub(super) fn take_stale(&mut self) -> Vec<SubscriptionId> {
+        self.0.take().map(|backlog| backlog.stale).unwrap_or_default()
+    }
+
+    /// Writes what waits, many frames in one write. Returns how many bytes the socket took.
+    pub(super) fn write(&mut self, stream: &Transport) -> io::Result<usize> {
+        self.0.as_mut().map_or(Ok(0), |backlog| backlog.write(stream))
+    }
+}
+
+impl Backlog {
+    fn add(&mut self, frame: &Frame, drawing: Option<SubscriptionId>, limit: usize) -> Sent {
+        if frame.is_pong() && self.replace_pong(frame) {
             return Sent::Waits;
-        } else if self.bytes + frame.len() + QUEUED_BYTES > limit {
+        }
+        if self.bytes + frame.len() + QUEUED_BYTES > limit {
             self.drop_drawings();
             if let Some(subscription) = drawing {
                 self.expect_whole(subscription);
@@ -110,12 +150,17 @@ impl Outbox {
                 return Sent::Full;
             }
         }
+        self.push(frame, drawing, 0);
+        Sent::Waits
+    }
+
+    /// Keeps a frame of which this much was written.
+    fn push(&mut self, frame: &Frame, drawing: Option<SubscriptionId>, taken: usize) {
         let mut rest = frame.clone();
         rest.advance(taken);
         let queued = QueuedFrame { frame: rest, drawing };
         self.bytes += queued.cost();
         self.waiting.push_back(queued);
-        Sent::Waits
     }
 
     /// Answers the newest ping alone: only the answer to the most recent one is needed, by the protocol. Returns whether a
@@ -128,8 +173,7 @@ impl Outbox {
         true
     }
 
-    /// Drops fragments that wait, except the rest of a frame written in part. Their subscriptions are shown whole later.
-    pub(super) fn drop_drawings(&mut self) {
+    fn drop_drawings(&mut self) {
         let first = usize::from(self.begun);
         let dropped: Vec<_> = self.waiting.iter().skip(first).filter_map(|queued| queued.drawing).collect();
         dropped.into_iter().for_each(|subscription| self.expect_whole(subscription));
@@ -147,13 +191,7 @@ impl Outbox {
         }
     }
 
-    /// Takes the subscriptions that have lost fragments: from now on they are sent fragments again.
-    pub(super) fn take_stale(&mut self) -> Vec<SubscriptionId> {
-        std::mem::take(&mut self.stale)
-    }
-
-    /// Writes what waits, many frames in one write. Returns how many bytes the socket took.
-    pub(super) fn write(&mut self, stream: &Transport) -> io::Result<usize> {
+    fn write(&mut self, stream: &Transport) -> io::Result<usize> {
         let mut taken = 0;
         while !self.waiting.is_empty() {
             let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
@@ -223,9 +261,13 @@ mod tests {
     async fn frames_count_what_they_take_in_memory() {
         let (transport, _silent, mut outbox) = full(&Frame::text(&"x".repeat(8_192))).await;
         while outbox.send(&Frame::text("x"), None, &transport, LIMIT) == Sent::Waits {}
-        let least = outbox.waiting.len() * (size_of::<QueuedFrame>() + 3);
-        assert!(outbox.waiting.capacity() * size_of::<QueuedFrame>() <= LIMIT && least <= LIMIT / 2, "{least}");
-        assert_eq!(outbox.bytes, outbox.waiting.iter().map(QueuedFrame::cost).sum::<usize>());
+        let least = outbox.backlog().waiting.len() * (size_of::<QueuedFrame>() + 3);
+        assert!(
+            outbox.backlog().waiting.capacity() * size_of::<QueuedFrame>() <= LIMIT && least <= LIMIT / 2,
+            "{least}"
+        );
+        let backlog = outbox.backlog();
+        assert_eq!(backlog.bytes, backlog.waiting.iter().map(QueuedFrame::cost).sum::<usize>());
         // The other end reads again: nothing is counted that has gone.
         let reading = tokio::spawn(async move {
             let mut stream = _silent;
@@ -235,22 +277,22 @@ mod tests {
             transport.writable().await.unwrap();
             outbox.write(&transport).unwrap();
         }
-        assert_eq!(outbox.bytes, 0);
+        assert_eq!(outbox.backlog().bytes, 0);
         reading.abort();
     }
 
     #[tokio::test]
     async fn of_many_pongs_the_newest_waits() {
         let (transport, _silent, mut outbox) = full(&Frame::text(&"x".repeat(8_192))).await;
-        let (frames, bytes) = (outbox.waiting.len(), outbox.bytes);
+        let (frames, bytes) = (outbox.backlog().waiting.len(), outbox.backlog().bytes);
         for number in 0..=99 {
             assert_eq!(outbox.send(&Frame::control(Control::Pong, &[number]), None, &transport, LIMIT), Sent::Waits);
             outbox.send(&Frame::text("x"), None, &transport, LIMIT);
         }
-        let pongs: Vec<_> = outbox.waiting.iter().filter(|queued| queued.frame.is_pong()).collect();
+        let pongs: Vec<_> = outbox.backlog().waiting.iter().filter(|queued| queued.frame.is_pong()).collect();
         assert_eq!(pongs.len(), 1);
         assert!(pongs[0].frame.pieces().next().unwrap().ends_with(&[99]));
-        assert_eq!(outbox.waiting.len(), frames + 101);
-        assert_eq!(outbox.bytes, bytes + 3 + QUEUED_BYTES + 100 * (3 + QUEUED_BYTES));
+        assert_eq!(outbox.backlog().waiting.len(), frames + 101);
+        assert_eq!(outbox.backlog().bytes, bytes + 3 + QUEUED_BYTES + 100 * (3 + QUEUED_BYTES));
     }
 }

@@ -46,7 +46,7 @@ async fn what_comes_during_the_batch_delay_leaves_with_the_flush() {
     for (load, left) in [(AudienceLoad::Heavy, vec![2]), (AudienceLoad::Light, vec![1])] {
         let audience = Arc::new(Audience::<NotingQueue>::default());
         let last = LastFlush { at: Instant::now(), took: Duration::from_secs(60), load };
-        audience.0.lock().last_flush = Some(Box::new(last));
+        audience.0.lock().rare.get_or_insert_default().last_flush = Some(last);
         audience.change(|queue| queue.push(()));
         let shared = Arc::new(HubShared::new(0, Duration::from_millis(10), &[], crate::supervision::supervision().0));
         let flush = tokio::spawn(Arc::clone(&audience).flush(shared));
