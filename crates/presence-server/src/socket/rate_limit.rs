@@ -1,5 +1,6 @@
 //! How fast one socket may send; without it one page could keep a node busy, or make it flood all others.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,12 +12,15 @@ const BYTE_BURST_SECONDS: usize = 4;
 /// The longest pause: a browser's answers to pings are not read meanwhile.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
+/// What moments are counted from: so each takes 8 bytes instead of 16.
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 /// A number of messages or bytes a second, after a burst. Small: every socket has some.
 pub(super) struct RateLimit {
     each_ns: u32,
     burst: u32,
-    /// When all that was counted so far would have been sent at that rate.
-    used_until: Instant,
+    /// When all that was counted so far would have been sent at that rate, in ns since [`EPOCH`].
+    used_until_ns: i64,
 }
 
 impl RateLimit {
@@ -38,15 +42,16 @@ impl RateLimit {
     }
 
     fn new(per_second: u32, burst: u32) -> Self {
-        Self { each_ns: 1_000_000_000 / per_second.max(1), burst, used_until: Instant::now() }
+        Self { each_ns: 1_000_000_000 / per_second.max(1), burst, used_until_ns: since_epoch(Instant::now()) }
     }
 
     /// Counts one message, unless it is one too many; returns whether it was counted.
     pub(super) fn try_spend(&mut self, now: Instant) -> bool {
-        let used_until = self.used_until.max(now) + self.duration(1);
-        let within = used_until <= now + self.duration(self.burst);
+        let now_ns = since_epoch(now);
+        let used_until_ns = self.used_until_ns.max(now_ns) + self.ns(1);
+        let within = used_until_ns <= now_ns + self.ns(self.burst);
         if within {
-            self.used_until = used_until;
+            self.used_until_ns = used_until_ns;
         }
         within
     }
@@ -54,15 +59,26 @@ impl RateLimit {
     /// Counts this many. Returns how long the next should wait, if these were too many.
     pub(super) fn charge(&mut self, count: usize, now: Instant) -> Option<Duration> {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        let full = now + self.duration(self.burst);
-        self.used_until = (self.used_until.max(now) + self.duration(count)).min(full + PAUSE_MAX);
-        let pause = self.used_until.saturating_duration_since(full);
-        (!pause.is_zero()).then_some(pause)
+        let now_ns = since_epoch(now);
+        let full_ns = now_ns + self.ns(self.burst);
+        self.used_until_ns = (self.used_until_ns.max(now_ns) + self.ns(count)).min(full_ns + ns(PAUSE_MAX));
+        let pause_ns = u64::try_from(self.used_until_ns - full_ns).ok().filter(|pause_ns| *pause_ns > 0);
+        pause_ns.map(Duration::from_nanos)
     }
 
-    fn duration(&self, count: u32) -> Duration {
-        Duration::from_nanos(u64::from(self.each_ns) * u64::from(count))
+    /// How long this many take at that rate.
+    fn ns(&self, count: u32) -> i64 {
+        i64::from(self.each_ns) * i64::from(count)
     }
+}
+
+/// A moment may be before the first one: clocks of tests stand still.
+fn since_epoch(at: Instant) -> i64 {
+    ns(at.saturating_duration_since(*EPOCH)) - ns(EPOCH.saturating_duration_since(at))
+}
+
+fn ns(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -70,7 +86,7 @@ mod tests {
     use super::*;
 
     fn limit(begin: Instant) -> RateLimit {
-        RateLimit { each_ns: 100_000_000, burst: 40, used_until: begin }
+        RateLimit { each_ns: 100_000_000, burst: 40, used_until_ns: since_epoch(begin) }
     }
 
     #[test]
