@@ -77,7 +77,9 @@ pub(crate) fn serve<P: Send + 'static>(
     let connection = hub.admit(id, start.encoder, transport, inputs);
     let session = (start.begin)(Arc::clone(&connection), Arc::clone(&hub));
     let (frames, kept, bytes) = (FrameDecoder::default(), unread.into(), RateLimit::of_bytes(&hub.limits));
-    SocketReader { connection, hub, session, frames, kept, backlog: true, bytes, _permits: permits }.serve()
+    let mut reader = SocketReader { connection, hub, session, frames, kept, backlog: true, bytes, _permits: permits };
+    // Lent: a future that was given it would have room for it twice, as an argument and as a variable.
+    async move { reader.serve().await }
 }
 
 /// What a reading task does next.
@@ -108,7 +110,7 @@ struct SocketReader<P> {
 type Later = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<P> SocketReader<P> {
-    async fn serve(mut self) -> CloseReason {
+    async fn serve(&mut self) -> CloseReason {
         let reason = loop {
             let next = BUFFER.with_borrow_mut(|buffer| self.step(buffer));
             let inputs = self.session.take_inputs();

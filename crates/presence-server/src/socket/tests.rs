@@ -9,6 +9,7 @@ mod members;
 mod presence_v1;
 mod pubsub;
 mod sharing;
+mod sizes;
 mod slow;
 mod tab;
 mod third_protocol;

@@ -44,6 +44,16 @@ pub(super) struct TestHub {
     pub(super) next: u64,
 }
 
+/// A connection, and the browser's end of it.
+pub(super) async fn transport() -> (Transport, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // A browser that stops reading is noticed after kilobytes, not after what a loopback connection can hold.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let stream = socket.connect(listener.local_addr().unwrap()).await.unwrap();
+    (Transport::Bare(listener.accept().await.unwrap().0), stream)
+}
+
 /// One browser's end.
 pub(super) struct Browser {
     pub(super) stream: WebSocketStream<TcpStream>,
@@ -97,14 +107,9 @@ impl TestHub {
     }
 
     pub(super) async fn connect(&mut self, start: SessionStart) -> Browser {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        // A browser that stops reading is noticed after kilobytes, not after what a loopback connection can hold.
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4_096).unwrap();
-        let stream = socket.connect(listener.local_addr().unwrap()).await.unwrap();
-        let (accepted, _) = listener.accept().await.unwrap();
+        let (transport, stream) = transport().await;
         self.next += 1;
-        let (transport, id) = (Transport::Bare(accepted), ConnectionId(self.next));
+        let id = ConnectionId(self.next);
         let (socket, hub) = (UpgradedSocket { transport, unread: Bytes::new(), id }, Arc::clone(&self.hub));
         let served = tokio::spawn(serve(socket, start, hub, self.inputs.clone(), ()));
         let stream = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
