@@ -1,4 +1,4 @@
-// Prints what a delivery, a visitor, a page and an API answer cost in counts, beside the recorded counts; `--write` records them.
+// Prints what a delivery, a visitor, a page, an API answer and a scrape cost in counts, beside the recorded counts; `--write` records them.
 import { readFileSync, writeFileSync } from "node:fs";
 import { counts } from "../e2e/lib/counts.mjs";
 
