@@ -81,6 +81,11 @@ export async function natsMesh(t, places, options = {}) {
   return nodes;
 }
 
+/** How many times a node has connected to a NATS server: twice at its start, for messages and for requests. */
+export function timesConnected(node) {
+  return node.log.match(/connected to a NATS server/g)?.length ?? 0;
+}
+
 /** Two servers of one region. A node that knows one of them learns of the other. */
 export async function cluster(t) {
   const ports = [await freePort(), await freePort()];

@@ -57,7 +57,7 @@ impl Carrier {
         }
     }
 
-    /// What was dropped so far, and what is dropped from now on.
+    /// Counters of what goes over the links and of what is dropped.
     pub fn counts(&self) -> Arc<Counts> {
         match self {
             Self::Embedded(mesh) => mesh.counts(),

@@ -73,21 +73,21 @@ pub struct MeshConfig {
     pub delays: Vec<(String, Duration)>,
 }
 
-/// Messages of one kind, in one direction.
+/// What was sent or received of one kind of message.
 #[derive(Debug, Default)]
 pub(crate) struct LinkTraffic {
-    pub(crate) messages: AtomicU64,
+    pub(crate) count: AtomicU64,
     pub(crate) bytes: AtomicU64,
 }
 
 impl LinkTraffic {
     fn add(&self, bytes: &[u8]) {
-        self.messages.fetch_add(1, Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
     }
 }
 
-/// One direction.
+/// What was sent, or what was received.
 #[derive(Debug, Default)]
 pub(crate) struct LinkDirection {
     pub(crate) messages: LinkTraffic,
@@ -186,7 +186,7 @@ impl Mesh {
         self.key.clone()
     }
 
-    /// What was dropped so far, and what is dropped from now on.
+    /// Counters of what goes over the links and of what is dropped.
     pub fn counts(&self) -> Arc<Counts> {
         Arc::clone(self.inbound.counts())
     }

@@ -168,7 +168,7 @@ impl Nats {
         self.key.clone()
     }
 
-    /// What was dropped so far, and what is dropped from now on.
+    /// Counters of what goes over the links and of what is dropped.
     pub fn counts(&self) -> Arc<Counts> {
         Arc::clone(self.links.inbound.counts())
     }

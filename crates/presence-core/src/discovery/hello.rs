@@ -53,7 +53,11 @@ impl SaidHello {
     /// Whether its node is not heard, although it has said hello for a while.
     fn is_unreached(&self, membership: &Membership, now: Mono) -> bool {
         let long = self.unheard_since.is_some_and(|since| now.since(since) >= UNREACHED_MS);
-        long && self.is_recent(now) && !membership.peer(self.node).is_some_and(|peer| peer.arrives(now))
+        long && self.is_recent(now) && !self.is_heard(membership, now)
+    }
+
+    fn is_heard(&self, membership: &Membership, now: Mono) -> bool {
+        membership.peer(self.node).is_some_and(|peer| peer.arrives(now))
     }
 
     pub(super) fn is_recent(&self, now: Mono) -> bool {
@@ -157,9 +161,9 @@ impl Discovery {
     /// Tells the operator, once a minute each, of nodes that say hello and can't be reached.
     pub(super) fn tell_unreached(&mut self, membership: &Membership, now: Mono, out: &mut Outputs) {
         self.told_unreached.retain(|_, told_at| now.since(*told_at) < UNREACHED_TOLD_MS);
-        // One that is heard says hello again only after seconds. If it is killed before, it was reached all the same.
+        // A node says hello only every few seconds. If it is heard between two hellos and then killed, it was not unreachable.
         for said in self.said_hello.values_mut() {
-            if membership.peer(said.node).is_some_and(|peer| peer.arrives(now)) {
+            if said.is_heard(membership, now) {
                 said.unheard_since = None;
             }
         }

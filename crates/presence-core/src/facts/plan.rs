@@ -189,7 +189,8 @@ impl Plan {
         if !store.has_room(facts + self.added.len(), bytes) {
             return Err(ReflexError::NodeFull { most: FACTS_MAX });
         }
-        let (before, mut after) = (store.tallies().keys(author.room), store.tallies().keys(author.room));
+        let before = store.tallies().keys(author.room);
+        let mut after = before;
         for (counted, changed) in self.changed_counts(store) {
             let count = store.tallies().count(author.room, &counted);
             let next = count.saturating_add_signed(changed);

@@ -231,7 +231,7 @@ impl FactStore {
         start.take_while(begins).filter(move |(key, _)| belongs_to(&key.key, &name))
     }
 
-    /// How many facts there are.
+    /// How many facts there are, in all rooms and in each.
     pub(super) fn tallies(&self) -> &Tallies {
         &self.tallies
     }

@@ -34,9 +34,9 @@ use super::state::HttpState;
 use crate::clock::millis;
 use crate::rfc3339::rfc3339;
 
-/// The routes, each with its description. They are made one by one: all descriptions together take a megabyte, which a node
-/// would keep that is never asked for them.
-const ROUTES: [fn() -> UtoipaMethodRouter<Arc<HttpState>>; 16] = [
+/// The routes, each with its description. A node makes them one by one when it starts and keeps no description: together they
+/// take a megabyte, and few nodes are ever asked for them.
+const ROUTES: &[fn() -> UtoipaMethodRouter<Arc<HttpState>>] = &[
     || routes!(counts::rooms),
     || routes!(counts::room),
     || routes!(events::events),

@@ -126,6 +126,7 @@ impl Outbox {
 
     /// Takes the subscriptions that have lost fragments: from now on they are sent fragments again. Called when nothing waits.
     pub(super) fn take_stale(&mut self) -> Vec<SubscriptionId> {
+        debug_assert!(self.is_empty(), "what waits would be lost");
         self.0.take().map(|backlog| backlog.stale).unwrap_or_default()
     }
 

@@ -252,16 +252,18 @@ impl EmbedSession {
         self.introduce(index);
     }
 
-    /// Leaves a room. If the visitor is another user there from now on, nothing lingers: one visitor would count twice.
+    /// Leaves a room. If the visitor joins it again as another user (`next`), the earlier one does not linger: one visitor would
+    /// count twice.
     fn leave(&mut self, name: &str, next: Option<UserId>) {
         let Some(index) = self.session.position(&presence_v1::prefix(name)) else { return };
         let Subscription { id: subscription, to, .. } = self.forget(index);
         let Some(before) = to.counted else { return };
-        let connection = self.session.connection.id;
-        self.session.inputs.push(match next {
-            Some(next) if next != before => Input::Resigned { connection, subscription },
-            Some(_) | None => Input::Unsubscribed { connection, subscription },
-        });
+        if next.is_some_and(|next| next != before) {
+            let connection = self.session.connection.id;
+            self.session.inputs.push(Input::Resigned { connection, subscription });
+        } else {
+            self.session.unsubscribed(subscription);
+        }
     }
 
     fn forget(&mut self, index: usize) -> Subscription<EmbedRoom> {

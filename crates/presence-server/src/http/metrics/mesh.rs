@@ -73,7 +73,7 @@ fn links(to: &mut MetricWriter<'_>, node: &ObservedNode) -> fmt::Result {
     let failed = DialError::ALL.map(|reason| ([("reason", reason.code())], counts.dials_failed(reason)));
     to.counters("mesh_dials_failed", "Dials that ended without a link", failed)?;
     let help = "Messages between nodes; one that is published to all nodes is sent once";
-    to.counters("mesh_messages", help, traffic(counts, |traffic| traffic.messages.load(Relaxed)))?;
+    to.counters("mesh_messages", help, traffic(counts, |traffic| traffic.count.load(Relaxed)))?;
     to.counters("mesh_bytes", "The bytes of these messages", traffic(counts, |traffic| traffic.bytes.load(Relaxed)))
 }
 
