@@ -1,10 +1,10 @@
 // 1,000 joins a second on twelve nodes, over links of their own and through NATS with three gateways, in turn: how soon a
 // join shows on the other nodes, and what nodes and servers cost. `node bench/joins.mjs [JOINS] [SECONDS] [ROUNDS]`; it takes programs of target/release.
-import { readFileSync } from "node:fs";
 import { arrivals, fastJoins as args, visits } from "../e2e/lib/joins.mjs";
 import { natsMesh, supercluster } from "../e2e/lib/nats.mjs";
 import { mesh } from "../e2e/lib/node.mjs";
 import { pause } from "../e2e/lib/until.mjs";
+import { cpuShares, sum } from "./lib/cpu.mjs";
 import { median } from "./lib/figures.mjs";
 import { scoped } from "./lib/links.mjs";
 
@@ -12,30 +12,15 @@ const [, , rate = "1000", seconds = "30", rounds = "3"] = process.argv;
 const REGIONS = ["ams", "iad", "maa"];
 const NODES = 12;
 
-/** Seconds of CPU that processes have used, without those of the system's start. */
-function cpuSeconds(pids) {
-  return pids.map((pid) => {
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ");
-    return (Number(fields[11]) + Number(fields[12])) / 100;
-  });
-}
-
 async function measured(t, nodes, servers) {
   const pids = [nodes.map((node) => node.pid), servers.map((server) => server.process.pid)];
-  const share = async (work) => {
-    const [before, began] = [pids.map(cpuSeconds), Date.now()];
-    const result = await work();
-    const used = pids.map(cpuSeconds).map((after, group) => after.map((all, place) => (100 * (all - before[group][place])) / ((Date.now() - began) / 1_000)));
-    return { used, result };
-  };
-  const sum = (numbers) => numbers.reduce((all, number) => all + number, 0);
   await pause(3_000);
-  const idle = await share(() => pause(5_000));
+  const idle = await cpuShares(pids, () => pause(5_000));
   const joined = await Promise.all(nodes.map((node) => visits(t, node, Number(rate) / nodes.length)));
   await pause(4_000);
   const before = sum(joined.map((count) => count()));
   const began = Date.now();
-  const busy = await share(() => arrivals(t, nodes, Number(seconds) * 1_000));
+  const busy = await cpuShares(pids, () => arrivals(t, nodes, Number(seconds) * 1_000));
   const took = busy.result;
   const percent = (number) => `${number.toFixed(1)} %`;
   return {

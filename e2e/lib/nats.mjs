@@ -69,15 +69,15 @@ export class NatsServer {
   }
 }
 
-/** Starts nodes that are linked through NATS, one for each `{ region, name, servers, args }`, and waits until all hear all. */
-export async function natsMesh(t, places, options = {}) {
+/** Starts nodes that are linked through NATS, one for each `{ region, name, servers, args }`, and waits until all hear all, at most `within` ms. */
+export async function natsMesh(t, places, { within, ...options } = {}) {
   const nodes = [];
   for (const { region, name, servers, args = [] } of places) {
     const nats = servers.map((server) => server.url).join(",");
     nodes.push(await Node.prepare(t, { region, name, nats, host: `${region}.localhost`, ...options, args: [...(options.args ?? []), ...args] }));
   }
-  await Promise.all(nodes.map((node) => node.start()));
-  await allHearAll(nodes);
+  await Promise.all(nodes.map((node) => node.start({ within })));
+  await allHearAll(nodes, { within });
   return nodes;
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use presence_core::{ConnectionId, Fragment, Input, Output, Room, Severity, Stream, Viewers};
+use presence_core::{ConnectionId, Fragment, Input, Output, Recipients, Room, Severity, Stream, Viewers};
 
 use crate::app::CounterApp;
 use crate::metrics::{InputCost, InputKind, RunMetrics, Traffic};
@@ -121,7 +121,12 @@ impl Recorder {
         let others = self.scenario.nodes - 1;
         match output {
             Output::Publish { to, bytes, .. } => {
-                self.sent(InputKind::of_message(bytes), bytes.len(), if to.is_none() { others } else { 1 });
+                let readers = match to {
+                    Recipients::All => others,
+                    Recipients::One(_) => 1,
+                    Recipients::Several { nodes, .. } => nodes.len(),
+                };
+                self.sent(InputKind::of_message(bytes), bytes.len(), readers);
             }
             Output::Ask { bytes, .. } | Output::Reply { bytes, .. } => self.sent(InputKind::Question, bytes.len(), 1),
             Output::View(_) => self.views += 1.0,

@@ -52,13 +52,13 @@ pub(crate) struct SimulatedMesh {
     order: u64,
     /// Open questions: the asking node, its number for the question, and the kind.
     asked: BTreeMap<u64, (usize, u64, u8)>,
-    hashes: BTreeMap<NodeHash, usize>,
+    hashes: Vec<NodeHash>,
 }
 
 impl SimulatedMesh {
     pub(crate) fn new(scenario: Scenario) -> Self {
         let name = crate::simulated_node::name;
-        let hashes = (0..scenario.nodes).map(|index| (NodeHash::of(&name(index), sha256), index)).collect();
+        let hashes = (0..scenario.nodes).map(|index| NodeHash::of(&name(index), sha256)).collect();
         let nodes = (0..scenario.nodes).map(|_| None).collect();
         Self { scenario, nodes, events: BTreeMap::new(), order: 0, asked: BTreeMap::new(), hashes }
     }
@@ -135,9 +135,8 @@ impl SimulatedMesh {
     fn carry_out(&mut self, node: usize, output: Output, at_ms: u64, observer: &mut impl Observer) {
         match output {
             Output::Publish { to, bytes, .. } => {
-                let reader = to.and_then(|to| self.hashes.get(&to)).copied();
                 for other in (0..self.nodes.len()).filter(|other| *other != node) {
-                    if self.nodes[other].is_some() && reader.is_none_or(|reader| reader == other) {
+                    if self.nodes[other].is_some() && to.includes(self.hashes[other]) {
                         let input = Input::Received { link: link(node), bytes: bytes.clone() };
                         self.later(at_ms, MeshEvent::Give { node: other, input });
                     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use presence_core::{Input, NodeHash, Output};
+use presence_core::{Input, NodeHash, Output, Recipients};
 
 use crate::replay::{InputSource, RecordedResponses, Replay};
 use crate::scenario::Scenario;
@@ -140,7 +140,7 @@ struct PeerTrace {
 impl Observer for PeerTrace {
     fn after_input(&mut self, _: usize, at_ms: u64, _: u64, outputs: &[Output]) {
         for output in outputs {
-            if let Output::Publish { to: None, bytes, .. } = output {
+            if let Output::Publish { to: Recipients::All, bytes, .. } = output {
                 let kept = self.writer.add(at_ms, 0, bytes);
                 self.failed = self.failed.take().or(kept.err());
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use presence_bench::schedule::Schedule;
-use presence_core::{DialError, Input, LinkId, Linked, NodeName, Output, Urgency};
+use presence_core::{DialError, Input, LinkId, Linked, NodeName, Output, Recipients, Urgency};
 use presence_server::certificate::Authority;
 use presence_server::mesh::{Mesh, MeshConfig};
 use presence_server::{Config, sha256};
@@ -146,7 +146,7 @@ impl BareNode {
             for _ in 0..publication.schedule.take_due(now) {
                 self.published += 1;
                 let bytes = message(now_ns(), self.published, publication.bytes);
-                self.mesh.carry_out(Output::Publish { to: None, bytes, urgency: Urgency::High });
+                self.mesh.carry_out(Output::Publish { to: Recipients::All, bytes, urgency: Urgency::High });
             }
             if publication.schedule.next_at().is_none() {
                 print(&json!({ "kind": "published", "messages": publication.schedule.taken }));

@@ -2,7 +2,7 @@
 
 use crate::id::{NodeHash, NodeName, Region};
 use crate::io::node_key::NodeKey;
-use crate::io::output::{Notice, Output, Severity, Urgency};
+use crate::io::output::{Notice, Output, Recipients, Severity, Urgency};
 use crate::time::Incarnation;
 use crate::wire::{self, Broadcast, Relayed, SenderId};
 
@@ -59,21 +59,21 @@ impl Outputs {
             if let Some(key) = self.key.as_ref().filter(|_| broadcast.is_signed()) {
                 wire::sign(&mut bytes, key);
             }
-            self.push(Output::Publish { to: None, bytes, urgency });
+            self.push(Output::Publish { to: Recipients::All, bytes, urgency });
         }
     }
 
-    /// Sends another node's message to one that can't hear its author.
-    pub(crate) fn relay(&mut self, reader: NodeHash, relayed: Relayed) {
+    /// Sends another node's message to those that can't hear its author.
+    pub(crate) fn relay(&mut self, to: Recipients, relayed: Relayed) {
         let bytes = Broadcast::Relayed(relayed).write(&self.sender);
-        self.push(Output::Publish { to: Some(reader), bytes, urgency: Urgency::High });
+        self.push(Output::Publish { to, bytes, urgency: Urgency::High });
     }
 
     /// Sends to one node that reads this one; nothing where none of that name does.
     pub(crate) fn send(&mut self, reader: NodeHash, broadcast: &Broadcast) {
         if self.meshed && self.announced {
             let bytes = broadcast.write(&self.sender);
-            self.push(Output::Publish { to: Some(reader), bytes, urgency: Urgency::High });
+            self.push(Output::Publish { to: Recipients::One(reader), bytes, urgency: Urgency::High });
         }
     }
 

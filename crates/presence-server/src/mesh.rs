@@ -167,7 +167,7 @@ impl Mesh {
     pub fn carry_out(&self, output: Output) {
         self.inbound.counts().sent(&output);
         match output {
-            Output::Publish { to, bytes, urgency } => self.links.publish(to, bytes, urgency),
+            Output::Publish { to, bytes, urgency } => self.links.publish(&to, bytes, urgency),
             Output::Reply { question, bytes, urgency } => self.links.reply(question, bytes, urgency),
             Output::Ask { link, question, bytes, urgency } => self.links.ask(link, question, bytes, urgency),
             Output::Dial { address } => self.links.dial(address),

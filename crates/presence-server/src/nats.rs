@@ -19,7 +19,7 @@ use anyhow::bail;
 use data_encoding::HEXLOWER;
 use futures_util::StreamExt as _;
 use parking_lot::Mutex;
-use presence_core::{Input, NodeHash, NodeKey, NodeName, Output};
+use presence_core::{Input, NodeHash, NodeKey, NodeName, Output, Region};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -49,6 +49,7 @@ pub struct NatsConfig {
     pub(crate) credentials: Option<PathBuf>,
     /// This node's name.
     pub(crate) name: NodeName,
+    pub(crate) region: Region,
     /// The key that seals, and during a rotation the other one that opens.
     pub(crate) keys: Vec<MeshKey>,
     /// Signs what others relay for this node.
@@ -63,6 +64,7 @@ impl NatsConfig {
     pub fn new(
         servers: Vec<String>,
         name: NodeName,
+        region: Region,
         mesh: Option<&str>,
         keys: Vec<[u8; 32]>,
         node_key: NodeKey,
@@ -70,7 +72,7 @@ impl NatsConfig {
         let made = |key: &[u8; 32]| HEXLOWER.encode(&signing::sign(key, b"global-presence 1 mesh name")[..8]);
         let named = |key: [u8; 32]| MeshKey { mesh: mesh.map_or_else(|| made(&key), str::to_owned), key };
         let keys = keys.into_iter().map(named).collect();
-        Self { servers, credentials: None, name, keys, node_key, health: Arc::default() }
+        Self { servers, credentials: None, name, region, keys, node_key, health: Arc::default() }
     }
 }
 
@@ -93,6 +95,7 @@ impl Nats {
             subjects: Subjects {
                 mesh: own.mesh.clone(),
                 node: NodeHash::of(&config.name, sha256),
+                region: config.region.clone(),
                 name: name.clone(),
                 start,
             },
@@ -149,7 +152,7 @@ impl Nats {
     pub fn carry_out(&self, output: Output) {
         self.links.inbound.counts().sent(&output);
         match output {
-            Output::Publish { to, bytes, .. } => self.links.publish(to, &bytes),
+            Output::Publish { to, bytes, .. } => self.links.publish(&to, &bytes),
             Output::Reply { question, bytes, .. } => self.links.reply(question, &bytes),
             Output::Ask { link, question, bytes, .. } => self.links.ask(link, question, bytes),
             Output::Dial { address } => self.links.dial(address),

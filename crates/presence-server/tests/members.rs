@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use presence_core::{Input, LinkId, Output, Urgency};
+use presence_core::{Input, LinkId, Output, Recipients, Urgency};
 use presence_server::Secrets;
 use presence_server::certificate::Authority;
 
@@ -73,7 +73,7 @@ async fn rave(member: &mut TestNode, victim: &str, mut link: LinkId, mut right: 
     while began.elapsed() < MADNESS {
         for _ in 0..20 {
             let urgency = Urgency::High;
-            member.mesh.carry_out(Output::Publish { to: None, bytes: dice.spoil(&right), urgency });
+            member.mesh.carry_out(Output::Publish { to: Recipients::All, bytes: dice.spoil(&right), urgency });
             member.mesh.carry_out(Output::Ask { link, question: said, bytes: dice.spoil(&right), urgency });
             said += 1;
         }

@@ -3,7 +3,8 @@
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use presence_core::{DialError, Input, LinkId, Linked, NodeHash, NodeName, Output, Urgency};
+use presence_core::Recipients::{All, One, Several};
+use presence_core::{DialError, Input, LinkId, Linked, NodeHash, NodeName, Output, Recipients, Region, Urgency};
 use presence_server::carrier::{Carrier, CarrierConfig};
 use presence_server::certificate::Authority;
 use presence_server::mesh::MeshConfig;
@@ -25,6 +26,7 @@ pub(crate) struct TestNode {
 
 /// What a test may choose.
 pub(crate) struct Chosen {
+    pub(crate) region: &'static str,
     pub(crate) authority: Authority,
     pub(crate) peers: Vec<String>,
     pub(crate) listen: String,
@@ -33,7 +35,7 @@ pub(crate) struct Chosen {
 
 impl Default for Chosen {
     fn default() -> Self {
-        Self { authority: secret(1, None), peers: Vec::new(), listen: at("quic"), delays: Vec::new() }
+        Self { region: "ams", authority: secret(1, None), peers: Vec::new(), listen: at("quic"), delays: Vec::new() }
     }
 }
 
@@ -59,7 +61,8 @@ impl TestNode {
             let key = chosen.authority.node_key(name).unwrap();
             let Authority::Secret { signing, accepted } = chosen.authority else { panic!("NATS takes secrets only") };
             let keys = [Some(signing), accepted].into_iter().flatten().collect();
-            CarrierConfig::Nats(NatsConfig::new(vec![chosen.listen], node, None, keys, key))
+            let region = Region::new(chosen.region).unwrap();
+            CarrierConfig::Nats(NatsConfig::new(vec![chosen.listen], node, region, None, keys, key))
         } else {
             CarrierConfig::Embedded(MeshConfig {
                 listen: vec![chosen.listen],
@@ -102,8 +105,8 @@ impl TestNode {
         .await
     }
 
-    fn say(&self, to: Option<NodeHash>, text: &str) {
-        self.mesh.carry_out(Output::Publish { to, bytes: text.into(), urgency: Urgency::High });
+    fn say(&self, to: &Recipients, text: &str) {
+        self.mesh.carry_out(Output::Publish { to: to.clone(), bytes: text.into(), urgency: Urgency::High });
     }
 
     async fn hears(&mut self) -> (LinkId, String) {
@@ -153,7 +156,7 @@ pub(crate) async fn close<const COUNT: usize>(nodes: [TestNode; COUNT]) {
 }
 
 /// Until the reader hears it: the publisher may learn of a new reader a moment later than the reader does.
-async fn heard_at_last(speaker: &TestNode, reader: &mut TestNode, to: Option<NodeHash>, text: &str) -> LinkId {
+async fn heard_at_last(speaker: &TestNode, reader: &mut TestNode, to: &Recipients, text: &str) -> LinkId {
     let again = async {
         loop {
             speaker.say(to, text);

@@ -13,6 +13,33 @@ use crate::io::message::{Message, MessageId};
 use crate::io::query::Found;
 use crate::io::settings::KnownRegion;
 
+/// Which of the nodes that read this one a message is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Recipients {
+    /// All of them.
+    All,
+    /// The node whose name has this hash.
+    One(NodeHash),
+    /// Several nodes of one region. A carrier may deliver it to the whole region, if that costs less.
+    Several {
+        /// Their region.
+        region: Region,
+        /// Hashes of their names.
+        nodes: Vec<NodeHash>,
+    },
+}
+
+impl Recipients {
+    /// Whether it is for that node.
+    pub fn includes(&self, node: NodeHash) -> bool {
+        match self {
+            Self::All => true,
+            Self::One(one) => *one == node,
+            Self::Several { nodes, .. } => nodes.contains(&node),
+        }
+    }
+}
+
 /// How urgent a message between nodes is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Urgency {
@@ -172,8 +199,8 @@ pub enum Output {
 
     /// Send to the nodes that read this one.
     Publish {
-        /// One reader, or all.
-        to: Option<NodeHash>,
+        /// Which of them.
+        to: Recipients,
         /// The message.
         bytes: Vec<u8>,
         /// How urgent.

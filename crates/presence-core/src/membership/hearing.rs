@@ -6,10 +6,13 @@
 use crate::id::NodeHash;
 use crate::io::mesh_view::PeerState;
 use crate::membership::Membership;
-use crate::membership::peer::{LEASE_MS, Peer};
+use crate::membership::peer::{LEASE_MS, Peer, heartbeat_every_ms};
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Mono;
 use crate::wire::{Heartbeat, KnownNodes};
+
+/// While a live node does not hear this one: what can be heard again is heard this soon.
+const HEARTBEAT_UNHEARD_MS: u64 = 400;
 
 /// A node that knows at most this many others names those that it hears.
 #[derive(Clone, Copy, Debug)]
@@ -158,6 +161,12 @@ impl Membership {
     /// A node is known from now on.
     pub(super) fn note_met(&mut self, node: NodeHash) {
         self.peers.iter_mut().filter(|(hash, _)| **hash != node).for_each(|(_, peer)| peer.heard_nodes.met(node));
+    }
+
+    /// How far apart this node's heartbeats are: less while a live node says that it does not hear this one.
+    pub(super) fn own_heartbeat_every_ms(&self, me: NodeHash, known: Option<KnownNodes>) -> u64 {
+        let mut live = self.peers.values().filter(|peer| peer.state == PeerState::Live && !peer.beat_bytes.is_empty());
+        if live.all(|peer| peer.hears(me)) { heartbeat_every_ms(known) } else { HEARTBEAT_UNHEARD_MS }
     }
 
     /// Whether there are live nodes, each has heard this start, and none hears a node that is not known here.

@@ -5,7 +5,7 @@ use crate::id::{NodeHash, Region};
 use crate::identity::Identity;
 use crate::io::mesh_view::PeerState;
 use crate::membership::hearing::Hearing;
-use crate::membership::peer::{LEASE_MS, Path, heartbeat_every_ms};
+use crate::membership::peer::{LEASE_MS, Path};
 use crate::membership::rotation::in_turn;
 use crate::membership::{Membership, PEERS_MAX};
 use crate::outputs::Outputs;
@@ -65,12 +65,12 @@ impl Membership {
         Some(sent_at + HEARTBEAT_GAP_MS)
     }
 
-    pub(crate) fn heartbeat_is_due(&self, now: Mono) -> bool {
+    pub(crate) fn heartbeat_is_due(&self, me: NodeHash, now: Mono) -> bool {
         let beats = &self.heartbeats;
         let Some(sent_at) = beats.sent_at else { return true };
         let hears = self.hears(now);
         let lost = beats.named.iter().any(|named| hears.binary_search(named).is_err());
-        now.since(sent_at) >= heartbeat_every_ms(beats.known)
+        now.since(sent_at) >= self.own_heartbeat_every_ms(me, beats.known)
             || ((lost || beats.hurried) && now.since(sent_at) >= HEARTBEAT_GAP_MS)
     }
 

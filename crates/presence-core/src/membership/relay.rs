@@ -1,10 +1,11 @@
 //! Relaying: what a node can't hear directly, one other relays to it. One hop, decided from heartbeats alone, and bounded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::id::NodeHash;
+use crate::id::{NodeHash, Region};
 use crate::identity::Identity;
 use crate::io::mesh_view::PeerState;
+use crate::io::output::Recipients;
 use crate::membership::Membership;
 use crate::membership::peer::Peer;
 use crate::outputs::Outputs;
@@ -12,7 +13,8 @@ use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Mono;
 use crate::wire::{self, Broadcast, Relayed, SenderId};
 
-/// Most messages that are relayed in a second: beyond that, deltas and facts heal by being asked for.
+/// Most messages that are relayed in a second, each to the nodes of one region: beyond that, deltas and facts heal by being asked
+/// for.
 const RELAYED_PER_SECOND: u32 = 500;
 /// Of those, how many are kept for heartbeats, without which the author would seem silent.
 const RELAYED_BEATS: u32 = 100;
@@ -139,13 +141,12 @@ impl Membership {
         now: Mono,
         out: &mut Outputs,
     ) {
-        for reader in self.readers_of(me, author, now) {
-            let begins = self.relay.pairs.insert((author, reader));
-            if begins && relaying == Relaying::Other {
-                self.relay_heartbeat(author, reader, now, out);
-            }
-            self.relay_to(reader, Relayed { age_ms: 0, message: message.to_vec() }, relaying, now, out);
+        let readers = self.readers_of(me, author, now);
+        let begun = readers.iter().copied().filter(|reader| self.relay.pairs.insert((author, *reader))).collect();
+        if relaying == Relaying::Other {
+            self.relay_heartbeat(author, begun, now, out);
         }
+        self.relay_to(readers, &Relayed { age_ms: 0, message: message.to_vec() }, relaying, now, out);
     }
 
     /// Begins to relay, with the author's last heartbeat, where it has become necessary; ends where it is not.
@@ -160,22 +161,43 @@ impl Membership {
                 authors.map(move |author| (*author, *hash))
             })
             .collect();
-        let begun: Vec<(NodeHash, NodeHash)> = needed.difference(&self.relay.pairs).copied().collect();
-        for (author, reader) in begun {
-            self.relay_heartbeat(author, reader, now, out);
+        let mut begun: BTreeMap<NodeHash, Vec<NodeHash>> = BTreeMap::new();
+        for (author, reader) in needed.difference(&self.relay.pairs) {
+            begun.entry(*author).or_default().push(*reader);
+        }
+        for (author, readers) in begun {
+            self.relay_heartbeat(author, readers, now, out);
         }
         self.relay.pairs = needed;
     }
 
-    fn relay_heartbeat(&mut self, author: NodeHash, reader: NodeHash, now: Mono, out: &mut Outputs) {
+    fn relay_heartbeat(&mut self, author: NodeHash, readers: Vec<NodeHash>, now: Mono, out: &mut Outputs) {
         let Some(peer) = self.peers.get(&author).filter(|peer| !peer.beat_bytes.is_empty()) else { return };
         let relayed = Relayed { age_ms: now.since(peer.beat_at), message: peer.beat_bytes.clone() };
-        self.relay_to(reader, relayed, Relaying::Heartbeat, now, out);
+        self.relay_to(readers, &relayed, Relaying::Heartbeat, now, out);
     }
 
-    fn relay_to(&mut self, reader: NodeHash, relayed: Relayed, relaying: Relaying, now: Mono, out: &mut Outputs) {
-        if out.announced() && self.relay.allows(relaying, now) {
-            out.relay(reader, relayed);
+    /// Orders one message for each region of these readers.
+    fn relay_to(
+        &mut self,
+        readers: Vec<NodeHash>,
+        relayed: &Relayed,
+        relaying: Relaying,
+        now: Mono,
+        out: &mut Outputs,
+    ) {
+        let mut regions: BTreeMap<Region, Vec<NodeHash>> = BTreeMap::new();
+        for (reader, peer) in readers.into_iter().filter_map(|reader| Some((reader, self.peers.get(&reader)?))) {
+            regions.entry(peer.region.clone()).or_default().push(reader);
+        }
+        for (region, nodes) in regions {
+            if out.announced() && self.relay.allows(relaying, now) {
+                let to = match nodes[..] {
+                    [one] => Recipients::One(one),
+                    _ => Recipients::Several { region, nodes },
+                };
+                out.relay(to, relayed.clone());
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ impl Node {
     /// Sends the heartbeat if it is time for it: what all parts say of themselves.
     pub(super) fn beat_if_due(&mut self, now: Now) {
         let silent = !self.me.meshed || self.membership.said_goodbye() || !self.suspension.may_beat(now.mono);
-        if silent || !self.membership.heartbeat_is_due(now.mono) {
+        if silent || !self.membership.heartbeat_is_due(self.me.hash, now.mono) {
             return;
         }
         self.send_deltas(now);

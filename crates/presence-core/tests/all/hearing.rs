@@ -2,7 +2,7 @@
 
 use presence_core::{Output, PeerState};
 
-use crate::by_hand::{ByHand, heartbeats};
+use crate::by_hand::{ByHand, hash, heartbeats};
 use crate::passing::{join, seen, wait};
 use crate::said::{Beat, Sender};
 use crate::world::World;
@@ -126,7 +126,7 @@ fn in_a_large_mesh_few_are_asked_and_addresses_get_around() {
     assert_eq!(sees(&world, 23, 2), Some((PeerState::Live, true)));
 }
 
-/// A node by hand that is linked to others of an earlier version, which say one heartbeat each second.
+/// A node by hand that is linked to others of an earlier version, which hear it and say one heartbeat each second.
 fn linked_to(others: u64) -> ByHand {
     let mut node = ByHand::start("here");
     for number in 0..others {
@@ -140,7 +140,7 @@ fn linked_to(others: u64) -> ByHand {
 fn others_speak(node: &mut ByHand, others: u64) -> Vec<Output> {
     let (mono_ms, wall_ms) = (node.now.mono.0, node.now.wall.0);
     let said = (0..others).flat_map(|number| {
-        let beat = Beat { mono_ms, wall_ms, ..Beat::default() };
+        let beat = Beat { mono_ms, wall_ms, hears: vec![hash("here")], ..Beat::default() };
         node.receive(number, &beat.write(&Sender::of(&format!("other-{number}"))))
     });
     said.collect()

@@ -172,7 +172,8 @@ fn a_hello_of_a_node_that_is_heard_hastens_no_heartbeat() {
         says_hello(&mut node, &hello);
         said += heartbeats(&node.pass(200)).len();
     }
-    assert!((3..=5).contains(&said), "{said} heartbeats in 4 s");
+    // One each 0.4 s, since the other one does not say that it hears this one; none for a hello.
+    assert!((9..=11).contains(&said), "{said} heartbeats in 4 s");
 }
 
 #[test]

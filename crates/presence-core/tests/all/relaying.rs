@@ -1,5 +1,7 @@
 //! What one node passes on to another that can't hear its author is bounded.
 
+use std::collections::BTreeSet;
+
 use presence_core::{Input, Message, PeerState, StreamName};
 
 use crate::passing::{join, seen, wait, world};
@@ -24,6 +26,58 @@ fn publish(world: &mut World, times: usize) {
 
 fn not_relayed(world: &World) -> u64 {
     world.hosts[1].node.as_ref().expect("up").not_relayed()
+}
+
+/// Two regions of three nodes that do not hear each other, and one between them.
+fn parted(whole_regions: bool) -> World {
+    let mut world = world(&["ams", "ams", "ams", "iad", "iad", "iad", "maa"]);
+    world.whole_regions = whole_regions;
+    for ams in 0..3 {
+        for iad in 3..6 {
+            world.cut.extend([(ams, iad), (iad, ams)]);
+        }
+    }
+    wait(&mut world, 6_000);
+    world
+}
+
+fn beats_in_4_s(world: &mut World) -> usize {
+    let mut beats = BTreeSet::new();
+    for _ in 0..400 {
+        beats.insert(world.hosts[0].beat_at);
+        wait(world, 10);
+    }
+    beats.len()
+}
+
+#[test]
+fn one_message_is_relayed_to_all_nodes_of_a_region() {
+    for whole_regions in [false, true] {
+        let mut world = parted(whole_regions);
+        let relayed = world.relayed;
+        publish(&mut world, 5);
+        wait(&mut world, 100);
+        let delivered: Vec<usize> = world.hosts.iter().map(|host| host.delivered.len()).collect();
+        assert_eq!(delivered, [5; 7]);
+        // Between two heartbeats of all others at most.
+        let messages = world.relayed - relayed;
+        assert!(
+            (5..=11).contains(&messages),
+            "{messages} messages for five that three nodes of one region do not hear"
+        );
+    }
+}
+
+#[test]
+fn a_node_that_another_one_does_not_hear_sends_heartbeats_more_often() {
+    let mut world = parted(false);
+    let often = beats_in_4_s(&mut world);
+    assert!((9..=12).contains(&often), "{often} heartbeats in 4 s");
+    world.cut.clear();
+    // Links that the cut has ended are dialled again.
+    wait(&mut world, 8_000);
+    let beats = beats_in_4_s(&mut world);
+    assert!((4..=6).contains(&beats), "{beats} heartbeats in 4 s of a node that all hear");
 }
 
 #[test]

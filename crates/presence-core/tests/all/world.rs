@@ -201,6 +201,8 @@ pub(crate) struct World {
     pub(crate) weather: Weather,
     /// (reader, publisher) pairs between which nothing arrives at the reader.
     pub(crate) cut: BTreeSet<(usize, usize)>,
+    /// What is for several nodes of a region is delivered to all of the region.
+    pub(crate) whole_regions: bool,
     /// How much later than the weather lets it everything arrives at the first of the pair from the second.
     pub(crate) slow: BTreeMap<(usize, usize), u64>,
     /// How long an order to draw takes.
@@ -232,6 +234,7 @@ impl World {
             chance: Chance::new(seed),
             weather: CALM,
             cut: BTreeSet::new(),
+            whole_regions: false,
             slow: BTreeMap::new(),
             draw_ms: 0,
             stalled: BTreeSet::new(),

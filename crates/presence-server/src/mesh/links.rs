@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use presence_core::{DialError, Input, LinkId, Linked, NodeHash, Urgency};
+use presence_core::{DialError, Input, LinkId, Linked, NodeHash, Recipients, Urgency};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -165,13 +165,13 @@ impl Links {
         });
     }
 
-    /// Publishes to one reader, or to all. What a reader has no room for is dropped: waiting for it would delay all others.
-    pub(super) fn publish(&self, to: Option<NodeHash>, bytes: Vec<u8>, urgency: Urgency) {
+    /// Publishes to these readers. What a reader has no room for is dropped: waiting for it would delay all others.
+    pub(super) fn publish(&self, to: &Recipients, bytes: Vec<u8>, urgency: Urgency) {
         let (counts, bytes) = (self.inbound.counts(), Bytes::from(bytes));
         if bytes.len() > MESSAGE_BYTES_MAX {
             return Counts::count(&counts.oversized);
         }
-        for reader in self.open.lock().readers.values().filter(|reader| to.is_none_or(|to| to == reader.node)) {
+        for reader in self.open.lock().readers.values().filter(|reader| to.includes(reader.node)) {
             if !reader.connection.publish(&bytes, urgency, counts) {
                 Counts::count(&counts.messages_dropped);
             }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::{Message, StatusCode};
 use parking_lot::Mutex;
-use presence_core::{DialError, Input, LinkId, Linked, NodeHash};
+use presence_core::{DialError, Input, LinkId, Linked, Recipients};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -122,11 +122,15 @@ impl NatsLinks {
         fits
     }
 
-    pub(super) fn publish(&self, to: Option<NodeHash>, bytes: &[u8]) {
+    pub(super) fn publish(&self, to: &Recipients, bytes: &[u8]) {
         if self.fits(bytes) {
-            let subject = to.map_or_else(|| self.subjects.all(), |to| self.subjects.to(to));
+            let subject = match to {
+                Recipients::All => self.subjects.all(),
+                Recipients::One(node) => self.subjects.to(*node),
+                Recipients::Several { region, .. } => self.subjects.in_region(region),
+            };
             let sent = self.send(Lane::Messages, subject, None, CORE, bytes);
-            if sent && to.is_none() {
+            if sent && *to == Recipients::All {
                 self.state.lock().greeted_at = Some(Instant::now());
             }
         }

@@ -5,12 +5,13 @@
 //! | `gp.MESH.all.F` | messages for all nodes |
 //! | `gp.MESH.hi.F` | that it is there, or that it leaves |
 //! | `gp.MESH.to.HASH.F` | messages for one node, by the hash of its name |
+//! | `gp.MESH.in.REGION.F` | messages for several nodes of a region, relayed: all of the region hear them |
 //! | `gp.MESH.ask.X.START.F.NUMBER` | a request to that start of X |
 //! | `gp.MESH.ans.X.START.F.NUMBER` | its answer, to that start of X |
 //!
 //! The name of the node that publishes stands at the same place for each kind, so that NATS can be told which node may publish what.
 
-use presence_core::NodeHash;
+use presence_core::{NodeHash, Region};
 
 use super::seal::StartId;
 use crate::config::is_token;
@@ -21,6 +22,7 @@ pub(super) struct Subjects {
     pub(super) mesh: String,
     pub(super) name: String,
     pub(super) node: NodeHash,
+    pub(super) region: Region,
     pub(super) start: StartId,
 }
 
@@ -35,7 +37,7 @@ pub(super) struct SubjectParts<'a> {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum SubjectKind {
-    /// For all, or for this node: core reads it.
+    /// For all, for this node or for its region: core reads it.
     Message,
     Greeting,
     Request(u64),
@@ -55,6 +57,10 @@ impl Subjects {
         format!("gp.{}.to.{node}.{}", self.mesh, self.name)
     }
 
+    pub(super) fn in_region(&self, region: &Region) -> String {
+        format!("gp.{}.in.{region}.{}", self.mesh, self.name)
+    }
+
     /// A request of this node, and the subject of its answer.
     pub(super) fn request(&self, to: &str, start: StartId, number: u64) -> (String, String) {
         let Self { mesh, name, start: own, .. } = self;
@@ -71,8 +77,9 @@ impl Subjects {
 
     /// What this node listens to in that mesh: messages, then requests and answers.
     pub(super) fn listens(&self, mesh: &str) -> (Vec<String>, Vec<String>) {
-        let Self { name, node, start, .. } = self;
-        let messages = vec![format!("gp.{mesh}.all.*"), format!("gp.{mesh}.hi.*"), format!("gp.{mesh}.to.{node}.*")];
+        let Self { name, node, region, start, .. } = self;
+        let messages = ["all", "hi", &format!("to.{node}"), &format!("in.{region}")];
+        let messages = messages.map(|words| format!("gp.{mesh}.{words}.*")).to_vec();
         // One subscription: what two of them deliver has no order, and an answer could overtake the requests that came before it.
         (messages, vec![format!("gp.{mesh}.*.{name}.{start}.*.*")])
     }
@@ -85,7 +92,7 @@ pub(super) fn parse(subject: &str) -> Option<SubjectParts<'_>> {
     let rest: Vec<&str> = tokens.collect();
     let number = |text: &str| StartId::parse(text).map(|StartId(number)| number);
     let (from, kind) = match (word, &rest[..]) {
-        ("all", [from]) | ("to", [_, from]) => (*from, SubjectKind::Message),
+        ("all", [from]) | ("to" | "in", [_, from]) => (*from, SubjectKind::Message),
         ("hi", [from]) => (*from, SubjectKind::Greeting),
         ("ask", [_, _, from, last]) => (*from, SubjectKind::Request(number(last)?)),
         ("ans", [_, _, from, last]) => (*from, SubjectKind::Answer(number(last)?)),
@@ -111,11 +118,17 @@ mod tests {
 
     #[test]
     fn subjects_say_who_publishes_what() {
-        let subjects =
-            Subjects { mesh: "m".to_owned(), name: "ams-1".to_owned(), node: NodeHash(1), start: StartId(2) };
+        let region = Region::new("ams").expect("a code");
+        let subjects = Subjects {
+            mesh: "m".to_owned(),
+            name: "ams-1".to_owned(),
+            node: NodeHash(1),
+            region: region.clone(),
+            start: StartId(2),
+        };
         let (request, answer) = subjects.request("iad-1", StartId(3), 4);
         let of = |subject: &str| parse(subject).map(|parts| (parts.from.to_owned(), parts.kind));
-        for subject in [subjects.all(), subjects.to(NodeHash(9))] {
+        for subject in [subjects.all(), subjects.to(NodeHash(9)), subjects.in_region(&region)] {
             assert_eq!(of(&subject), Some(("ams-1".to_owned(), SubjectKind::Message)));
         }
         assert_eq!(of(&subjects.greeting()), Some(("ams-1".to_owned(), SubjectKind::Greeting)));

@@ -28,7 +28,8 @@ pub(super) fn carrier(
     let node_key = Authority::Secret { signing, accepted }.node_key(name.as_str())?;
     let keys = secret.keys(Purpose::MeshSealing).accepted;
     let options = &config.nats;
-    let mut nats = NatsConfig::new(options.mesh.clone(), name.clone(), options.mesh_name.as_deref(), keys, node_key);
+    let (servers, mesh) = (options.mesh.clone(), options.mesh_name.as_deref());
+    let mut nats = NatsConfig::new(servers, name.clone(), config.own_region(), mesh, keys, node_key);
     nats.credentials.clone_from(&options.mesh_creds);
     readiness.watch_nats(Arc::clone(&nats.health));
     Ok(Some(CarrierConfig::Nats(nats)))

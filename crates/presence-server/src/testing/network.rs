@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use presence_core::{
     DialError, Drawing, FactSettings, Input, LinkId, Linked, Mono, Node, NodeHash, NodeName, Now, Outcome, Output,
-    Place, Region, Room, RoomView, Settings, UserId, Wall,
+    Place, Recipients, Region, Room, RoomView, Settings, UserId, Wall,
 };
 
 use crate::clock::millis;
@@ -211,7 +211,7 @@ impl TestNetwork {
             Output::Tabs { room, user, tabs } => drop(self.nodes[index].tabs.insert((room, user), tabs)),
             Output::Dial { address } => self.dial(index, address),
             Output::HangUp { link } => drop(self.nodes[index].links.remove(&link)),
-            Output::Publish { to, bytes, .. } => self.publish(index, to, &bytes),
+            Output::Publish { to, bytes, .. } => self.publish(index, &to, &bytes),
             Output::Ask { link, question, bytes, .. } => {
                 if let Some(to) = self.nodes[index].links.get(&link).copied() {
                     self.numbers += 1;
@@ -242,9 +242,9 @@ impl TestNetwork {
         self.send(to, index, Input::Dialled { address, result: Ok(Linked { link, node }) });
     }
 
-    fn publish(&mut self, from: usize, to: Option<NodeHash>, bytes: &[u8]) {
+    fn publish(&mut self, from: usize, to: &Recipients, bytes: &[u8]) {
         for reader in 0..self.nodes.len() {
-            let meant = to.is_none_or(|hash| hash == self.hash(reader));
+            let meant = to.includes(self.hash(reader));
             let links = self.nodes[reader].links.iter();
             let link = links.filter(|(_, read)| **read == from).map(|(link, _)| *link).next_back();
             if let Some(link) = link.filter(|_| meant) {

@@ -24,8 +24,8 @@ async fn the_two_carriers_make_one_mesh() {
     let mut b = TestNode::start("b", over("tls")).await;
     b.dial(a.address()).await.unwrap();
     a.dial(b.address()).await.unwrap();
-    heard_at_last(&a, &mut b, None, "hello").await;
-    heard_at_last(&b, &mut a, None, "hello").await;
+    heard_at_last(&a, &mut b, &All, "hello").await;
+    heard_at_last(&b, &mut a, &All, "hello").await;
     close([a, b]).await;
 }
 

@@ -4,6 +4,7 @@ use super::*;
 
 over_both!(
     three_nodes_say_ask_and_answer,
+    several_nodes_of_a_region_hear_what_is_for_them,
     a_question_without_an_answer_ends_within_its_time,
     a_lost_link_is_told_and_can_be_dialled_again,
     a_dial_is_begun_again_by_a_second_order,
@@ -20,14 +21,14 @@ pub(super) async fn three_nodes_say_ask_and_answer(carrier: &str) {
     assert_eq!(linked.node, hash("a"));
     let b_reads_a = linked.link;
     let c_reads_a = c.dial(a.address()).await.unwrap();
-    assert_eq!(heard_at_last(&a, &mut b, None, "to all").await, b_reads_a);
-    assert_eq!(heard_at_last(&a, &mut c, None, "to all").await, c_reads_a);
+    assert_eq!(heard_at_last(&a, &mut b, &All, "to all").await, b_reads_a);
+    assert_eq!(heard_at_last(&a, &mut c, &All, "to all").await, c_reads_a);
 
-    heard_at_last(&a, &mut b, Some(hash("b")), "to b").await;
-    heard_at_last(&a, &mut c, Some(hash("c")), "to c").await;
-    a.say(Some(hash("b")), "to b again");
+    heard_at_last(&a, &mut b, &One(hash("b")), "to b").await;
+    heard_at_last(&a, &mut c, &One(hash("c")), "to c").await;
+    a.say(&One(hash("b")), "to b again");
     let strangers = ["to b", "to b again"].map(|words| words.to_owned());
-    heard_at_last(&a, &mut b, None, "to all again").await;
+    heard_at_last(&a, &mut b, &All, "to all again").await;
     loop {
         let heard = c.hears().await.1;
         assert!(!strangers.contains(&heard), "what is said to one is heard by no other");
@@ -45,8 +46,32 @@ pub(super) async fn three_nodes_say_ask_and_answer(carrier: &str) {
     b.mesh.carry_out(Output::HangUp { link: b_reads_a });
     b.mesh.carry_out(Output::Ask { link: b_reads_a, question: 8, bytes: Vec::new(), urgency: Urgency::High });
     assert_eq!(b.answer(8).await, None, "there is no such link any more");
-    assert_eq!(heard_at_last(&a, &mut c, None, "still here").await, c_reads_a);
+    assert_eq!(heard_at_last(&a, &mut c, &All, "still here").await, c_reads_a);
     close([a, b, c]).await;
+}
+
+pub(super) async fn several_nodes_of_a_region_hear_what_is_for_them(carrier: &str) {
+    let a = TestNode::start("a", over(carrier)).await;
+    let mut b = TestNode::start("b", over(carrier)).await;
+    let mut c = TestNode::start("c", over(carrier)).await;
+    let mut far = TestNode::start("far", Chosen { region: "iad", ..over(carrier) }).await;
+    for reader in [&mut b, &mut c, &mut far] {
+        reader.dial(a.address()).await.unwrap();
+        heard_at_last(&a, reader, &All, "to all").await;
+    }
+    let near = Several { region: Region::new("ams").unwrap(), nodes: vec![hash("b"), hash("c")] };
+    for reader in [&mut b, &mut c] {
+        heard_at_last(&a, reader, &near, "to that region").await;
+    }
+    a.say(&All, "the last");
+    loop {
+        let heard = far.hears().await.1;
+        assert_ne!(heard, "to that region", "another region does not hear it");
+        if heard == "the last" {
+            break;
+        }
+    }
+    close([a, b, c, far]).await;
 }
 
 pub(super) async fn a_question_without_an_answer_ends_within_its_time(carrier: &str) {
@@ -70,7 +95,7 @@ async fn a_lost_link_is_told_and_can_be_dialled_again(carrier: &str) {
     let at = a.address();
     let mut b = TestNode::start("b", over(carrier)).await;
     let link = b.dial(at.clone()).await.unwrap();
-    heard_at_last(&a, &mut b, None, "before").await;
+    heard_at_last(&a, &mut b, &All, "before").await;
     let closed = Instant::now();
     a.mesh.close().await;
     b.lost(link).await;
@@ -80,7 +105,7 @@ async fn a_lost_link_is_told_and_can_be_dialled_again(carrier: &str) {
     assert!(matches!(b.dial(at.clone()).await, Err(DialError::NoAnswer | DialError::Refused)));
     let again = TestNode::start("a", Chosen { listen: at.clone(), ..Chosen::default() }).await;
     let link = b.dial(at).await.unwrap();
-    assert_eq!(heard_at_last(&again, &mut b, None, "after").await, link);
+    assert_eq!(heard_at_last(&again, &mut b, &All, "after").await, link);
     close([again, b]).await;
 }
 
@@ -106,11 +131,11 @@ async fn what_comes_over_the_ocean_waits_in_order(carrier: &str) {
     let delays = vec![(far.address(), one_way)];
     let mut near = TestNode::start("near", Chosen { delays, ..over(carrier) }).await;
     let link = near.dial(far.address()).await.unwrap();
-    heard_at_last(&far, &mut near, None, "hello").await;
+    heard_at_last(&far, &mut near, &All, "hello").await;
 
     let said = Instant::now();
     for number in 0..50 {
-        far.say(None, &number.to_string());
+        far.say(&All, &number.to_string());
     }
     let mut heard = Vec::new();
     while heard.len() < 50 {
@@ -133,7 +158,7 @@ pub(super) async fn a_page_is_no_hindrance_to_messages(carrier: &str) {
     let mut a = TestNode::start("a", over(carrier)).await;
     let mut b = TestNode::start("b", over(carrier)).await;
     let link = b.dial(a.address()).await.unwrap();
-    heard_at_last(&a, &mut b, None, "hello").await;
+    heard_at_last(&a, &mut b, &All, "hello").await;
     for question in 0..16 {
         b.mesh.carry_out(Output::Ask { link, question, bytes: vec![1], urgency: Urgency::High });
     }
@@ -145,7 +170,7 @@ pub(super) async fn a_page_is_no_hindrance_to_messages(carrier: &str) {
         let question = a.until(asked).await;
         a.mesh.carry_out(Output::Reply { question, bytes: vec![9; 250_000], urgency: Urgency::Low });
     }
-    a.mesh.carry_out(Output::Publish { to: None, bytes: b"alive".to_vec(), urgency: Urgency::Heartbeat });
+    a.mesh.carry_out(Output::Publish { to: Recipients::All, bytes: b"alive".to_vec(), urgency: Urgency::Heartbeat });
     let (mut pages, mut before) = (0, None);
     while pages < 16 {
         match b.inputs.recv().await.unwrap() {
@@ -166,8 +191,8 @@ pub(super) async fn messages_over_the_limit_are_dropped_and_counted(carrier: &st
     let mut a = TestNode::start("a", over(carrier)).await;
     let mut b = TestNode::start("b", over(carrier)).await;
     let link = b.dial(a.address()).await.unwrap();
-    a.mesh.carry_out(Output::Publish { to: None, bytes: vec![0; (1 << 20) + 1], urgency: Urgency::High });
-    heard_at_last(&a, &mut b, None, "after it").await;
+    a.mesh.carry_out(Output::Publish { to: Recipients::All, bytes: vec![0; (1 << 20) + 1], urgency: Urgency::High });
+    heard_at_last(&a, &mut b, &All, "after it").await;
     assert_eq!(a.mesh.counts().oversized.load(std::sync::atomic::Ordering::Relaxed), 1);
     b.mesh.carry_out(Output::Ask { link, question: 1, bytes: vec![0; (1 << 20) + 1], urgency: Urgency::High });
     assert_eq!(b.answer(1).await, None);

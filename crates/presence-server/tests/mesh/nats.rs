@@ -46,6 +46,12 @@ async fn three_nodes_say_ask_and_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn several_nodes_of_a_region_hear_what_is_for_them() {
+    let server = TestServer::start().await;
+    links::several_nodes_of_a_region_hear_what_is_for_them(&server.url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_question_without_an_answer_ends_within_its_time() {
     let server = TestServer::start().await;
     links::a_question_without_an_answer_ends_within_its_time(&server.url).await;
@@ -87,7 +93,7 @@ async fn a_lost_link_is_told_and_another_start_is_dialled() {
     });
     assert_eq!(found.await, [again.address()], "it has been found, and its earlier start is forgotten");
     let link = b.dial(again.address()).await.unwrap();
-    assert_eq!(heard_at_last(&again, &mut b, None, "after").await, link);
+    assert_eq!(heard_at_last(&again, &mut b, &All, "after").await, link);
     close([again, b]).await;
 }
 
@@ -153,15 +159,15 @@ async fn a_recorded_message_is_heard_once() {
     let a = TestNode::start("a", over(&server.url)).await;
     let mut b = TestNode::start("b", over(&server.url)).await;
     b.dial_node(a.address()).await.unwrap();
-    heard_at_last(&a, &mut b, None, "linked").await;
-    a.say(None, "once");
-    a.say(None, "marked");
+    heard_at_last(&a, &mut b, &All, "linked").await;
+    a.say(&All, "once");
+    a.say(&All, "marked");
     while b.hears().await.1 != "marked" {}
     for message in tap.messages() {
         tap.publish(&message);
     }
     tap.messages();
-    a.say(None, "last");
+    a.say(&All, "last");
     // What was said before, again, would come before this.
     assert_eq!(b.hears().await.1, "last");
     close([a, b]).await;
@@ -176,7 +182,7 @@ async fn a_recording_of_a_dead_node_is_never_heard() {
     let mut b = TestNode::start("b", over(&server.url)).await;
     let address = dead.address();
     b.dial_node(address.clone()).await.unwrap();
-    heard_at_last(&dead, &mut b, None, "linked").await;
+    heard_at_last(&dead, &mut b, &All, "linked").await;
     // Not that it leaves.
     let recorded = tap.messages();
     close([dead, b]).await;
@@ -188,6 +194,6 @@ async fn a_recording_of_a_dead_node_is_never_heard() {
     tap.messages();
     assert_eq!(fresh.dial(address).await, Err(DialError::NoAnswer));
     let found = fresh.dial_node(live.address()).await.unwrap();
-    assert_eq!(heard_at_last(&live, &mut fresh, None, "live").await, found.link);
+    assert_eq!(heard_at_last(&live, &mut fresh, &All, "live").await, found.link);
     close([live, fresh]).await;
 }

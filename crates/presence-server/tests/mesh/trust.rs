@@ -48,8 +48,8 @@ async fn an_authority_in_files_serves_as_well(carrier: &str) {
     let mut b = TestNode::start("b", Chosen { authority, ..over(carrier) }).await;
     b.dial(a.address()).await.unwrap();
     a.dial(b.address()).await.unwrap();
-    heard_at_last(&a, &mut b, None, "hello").await;
-    heard_at_last(&b, &mut a, None, "hello").await;
+    heard_at_last(&a, &mut b, &All, "hello").await;
+    heard_at_last(&b, &mut a, &All, "hello").await;
     let mut stranger = TestNode::start("s", over(carrier)).await;
     assert_eq!(stranger.dial(a.address()).await, Err(DialError::WrongSecret));
     close([a, b, stranger]).await;
@@ -82,7 +82,7 @@ async fn renewed_certificates_are_for_new_links_and_broken_ones_are_not_used(car
         }
     };
     timeout(SOON, renewed).await.expect("the renewed certificates are used");
-    assert_eq!(heard_at_last(&a, &mut b, None, "still here").await, open);
+    assert_eq!(heard_at_last(&a, &mut b, &All, "still here").await, open);
     std::fs::write(folder.path().join("key.pem"), "half a fi").unwrap();
     hang_up();
     logged("could not load the certificates of the mesh again").await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use presence_core::{Input, Output, Urgency};
+use presence_core::{Input, Output, Recipients, Urgency};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::rustls::ClientConfig;
 use quinn::rustls::crypto::ring::default_provider;
@@ -37,7 +37,7 @@ async fn messages_that_do_not_end_hold_up_no_other_link() {
     // Another link is as quick as ever.
     let speaker = TestNode::start("speaker", Chosen::default()).await;
     until_links(&mut reader, &speaker).await;
-    speaker.mesh.carry_out(Output::Publish { to: None, bytes: b"on time".to_vec(), urgency: Urgency::High });
+    speaker.mesh.carry_out(Output::Publish { to: Recipients::All, bytes: b"on time".to_vec(), urgency: Urgency::High });
     reader.until(|input| matches!(input, Input::Received { bytes, .. } if bytes == b"on time").then_some(())).await;
     drop(begun);
     let again = async {
@@ -117,7 +117,7 @@ async fn unanswered_questions_block_no_later_ones() {
 }
 
 fn publish(node: &TestNode, bytes: &[u8]) {
-    node.mesh.carry_out(Output::Publish { to: None, bytes: bytes.to_vec(), urgency: Urgency::High });
+    node.mesh.carry_out(Output::Publish { to: Recipients::All, bytes: bytes.to_vec(), urgency: Urgency::High });
 }
 
 /// Until a counter of the node says so.

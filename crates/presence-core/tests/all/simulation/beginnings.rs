@@ -1,4 +1,5 @@
-//! What is different from world to world before anything happens: clocks, and which form of heartbeats the nodes know.
+//! What is different from world to world before anything happens: clocks, which form of heartbeats the nodes know, and what carries
+//! their messages.
 
 use super::REGIONS;
 use crate::world::World;
@@ -38,6 +39,7 @@ fn set_clocks(world: &mut World, clocks: Clocks) {
 }
 
 pub(super) fn set_forms(world: &mut World, seed: u64) {
+    world.whole_regions = seed % 4 >= 2;
     for (index, host) in world.hosts.iter_mut().enumerate() {
         host.named_max = named_max(seed, index);
     }

@@ -2,10 +2,10 @@
 
 use presence_core::{
     DialError, Drawing, Drawn, Input, LinkId, Linked, Message, MessageId, NodeHash, NodeName, Outcome, Output,
-    PastMessage, Stream, StreamName, Viewers, kind_name,
+    PastMessage, Recipients, Stream, StreamName, Viewers, kind_name,
 };
 
-use super::{ASK_MS, DIAL_MS, Event, IDLE_MS, SYNC_MS, Wire, World};
+use super::{ASK_MS, DIAL_MS, Event, Host, IDLE_MS, SYNC_MS, Wire, World};
 use crate::app::Bulb;
 use crate::digest::sha256;
 
@@ -16,7 +16,7 @@ impl World {
 
     pub(super) fn carry_out(&mut self, index: usize, output: Output) {
         match output {
-            Output::Publish { to, bytes, .. } => self.publish(index, to, &bytes),
+            Output::Publish { to, bytes, .. } => self.publish(index, &to, &bytes),
             Output::Ask { link, question, bytes, .. } => self.ask(index, link, question, bytes),
             Output::Reply { question, bytes, .. } => self.reply(index, question, bytes),
             Output::Dial { address } => self.dial(index, address),
@@ -161,13 +161,17 @@ impl World {
         }
     }
 
-    fn publish(&mut self, from: usize, to: Option<NodeHash>, bytes: &[u8]) {
+    fn publish(&mut self, from: usize, to: &Recipients, bytes: &[u8]) {
         if kind_name(bytes) == Some("Heartbeat") {
             (self.hosts[from].beat_bytes, self.hosts[from].beat_at) = (bytes.len(), self.now);
         }
         self.relayed += u64::from(kind_name(bytes) == Some("Relayed"));
         for reader in 0..self.hosts.len() {
-            let addressed = to.is_none_or(|hash| hash == NodeHash::of(&self.hosts[reader].name, sha256));
+            let Host { name, region, .. } = &self.hosts[reader];
+            let addressed = match to {
+                Recipients::Several { region: whole, .. } if self.whole_regions => region == whole,
+                to => to.includes(NodeHash::of(name, sha256)),
+            };
             let from_life = self.hosts[from].life;
             let mut links = self.hosts[reader].links.iter();
             let open = links.find(|(_, wire)| wire.to == from && wire.life == from_life);
