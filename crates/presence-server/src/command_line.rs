@@ -7,6 +7,7 @@ mod node_request;
 pub(crate) mod top;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 use presence_core::App;
@@ -114,6 +115,11 @@ impl AppCommand {
 /// }
 /// ```
 pub fn run(app: impl App, site: Site) -> ExitCode {
+    run_app(Arc::new(app), site)
+}
+
+// Not generic, so that all that runs is compiled with this crate, and not once more with each app.
+fn run_app(app: Arc<dyn App>, site: Site) -> ExitCode {
     let name = site.name;
     let line = AppLine::command().name(name).try_get_matches();
     let line = match line.and_then(|matches| AppLine::from_arg_matches(&matches)) {
@@ -137,10 +143,10 @@ fn print(command: AppCommand, site: &Site) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn serve(config: Config, app: impl App, site: Site) -> anyhow::Result<()> {
+fn serve(config: Config, app: Arc<dyn App>, site: Site) -> anyhow::Result<()> {
     log(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(Server::new(config, app, site).run())
+    runtime.block_on(Server { config, app, site }.run())
 }
 
 fn mistake(name: &str, sentence: &str) -> ExitCode {

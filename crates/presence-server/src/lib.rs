@@ -128,6 +128,8 @@ mod webhooks;
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+
 pub use asset::Asset;
 pub use client::{LICENCES, SCRIPT};
 pub use command_line::check::CheckCommand;
@@ -228,9 +230,7 @@ impl Server {
     ///
     /// One sentence that says what to do: about a wrong option, an address in use, another node of this name, a second signal.
     pub async fn run(self) -> anyhow::Result<()> {
-        // From here on: a signal during the start must not end the process halfway.
-        let signals = signals::Signals::listen()?;
-        self.start().await?.until(signals).await
+        self.boxed_run().await
     }
 
     /// Starts to serve, for a caller that stops the node in another way than by a signal.
@@ -239,6 +239,23 @@ impl Server {
     ///
     /// As [`Server::run`].
     pub async fn start(self) -> anyhow::Result<Running> {
-        running::start(self.config, self.app, self.site).await
+        self.boxed_start().await
+    }
+
+    // An async function is compiled with the crate that awaits it. Boxed, the whole server is compiled with this one, and not once
+    // more with each app.
+
+    #[inline(never)]
+    fn boxed_run(self) -> BoxFuture<'static, anyhow::Result<()>> {
+        Box::pin(async {
+            // From here on: a signal during the start must not end the process halfway.
+            let signals = signals::Signals::listen()?;
+            running::start(self.config, self.app, self.site).await?.until(signals).await
+        })
+    }
+
+    #[inline(never)]
+    fn boxed_start(self) -> BoxFuture<'static, anyhow::Result<Running>> {
+        Box::pin(running::start(self.config, self.app, self.site))
     }
 }
