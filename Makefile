@@ -21,8 +21,8 @@ poll cursors:
 check: ## format, clippy, docs, tidy rules: quick
 	node scripts/test.mjs check
 
-test: ## everything that CI runs; installs what the tests need first
-	scripts/prepare.sh
+test: ## everything that CI runs; installs what the tests need
+	scripts/prepare.sh compiler
 	node scripts/test.mjs
 
 advisories: ## looks for known vulnerabilities in what we depend on; needs the network

@@ -2,6 +2,7 @@
 # Installs what the tests need and the machine lacks: a C compiler, Chromium, Firefox, WebKit, Node.js, Ruby, PHP, valgrind, the
 # npm packages of e2e/ and of its folders frameworks/, lighthouse/ and package/, Prometheus, NATS, nginx, HAProxy, Caddy, Python,
 # the packages that the API is fuzzed with and the files of deploy/ are checked with, Django, and cargo-deny.
+# `prepare.sh compiler` installs only what building needs and what the tests are run by.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,35 +11,37 @@ packages=()
 PATH="$PATH:/usr/sbin"
 need() { command -v "$1" >/dev/null || packages+=("${@:2}"); }
 need cc build-essential
-need chromium chromium
-need firefox-esr firefox-esr
-# WebKit draws on a display that no one sees.
-need WebKitWebDriver webkit2gtk-driver
-need Xvfb xvfb
 need node nodejs
-need npm npm
-need unshare util-linux
-need ip iproute2
-# Two of the languages whose signers docs/signing.md shows; the others are Node.js and Python.
-need ruby ruby
-need php php-cli
-need curl curl
-need openssl openssl
-# Scrapes nodes and tries the alerts.
-need promtool prometheus
-# Links nodes instead of links of their own.
-need nats-server nats-server
-# The proxies whose files are in deploy/.
-need nginx nginx
-need haproxy haproxy
-need caddy caddy
-# The units of systemd, and a wrong clock.
-need systemd-analyze systemd
-need faketime faketime
-# Counts instructions, so that costs do not grow unnoticed.
-need valgrind valgrind
-need python3 python3 python3-venv
-python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+if [ "${1:-}" != compiler ]; then
+    need chromium chromium
+    need firefox-esr firefox-esr
+    # WebKit draws on a display that no one sees.
+    need WebKitWebDriver webkit2gtk-driver
+    need Xvfb xvfb
+    need npm npm
+    need unshare util-linux
+    need ip iproute2
+    # Two of the languages whose signers docs/signing.md shows; the others are Node.js and Python.
+    need ruby ruby
+    need php php-cli
+    need curl curl
+    need openssl openssl
+    # Scrapes nodes and tries the alerts.
+    need promtool prometheus
+    # Links nodes instead of links of their own.
+    need nats-server nats-server
+    # The proxies whose files are in deploy/.
+    need nginx nginx
+    need haproxy haproxy
+    need caddy caddy
+    # The units of systemd, and a wrong clock.
+    need systemd-analyze systemd
+    need faketime faketime
+    # Counts instructions, so that costs do not grow unnoticed.
+    need valgrind valgrind
+    need python3 python3 python3-venv
+    python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+fi
 
 if [ ${#packages[@]} -gt 0 ]; then
     as_root=()
@@ -62,6 +65,7 @@ if ! node -e 'const [major, minor] = process.versions.node.split(".").map(Number
     echo "Node.js $(node --version) is too old: the browser tests need version 20.19 or 22.12, or newer." >&2
     exit 1
 fi
+if [ "${1:-}" = compiler ]; then exit 0; fi
 
 # Only if the lock file has changed since the last time.
 for folder in e2e e2e/frameworks e2e/lighthouse e2e/package; do

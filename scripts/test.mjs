@@ -6,28 +6,35 @@ import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
+const deny = join(target, "deny/bin/cargo-deny");
 const failures = [];
 /** How often each test of a browser or a tidy rule has failed. */
 const failed = new Map();
 const times = [];
 const sum = { passed: 0, failed: 0, skipped: 0 };
 
-/** Runs a command, prints its output, and passes each line to `eachLine`. */
-function run(name, command, args, { env = {}, eachLine = () => {} } = {}) {
+/** Runs a command, prints its output, and passes each line to `eachLine`. What is `quiet` is printed only if it fails. */
+function run(name, command, args, { env = {}, eachLine = () => {}, quiet = false } = {}) {
   console.log(`\n== ${name}: ${command} ${args.join(" ")}`);
   const started = Date.now();
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", quiet ? "pipe" : "inherit"] });
     let rest = "";
+    let kept = "";
+    const print = (text) => (quiet ? (kept += text) : process.stdout.write(text));
+    child.stderr?.setEncoding("utf8").on("data", print);
     child.stdout.setEncoding("utf8");
     child.stdout.on("data", (text) => {
-      process.stdout.write(text);
+      print(text);
       const lines = (rest + text).split("\n");
       rest = lines.pop();
       lines.forEach(eachLine);
     });
     const end = (code) => {
-      if (code !== 0) failures.push(name);
+      if (code !== 0) {
+        failures.push(name);
+        process.stdout.write(kept);
+      }
       times.push(`${name} ${((Date.now() - started) / 1000).toFixed(0)} s`);
       resolve(code === 0);
     };
@@ -86,6 +93,8 @@ function busyLoops(count) {
 const fuzz = ["test", "--release", "--workspace", "--lib", "--tests", "--", "fuzz::", "--nocapture", "--test-threads", "1"];
 
 const only = process.argv[2];
+// What the tests need besides the compiler is installed while that works.
+const prepared = only ? undefined : run("preparation", "scripts/prepare.sh", [], { quiet: true });
 if (only === "fuzz") await run("fuzz", "cargo", fuzz, { eachLine: countCargo });
 if (!only || only === "check") {
   await run("format", "cargo", ["fmt", "--all", "--check"]);
@@ -93,9 +102,7 @@ if (!only || only === "check") {
   await run("documentation", "cargo", ["doc", "--release", "--workspace", "--no-deps", "--document-private-items"], { env: { RUSTDOCFLAGS: "-D warnings" } });
   await runNode("tidy", testFiles("e2e/tidy"), 1);
   // `make check` needs no preparation, and does without it where there was none.
-  const deny = join(target, "deny/bin/cargo-deny");
-  if (!only || existsSync(deny)) await run("dependencies", deny, ["check", "bans", "licenses", "sources"]);
-  if (!only) await run("advisories", "node", ["scripts/advisories.mjs", deny]);
+  if (only && existsSync(deny)) await run("dependencies", deny, ["check", "bans", "licenses", "sources"]);
 }
 if (!only || ["build", "browsers", "truth"].includes(only)) {
   // A second program for the test of two versions side by side. It names a test target, too, so that all dependencies
@@ -110,6 +117,10 @@ if (!only || ["build", "browsers", "truth"].includes(only)) {
 if (only !== "check" && only !== "fuzz") {
   // One build for all, with the features of the tests, so that nothing is compiled twice.
   await run("build", "cargo", ["build", "--release", "--workspace", "--all-targets"]);
+}
+if (await prepared) {
+  await run("dependencies", deny, ["check", "bans", "licenses", "sources"]);
+  await run("advisories", "node", ["scripts/advisories.mjs", deny]);
 }
 if (!only || only === "rust") {
   await run("rust tests", "cargo", ["test", "--release", "--workspace", "--no-fail-fast"], { eachLine: countCargo });
