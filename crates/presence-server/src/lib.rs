@@ -70,7 +70,7 @@
 //! | `supervision`, `memory` | parts that end, a driver that hangs; how much memory is used |
 //! | `service_manager` | what systemd is told, and the socket that it hands over |
 //! | `watched_files` | files that are read again after a change |
-//! | `policy`, `asset`, `client`, `i18n`, `lru`, `rfc3339`, `clock`, `problem`, `close_reason`, `transport` | leaves |
+//! | `policy`, `asset`, `client`, `i18n`, `lru`, `rfc3339`, `clock`, `planted`, `problem`, `close_reason`, `transport` | leaves |
 
 mod asset;
 #[doc(hidden)]
@@ -102,6 +102,7 @@ pub mod mux;
 pub mod nats;
 mod node_reports;
 mod node_thread;
+mod planted;
 mod policy;
 mod presence_events;
 mod problem;

@@ -5,6 +5,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use crate::http::Readiness;
+use crate::planted;
 use crate::service_manager;
 use crate::telemetry;
 
@@ -23,6 +24,9 @@ pub(crate) async fn run(readiness: Weak<Readiness>) {
             service_manager::alive();
         }
         drop(node);
+        if planted::part_ends() {
+            return;
+        }
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

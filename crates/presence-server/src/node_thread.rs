@@ -10,6 +10,7 @@ use crate::carrier::{Carrier, CarrierConfig};
 use crate::clock::Clocks;
 use crate::driver::{Driver, DriverQueues, Ending, Outlets};
 use crate::mesh::Counts;
+use crate::planted;
 use crate::supervision::{DriverTurns, Supervisor};
 
 /// What a node starts with.
@@ -42,6 +43,7 @@ pub(crate) async fn start(start: NodeStart, supervisor: &Supervisor) -> anyhow::
     let guard = supervisor.guard_against_panics("thread of the driver and the mesh");
     let run = async move {
         let _guard = guard;
+        planted::plant_in_this_thread();
         match start.open().await {
             Ok(driver) => {
                 let _ = started_tx.send(Ok(()));

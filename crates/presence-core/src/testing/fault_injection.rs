@@ -107,6 +107,14 @@ pub const ALL_FAULTS: [Fault; 25] = [
     Fault::ExpiryUndrawn,
 ];
 
+#[cfg(feature = "planted")]
+impl Fault {
+    /// The one of [`ALL_FAULTS`] that has this name.
+    pub fn named(name: &str) -> Option<Self> {
+        ALL_FAULTS.into_iter().find(|fault| format!("{fault:?}") == name)
+    }
+}
+
 /// Those that a member which misbehaves could use.
 #[cfg(feature = "planted")]
 pub const MEMBER_FAULTS: [Fault; 6] = [
