@@ -39,7 +39,7 @@ pub(super) async fn serve(
     let server = HttpServer { tls, ..http_server(config, listener, router(state, &metrics, &node), permits, &closing) };
     supervisor.spawn("accept loop", server.run());
     supervisor.spawn("sampling", sampling::run(Arc::downgrade(state)));
-    if config.mesh_listen.is_some() {
+    if config.is_meshed() {
         supervisor.spawn("status", reports::announce(Arc::downgrade(state), node));
     }
     Ok(closing)
