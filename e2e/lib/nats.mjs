@@ -95,9 +95,10 @@ export async function cluster(t) {
 
 /**
  * One NATS server for each name, all joined by gateways. `cut(a, b)` holds what these two say to each other, as a network does
- * that drops packets: connections stay open, and what waits arrives after `heal(a, b)`.
+ * that drops packets: connections stay open, and what waits arrives after `heal(a, b)`. `inGateway` is more for each block of a
+ * gateway. `gatewayUrl(name)` is where that gateway is dialled.
  */
-export async function supercluster(t, names, lines = tuned) {
+export async function supercluster(t, names, lines = tuned, inGateway = "") {
   const held = new Set();
   const pair = (a, b) => [a, b].sort().join(" ");
   const gateways = {};
@@ -109,7 +110,7 @@ export async function supercluster(t, names, lines = tuned) {
   for (const name of names) {
     const { port, front } = gateways[name];
     const others = names.filter((other) => other !== name).map((other) => `{ name: "${other}", url: "nats://127.0.0.1:${gateways[other].front.port}" }`);
-    const gateway = `gateway { name: "${name}", listen: "127.0.0.1:${port}", advertise: "127.0.0.1:${front.port}", gateways: [${others.join(", ")}] }`;
+    const gateway = `gateway { name: "${name}", listen: "127.0.0.1:${port}", advertise: "127.0.0.1:${front.port}", gateways: [${others.join(", ")}]\n${inGateway}\n}`;
     servers[name] = await NatsServer.start(t, [`server_name: "${name}"`, ...lines, gateway]);
   }
   const change = (hold) => (a, b) => {
@@ -117,7 +118,7 @@ export async function supercluster(t, names, lines = tuned) {
     else held.delete(pair(a, b));
     for (const { front } of Object.values(gateways)) front.review();
   };
-  return { servers, cut: change(true), heal: change(false) };
+  return { servers, cut: change(true), heal: change(false), gatewayUrl: (name) => `nats://127.0.0.1:${gateways[name].front.port}` };
 }
 
 /** A proxy before a gateway. Which server dials is read from what it says first. */

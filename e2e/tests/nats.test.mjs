@@ -36,6 +36,10 @@ test("three nodes over one server show the same, also when that is killed and st
   await until("all see the click", () => third.bulb && there.bulb);
   await page.locator("#lightbulb").click();
   await until("all see the browser's click", () => !third.bulb && !there.bulb);
+  await until("the page for operators knows what each node says of itself", async () => {
+    const { body } = await ams.get("/status?refresh=off", key);
+    return nodes.every(({ name }) => body.includes(name)) && !/unknown/.test(body);
+  }, { within: 20_000 });
 
   const watched = nodes.map((node) => watchCounts(t, node));
   await server.kill();
@@ -247,6 +251,15 @@ test("the files of docs/operating/nats.md work", { timeout: 60_000 }, async (t) 
   await until("it may not publish in another name", async () => (await degraded(other)).some((fault) => /Permissions Violation/i.test(fault)));
   const wrong = await Node.start(t, { region: "lhr", name: "lhr-2", args: ["--mesh", fence.url, ...credentials("ams-1", "wrong")] });
   await until("it says why it has no connection", async () => (await degraded(wrong)).some((fault) => /No connection to NATS.*authorization violation/i.test(fault)));
+});
+
+test("a server that does not have the password of the gateways is no part of the supercluster", { timeout: 60_000 }, async (t) => {
+  const fence = read("docs/operating/nats.md").match(/^gateway \{[^]*?^( +authorization: .*\n +reject_unknown_cluster: .*)$/m)[1];
+  const { servers, gatewayUrl } = await supercluster(t, ["ams", "iad"], tuned, fence);
+  await natsMesh(t, ["ams", "iad"].map((region) => ({ region, servers: [servers[region]] })));
+  const own = `gateway { name: "lhr", listen: "127.0.0.1:${await freePort()}", gateways: [{ name: "ams", url: "${gatewayUrl("ams")}" }] }`;
+  const stranger = await NatsServer.start(t, ['server_name: "lhr"', ...tuned, own]);
+  await until("it is refused", () => /Gateway Error 'Authorization Violation'/.test(stranger.log));
 });
 
 test("options that can't work are refused with what to write instead", { timeout: 60_000 }, async (t) => {
