@@ -6,10 +6,12 @@ SHELL := /bin/bash
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-world: ## six regions on this machine; Ctrl-C stops them all
+world: ## six regions on this machine; Ctrl-C stops them all; installs what building needs
+	scripts/prepare.sh compiler
 	cargo run --release -- world
 
 dev: ## one node on http://localhost:4000
+	scripts/prepare.sh compiler
 	cargo run --release -- --region dev
 
 shop: ## an example on the library, on http://localhost:4000; so are make poll and make cursors

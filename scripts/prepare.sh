@@ -2,7 +2,7 @@
 # Installs what the tests need and the machine lacks: a C compiler, Chromium, Firefox, WebKit, Node.js, Ruby, PHP, valgrind, the
 # npm packages of e2e/ and of its folders frameworks/, lighthouse/ and package/, Prometheus, NATS, nginx, HAProxy, Caddy, Python,
 # the packages that the API is fuzzed with and the files of deploy/ are checked with, Django, and cargo-deny.
-# `prepare.sh compiler` installs only what building needs and what the tests are run by.
+# `prepare.sh compiler` installs only what building needs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,13 +12,13 @@ PATH="$PATH:/usr/sbin"
 need() { command -v "$1" >/dev/null || packages+=("${@:2}"); }
 need cc build-essential
 need node nodejs
+need npm npm
 if [ "${1:-}" != compiler ]; then
     need chromium chromium
     need firefox-esr firefox-esr
     # WebKit draws on a display that no one sees.
     need WebKitWebDriver webkit2gtk-driver
     need Xvfb xvfb
-    need npm npm
     need unshare util-linux
     need ip iproute2
     # Two of the languages whose signers docs/signing.md shows; the others are Node.js and Python.
