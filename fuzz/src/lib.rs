@@ -32,6 +32,8 @@ pub enum Property {
     Requests,
     /// Headers that say who a visitor is: hosts, addresses, origins, languages.
     Headers,
+    /// The header `traceparent`.
+    TraceParents,
     /// Names of rooms.
     RoomNames,
     /// Tokens of sites.
@@ -54,7 +56,7 @@ pub enum Property {
 
 impl Property {
     /// How many share the time; all are tried.
-    const COUNT: u32 = 14;
+    const COUNT: u32 = 15;
 
     /// Tries inputs until this property's part of the time is over.
     ///
