@@ -1,9 +1,11 @@
 // Traces: a click and what is drawn of it in two regions are one trace, and no node depends on its collector.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import http from "node:http";
 import { test } from "node:test";
 import { BareClient } from "../lib/client.mjs";
 import { collector } from "../lib/collector.mjs";
+import { serve } from "../lib/http.mjs";
 import { apiKey, folder, mesh, Node } from "../lib/node.mjs";
 import { freePort } from "../lib/ports.mjs";
 import { until, untilEqual } from "../lib/until.mjs";
@@ -77,4 +79,25 @@ test("a collector that is down costs spans and a line, and no click", { timeout:
   const lines = node.log.split("\n").filter((line) => line.includes("could not send traces"));
   assert.equal(lines.length, 1, node.log);
   for (const hidden of ["hidden", "secret-path"]) assert.ok(!node.log.includes(hidden), hidden);
+});
+
+test("the last click before a node stops is at the collector, and a collector that is slow delays the stop by a second at most", { timeout: 180_000 }, async (t) => {
+  const { spans, url } = await collector(t);
+  // Spans are gathered for a second: a node that stops sooner would lose them.
+  const soon = ["--drain-over", "50ms", "--otlp-endpoint"];
+  const node = await Node.start(t, { args: [...soon, url] });
+  const client = await BareClient.join(t, node, { draws: true });
+  await client.toggle();
+  assert.equal((await node.drain()).code, 0);
+  assert.deepEqual(spans.map(({ name }) => name).sort(), ["click", "draw"]);
+
+  const slow = await serve(t, http.createServer(() => {}));
+  const waits = await Node.start(t, { args: [...soon, `http://127.0.0.1:${slow}`] });
+  const other = await BareClient.join(t, waits, { draws: true });
+  await other.toggle();
+  const [began, { code }] = [Date.now(), await waits.drain()];
+  assert.equal(code, 0);
+  assert.match(waits.log, /does not take the last spans/);
+  const took = Date.now() - began;
+  assert.ok(took >= 1_000 && took < 2_500, `${took} ms`);
 });

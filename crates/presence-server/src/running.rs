@@ -53,6 +53,7 @@ pub struct Running {
     readiness: Arc<Readiness>,
     hub: Arc<Hub>,
     inputs: Inputs,
+    traces: Traces,
     ended: oneshot::Receiver<Ending>,
     permits: Arc<Semaphore>,
     connections: u32,
@@ -79,8 +80,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     let (inputs, waiting) = queues();
     let hub = Hub::start(config.limits.clone(), incarnation, ENCODERS, &supervisor);
     let views = Arc::new(Views::new(region.clone(), place.clone(), wall_ms()));
-    let carrier = carrier(&config, &secret, &name, &readiness)?;
-    let clock = Clocks::started();
+    let (carrier, clock) = (carrier(&config, &secret, &name, &readiness)?, Clocks::started());
     let live = LiveParts {
         app: Arc::new(ContainedApp::new(app)),
         views,
@@ -92,7 +92,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
     };
     let webhooks = Webhooks::start(&config, name.clone(), incarnation, clock, &live.app, &live.views, &supervisor)?;
     let observed = observed(&region, &name, &inputs, store.as_ref(), webhooks.as_ref(), &live.traces);
-    let facts = config.limits.facts(store.is_some());
+    let (facts, traces) = (config.limits.facts(store.is_some()), live.traces.clone());
     let outlets = outlets(&live, &observed, store, webhooks, &supervisor)?;
     let start = NodeStart {
         settings: settings(region.clone(), place, name.clone(), incarnation, carrier.is_some(), facts),
@@ -122,6 +122,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         readiness,
         hub,
         inputs,
+        traces,
         ended,
         permits,
         connections,
@@ -155,7 +156,7 @@ impl Running {
         let ended = tokio::time::timeout(GOODBYE_WITHIN, &mut self.ended).await;
         self.closing.send_replace(true);
         let all = self.permits.acquire_many(self.connections);
-        drop(tokio::time::timeout(ANSWERS_WITHIN, all).await);
+        let (_answered, ()) = tokio::join!(tokio::time::timeout(ANSWERS_WITHIN, all), self.traces.flush());
         let ending = ended.context("the node did not stop in time")?.context("the node panicked")?;
         tracing::info!("drained");
         result(ending)

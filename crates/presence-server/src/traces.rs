@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use parking_lot::Mutex;
 use presence_core::{FactKind, Input, NodeName, Outcome, Output, TraceContext, TracedWrites};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use self::exporter::Exporter;
+use self::exporter::{Exporter, FlushRequest};
 pub(crate) use self::span::{DrawOutcome, SpanName};
 use self::span::{FinishedSpan, OpenSpan};
 use crate::clock::wall_ms;
@@ -32,6 +32,8 @@ const SPANS_MAX: usize = 4_096;
 const OPEN_MAX: usize = 1_024;
 /// A click that the driver has not handled by then was lost on the way.
 const OPEN_FOR: Duration = Duration::from_secs(10);
+/// How long [`Traces::flush`] may take.
+const FLUSHED_WITHIN: Duration = Duration::from_secs(1);
 /// Clicks in a second that are recorded since their caller wants that: anybody can be a caller.
 const CALLERS_PER_SECOND: u32 = 100;
 
@@ -60,6 +62,7 @@ impl SpanCounts {
 
 struct Tracer {
     spans: mpsc::Sender<FinishedSpan>,
+    flushes: mpsc::Sender<FlushRequest>,
     open: Mutex<HashMap<[u8; 8], OpenSpan>>,
     own: Mutex<SecondLimit>,
     callers: Mutex<SecondLimit>,
@@ -82,17 +85,32 @@ impl Traces {
         let Some(endpoint) = config.collector().map_err(|mistake| anyhow!(mistake))? else { return Ok(Self(None)) };
         let headers = config.secrets.otlp_headers.as_deref().unwrap_or_default();
         let headers = otlp_headers(headers).map_err(|mistake| anyhow!(mistake))?;
-        let (spans, waiting) = mpsc::channel(SPANS_MAX);
+        let ((spans, waiting), (flushes, flush_requests)) = (mpsc::channel(SPANS_MAX), mpsc::channel(1));
         let counts = Arc::<SpanCounts>::default();
         let exporter = Exporter::new(endpoint, headers, &config.own_region(), name, Arc::clone(&counts));
-        supervisor.spawn("sender of traces", exporter.run(waiting));
+        supervisor.spawn("sender of traces", exporter.run(waiting, flush_requests));
         Ok(Self(Some(Arc::new(Tracer {
             spans,
+            flushes,
             open: Mutex::default(),
             own: Mutex::new(SecondLimit::new(config.traces.traces_per_second)),
             callers: Mutex::new(SecondLimit::new(CALLERS_PER_SECOND)),
             counts,
         }))))
+    }
+
+    /// Sends what waits, at once; for a collector that takes longer than a second the rest is lost.
+    pub(crate) async fn flush(&self) {
+        let Some(tracer) = &self.0 else { return };
+        let (sent, all_sent) = oneshot::channel();
+        let flushed = async {
+            if tracer.flushes.send(sent).await.is_ok() {
+                let _ended = all_sent.await;
+            }
+        };
+        if tokio::time::timeout(FLUSHED_WITHIN, flushed).await.is_err() {
+            tracing::warn!("the collector of traces does not take the last spans; they are lost");
+        }
     }
 
     /// What became of spans; `None`: none are recorded.

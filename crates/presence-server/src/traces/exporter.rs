@@ -8,8 +8,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, header};
 use presence_core::{NodeName, Region};
 use serde_json::Value;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::SpanCounts;
 use super::otlp;
@@ -26,6 +26,19 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: usize = 64 * 1_024;
 /// Failures are logged once in this time.
 const LOGGED_EVERY: Duration = Duration::from_secs(60);
+
+/// Asks that all that waits is sent now; answered once it was.
+pub(super) type FlushRequest = oneshot::Sender<()>;
+
+/// What the task has to do next.
+enum ExportStep {
+    /// There are more spans.
+    Spans,
+    Flush(FlushRequest),
+    /// It is time to send.
+    Late,
+    Ended,
+}
 
 /// The task between the queue of spans and the collector.
 pub(super) struct Exporter {
@@ -53,23 +66,41 @@ impl Exporter {
     }
 
     /// Sends what comes, until no one can send more.
-    pub(super) async fn run(mut self, mut spans: mpsc::Receiver<FinishedSpan>) {
+    pub(super) async fn run(
+        mut self,
+        mut spans: mpsc::Receiver<FinishedSpan>,
+        mut flushes: mpsc::Receiver<FlushRequest>,
+    ) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
-        while spans.recv_many(&mut batch, BATCH_MAX).await > 0 {
-            let until = Instant::now() + GATHERED_FOR;
-            while batch.len() < BATCH_MAX {
-                let room = BATCH_MAX - batch.len();
-                match timeout_at(until, spans.recv_many(&mut batch, room)).await {
-                    Ok(0) | Err(_) => break,
-                    Ok(_) => {}
+        loop {
+            let flush = match next(&mut spans, &mut batch, &mut flushes, None).await {
+                ExportStep::Ended => return,
+                ExportStep::Flush(flush) => Some(flush),
+                ExportStep::Spans => gather(&mut spans, &mut batch, &mut flushes).await,
+                ExportStep::Late => None,
+            };
+            self.send_batch(&mut batch).await;
+            let Some(flush) = flush else { continue };
+            while let Ok(span) = spans.try_recv() {
+                batch.push(span);
+                if batch.len() == BATCH_MAX {
+                    self.send_batch(&mut batch).await;
                 }
             }
-            let rejected = timeout(ANSWERED_WITHIN, self.send(&batch)).await;
-            let rejected =
-                rejected.unwrap_or_else(|_| Err(format!("no answer within {} s", ANSWERED_WITHIN.as_secs())));
-            self.count(batch.len() as u64, rejected);
-            batch.clear();
+            self.send_batch(&mut batch).await;
+            let _gone = flush.send(());
         }
+    }
+
+    /// Sends spans, if there are any, and counts what became of them.
+    async fn send_batch(&mut self, batch: &mut Vec<FinishedSpan>) {
+        if batch.is_empty() {
+            return;
+        }
+        let rejected = timeout(ANSWERED_WITHIN, self.send(batch)).await;
+        let rejected = rejected.unwrap_or_else(|_| Err(format!("no answer within {} s", ANSWERED_WITHIN.as_secs())));
+        self.count(batch.len() as u64, rejected);
+        batch.clear();
     }
 
     /// Sends spans once. Returns how many of them the collector rejects.
@@ -105,4 +136,42 @@ impl Exporter {
         let dropped = dropped - before.unwrap_or(0);
         tracing::warn!(collector = %self.endpoint, reason, dropped, "could not send traces to the collector; the spans are dropped");
     }
+}
+
+/// Waits for spans, which it adds to the batch, or for a reason to send what is there.
+async fn next(
+    spans: &mut mpsc::Receiver<FinishedSpan>,
+    batch: &mut Vec<FinishedSpan>,
+    flushes: &mut mpsc::Receiver<FlushRequest>,
+    until: Option<Instant>,
+) -> ExportStep {
+    let late = async {
+        match until {
+            Some(until) => sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    };
+    let room = BATCH_MAX - batch.len();
+    tokio::select! {
+        received = spans.recv_many(batch, room) => if received == 0 { ExportStep::Ended } else { ExportStep::Spans },
+        Some(flush) = flushes.recv() => ExportStep::Flush(flush),
+        () = late => ExportStep::Late,
+    }
+}
+
+/// Waits a while for more spans, which leave in the same request. Returns who does not want to wait.
+async fn gather(
+    spans: &mut mpsc::Receiver<FinishedSpan>,
+    batch: &mut Vec<FinishedSpan>,
+    flushes: &mut mpsc::Receiver<FlushRequest>,
+) -> Option<FlushRequest> {
+    let until = Instant::now() + GATHERED_FOR;
+    while batch.len() < BATCH_MAX {
+        match next(spans, batch, flushes, Some(until)).await {
+            ExportStep::Spans => {}
+            ExportStep::Flush(flush) => return Some(flush),
+            ExportStep::Late | ExportStep::Ended => return None,
+        }
+    }
+    None
 }

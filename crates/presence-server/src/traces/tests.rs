@@ -157,6 +157,43 @@ async fn no_click_waits_for_a_collector_that_does_not_answer() {
 }
 
 #[tokio::test]
+async fn a_flush_sends_all_that_waits_at_once() {
+    let (endpoint, mut sent) = collector(&[(200, "{}")]).await;
+    let traces = traces(endpoint, u32::MAX);
+    let clicks = SPANS_MAX - 1;
+    assert!((0..clicks).all(|_| click(&traces, None).is_some()));
+    traces.flush().await;
+    assert_eq!(traces.counts().unwrap().sent(), clicks as u64);
+    // A batch that is being gathered does not wait for more.
+    click(&traces, None);
+    let gathering = async {
+        while traces.0.as_ref().unwrap().spans.capacity() < SPANS_MAX {
+            tokio::task::yield_now().await;
+        }
+    };
+    gathering.await;
+    let began = Instant::now();
+    traces.flush().await;
+    assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
+    assert_eq!(traces.counts().unwrap().sent(), clicks as u64 + 1);
+    sent.close();
+    Traces::default().flush().await;
+}
+
+#[tokio::test]
+async fn a_flush_waits_for_a_second_at_most_for_a_collector_that_does_not_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint: OtlpEndpoint = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let traces = traces(endpoint, u32::MAX);
+    click(&traces, None);
+    let began = Instant::now();
+    // The second one finds the exporter busy with the first.
+    tokio::join!(traces.flush(), traces.flush());
+    let took = began.elapsed();
+    assert!((FLUSHED_WITHIN..2 * FLUSHED_WITHIN).contains(&took), "{took:?}");
+}
+
+#[tokio::test]
 async fn clicks_that_never_reach_the_node_are_bounded_and_one_that_is_refused_is_an_error() {
     let (endpoint, mut sent) = collector(&[(200, "{}")]).await;
     let traces = traces(endpoint, u32::MAX);
