@@ -1,5 +1,7 @@
 //! Whether a proxy should send visitors to this node.
 
+mod untrusted_proxy;
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -9,6 +11,7 @@ use parking_lot::Mutex;
 use presence_core::MeshView;
 use tokio::sync::watch;
 
+use self::untrusted_proxy::UntrustedProxy;
 use crate::memory::MemoryUse;
 use crate::nats::NatsHealth;
 use crate::store::StoreWatch;
@@ -34,8 +37,7 @@ pub(crate) struct Readiness {
     draining: watch::Sender<bool>,
     /// What is wrong with the disk, in a sentence.
     disk: Mutex<Option<String>>,
-    /// A proxy that sends visitors' addresses and is not trusted.
-    untrusted_proxy: OnceLock<IpAddr>,
+    untrusted_proxy: UntrustedProxy,
     /// Whether the disk answers at all.
     store: OnceLock<StoreWatch>,
     /// What is wrong between this node and NATS.
@@ -69,7 +71,7 @@ impl Readiness {
             meshed,
             draining: watch::Sender::new(false),
             disk: Mutex::default(),
-            untrusted_proxy: OnceLock::new(),
+            untrusted_proxy: UntrustedProxy::default(),
             store: OnceLock::new(),
             nats: OnceLock::new(),
             memory,
@@ -140,9 +142,14 @@ impl Readiness {
     /// An address with many sockets sends addresses of visitors: most likely it is a proxy, and has to be trusted before it
     /// is at its limit.
     pub(super) fn suspect_proxy(&self, address: IpAddr) {
-        if self.untrusted_proxy.set(address).is_ok() {
+        if self.untrusted_proxy.suspect(address, Instant::now()) {
             tracing::warn!(%address, "{PROXY_UNTRUSTED}: start the node with --trusted-proxy {address} if it is yours");
         }
+    }
+
+    /// A visitor came from this address, which sends addresses of visitors: if it is suspected, that lasts.
+    pub(super) fn proxy_used(&self, address: IpAddr) {
+        self.untrusted_proxy.used(address, Instant::now());
     }
 
     pub(crate) fn drain(&self) {
@@ -166,7 +173,7 @@ impl Readiness {
             ("nats", !self.nats_faults().is_empty()),
             ("disk", self.disk_fault().is_some()),
             ("memory", self.memory.is_full()),
-            ("proxy_untrusted", self.untrusted_proxy.get().is_some()),
+            ("proxy_untrusted", self.untrusted_proxy.address(Instant::now()).is_some()),
             ("driver_stalled", self.is_stalled()),
             ("part_ended", self.failed.lock().is_some()),
         ]
@@ -186,7 +193,8 @@ impl Readiness {
             ReportReader::Key => links.into_iter().map(Cow::Owned).collect(),
             ReportReader::Anybody => links.first().map(|_| Cow::Borrowed(LINKS_DISTURBED)).into_iter().collect(),
         };
-        let proxy = self.untrusted_proxy.get().map(|address| format!("{PROXY_UNTRUSTED}: {address}."));
+        let proxy =
+            self.untrusted_proxy.address(Instant::now()).map(|address| format!("{PROXY_UNTRUSTED}: {address}."));
         let rest = [
             mesh.clock_fault.clone().map(Cow::Owned),
             told(self.disk_fault(), DISK_FAILS),

@@ -165,8 +165,10 @@ impl HttpState {
             return Err(Unavailable::Full);
         }
         let (permit, load) = self.address_limit.acquire(visitor.address);
-        if load == AddressLoad::High && visitor.names_others {
-            self.readiness.suspect_proxy(visitor.address);
+        match load {
+            AddressLoad::High if visitor.names_others => self.readiness.suspect_proxy(visitor.address),
+            AddressLoad::Low if visitor.names_others => self.readiness.proxy_used(visitor.address),
+            AddressLoad::High | AddressLoad::Low => {}
         }
         permit.ok_or(Unavailable::AddressLimit)
     }
