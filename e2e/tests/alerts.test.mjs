@@ -14,6 +14,7 @@ import { BareClient } from "../lib/client.mjs";
 import { clockOf, fasterTime } from "../lib/clock.mjs";
 import { smallDisk } from "../lib/disk.mjs";
 import { serve } from "../lib/http.mjs";
+import { NatsServer } from "../lib/nats.mjs";
 import { Node, allHearAll, folder, secret } from "../lib/node.mjs";
 import { pairedNodes } from "../lib/pairs.mjs";
 import { laterProgram, program, target } from "../lib/paths.mjs";
@@ -72,6 +73,7 @@ async function loneNodes(t, proofs) {
   let status = 204;
   const hook = await serve(t, http.createServer((request, answer) => request.resume().on("end", () => answer.writeHead(status).end())));
   const [disk, faults] = [await smallDisk(t), folder(t)];
+  const nats = await NatsServer.start(t);
   const [ending, renewed] = [selfSigned(t, "localhost"), selfSigned(t, "localhost", { days: 90 })];
   const few = (command, line) => ["sh", ["-c", 'ulimit -n 4096; exec "$0" "$@"', command, ...line]];
   const messages = ["--messages-per-second", "100000", "--message-burst", "100000", "--bytes-per-second", "1024mb"];
@@ -84,7 +86,8 @@ async function loneNodes(t, proofs) {
     slow: await lone({ args: ["--public-streams", "bench", "--send-buffer", "4kb", "--socket-queue", "64kb", "--write-within", "1s"] }),
     crashing: await lone({}),
     app: await lone({ program: join(target, "release/examples/faulty_app"), env: { FAULTS: faults } }),
-    tls: await lone({ args: ["--tls-cert", ending.certificate, "--tls-key", ending.key] }),
+    tls: await lone({ mesh: true, args: [...["--tls-cert", "--mesh-ca", "--mesh-cert"].flatMap((option) => [option, ending.certificate]), "--tls-key", ending.key, "--mesh-key", ending.key] }),
+    nats: await lone({ nats: nats.url }),
     driver: await lone({ command: traceable, args: messages }),
   };
   await Promise.all(Object.values(nodes).map((node) => node.start({ ready: node !== nodes.tls })));
@@ -161,12 +164,15 @@ async function loneNodes(t, proofs) {
       await visits();
     },
     async tls({ tls: node }) {
-      await prove({ PresenceCertificateEnds: node }, {
+      await prove({ PresenceCertificateEnds: node, PresenceMeshCertificateEnds: node }, {
         mend() {
           for (const file of ["certificate", "key"]) copyFileSync(renewed[file], ending[file]);
           node.signal("SIGHUP");
         },
       });
+    },
+    async nats({ nats: node }) {
+      await prove({ PresenceNatsFault: node }, { cause: () => nats.kill(), mend: () => nats.launch() });
     },
     async driver({ driver: node }) {
       const clients = await Promise.all(Array.from({ length: 4 }, () => visitor(node)));

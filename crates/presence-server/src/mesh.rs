@@ -17,8 +17,8 @@ mod strangers;
 mod tls;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -26,6 +26,7 @@ use presence_core::{DialError, Input, NodeHash, NodeKey, NodeName, Output};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use crate::certificate::tls::SharedTrust;
 use crate::certificate::{Authority, renewals};
 use crate::config::{MeshAddress, MeshProtocol, OwnAddresses};
 use crate::identity::sha256;
@@ -107,6 +108,8 @@ pub struct Counts {
     /// Messages over 1 MiB that were not sent.
     pub oversized: AtomicU64,
     dials_failed: [AtomicU64; DialError::ALL.len()],
+    /// The certificates of links; not set where NATS carries them.
+    pub(crate) trust: OnceLock<SharedTrust>,
 }
 
 impl Counts {
@@ -245,6 +248,7 @@ async fn open(config: &MeshConfig, inbound: &Inbound) -> anyhow::Result<(Arc<Lin
     let (known, strangers) = (ResolvedNames::default(), Strangers::default());
     let (name, node) = (config.name.as_str(), NodeHash::of(&config.name, sha256));
     let trust = renewals::begin(&config.authority, name, node)?;
+    drop(inbound.counts().trust.set(Arc::clone(&trust)));
     let quic = Quic::new(Arc::clone(&trust), name, config.reset_key, strangers.clone());
     let carriers = Arc::new(Carriers { quic, tls: Tls::new(Arc::clone(&trust), strangers.clone()) });
     let dialler = Dialler { node, carriers: Arc::clone(&carriers), trust, known: known.clone() };

@@ -1,5 +1,6 @@
 //! TLS of the links between nodes, and the names in their certificates.
 
+use std::fmt;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -26,6 +27,15 @@ pub(crate) struct Trust {
     pub(crate) client: Arc<ClientConfig>,
     /// Certificates of an operator contain addresses, those from the secret do not.
     by_address: bool,
+    /// When the first certificate of an operator ends that links of this node need: its own, one between, or that of the
+    /// authority which signed it. Seconds since 1970.
+    ends_at: Option<i64>,
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trust").field("by_address", &self.by_address).finish_non_exhaustive()
+    }
 }
 
 /// What new links use: it changes when the files of an operator's authority are renewed.
@@ -34,8 +44,11 @@ pub(crate) type SharedTrust = Arc<RwLock<Trust>>;
 impl Trust {
     pub(crate) fn new(authority: &Authority, name: &str, node: NodeHash) -> anyhow::Result<Self> {
         let Certificate { authorities, chain, key } = authority.certify(name, node)?;
-        let (provider, roots) = (Arc::new(ring::default_provider()), Arc::new(roots(&authorities)?));
+        let by_address = matches!(authority, Authority::Files { .. });
+        let authorities = certificates(&authorities, "--mesh-ca")?;
         let chain = certificates(&chain, "--mesh-cert")?;
+        let ends_at = if by_address { first_end(&chain, &authorities) } else { None };
+        let (provider, roots) = (Arc::new(ring::default_provider()), Arc::new(roots(authorities)?));
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).context("--mesh-key contains no private key in PEM")?;
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider));
         let verifier = verifier.build().context("--mesh-ca can't be used to check other nodes")?;
@@ -48,8 +61,13 @@ impl Trust {
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
         let client = client(provider, roots, chain, key)?;
-        let by_address = matches!(authority, Authority::Files { .. });
-        Ok(Self { server: Arc::new(server), client: Arc::new(client), by_address })
+        Ok(Self { server: Arc::new(server), client: Arc::new(client), by_address, ends_at })
+    }
+
+    /// When the first certificate of an operator ends without which this node has no links: seconds since 1970. `None` for
+    /// certificates that are made from the secret, which last longer than any node.
+    pub(crate) fn ends_at(&self) -> Option<i64> {
+        self.ends_at
     }
 
     /// The certificate of the node at `address` must contain one of these names. `known_as`: the configured name that
@@ -79,9 +97,23 @@ fn client(
     Ok(client)
 }
 
-fn roots(pem: &str) -> anyhow::Result<RootCertStore> {
+/// The first end of a chain, of which the authority that signed its last certificate is a part.
+fn first_end(chain: &[CertificateDer<'_>], authorities: &[CertificateDer<'_>]) -> Option<i64> {
+    let parse = |certificate: &CertificateDer<'_>| {
+        let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+        let names = (parsed.subject().as_raw().to_vec(), parsed.issuer().as_raw().to_vec());
+        Some((names, parsed.validity().not_after.timestamp()))
+    };
+    let issuer = chain.last().and_then(parse).map(|((_, issuer), _)| issuer);
+    let signed_it = authorities.iter().filter_map(parse).filter(|((subject, _), _)| Some(subject) == issuer.as_ref());
+    // Of two with one name either may have signed it: one that is renewed is valid for longer.
+    let authority = signed_it.map(|(_, ends_at)| ends_at).max();
+    chain.iter().filter_map(parse).map(|(_, ends_at)| ends_at).chain(authority).min()
+}
+
+fn roots(authorities: Vec<CertificateDer<'static>>) -> anyhow::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(pem, "--mesh-ca")? {
+    for certificate in authorities {
         roots.add(certificate).context("--mesh-ca contains a certificate that is not an authority")?;
     }
     Ok(roots)

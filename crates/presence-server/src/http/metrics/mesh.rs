@@ -78,6 +78,10 @@ fn links(to: &mut MetricWriter<'_>, node: &ObservedNode) -> fmt::Result {
 }
 
 fn traffic(counts: &Counts, value: fn(&LinkTraffic) -> u64) -> Vec<([(&'static str, &'static str); 2], u64)> {
+    if let Some(ends_at) = counts.trust.get().and_then(|trust| trust.read().ends_at()) {
+        let help = "When the first certificate of --mesh-cert ends, or of the authority that signed it";
+        to.gauge("mesh_certificate_expiry_timestamp_seconds", help, ends_at)?;
+    }
     let directions = [("sent", &counts.sent), ("received", &counts.received)];
     let series = directions.map(|(direction, of)| {
         [("message", &of.messages), ("question", &of.questions), ("answer", &of.answers)]
