@@ -17,6 +17,7 @@ use crate::id::{LinkId, NodeHash, NodeName};
 use crate::identity::Identity;
 use crate::io::dial::{DialError, Linked};
 use crate::io::mesh_view::PeerState;
+use crate::io::node_counts::LinkCounts;
 use crate::io::output::{Output, Urgency};
 use crate::membership::Membership;
 use crate::outputs::Outputs;
@@ -46,6 +47,7 @@ pub(crate) struct Discovery {
     /// When hello was last said to one of those that are heard.
     hello_turn_at: Option<Mono>,
     started_at: Mono,
+    counts: LinkCounts,
 }
 
 impl Discovery {
@@ -66,7 +68,12 @@ impl Discovery {
             remembered: None,
             hello_turn_at: None,
             started_at: now,
+            counts: LinkCounts::default(),
         }
+    }
+
+    pub(crate) fn counts(&self) -> LinkCounts {
+        self.counts
     }
 
     /// The configured addresses as they resolve now.
@@ -161,6 +168,7 @@ impl Discovery {
             out.push(Output::HangUp { link: linked.link });
             return;
         }
+        self.counts.opened += 1;
         self.book.link_opened(&address);
         self.links.insert(linked.link, NodeLink::new(address, linked.node, now));
         self.say_hello(linked.link, now, out);
@@ -182,6 +190,7 @@ impl Discovery {
     /// The carrier lost a link: its address is dialled again at once, unless the link had hardly begun.
     pub(crate) fn link_lost(&mut self, id: LinkId, membership: &Membership, now: Mono, out: &mut Outputs) {
         let Some(link) = self.links.remove(&id) else { return };
+        self.counts.lost += 1;
         let redial = if link.lasted(now) { Redial::AtOnce } else { Redial::BackOff };
         self.link_ended(&link, redial, membership, now);
         if !membership.said_goodbye() {

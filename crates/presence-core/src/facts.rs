@@ -75,6 +75,8 @@ pub(crate) struct Facts {
     /// Facts that are not shown, since they are stamped too far ahead.
     hidden: BTreeSet<FactKey>,
     pending: PendingFacts,
+    /// How many facts were written here since the start.
+    written: u64,
     /// What was taken over the link of each node in a second.
     quotas: BTreeMap<NodeHash, LinkQuota>,
     /// When facts were last compared with each peer.
@@ -105,6 +107,7 @@ impl Facts {
             shown_limit: clock.limit.max(newest),
             hidden: BTreeSet::new(),
             pending: PendingFacts::default(),
+            written: 0,
             quotas: BTreeMap::new(),
             compared: BTreeMap::new(),
             announced_time: NodeTime(0),

@@ -3,6 +3,7 @@
 pub(crate) mod dial;
 pub(crate) mod mesh_view;
 pub(crate) mod message;
+pub(crate) mod node_counts;
 pub(crate) mod node_key;
 pub(crate) mod output;
 pub(crate) mod query;

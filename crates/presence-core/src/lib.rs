@@ -51,6 +51,7 @@ pub use id::{
 pub use io::dial::{DialError, Linked};
 pub use io::mesh_view::{MeshView, NodeView, PeerState, ReceiptTimes, RowTotals};
 pub use io::message::{Message, MessageId, PastMessage};
+pub use io::node_counts::{LinkCounts, NodeCounts, TabCounts};
 pub use io::node_key::{NodeKey, Sign, Verify};
 pub use io::output::{AbortReason, ClickAnswer, DiskRecord, Notice, Output, Recipients, Severity, Urgency};
 pub use io::query::{

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{ConnectionId, Room, RoomHash, SubscriptionId, SubscriptionKey, TabId, UserId};
 use crate::io::Ended;
+use crate::io::node_counts::TabCounts;
 use crate::io::tab::Tab;
 use crate::local::moves::Moves;
 use crate::local::row::LocalRow;
@@ -42,6 +43,7 @@ pub(crate) struct LocalVisitors {
     /// Rows that no delta has named since they changed, with the number that was named last.
     changed: BTreeMap<RowKey, u64>,
     drained: bool,
+    counts: TabCounts,
     /// Users who came before it was known what they left elsewhere, with the number of their connections.
     pending_claims: BTreeMap<RowKey, u32>,
     /// Until when that may happen.
@@ -81,12 +83,18 @@ impl LocalVisitors {
             deadlines: BTreeSet::new(),
             changed: BTreeMap::new(),
             drained: false,
+            counts: TabCounts::default(),
         }
     }
 
     /// The number of the newest change that a delta has named.
     pub(crate) fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// What happened to tabs since the start.
+    pub(crate) fn counts(&self) -> TabCounts {
+        self.counts
     }
 
     /// How many connections of this node are in a room, and on how many of their pages the app draws.
@@ -179,6 +187,7 @@ impl LocalVisitors {
         if let Some(before) = before {
             return self.changed_flags(key, before, after, presence, now.mono);
         }
+        self.counts.joined += 1;
         if !self.drained {
             self.take_served_page(&key, now.mono);
         }
@@ -199,7 +208,7 @@ impl LocalVisitors {
         if tab.info.len() <= INFO_BYTES_MAX && !tab.info.is_empty() {
             row.rare_mut().info = tab.info;
         }
-        let claimed = row.claim(&key, self.table, presence);
+        let claimed = row.claim(&key, self.table, presence, &mut self.counts);
         if !self.asks_about(tab.id, key, claimed, presence, now.mono) {
             self.begin_to_count(key, claimed, presence, now.mono);
         }

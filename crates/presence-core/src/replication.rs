@@ -45,6 +45,8 @@ pub(crate) struct Replication {
     tables_asked: u64,
     /// Differences of row roots found since the start.
     root_faults: u64,
+    /// Gaps that were repaired, or are being repaired, since the start.
+    gaps: u64,
     /// A first exchange is complete.
     exchanged: bool,
     /// A replica was repaired since that was last asked.
@@ -71,6 +73,10 @@ impl Replication {
 
     pub(crate) fn root_faults(&self) -> u64 {
         self.root_faults
+    }
+
+    pub(crate) fn gaps(&self) -> u64 {
+        self.gaps
     }
 
     pub(crate) fn exchanged(&self) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
-use presence_core::{MeshView, Place, Region, RegionView, Room, RoomView, RowTotals, UserId};
+use presence_core::{MeshView, NodeCounts, Place, Region, RegionView, Room, RoomView, RowTotals, UserId};
 use tokio::sync::watch;
 
 use crate::clock::millis;
@@ -82,6 +82,7 @@ impl Views {
             facts: 0,
             facts_bytes: 0,
             rows: RowTotals::default(),
+            counts: NodeCounts::default(),
             suspended_ms: 0,
             receipt_times: BTreeMap::new(),
             as_of_ms: now_ms,

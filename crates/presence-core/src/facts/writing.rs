@@ -79,7 +79,13 @@ impl Facts {
             && let Some((key, _)) = super::fact::read(&bytes)
         {
             self.pending.keys.insert(key);
+            self.written += 1;
         }
+    }
+
+    /// How many facts were written here since the start.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
     }
 
     /// When something may be published.

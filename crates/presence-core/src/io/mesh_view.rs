@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::app::region::{RegionState, RegionView};
 use crate::id::{NodeName, Region};
+use crate::io::node_counts::NodeCounts;
 
 /// The mesh as this node knows it: what `/api/v1/mesh` and `/readyz` say.
 #[derive(Clone, PartialEq, Debug)]
@@ -34,6 +35,8 @@ pub struct MeshView {
     pub facts_bytes: usize,
     /// The rows that are known: one for each user in each room, of each node.
     pub rows: RowTotals,
+    /// What this node has counted since its start.
+    pub counts: NodeCounts,
     /// How long the process was suspended since the start, in ms: times in which no input came for 2 s or more.
     pub suspended_ms: u64,
     /// How soon the writes that this node took came to each region, by code, since the start.
@@ -111,6 +114,8 @@ pub struct NodeView {
     pub round_trip_ms: Option<u32>,
     /// Its clock is over a minute away from what most of at least three nodes say.
     pub wrong_clock: bool,
+    /// It hears this node: false where it has had time to and does not.
+    pub hears_us: bool,
     /// It counts this node's visitors, as far as is known: false once it has not for 5 s.
     pub counts_us: bool,
 }

@@ -58,7 +58,11 @@ impl LocalVisitors {
         }
         for key in keys {
             // One table at a time: what was taken counts once it is written.
-            while self.rows.get_mut(&key).is_some_and(|row| row.claim_expected(&key, self.table, presence)) {
+            while self
+                .rows
+                .get_mut(&key)
+                .is_some_and(|row| row.claim_expected(&key, self.table, presence, &mut self.counts))
+            {
                 self.write(key, presence, now);
             }
         }
@@ -77,7 +81,7 @@ impl LocalVisitors {
             presence.await_no_tab(key);
             let Some(row) = self.rows.get_mut(key).filter(|row| row.open > 0) else { continue };
             // One at a time: what was taken counts once it is written.
-            let took = row.claim_elsewhere(key, self.table, presence);
+            let took = row.claim_elsewhere(key, self.table, presence, &mut self.counts);
             let left = owed.min(row.open) - u32::from(took);
             if left > 0 {
                 self.pending_claims.insert(*key, left);

@@ -2,6 +2,7 @@
 
 use crate::id::TabId;
 use crate::io::Ended;
+use crate::io::node_counts::TabCounts;
 use crate::local::LocalVisitors;
 use crate::local::row::{Linger, LocalRow, TabEnding};
 use crate::local::tab_flags::TabFlags;
@@ -35,6 +36,18 @@ fn linger_ms(ended: Ended, served: Served) -> Option<u64> {
     }
 }
 
+impl TabCounts {
+    fn ended(&mut self, ended: Ended) {
+        let count = match ended {
+            Ended::Closed => &mut self.closed,
+            Ended::Lost => &mut self.lost,
+            Ended::Unanswered => &mut self.unanswered,
+            Ended::Resigned => &mut self.resigned,
+        };
+        *count += 1;
+    }
+}
+
 impl LocalVisitors {
     pub(super) fn left(
         &mut self,
@@ -45,6 +58,7 @@ impl LocalVisitors {
         presence: &mut Presence,
         now: Mono,
     ) {
+        self.counts.ended(ended);
         if let Some(room) = self.rooms.get_mut(&key.room) {
             room.connections -= 1;
             room.drawn -= u32::from(was.draws);

@@ -113,6 +113,7 @@ impl LocalVisitors {
             (Some(took), _) => {
                 row.stop_awaiting(moved.tab);
                 row.take(took);
+                self.counts.took_moved += 1;
                 // It has the place of exactly that tab.
                 self.begin_to_count(moved.key, true, presence, now);
             }
@@ -130,7 +131,7 @@ impl LocalVisitors {
     fn count_arrived(&mut self, moved: TabMoved, presence: &mut Presence, now: Mono) {
         let Some(row) = self.rows.get_mut(&moved.key) else { return };
         if row.stop_awaiting(moved.tab) {
-            let claimed = row.claim(&moved.key, self.table, presence);
+            let claimed = row.claim(&moved.key, self.table, presence, &mut self.counts);
             self.begin_to_count(moved.key, claimed, presence, now);
         }
     }

@@ -1,6 +1,7 @@
 //! What this node knows of one of its own visitors in one room; others are told a row made of it.
 
 use crate::id::TabId;
+use crate::io::node_counts::TabCounts;
 use crate::local::moves::ArrivingTab;
 use crate::local::tab_flags::TabFlags;
 use crate::presence::Presence;
@@ -155,29 +156,48 @@ impl LocalRow {
 
     /// A new connection takes the place of one lingering or held tab of its user: here first, else elsewhere. Returns
     /// whether there was one.
-    pub(crate) fn claim(&mut self, key: &RowKey, own: TableKey, presence: &Presence) -> bool {
+    pub(crate) fn claim(&mut self, key: &RowKey, own: TableKey, presence: &Presence, counts: &mut TabCounts) -> bool {
         match &mut self.rare {
             Some(rare) if !rare.lingering.is_empty() => {
                 rare.lingering.remove(0);
+                counts.took_here += 1;
                 true
             }
-            _ => self.claim_elsewhere(key, own, presence),
+            _ => self.claim_elsewhere(key, own, presence, counts),
         }
     }
 
-    pub(crate) fn claim_elsewhere(&mut self, key: &RowKey, own: TableKey, presence: &Presence) -> bool {
-        let free = presence.takeable(key, own, Takeable::Any);
-        free.inspect(|free| self.take(Took { tabs: 1, ..*free })).is_some()
+    pub(crate) fn claim_elsewhere(
+        &mut self,
+        key: &RowKey,
+        own: TableKey,
+        presence: &Presence,
+        counts: &mut TabCounts,
+    ) -> bool {
+        let Some(free) = presence.takeable(key, own, Takeable::Any) else { return false };
+        self.take(Took { tabs: 1, ..free });
+        counts.took_elsewhere += 1;
+        true
     }
 
     /// What is open here may be what a killed node's user came back with: it takes the place of as many tabs. Returns
     /// whether there was one.
-    pub(crate) fn claim_expected(&mut self, key: &RowKey, own: TableKey, presence: &Presence) -> bool {
+    pub(crate) fn claim_expected(
+        &mut self,
+        key: &RowKey,
+        own: TableKey,
+        presence: &Presence,
+        counts: &mut TabCounts,
+    ) -> bool {
         let taken = self.rare().took.iter().map(|took| took.tabs).fold(0, u32::saturating_add);
         let lingering = u32::try_from(self.rare().lingering.len()).unwrap_or(u32::MAX);
         let unclaimed = self.counted().saturating_add(lingering).saturating_sub(taken);
         let free = presence.takeable(key, own, Takeable::Expected).filter(|_| unclaimed > 0);
-        free.inspect(|free| self.take(Took { tabs: free.tabs.min(unclaimed), ..*free })).is_some()
+        let Some(free) = free else { return false };
+        let tabs = free.tabs.min(unclaimed);
+        self.take(Took { tabs, ..free });
+        counts.took_of_killed += u64::from(tabs);
+        true
     }
 
     pub(super) fn take(&mut self, took: Took) {

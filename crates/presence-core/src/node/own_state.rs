@@ -134,7 +134,7 @@ impl Node {
     pub(super) fn mesh_source(&self, now: Now) -> MeshSource<'_> {
         MeshSource {
             me: &self.me,
-            sequence: self.local.sequence(),
+            local: &self.local,
             membership: &self.membership,
             known_regions: &self.known_regions,
             discovery: &self.discovery,

@@ -9,6 +9,8 @@ use crate::id::{NodeHash, Region};
 use crate::identity::Identity;
 use crate::io::dial::DialError;
 use crate::io::mesh_view::{MeshView, NodeView, PeerState, RowTotals};
+use crate::io::node_counts::NodeCounts;
+use crate::local::LocalVisitors;
 use crate::membership::Membership;
 use crate::membership::known_regions::KnownRegions;
 use crate::membership::peer::{LEASE_MS, Peer};
@@ -26,7 +28,7 @@ const HEARD_WITHIN_MS: u64 = 10_000;
 #[derive(Clone, Copy)]
 pub(crate) struct MeshSource<'a> {
     pub(crate) me: &'a Identity,
-    pub(crate) sequence: u64,
+    pub(crate) local: &'a LocalVisitors,
     pub(crate) membership: &'a Membership,
     pub(crate) known_regions: &'a KnownRegions,
     pub(crate) discovery: &'a Discovery,
@@ -58,9 +60,20 @@ impl MeshSource<'_> {
             facts: self.facts.count(),
             facts_bytes: self.facts.bytes(),
             rows: self.rows(),
+            counts: self.counts(),
             suspended_ms: self.suspended_ms,
             receipt_times: self.receipts.times().clone(),
             as_of_ms: clock.time.0,
+        }
+    }
+
+    fn counts(&self) -> NodeCounts {
+        NodeCounts {
+            facts_written: self.facts.written(),
+            tabs: self.local.counts(),
+            links: self.discovery.counts(),
+            gaps: self.replication.gaps(),
+            not_relayed: self.membership.not_relayed(),
         }
     }
 
@@ -133,13 +146,14 @@ impl MeshSource<'_> {
             name: self.me.name.clone(),
             region: self.me.region.clone(),
             incarnation: self.me.incarnation.get(),
-            sequence: self.sequence,
-            whole: self.sequence,
+            sequence: self.local.sequence(),
+            whole: self.local.sequence(),
             state: self.own_state(),
             via: None,
             heard_ms_ago: 0,
             round_trip_ms: None,
             wrong_clock: self.membership.disagrees(self.now.wall, self.now),
+            hears_us: true,
             counts_us: true,
         }
     }
@@ -157,6 +171,7 @@ impl MeshSource<'_> {
             heard_ms_ago: self.now.mono.since(peer.heard_at),
             round_trip_ms: peer.round_trip_ms(),
             wrong_clock: self.membership.disagrees(peer.clock(self.now.mono), self.now),
+            hears_us: !self.is_deaf(peer),
             counts_us: !(peer.is_doubting() || self.is_deaf(peer)),
         }
     }

@@ -83,6 +83,7 @@ impl Replication {
         let source =
             if believed { RepairSource::Believed } else { RepairSource::Relay { announced: replica.announced } };
         let after = if replica.known { replica.contiguous_upto } else { 0 };
+        self.gaps += u64::from(replica.known);
         replica.not_before = now + GAP_MS;
         replica.differs.remove(&from);
         replica.repair = Some(Repair::begin(from, source, after));

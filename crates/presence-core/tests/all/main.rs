@@ -27,6 +27,7 @@ mod minutes;
 mod misbehaving;
 mod misbehaving_limits;
 mod moved_tabs;
+mod node_counts;
 mod pair;
 mod passing;
 mod receipts;

@@ -45,6 +45,7 @@ fn mesh_with_clocks(caught_up: bool, nodes: &[(&str, PeerState)], wrong: &[&str]
         heard_ms_ago: 0,
         round_trip_ms: None,
         wrong_clock: wrong.contains(name),
+        hears_us: true,
         counts_us: true,
     };
     let view = MeshView { nodes: nodes.iter().map(node).collect(), caught_up, ..(*views().mesh()).clone() };
