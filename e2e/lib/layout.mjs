@@ -10,7 +10,7 @@ export const orders = {
     "discovery", "facts", "replication", "pubsub", "receipts", "render", "node",
   ],
   "presence-server": [
-    "transport", "problem", "close_reason", "clock", "planted", "rfc3339", "lru", "i18n", "policy", "asset", "client", "https_client", "memory",
+    "transport", "problem", "close_reason", "input_topic", "clock", "planted", "rfc3339", "lru", "i18n", "policy", "asset", "client", "https_client", "memory",
     "supervision", "watched_files", "service_manager", "config", "secret", "signing", "telemetry", "traces", "certificate", "queries", "views", "contained_app", "history", "node_reports",
     "identity", "streams", "sites", "resolver", "store", "mux", "mesh", "nats", "carrier", "hub", "presence_events", "socket", "webhooks",
     "drawing_queue", "driver", "node_thread", "http", "monitor", "signals", "running", "command_line", "testing",

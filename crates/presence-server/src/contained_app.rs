@@ -1,12 +1,11 @@
 //! Calls of the app: a call that panics or takes long costs its own answer, and nothing else.
 
 mod function;
+pub(crate) mod panics;
 
-use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -37,7 +36,8 @@ pub(crate) struct ContainedApp {
     /// Calls that keep their worker from other tasks now, and how many may: one worker is always left, whatever calls do.
     inline: AtomicUsize,
     inline_max: usize,
-    panics: AtomicU64,
+    /// By function.
+    panics: [AtomicU64; AppFunction::ALL.len()],
     calls: Mutex<Calls>,
 }
 
@@ -55,24 +55,17 @@ struct RunningCall {
     reported: bool,
 }
 
-thread_local! {
-    static IN_APP: Cell<bool> = const { Cell::new(false) };
-    /// What the last panic of the app on this thread said, and where.
-    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
 impl ContainedApp {
     /// For calls on the current runtime.
     pub(crate) fn new(app: Arc<dyn App>) -> Self {
-        keep_panics_of_apps();
+        panics::keep();
         let runtime = Handle::current();
         let inline_max = match runtime.runtime_flavor() {
             RuntimeFlavor::MultiThread => runtime.metrics().num_workers() - 1,
             // There is no other worker that could be left.
             _ => usize::MAX,
         };
-        let (inline, panics) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Self { app, inline, inline_max, panics, calls: Mutex::default() }
+        Self { app, inline: AtomicUsize::new(0), inline_max, panics: Default::default(), calls: Mutex::default() }
     }
 
     /// What a request is for, and who sends it: see [`App::route`] and [`App::signed_user`]. `Err`: the app failed.
@@ -161,9 +154,9 @@ impl ContainedApp {
         });
     }
 
-    /// How many calls have panicked since the start.
-    pub(crate) fn panics(&self) -> u64 {
-        self.panics.load(Relaxed)
+    /// How many calls of each function have panicked since the start.
+    pub(crate) fn panics(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        AppFunction::ALL.iter().map(|function| (function.name(), self.panics[*function as usize].load(Relaxed)))
     }
 
     /// How many calls run for more than 100 ms now. Logs each of them.
@@ -197,8 +190,7 @@ impl ContainedApp {
             });
             return Err(AppFailed::Overloaded);
         };
-        let before = IN_APP.replace(true);
-        let contained = || catch_unwind(AssertUnwindSafe(call));
+        let contained = || panics::catch(call);
         // Only a task keeps a worker from others: the thread that draws is none.
         let result = if tokio::task::try_id().is_none() {
             contained()
@@ -209,14 +201,14 @@ impl ContainedApp {
             self.inline.fetch_sub(1, Relaxed);
             result
         };
-        IN_APP.set(before);
         self.calls.lock().running.remove(&number);
         let took = since.elapsed();
         if took > SLOW_AFTER {
             self.log(function, room, "slow", || format!("a call of the app took {} ms for {detail:?}", millis(took)));
         }
-        result.map_err(|_| {
-            let (count, why) = (self.panics.fetch_add(1, Relaxed) + 1, PANIC.take());
+        result.map_err(|()| {
+            self.panics[function as usize].fetch_add(1, Relaxed);
+            let (count, why) = (self.panics().map(|(_, count)| count).sum::<u64>(), panics::take());
             self.log(function, room, "panic", || {
                 format!("the app panicked for {detail:?}: {why} ({count} panics since the start)")
             });
@@ -266,21 +258,6 @@ impl Calls {
         }
         !known
     }
-}
-
-/// Panics of apps are logged by those who called: once a minute, with the room.
-fn keep_panics_of_apps() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let others = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            if IN_APP.get() {
-                PANIC.set(panic.to_string());
-            } else {
-                others(panic);
-            }
-        }));
-    });
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::carrier::Carrier;
 use crate::clock::Clocks;
 use crate::drawing_queue::DrawingQueue;
 use crate::hub::Hub;
+use crate::input_topic::InputTopic;
 use crate::node_reports::NodeReports;
 use crate::presence_events::PresenceEvents;
 use crate::queries::PendingQueries;
@@ -125,10 +126,7 @@ impl Driver {
                 input = self.waiting.sockets.recv() => input,
             };
             let Some(first) = first else { return Ending::Deserted };
-            let began = Instant::now();
-            let (inputs, ending) = self.turn(first);
-            self.driver_turns.worked(inputs, began.elapsed());
-            if let Some(ending) = ending {
+            if let Some(ending) = self.turn(first) {
                 return ending;
             }
             // A storm: the tasks on this worker have their turn in between.
@@ -142,35 +140,36 @@ impl Driver {
         self.clock.at(self.node.wake_at())
     }
 
-    /// Handles an input and those that wait behind it. Returns how many that were.
-    fn turn(&mut self, first: Input) -> (u64, Option<Ending>) {
+    /// Handles an input and those that wait behind it.
+    fn turn(&mut self, first: Input) -> Option<Ending> {
         let ticked = first == Input::Ticked;
         if ticked {
             self.outlets.drawings.inspect_app();
         }
-        let (mut inputs, mut ending) = (1, self.handle(first));
+        let mut ending = self.handle(first);
         if !ticked && ending.is_none() && self.clock.now().mono >= self.node.wake_at() {
             ending = self.handle(Input::Ticked);
         }
         for _ in 0..MESH_TURN {
             let Some(input) = ending.is_none().then(|| self.waiting.mesh.try_recv().ok()).flatten() else { break };
             ending = self.handle(input);
-            inputs += 1;
         }
         for _ in 0..SOCKET_TURN {
             let Some(input) = ending.is_none().then(|| self.waiting.sockets.try_recv().ok()).flatten() else { break };
             ending = self.handle(input);
-            inputs += 1;
         }
-        (inputs, ending)
+        ending
     }
 
     fn handle(&mut self, input: Input) -> Option<Ending> {
+        let (topic, began) = (InputTopic::of(&input), Instant::now());
         let traced = self.outlets.traces.observe(&input);
         let mut outputs = self.node.handle(input, self.clock.now());
         traced.into_iter().for_each(|traced| self.outlets.traces.written(traced, &outputs));
         self.outlets.keep(&mut outputs);
-        outputs.into_iter().fold(None, |ending, output| ending.or(self.outlets.carry_out(output)))
+        let ending = outputs.into_iter().fold(None, |ending, output| ending.or(self.outlets.carry_out(output)));
+        self.driver_turns.handled(topic, began.elapsed());
+        ending
     }
 }
 

@@ -22,6 +22,7 @@ mod socket_stats;
 mod streamed;
 mod subscriptions;
 mod tabs;
+mod time_histogram;
 mod wheel;
 
 use std::collections::HashMap;
@@ -53,6 +54,7 @@ use self::shares_queue::SharesQueue;
 pub(crate) use self::socket_stats::{ProtocolStats, SocketStats};
 pub(crate) use self::streamed::{Dismissals, StreamedVisitors};
 use self::tabs::TabSockets;
+pub(crate) use self::time_histogram::TimeHistogram;
 use crate::clock::wall_ms;
 use crate::close_reason::CloseReason;
 use crate::config::Limits;
@@ -174,11 +176,6 @@ impl Hub {
             }
             _ => {}
         }
-    }
-
-    /// What the sockets have done since the start.
-    pub(crate) fn socket_stats(&self) -> &SocketStats {
-        &self.shared.stats
     }
 
     /// How many sockets there are.

@@ -70,7 +70,7 @@
 //! | `supervision`, `memory` | parts that end, a driver that hangs; how much memory is used |
 //! | `service_manager` | what systemd is told, and the socket that it hands over |
 //! | `watched_files` | files that are read again after a change |
-//! | `policy`, `asset`, `client`, `i18n`, `lru`, `rfc3339`, `clock`, `planted`, `problem`, `close_reason`, `transport` | leaves |
+//! | `policy`, `asset`, `client`, `i18n`, `lru`, `rfc3339`, `clock`, `planted`, `problem`, `close_reason`, `input_topic`, `transport` | leaves |
 
 mod asset;
 #[doc(hidden)]
@@ -91,6 +91,7 @@ mod https_client;
 mod hub;
 mod i18n;
 mod identity;
+mod input_topic;
 mod lru;
 mod memory;
 #[doc(hidden)]

@@ -91,7 +91,7 @@ pub(crate) async fn start(config: Config, app: Arc<dyn App>, site: Site) -> anyh
         traces: Traces::start(&config, &name, &supervisor)?,
     };
     let webhooks = Webhooks::start(&config, name.clone(), incarnation, clock, &live.app, &live.views, &supervisor)?;
-    let observed = observed(&region, &name, &inputs, store.as_ref(), webhooks.as_ref(), &live.traces);
+    let observed = observed(&region, &name, &inputs, store.as_ref(), webhooks.as_ref(), &live.traces, &supervisor);
     let (facts, traces) = (config.limits.facts(store.is_some()), live.traces.clone());
     let outlets = outlets(&live, &observed, store, webhooks, &supervisor)?;
     let start = NodeStart {

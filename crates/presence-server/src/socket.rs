@@ -126,7 +126,10 @@ impl<P> SocketReader<P> {
                     }
                 }
                 // Boxed, since it is rare: a quiet socket has no room for it in its task.
-                Next::Pause(time) => Box::pin(tokio::time::sleep(time)).await,
+                Next::Pause(time) => {
+                    self.hub.socket_stats().pauses.add(1);
+                    Box::pin(tokio::time::sleep(time)).await;
+                }
                 Next::End(reason) => break reason,
             }
         };
@@ -170,7 +173,10 @@ impl<P> SocketReader<P> {
         if !std::mem::take(&mut self.backlog) {
             match self.connection.stream.try_read(&mut buffer[filled..]) {
                 Ok(0) => return Next::End(self.connection.closing().unwrap_or(CloseReason::Lost)),
-                Ok(count) => filled += count,
+                Ok(count) => {
+                    filled += count;
+                    self.hub.socket_stats().received.bytes.add(count as u64);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Next::Wait,
                 Err(_) => return Next::End(self.connection.closing().unwrap_or(CloseReason::Lost)),
             }
@@ -212,6 +218,9 @@ impl<P> SocketReader<P> {
                 }
             };
             at += length;
+            if decoded != Decoded::Nothing {
+                self.hub.socket_stats().received.frames.add(1);
+            }
             let (mut cost, mut pause) = (length.max(FRAME_BYTES_MIN), None);
             match decoded {
                 Decoded::Nothing => return (at, Next::Wait),

@@ -1,22 +1,29 @@
 //! Watches the parts of a node. A part that ends takes the node with it: a node of which a part is missing looks well from
 //! outside and is not.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, mpsc};
 
 use crate::clock::millis;
+use crate::input_topic::InputTopic;
 
 /// Ends that are remembered; the first one is enough.
 const ENDS_MAX: usize = 16;
 
 /// Gives out guards, one for each part; cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Supervisor(mpsc::Sender<PartEnd>);
+pub(crate) struct Supervisor {
+    ends: mpsc::Sender<PartEnd>,
+    /// The parts that live as long as the node, and how many guards of each are held.
+    parts: Arc<Mutex<BTreeMap<&'static str, usize>>>,
+}
 
 /// Where the ends of parts arrive.
 pub(crate) struct PartEnds(mpsc::Receiver<PartEnd>);
@@ -45,13 +52,19 @@ enum GuardReports {
 /// Makes a supervisor.
 pub(crate) fn supervision() -> (Supervisor, PartEnds) {
     let (sender, receiver) = mpsc::channel(ENDS_MAX);
-    (Supervisor(sender), PartEnds(receiver))
+    (Supervisor { ends: sender, parts: Arc::default() }, PartEnds(receiver))
 }
 
 impl Supervisor {
     /// For a part that lives as long as the node: a task or a thread keeps the guard to its end.
     pub(crate) fn guard(&self, part: &'static str) -> PartGuard {
+        *self.parts.lock().entry(part).or_default() += 1;
         PartGuard { part, supervisor: self.clone(), reports: GuardReports::EveryEnd }
+    }
+
+    /// The parts that live as long as the node, and whether each is there.
+    pub(crate) fn parts(&self) -> Vec<(&'static str, bool)> {
+        self.parts.lock().iter().map(|(part, guards)| (*part, *guards > 0)).collect()
     }
 
     /// For a part that may end, but not in a panic.
@@ -72,9 +85,14 @@ impl Supervisor {
 impl Drop for PartGuard {
     fn drop(&mut self) {
         let panicked = std::thread::panicking();
+        if self.reports == GuardReports::EveryEnd
+            && let Some(guards) = self.supervisor.parts.lock().get_mut(self.part)
+        {
+            *guards -= 1;
+        }
         if panicked || self.reports == GuardReports::EveryEnd {
             // While the node stops, no end is waited for.
-            let _ = self.supervisor.0.try_send(PartEnd { part: self.part, panicked });
+            let _ = self.supervisor.ends.try_send(PartEnd { part: self.part, panicked });
         }
     }
 }
@@ -103,21 +121,22 @@ pub(crate) struct DriverTurns(Arc<TurnClock>);
 struct TurnClock {
     started: Instant,
     at_ms: AtomicU64,
-    inputs: AtomicU64,
-    busy_us: AtomicU64,
+    /// By topic.
+    inputs: [HandledInputs; InputTopic::ALL.len()],
     next: Notify,
+}
+
+/// Inputs of one topic that the driver has handled.
+#[derive(Debug, Default)]
+struct HandledInputs {
+    count: AtomicU64,
+    took_ns: AtomicU64,
 }
 
 impl DriverTurns {
     /// The first turn is due soon after this moment.
     pub(crate) fn since(started: Instant) -> Self {
-        Self(Arc::new(TurnClock {
-            started,
-            at_ms: AtomicU64::new(0),
-            inputs: AtomicU64::new(0),
-            busy_us: AtomicU64::new(0),
-            next: Notify::new(),
-        }))
+        Self(Arc::new(TurnClock { started, at_ms: AtomicU64::new(0), inputs: Default::default(), next: Notify::new() }))
     }
 
     /// Notes a turn.
@@ -126,20 +145,31 @@ impl DriverTurns {
         self.0.next.notify_waiters();
     }
 
-    /// Notes what a turn did.
-    pub(crate) fn worked(&self, inputs: u64, busy: Duration) {
-        self.0.inputs.fetch_add(inputs, Relaxed);
-        self.0.busy_us.fetch_add(u64::try_from(busy.as_micros()).unwrap_or(u64::MAX), Relaxed);
+    /// Notes that an input was handled, and what followed from it carried out, in this time.
+    pub(crate) fn handled(&self, topic: InputTopic, took: Duration) {
+        let inputs = &self.0.inputs[topic as usize];
+        inputs.count.fetch_add(1, Relaxed);
+        inputs.took_ns.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// How many inputs of a topic were handled since the start.
+    pub(crate) fn inputs_of(&self, topic: InputTopic) -> u64 {
+        self.0.inputs[topic as usize].count.load(Relaxed)
     }
 
     /// How many inputs were handled since the start.
     pub(crate) fn inputs(&self) -> u64 {
-        self.0.inputs.load(Relaxed)
+        InputTopic::ALL.iter().map(|topic| self.inputs_of(*topic)).sum()
     }
 
-    /// How long all turns took together.
+    /// How long those took together.
+    pub(crate) fn took(&self, topic: InputTopic) -> Duration {
+        Duration::from_nanos(self.0.inputs[topic as usize].took_ns.load(Relaxed))
+    }
+
+    /// How long all inputs took together.
     pub(crate) fn busy(&self) -> Duration {
-        Duration::from_micros(self.0.busy_us.load(Relaxed))
+        InputTopic::ALL.iter().map(|topic| self.took(*topic)).sum()
     }
 
     /// Waits for the first turn after this call.
@@ -163,7 +193,9 @@ mod tests {
         let job = supervisor.guard_against_panics("flush");
         tokio::spawn(async move { drop(job) }).await.unwrap();
         supervisor.spawn("timer wheel", async {});
+        assert_eq!(supervisor.parts(), [("timer wheel", true)]);
         assert_eq!(ends.next().await.to_string(), "a part of the node, the timer wheel, has ended");
+        assert_eq!(supervisor.parts(), [("timer wheel", false)]);
         let guard = supervisor.guard("store");
         let thread = std::thread::spawn(move || {
             let _guard = guard;

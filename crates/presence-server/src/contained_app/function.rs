@@ -1,4 +1,4 @@
-//! The functions of an app, as logs name them.
+//! The functions of an app, as logs and metrics name them.
 
 /// A function of an app.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -15,6 +15,19 @@ pub(super) enum AppFunction {
 }
 
 impl AppFunction {
+    /// In the order of their numbers.
+    pub(super) const ALL: [Self; 9] = [
+        Self::Route,
+        Self::SignedUser,
+        Self::ErrorPage,
+        Self::Page,
+        Self::Reflex,
+        Self::Render,
+        Self::RedrawsOwn,
+        Self::Related,
+        Self::Reports,
+    ];
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Route => "route",

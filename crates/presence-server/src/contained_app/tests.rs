@@ -35,5 +35,15 @@ async fn of_an_apps_reports_the_first_that_may_be_sent_are_taken() {
     assert_eq!(reports.len(), Report::OF_ROOM_MAX - 1);
     assert_eq!([reports.first(), reports.last()], [Some(&Report::new("sold", &1)), Some(&Report::new("sold", &63))]);
     assert_eq!(app.reports(&view("panics")), None);
-    assert_eq!(app.panics(), 1);
+    let panicked: Vec<_> = app.panics().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(panicked, [("reports", 1)]);
+}
+
+#[tokio::test]
+async fn panics_outside_of_the_app_are_counted_apart() {
+    let app = ContainedApp::new(Arc::new(Talkative));
+    let before = panics::outside();
+    assert!(tokio::spawn(async { panic!("a test's own") }).await.is_err());
+    assert!(panics::outside() > before);
+    assert_eq!(app.panics().map(|(_, count)| count).sum::<u64>(), 0);
 }

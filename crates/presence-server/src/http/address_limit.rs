@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
@@ -12,6 +13,8 @@ use crate::sites::network;
 pub(super) struct AddressLimit {
     max: usize,
     counts: Mutex<HashMap<IpAddr, usize>>,
+    /// How many addresses have as many as they may.
+    full: AtomicUsize,
 }
 
 /// Whether an address is far from its limit.
@@ -30,7 +33,7 @@ pub(crate) struct AddressPermit {
 
 impl AddressLimit {
     pub(super) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, counts: Mutex::default() })
+        Arc::new(Self { max, counts: Mutex::default(), full: AtomicUsize::new(0) })
     }
 
     /// A permit for one more socket of this address, `None` if the address is at its limit; and how near that is.
@@ -42,8 +45,14 @@ impl AddressLimit {
             return (None, AddressLoad::High);
         }
         *count += 1;
+        self.full.fetch_add(usize::from(*count == self.max), Relaxed);
         let load = if *count >= self.max.div_ceil(2) { AddressLoad::High } else { AddressLoad::Low };
         (Some(AddressPermit { limit: Arc::clone(self), address }), load)
+    }
+
+    /// How many addresses are at their limit now.
+    pub(super) fn addresses_at_limit(&self) -> usize {
+        self.full.load(Relaxed)
     }
 }
 
@@ -51,6 +60,7 @@ impl Drop for AddressPermit {
     fn drop(&mut self) {
         let mut counts = self.limit.counts.lock();
         if let Some(count) = counts.get_mut(&self.address) {
+            self.limit.full.fetch_sub(usize::from(*count == self.limit.max), Relaxed);
             *count -= 1;
             if *count == 0 {
                 counts.remove(&self.address);
@@ -70,8 +80,10 @@ mod tests {
         let first = acquire("2001:db8::1");
         let _second = acquire("2001:db8::2").unwrap();
         assert!(acquire("2001:db8::3").is_none());
-        assert!(acquire("2001:db9::3").is_some());
+        let other = acquire("2001:db9::3");
+        assert!(other.is_some() && limit.addresses_at_limit() == 1);
         drop(first);
+        assert_eq!(limit.addresses_at_limit(), 0);
         assert!(acquire("2001:db8::3").is_some());
     }
 

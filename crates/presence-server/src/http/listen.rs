@@ -19,10 +19,10 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::connections::{Activity, AddressSlot, BusyBody, BusyConnection, HttpConnections};
+use super::tls::BrowserTls;
 
 /// Connections that the kernel holds before they are accepted: all visitors may reconnect at once.
 const BACKLOG: u32 = 4_096;
@@ -136,7 +136,7 @@ fn open_files() -> Option<usize> {
 /// The accept loop.
 pub(crate) struct HttpServer {
     pub(crate) listener: TcpListener,
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<BrowserTls>,
     pub(crate) router: Router,
     pub(crate) header_within: Duration,
     pub(crate) permits: Arc<Semaphore>,
@@ -201,11 +201,11 @@ impl HttpServer {
             None => drop(tokio::spawn(connection.run(stream, peer))),
             Some(tls) => drop(tokio::spawn(async move {
                 let accepted = tokio::select! {
-                    accepted = tokio::time::timeout(connection.header_within, tls.accept(stream)) => accepted,
+                    accepted = tls.accept(stream, connection.header_within) => accepted,
                     () = connection.activity.ended() => return,
                 };
                 // A peer that speaks no TLS, or takes too long for it, is dropped like one that sends no request.
-                if let Ok(Ok(stream)) = accepted {
+                if let Some(stream) = accepted {
                     connection.run(stream, peer).await;
                 }
             })),

@@ -32,6 +32,7 @@ use crate::mesh::Counts;
 use crate::node_reports::NodeReports;
 use crate::problem::Problem;
 use crate::store::StoreWatch;
+use crate::supervision::Supervisor;
 use crate::traces::Traces;
 use crate::webhooks::WebhookStats;
 
@@ -51,6 +52,7 @@ pub(crate) struct ObservedNode {
     pub(crate) mesh: Arc<OnceLock<Arc<Counts>>>,
     pub(crate) tls: Option<BrowserTls>,
     pub(crate) traces: Traces,
+    pub(crate) supervisor: Supervisor,
 }
 
 /// All metrics of a node.

@@ -149,6 +149,11 @@ impl HttpState {
         self.connections_max
     }
 
+    /// How many addresses hold as many sockets and streams as they may.
+    pub(super) fn addresses_at_limit(&self) -> usize {
+        self.address_limit.addresses_at_limit()
+    }
+
     /// Lets a visitor open one more socket or stream.
     pub(super) fn admit(&self, visitor: &RequestInfo) -> Result<AddressPermit, Unavailable> {
         self.permit(visitor).inspect_err(|reason| self.requests.refused(reason.code()))

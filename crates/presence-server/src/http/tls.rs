@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use parking_lot::RwLock;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -12,6 +15,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::server::TlsStream;
 
 use crate::watched_files::WatchedFiles;
 
@@ -46,9 +50,36 @@ impl ResolvesServerCert for CurrentCertificate {
 pub(crate) struct BrowserTls {
     pub(crate) acceptor: TlsAcceptor,
     current: Arc<CurrentCertificate>,
+    handshakes: Arc<Handshakes>,
+}
+
+/// How handshakes have ended.
+#[derive(Debug, Default)]
+struct Handshakes {
+    done: AtomicU64,
+    /// The peer speaks no TLS, or nothing that this node can use.
+    failed: AtomicU64,
+    late: AtomicU64,
 }
 
 impl BrowserTls {
+    /// Takes over a connection. `None`: the peer speaks no TLS, or takes longer than this for it.
+    pub(super) async fn accept(&self, stream: TcpStream, within: Duration) -> Option<TlsStream<TcpStream>> {
+        let (count, accepted) = match tokio::time::timeout(within, self.acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => (&self.handshakes.done, Some(stream)),
+            Ok(Err(_)) => (&self.handshakes.failed, None),
+            Err(_) => (&self.handshakes.late, None),
+        };
+        count.fetch_add(1, Relaxed);
+        accepted
+    }
+
+    /// How many handshakes there were, by result.
+    pub(super) fn handshakes(&self) -> [(&'static str, u64); 3] {
+        let Handshakes { done, failed, late } = &*self.handshakes;
+        [("done", done), ("failed", failed), ("late", late)].map(|(result, count)| (result, count.load(Relaxed)))
+    }
+
     /// When the certificate that browsers are sent now ends: seconds since 1970. `None` if it does not say so as X.509 asks for.
     pub(crate) fn ends_at(&self) -> Option<i64> {
         let certified = Arc::clone(&self.current.0.read());
@@ -71,7 +102,7 @@ pub(crate) fn open(files: CertificateFiles) -> anyhow::Result<BrowserTls> {
         .with_no_client_auth()
         .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(BrowserTls { acceptor: TlsAcceptor::from(Arc::new(config)), current })
+    Ok(BrowserTls { acceptor: TlsAcceptor::from(Arc::new(config)), current, handshakes: Arc::default() })
 }
 
 fn read(files: &CertificateFiles, provider: &CryptoProvider) -> anyhow::Result<CertifiedKey> {

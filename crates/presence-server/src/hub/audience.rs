@@ -178,6 +178,7 @@ impl<Q: FlushQueue> Audience<Q> {
             while let Some(flush) = self.take() {
                 let cursor = FlushCursor::new(flush, shared);
                 while self.write_part(&cursor) {}
+                cursor.end();
             }
         } else {
             shared.runtime.spawn(Arc::clone(self).flush(Arc::clone(shared)));
@@ -194,7 +195,7 @@ impl<Q: FlushQueue> Audience<Q> {
             }
             let Some(flush) = self.take() else { return };
             let load = if flush.messages > 1 { AudienceLoad::Heavy } else { AudienceLoad::Light };
-            let (begun, others) = (Instant::now(), self.writers(load) - 1);
+            let others = self.writers(load) - 1;
             let cursor = Arc::new(FlushCursor::new(flush, &shared));
             let write = || Arc::clone(&self).write(Arc::clone(&cursor));
             let others: Vec<_> = (0..others).map(|_| tokio::spawn(write())).collect();
@@ -203,7 +204,7 @@ impl<Q: FlushQueue> Audience<Q> {
                 // A writer that panicked has left what it had taken unwritten; the others reach the rest.
                 drop(other.await);
             }
-            let last = LastFlush { at: Instant::now(), took: begun.elapsed(), load };
+            let last = LastFlush { at: Instant::now(), took: cursor.end(), load };
             self.0.lock().rare.get_or_insert_default().last_flush = Some(last);
         }
     }

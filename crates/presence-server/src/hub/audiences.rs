@@ -30,6 +30,11 @@ impl<K: Clone + Eq + Hash, Q: FlushQueue> Audiences<K, Q> {
         self.shards[self.hasher.hash_one(key) as usize % SHARDS].lock()
     }
 
+    /// How many there are. One that comes or goes meanwhile may be missed.
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
     /// The audience of this; `None` where nothing listens.
     pub(super) fn find(&self, key: &K) -> Option<Arc<Audience<Q>>> {
         self.shard(key).get(key).cloned()

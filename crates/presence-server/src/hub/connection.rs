@@ -3,6 +3,7 @@
 use std::net::Shutdown;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use presence_core::{ConnectionId, Input, SubscriptionId, TabId};
@@ -15,6 +16,7 @@ use super::keepalive::{Keepalive, KeepaliveAction, Tick};
 use super::outbox::{Outbox, Sent};
 use super::protocols::ProtocolId;
 use super::shared::HubShared;
+use super::socket_stats::SocketStats;
 use super::subscriptions::Subscribed;
 use crate::close_reason::CloseReason;
 use crate::transport::Transport;
@@ -54,6 +56,12 @@ struct ConnectionState {
     closing: Option<(CloseReason, u64)>,
     /// Bytes of frames that were sent, or wait.
     sent_bytes: u64,
+    /// How many of those bytes metrics were told of, and frames that they were not told of yet: an atomic counter at each
+    /// frame would cost more.
+    told_bytes: u64,
+    untold_frames: u32,
+    /// What waits, as metrics were told.
+    queued_bytes: usize,
 }
 
 impl Connection {
@@ -66,7 +74,15 @@ impl Connection {
         now_ms: u64,
     ) -> Arc<Self> {
         let keepalive = Keepalive::new(shared.protocols.encoder(protocol).ping_after(), now_ms);
-        let state = ConnectionState { outbox: Outbox::default(), keepalive, closing: None, sent_bytes: 0 };
+        let state = ConnectionState {
+            outbox: Outbox::default(),
+            keepalive,
+            closing: None,
+            sent_bytes: 0,
+            told_bytes: 0,
+            untold_frames: 0,
+            queued_bytes: 0,
+        };
         let (subscriptions, dismissed, state) = (Mutex::default(), Mutex::default(), Mutex::new(state));
         let (tab, failed) = (OnceLock::new(), AtomicBool::default());
         Arc::new(Self { id, stream, protocol, shared, inputs, subscriptions, dismissed, tab, failed, state })
@@ -117,6 +133,10 @@ impl Connection {
         let sent = state.outbox.send(frame, drawing, &self.stream, self.shared.queue_bytes);
         if matches!(sent, Sent::Whole | Sent::Waits) {
             state.sent_bytes += frame.len() as u64;
+            state.untold_frames += frame.count();
+        }
+        if waited || sent != Sent::Whole {
+            state.tell_queued(&self.shared.stats);
         }
         match sent {
             Sent::Whole if !frame.is_control() => state.keepalive.sent(now_ms),
@@ -138,7 +158,9 @@ impl Connection {
             }
             let stale = {
                 let mut state = self.state.lock();
-                match state.outbox.write(&self.stream) {
+                let written = state.outbox.write(&self.stream);
+                state.tell_queued(&self.shared.stats);
+                match written {
                     Ok(0) => {}
                     Ok(count) => state.keepalive.took(count),
                     Err(_) => return self.close_locked(&mut state, CloseReason::Lost, 0),
@@ -179,6 +201,7 @@ impl Connection {
             return self.stream.shut(Shutdown::Both);
         };
         state.outbox.drop_drawings();
+        state.tell_queued(&self.shared.stats);
         self.write_locked(state, &Frame::control(Control::Close, &code.to_be_bytes()), None, now_ms);
         // The frame itself may have found no room.
         if state.closing.is_none() {
@@ -197,6 +220,7 @@ impl Connection {
     /// Sends the pings that are due, ends what is over. Returns when to poll again, if at all.
     pub(super) fn poll(self: &Arc<Self>, tick: &Tick) -> Option<u64> {
         let mut state = self.state.lock();
+        state.tell_sent(&self.shared.stats);
         if let Some((_, since_ms)) = state.closing {
             if tick.ms.saturating_sub(since_ms) >= GOODBYE_MS {
                 self.stream.shut(Shutdown::Both);
@@ -222,7 +246,8 @@ impl Connection {
 
     /// Handles a pong: returns the round trip in ms, if it answers the last ping and neither end was suspended meanwhile.
     pub(crate) fn ponged(&self, payload: &[u8], now_ms: u64) -> Option<u32> {
-        self.state.lock().keepalive.ponged(payload, now_ms, Instant::now())
+        let round_trip_ms = self.state.lock().keepalive.ponged(payload, now_ms, Instant::now());
+        round_trip_ms.inspect(|ms| self.shared.stats.pongs.add(Duration::from_millis(u64::from(*ms))))
     }
 
     /// Notes that the page's script said that it is there.
@@ -233,5 +258,29 @@ impl Connection {
     /// Ends the connection: a task that waits to write ends, too.
     pub(crate) fn end(&self) {
         self.stream.shut(Shutdown::Both);
+    }
+}
+
+impl ConnectionState {
+    /// Tells metrics what was sent since they were last told.
+    fn tell_sent(&mut self, stats: &SocketStats) {
+        stats.sent.bytes.add(self.sent_bytes - self.told_bytes);
+        self.told_bytes = self.sent_bytes;
+        stats.sent.frames.add(u64::from(std::mem::take(&mut self.untold_frames)));
+    }
+
+    /// Tells metrics how much waits.
+    fn tell_queued(&mut self, stats: &SocketStats) {
+        let bytes = self.outbox.bytes();
+        stats.queued(std::mem::replace(&mut self.queued_bytes, bytes), bytes);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let (state, stats) = (self.state.get_mut(), &self.shared.stats);
+        state.tell_sent(stats);
+        stats.queued(state.queued_bytes, 0);
+        stats.unsubscribed(self.subscriptions.get_mut().len());
     }
 }

@@ -1,10 +1,12 @@
 //! One flush of an audience: its content, encoded once for each protocol among the listeners, on its way to all of them.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use presence_core::ConnectionId;
+use tokio::time::Instant;
 
 use super::audience::FlushQueue;
 use super::frame::Frame;
@@ -21,6 +23,8 @@ pub(super) struct Flush<B> {
     pub(super) delivery: Delivery,
     /// How many messages leave together.
     pub(super) messages: usize,
+    /// Drawings that leave as a part of another one.
+    pub(super) folded: usize,
 }
 
 /// How a flush is delivered.
@@ -38,7 +42,7 @@ pub(super) enum Delivery {
 impl<B> Flush<B> {
     /// One that may be dropped, for each listener that was not shown all of it already.
     pub(super) fn drawing(batch: B, ordinal: u64) -> Self {
-        Self { batch, except: None, delivery: Delivery::Drawing { ordinal }, messages: 1 }
+        Self { batch, except: None, delivery: Delivery::Drawing { ordinal }, messages: 1, folded: 0 }
     }
 }
 
@@ -49,6 +53,7 @@ pub(super) struct FlushCursor<Q: FlushQueue> {
     encoded: Box<[OnceLock<Vec<Bytes>>]>,
     position: Mutex<CursorPosition>,
     shared: Arc<HubShared>,
+    begun: Instant,
 }
 
 enum CursorPosition {
@@ -60,7 +65,16 @@ enum CursorPosition {
 impl<Q: FlushQueue> FlushCursor<Q> {
     pub(super) fn new(flush: Flush<Q::Batch>, shared: &Arc<HubShared>) -> Self {
         let encoded = (0..shared.protocols.len()).map(|_| OnceLock::new()).collect();
-        Self { flush, encoded, position: Mutex::new(CursorPosition::Start), shared: Arc::clone(shared) }
+        shared.stats.folded.add(flush.folded as u64);
+        let (position, shared) = (Mutex::new(CursorPosition::Start), Arc::clone(shared));
+        Self { flush, encoded, position, shared, begun: Instant::now() }
+    }
+
+    /// All listeners were written to. Returns how long that took.
+    pub(super) fn end(&self) -> Duration {
+        let took = self.begun.elapsed();
+        self.shared.stats.flushed(took);
+        took
     }
 
     /// Takes the next listeners, in the order in which they are found by `part`; none where all were taken.

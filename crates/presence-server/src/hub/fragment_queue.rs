@@ -19,6 +19,8 @@ pub(super) struct FragmentQueue {
     waiting: Vec<Arc<[Fragment]>>,
     /// The ordinal of the last of them.
     ordinal: u64,
+    /// How many drawings they were before some of them were folded.
+    drawings: usize,
 }
 
 /// Fragments that are drawn together.
@@ -41,11 +43,13 @@ impl FlushQueue for FragmentQueue {
             self.waiting.push(folded);
         }
         self.waiting.push(drawing.fragments);
+        self.drawings += 1;
         self.ordinal = drawing.ordinal;
     }
 
     fn take(&mut self) -> Option<Flush<Self::Batch>> {
-        (!self.waiting.is_empty()).then(|| Flush::drawing(std::mem::take(&mut self.waiting), self.ordinal))
+        let folded = std::mem::take(&mut self.drawings).checked_sub(1)?;
+        Some(Flush { folded, ..Flush::drawing(std::mem::take(&mut self.waiting), self.ordinal) })
     }
 
     fn encode(batch: &Self::Batch, encoder: &dyn Encoder) -> Vec<Bytes> {

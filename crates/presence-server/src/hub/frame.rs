@@ -20,16 +20,18 @@ pub(crate) struct Frame {
     shared: Bytes,
     /// What it is, if the page's script never sees it.
     control: Option<Control>,
+    /// How many frames of WebSocket these are.
+    count: u32,
 }
 
 impl Frame {
-    fn new(own: Bytes, shared: Bytes) -> Self {
-        Self { own, shared, control: None }
+    fn new(own: Bytes, shared: Bytes, count: usize) -> Self {
+        Self { own, shared, control: None, count: u32::try_from(count).unwrap_or(u32::MAX) }
     }
 
     /// Text that is never dropped.
     pub(crate) fn text(text: &str) -> Self {
-        Self::new(framed(OpCode::Data(Data::Text), &[text.as_bytes()], 0), Bytes::new())
+        Self::new(framed(OpCode::Data(Data::Text), &[text.as_bytes()], 0), Bytes::new(), 1)
     }
 
     /// A message to one subscription; `body` is shared with others where it is large.
@@ -41,7 +43,7 @@ impl Frame {
     pub(super) fn messages(prefix: &str, bodies: &[Bytes], subscriptions: usize) -> Self {
         match bodies {
             [body] if body.len() > COPIED_BYTES_MAX && subscriptions == 1 => {
-                Self::new(framed(OpCode::Data(Data::Text), &[prefix.as_bytes()], body.len()), body.clone())
+                Self::new(framed(OpCode::Data(Data::Text), &[prefix.as_bytes()], body.len()), body.clone(), 1)
             }
             _ => {
                 let length: usize = bodies.iter().map(|body| prefix.len() + body.len() + HEADER_BYTES).sum();
@@ -49,14 +51,14 @@ impl Frame {
                 for body in bodies {
                     frame(&mut bytes, OpCode::Data(Data::Text), &[prefix.as_bytes(), body], 0);
                 }
-                Self::new(bytes.into(), Bytes::new())
+                Self::new(bytes.into(), Bytes::new(), bodies.len())
             }
         }
     }
 
     /// A ping, a pong or a close frame; never dropped.
     pub(crate) fn control(control: Control, payload: &[u8]) -> Self {
-        Self { control: Some(control), ..Self::new(framed(OpCode::Control(control), &[payload], 0), Bytes::new()) }
+        Self { control: Some(control), ..Self::new(framed(OpCode::Control(control), &[payload], 0), Bytes::new(), 1) }
     }
 
     /// A ping of WebSocket and one for the page's script, in one write.
@@ -64,7 +66,7 @@ impl Frame {
         let mut bytes = Vec::with_capacity(HEADER_BYTES + probe.len() + ping.own.len());
         frame(&mut bytes, OpCode::Control(Control::Ping), &[&probe], 0);
         bytes.extend_from_slice(&ping.own);
-        Self::new(bytes.into(), Bytes::new())
+        Self::new(bytes.into(), Bytes::new(), 2)
     }
 
     /// Text, and the close frame with this code, in one write.
@@ -72,7 +74,7 @@ impl Frame {
         let mut bytes = Vec::with_capacity(2 * HEADER_BYTES + text.len());
         frame(&mut bytes, OpCode::Data(Data::Text), &[text.as_bytes()], 0);
         frame(&mut bytes, OpCode::Control(Control::Close), &[&code.to_be_bytes()], 0);
-        Self::new(bytes.into(), Bytes::new())
+        Self::new(bytes.into(), Bytes::new(), 2)
     }
 
     pub(crate) fn is_control(&self) -> bool {
@@ -81,6 +83,11 @@ impl Frame {
 
     pub(super) fn is_pong(&self) -> bool {
         self.control == Some(Control::Pong)
+    }
+
+    /// How many frames of WebSocket these are.
+    pub(super) fn count(&self) -> u32 {
+        self.count
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -103,7 +103,7 @@ impl FlushQueue for MessageQueue {
     /// Where some were lost, everyone who should have had them is closed: clients come back and ask for what they missed.
     fn take(&mut self) -> Option<Flush<Self::Batch>> {
         if std::mem::take(&mut self.lost) {
-            return Some(Flush { batch: Vec::new(), except: None, delivery: Delivery::Close, messages: 0 });
+            return Some(Flush { batch: Vec::new(), except: None, delivery: Delivery::Close, messages: 0, folded: 0 });
         }
         let first = self.pop()?;
         let (except, mut bytes, mut batch) = (first.except(), first.bytes(), vec![first]);
@@ -115,7 +115,7 @@ impl FlushQueue for MessageQueue {
             batch.extend(self.pop());
         }
         let messages = batch.len();
-        Some(Flush { batch, except, delivery: Delivery::Always, messages })
+        Some(Flush { batch, except, delivery: Delivery::Always, messages, folded: 0 })
     }
 
     fn encode(batch: &Self::Batch, encoder: &dyn Encoder) -> Vec<Bytes> {

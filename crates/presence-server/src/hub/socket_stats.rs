@@ -1,14 +1,22 @@
 //! What the sockets of a hub have done since the start, for metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use presence_cable::Encoder;
 use presence_core::Outcome;
 
+use super::Hub;
 use super::protocols::ProtocolId;
+use super::time_histogram::TimeHistogram;
 use crate::close_reason::CloseReason;
 
-/// Counters that only grow; reading them waits for no socket.
+/// The bounds between which the round trips of pings are counted, in ms.
+const PONGS_MS: [u64; 6] = [25, 50, 100, 250, 500, 1_000];
+/// The same of flushes.
+const FLUSHES_MS: [u64; 4] = [1, 10, 100, 1_000];
+
+/// Counters that only grow, but for those that say "now"; reading them waits for no socket.
 #[derive(Debug)]
 pub(crate) struct SocketStats {
     protocols: Box<[ProtocolStats]>,
@@ -16,6 +24,41 @@ pub(crate) struct SocketStats {
     messages: AtomicU64,
     clicks_done: AtomicU64,
     clicks_refused: AtomicU64,
+    /// How long pings take to be answered.
+    pub(crate) pongs: TimeHistogram<{ PONGS_MS.len() }>,
+    /// How long all listeners of a stream take to be written to.
+    pub(crate) flushes: TimeHistogram<{ FLUSHES_MS.len() }>,
+    /// Drawings that left together with another one.
+    pub(crate) folded: EventCounter,
+    /// What browsers sent.
+    pub(crate) received: FrameCount,
+    /// What was sent to browsers, or waits for them.
+    pub(crate) sent: FrameCount,
+    /// Pauses of sockets whose browsers send more than they may.
+    pub(crate) pauses: EventCounter,
+    subscriptions: AtomicU64,
+    queued_bytes: AtomicU64,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct EventCounter(AtomicU64);
+
+impl EventCounter {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Frames in one direction.
+#[derive(Debug, Default)]
+pub(crate) struct FrameCount {
+    pub(crate) frames: EventCounter,
+    pub(crate) bytes: EventCounter,
 }
 
 /// The sockets that speak one protocol.
@@ -25,6 +68,19 @@ pub(crate) struct ProtocolStats {
     pub(crate) name: &'static str,
     opened: AtomicU64,
     closed: [AtomicU64; CloseReason::ALL.len()],
+}
+
+impl Hub {
+    /// What the sockets have done since the start.
+    pub(crate) fn socket_stats(&self) -> &SocketStats {
+        &self.shared.stats
+    }
+
+    /// What sockets listen to now, by kind, and how many of each there are.
+    pub(crate) fn streams(&self) -> [(&'static str, usize); 4] {
+        let (pages, counts) = (self.pages.len(), self.counts.len());
+        [("page", pages), ("counts", counts), ("shares", self.shares.len()), ("messages", self.streams.len())]
+    }
 }
 
 impl SocketStats {
@@ -40,6 +96,14 @@ impl SocketStats {
             messages: AtomicU64::default(),
             clicks_done: AtomicU64::default(),
             clicks_refused: AtomicU64::default(),
+            pongs: TimeHistogram::new(PONGS_MS),
+            flushes: TimeHistogram::new(FLUSHES_MS),
+            folded: EventCounter::default(),
+            received: FrameCount::default(),
+            sent: FrameCount::default(),
+            pauses: EventCounter::default(),
+            subscriptions: AtomicU64::default(),
+            queued_bytes: AtomicU64::default(),
         }
     }
 
@@ -56,6 +120,11 @@ impl SocketStats {
         self.deliveries.fetch_add(sockets as u64, Relaxed);
     }
 
+    /// A flush has reached all listeners.
+    pub(super) fn flushed(&self, took: Duration) {
+        self.flushes.add(took);
+    }
+
     /// A published message arrived, from this node or another one.
     pub(super) fn arrived(&self) {
         self.messages.fetch_add(1, Relaxed);
@@ -65,6 +134,34 @@ impl SocketStats {
     pub(super) fn clicked(&self, outcome: &Outcome) {
         let count = if *outcome == Outcome::Done { &self.clicks_done } else { &self.clicks_refused };
         count.fetch_add(1, Relaxed);
+    }
+
+    /// A subscription begins.
+    pub(super) fn subscribed(&self) {
+        self.subscriptions.fetch_add(1, Relaxed);
+    }
+
+    /// That many subscriptions have ended.
+    pub(super) fn unsubscribed(&self, count: usize) {
+        self.subscriptions.fetch_sub(count as u64, Relaxed);
+    }
+
+    /// What waits for one socket takes this many bytes now.
+    pub(super) fn queued(&self, before: usize, now: usize) {
+        if before != now {
+            // Wraps where it is less than before, and so does the sum.
+            self.queued_bytes.fetch_add((now as u64).wrapping_sub(before as u64), Relaxed);
+        }
+    }
+
+    /// How many subscriptions there are now, over all sockets.
+    pub(crate) fn subscriptions(&self) -> u64 {
+        self.subscriptions.load(Relaxed)
+    }
+
+    /// What waits for all sockets now, in bytes of memory.
+    pub(crate) fn queued_bytes(&self) -> u64 {
+        self.queued_bytes.load(Relaxed)
     }
 
     /// How many published messages have arrived.

@@ -63,10 +63,14 @@ impl Connection {
         // A page has three; growth by doubling would keep room for a fourth in every socket.
         subscriptions.reserve_exact(1);
         subscriptions.push(subscribed);
+        self.shared.stats.subscribed();
     }
 
     pub(crate) fn unsubscribe(&self, subscription: SubscriptionId) {
-        self.subscriptions.lock().retain(|subscribed| subscribed.id != subscription);
+        let mut subscriptions = self.subscriptions.lock();
+        let before = subscriptions.len();
+        subscriptions.retain(|subscribed| subscribed.id != subscription);
+        self.shared.stats.unsubscribed(before - subscriptions.len());
     }
 
     /// A subscription has another prefix from now on.

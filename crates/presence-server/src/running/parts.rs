@@ -65,6 +65,7 @@ pub(super) fn observed(
     store: Option<&Store>,
     webhooks: Option<&Webhooks>,
     traces: &Traces,
+    supervisor: &Supervisor,
 ) -> ObservedNode {
     ObservedNode {
         region: region.to_string(),
@@ -76,6 +77,7 @@ pub(super) fn observed(
         mesh: Arc::default(),
         tls: None,
         traces: traces.clone(),
+        supervisor: supervisor.clone(),
     }
 }
 

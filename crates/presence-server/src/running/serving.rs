@@ -31,7 +31,6 @@ pub(super) async fn serve(
 ) -> anyhow::Result<watch::Sender<bool>> {
     let (closing, _) = watch::channel(false);
     let node = Arc::new(ObservedNode { tls: tls.clone(), ..node });
-    let tls = tls.map(|tls| tls.acceptor);
     let metrics = Metrics::new(state, Arc::clone(&node));
     if let Some(server) = metrics_server(config, &metrics, &closing).await? {
         supervisor.spawn("accept loop of metrics", server.run());

@@ -54,6 +54,8 @@ enum ResyncStart {
 
 /// The sending end of one receiver's queues.
 pub(super) struct WebhookReceiver {
+    index: usize,
+    stats: Arc<WebhookStats>,
     queues: Vec<mpsc::Sender<QueuedWebhook>>,
     resyncs: watch::Sender<NumberedResync>,
 }
@@ -98,7 +100,7 @@ impl WebhookReceiver {
             sender
         };
         let queues = (0..QUEUES).map(queue).collect();
-        Self { queues, resyncs }
+        Self { index, stats: Arc::clone(&context.stats), queues, resyncs }
     }
 
     /// Queues a message. Fails if the queue is full, which makes a resync necessary.
@@ -106,17 +108,28 @@ impl WebhookReceiver {
         let index = message.room.as_ref().map_or(0, queue_of);
         let queued = QueuedWebhook { message, resyncs: self.resyncs.borrow().number, since: Instant::now() };
         // A closed queue belongs to a receiver that wants no messages.
-        match self.queues[index].try_send(queued) {
-            Err(mpsc::error::TrySendError::Full(_)) => Err(QueueFull),
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+        match self.queues[index].try_reserve() {
+            Err(mpsc::error::TrySendError::Full(())) => Err(QueueFull),
+            Err(mpsc::error::TrySendError::Closed(())) => Ok(()),
+            Ok(place) => {
+                // Before it can be taken out.
+                self.stats().queued();
+                place.send(queued);
+                Ok(())
+            }
         }
     }
 
     /// Sends the state of all rooms instead of all queued messages.
     pub(super) fn resync(&self, resync: Arc<Resync>) {
+        self.stats().resynced();
         self.resyncs.send_modify(|newest| {
             *newest = NumberedResync { number: newest.number + 1, resync: Some(resync) };
         });
+    }
+
+    fn stats(&self) -> &ReceiverStats {
+        &self.stats.receivers()[self.index]
     }
 }
 
@@ -172,7 +185,11 @@ impl DeliveryQueue {
                     Err(_) => return,
                 },
                 queued = self.queued.recv() => match queued {
-                    Some(queued) => self.send_queued(queued).await,
+                    Some(queued) => {
+                        let end = self.send_queued(queued).await;
+                        self.stats().settled();
+                        end
+                    }
                     None => return,
                 },
             };
@@ -183,6 +200,10 @@ impl DeliveryQueue {
                     // Another queue may have logged it first.
                     if !self.health.gone.swap(true, Relaxed) {
                         tracing::warn!(receiver = %self.url, "receiver answered 410 Gone; webhooks are not sent to it until a restart");
+                    }
+                    self.queued.close();
+                    while self.queued.recv().await.is_some() {
+                        self.stats().settled();
                     }
                     return;
                 }

@@ -18,6 +18,8 @@ pub(crate) struct WebhookStats(Box<[ReceiverStats]>);
 pub(crate) struct ReceiverStats {
     delivered: AtomicU64,
     failed: AtomicU64,
+    waiting: AtomicU64,
+    resyncs: AtomicU64,
     /// Since when the message that each queue delivers now has waited. Those behind it are younger.
     pending: Mutex<[Option<Instant>; QUEUES]>,
 }
@@ -43,9 +45,32 @@ impl ReceiverStats {
         self.failed.load(Relaxed)
     }
 
+    /// How many messages wait, those that are being sent included.
+    pub(crate) fn pending(&self) -> u64 {
+        self.waiting.load(Relaxed)
+    }
+
+    /// How often the state of all rooms was to be sent.
+    pub(crate) fn resyncs(&self) -> u64 {
+        self.resyncs.load(Relaxed)
+    }
+
     /// How long the oldest message has waited; zero if none waits.
     pub(crate) fn oldest_pending(&self) -> Duration {
         self.pending.lock().iter().flatten().min().map_or(Duration::ZERO, Instant::elapsed)
+    }
+
+    pub(super) fn queued(&self) {
+        self.waiting.fetch_add(1, Relaxed);
+    }
+
+    /// A message that was queued no longer waits, whether or not it was sent.
+    pub(super) fn settled(&self) {
+        self.waiting.fetch_sub(1, Relaxed);
+    }
+
+    pub(super) fn resynced(&self) {
+        self.resyncs.fetch_add(1, Relaxed);
     }
 
     pub(super) fn begin(&self, queue: usize, since: Instant) {

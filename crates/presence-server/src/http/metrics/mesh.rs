@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 
-use presence_core::{DialError, NodeView, PeerState, ReceiptTimes, RowTotals};
+use presence_core::{DialError, LinkCounts, NodeCounts, NodeView, PeerState, ReceiptTimes, RowTotals};
 
 use super::ObservedNode;
 use super::writer::{MetricWriter, Spread};
@@ -27,6 +27,11 @@ pub(super) fn write(to: &mut MetricWriter<'_>, state: &HttpState, node: &Observe
     let root = [("root", mesh.facts_root.as_str())];
     to.gauges("facts_root_info", "Equal on nodes that hold equal facts", [(root, 1_u32)])?;
     to.counter("mesh_tables_asked", "Whole tables of rows that were asked for", mesh.tables_asked)?;
+    let NodeCounts { facts_written, links: LinkCounts { opened, lost }, gaps, .. } = mesh.counts;
+    to.counter("facts_written", "Facts that this node has written, removals included", facts_written)?;
+    to.counter("mesh_gaps", "Times that changes of another node were missing and asked for", gaps)?;
+    to.counter("mesh_links_opened", "Dials that led to a link that is used", opened)?;
+    to.counter("mesh_links_lost", "Links that this node had dialled and that ended unexpectedly", lost)?;
     to.counter("mesh_root_faults", "Differences between rows and what their author says of them", mesh.root_faults)?;
 
     // All from the start, with 0: where a counter begins with its first number, a monitoring system sees no increase.
@@ -48,11 +53,13 @@ pub(super) fn write(to: &mut MetricWriter<'_>, state: &HttpState, node: &Observe
     to.gauges("mesh_peer_behind", "Changes of a node that are missing here", behind)?;
     let relayed = peers.iter().map(|peer| (labels(peer), u32::from(peer.via.is_some())));
     to.gauges("mesh_peer_relayed", "Whether a node is heard through another one only", relayed)?;
+    let hears_us = peers.iter().map(|peer| (labels(peer), u32::from(peer.hears_us)));
+    to.gauges("mesh_peer_hears_us", "Whether a node hears this one", hears_us)?;
     let counts_us = peers.iter().map(|peer| (labels(peer), u32::from(peer.counts_us)));
     to.gauges("mesh_peer_counts_us", "Whether a node counts this node's visitors", counts_us)?;
     let wrong = peers.iter().map(|peer| (labels(peer), u32::from(peer.wrong_clock)));
     to.gauges("mesh_peer_wrong_clock", "Whether the clock of a node is wrong", wrong)?;
-    links(to, node)
+    links(to, node, mesh.counts.not_relayed)
 }
 
 fn spread(times: &ReceiptTimes) -> Spread {
@@ -61,15 +68,20 @@ fn spread(times: &ReceiptTimes) -> Spread {
     Spread { sum: times.sum_ms as f64 / 1_000.0, buckets: buckets.collect() }
 }
 
-fn links(to: &mut MetricWriter<'_>, node: &ObservedNode) -> fmt::Result {
+fn links(to: &mut MetricWriter<'_>, node: &ObservedNode, not_relayed: u64) -> fmt::Result {
     let Some(counts) = node.mesh.get() else { return Ok(()) };
     let dropped = [
         ("driver_full", &counts.inputs_dropped),
         ("reader_full", &counts.messages_dropped),
         ("oversized", &counts.oversized),
     ];
-    let dropped = dropped.map(|(reason, count)| ([("reason", reason)], count.load(Relaxed)));
+    let dropped = dropped.map(|(reason, count)| (reason, count.load(Relaxed))).into_iter();
+    let dropped = dropped.chain([("not_relayed", not_relayed)]).map(|(reason, count)| ([("reason", reason)], count));
     to.counters("mesh_messages_dropped", "Messages between nodes that were dropped; gaps are repaired", dropped)?;
+    if let Some(ends_at) = counts.trust.get().and_then(|trust| trust.read().ends_at()) {
+        let help = "When the first certificate of --mesh-cert ends, or of the authority that signed it";
+        to.gauge("mesh_certificate_expiry_timestamp_seconds", help, ends_at)?;
+    }
     let failed = DialError::ALL.map(|reason| ([("reason", reason.code())], counts.dials_failed(reason)));
     to.counters("mesh_dials_failed", "Dials that ended without a link", failed)?;
     let help = "Messages between nodes; one that is published to all nodes is sent once";
@@ -78,10 +90,6 @@ fn links(to: &mut MetricWriter<'_>, node: &ObservedNode) -> fmt::Result {
 }
 
 fn traffic(counts: &Counts, value: fn(&LinkTraffic) -> u64) -> Vec<([(&'static str, &'static str); 2], u64)> {
-    if let Some(ends_at) = counts.trust.get().and_then(|trust| trust.read().ends_at()) {
-        let help = "When the first certificate of --mesh-cert ends, or of the authority that signed it";
-        to.gauge("mesh_certificate_expiry_timestamp_seconds", help, ends_at)?;
-    }
     let directions = [("sent", &counts.sent), ("received", &counts.received)];
     let series = directions.map(|(direction, of)| {
         [("message", &of.messages), ("question", &of.questions), ("answer", &of.answers)]

@@ -5,9 +5,11 @@ use std::fmt;
 use super::ObservedNode;
 use super::writer::MetricWriter;
 use crate::clock::wall_ms;
+use crate::contained_app::panics::outside;
 use crate::http::readiness::ReportReader;
 use crate::http::state::HttpState;
 use crate::http::tls::BrowserTls;
+use crate::input_topic::InputTopic;
 
 pub(super) fn write(to: &mut MetricWriter<'_>, state: &HttpState, node: &ObservedNode) -> fmt::Result {
     let (mesh, readiness) = (state.views.mesh(), &state.readiness);
@@ -29,8 +31,14 @@ pub(super) fn write(to: &mut MetricWriter<'_>, state: &HttpState, node: &Observe
     if let Some(ends_at) = node.tls.as_ref().and_then(BrowserTls::ends_at) {
         to.gauge("tls_certificate_expiry_timestamp_seconds", "When the certificate for browsers ends", ends_at)?;
     }
+    if let Some(tls) = &node.tls {
+        let handshakes = tls.handshakes().map(|(result, count)| ([("result", result)], count));
+        to.counters("tls_handshakes", "TLS handshakes of browsers, by result", handshakes)?;
+    }
     let suspended = mesh.suspended_ms as f64 / 1_000.0;
     to.counter("suspended_seconds", "How long the process was frozen, paused or without CPU time", suspended)?;
+    let tasks = node.supervisor.parts().into_iter().map(|(task, is_up)| ([("task", task)], u32::from(is_up)));
+    to.gauges("task_up", "Whether a task or thread that lives as long as the node is there", tasks)?;
     to.counter("wrong_api_keys", "Requests with a wrong API key", state.wrong_keys.total())?;
     driver(to, state, node)?;
     store(to, node)?;
@@ -51,14 +59,20 @@ fn driver(to: &mut MetricWriter<'_>, state: &HttpState, node: &ObservedNode) -> 
         "Time since the driver's last turn; it turns five times a second",
         turns.age().as_secs_f64(),
     )?;
-    to.counter("driver_inputs", "Inputs that the driver handled", turns.inputs())?;
-    to.counter("driver_busy_seconds", "How long the driver's turns took", turns.busy().as_secs_f64())?;
+    let by_topic = InputTopic::ALL.map(|topic| ([("input", topic.as_str())], topic));
+    let inputs = by_topic.map(|(labels, topic)| (labels, turns.inputs_of(topic)));
+    to.counters("driver_inputs", "Inputs that the driver handled, by what they are about", inputs)?;
+    let took = by_topic.map(|(labels, topic)| (labels, turns.took(topic).as_secs_f64()));
+    to.counters("driver_input_seconds", "How long these inputs took, with what followed from them", took)?;
+    to.counter("driver_busy_seconds", "How long all inputs took", turns.busy().as_secs_f64())?;
     let queues = [("sockets", &node.inputs.sockets), ("mesh", &node.inputs.mesh)];
     let lengths = queues.map(|(name, queue)| ([("queue", name)], queue.max_capacity() - queue.capacity()));
     to.gauges("driver_queue_length", "Inputs that wait for the driver", lengths)?;
     let capacities = queues.map(|(name, queue)| ([("queue", name)], queue.max_capacity()));
     to.gauges("driver_queue_capacity", "How many inputs may wait", capacities)?;
-    to.counter("app_panics", "Calls of the app that panicked", state.app.panics())?;
+    let panics = state.app.panics().map(|(function, count)| ([("function", function)], count));
+    to.counters("app_panics", "Calls of the app that panicked, by function", panics)?;
+    to.counter("panics", "Panics outside of the app, each of which ended a request, a task or a thread", outside())?;
     to.gauge("app_calls_stuck", "Calls of the app that have run for more than 100 ms", state.app.inspect())
 }
 
@@ -85,6 +99,11 @@ fn webhooks(to: &mut MetricWriter<'_>, node: &ObservedNode) -> fmt::Result {
     to.counters("webhooks_delivered", "Webhooks that a receiver has accepted", delivered)?;
     let failed = each().map(|(labels, receiver)| (labels, receiver.failed()));
     to.counters("webhook_failures", "Tries to deliver a webhook that failed", failed)?;
+    let pending = each().map(|(labels, receiver)| (labels, receiver.pending()));
+    to.gauges("webhooks_pending", "Webhooks that wait for a receiver, the one that is being sent included", pending)?;
+    let resyncs = each().map(|(labels, receiver)| (labels, receiver.resyncs()));
+    let help = "Times that a receiver was to be sent the state of all rooms, instead of what it missed";
+    to.counters("webhook_resyncs", help, resyncs)?;
     let oldest = each().map(|(labels, receiver)| (labels, receiver.oldest_pending().as_secs_f64()));
     to.gauges("webhook_oldest_pending_seconds", "How long the oldest webhook has waited", oldest)
 }

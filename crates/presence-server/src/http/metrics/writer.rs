@@ -3,7 +3,8 @@
 use std::fmt;
 
 use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet, EncodeMetric as _, NoLabelSet,
+    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet, EncodeMetric as _, MetricEncoder,
+    NoLabelSet,
 };
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
@@ -59,7 +60,12 @@ impl<'a> MetricWriter<'a> {
             .try_for_each(|(labels, value)| ConstCounter::new(value).encode(metric.encode_family(&labels)?))
     }
 
-    /// How values are spread, one for each set of labels.
+    /// How values are spread.
+    pub(super) fn histogram(&mut self, name: &str, help: &str, spread: &Spread) -> fmt::Result {
+        spread.encode(self.0.encode_descriptor(name, help, None, MetricType::Histogram)?)
+    }
+
+    /// The same, one for each set of labels.
     pub(super) fn histograms<L: EncodeLabelSet>(
         &mut self,
         name: &str,
@@ -67,10 +73,13 @@ impl<'a> MetricWriter<'a> {
         series: impl IntoIterator<Item = (L, Spread)>,
     ) -> fmt::Result {
         let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        series.into_iter().try_for_each(|(labels, spread)| {
-            let Spread { sum, buckets } = spread;
-            let count = buckets.iter().map(|(_, count)| count).sum();
-            metric.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
-        })
+        series.into_iter().try_for_each(|(labels, spread)| spread.encode(metric.encode_family(&labels)?))
+    }
+}
+
+impl Spread {
+    fn encode(&self, mut metric: MetricEncoder<'_>) -> fmt::Result {
+        let count = self.buckets.iter().map(|(_, count)| count).sum();
+        metric.encode_histogram::<NoLabelSet>(self.sum, count, &self.buckets, None)
     }
 }

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use super::super::connection::Connection;
 use super::super::flush::Delivery;
+use super::super::fragment_queue::{FragmentQueue, QueuedDrawing};
 use super::super::listeners::SameKeyRun;
 use super::super::prefix::PrefixPool;
 use super::super::protocols::Protocols;
@@ -32,7 +33,7 @@ impl FlushQueue for NotingQueue {
         let messages = std::mem::take(&mut self.waiting);
         (messages > 0).then(|| {
             self.left.push(messages);
-            Flush { batch: (), except: None, delivery: Delivery::Always, messages }
+            Flush { batch: (), except: None, delivery: Delivery::Always, messages, folded: 0 }
         })
     }
 
@@ -122,4 +123,20 @@ async fn a_listener_changes_its_protocol_between_two_flushes() {
     audience.leave(&extended, ConnectionId(2));
     assert!(audience.take().is_none());
     assert_eq!(found(), [(extended, 1)]);
+}
+
+#[tokio::test]
+async fn drawings_that_leave_as_a_part_of_a_later_one_are_counted_and_how_long_that_took() {
+    let shared = Arc::new(HubShared::new(0, Duration::from_millis(10), ENCODERS, crate::supervision::supervision().0));
+    let flushes = || shared.stats.flushes.buckets().iter().map(|(_, count)| count).sum::<u64>();
+    let audience = Arc::new(Audience::<FragmentQueue>::default());
+    // More than may wait: some are folded before the flush, the rest with it.
+    for (drawings, folded) in [(1, 0), (20, 19), (2, 20)] {
+        for ordinal in 1..=drawings {
+            audience.change(|queue| queue.push(QueuedDrawing { fragments: Arc::default(), ordinal }));
+        }
+        Arc::clone(&audience).flush(Arc::clone(&shared)).await;
+        assert_eq!(shared.stats.folded.get(), folded, "after {drawings} more");
+    }
+    assert_eq!((flushes(), shared.stats.flushes.sum() > Duration::ZERO), (3, true));
 }
