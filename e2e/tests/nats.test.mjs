@@ -237,7 +237,7 @@ test("the files of docs/operating/nats.md work", { timeout: 60_000 }, async (t) 
   execFileSync("nats-server", ["-t", "--config", file], { env: withServers(), stdio: "pipe" });
 
   const user = users.match(/^ {4}\{\n[^]*?^ {4}\}\n/m)[0];
-  const fence = await NatsServer.start(t, [...tuned, users.replace(user, user + user.replaceAll("ams-1", "iad-1"))]);
+  const fence = await NatsServer.start(t, [...tuned, users.replace(user, user + user.replaceAll("ams-1", "iad-1").replaceAll(".in.ams.", ".in.iad."))]);
   const credentials = (name, password = "a long random password") => {
     const path = join(folder(t), "credentials");
     writeFileSync(path, `${name}:${password}\n`);
