@@ -131,7 +131,8 @@ if (!only || only === "browsers") {
   // Tests that measure time run alone; the others mostly wait. With four at a time, browsers took longer to start on two cores
   // than the tests allow.
   await runNode("browsers", testFiles("e2e/tests"), 3);
-  await runNode("runbooks", testFiles("e2e/runbooks"), 2);
+  // These count or compile, which takes a processor for long; those of the run books wait.
+  await runNode("paired and runbooks", [...testFiles("e2e/paired"), ...testFiles("e2e/runbooks")], 2);
   await runNode("alone", testFiles("e2e/alone"), 1);
   // The same tests with links over TLS, and through NATS.
   const tls = { GP_TEST_MESH: "tls", STARTS: "1" };
