@@ -72,6 +72,9 @@ pub enum EmbedRequest<'a> {
         /// A token that the site signed, if the room is private or the visitor known.
         #[serde(borrow, default)]
         token: Option<Cow<'a, str>>,
+        /// The page's number of this join. A refusal repeats it: the page may have replaced the join by then.
+        #[serde(default)]
+        attempt: Option<u64>,
     },
     /// Asks to be counted there no longer.
     Leave {
@@ -148,9 +151,18 @@ pub fn welcome(id: &str, identity: EmbedIdentity) -> String {
 }
 
 /// The frame that refuses a request, with a status as in HTTP and a sentence that helps.
-pub fn error(room: Option<&str>, status: u16, detail: &str) -> String {
-    let room = room.map(|room| format!(r#""room":{},"#, quoted(room))).unwrap_or_default();
-    format!(r#"{{"type":"error",{room}"status":{status},"detail":{}}}"#, quoted(detail))
+pub fn error(status: u16, detail: &str) -> String {
+    refusal("", status, detail)
+}
+
+/// The frame that refuses a join, with the number that the page gave it.
+pub fn join_error(room: &str, attempt: Option<u64>, status: u16, detail: &str) -> String {
+    let attempt = attempt.map(|attempt| format!(r#""attempt":{attempt},"#)).unwrap_or_default();
+    refusal(&format!(r#""room":{},{attempt}"#, quoted(room)), status, detail)
+}
+
+fn refusal(join: &str, status: u16, detail: &str) -> String {
+    format!(r#"{{"type":"error",{join}"status":{status},"detail":{}}}"#, quoted(detail))
 }
 
 /// The beginning of every `counts`.

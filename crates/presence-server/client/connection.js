@@ -26,6 +26,7 @@ export let identity
 const spent = new Set()
 let link, timer, syncing, id, away, heard
 let tries = 0
+let attempts = 0
 
 const warned = new Set()
 /** Says once why no number is shown. */
@@ -42,8 +43,8 @@ export const soon = () => {
 /** Shows the others of a room a value for as long as this page is there; null: nothing. Lost where no socket is open. */
 export const share = (room, key, value) => link?.share?.({ type: "share", room, key, value })
 
-const join = (room, { token, listens }) => {
-  link?.send({ type: "join", room, token })
+const join = (room, { token, attempt, listens }) => {
+  link?.send({ type: "join", room, token, attempt })
   if (listens) link?.share?.({ type: "listen", room })
 }
 
@@ -74,8 +75,9 @@ const sync = () => {
   for (const [room, want] of wanted) {
     const known = rooms.get(room)
     if (!known) {
-      rooms.set(room, { ...want, trouble: tries ? UNREACHABLE : undefined })
-      join(room, want)
+      const begun = { ...want, attempt: ++attempts, trouble: tries ? UNREACHABLE : undefined }
+      rooms.set(room, begun)
+      join(room, begun)
     } else if (want.listens && !known.listens) {
       known.listens = true
       link?.share?.({ type: "listen", room })
@@ -186,8 +188,9 @@ const open = streamed => {
   }
 }
 
-/** What was refused since too much was going on may be allowed later. */
-const again = room => {
+/** What was refused since too much was going on may be allowed later, unless another join has replaced it. */
+const again = (room, known) => {
+  if (rooms.get(room) != known) return
   rooms.delete(room)
   link?.send({ type: "leave", room })
   soon()
@@ -204,12 +207,14 @@ const take = ({ type, room, ...message }) => {
     } catch {}
     identity = message.identity == "cookie" ? "cookie" : kept ? "storage" : "page"
   }
-  if (!known) return
+  // The page may have replaced the join that this answers: by one with a token, for example.
+  if (!known || (message.attempt && message.attempt != known.attempt)) return
   // This page is one of those that are counted: there are 0 users only until it has been counted, too.
   if (type == "counts" && message.users !== 0) {
     tries = 0
     known.counts = message
-    if (!known.trouble?.status) known.trouble = message.stale ? message : undefined
+    // None come after a refusal, unless a later join is allowed or the visitor is only not counted.
+    known.trouble = message.stale ? message : undefined
   } else if (type == "sharing") {
     known.you = message.you
   } else if (type == "shared") {
@@ -229,7 +234,7 @@ const take = ({ type, room, ...message }) => {
       spent.add(known.token)
       soon()
     }
-    if (message.status > 428) setTimeout(again, 30_000 * (1 + Math.random()), room)
+    if (message.status > 428) setTimeout(again, 30_000 * (1 + Math.random()), room, known)
   }
   for (const element of elements) if (element.room == room) element.draw()
 }

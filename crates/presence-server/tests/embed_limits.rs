@@ -190,6 +190,24 @@ async fn a_visitor_of_a_full_room_sees_the_counts_without_being_counted() {
 }
 
 #[tokio::test]
+async fn a_refusal_says_which_join_it_answers_and_ends_what_the_page_was_sent() {
+    let (server, _folder) = server("--users-per-room 1").await;
+    let mut first = Embed::joined(&server, SHOP, "lamp").await;
+    first.users("lamp", 1).await;
+    let mut page = Embed::begin(&server, SHOP).await;
+    for (attempt, token, status) in [(1, None, 429), (2, Some("x.y"), 403)] {
+        page.say(json!({"type": "join", "room": "lamp", "token": token, "attempt": attempt})).await;
+        let error = page.wanted(|message| (message["type"] == "error").then(|| message.clone())).await;
+        assert_eq!((&error["attempt"], &error["status"]), (&json!(attempt), &json!(status)), "{error}");
+    }
+    let mut watcher = Embed::joined(&server, SHOP, "lamp").await;
+    first.say(json!({"type": "leave", "room": "lamp"})).await;
+    watcher.users("lamp", 0).await;
+    page.join("chair", None).await;
+    assert_eq!(page.wanted(|message| Some(message["room"].clone())).await, "chair", "no counts after a refused token");
+}
+
+#[tokio::test]
 async fn joins_beyond_the_rate_are_counted_later() {
     let (server, _folder) = server("--joins-per-second 4").await;
     let mut page = Embed::begin(&server, SHOP).await;

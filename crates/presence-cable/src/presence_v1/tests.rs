@@ -33,11 +33,11 @@ fn what_pages_say_is_understood_and_junk_is_not() {
     );
     assert_eq!(
         said(r#"{"type":"join","room":"a\u0062\"/"}"#),
-        EmbedRequest::Join { room: "ab\"/".into(), token: None }
+        EmbedRequest::Join { room: "ab\"/".into(), token: None, attempt: None }
     );
     assert_eq!(
-        said(r#"{"type":"join","room":"a","token":"t"}"#),
-        EmbedRequest::Join { room: "a".into(), token: Some("t".into()) }
+        said(r#"{"type":"join","room":"a","token":"t","attempt":7}"#),
+        EmbedRequest::Join { room: "a".into(), token: Some("t".into()), attempt: Some(7) }
     );
     assert_eq!(said(r#"{"type":"leave","room":""}"#), EmbedRequest::Leave { room: "".into() });
     assert_eq!(said(r#"{"type":"visible","visible":true}"#), EmbedRequest::Visible { visible: true });
@@ -105,10 +105,14 @@ fn answers_are_json() {
         json!({"type": "welcome", "id": "a.b", "identity": "given"})
     );
     assert_eq!(
-        read(error(Some("\"x"), 403, "No \"such\" token.")),
-        json!({"type": "error", "room": "\"x", "status": 403, "detail": "No \"such\" token."})
+        read(join_error("\"x", Some(7), 403, "No \"such\" token.")),
+        json!({"type": "error", "room": "\"x", "attempt": 7, "status": 403, "detail": "No \"such\" token."})
     );
-    assert_eq!(read(error(None, 400, "No.")), json!({"type": "error", "status": 400, "detail": "No."}));
+    assert_eq!(
+        read(join_error("x", None, 429, "No.")),
+        json!({"type": "error", "room": "x", "status": 429, "detail": "No."})
+    );
+    assert_eq!(read(error(400, "No.")), json!({"type": "error", "status": 400, "detail": "No."}));
     assert_eq!(read(left(&prefix("\"x"))), json!({"type": "left", "room": "\"x"}));
     assert_eq!(read(PresenceV1.ping(0)), json!({"type": "ping"}));
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use presence_cable::presence_v1::{self, EmbedRequest, PresenceV1, error, welcome};
+use presence_cable::presence_v1::{self, EmbedRequest, PresenceV1, error, join_error, welcome};
 use presence_core::{Input, Room, SubscriptionId, Tab, UserId};
 use tokio::time::Instant;
 
@@ -92,9 +92,9 @@ impl Protocol for EmbedSession {
         self.counted.received(text.len());
         self.forget_dismissed();
         match EmbedRequest::parse(text) {
-            Ok(EmbedRequest::Join { room, token }) => {
+            Ok(EmbedRequest::Join { room, token, attempt }) => {
                 if let Err(problem) = self.join(&room, token.as_deref()) {
-                    self.session.send(&error(Some(&room), problem.status(), problem.detail()));
+                    self.session.send(&join_error(&room, attempt, problem.status(), problem.detail()));
                 }
                 return self.session.spend_subscription().max(self.resume());
             }
@@ -109,7 +109,7 @@ impl Protocol for EmbedSession {
             Ok(EmbedRequest::Moving) => self.expect_back(),
             Err(reason) => {
                 tracing::debug!(connection.id = self.session.connection.id.0, %reason, "refused a message");
-                self.session.send(&error(None, 400, "This is not a message of presence-v1."));
+                self.session.send(&error(400, "This is not a message of presence-v1."));
             }
         }
         self.session.spend_request()
@@ -153,7 +153,7 @@ impl EmbedSession {
         let welcome = welcome(&ids.text(&id), identity);
         let user = id.user(self.visitor.page.site.name());
         if *self.user.get_or_insert(user) != user {
-            return self.session.send(&error(None, 409, "This page has already said hello with another id."));
+            return self.session.send(&error(409, "This page has already said hello with another id."));
         }
         if let Some(tab) = tab {
             self.session.hub.take_place(&self.session.connection, &user, tab);
@@ -197,7 +197,8 @@ impl EmbedSession {
             return Ok(());
         }
         let entry = self.context.sites.admit(&self.visitor.page, name, token, self.context.views.now_ms() / 1_000);
-        if counted.is_some() {
+        // After a refusal no counts may come, not even of a room that was listened to without being counted.
+        if counted.is_some() || entry.is_err() {
             self.leave(name, entry.as_ref().ok().map(|entry| entry.user.unwrap_or(user)));
         }
         let entry = entry?;

@@ -110,7 +110,7 @@ fn open(
             Err(error) => Some(error),
         };
         if let Some(problem) = uncounted.map(Problem::from) {
-            opening.push_str(&event(&presence_v1::error(Some(&room.name), problem.status(), problem.detail())));
+            opening.push_str(&event(&presence_v1::join_error(&room.name, None, problem.status(), problem.detail())));
         }
     }
     let place = state.open_streams.open(id, head.version, &head.headers);

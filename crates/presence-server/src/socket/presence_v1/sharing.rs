@@ -31,7 +31,7 @@ impl EmbedSession {
     /// Sends the page what the room's users share from now on; all of it at once, also where it listens already.
     pub(super) fn listen_shares(&mut self, name: &str) {
         let Some(index) = self.session.position(&presence_v1::prefix(name)) else {
-            return self.session.send(&error(None, 400, "Join a room before you listen to what its users share."));
+            return self.session.send(&error(400, "Join a room before you listen to what its users share."));
         };
         let room = self.session.subscriptions[index].to.room.clone();
         if let Some(shares) = &self.session.subscriptions[index].to.shares {
@@ -60,7 +60,7 @@ impl EmbedSession {
 
     /// Shows the room's others a value.
     pub(super) fn share(&mut self, name: &str, key: &str, value: &Value) {
-        let refuse = |detail: &str| error(None, 400, detail);
+        let refuse = |detail: &str| error(400, detail);
         let key = match share_key(key) {
             Ok(key) => key,
             Err(wrong) => return self.session.send(&refuse(&wrong.to_string())),
