@@ -35,7 +35,7 @@ use self::stats::SiteStats;
 pub(crate) use self::stats::{SiteConnection, SiteCounters};
 use self::table::SiteSources;
 pub(crate) use self::table::{KnownSite, SiteSource, SiteTable};
-use self::token::RoomToken;
+use self::token::{RoomToken, check_expiry};
 pub(crate) use self::user_token::UserTokens;
 use crate::config::{Config, Limits, Origin, SitePattern};
 use crate::identity::signed_user;
@@ -230,9 +230,7 @@ impl Sites {
         };
         let site = &page.site;
         let token = RoomToken::open(token, &self.keys(site))?;
-        if token.exp <= now_s {
-            return Err(RoomError::TokenExpired);
-        }
+        check_expiry(token.exp, now_s)?;
         // If a site has many hosts, its tokens must name one.
         let meant = match &site.pattern {
             SitePattern::Origin(origin) => site.room(&origin.host, &token.room),

@@ -67,7 +67,8 @@ impl SignIn {
     ///
     /// # Panics
     ///
-    /// If the user's id does not have 1 to 256 bytes, or what is said of them is not JSON text of at most 1,024 bytes.
+    /// If the user's id does not have 1 to 256 bytes, what is said of them is not JSON text of at most 1,024 bytes, or `lasts` is
+    /// more than 100 years.
     pub fn cookie(&self, user: &SignedUser, lasts: Duration) -> HeaderValue {
         let token = self.tokens.sign(user, self.now_s, lasts).unwrap_or_else(|error| panic!("{error}"));
         token_cookie(&token, lasts, self.secure)

@@ -59,6 +59,7 @@ pub(crate) enum TokenError {
     UserLength,
     InfoLength,
     InfoNotJson,
+    ExpNotSeconds,
 }
 
 /// Why a visitor may not be in a room, or is not counted there, as metrics say it.
@@ -183,7 +184,7 @@ impl fmt::Display for RoomError {
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotAToken => "This is not a token.",
+            Self::NotAToken => "This is not a token: one has two parts, with a dot between them.",
             Self::NotSignedByThisSite => "This token was not signed with the site's key.",
             Self::NotSignedByAnySite => "This token was not signed with the key of a site.",
             Self::NotBase64 => "The first part of this token is not Base64.",
@@ -191,6 +192,9 @@ impl fmt::Display for TokenError {
             Self::UserLength => "A token's user has 1 to 256 bytes.",
             Self::InfoLength => "A token's info has at most 1,024 bytes of JSON.",
             Self::InfoNotJson => "A token's info is JSON.",
+            Self::ExpNotSeconds => {
+                "A token's exp is in seconds since 1970, not in milliseconds, and at most 100 years away."
+            }
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use presence_core::Room;
 
-use super::token::RoomToken;
+use super::token::{RoomToken, check_expiry};
 use super::{EmbedSite, RoomError, SitePage, Sites, TokenError};
 use crate::config::SitePattern;
 
@@ -34,9 +34,7 @@ impl Sites {
         let tried = named.chain(with_one_host.take(TRIED_MAX));
         let signer = tried.into_iter().find(|page| RoomToken::open(text, &self.keys(&page.site)).is_ok());
         let page = signer.ok_or(TokenError::NotSignedByAnySite)?;
-        if claims.exp <= now_s {
-            return Err(RoomError::TokenExpired);
-        }
+        check_expiry(claims.exp, now_s)?;
         let room = self.room(&page, &claims.room)?;
         let user = claims.user.map(|user| user.text());
         Ok(Grant { site: page.site, room, user, info: claims.info.map(|info| info.get().to_owned()) })

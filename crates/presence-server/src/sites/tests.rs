@@ -161,9 +161,14 @@ fn a_private_room_needs_the_sites_token_for_that_room() {
     }
     let other = token(&sites, "https://other.example", name, None);
     assert_eq!(refused(&other), TokenError::NotSignedByThisSite.into());
-    let expired = RoomToken { room: name.to_owned(), exp: NOW_S, user: None, info: None };
     let keys = TextKeys::of(&sites.secret.site_keys(shop, &[]));
-    assert_eq!(refused(&expired.sign(&keys)), RoomError::TokenExpired);
+    let until = |exp| RoomToken { room: name.to_owned(), exp, user: None, info: None }.sign(&keys);
+    assert_eq!(refused(&until(NOW_S)), RoomError::TokenExpired);
+    let in_milliseconds = until((NOW_S + 60) * 1_000);
+    assert_eq!(refused(&in_milliseconds), TokenError::ExpNotSeconds.into());
+    let granted = sites.grant(&until((NOW_S + 60) * 1_000), None, NOW_S);
+    assert_eq!(granted, Err(TokenError::ExpNotSeconds.into()), "nor does it open a stream");
+    assert!(enter(&sites, shop, name, Some(&until(NOW_S + 3_000_000_000))).is_ok(), "95 years");
     // An invalid token is refused for a public room too, since its visitor would not be the user it names.
     assert!(enter(&sites, shop, "lamp", Some("x.y")).is_err());
 }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::TokenError;
+use super::{RoomError, TokenError};
 use crate::signing::TextKeys;
 
 /// Longest token in bytes: the longest room's name, user and display data fit.
@@ -17,6 +17,9 @@ pub(super) const TOKEN_BYTES_MAX: usize = 8 * 1_024;
 const USER_BYTES_MAX: usize = 256;
 /// Longest display data in bytes.
 const INFO_BYTES_MAX: usize = 1_024;
+/// The furthest time at which a token may expire, in seconds from now: 100 years. A time in milliseconds is further away, and
+/// such a token would never expire.
+const EXP_AFTER_MAX_S: u64 = 100 * 366 * 24 * 3_600;
 /// Some languages write padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
@@ -92,6 +95,19 @@ pub(super) fn check(user: Option<&TokenUser>, info: Option<&RawValue>) -> Result
     Ok(())
 }
 
+/// Fails if a token that expires at this time is no longer valid, or says the time in another unit than seconds.
+pub(super) fn check_expiry(exp: u64, now_s: u64) -> Result<(), RoomError> {
+    if exp <= now_s {
+        return Err(RoomError::TokenExpired);
+    }
+    if is_in_seconds(exp, now_s) { Ok(()) } else { Err(TokenError::ExpNotSeconds.into()) }
+}
+
+/// Whether a token may expire at this time.
+pub(super) fn is_in_seconds(exp: u64, now_s: u64) -> bool {
+    exp.saturating_sub(now_s) <= EXP_AFTER_MAX_S
+}
+
 /// The text of a token with this content.
 pub(super) fn sign(content: &impl Serialize, keys: &TextKeys) -> String {
     let payload = URL_SAFE_NO_PAD.encode(serde_json::to_string(content).expect("texts and numbers are always JSON"));
@@ -101,7 +117,7 @@ pub(super) fn sign(content: &impl Serialize, keys: &TextKeys) -> String {
 
 /// The payload of a token that one of the keys has signed.
 pub(super) fn signed_payload<'a>(text: &'a str, keys: &TextKeys) -> Result<&'a str, TokenError> {
-    let (payload, signature) = split(text).ok_or(TokenError::NotSignedByThisSite)?;
+    let (payload, signature) = split(text).ok_or(TokenError::NotAToken)?;
     keys.verify(payload.as_bytes(), signature).then_some(payload).ok_or(TokenError::NotSignedByThisSite)
 }
 
@@ -141,17 +157,17 @@ mod tests {
         assert_eq!(opened.info.unwrap().get(), "{\"name\":\"Ada\"}");
         let (payload, tag) = text.split_once('.').unwrap();
         let other = URL_SAFE_NO_PAD.encode("{\"room\":\"private/8\",\"exp\":1800000000}");
+        for formless in ["", "undefined", payload, &"x".repeat(TOKEN_BYTES_MAX + 1)] {
+            assert_eq!(RoomToken::open(formless, &keys(1)).unwrap_err(), TokenError::NotAToken, "{formless}");
+        }
         for forged in [
-            String::new(),
             ".".to_owned(),
-            payload.to_owned(),
             format!("{payload}."),
             format!("{payload}.{}", &tag[..62]),
             format!("{payload}.{}", tag.replace(&tag[..1], "g")),
             format!("{other}.{tag}"),
             format!(".{text}"),
             token("private/7").sign(&keys(2)),
-            "x".repeat(TOKEN_BYTES_MAX + 1),
         ] {
             assert_eq!(RoomToken::open(&forged, &keys(1)).unwrap_err(), TokenError::NotSignedByThisSite, "{forged}");
         }

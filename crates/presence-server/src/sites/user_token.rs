@@ -6,7 +6,7 @@ use presence_core::SignedUser;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::token::{TokenUser, decode, sign, signed_payload};
+use super::token::{TokenUser, check_expiry, decode, is_in_seconds, sign, signed_payload};
 use super::{EmbedSite, Sites, TokenError};
 use crate::config::Origin;
 use crate::signing::TextKeys;
@@ -40,12 +40,16 @@ impl UserTokens {
     ///
     /// # Errors
     ///
-    /// If the id or what is said of the user has a wrong length, or the latter is not JSON.
+    /// If the id or what is said of the user has a wrong length, or the latter is not JSON, or the token would be valid for more
+    /// than 100 years.
     pub(crate) fn sign(&self, user: &SignedUser, now_s: u64, lasts: Duration) -> Result<String, TokenError> {
         let info = user.info.clone().map(RawValue::from_string).transpose().map_err(|_| TokenError::InfoNotJson)?;
         let exp = now_s.saturating_add(lasts.as_secs());
         let token = UserToken { exp, user: TokenUser::Text(user.id.clone()), info, room: None };
         super::token::check(Some(&token.user), token.info.as_deref())?;
+        if !is_in_seconds(exp, now_s) {
+            return Err(TokenError::ExpNotSeconds);
+        }
         Ok(sign(&token, &self.0))
     }
 
@@ -53,15 +57,15 @@ impl UserTokens {
     /// has signed it.
     pub(crate) fn renewed(&self, text: &str, now_s: u64) -> Option<(String, Duration)> {
         let token: UserToken = decode(signed_payload(text, &self.0.others()?).ok()?).ok()?;
-        let lasts = token.exp.checked_sub(now_s).filter(|_| token.room.is_none())?;
-        Some((sign(&token, &self.0), Duration::from_secs(lasts)))
+        let valid = check_expiry(token.exp, now_s).is_ok() && token.room.is_none();
+        valid.then(|| (sign(&token, &self.0), Duration::from_secs(token.exp - now_s)))
     }
 
     /// The user of a token that this site signed and that has not expired.
     pub(crate) fn open(&self, text: &str, now_s: u64) -> Option<SignedUser> {
         let token: UserToken = decode(signed_payload(text, &self.0).ok()?).ok()?;
         super::token::check(Some(&token.user), token.info.as_deref()).ok()?;
-        let valid = token.exp > now_s && token.room.is_none();
+        let valid = check_expiry(token.exp, now_s).is_ok() && token.room.is_none();
         valid.then(|| SignedUser { id: token.user.text(), info: token.info.map(|info| info.get().to_owned()) })
     }
 }
@@ -81,7 +85,10 @@ mod tests {
         assert_eq!(tokens(2).open(&renewed, 160), None);
         assert_eq!(both.renewed(&renewed, 130), None, "it is new already");
         assert_eq!(both.renewed(&old, 161), None, "it has expired");
-        assert_eq!(both.renewed(&tokens(3).sign(&SignedUser::new("eve"), 100, Duration::MAX).unwrap(), 130), None);
+        assert_eq!(
+            both.renewed(&tokens(3).sign(&SignedUser::new("eve"), 100, Duration::from_secs(60)).unwrap(), 130),
+            None
+        );
         assert_eq!(tokens(1).renewed(&old, 130), None, "the secret is not being changed");
     }
 
@@ -103,7 +110,9 @@ mod tests {
     fn a_token_for_a_room_signs_no_one_in_and_a_number_is_an_id() {
         let signed = |json: &str| sign(&RawValue::from_string(json.to_owned()).unwrap(), &tokens(1).0);
         assert_eq!(tokens(1).open(&signed(r#"{"user":42,"exp":9}"#), 1), Some(SignedUser::new("42")));
-        for wrong in [r#"{"user":42,"exp":9,"room":"a"}"#, r#"{"exp":9}"#, r#"{"user":"","exp":9}"#, "[]"] {
+        let milliseconds = r#"{"user":42,"exp":1800000000000}"#;
+        for wrong in [r#"{"user":42,"exp":9,"room":"a"}"#, r#"{"exp":9}"#, r#"{"user":"","exp":9}"#, "[]", milliseconds]
+        {
             assert_eq!(tokens(1).open(&signed(wrong), 1), None, "{wrong}");
         }
     }
@@ -111,6 +120,8 @@ mod tests {
     #[test]
     fn what_could_never_be_read_again_is_not_signed() {
         let sign = |user: SignedUser| tokens(1).sign(&user, 0, Duration::from_secs(60)).unwrap_err();
+        let for_ever = tokens(1).sign(&SignedUser::new("7"), 0, Duration::MAX);
+        assert_eq!(for_ever, Err(TokenError::ExpNotSeconds));
         assert_eq!(sign(SignedUser::new("")), TokenError::UserLength);
         assert_eq!(sign(SignedUser::new("7").with_info("{")), TokenError::InfoNotJson);
         assert_eq!(sign(SignedUser::new("7").with_info(format!("\"{}\"", "x".repeat(1_023)))), TokenError::InfoLength);
