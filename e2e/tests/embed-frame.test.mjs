@@ -144,6 +144,35 @@ test("only the room's own site may show the frame, and a page without a referrer
   }
 });
 
+test("a frame that is refused shows the reason on any page, and nothing else of the node can be framed", { timeout: 180_000 }, async (t) => {
+  const site = await shop(t);
+  const stranger = await shop(t, { host: "stranger.localhost" });
+  const node = await Node.start(t, { args: site.site, host: "presence.localhost" });
+  const room = `${site.host}/lamp`;
+  const context = await visitor(await browser(t));
+  const reason = (page) => page.frames().at(-1).locator("p").textContent();
+  const page = await open(context, stranger.put("/", frame(node, room)));
+  assert.equal(await reason(page), `Pages of ${stranger.origin} may not embed this server. Start it with --site ${stranger.origin} to allow them.`);
+  const hidden = await open(context, site.put("/hidden", frame(node, "/lamp"), { "referrer-policy": "no-referrer" }));
+  assert.match(await reason(hidden), /write <iframe referrerpolicy="origin" …>/);
+  const locked = await open(context, site.put("/locked", frame(node, "/private/lamp")));
+  assert.match(await reason(locked), /private: send a token/);
+
+  const html = { accept: "text/html", referer: `${stranger.origin}/` };
+  const refused = await node.get(`/embed?room=${room}`, { headers: html });
+  assert.deepEqual([refused.status, refused.headers["content-type"], refused.headers["set-cookie"]], [403, "text/html; charset=utf-8", undefined]);
+  assert.match(refused.headers["content-security-policy"], /^default-src 'none'; style-src 'sha256-[^']+'; base-uri 'none'; form-action 'none'$/);
+  const program = await node.get(`/embed?room=${room}`, { headers: { referer: html.referer } });
+  assert.deepEqual([program.status, program.headers["content-type"]], [403, "application/problem+json"]);
+  const around = (path) => node.get(path, { headers: { ...html, referer: `${site.origin}/` } });
+  const allowed = await around(`/embed?room=${room}`);
+  assert.ok(allowed.headers["content-security-policy"].endsWith(`frame-ancestors 'self' ${site.origin}`));
+  for (const path of ["/", "/nowhere", "/owner", `/badge.svg?room=${room}`, `/api/v1/rooms?room=${room}`, "/embed/http/x/presence/events?room=lamp"]) {
+    const { headers } = await around(path);
+    assert.match(headers["content-security-policy"], /frame-ancestors 'none'/, path);
+  }
+});
+
 test("the policy names only the site, and a badge is an image for all sites", { timeout: 180_000 }, async (t) => {
   const site = await shop(t);
   const node = await Node.start(t, { args: site.site, host: "presence.localhost" });

@@ -2,13 +2,14 @@
 //! element goes on from there; where none do, a page in it is printed again every few seconds.
 
 mod html;
+mod refusal;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use presence_core::{Room, RoomView};
 use tokio::time::{Instant, timeout};
 
@@ -39,7 +40,7 @@ pub(crate) async fn embed(
     query: QueryPairs,
 ) -> Response {
     let page = FrameRequest::read(&state, &info, &headers, query).and_then(|request| request.page());
-    page.unwrap_or_else(refused)
+    page.unwrap_or_else(|problem| refused(problem, &headers))
 }
 
 /// `GET /embed/printed`, with the address that the page above gives to browsers that run no scripts.
@@ -50,14 +51,14 @@ pub(crate) async fn printed(
     query: QueryPairs,
 ) -> Response {
     match FrameRequest::read(&state, &info, &headers, query) {
-        Ok(request) => request.print().await.unwrap_or_else(refused),
-        Err(problem) => refused(problem),
+        Ok(request) => request.print().await.unwrap_or_else(|problem| refused(problem, &headers)),
+        Err(problem) => refused(problem, &headers),
     }
 }
 
-fn refused(problem: Problem) -> Response {
+fn refused(problem: Problem, headers: &HeaderMap) -> Response {
     let retry = matches!(problem.status(), 429 | 503);
-    let mut response = problem.into_response();
+    let mut response = refusal::answer(problem, headers);
     response.headers_mut().extend(embeddable());
     if retry {
         // A refusal has no script that could retry.
