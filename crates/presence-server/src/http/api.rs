@@ -24,6 +24,7 @@ use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use presence_core::{MeshView, Region, RegionView};
 use serde::Serialize;
 use utoipa::openapi::OpenApi;
@@ -60,6 +61,7 @@ pub(super) fn routes(state: &Arc<HttpState>) -> Router<Arc<HttpState>> {
     let served = ROUTES.iter().map(|route| OpenApiRouter::new().routes(route()).split_for_parts().0);
     served
         .fold(Router::new(), Router::merge)
+        .route("/api/v1/rooms/{room}/{*rest}", get(counts::room_in_path))
         .route_layer(from_fn_with_state(Arc::clone(state), access::refuse_wrong_keys))
 }
 

@@ -149,11 +149,25 @@ async fn a_sentence_is_ready_to_print_in_the_language_that_was_asked_for() {
         let answer = get(&server, &format!("/api/v1/rooms?room={ROOM}&room=shop.example/empty&{query}")).await;
         answer["rooms"].as_array().unwrap().iter().map(|room| room["text"].clone()).collect::<Vec<_>>()
     };
-    assert_eq!(text("show=users").await, [Value::Null, Value::Null]);
+    assert_eq!(text("").await, [Value::Null, Value::Null]);
     assert_eq!(text("lang=en").await, ["3 people are looking at this", "0 people are looking at this"]);
     assert_eq!(text("lang=gsw,de-AT;q=0.9&show=others").await, ["2 weitere Personen", "0 weitere Personen"]);
     assert_eq!(text("lang=ru&show=tabs").await, ["4 открытые вкладки", "0 открытых вкладок"]);
     assert_eq!(text("show=people&lang=tlh").await, ["3 people", "0 people"]);
+    assert_eq!(text("show=users").await, ["3 people", "0 people"], "English without lang");
     let twice = server.get_with(&format!("/api/v1/rooms?room={ROOM}&lang=en&lang=de"), &[]).await;
     assert_eq!(twice.status(), 400);
+}
+
+#[tokio::test]
+async fn a_name_with_slashes_in_the_path_is_told_its_form() {
+    let server = TestServer::start("--site https://shop.example").await;
+    let answer = server.get("/api/v1/rooms/shop.example/lamps/7").await;
+    assert_eq!(answer.status(), 404);
+    let said = answer.text().await.unwrap();
+    assert!(said.contains("/api/v1/rooms?room=shop.example/lamps/7."), "{said}");
+    let named = get(&server, "/api/v1/rooms?room=shop.example/lamps/7").await;
+    assert_eq!(named["rooms"][0]["room"], "shop.example/lamps/7");
+    let marked = server.get("/api/v1/rooms/shop.example/a&b+c").await.text().await.unwrap();
+    assert!(marked.contains("?room=shop.example/a%26b%2Bc."), "{marked}");
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use presence_core::{Below, Found, Query, Region, RegionState, RegionView, Room, RoomView, Subtree};
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ pub(super) struct CountsAnswer {
     room: String,
     /// Distinct users with a page of the room open; the same browser in two regions is one.
     users: u32,
-    /// The sentence that `<live-presence>` shows, in the language of `lang`; only if that was asked for.
+    /// The sentence that `<live-presence>` shows, in the language of `lang`; only with `lang` or `show`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     text: Option<String>,
@@ -110,10 +110,10 @@ struct RoomsParams {
     #[param(min_items = 1, max_items = 100, value_type = Vec<RoomName>)]
     room: Vec<String>,
     /// Adds `text` to each answer, in this language: a tag such as `de-AT`, or a list as in `Accept-Language`. English where
-    /// no language of the list is known.
+    /// no language of the list is known, or where only `show` is given.
     #[param(value_type = String, required = false)]
     lang: String,
-    /// Which count `text` says, as the attribute of `<live-presence>`: those who look unless it is one of these.
+    /// Which count `text` says, as the attribute of `<live-presence>`: those who look unless it is one of these. It adds `text`, too.
     #[param(value_type = String, required = false, example = "users")]
     show: String,
 }
@@ -190,6 +190,13 @@ pub(super) async fn rooms(
     let private = named.iter().any(|room| room.caching == Caching::Never);
     let caching = if private { Caching::Never } else { Caching::OneSecond };
     Ok(json(StatusCode::OK, caching, &RoomsCounts { rooms }))
+}
+
+/// The answer to a name with slashes in the path: it says which form such a name has.
+pub(super) async fn room_in_path(uri: Uri) -> Problem {
+    let name = uri.path().trim_start_matches("/api/v1/rooms/").replace('&', "%26").replace('+', "%2B");
+    let detail = format!("A room whose name has slashes is a parameter: /api/v1/rooms?room={name}.");
+    Problem::new(StatusCode::NOT_FOUND, detail)
 }
 
 async fn roll_up(state: &HttpState, path: &ReadableRoom) -> Result<Below, Problem> {

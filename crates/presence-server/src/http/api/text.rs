@@ -15,9 +15,12 @@ pub(super) struct TextParams {
 impl TextParams {
     /// Takes `lang` and `show` out of a query; `None` where no sentence is asked for.
     pub(super) fn take(pairs: &mut Vec<(String, String)>) -> Result<Option<Self>, Problem> {
-        let lang = take_one(pairs, "lang")?;
-        let show = Show::parse(take_one(pairs, "show")?.as_deref().unwrap_or_default());
-        Ok(lang.map(|lang| Self { locale: Locale::of(&lang), show }))
+        let (lang, show) = (take_one(pairs, "lang")?, take_one(pairs, "show")?);
+        if lang.is_none() && show.is_none() {
+            return Ok(None);
+        }
+        let locale = Locale::of(&lang.unwrap_or_default());
+        Ok(Some(Self { locale, show: Show::parse(&show.unwrap_or_default()) }))
     }
 
     /// The sentence for these counts.
