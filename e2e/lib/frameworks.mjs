@@ -31,18 +31,18 @@ export async function build(t, name, { mode = "production", args = [] } = {}) {
   return out;
 }
 
-/** A shop with a node that serves it. `serve(files, html)` puts its pages: `/lamp` and `/chair`. */
+/** A shop with a node that serves it. `serve(files, html, headers)` puts its pages: `/lamp` and `/chair`. */
 export async function shopWithNode(t) {
   const site = await shop(t);
   const node = await Node.start(t, { args: site.site, host: "presence.localhost" });
   const token = await run("sign", "private/lamp", "--site", site.origin);
   site.put("/token", token, { "content-type": "text/plain" });
   const users = (name) => node.counts(`${site.host}/${name}`).then((counts) => counts.users);
-  const serve = (files, html = (text) => text) => {
+  const serve = (files, html = (text) => text, headers = {}) => {
     for (const file of readdirSync(files, { recursive: true }).filter((path) => types[extname(path)])) {
       const text = readFileSync(join(files, file), "utf8").replaceAll(documented, node.url);
       if (file !== "index.html") site.put(`/${file}`, text, { "content-type": types[extname(file)] });
-      else for (const path of ["/lamp", "/chair"]) site.put(path, () => html(text, path));
+      else for (const path of ["/lamp", "/chair"]) site.put(path, () => html(text, path), headers);
     }
   };
   return { site, node, users, serve };

@@ -43,17 +43,50 @@ describe("live-presence", () => {
       await untilEqual("what the site computes", output, "1 false", soon);
       assert.equal(await all.users("lamp"), 1);
       if (name === "plain") {
-        await untilTexts(page, ["1 open tab", ""]);
+        await untilTexts(page, ["1 open tab"]);
         await untilEqual("its listener", () => page.evaluate(() => document.body.dataset.users), "1", soon);
+        const watches = () => page.locator("live-presence-watch").count();
+        assert.equal(await watches(), 1);
         await page.click("output");
-        await untilEqual("the watch has ended", () => page.locator("live-presence").count(), 1, soon);
+        await untilEqual("the watch has ended", watches, 0, soon);
       } else {
-        await untilTexts(page, ["1 Person", ""]);
+        await untilTexts(page, ["1 Person"]);
+        if (name === "react") await untilEqual("its listener", () => page.evaluate(() => document.body.dataset.users), "1", soon);
         await page.click("button");
         await untilEqual("it follows its room", async () => [await all.users("chair"), await all.users("lamp")], [1, 0], soon);
         await untilEqual("what the site computes", output, "1 false", soon);
       }
       assert.deepEqual(page.complaints, []);
+    });
+  }
+
+  test("a page neither shows nor hears a watch, whatever its own styles and listeners are for", { timeout: 120_000 }, async (t) => {
+    const [all, files] = await Promise.all([shopWithNode(t), installed.build("react")]);
+    const head = `<style>live-presence, live-presence-watch, body > * { display: block !important }</style>
+      <script>window.heard = new Set();
+      for (const name of ["presence:change", "presence:stale"]) document.addEventListener(name, ({ target }) => window.heard.add(target))</script>`;
+    all.serve(files, (html) => html.replace("<head>", `<head>${head}`));
+    const page = await openSite(t, `${all.site.origin}/lamp`);
+    await untilTexts(page, ["1 Person"]);
+    await untilEqual("what the site computes", () => page.locator("output").textContent(), "1 false", soon);
+    const seen = await page.evaluate(() => [
+      document.querySelector("live-presence-watch").checkVisibility(),
+      document.querySelectorAll("live-presence").length,
+      [...window.heard].map((element) => element.localName),
+    ]);
+    assert.deepEqual(seen, [false, 1, ["live-presence"]]);
+  });
+
+  for (const [name, more, shown] of [["any policy", "", "1 false"], ["no policy", "; trusted-types 'none'", "undefined true"]]) {
+    test(`a page that requires trusted types and allows ${name}`, { timeout: 120_000 }, async (t) => {
+      const [all, files] = await Promise.all([shopWithNode(t), installed.build("react")]);
+      const policy = `script-src 'self' ${all.node.url}; require-trusted-types-for 'script'${more}`;
+      all.serve(files, undefined, { "content-security-policy": policy });
+      const page = await openSite(t, `${all.site.origin}/lamp`);
+      await untilEqual("what the site computes", () => page.locator("output").textContent(), shown, soon);
+      const trouble = await page.locator("small").textContent();
+      assert.equal(trouble.includes("allow the policy live-presence"), more !== "", trouble);
+      if (!more) assert.deepEqual(page.complaints, []);
     });
   }
 
@@ -97,6 +130,11 @@ describe("live-presence", () => {
     }
     assert.equal(await server.fetchPresence("http://127.0.0.1:9", room), undefined);
     assert.equal(await fetched(`${site.host}/private/lamp`), undefined);
+    const warn = t.mock.method(console, "warn", () => {});
+    for (const wrong of ["/lamps/7", "/lamps/7", "/chairs/3"]) assert.equal(await fetched(wrong), undefined);
+    const warnings = warn.mock.calls.map(({ arguments: [, text] }) => text);
+    assert.equal(warnings.length, new Set(warnings).size);
+    assert.match(warnings[0], /^400 .*host/);
     assert.equal(
       server.presenceElement({ looking: 2 }, { room: `"><b>'&`, hideBelow: 2, lang: "de" }),
       '<live-presence room="&quot;&gt;&lt;b&gt;&#39;&amp;" hide-below="2" lang="de">2 Personen sehen sich das gerade an</live-presence>',

@@ -25,11 +25,34 @@ function isMissing(trouble) {
   for (const watch of watches) watch()
 }
 
+/** What allows the addresses of the elements' scripts where a page requires trusted types. */
+let policy
+
+/** The address as a page may require it: a page's own policy, which may be the default one, decides where it forbids this one. */
+function trusted(src) {
+  try {
+    policy ??= globalThis.trustedTypes?.createPolicy("live-presence", { createScriptURL: (url) => url })
+  } catch {}
+  return policy?.createScriptURL(src) ?? src
+}
+
+function create(src) {
+  const script = Object.assign(document.createElement("script"), { type: "module", async: true })
+  try {
+    script.src = trusted(src)
+  } catch {
+    const trouble = `${src} could not be loaded. This page requires trusted types: does it allow the policy live-presence?`
+    isMissing(trouble)
+    throw new Error(trouble)
+  }
+  return script
+}
+
 /** As a script of the page, not by `import()`: bundlers rewrite that, and a page may allow scripts by their element. */
 function load(src, againMs = AGAIN_MS) {
   const known = [...document.querySelectorAll("script[type=module]")].find((script) => script.src === src)
   if (known?.dataset.loaded !== undefined) return
-  const script = known ?? Object.assign(document.createElement("script"), { type: "module", async: true, src })
+  const script = known ?? create(src)
   const loaded = new Promise((resolve, reject) => {
     script.addEventListener("load", () => {
       script.dataset.loaded = ""
@@ -55,7 +78,11 @@ function load(src, againMs = AGAIN_MS) {
  */
 export function watchPresence({ room, token } = {}, changed) {
   const element = document.createElement("live-presence")
-  element.hidden = true
+  // In a shadow tree, so that it is no element of the page: rules for `live-presence` don't reach it, scripts don't find it, and
+  // its events end there.
+  const host = document.createElement("live-presence-watch")
+  host.style.setProperty("display", "none", "important")
+  host.attachShadow({ mode: "closed" }).append(element)
   if (room) element.setAttribute("room", room)
   if (token) element.setAttribute("token", token)
   let state = UNKNOWN
@@ -66,11 +93,11 @@ export function watchPresence({ room, token } = {}, changed) {
   element.addEventListener("presence:stale", ({ detail }) => change({ stale: true, trouble: detail.detail }))
   const watch = () => (missing ? change({ stale: true, trouble: missing }) : state.counts || change(UNKNOWN))
   watches.add(watch)
-  document.body.append(element)
+  document.body.append(host)
   if (missing) watch()
   return () => {
     watches.delete(watch)
-    element.remove()
+    host.remove()
   }
 }
 

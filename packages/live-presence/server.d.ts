@@ -20,7 +20,10 @@ export const languages: readonly string[]
 /** The sentence that the element shows for these counts: "14 people are looking at this". It is text, not HTML. */
 export function presenceText(counts: PrintedCounts, options?: TextOptions): string
 
-/** The counts of a room, such as `shop.example/lamps/7`, as the node's API answers; undefined where it does not answer in time. */
+/**
+ * The counts of a room, such as `shop.example/lamps/7`, as the node's API answers; undefined where it does not answer in time, or
+ * refuses the request. The console says why, once for each reason.
+ */
 export function fetchPresence(
   url: string | URL,
   room: string,

@@ -27,16 +27,32 @@ export function presenceText(counts, { lang = "en", show = "looking" } = {}) {
   return form.replace("#", number.toLocaleString(language))
 }
 
-/** The counts of a room, as the node's API answers; undefined where it does not answer in time. */
+const REASONS_MAX = 100
+const warned = new Set()
+
+/** Says once why a page has no number. A reason may name its room, so there may be many. */
+function warn(reason) {
+  if (warned.has(reason) || warned.size === REASONS_MAX) return
+  warned.add(reason)
+  console.warn("live-presence:", reason)
+}
+
+/**
+ * The counts of a room, as the node's API answers; undefined where it does not answer in time, or refuses the request. The console
+ * says why, once for each reason.
+ */
 export async function fetchPresence(url, room, { signal = AbortSignal.timeout(ANSWER_MS), fetch = globalThis.fetch } = {}) {
   const address = new URL("api/v1/rooms", String(url).replace(/\/*$/, "/"))
   address.searchParams.set("room", room)
   try {
     const answer = await fetch(address, { signal })
-    return answer.ok ? (await answer.json()).rooms[0] : undefined
-  } catch {
-    return undefined
+    if (answer.ok) return (await answer.json()).rooms[0]
+    const { detail } = await answer.json().catch(() => ({}))
+    warn(`${answer.status} ${detail ?? answer.statusText}`)
+  } catch (error) {
+    warn(`${address.origin} gave no answer: ${error.cause?.message ?? error.message}`)
   }
+  return undefined
 }
 
 const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" }

@@ -8,5 +8,7 @@ export function Wrong() {
   const visitors = <live-presence show="visitors" />
   // @ts-expect-error There is no such attribute.
   const emojis = <live-cursors emojis="👏" />
-  return <>{visitors}{emojis}</>
+  // @ts-expect-error The event has counts.
+  const listening = <live-presence onpresence:change={(event) => event.detail.visitors} />
+  return <>{visitors}{emojis}{listening}</>
 }
