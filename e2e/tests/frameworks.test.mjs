@@ -35,11 +35,12 @@ async function drive(page, { users }) {
 }
 
 test("what the documents tell developers to write is what the sites are made of", { timeout: 180_000 }, async () => {
-  const section = readFileSync(join(root, "docs/embedding.md"), "utf8").split("## In React, Vue, Svelte and others")[1].split("\n## ")[0];
+  const section = (file, title) => readFileSync(join(root, file), "utf8").split(`## ${title}\n`)[1].split("\n## ")[0];
   const texts = readdirSync(sources, { recursive: true }).filter((path) => !path.includes("node_modules") && /\.(html|jsx?|ts|vue|svelte)$/.test(path))
     .map((path) => readFileSync(join(sources, path), "utf8").replaceAll(/\s+/g, " "));
-  const blocks = [...section.matchAll(/^```\w+\n([^]*?)^```$/gm), ...section.matchAll(/^`` html`(.*)` ``/gm)].map(([, block]) => block.replaceAll(/\s+/g, " ").trim());
-  assert.equal(blocks.length, 7);
+  const written = section("docs/embedding.md", "In React, Vue, Svelte and others") + section("docs/signing.md", "In a page that is open already");
+  const blocks = [...written.matchAll(/^```\w+\n([^]*?)^```$/gm), ...written.matchAll(/^`` html`(.*)` ``/gm)].map(([, block]) => block.replaceAll(/\s+/g, " ").trim());
+  assert.equal(blocks.length, 9);
   for (const block of blocks) assert.ok(texts.some((text) => text.includes(block)), block);
 });
 

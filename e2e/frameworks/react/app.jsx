@@ -1,5 +1,6 @@
 // A shop whose pages a script shows. `printed` is what the server has printed of the number, if it has.
 import { useState } from "react"
+import { useToken } from "./token.js"
 
 function Watching({ room, show, token, printed }) {
   return (
@@ -18,19 +19,17 @@ export function App({ path, printed }) {
     history.pushState(null, "", "/chair")
     setPage("/chair")
   }
-  const enter = async () => {
-    const token = await (await fetch("/token")).text()
-    setShown({ room: "private/lamp", token })
-  }
+  const locked = shown.room?.startsWith("private/") ? shown.room : undefined
+  const token = useToken(locked)
   return (
     <>
       <h1>{page}</h1>
       <a href="/chair" onClick={visit}>The chair</a>
       <button id="room" onClick={() => setShown({ room: "/another" })}>Another room</button>
-      <button id="private" onClick={enter}>The private room</button>
+      <button id="private" onClick={() => setShown({ room: "private/lamp" })}>The private room</button>
       <button id="tabs" onClick={() => setShown({ show: "tabs" })}>Tabs</button>
       <button id="here" onClick={() => setHere(!here)}>Here</button>
-      {here && <Watching {...shown} printed={printed} />}
+      {here && (!locked || token) && <Watching {...shown} token={token} printed={printed} />}
     </>
   )
 }
