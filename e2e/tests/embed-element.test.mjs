@@ -1,8 +1,11 @@
 // The element <live-presence>: its attributes, templates, events, and places in a page.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { browser, open, visitor } from "../lib/browser.mjs";
 import { Node } from "../lib/node.mjs";
+import { root } from "../lib/paths.mjs";
 import { embedding, people, shop, shown, untilShown } from "../lib/shop.mjs";
 import { always, until, untilEqual } from "../lib/until.mjs";
 
@@ -104,6 +107,25 @@ test("attributes and templates choose the number, the language and the threshold
   });
   await untilEqual("attributes may change", () => shown(page).then(([first]) => first), "2 personnes regardent cette page");
   assert.deepEqual(page.complaints, []);
+});
+
+test("a paragraph around the element is hidden as the documents say, before the script has come and until the number is reached", { timeout: 180_000 }, async (t) => {
+  const [, rule] = readFileSync(join(root, "docs/embedding.md"), "utf8").match(/To hide a paragraph around the element[^`]*`([^`]+)`/);
+  const { page, chromium, url } = await pageWith(t, '<p id="around">Now: <live-presence hide-below="2"></live-presence></p>', {
+    head: `<style>${rule}</style><script>
+      window.visible = 0;
+      const look = () => {
+        window.visible += document.querySelector("#around")?.checkVisibility() ?? 0;
+        requestAnimationFrame(look);
+      };
+      look();
+    </script>`,
+  });
+  await untilEqual("the first number", () => page.evaluate(() => document.querySelector("live-presence").counts?.users), 1, { within: 15_000 });
+  assert.equal(await page.evaluate(() => window.visible), 0, "it was never visible");
+  await open(await visitor(chromium), url);
+  await untilShown(page, people(2));
+  assert.ok(await page.locator("#around").isVisible());
 });
 
 test("events hold the counts, and bubble", { timeout: 180_000 }, async (t) => {

@@ -133,7 +133,10 @@ class LivePresence extends HTMLElement {
     } catch {}
     // Asked for before the first numbers come, so that they wait for it as little as possible.
     const words = wordsIn(local.language)
-    const below = counts ? words !== 0 && this.#text(counts, shared?.person, local, words) : this.#clear()
+    if (!counts) this.#clear()
+    // What is not known yet is not shown either, unless the page's server has printed it: a paragraph around it would flash.
+    const known = counts && words !== 0
+    const below = known ? this.#text(counts, shared?.person, local, words) : this.hideBelow > 0 && !this.textContent.trim()
     this.#say({ below, stale: !!trouble, printed: this.#printed })
     if (counts && counts != before.counts) this.#tell("change", counts)
     if (trouble && trouble != before.trouble) this.#tell("stale", trouble)
