@@ -28,6 +28,20 @@ test("a policy that allows the script's origin and nothing else is enough", { ti
   assert.equal(style, "50%", "its style is there without the page's permission");
 });
 
+test("the policies that the documents name: a nonce for the script, and the node's origin for a frame and a badge", { timeout: 180_000 }, async (t) => {
+  const { site, node, room } = await siteAndNode(t);
+  const socket = node.url.replace("http", "ws");
+  const text = `<iframe title="Who is looking" frameborder="0" src="${node.url}/embed?room=/chair&amp;theme=light"></iframe><img alt="" src="${node.url}/badge.svg?room=${room}">`;
+  const html = embedding(node, { around: (lines) => lines.replace("<script", '<script nonce="n7"') + text });
+  const policy = `default-src 'none'; script-src 'nonce-n7'; connect-src 'self' ${node.url} ${socket}; frame-src ${node.url}; img-src ${node.url}; style-src 'self'`;
+  const page = await open(await visitor(await browser(t)), site.put("/lamp", html, { "content-security-policy": policy }));
+  await untilShown(page, people(1));
+  await untilEqual("the frame", () => page.frames().at(-1).locator("[part=line]").allTextContents(), [people(1)], { within: 15_000 });
+  assert.ok(await page.locator("img").evaluate((image) => image.decode().then(() => image.naturalWidth > 100)));
+  assert.equal(await page.locator("iframe").evaluate((frame) => getComputedStyle(frame).borderTopWidth), "0px");
+  assert.deepEqual(page.complaints, []);
+});
+
 test("with site data blocked each page is a user, and the element says so", { timeout: 180_000 }, async (t) => {
   const { site, node, room } = await siteAndNode(t);
   const url = site.put("/lamp", embedding(node));
