@@ -5,7 +5,7 @@ import { browser, open, visitor } from "../lib/browser.mjs";
 import { Node } from "../lib/node.mjs";
 import { embedding, people, shop, untilShown } from "../lib/shop.mjs";
 import { run } from "../lib/stock.mjs";
-import { until } from "../lib/until.mjs";
+import { always, until } from "../lib/until.mjs";
 
 const element = '<live-presence room="/lamp" show="people"></live-presence>';
 
@@ -92,3 +92,26 @@ for (const [name, { elements = 1, steps }] of Object.entries(late)) {
     assert.deepEqual([stale, page.complaints], [[0, []], []]);
   });
 }
+
+test("a token that comes while an event stream without it is opening", { timeout: 180_000 }, async (t) => {
+  const site = await shop(t);
+  const node = await Node.start(t, { args: site.site, host: "presence.localhost" });
+  const context = await visitor(await browser(t));
+  await context.routeWebSocket(/\/presence$/, (socket) => socket.close());
+  let release;
+  const shown = new Promise((resolve) => (release = resolve));
+  const asked = context.waitForEvent("request", (request) => request.url().includes("/presence/events"));
+  await context.route(/\/presence\/events\?/, async (route) => {
+    if (!new URL(route.request().url()).searchParams.has("token")) await shown;
+    // A stream that its page has closed can't be continued.
+    await route.continue().catch(() => {});
+  });
+  const page = await open(context, site.put("/lamp", embedding(node, { element: '<live-presence room="/private/lamp"></live-presence>' })));
+  await asked;
+  const token = await run("sign", "private/lamp", "--site", site.origin);
+  await page.evaluate((token) => (document.querySelector("live-presence").token = token), token);
+  await untilShown(page, people(1));
+  release();
+  await always("it stays fresh", () => page.locator("live-presence[data-stale]").count().then((stale) => stale === 0), 2_000);
+  assert.deepEqual(page.complaints.filter((text) => text.includes("<live-presence>")), []);
+});
