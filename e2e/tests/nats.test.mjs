@@ -38,7 +38,7 @@ test("three nodes over one server show the same, also when that is killed and st
   await until("all see the browser's click", () => !third.bulb && !there.bulb);
   await until("the page for operators knows what each node says of itself", async () => {
     const { body } = await ams.get("/status?refresh=off", key);
-    return nodes.every(({ name }) => body.includes(name)) && !/unknown/.test(body);
+    return nodes.every(({ name }) => body.includes(name)) && !/>unknown</.test(body);
   }, { within: 20_000 });
 
   const watched = nodes.map((node) => watchCounts(t, node));
