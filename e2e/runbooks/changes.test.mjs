@@ -18,6 +18,12 @@ async function runAll(machine, page, heading, options) {
   return said;
 }
 
+test("the keys of a site are changed as secrets.md says", { timeout: 180_000 }, async (t) => {
+  const ams = await Machine.create(t, { options: { GP_REGION: "ams", GP_MESH_LISTEN: "" } });
+  const said = await runAll(ams, "secrets.md", "Change the key of one site");
+  assert.match(said, /"site":"https:\/\/shop\.example","source":"api",.*"keys":\[2,1\]\}.*"keys":\[2\]\}/s);
+});
+
 describe("run books of changes", { concurrency: 3 }, () => {
   test("upgrade, roll back, change an option", { timeout: 180_000 }, async (t) => {
     const ams = await Machine.create(t, { options: { GP_REGION: "ams" } });
@@ -29,8 +35,10 @@ describe("run books of changes", { concurrency: 3 }, () => {
     const client = await BareClient.join(t, ams.service, { draws: true });
     await client.toggle();
     const first = iad.service.pid;
-    const said = await runAll(iad, "upgrade.md", "Upgrade");
-    assert.match(said, /"ready":true.*"regions":/s);
+    const [upgrade, look, log] = blocks("upgrade.md", "Upgrade");
+    assert.match(await iad.run(upgrade), /"ready":true/);
+    await until("another node hears all regions", async () => /"regions_heard":2,"regions_known":2/.test(await ams.run(look)), { within: 15_000, every: 200 });
+    assert.match(await iad.run(log), /serving on/);
     assert.ok(installed().equals(readFileSync(laterProgram)) && iad.service.pid !== first);
     await untilState(ams, "iad", "live");
     await runAll(iad, "upgrade.md", "Roll back");
