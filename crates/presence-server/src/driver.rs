@@ -18,7 +18,7 @@ use crate::node_reports::NodeReports;
 use crate::presence_events::PresenceEvents;
 use crate::queries::PendingQueries;
 use crate::store::{OnDisk, Store};
-use crate::supervision::DriverTurns;
+use crate::supervision::{DriverTurns, NodeGuard};
 use crate::traces::{DrawOutcome, Traces};
 use crate::views::Views;
 use crate::webhooks::Webhooks;
@@ -97,8 +97,10 @@ impl Driver {
     }
 
     /// Drives until the node ends, then closes mesh and store: everything to be kept is on disk.
-    pub(crate) async fn run(mut self) -> Ending {
+    pub(crate) async fn run(mut self, guard: NodeGuard) -> Ending {
         let ending = self.drive().await;
+        // Before the parts end with it.
+        drop(guard);
         if let Some(carrier) = self.outlets.carrier {
             carrier.close().await;
         }

@@ -40,14 +40,13 @@ pub(crate) async fn start(start: NodeStart, supervisor: &Supervisor) -> anyhow::
     let (started_tx, started_rx) = oneshot::channel();
     let (ended_tx, ended_rx) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let guard = supervisor.guard_against_panics("thread of the driver and the mesh");
+    let guard = supervisor.guard_of_node("thread of the driver and the mesh");
     let run = async move {
-        let _guard = guard;
         planted::plant_in_this_thread();
         match start.open().await {
             Ok(driver) => {
                 let _ = started_tx.send(Ok(()));
-                let _ = ended_tx.send(driver.run().await);
+                let _ = ended_tx.send(driver.run(guard).await);
             }
             Err(error) => drop(started_tx.send(Err(error))),
         }

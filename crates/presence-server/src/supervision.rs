@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -23,6 +23,7 @@ pub(crate) struct Supervisor {
     ends: mpsc::Sender<PartEnd>,
     /// The parts that live as long as the node, and how many guards of each are held.
     parts: Arc<Mutex<BTreeMap<&'static str, usize>>>,
+    node_has_ended: Arc<AtomicBool>,
 }
 
 /// Where the ends of parts arrive.
@@ -43,6 +44,11 @@ pub(crate) struct PartGuard {
     reports: GuardReports,
 }
 
+/// Held while the node is driven. Parts that end later end because the node has: dropping it ends their reports, so that
+/// the reason of the node is the one that is told.
+#[derive(Debug)]
+pub(crate) struct NodeGuard(PartGuard);
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum GuardReports {
     EveryEnd,
@@ -52,7 +58,7 @@ enum GuardReports {
 /// Makes a supervisor.
 pub(crate) fn supervision() -> (Supervisor, PartEnds) {
     let (sender, receiver) = mpsc::channel(ENDS_MAX);
-    (Supervisor { ends: sender, parts: Arc::default() }, PartEnds(receiver))
+    (Supervisor { ends: sender, parts: Arc::default(), node_has_ended: Arc::default() }, PartEnds(receiver))
 }
 
 impl Supervisor {
@@ -72,6 +78,11 @@ impl Supervisor {
         PartGuard { part, supervisor: self.clone(), reports: GuardReports::Panics }
     }
 
+    /// For the part that drives the node, which all others serve. It may end, but not in a panic.
+    pub(crate) fn guard_of_node(&self, part: &'static str) -> NodeGuard {
+        NodeGuard(self.guard_against_panics(part))
+    }
+
     /// Runs a part that lives as long as the node in a task of its own.
     pub(crate) fn spawn(&self, part: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let guard = self.guard(part);
@@ -82,18 +93,32 @@ impl Supervisor {
     }
 }
 
+impl PartGuard {
+    fn report(&self) {
+        let panicked = std::thread::panicking();
+        let is_cause = !self.supervisor.node_has_ended.load(SeqCst);
+        if is_cause && (panicked || self.reports == GuardReports::EveryEnd) {
+            // While the node stops, no end is waited for.
+            let _ = self.supervisor.ends.try_send(PartEnd { part: self.part, panicked });
+        }
+    }
+}
+
 impl Drop for PartGuard {
     fn drop(&mut self) {
-        let panicked = std::thread::panicking();
         if self.reports == GuardReports::EveryEnd
             && let Some(guards) = self.supervisor.parts.lock().get_mut(self.part)
         {
             *guards -= 1;
         }
-        if panicked || self.reports == GuardReports::EveryEnd {
-            // While the node stops, no end is waited for.
-            let _ = self.supervisor.ends.try_send(PartEnd { part: self.part, panicked });
-        }
+        self.report();
+    }
+}
+
+impl Drop for NodeGuard {
+    fn drop(&mut self) {
+        self.0.report();
+        self.0.supervisor.node_has_ended.store(true, SeqCst);
     }
 }
 
@@ -210,5 +235,31 @@ mod tests {
         };
         assert!(tokio::spawn(flush).await.is_err());
         assert_eq!(ends.next().await.to_string(), "a part of the node, the flush, has panicked");
+    }
+
+    #[test]
+    fn what_ends_or_panics_after_the_node_is_not_its_reason_and_a_panic_of_the_node_is() {
+        let panic_with = |guard: Box<dyn std::any::Any + Send>| {
+            let thread = std::thread::spawn(move || {
+                let _guard = guard;
+                panic!("a test's own");
+            });
+            assert!(thread.join().is_err());
+        };
+        for node_panics in [false, true] {
+            let (supervisor, PartEnds(mut ends)) = supervision();
+            let (node, store, wheel) =
+                (supervisor.guard_of_node("driver"), supervisor.guard("store"), supervisor.guard("timer wheel"));
+            if node_panics {
+                panic_with(Box::new(node))
+            } else {
+                drop(node)
+            }
+            drop(store);
+            panic_with(Box::new(wheel));
+            let first = ends.try_recv().ok().map(|end| end.to_string());
+            assert_eq!(first, node_panics.then(|| "a part of the node, the driver, has panicked".to_owned()));
+            assert!(ends.try_recv().is_err());
+        }
     }
 }

@@ -17,6 +17,8 @@ impl Running {
 
     pub(crate) async fn until(mut self, mut signals: Signals) -> anyhow::Result<()> {
         let failed = tokio::select! {
+            // A part that is told of has ended before the node, and may be why that ended, too.
+            biased;
             () = signals.stop() => None,
             end = self.parts.next() => Some(end.to_string()),
             ended = &mut self.ended => return result(ended.context("the node panicked")?),

@@ -61,3 +61,24 @@ async fn a_node_with_a_wrong_file_of_api_keys_ends_before_it_joins_the_mesh() {
     let mistake = start(config).await;
     assert!(mistake.contains("mesh"), "{mistake}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_younger_of_two_nodes_of_one_name_ends_with_that_reason_and_not_with_the_end_of_its_store() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let free = || std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let addresses = [free(), free()].map(|address| format!("quic/{address}"));
+    let start_at = async |here: usize| {
+        let (mesh, peer) = (&addresses[here], &addresses[1 - here]);
+        let folder = folders[here].path().to_str().unwrap();
+        let words = ["--listen", "127.0.0.1:0", "--node", "ams-1", "--data-dir", folder];
+        let mesh = ["--mesh-listen", mesh, "--mesh-peer", peer];
+        let mut config = Config::of(words.into_iter().chain(mesh)).unwrap();
+        config.secrets.secret = Some("s".repeat(32));
+        start(config, Arc::new(NoPages), Site::new("shop")).await.unwrap()
+    };
+    let older = start_at(0).await;
+    let younger = start_at(1).await.until(Signals::listen().unwrap());
+    let error = tokio::time::timeout(Duration::from_secs(60), younger).await.expect("it ends").unwrap_err();
+    assert!(error.to_string().starts_with("Another node is called ams-1 too: ours is at quic/"), "{error:#}");
+    drop(older);
+}
