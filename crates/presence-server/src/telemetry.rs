@@ -23,6 +23,9 @@ use crate::watched_files::WatchedFiles;
 const OWN: [&str; 3] = ["presence_core", "presence_cable", "presence_server"];
 /// Targets of lines that are records: who asked for what, and who changed what. They are written whatever the level is.
 const RECORDS: [&str; 2] = ["access", "audit"];
+/// Libraries that log an error at each try, several times a second. What they report is told by our own lines, at most once a
+/// minute.
+const SILENT: [&str; 1] = ["async_nats"];
 /// Lines of libraries in one second; further ones are counted.
 const LIBRARY_LINES_MAX: u64 = 10;
 
@@ -219,6 +222,15 @@ mod tests {
             ["app-info", "library-info", "library-debug", "library-warn"]
         );
         assert_eq!(logged("error,presence_core=debug", everyone_logs), ["own-debug"]);
+    }
+
+    #[test]
+    fn a_library_whose_errors_our_own_lines_tell_is_logged_only_if_the_filter_names_it() {
+        let refused = || tracing::error!(target: "async_nats::connector", "authorization-violation");
+        for filter in ["error", "warn", "info", "debug", "info,presence_core=debug"] {
+            assert_eq!(logged(filter, refused), Vec::<String>::new(), "{filter}");
+        }
+        assert_eq!(logged("info,async_nats=warn", refused), ["authorization-violation"]);
     }
 
     #[test]

@@ -32,7 +32,8 @@ struct Noticed {
     strangers: LogLimit,
     lates: LogLimit,
     slows: LogLimit,
-    errors: LogLimit,
+    unconnecteds: LogLimit,
+    refusals: LogLimit,
 }
 
 /// At most one line in a while, with the number of those that it stands for.
@@ -76,7 +77,7 @@ impl NatsHealth {
     pub(super) fn unconnected(&self, error: &str) {
         let mut noticed = self.0.lock();
         let error = shown(error);
-        if let Some(count) = noticed.errors.count() {
+        if let Some(count) = noticed.unconnecteds.count() {
             tracing::warn!(count, "could not connect to a NATS server: {error}");
         }
         noticed.unconnected = Some(error);
@@ -86,7 +87,7 @@ impl NatsHealth {
     pub(super) fn refused(&self, error: &str) {
         let mut noticed = self.0.lock();
         let error = shown(error);
-        if let Some(count) = noticed.errors.count() {
+        if let Some(count) = noticed.refusals.count() {
             tracing::warn!(count, "the NATS server reports an error: {error}");
         }
         noticed.refused = Some((Instant::now(), error));

@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
-use super::{OWN, RECORDS, program};
+use super::{OWN, RECORDS, SILENT, program};
 use crate::config::Config;
 
 /// Takes the place of the filter that is in use.
@@ -177,7 +177,8 @@ fn parse(option: &str, given: &str) -> anyhow::Result<EnvFilter> {
 }
 
 /// The filter that an operator's stands for: a level alone is that of our own crates, and libraries get `warn` at most. What
-/// names a crate or a span is taken as it is. Records are always written, unless the filter names them.
+/// names a crate or a span is taken as it is. Records are always written, and silent libraries never, unless the filter names
+/// them.
 pub(super) fn directives(given: &str, program: &str) -> String {
     let crates = OWN.iter().copied().chain([program]).filter(|name| !name.is_empty());
     let expand = |part: &str| {
@@ -190,8 +191,9 @@ pub(super) fn directives(given: &str, program: &str) -> String {
             _ => level.to_owned(),
         }
     };
+    let silent = SILENT.iter().map(|library| format!("{library}=off"));
     let records = RECORDS.iter().map(|record| format!("{record}=info"));
-    records.chain(given.split(',').map(expand)).collect::<Vec<_>>().join(",")
+    silent.chain(records).chain(given.split(',').map(expand)).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
