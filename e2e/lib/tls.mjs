@@ -10,12 +10,12 @@ import { folder } from "./node.mjs";
 /** Arguments by which a node trusts that proxy. */
 export const behindTls = ["--trusted-proxy", "127.0.0.1/32"];
 
-/** Files of a self-signed certificate and its key, good for this many days. */
-export function selfSigned(t, name, { days = 1 } = {}) {
+/** Files of a self-signed certificate and its key, good for this many days. `authority`: it may sign others, and serve none. */
+export function selfSigned(t, name, { days = 1, authority = false } = {}) {
   const path = folder(t);
   const [key, certificate] = [join(path, "key.pem"), join(path, "certificate.pem")];
   execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", String(days), "-subj", `/CN=${name}`,
-    "-addext", `subjectAltName=DNS:${name}`, "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", key, "-out", certificate], { stdio: "ignore" });
+    "-addext", `subjectAltName=DNS:${name}`, "-addext", `basicConstraints=critical,CA:${authority ? "TRUE" : "FALSE"}`, "-keyout", key, "-out", certificate], { stdio: "ignore" });
   return { key, certificate };
 }
 

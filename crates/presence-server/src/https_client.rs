@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 
 /// An unused connection is closed after this time.
 const IDLE_MAX: Duration = Duration::from_secs(30);
@@ -93,13 +93,60 @@ impl ServerCertVerifier for AnyCertificate {
     }
 }
 
-/// An error with its causes, since the outermost says only that the connection failed.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+/// Why there is no answer, in one sentence: what to do about a certificate that is not accepted, or else the error with its
+/// causes, since the outermost says only that the connection failed.
+pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
+    let mut cause = Some(error);
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        if let Some(advice) = tls_error(error).and_then(tls_advice) {
+            return advice;
+        }
         cause = error.source();
+        text = cause.map_or_else(|| text.clone(), |cause| format!("{text}: {cause}"));
     }
     text
+}
+
+/// TLS' error, which I/O errors may hold without naming it as their source.
+fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+    let mut inside = error;
+    loop {
+        match inside.downcast_ref::<Error>() {
+            Some(error) => return Some(error),
+            None => inside = inside.downcast_ref::<std::io::Error>()?.get_ref()?,
+        }
+    }
+}
+
+/// What to do about an error of TLS, in a sentence; `None`: its own text says it.
+fn tls_advice(error: &Error) -> Option<String> {
+    let certificate = match error {
+        Error::InvalidCertificate(certificate) => certificate,
+        Error::InvalidMessage(_) => return Some("it does not speak TLS: write http:// if that is meant".to_owned()),
+        _ => return None,
+    };
+    let advice = match certificate {
+        CertificateError::UnknownIssuer => {
+            "its certificate is of an authority that this machine does not trust: name the file with the authority's certificate in the environment, SSL_CERT_FILE=FILE".to_owned()
+        }
+        CertificateError::Other(other) if is_authority(other) => {
+            "its certificate is an authority's own (CA:TRUE), which no server may use: make one with CA:FALSE".to_owned()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            format!("{certificate}: use a name that the certificate has").replace("certificate not valid", "its certificate is not valid")
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "its certificate has ended: renew it, or correct this machine's clock".to_owned()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid yet: correct this machine's clock, or wait".to_owned()
+        }
+        _ => return None,
+    };
+    Some(advice)
+}
+
+fn is_authority(error: &OtherError) -> bool {
+    matches!(error.0.downcast_ref::<webpki::Error>(), Some(webpki::Error::CaUsedAsEndEntity))
 }
