@@ -6,12 +6,12 @@ mod transfer;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{Method, StatusCode};
 use clap::{Args, Subcommand};
 use presence_core::{FactSettings, Found, Input, Node, NodeName, Output, Place, Query, Region, Room};
 use serde_json::Value;
 
-use super::node_request::{ANSWERED_WITHIN, Certificates, NodeRequest, refusal, send};
+use super::node_request::{ANSWERED_WITHIN, NodeAddress, NodeRequest, refusal, send};
 use crate::clock::{Clocks, wall_ms};
 use crate::config::Secrets;
 use crate::http::{FactsAnswer, RemovedAnswer};
@@ -86,15 +86,14 @@ enum FactsAction {
     },
 }
 
+/// A running node, whose GP_API_KEY must be in the environment, or the folder of one that is stopped.
 #[derive(Clone, Debug, Args)]
-#[group(required = true, multiple = false)]
 struct FactsOf {
-    /// A running node, such as http://localhost:4000; its GP_API_KEY must be in the environment
-    #[arg(long, value_name = "URL")]
-    url: Option<Uri>,
+    #[command(flatten)]
+    node: NodeAddress,
 
-    /// The data directory of a node that is stopped; the others learn of a removal when it is started
-    #[arg(long, value_name = "FOLDER")]
+    /// Instead: the data directory of a node that is stopped; the others learn of a removal when it is started
+    #[arg(long, value_name = "FOLDER", conflicts_with = "url")]
     data_dir: Option<PathBuf>,
 }
 
@@ -152,15 +151,15 @@ async fn ask(
     query: &[(&str, &str)],
     json: Option<&Value>,
 ) -> anyhow::Result<Value> {
-    let url = of.url.as_ref().context("write --url or --data-dir")?;
+    let node = &of.node.clone().node();
     let key = Secrets::from_environment().api_key.context("set GP_API_KEY to the node's key")?;
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
     let target = format!("{path}?{query}");
-    let (certificates, within) = (Certificates::OfAuthorities, ANSWERED_WITHIN);
-    let asked = NodeRequest { url, certificates, method, target: &target, key: Some(&key), json, within };
+    let within = ANSWERED_WITHIN;
+    let asked = NodeRequest { node, method, target: &target, key: Some(&key), json, within };
     let (status, body) = send(asked).await?;
     if status != StatusCode::OK {
-        return Err(refusal(url, status, &body));
+        return Err(refusal(&node.url, status, &body));
     }
     Ok(serde_json::from_slice(&body).unwrap_or_default())
 }

@@ -1,15 +1,13 @@
 //! The command that asks a running node whether it works: for containers, which have no curl.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
-use axum::http::{Method, StatusCode, Uri};
+use anyhow::bail;
+use axum::http::{Method, StatusCode};
 use clap::Args;
 
-use super::node_request::{ANSWERED_WITHIN, Certificates, NodeRequest, send};
-use crate::config::{Secrets, address, duration};
+use super::node_request::{ANSWERED_WITHIN, AskedNode, NodeAddress, NodeRequest, send};
+use crate::config::{Secrets, duration};
 
 /// How long a node has for the last answer, at least.
 const LAST_TRY: Duration = Duration::from_secs(1);
@@ -44,17 +42,8 @@ pub struct HealthCommand {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     within: Option<Duration>,
 
-    /// The node's address [default: the one that it listens on, on this machine]
-    #[arg(long, value_name = "URL")]
-    url: Option<Uri>,
-
-    /// The address that the node listens on
-    #[arg(long, env = "GP_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:4000", value_parser = address)]
-    listen: SocketAddr,
-
-    /// The node's certificate for browsers: if it has one, it is asked over TLS
-    #[arg(long, env = "GP_TLS_CERT", value_name = "FILE")]
-    tls_cert: Option<PathBuf>,
+    #[command(flatten)]
+    node: NodeAddress,
 }
 
 impl HealthCommand {
@@ -64,20 +53,13 @@ impl HealthCommand {
     ///
     /// If the node does not answer, does not work, or is not ready although that is asked for.
     pub async fn run(self) -> anyhow::Result<String> {
-        let scheme = if self.tls_cert.is_some() { "https" } else { "http" };
-        let (url, certificates) = match self.url {
-            Some(url) => (url, Certificates::OfAuthorities),
-            None => {
-                let url = format!("{scheme}://{}", local(self.listen)).parse().context("the address is a URL")?;
-                (url, Certificates::Any)
-            }
-        };
+        let node = self.node.node();
         let target = if self.ready { "/readyz" } else { "/healthz" };
         let deadline = Instant::now() + self.within.unwrap_or_default();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let within = if self.within.is_some() { left.clamp(LAST_TRY, ANSWERED_WITHIN) } else { ANSWERED_WITHIN };
-            match ask(&url, certificates, target, within).await {
+            match ask(&node, target, within).await {
                 Err(_) if Instant::now() < deadline => tokio::time::sleep(ASKED_EVERY).await,
                 answered => return answered,
             }
@@ -85,26 +67,15 @@ impl HealthCommand {
     }
 }
 
-async fn ask(url: &Uri, certificates: Certificates, target: &str, within: Duration) -> anyhow::Result<String> {
+async fn ask(node: &AskedNode, target: &str, within: Duration) -> anyhow::Result<String> {
     let key = Secrets::from_environment().api_key;
     let (method, key) = (Method::GET, key.as_deref());
-    let (status, body) = send(NodeRequest { url, certificates, method, target, key, json: None, within }).await?;
+    let (status, body) = send(NodeRequest { node, method, target, key, json: None, within }).await?;
     let body = String::from_utf8_lossy(&body).trim().to_owned();
     if status != StatusCode::OK {
-        bail!("{url} answers {status}: {body}");
+        bail!("{} answers {status}: {body}", node.url);
     }
     Ok(body)
-}
-
-/// Where this machine reaches what listens on `address`.
-fn local(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(match address {
-            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        });
-    }
-    address
 }
 
 #[cfg(test)]
@@ -114,15 +85,6 @@ mod tests {
 
     use super::*;
     use crate::http::tls::{self, CertificateFiles};
-
-    #[test]
-    fn a_node_that_listens_everywhere_is_asked_on_loopback() {
-        for (listen, asked) in
-            [("0.0.0.0:80", "127.0.0.1:80"), ("[::]:4000", "[::1]:4000"), ("192.0.2.1:4000", "192.0.2.1:4000")]
-        {
-            assert_eq!(local(listen.parse().unwrap()).to_string(), asked);
-        }
-    }
 
     #[tokio::test]
     async fn a_node_with_a_certificate_is_asked_over_tls_whatever_name_that_is_for() {
@@ -143,7 +105,8 @@ mod tests {
             stream.flush().await.unwrap();
             asked
         });
-        let health = HealthCommand { ready: false, within: None, url: None, listen, tls_cert };
+        let node_address = NodeAddress { url: None, listen, tls_cert, public_url: Vec::new() };
+        let health = HealthCommand { ready: false, within: None, node: node_address };
         assert_eq!(health.run().await.unwrap(), "ok");
         assert_eq!(&node.await.unwrap(), b"GET /healthz ");
     }

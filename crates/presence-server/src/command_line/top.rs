@@ -5,15 +5,15 @@ mod snapshot;
 
 use std::time::Duration;
 
-use anyhow::Context as _;
-use axum::http::{Method, StatusCode, Uri};
+use anyhow::{Context as _, bail};
+use axum::http::{Method, StatusCode};
 use clap::Args;
 use serde_json::Value;
 use tokio::time::MissedTickBehavior;
 
 use self::screen::Screen;
 use self::snapshot::{MeshSample, lines};
-use super::node_request::{ANSWERED_WITHIN, Certificates, NodeRequest, refusal, send};
+use super::node_request::{ANSWERED_WITHIN, AskedNode, NodeAddress, NodeRequest, refusal, send};
 use crate::config::Secrets;
 
 /// How often the node is asked.
@@ -39,9 +39,8 @@ const ASKED_EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Args)]
 #[command(about = "Shows the mesh in a terminal, as a running node knows it, until q is pressed", long_about = None)]
 pub struct TopCommand {
-    /// The node's address; its GP_API_KEY must be in the environment
-    #[arg(long, value_name = "URL", default_value = "http://localhost:4000")]
-    url: Uri,
+    #[command(flatten)]
+    node: NodeAddress,
 
     /// Prints a table once, for scripts
     #[arg(long)]
@@ -49,14 +48,16 @@ pub struct TopCommand {
 }
 
 impl TopCommand {
-    /// The lines that are to be printed: none after a screen was shown.
+    /// The lines that are to be printed: none after a screen was shown. The node's `GP_API_KEY` must be in the environment, unless
+    /// the node is on this machine and has none.
     ///
     /// # Errors
     ///
     /// One sentence that says what to do: about a node that does not answer at the start, or a wrong key.
     pub async fn run(self) -> anyhow::Result<Vec<String>> {
-        let key = Secrets::from_environment().api_key.context("set GP_API_KEY to the node's key")?;
-        let mut shown = lines(&sample(&self.url, &key).await?);
+        let key = Secrets::from_environment().api_key;
+        let (node, key) = (self.node.node(), key.as_deref());
+        let mut shown = lines(&sample(&node, key).await?);
         if self.once {
             return Ok(shown);
         }
@@ -67,7 +68,7 @@ impl TopCommand {
             screen.show(&shown)?;
             let next = async {
                 ticks.tick().await;
-                sample(&self.url, &key).await
+                sample(&node, key).await
             };
             tokio::select! {
                 () = screen.left() => return Ok(Vec::new()),
@@ -91,28 +92,23 @@ fn mark_stale(shown: &mut Vec<String>, error: &anyhow::Error) {
 }
 
 /// Asks the node once.
-async fn sample(url: &Uri, key: &str) -> anyhow::Result<MeshSample> {
-    let mesh: Value = serde_json::from_slice(&ask(url, key, "/api/v1/mesh").await?).context("the mesh is no JSON")?;
-    let report: Value = serde_json::from_slice(&ask(url, key, "/readyz").await?).context("/readyz is no JSON")?;
-    let metrics = String::from_utf8(ask(url, key, "/metrics").await?).context("the metrics are no text")?;
+async fn sample(node: &AskedNode, key: Option<&str>) -> anyhow::Result<MeshSample> {
+    let mesh: Value = serde_json::from_slice(&ask(node, key, "/api/v1/mesh").await?).context("the mesh is no JSON")?;
+    let report: Value = serde_json::from_slice(&ask(node, key, "/readyz").await?).context("/readyz is no JSON")?;
+    let metrics = String::from_utf8(ask(node, key, "/metrics").await?).context("the metrics are no text")?;
     MeshSample::read(&mesh, &report, &metrics).context("the answer is not a node's, or its key may not see nodes")
 }
 
-async fn ask(url: &Uri, key: &str, target: &str) -> anyhow::Result<Vec<u8>> {
-    let asked = NodeRequest {
-        url,
-        certificates: Certificates::OfAuthorities,
-        method: Method::GET,
-        target,
-        key: Some(key),
-        json: None,
-        within: ANSWERED_WITHIN,
-    };
-    let (status, body) = send(asked).await?;
+async fn ask(node: &AskedNode, key: Option<&str>, target: &str) -> anyhow::Result<Vec<u8>> {
+    let (method, within) = (Method::GET, ANSWERED_WITHIN);
+    let (status, body) = send(NodeRequest { node, method, target, key, json: None, within }).await?;
     // A node that is not ready says so with a report.
     let is_report = target == "/readyz" && status == StatusCode::SERVICE_UNAVAILABLE;
-    if status != StatusCode::OK && !is_report {
-        return Err(refusal(url, status, &body));
+    if status == StatusCode::OK || is_report {
+        return Ok(body.into());
     }
-    Ok(body.into())
+    if status == StatusCode::UNAUTHORIZED && key.is_none() {
+        bail!("set GP_API_KEY to the node's key");
+    }
+    Err(refusal(&node.url, status, &body))
 }

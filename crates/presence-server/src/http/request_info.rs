@@ -1,6 +1,8 @@
 //! What a request says about its visitor: host, scheme, address, edge region. Headers of proxies count only if the proxy is
 //! trusted.
 
+mod local;
+
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, StatusCode, header};
@@ -165,7 +167,7 @@ fn without_port_of(host: &str, secure: bool) -> &str {
 }
 
 /// Whether a host, with or without a port, is this machine's own.
-pub(super) fn is_loopback(host: &str) -> bool {
+fn is_loopback(host: &str) -> bool {
     // The host is written into the page's content security policy, so it must hold no character that ends a rule there.
     if !host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']')) {
         return false;

@@ -1,12 +1,13 @@
 //! What pages, the API and embeds share: the views they read, the limits they keep and the caches they fill.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Version, header};
 use presence_core::{ConnectionId, Found, ImportResult, Input, Query, ReflexError, Room, TraceContext};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -132,6 +133,11 @@ impl HttpState {
             reserve: (connections / 10).clamp(1, RESERVE_MAX),
             connection_permits: services.connection_permits,
         }
+    }
+
+    /// Whether a request may read what takes a key on other nodes: this one has none, and the request is made on its machine.
+    pub(super) fn is_local_without_keys(&self, peer: IpAddr, version: Version, headers: &HeaderMap) -> bool {
+        !self.has_api_key() && self.rules.is_local(peer, version, headers)
     }
 
     /// An id that no other socket or stream of this node has.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, StatusCode, Version};
 use axum::response::Response;
 use presence_core::NodeView;
 use serde::Serialize;
@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::access::may_read_all;
 use super::counts::StateName;
 use super::{Caching, MeshSnapshot, json};
+use crate::http::listen::HttpPeer;
 use crate::http::state::HttpState;
 use crate::problem::Problem;
 
@@ -55,7 +56,7 @@ struct MeshRegion {
     state: StateName,
     /// Whether everything of it is known here.
     whole: bool,
-    /// Round-trip time: the shortest of the newest five.
+    /// Round-trip time: the shortest of the newest five; null unless the region is live.
     round_trip_ms: Option<u32>,
     /// How long ago it was heard.
     heard_ms_ago: u64,
@@ -91,8 +92,14 @@ struct MeshNode {
     responses((status = 200, body = MeshState, description = "The mesh as this node knows it")),
     security((), ("key" = [])),
 )]
-pub(super) async fn mesh(State(state): State<Arc<HttpState>>, headers: HeaderMap) -> Result<Response, Problem> {
-    let authorized = may_read_all(&headers, &state);
+pub(super) async fn mesh(
+    State(state): State<Arc<HttpState>>,
+    Extension(peer): Extension<HttpPeer>,
+    version: Version,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let authorized =
+        may_read_all(&headers, &state) || state.is_local_without_keys(peer.address.ip(), version, &headers);
     let snapshot = MeshSnapshot::of(&state);
     let here = state.views.here();
     let regions = snapshot.mesh.regions.iter().map(|region| MeshRegion {

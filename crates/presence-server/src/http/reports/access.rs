@@ -8,12 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::ReportSources;
 use crate::http::api_key::{GivenKey, KeyRight, KeyRights};
 use crate::http::listen::HttpPeer;
-use crate::http::request_info::is_loopback;
 use crate::problem::Problem;
-
-/// Headers of proxies: a request with one of them is none of this machine's, even if it comes from a loopback address.
-const OF_PROXIES: [&str; 7] =
-    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "cf-connecting-ip"];
 
 /// Who reads the status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,7 +30,9 @@ impl ReportSources {
     /// Who reads the status, or the refusal.
     pub(super) async fn status_reader(&self, caller: &Caller<'_>) -> Result<StatusReader, Response> {
         let key = self.state.key_of_browser(caller.headers);
-        if key.allows_everywhere(KeyRight::Read) || self.is_local(caller) {
+        if key.allows_everywhere(KeyRight::Read)
+            || self.state.rules.is_local(caller.peer.address.ip(), caller.version, caller.headers)
+        {
             return Ok(StatusReader::Operator);
         }
         match key {
@@ -69,18 +66,6 @@ impl ReportSources {
                 Err(Problem::new(StatusCode::FORBIDDEN, detail).into_response())
             }
         }
-    }
-
-    /// Whether a request was made on this machine: from a loopback address to a loopback host, and through no proxy. Another
-    /// website that a browser on this machine shows can't read the answer.
-    fn is_local(&self, caller: &Caller<'_>) -> bool {
-        let address = caller.peer.address.ip().to_canonical();
-        let host = caller.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        address.is_loopback()
-            && !self.state.rules.trusts(address)
-            && is_loopback(&host.to_ascii_lowercase())
-            && caller.version >= Version::HTTP_11
-            && OF_PROXIES.iter().all(|name| !caller.headers.contains_key(*name))
     }
 
     async fn wrong_key(&self, caller: &Caller<'_>) -> Response {
