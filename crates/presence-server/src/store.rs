@@ -84,6 +84,15 @@ impl Store {
         Ok((Self::start(path, database, on_disk, health, guard)?, kept))
     }
 
+    /// What a stopped node has kept in this folder, which is not changed.
+    ///
+    /// # Errors
+    ///
+    /// A node uses the folder, or its file can't be read.
+    pub(crate) fn read(folder: &Path) -> anyhow::Result<StoredState> {
+        opening::read_only(&folder.join(FILE))
+    }
+
     /// Starts the thread that writes to this database, which has these keys.
     fn start(
         path: PathBuf,
@@ -110,9 +119,14 @@ impl Store {
         self.watch.clone()
     }
 
+    /// The database of this folder.
+    pub(crate) fn file(folder: &Path) -> PathBuf {
+        folder.join(FILE)
+    }
+
     /// Whether a node has kept facts in this folder.
     pub(crate) fn exists(folder: &Path) -> bool {
-        folder.join(FILE).exists()
+        Self::file(folder).exists()
     }
 
     /// Keeps records under their keys, or removes them from the disk, all in one transaction. Never waits.

@@ -108,13 +108,17 @@ impl FactsCommand {
             FactsAction::List { room, of } => list(&of, &room).await,
             FactsAction::Delete { room, key, entry, of } => {
                 let removed = match &of.data_dir {
-                    Some(folder) => serde_json::to_value(delete_stored(folder, room, key, entry).await?)?,
+                    Some(folder) => serde_json::to_value(delete_stored(folder, room.clone(), key, entry).await?)?,
                     None => {
                         let entry = entry.as_deref().map(|entry| ("entry", entry));
                         let query: Vec<_> = [("room", &*room), ("key", &*key)].into_iter().chain(entry).collect();
                         ask(&of, Method::DELETE, "/api/v1/facts", &query, None).await?
                     }
                 };
+                if removed["removed"] == 0 {
+                    // The answer is for programs.
+                    eprintln!("nothing was removed: {room} has nothing of this name; `facts list` prints the names");
+                }
                 Ok(vec![removed.to_string()])
             }
             FactsAction::Export { of } => transfer::export(&of).await,
@@ -185,12 +189,19 @@ fn room_named(name: &str) -> anyhow::Result<Room> {
     Room::new(name).with_context(|| format!("a room's name has 1 to {} bytes", Room::NAME_BYTES_MAX))
 }
 
-/// Lets a node that has these facts, and is linked to no other, take an input; keeps what it wants to be kept.
+/// Lets a node that has these facts, and is linked to no other, take an input; keeps what it wants to be kept. A query leaves the
+/// folder as it is.
 async fn handle_stored(folder: &Path, input: Input) -> anyhow::Result<Found> {
     let is_import = matches!(input, Input::FactsImported { .. });
     ensure!(is_import || Store::exists(folder), "{} has no facts: write the --data-dir of a node", folder.display());
-    let (store, kept) =
-        Store::open(folder, Box::new(|_| {}), None).context("stop the node first, or write its --url")?;
+    let (store, kept) = match &input {
+        Input::Queried { .. } => (None, Store::read(folder)?),
+        _ => {
+            let opened = Store::open(folder, Box::new(|_| {}), None);
+            let (store, kept) = opened.context("stop the node first, or write its --url")?;
+            (Some(store), kept)
+        }
+    };
     let (clock, here) = (Clocks::started(), Region::new("local").expect("a code"));
     let place = Place { name: here.to_string(), location: None };
     let name = kept.node.unwrap_or_else(|| NodeName::new("facts").expect("a name"));
@@ -199,12 +210,14 @@ async fn handle_stored(folder: &Path, input: Input) -> anyhow::Result<Found> {
     let mut node = Node::new(settings, &records, Vec::new(), clock.now());
     let mut answer = None;
     for output in node.handle(input, clock.now()) {
-        match output {
-            Output::Keep { key, record } => store.keep(vec![(key, record)]),
-            Output::Found { found, .. } => answer = Some(found),
+        match (output, &store) {
+            (Output::Keep { key, record }, Some(store)) => store.keep(vec![(key, record)]),
+            (Output::Found { found, .. }, _) => answer = Some(found),
             _ => {}
         }
     }
-    store.close().await.map_err(anyhow::Error::msg)?;
+    if let Some(store) = store {
+        store.close().await.map_err(anyhow::Error::msg)?;
+    }
     answer.context("the facts can't be read")
 }

@@ -122,25 +122,48 @@ fn open_or_wait(path: &Path) -> anyhow::Result<Result<(Database, StoredState), E
     }
 }
 
-/// Reads what a disk has that can't be written: a copy in memory is repaired and read.
+/// Reads what a disk has that can't be written.
 fn salvaged(path: &Path) -> StoredState {
-    let read = || -> anyhow::Result<StoredState> {
-        let bytes = match fs::read(path) {
-            Ok(bytes) if !bytes.is_empty() => bytes,
-            _ => return Ok(StoredState::default()),
-        };
-        let copy = InMemoryBackend::new();
-        copy.set_len(bytes.len() as u64)?;
-        copy.write(0, &bytes)?;
-        Ok(read(&builder().create_with_backend(copy)?)?)
+    let read = match fs::read(path) {
+        Ok(bytes) if !bytes.is_empty() => read_copy(&bytes),
+        _ => Ok(StoredState::default()),
     };
-    read().unwrap_or_else(|error| {
+    read.unwrap_or_else(|error| {
         tracing::error!("{} can't be read: {error:#}; starting without it", path.display());
         StoredState::default()
     })
 }
 
-fn read(database: &Database) -> Result<StoredState, Error> {
+/// Repairs a copy in memory, and reads that.
+fn read_copy(file: &[u8]) -> Result<StoredState, Error> {
+    let copy = InMemoryBackend::new();
+    copy.set_len(file.len() as u64)?;
+    copy.write(0, file)?;
+    read(&builder().create_with_backend(copy)?)
+}
+
+/// Reads a database, and changes nothing. One that was not closed, such as that of a snapshot, is repaired in memory alone.
+///
+/// # Errors
+///
+/// A node uses the file, or it can't be read.
+pub(super) fn read_only(path: &Path) -> anyhow::Result<StoredState> {
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        match builder().open_read_only(path).map_err(Error::from).and_then(|database| read(&database)) {
+            Err(Error::RepairAborted) => read_copy(&fs::read(path)?),
+            read => read,
+        }
+    }));
+    let read = read.unwrap_or_else(|_| Err(Error::Corrupted("the database panicked on it".to_owned())));
+    read.map_err(|error| match error {
+        Error::DatabaseAlreadyOpen => {
+            anyhow!("a node uses {}: stop the node first, or write its --url", path.display())
+        }
+        error => anyhow!(error).context(format!("{} can't be read", path.display())),
+    })
+}
+
+fn read(database: &impl ReadableDatabase) -> Result<StoredState, Error> {
     let mut kept = StoredState::default();
     let transaction = database.begin_read()?;
     match transaction.open_table(FACTS) {

@@ -1,6 +1,7 @@
 //! What the store promises: kept records are there again, and what could not be written is written later.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Mutex;
 use std::sync::mpsc;
 use std::time::Instant;
@@ -72,6 +73,28 @@ fn what_was_kept_survives_a_kill_soon_after() {
     // The promise is 50 ms; the rest is for busy machines.
     assert!(put.elapsed() < Duration::from_millis(500), "{:?}", put.elapsed());
     assert_eq!(found_after_a_kill(folder.path()).records[&b"bulb"[..]], b"on");
+}
+
+#[tokio::test]
+async fn a_folder_is_read_without_a_change_also_where_it_was_not_closed_and_not_while_a_node_uses_it() {
+    let (folder, snapshot) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (store, _) = Store::open(folder.path(), quiet(), None).unwrap();
+    store.keep(vec![(b"bulb".to_vec(), Some(b"on".to_vec()))]);
+    within(Duration::from_secs(5), || store.queue_is_written(b"bulb").then_some(()));
+    let mistake = Store::read(folder.path()).map(|_| ()).unwrap_err().to_string();
+    assert!(mistake.contains("stop the node first"), "{mistake}");
+    fs::copy(folder.path().join(FILE), snapshot.path().join(FILE)).unwrap();
+    store.close().await.unwrap();
+    for folder in [folder.path(), snapshot.path()] {
+        let (file, before) = (Store::file(folder), fs::read(Store::file(folder)).unwrap());
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
+        assert_eq!(Store::read(folder).unwrap().records[&b"bulb"[..]], b"on");
+        assert!(fs::read(&file).unwrap() == before, "{} was written", file.display());
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o444);
+    }
+    fs::write(Store::file(folder.path()), "broken".repeat(5_000)).unwrap();
+    let mistake = format!("{:#}", Store::read(folder.path()).map(|_| ()).unwrap_err());
+    assert!(mistake.contains("facts.redb can't be read"), "{mistake}");
 }
 
 #[test]
