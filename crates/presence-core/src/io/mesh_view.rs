@@ -110,7 +110,7 @@ pub struct NodeView {
     pub via: Option<NodeName>,
     /// How long ago it was heard.
     pub heard_ms_ago: u64,
-    /// Round-trip time in ms: the shortest of the newest five.
+    /// Round-trip time in ms: the shortest of the newest five. `None` also for a node that is not live.
     pub round_trip_ms: Option<u32>,
     /// Its clock is over a minute away from what most of at least three nodes say.
     pub wrong_clock: bool,

@@ -118,9 +118,7 @@ impl MeshSource<'_> {
                 view.place.clone_from(&peer.place);
             }
             view.heard_ms_ago = view.heard_ms_ago.min(heard_ms_ago);
-            if peer.state == PeerState::Live {
-                view.round_trip_ms = view.round_trip_ms.into_iter().chain(peer.round_trip_ms()).min();
-            }
+            view.round_trip_ms = view.round_trip_ms.into_iter().chain(round_trip_ms(peer)).min();
         }
         for view in self.known_regions.unheard(self.started, self.now).filter(|_| own.meshed) {
             views.entry(view.region.clone()).or_insert(view);
@@ -169,7 +167,7 @@ impl MeshSource<'_> {
             state: peer.state,
             via: via.map(|peer| peer.name.clone()),
             heard_ms_ago: self.now.mono.since(peer.heard_at),
-            round_trip_ms: peer.round_trip_ms(),
+            round_trip_ms: round_trip_ms(peer),
             wrong_clock: self.membership.disagrees(peer.clock(self.now.mono), self.now),
             hears_us: !self.is_deaf(peer),
             counts_us: !(peer.is_doubting() || self.is_deaf(peer)),
@@ -230,6 +228,11 @@ impl MeshSource<'_> {
         let corrected = self.membership.node_time(self.now).0 != self.now.wall.0;
         corrected.then(|| "The clock runs more than 5 s ahead of the other nodes': theirs is used.".to_owned())
     }
+}
+
+/// The round trip of a node that is heard; that of another one is of the past.
+fn round_trip_ms(peer: &Peer) -> Option<u32> {
+    peer.round_trip_ms().filter(|_| peer.state == PeerState::Live)
 }
 
 /// Whether a page shows the difference: a round trip only where it has changed by a tenth and 3 ms.

@@ -144,6 +144,22 @@ fn a_heartbeat_from_before_a_freeze_is_not_echoed_after_it() {
 }
 
 #[test]
+fn a_silent_node_has_no_round_trip_and_nor_has_its_region() {
+    let mut world = world(&["ams", "iad"]);
+    wait(&mut world, 4_000);
+    let round_trips = |world: &World| {
+        let mesh = world.hosts[0].mesh.as_ref().expect("drawn");
+        let region = mesh.regions.iter().find(|region| region.region.as_str() == "iad").expect("a known region");
+        let node = sees(world, 0, 1);
+        (node.state, node.round_trip_ms.is_some(), region.round_trip_ms.is_some())
+    };
+    assert_eq!(round_trips(&world), (PeerState::Live, true, true));
+    world.freeze(1, 8_000);
+    wait(&mut world, 7_000);
+    assert_eq!(round_trips(&world), (PeerState::Silent, false, false));
+}
+
+#[test]
 fn a_node_that_was_frozen_does_not_look_late() {
     for seed in 1..=20 {
         let mut world = seeded_world(seed, &["ams", "iad"]);
