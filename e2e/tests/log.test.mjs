@@ -69,6 +69,7 @@ test("what a key changes is recorded with its name, and so are wrong keys", { ti
   const changes = [
     ["published", "/api/v1/publish", { method: "POST", body: JSON.stringify({ stream: "bench", data: 1 }) }, { stream: "bench", bytes: 1 }],
     ["dismissed a member", "/api/v1/rooms/dismiss", { method: "POST", body: JSON.stringify({ room: "demo", member }) }, { room: "demo", member }],
+    ["set a site", "/api/v1/sites/shop.example", { method: "PUT", body: JSON.stringify({ rooms_per_site: 500, keys: [2, 1] }) }, { site: "https://shop.example", settings: '{"rooms_per_site":500,"keys":[2,1]}' }],
     ["removed facts", "/api/v1/facts?room=demo&key=light", { method: "DELETE" }, { room: "demo", fact: "light", removed: 0 }],
   ];
   for (const [message, path, options, expected] of changes) {

@@ -18,7 +18,7 @@ test("signals that are not meant for a node do not end it, and SIGQUIT drains it
     await until(`${signal} is logged`, () => node.log.includes(`ignored ${signal}`));
   }
   node.signal("SIGHUP");
-  await until("SIGHUP is logged", () => node.log.includes("SIGHUP: reading certificates and the log's filter again"));
+  await until("SIGHUP is logged", () => node.log.includes("SIGHUP: reading certificates, API keys, sites and the log's filter again"));
   assert.equal((await node.get("/healthz")).status, 200);
   node.signal("SIGQUIT");
   assert.deepEqual(await node.ended, { code: 0, signal: null });

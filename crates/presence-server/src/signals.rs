@@ -38,7 +38,7 @@ impl Signals {
                 _ = self.quit.recv() => return,
                 // Whoever has files that can be read again listens for it, too.
                 _ = self.hangup.recv() => {
-                    tracing::info!("SIGHUP: reading certificates and the log's filter again; other options need a restart");
+                    tracing::info!("SIGHUP: reading certificates, API keys, sites and the log's filter again, where they are in files; other options need a restart");
                     continue;
                 }
                 _ = self.user1.recv() => "SIGUSR1",

@@ -124,7 +124,9 @@ async fn what_can_not_be_a_site_is_refused_with_a_sentence() {
         ("/shop.example", json!({"keys": [1, 2, 3]}), 400, "two different"),
         ("/shop.example", json!({"joins_per_second": 0}), 400, "delete it"),
         ("/shop.example", json!({"rooms": 1}), 400, "rooms_per_site"),
-        ("/shop.example%2Flamp", json!({}), 404, "This is no site"),
+        ("/shop.example%2Flamp", json!({}), 404, "Name the host only: /api/v1/sites/shop.example.\""),
+        ("/https://shop.example", json!({}), 404, "Name the host only: /api/v1/sites/shop.example.\""),
+        ("/http:%2F%2Fshop.example", json!({}), 404, "Name the host only: /api/v1/sites/shop.example?scheme=http.\""),
         ("/shop.example?scheme=data", json!({}), 404, "This is no site"),
     ] {
         let (answered, answer) = sites(&server, "PUT", path, Some(body)).await;

@@ -24,7 +24,7 @@ use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use presence_core::{MeshView, Region, RegionView};
 use serde::Serialize;
 use utoipa::openapi::OpenApi;
@@ -61,7 +61,9 @@ pub(super) fn routes(state: &Arc<HttpState>) -> Router<Arc<HttpState>> {
     let served = ROUTES.iter().map(|route| OpenApiRouter::new().routes(route()).split_for_parts().0);
     served
         .fold(Router::new(), Router::merge)
+        // Described nowhere: they only say what is wrong with the address.
         .route("/api/v1/rooms/{room}/{*rest}", get(counts::room_in_path))
+        .route("/api/v1/sites/{host}/{*rest}", any(sites::address))
         .route_layer(from_fn_with_state(Arc::clone(state), access::refuse_wrong_keys))
 }
 

@@ -201,7 +201,9 @@ pub(super) async fn set(
         return Err(Problem::new(StatusCode::CONFLICT, refused.to_string()));
     }
     let (by, address) = (authorized.key_name(), authorized.address());
-    tracing::info!(target: "audit", key = by, %address, site = %name, ?settings, "set a site");
+    // Numbers of keys, no keys.
+    let said = serde_json::to_string(&settings).expect("numbers are always JSON");
+    tracing::info!(target: "audit", key = by, %address, site = %name, settings = said, "set a site");
     let site = KnownSite { pattern, name, settings, source: SiteSource::Api };
     Ok(json(StatusCode::OK, Caching::Never, &SiteAnswer::from(&site)))
 }
@@ -236,10 +238,28 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Answers a path in which a site is named by an address with a scheme or a path.
+pub(super) async fn address(Path((host, rest)): Path<(String, String)>) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, host_only(&format!("{host}/{rest}")))
+}
+
+/// How the site of this address is named.
+fn host_only(address: &str) -> String {
+    let (scheme, rest) =
+        address.split_once(':').filter(|(_, rest)| rest.starts_with('/')).unwrap_or(("https", address));
+    let host = rest.trim_start_matches('/').split('/').next().unwrap_or_default();
+    let scheme = if scheme == "https" { String::new() } else { format!("?scheme={scheme}") };
+    format!("Name the host only: /api/v1/sites/{host}{scheme}.")
+}
+
 /// The site of a host.
 fn pattern(host: Result<Path<String>, PathRejection>, params: &SchemeParams) -> Result<SitePattern, Problem> {
     let host = host.map_err(|_| "The host is not UTF-8.".to_owned()).map(|Path(host)| host);
-    let text = host.map(|host| if host == "*" { host } else { format!("{}://{host}", params.scheme) });
+    let text = host.and_then(|host| match &*host {
+        "*" => Ok(host),
+        address if address.contains('/') => Err(host_only(address)),
+        _ => Ok(format!("{}://{host}", params.scheme)),
+    });
     let parsed = text.and_then(|text| text.parse().map_err(|mistake| format!("This is no site: {mistake}.")));
     // Such a site can't be.
     parsed.map_err(|mistake| Problem::new(StatusCode::NOT_FOUND, mistake))
