@@ -125,7 +125,7 @@ impl<'a> StatusReport<'a> {
         whole_page(&title, &lead, &sections, paused, if paused { "/status" } else { "/status?refresh=off" })
     }
 
-    /// What is wrong with this node, in sentences, and with the others, by code.
+    /// What is wrong with this node and with the others, in sentences.
     fn faults(&self) -> String {
         let reader = match self.reader {
             StatusReader::Operator => ReportReader::Key,
@@ -139,7 +139,8 @@ impl<'a> StatusReport<'a> {
                 StatusReader::Operator => &report.node,
                 StatusReader::Anybody => &report.region,
             };
-            lines.extend(other.then(|| format!("{} says: {}", escaped(who), escaped(&report.faults.join(", ")))));
+            let sentences = || report.faults.iter().map(|code| format!("{}: {}", escaped(who), fault_sentence(code)));
+            lines.extend(other.then(sentences).into_iter().flatten());
         }
         if lines.is_empty() {
             return format!("<p>{}</p>", mark(Tone::Good, "nothing that is known here"));
@@ -226,6 +227,23 @@ impl<'a> StatusReport<'a> {
     }
 }
 
+/// What the code of a fault of another node means.
+fn fault_sentence(code: &str) -> String {
+    let sentence = match code {
+        "links" => "its links to other nodes are disturbed.",
+        "clock" => "its clock is wrong.",
+        "nats" => "its connection to NATS is disturbed.",
+        "disk" => "it can't write facts to its disk.",
+        "memory" => "its memory is full.",
+        "proxy_untrusted" => "a proxy in front of it is not trusted (--trusted-proxy).",
+        "driver_stalled" => "it hangs.",
+        "part_ended" => "a part of it has ended; it stops.",
+        // Of a later version.
+        other => return format!("it is degraded ({}); its own /readyz says why.", escaped(other)),
+    };
+    sentence.to_owned()
+}
+
 /// How one region hears another one.
 fn pair(heard: &HeardRegion) -> String {
     let time = heard.round_trip_ms.map_or_else(|| "heard".to_owned(), |ms| format!("{ms} ms"));
@@ -252,4 +270,24 @@ fn node_row(peer: &NodeView, report: Option<&NodeReport>, named: bool) -> Vec<St
         told(|report| number(report.queued as u64)),
         format!("{:.1} s ago", peer.heard_ms_ago as f64 / 1_000.0),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use presence_core::{Place, Region};
+
+    use super::*;
+    use crate::http::readiness::Readiness;
+    use crate::memory::MemoryUse;
+    use crate::views::Views;
+
+    #[test]
+    fn each_fault_that_a_node_names_is_a_sentence_and_one_of_a_later_version_is_named() {
+        let mesh = Views::new(Region::new("ams").unwrap(), Place::default(), 7).mesh();
+        for (code, _) in Readiness::new(true, MemoryUse::new(None)).faults(&mesh) {
+            let sentence = fault_sentence(code);
+            assert!(sentence.contains(' ') && !sentence.contains("/readyz"), "{code}: {sentence}");
+        }
+        assert_eq!(fault_sentence("<b>"), "it is degraded (&lt;b&gt;); its own /readyz says why.");
+    }
 }
