@@ -5,6 +5,7 @@ mod limits;
 mod location;
 mod log_format;
 mod mesh_address;
+mod mistake;
 mod nats;
 mod origin;
 mod parse;
@@ -30,6 +31,7 @@ pub use self::limits::Limits;
 pub use self::location::Location;
 pub use self::log_format::LogFormat;
 pub(crate) use self::mesh_address::{MeshAddress, MeshProtocol, OwnAddresses, bound};
+pub use self::mistake::one_line;
 pub use self::nats::NatsOptions;
 pub(crate) use self::nats::{check_name, is_token};
 pub use self::origin::Origin;
@@ -282,19 +284,4 @@ impl Config {
         ];
         rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, mistake)| Err((*mistake).to_owned()))
     }
-}
-
-/// Clap's message about a mistake, in one line.
-///
-/// ```
-/// use clap::Command;
-///
-/// let mistake = Command::new("shop").try_get_matches_from(["shop", "--colour"]).unwrap_err();
-/// assert_eq!(presence_server::one_line(&mistake), "unexpected argument '--colour' found");
-/// ```
-pub fn one_line(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let mut lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
-    let first = lines.next().unwrap_or("invalid command line").trim_start_matches("error: ").to_owned();
-    lines.fold(first, |all, line| format!("{all} {line}"))
 }
