@@ -1,13 +1,16 @@
 //! The command that checks a configuration and says what it resolves to, before a node is started or restarted with it.
 
+mod files;
+
 use anyhow::anyhow;
 use clap::Args;
 use presence_core::NodeHash;
 use strsim::damerau_levenshtein;
 
+use self::files::{check_data_directory, own_alone, user};
 use crate::certificate::Authority;
 use crate::certificate::tls::Trust;
-use crate::config::{MeshAddress, Secrets};
+use crate::config::{MeshAddress, OwnAddresses, Secrets};
 use crate::http::api_key::ApiKeys;
 use crate::http::listen::connections_max;
 use crate::memory::MemoryUse;
@@ -56,7 +59,8 @@ impl CheckCommand {
         let config = self.node;
         config.check().map_err(|mistake| anyhow!(mistake))?;
         telemetry::check_filter(&config)?;
-        open_tls(&config)?;
+        let tls = open_tls(&config)?;
+        config.data_dir.as_deref().map_or(Ok(()), check_data_directory)?;
         let keys = ApiKeys::open(&config)?;
         config.sites_file.as_deref().map(read_sites).transpose()?;
         check_authority(&config)?;
@@ -66,7 +70,13 @@ impl CheckCommand {
         lines.extend(collector.map(|endpoint| line("traces", format_args!("to {endpoint}"))));
         lines.extend(mesh(&config).await);
         lines.extend(limits(&config));
+        lines.push(line("checked as user", user()));
         lines.extend(warnings(&config, site, &keys));
+        let foreign = |host: &&str| tls.as_ref().is_some_and(|tls| !tls.is_for(host));
+        lines.extend(secure_hosts(&config).filter(foreign).map(|host| {
+            line("warning", format_args!("the certificate of --tls-cert is not for {host}, which --public-url names"))
+        }));
+        lines.extend(own_alone(&config).map(|warning| line("warning", warning)));
         lines.extend(misspelt(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())));
         Ok(lines)
     }
@@ -122,7 +132,10 @@ fn check_authority(config: &Config) -> anyhow::Result<()> {
 
 async fn mesh(config: &Config) -> Vec<String> {
     if let Some(servers) = shown(&config.nats.mesh) {
-        return vec![line("mesh", format_args!("through NATS: {servers}"))];
+        let creds = config.nats.mesh_creds.as_ref().map(|file| line("credentials", file.display()));
+        let lines = vec![line("mesh", format_args!("through NATS: {servers}"))];
+        let name = config.nats.mesh_name.as_ref().map(|name| line("name of the mesh", name));
+        return lines.into_iter().chain(name).chain(creds).collect();
     }
     let Some(listen) = &config.mesh_listen else { return vec![line("mesh", "none")] };
     let mut lines = vec![line("mesh", listen)];
@@ -134,8 +147,29 @@ async fn mesh(config: &Config) -> Vec<String> {
         };
         let resolved = shown(&found).unwrap_or_else(|| "does not resolve now".to_owned());
         lines.push(line("other node", format_args!("{peer}: {resolved}")));
+        let all: Vec<_> = MeshAddress::parse(peer).iter().flat_map(|one| found.iter().map(|n| one.at(*n))).collect();
+        if is_own(config, listen, &all) {
+            lines.push(line("warning", format_args!("--mesh-peer {peer} is this node itself: name another one")));
+        }
     }
     lines
+}
+
+/// Whether these are addresses of this node alone. A name that also stands for others is as good as theirs.
+fn is_own(config: &Config, listen: &str, found: &[MeshAddress]) -> bool {
+    let parsed = |addresses: &[String]| addresses.iter().filter_map(|text| MeshAddress::parse(text).ok()).collect();
+    let own = OwnAddresses { listen: parsed(&[listen.to_owned()]), advertise: parsed(&config.mesh_advertise) };
+    let interfaces = OwnAddresses::interfaces().unwrap_or_default();
+    !found.is_empty() && found.iter().all(|address| own.contains(address, &interfaces))
+}
+
+/// The names that visitors use over TLS.
+fn secure_hosts(config: &Config) -> impl Iterator<Item = &str> {
+    let secure = config.public_url.iter().filter(|origin| origin.is_secure());
+    secure.map(|origin| match origin.host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => name,
+        _ => &origin.host,
+    })
 }
 
 fn limits(config: &Config) -> Vec<String> {
@@ -185,61 +219,4 @@ fn misspelt(names: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn checked(words: &[&str], secrets: Secrets) -> anyhow::Result<Vec<String>> {
-        let node = Config { secrets, ..Config::of(words.iter().copied()).unwrap() };
-        CheckCommand { node }.run(&Site::new("shop")).await
-    }
-
-    #[test]
-    fn a_variable_that_is_nearly_an_option_is_misspelt() {
-        let of = |name: &str| misspelt([name.to_owned()].into_iter()).concat();
-        for (name, meant) in
-            [("GP_MESH_PEERS", "GP_MESH_PEER"), ("GP_REGOIN", "GP_REGION"), ("GP_SECRET_ACEPTED", "GP_SECRET_ACCEPTED")]
-        {
-            assert!(of(name).ends_with(&format!("{name} is no option; {meant} is")), "{}", of(name));
-        }
-        for name in ["GP_REGION", "GP_API_KEY", "GP_NAME", "GP_WORLD_PORT", "PATH"] {
-            assert_eq!(of(name), "");
-        }
-    }
-
-    #[tokio::test]
-    async fn secrets_are_named_and_a_region_without_a_place_is_doubted() {
-        let secrets = Secrets { api_key: Some("a key of 16 bytes".to_owned()), ..Secrets::default() };
-        let lines = checked(&["--region", "xqz"], secrets).await.unwrap();
-        assert!(lines.contains(&line("secrets", "GP_API_KEY")), "{lines:?}");
-        assert!(lines.iter().any(|line| line.contains("no place on the map")), "{lines:?}");
-        assert!(lines.contains(&line("node", "a random name")), "{lines:?}");
-    }
-
-    #[tokio::test]
-    async fn the_collector_of_traces_is_named_without_its_path_and_wrong_headers_are_a_mistake() {
-        let words = ["--otlp-endpoint", "https://otlp.example:4318/secret"];
-        let of = |headers: &str| Secrets { otlp_headers: Some(headers.to_owned()), ..Secrets::default() };
-        let lines = checked(&words, of("x-key=secret")).await.unwrap();
-        assert!(lines.contains(&line("traces", "to https://otlp.example:4318")), "{lines:?}");
-        assert!(lines.contains(&line("secrets", "GP_OTLP_HEADERS")), "{lines:?}");
-        assert!(lines.iter().all(|line| !line.contains("secret,") && !line.contains("/secret")), "{lines:?}");
-        let mistake = checked(&words, of("secret")).await.unwrap_err().to_string();
-        assert!(mistake.contains("GP_OTLP_HEADERS") && !mistake.contains("=secret"), "{mistake}");
-    }
-
-    #[tokio::test]
-    async fn any_api_key_is_one_and_a_file_of_keys_is_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("keys.json");
-        let words = ["--api-keys-file", file.to_str().unwrap()];
-        let mistake = checked(&words, Secrets::default()).await.unwrap_err();
-        assert!(format!("{mistake:#}").contains("keys.json is not readable"), "{mistake:#}");
-        std::fs::write(&file, r#"[{"name": "n", "key": "a key of 16 bytes", "may": ["read"]}]"#).unwrap();
-        let accepted = Secrets { api_key_accepted: Some("a key of 16 bytes".to_owned()), ..Secrets::default() };
-        let none = Secrets::default;
-        for (words, secrets, warned) in [(&[][..], none(), true), (&[], accepted, false), (&words, none(), false)] {
-            let lines = checked(words, secrets).await.unwrap();
-            assert_eq!(lines.iter().any(|line| line.contains("no GP_API_KEY")), warned, "{words:?}: {lines:?}");
-        }
-    }
-}
+mod tests;

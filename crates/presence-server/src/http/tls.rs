@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::server::TlsStream;
@@ -78,6 +78,17 @@ impl BrowserTls {
     pub(super) fn handshakes(&self) -> [(&'static str, u64); 3] {
         let Handshakes { done, failed, late } = &*self.handshakes;
         [("done", done), ("failed", failed), ("late", late)].map(|(result, count)| (result, count.load(Relaxed)))
+    }
+
+    /// Whether the certificate that browsers are sent now is for this host, a name or an IP address.
+    pub(crate) fn is_for(&self, host: &str) -> bool {
+        let certified = Arc::clone(&self.current.0.read());
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let certificate = certified.cert.first().and_then(|first| webpki::EndEntityCert::try_from(first).ok());
+        let name = ServerName::try_from(host).ok();
+        certificate
+            .zip(name)
+            .is_some_and(|(certificate, name)| certificate.verify_is_valid_for_subject_name(&name).is_ok())
     }
 
     /// When the certificate that browsers are sent now ends: seconds since 1970. `None` if it does not say so as X.509 asks for.
@@ -164,6 +175,18 @@ mod tests {
         fs::write(&files.certificate, params.self_signed(&key).unwrap().pem()).unwrap();
         fs::write(&files.key, key.serialize_pem()).unwrap();
         assert_eq!(open(files).unwrap().ends_at(), Some(1_924_992_000));
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_for_the_names_that_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let (files, _) = write(folder.path(), "*.one.example");
+        let tls = open(files).unwrap();
+        for (host, is_for) in
+            [("ams.one.example", true), ("one.example", false), ("two.example", false), ("[::1]", false)]
+        {
+            assert_eq!(tls.is_for(host), is_for, "{host}");
+        }
     }
 
     #[tokio::test]
