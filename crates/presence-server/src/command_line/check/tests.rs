@@ -61,7 +61,7 @@ async fn a_mesh_through_nats_is_shown_with_its_name_and_its_file_of_credentials(
     let file = folder.path().join("node.creds");
     std::fs::write(&file, "ams:a password").unwrap();
     let shown = file.to_str().unwrap();
-    let words = ["--mesh", "nats://n.example", "--node", "ams-1", "--mesh-name", "eu", "--mesh-creds", shown];
+    let words = ["--mesh", "nats://n.example:4222", "--node", "ams-1", "--mesh-name", "eu", "--mesh-creds", shown];
     let secrets = Secrets { secret: Some("s".repeat(32)), ..Secrets::default() };
     let lines = checked(&words, secrets).await.unwrap();
     assert!(lines.contains(&line("name of the mesh", "eu")), "{lines:?}");
