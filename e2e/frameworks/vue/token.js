@@ -3,7 +3,7 @@ import { computed, ref, watch } from "vue"
 
 export function useToken(room) {
   const got = ref()
-  watch(room, (now, before, onCleanup) => {
+  watch(room, (now, _before, onCleanup) => {
     if (!now) return
     const gone = new AbortController()
     const renew = async () => {
