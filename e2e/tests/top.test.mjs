@@ -46,7 +46,7 @@ test("a certificate that is not accepted is refused in a sentence that says what
   ]) {
     const node = await Node.prepare(t, { args: ["--tls-cert", certificate, "--tls-key", key] });
     await node.start({ ready: false });
-    const variables = environment({ GP_API_KEY: apiKey, SSL_CERT_FILE: trusted });
+    const variables = environment({ GP_API_KEY: apiKey, SSL_CERT_FILE: trusted, SSL_CERT_DIR: undefined });
     await promisify(execFile)(program, ["health", "--within", "20s"], { env: { ...variables, GP_LISTEN: `127.0.0.1:${node.port}`, GP_TLS_CERT: certificate } });
     for (const command of [["health"], ["top", "--once"], ["facts", "list", "demo"]]) {
       const ended = await promisify(execFile)(program, [...command, "--url", `https://localhost:${node.port}`], { env: variables }).catch((error) => error);

@@ -127,7 +127,10 @@ fn tls_advice(error: &Error) -> Option<String> {
         _ => return None,
     };
     let advice = match certificate {
-        CertificateError::UnknownIssuer => {
+        // The last two are of another authority of the same name.
+        CertificateError::UnknownIssuer
+        | CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             "its certificate is of an authority that this machine does not trust: name the file with the authority's certificate in the environment, SSL_CERT_FILE=FILE".to_owned()
         }
         CertificateError::Other(other) if is_authority(other) => {
