@@ -55,18 +55,6 @@ async function restart(node, { args, env } = {}) {
   await node.start({ args, env });
 }
 
-/** Restarts a node with a bug. */
-async function restartWith(node, bug) {
-  await node.kill();
-  node.options.program = laterProgram;
-  await node.start({ env: { PRESENCE_PLANTED: bug } });
-}
-
-/** Restarts it without. */
-async function restartMended(node) {
-  node.options.program = undefined;
-  await restart(node);
-}
 
 /** Nodes without others, each with faults of its own, side by side. */
 async function loneNodes(t, proofs) {
@@ -192,7 +180,10 @@ async function loneNodes(t, proofs) {
 /** Three nodes, of which one after the other has a fault. */
 async function faultyNodes(t, proofs) {
   const clock = join(folder(t), "clock");
-  const mesh = await pairedNodes(t, ["ams", "iad", "yyz"], { network: 4, options: (region) => (region === "yyz" ? { command: clockOf(clock) } : {}) });
+  // Bugs are planted in the first one.
+  let amss = program;
+  const commands = { ams: (_, line) => [amss, line], yyz: clockOf(clock) };
+  const mesh = await pairedNodes(t, ["ams", "iad", "yyz"], { network: 4, options: (region) => ({ command: commands[region] }) });
   const [ams, iad, yyz] = await Promise.all(mesh.nodes.map(measured));
   await Promise.all(mesh.nodes.map((node) => node.start()));
   await allHearAll(mesh.nodes);
@@ -218,16 +209,36 @@ async function faultyNodes(t, proofs) {
     cause: () => restart(iad, { env: { GP_SECRET: `not ${secret}` } }),
     mend: () => restart(iad),
   });
+  const mended = () => {
+    amss = program;
+    return restart(ams);
+  };
   await fault("one does not take off rows of others", { PresenceRootFault: ams }, {
     async cause() {
-      await restartWith(ams, "RemovalsIgnored");
+      amss = laterProgram;
+      await restart(ams, { env: { PRESENCE_PLANTED: "RemovalsIgnored" } });
       await allHearAll(mesh.nodes);
       const leaving = await BareClient.join(t, iad, { draws: true });
       await leaving.close();
     },
-    mend: () => restartMended(ams),
+    mend: mended,
   });
-  await fault("a part of one ends", { PresencePartEnded: ams }, { cause: () => restartWith(ams, "PartEnds"), mend: () => restartMended(ams) });
+  let ending;
+  await fault("a part of one ends", { PresencePartEnded: ams }, {
+    cause() {
+      amss = laterProgram;
+      // It serves only for a moment, in which Prometheus may not ask.
+      ending = repeat(t, 100, async () => {
+        await ams.kill();
+        await ams.start({ ready: false, env: { PRESENCE_PLANTED: "PartEnds" } });
+        await ams.ended;
+      });
+    },
+    async mend() {
+      await ending();
+      await mended();
+    },
+  });
 }
 
 /** Three nodes that all work, with slow or broken links, and two versions of the program. */

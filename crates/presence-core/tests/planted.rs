@@ -35,7 +35,7 @@ use proptest::test_runner::TestRunner;
 
 use presence_core::testing::fault_injection::{ALL_FAULTS, Fault, MEMBER_FAULTS, inject};
 
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 600;
 const CONVERSATIONS: usize = 200;
 
 fn found(fault: Fault) -> Option<u64> {

@@ -106,6 +106,9 @@ async fn regions_are_public_and_nodes_need_the_key() {
         read(server.get_with("/api/v1/mesh", &[("authorization", "bEARER a key for the tests")]).await).await;
     assert_eq!(any_case["nodes"][0]["node"], "ams-1");
     let keyless = TestServer::start("").await;
-    let open = read(keyless.get_with("/api/v1/mesh", &[("authorization", "Bearer ")]).await).await;
+    let through_a_proxy = [("authorization", "Bearer "), ("x-forwarded-for", "192.0.2.7")];
+    let open = read(keyless.get_with("/api/v1/mesh", &through_a_proxy).await).await;
     assert_eq!(open["nodes"], Value::Null, "where there is no key, none is right");
+    let open = read(keyless.get_with("/api/v1/mesh", &through_a_proxy[..1]).await).await;
+    assert!(open["nodes"].is_array(), "a caller on its own machine is told all: {open}");
 }
