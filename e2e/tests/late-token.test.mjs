@@ -80,6 +80,7 @@ for (const [name, { elements = 1, steps }] of Object.entries(late)) {
       document.addEventListener("presence:stale", ({ detail }) => window.stale.push(detail.detail));
     });
     const token = (room) => run("sign", room, "--site", site.origin, "--user", "1");
+    await until("the page joins", () => joins.length > 0);
     for (const step of steps(await token("private/lamp"), await token("private/chair"))) {
       const before = joins.length;
       await page.evaluate((step) => Object.assign(document.querySelector("live-presence"), step), step);
