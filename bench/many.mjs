@@ -1,7 +1,8 @@
 // Many idle nodes through NATS, in three regions with a server each: what a node receives, and what nodes and servers cost.
 // `node bench/many.mjs [NODES] [SECONDS]`; it takes the program of target/release. 64 nodes take 2 GiB.
+import { series } from "../e2e/lib/metrics.mjs";
 import { natsMesh, supercluster } from "../e2e/lib/nats.mjs";
-import { allHearAll, apiKey } from "../e2e/lib/node.mjs";
+import { allHearAll } from "../e2e/lib/node.mjs";
 import { pause } from "../e2e/lib/until.mjs";
 import { cpuShares, sum } from "./lib/cpu.mjs";
 import { median } from "./lib/figures.mjs";
@@ -12,8 +13,8 @@ const REGIONS = ["ams", "iad", "maa"];
 
 /** Messages and bytes that a node has received from others, without what sealing and NATS add. */
 async function received(node) {
-  const { body } = await node.get("/metrics", { headers: { authorization: `Bearer ${apiKey}` } });
-  const total = (name) => sum([...body.matchAll(new RegExp(`^${name}\\{[^}]*direction="in"[^}]*\\} (\\S+)$`, "gm"))].map(([, value]) => Number(value)));
+  const all = [...(await series(node))];
+  const total = (name) => sum(all.filter(([of]) => of.startsWith(`${name}{`) && of.includes('direction="received"')).map(([, value]) => value));
   return { messages: total("presence_mesh_messages_total"), bytes: total("presence_mesh_bytes_total") };
 }
 
