@@ -159,7 +159,8 @@ async fn next(
     }
 }
 
-/// Waits a while for more spans, which leave in the same request. Returns who does not want to wait.
+/// Waits for more spans, which are sent in the same request, until there are enough, it is time, or a flush is asked for. Returns
+/// that flush.
 async fn gather(
     spans: &mut mpsc::Receiver<FinishedSpan>,
     batch: &mut Vec<FinishedSpan>,
