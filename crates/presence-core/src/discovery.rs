@@ -3,9 +3,10 @@
 mod addresses;
 mod hello;
 mod node_link;
+mod redial;
 mod requests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use self::node_link::NodeLink;
 pub use self::node_link::{HELLO_MS, HELLO_TURN_MS};
@@ -24,12 +25,6 @@ use crate::outputs::Outputs;
 use crate::time::{Incarnation, Mono};
 use crate::wire::{Hello, Request, SenderId};
 
-/// Configured addresses are tried again at least this often.
-const RETRY_CONFIGURED_MS: u64 = 5_000;
-/// Where a node was heard in the last minute, or where none is heard at all, it is tried again at least this often.
-const RETRY_LATELY_MS: u64 = 500;
-/// Addresses that we were told are tried again at least this often.
-const RETRY_TOLD_MS: u64 = 60_000;
 /// A link over which nothing has come for this long is closed, and its address dialled.
 const STALE_MS: u64 = 10_000;
 
@@ -99,6 +94,7 @@ impl Discovery {
         for link in stale {
             self.hang_up(link, Redial::AtOnce, membership, now, out);
         }
+        self.seek_live(membership, now);
         self.dial_due(now, out);
         let due = self.links.iter().filter(|(_, link)| link.hello_is_due(me, membership, now));
         let mut due: Vec<LinkId> = due.map(|(id, _)| *id).collect();
@@ -109,23 +105,6 @@ impl Discovery {
         self.said_hello.retain(|_, said| said.is_recent(now));
         self.tell_unreached(membership, now, out);
         self.book.prune(now);
-    }
-
-    fn dial_due(&mut self, now: Mono, out: &mut Outputs) {
-        let reached: BTreeSet<NodeHash> = self.links.values().map(|link| link.node).collect();
-        self.book.dial_due(reached, now, out);
-    }
-
-    /// How long an address is left alone at the most: a node that was there lately is looked for more often.
-    fn longest_wait_ms(&self, address: &str, membership: &Membership) -> u64 {
-        let Some(entry) = self.book.get(address) else { return RETRY_TOLD_MS };
-        match entry.node.and_then(|node| membership.peer(node)).map(|peer| peer.state) {
-            Some(PeerState::Live | PeerState::Silent) => RETRY_LATELY_MS,
-            _ if entry.configured && membership.is_alone() => RETRY_LATELY_MS,
-            Some(PeerState::Gone) => RETRY_CONFIGURED_MS,
-            _ if entry.configured => RETRY_CONFIGURED_MS,
-            _ => RETRY_TOLD_MS,
-        }
     }
 
     /// A dial has ended.

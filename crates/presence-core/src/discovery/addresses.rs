@@ -120,6 +120,13 @@ impl AddressBook {
         }
     }
 
+    /// The addresses of these nodes are due by then.
+    pub(super) fn due_by(&mut self, nodes: &BTreeSet<NodeHash>, then: Mono) {
+        let theirs =
+            self.addresses.values_mut().filter(|address| address.node.is_some_and(|node| nodes.contains(&node)));
+        theirs.for_each(|address| address.due_at = address.due_at.min(then));
+    }
+
     /// This node is reached at other addresses than before: no dial may lead back here.
     pub(super) fn readvertise(&mut self, advertised: Vec<String>, now: Mono) {
         self.addresses.retain(|address, _| !advertised.contains(address));

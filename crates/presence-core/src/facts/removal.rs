@@ -28,6 +28,15 @@ impl Facts {
         self.live(room).filter(|(_, stored)| stored.fact.stamp.time <= self.shown_limit)
     }
 
+    /// The facts of a room, a line each with its stamp: for tests that explain a difference.
+    pub(crate) fn described(&self, room: &Room) -> Vec<String> {
+        let describe = |(key, stored): (&FactKey, &StoredFact)| {
+            let (value, stamp) = (String::from_utf8_lossy(&stored.fact.value), stored.fact.stamp);
+            format!("{} {:?} {value:?} of {:?} at {}.{}", key.key, key.entry, stamp.node, stamp.time.0, stamp.counter)
+        };
+        self.store.room(room).map(describe).collect()
+    }
+
     /// The facts of a room, also those that are not shown, in the order of their keys.
     pub(crate) fn list(&self, room: &Room, after: Option<&str>) -> ListedFacts {
         let mut listed = ListedFacts::default();

@@ -165,6 +165,12 @@ impl Node {
         self.presence.rows_of(&self.row_key(room, user))
     }
 
+    /// The facts of a room, with their stamps: for tests that explain a difference.
+    #[doc(hidden)]
+    pub fn facts_of(&self, room: &Room) -> Vec<String> {
+        self.facts.described(room)
+    }
+
     /// How many messages were not relayed, though another node can't hear their author: for tests.
     #[doc(hidden)]
     pub fn not_relayed(&self) -> u64 {

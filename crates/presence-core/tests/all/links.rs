@@ -3,6 +3,7 @@
 use presence_core::{DialError, Input, LinkId, Output, Urgency, kind_name};
 
 use crate::by_hand::{ByHand, asked, dials, hash, heartbeats, hung_up, published};
+use crate::misbehaving::relayed_beat;
 
 pub(crate) fn fails(node: &mut ByHand, address: &str, error: DialError) -> Vec<Output> {
     node.give(Input::Dialled { address: address.to_owned(), result: Err(error) })
@@ -111,6 +112,25 @@ fn a_hello_starts_the_dial_of_its_sender_again_but_not_too_often_and_not_for_eve
     node.pass(400);
     assert!(!dials(&fails(&mut node, "there", DialError::NoAnswer)).contains(&"there".to_owned()));
     assert_eq!(dials(&says_hello(&mut node, &hello)), ["there"], "no waiting after a failed dial");
+}
+
+#[test]
+fn a_live_node_that_only_another_one_hears_is_dialled_soon_however_long_its_address_had_to_wait() {
+    let ((mut node, mut other), mut third) = (linked(), ByHand::start_at("third", vec!["far".to_owned()]));
+    third.pass(4_000);
+    let hello = third.hello("here", 1, "here");
+    let mut dialled = dials(&node.ask("third", &hello));
+    assert_eq!(dialled, ["far"]);
+    for _ in 0..40 {
+        for address in std::mem::take(&mut dialled) {
+            fails(&mut node, &address, DialError::NoAnswer);
+        }
+        dialled = dials(&node.receive(1, &other.heartbeat()));
+        dialled.extend(dials(&node.pass(1_000)));
+    }
+    assert_eq!(dialled, [""; 0], "the waits have become long");
+    node.receive(1, &relayed_beat(&mut third, |_| ()));
+    assert_eq!(dials(&node.pass(800)), ["far"]);
 }
 
 #[test]

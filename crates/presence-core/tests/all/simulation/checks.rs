@@ -88,6 +88,16 @@ fn story(world: &World) -> String {
             }
         }
     }
+    let facts = |index: usize| hosts[index].node.as_ref().map(|node| node.facts_of(&World::room())).unwrap_or_default();
+    let first = facts(0);
+    for (index, host) in hosts.iter().enumerate().skip(1) {
+        let other = facts(index);
+        let only = |these: &[String], those: &[String]| -> Vec<String> {
+            these.iter().filter(|line| !those.contains(line)).cloned().collect()
+        };
+        lines.push(format!("only {} has {:#?}", hosts[0].name, only(&first, &other)));
+        lines.push(format!("only {} has {:#?}", host.name, only(&other, &first)));
+    }
     lines.join("\n")
 }
 
