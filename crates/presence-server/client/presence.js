@@ -97,6 +97,8 @@ class LivePresence extends HTMLElement {
     adopt(this, ATTRIBUTES)
     for (let node = this; node; node = node.host) observeRoot((node = node.getRootNode()))
     elements.add(this)
+    // It is drawn after the next frame perhaps, and by then a paragraph around it would have been seen.
+    if (!this.#drawn.counts) this.#say({ below: this.#waits() })
     soon()
   }
 
@@ -136,10 +138,15 @@ class LivePresence extends HTMLElement {
     if (!counts) this.#clear()
     // What is not known yet is not shown either, unless the page's server has printed it: a paragraph around it would flash.
     const known = counts && words !== 0
-    const below = known ? this.#text(counts, shared?.person, local, words) : this.hideBelow > 0 && !this.textContent.trim()
+    const below = known ? this.#text(counts, shared?.person, local, words) : this.#waits()
     this.#say({ below, stale: !!trouble, printed: this.#printed })
     if (counts && counts != before.counts) this.#tell("change", counts)
     if (trouble && trouble != before.trouble) this.#tell("stale", trouble)
+  }
+
+  /** Whether nothing is to be shown before the first numbers. */
+  #waits() {
+    return this.hideBelow > 0 && !this.textContent.trim()
   }
 
   #clear() {
