@@ -43,8 +43,8 @@ use crate::webhooks::Webhooks;
 
 /// The goodbye is repeated for 1 s. A node that takes much longer has failed.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(5);
-/// How long open requests may take to finish.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
+/// How long open requests may take to finish, those that are still on their way included.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// A node that serves, made by [`Server::start`](crate::Server::start); an example is at [`Server`](crate::Server).
 pub struct Running {

@@ -34,8 +34,10 @@ const STREAM_EXTRA: Duration = Duration::from_secs(900);
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(20);
 /// How long the last answer of a closing connection may take.
 const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// How long a stopping node waits for requests that are on their way, on connections that it accepted a moment ago.
+/// How long a stopping node waits for a further request that is on its way over a connection.
 const ON_ITS_WAY: Duration = Duration::from_millis(200);
+/// How long it waits for the first one: a client sends that again only if it may, and a busy one takes its time.
+const FIRST_ON_ITS_WAY: Duration = Duration::from_secs(1);
 /// How long to wait for the address, which the node that this one replaces may still hold.
 const BIND_WITHIN: Duration = Duration::from_secs(5);
 /// Connections of this machine that are accepted even if no place is left: checks of the node's health.
@@ -226,8 +228,10 @@ impl HttpConnection {
     async fn run(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: HttpPeer) {
         let Self { router, mut closing, header_within, activity } = self;
         let permit = Arc::clone(&peer.permit);
+        let asked = AtomicBool::new(false);
         let service = service_fn(|request: Request<Incoming>| {
             let busy = activity.begin();
+            asked.store(true, Relaxed);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer.clone());
             let answer = router.clone().oneshot(request);
@@ -243,7 +247,7 @@ impl HttpConnection {
         // Errors are the peer's: resets and half requests are common.
         let grace = tokio::select! {
             _ = connection.as_mut() => return,
-            () = stopped(&mut closing) => LAST_ANSWER_WITHIN,
+            () = stopped(&mut closing, &asked) => LAST_ANSWER_WITHIN,
             () = activity.ended() => {
                 if activity.is_idle() {
                     return;
@@ -273,9 +277,12 @@ fn busy_during(response: Response, busy: BusyConnection) -> Response {
 }
 
 /// Waits until the node stops and what is on its way has arrived.
-async fn stopped(closing: &mut watch::Receiver<bool>) {
+async fn stopped(closing: &mut watch::Receiver<bool>, asked: &AtomicBool) {
     drop(closing.wait_for(|closing| *closing).await);
     tokio::time::sleep(ON_ITS_WAY).await;
+    if !asked.load(Relaxed) {
+        tokio::time::sleep(FIRST_ON_ITS_WAY).await;
+    }
 }
 
 /// Waits until the node has stopped and the last answers have had their time.

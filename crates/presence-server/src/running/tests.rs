@@ -1,6 +1,8 @@
 //! A node of which a part ends.
 
 use presence_core::{Change, Click, Fragment, Refusal, RoomView, Visit, Write};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::*;
 use crate::signals::Signals;
@@ -39,6 +41,25 @@ async fn a_node_that_loses_a_part_fails_its_health_check_and_ends_with_an_error_
         .expect("the check fails while the node drains");
     let error = ended.await.unwrap().unwrap_err();
     assert_eq!(error.to_string(), "a part of the node, the part of a test, has panicked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_comes_late_over_a_connection_of_a_node_that_stops_is_answered() {
+    let config = Config::of(["--listen", "127.0.0.1:0", "--drain-over", "1s"]).unwrap();
+    let running = start(config, Arc::new(NoPages), Site::new("shop")).await.unwrap();
+    let address = running.address();
+    let mut late = TcpStream::connect(address).await.unwrap();
+    // What is accepted later is answered later: the connection is the node's by now.
+    assert_eq!(health(address).await, 200);
+    let drained = tokio::spawn(running.drain());
+    while TcpStream::connect(address).await.is_ok() {}
+    // A client on a busy machine.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    late.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drained.await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
