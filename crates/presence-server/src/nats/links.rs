@@ -51,8 +51,8 @@ pub(super) struct NatsLinks {
 pub(super) struct NatsState {
     starts: HeardStarts,
     dials: BTreeMap<String, AbortHandle>,
-    /// This node's questions, by their numbers: the start that is asked, and the way to the asker.
-    asked: BTreeMap<u64, (StartId, oneshot::Sender<Vec<u8>>)>,
+    /// This node's questions, by their numbers.
+    asked: BTreeMap<u64, AskedQuestion>,
     /// Other nodes' questions: the subject of the answer, and when they were asked.
     questions: BTreeMap<u64, (String, Instant)>,
     addresses: Vec<String>,
@@ -62,6 +62,13 @@ pub(super) struct NatsState {
     opened_at: Option<Instant>,
     greeted_at: Option<Instant>,
     closed: bool,
+}
+
+/// A question of this node that waits for its answer.
+struct AskedQuestion {
+    start: StartId,
+    kind: u8,
+    answer: oneshot::Sender<Vec<u8>>,
 }
 
 impl NatsState {
@@ -90,6 +97,16 @@ impl NatsState {
     fn greeting_is_due(&self) -> bool {
         let often = self.opened_at.is_some_and(|at| at.elapsed() < GREET_OFTEN_FOR);
         often || self.greeted_at.is_none_or(|at| at.elapsed() >= GREET_EVERY)
+    }
+
+    /// A confirmed start is heard now: who waits for it to confirm itself again need not wait. The question may have been lost while
+    /// the network was cut.
+    fn is_there(&mut self, start: StartId) {
+        let waits = self.asked.iter().filter(|(_, asked)| asked.start == start && asked.kind == CONFIRM);
+        let numbers: Vec<u64> = waits.map(|(number, _)| *number).collect();
+        for asked in numbers.iter().filter_map(|number| self.asked.remove(number)) {
+            drop(asked.answer.send(Vec::new()));
+        }
     }
 
     /// Whether this process was not suspended lately.
@@ -210,9 +227,13 @@ impl NatsLinks {
     fn heard(self: &Arc<Self>, parts: SubjectParts<'_>, header: SealHeader, opened: OpenedSeal) {
         match self.judge(header, opened.sent_ms) {
             Verdict::News => {
-                let link = self.state.lock().starts.link_of(header.start);
-                if let Some(link) = link {
-                    self.inbound.offer(Input::Received { link, bytes: opened.body });
+                let mut state = self.state.lock();
+                match state.starts.link_of(header.start) {
+                    Some(link) => {
+                        drop(state);
+                        self.inbound.offer(Input::Received { link, bytes: opened.body });
+                    }
+                    None => state.is_there(header.start),
                 }
             }
             Verdict::Late(late_ms) => {

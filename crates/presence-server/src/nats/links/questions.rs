@@ -8,7 +8,7 @@ use presence_core::{Input, LinkId};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{CONFIRM, CORE, NatsLinks};
+use super::{AskedQuestion, CONFIRM, CORE, NatsLinks};
 use crate::mesh::{ANSWER_WITHIN, Counts};
 use crate::nats::seal::{Lane, OpenedSeal, SealHeader, StartId};
 use crate::nats::starts::Verdict;
@@ -49,7 +49,7 @@ impl NatsLinks {
             if state.asked.len() >= QUESTIONS_MAX {
                 return None;
             }
-            state.asked.insert(number, (start, answer_tx));
+            state.asked.insert(number, AskedQuestion { start, kind, answer: answer_tx });
         }
         let (subject, answers) = self.subjects.request(name, start, number);
         let sent = self.send(Lane::Requests, subject, Some(answers), kind, body);
@@ -106,13 +106,14 @@ impl NatsLinks {
     pub(super) fn answered(&self, number: u64, header: SealHeader, opened: OpenedSeal) {
         let now_ms = self.now_ms();
         let mut state = self.state.lock();
-        let Some((_, answer)) = state.asked.remove(&number).filter(|(start, _)| *start == header.start) else { return };
+        let Some(asked) = state.asked.remove(&number).filter(|asked| asked.start == header.start) else { return };
         if opened.kind == CONFIRM {
             let Ok(last) = opened.body[..].try_into().map(u64::from_be_bytes) else { return };
             state.starts.confirm(header, last, opened.sent_ms, now_ms);
+            state.is_there(header.start);
         } else if state.starts.judge(header, opened.sent_ms, now_ms) != Verdict::News {
             return;
         }
-        drop(answer.send(opened.body));
+        drop(asked.answer.send(opened.body));
     }
 }
