@@ -14,9 +14,19 @@ const [secret, apiKey] = ["5ec7e7".repeat(8), "ab1e".repeat(8)];
 /** The blocks of commands below a heading of a page in docs/operating. */
 export function blocks(page, heading) {
   const text = readFileSync(join(root, "docs/operating", page), "utf8");
-  const sections = text.split(/^##? /m).filter((section) => section.startsWith(`${heading}\n`));
-  if (sections.length !== 1) throw new Error(`docs/operating/${page} has ${sections.length} headings "${heading}"`);
-  const found = [...sections[0].matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block);
+  let [headings, below, block] = [0, false];
+  const found = [];
+  for (const line of text.split("\n")) {
+    // A comment among commands begins as a heading does.
+    if (block === undefined && /^##? /.test(line)) {
+      below = line.replace(/^##? /, "") === heading;
+      headings += below;
+    } else if (line.startsWith("```")) {
+      if (block?.sh && below) found.push(block.text);
+      block = block === undefined ? { sh: line === "```sh", text: "" } : undefined;
+    } else if (block) block.text += `${line}\n`;
+  }
+  if (headings !== 1) throw new Error(`docs/operating/${page} has ${headings} headings "${heading}"`);
   if (found.length === 0) throw new Error(`docs/operating/${page} has no commands below "${heading}"`);
   return found;
 }

@@ -74,6 +74,15 @@ test("the units are right, and the example of an environment is a configuration"
   assert.doesNotMatch(checked, /sss|kkk/, "no secret is shown");
 });
 
+test("a command whose reader has seen enough ends quietly", () => {
+  for (const command of ["check", "completion bash", "key --site https://shop.example"]) {
+    // The reader has gone before the first line comes.
+    const line = `(sleep 0.2; exec "$0" ${command}) | true; exit "\${PIPESTATUS[0]}"`;
+    const { status, stderr } = spawnSync("bash", ["-c", line, program], { encoding: "utf8", env: environment({ GP_SECRET: secret }) });
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: "" }, command);
+  }
+});
+
 test("check finds what would stop a node, in one line, and shows no secret", (t) => {
   const { key } = selfSigned(t, "localhost");
   const { certificate } = selfSigned(t, "localhost");

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use presence_demo::{Demo, PageOptions};
-use presence_server::{AppCommand, Config, Server, SignRoom, SignStream, log, one_line};
+use presence_server::{AppCommand, Config, Server, SignRoom, SignStream, log, one_line, print_lines};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -47,13 +47,13 @@ async fn main() -> ExitCode {
     };
     let ended = match command.other {
         Some(OtherCommand::World(world)) => world.run().await,
-        Some(OtherCommand::Sign(room)) => room.token().map(|token| println!("{token}")),
-        Some(OtherCommand::SignStream(stream)) => stream.text().map(|text| println!("{text}")),
+        Some(OtherCommand::Sign(room)) => room.token().and_then(|token| print_lines(&[token])),
+        Some(OtherCommand::SignStream(stream)) => stream.text().and_then(|text| print_lines(&[text])),
         Some(OtherCommand::Completion(completion)) => completion.run(DemoCommand::command()),
         Some(OtherCommand::Man(man)) => man.run(DemoCommand::command()),
         Some(OtherCommand::App(command)) => {
             let lines = command.run("global-presence", &presence_demo::site()).await;
-            lines.map(|lines| lines.iter().for_each(|line| println!("{line}")))
+            lines.and_then(|lines| print_lines(&lines))
         }
         None => run(command.node, command.page).await,
     };

@@ -1,12 +1,12 @@
 //! What a shell and `man` know of the command line: made from it, so that neither is ever behind.
 
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Command};
 use clap_complete::Shell;
+use presence_server::print_lines;
 
 /// Prints what makes a shell complete commands and options
 #[derive(Args, Debug)]
@@ -19,11 +19,8 @@ impl CompletionCommand {
     pub(crate) fn run(&self, mut command: Command) -> anyhow::Result<()> {
         let (name, mut script) = (command.get_name().to_owned(), Vec::new());
         clap_complete::generate(self.shell, &mut command, name, &mut script);
-        match io::stdout().write_all(&script) {
-            // A reader has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written.context("could not print"),
-        }
+        let script = String::from_utf8(script).context("the shell's script is no text")?;
+        print_lines(&script.lines().collect::<Vec<_>>())
     }
 }
 

@@ -6,9 +6,11 @@ pub(crate) mod health;
 mod node_request;
 pub(crate) mod top;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 use presence_core::App;
 
@@ -79,7 +81,7 @@ pub enum AppCommand {
 }
 
 impl AppCommand {
-    /// The lines that are to be printed. What is only advice goes to standard error, after the name of the program.
+    /// The lines for [`print_lines`]. What is only advice goes to standard error, after the name of the program.
     ///
     /// # Errors
     ///
@@ -139,8 +141,25 @@ fn run_app(app: Arc<dyn App>, site: Site) -> ExitCode {
 
 fn print(command: AppCommand, site: &Site) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(command.run(site.name, site))?.iter().for_each(|line| println!("{line}"));
-    Ok(())
+    print_lines(&runtime.block_on(command.run(site.name, site))?)
+}
+
+/// Prints lines on standard output. Where the reader of a pipe has seen enough, as `head` has, that is no error.
+///
+/// ```
+/// presence_server::print_lines(&["restocked"])?;
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// If they can't be written for another reason.
+pub fn print_lines(lines: &[impl AsRef<str>]) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match lines.iter().try_for_each(|line| writeln!(out, "{}", line.as_ref())).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.context("can't write to standard output"),
+    }
 }
 
 fn serve(config: Config, app: Arc<dyn App>, site: Site) -> anyhow::Result<()> {

@@ -138,7 +138,7 @@ pub use command_line::check::CheckCommand;
 pub use command_line::facts::FactsCommand;
 pub use command_line::health::HealthCommand;
 pub use command_line::top::TopCommand;
-pub use command_line::{AppCommand, run};
+pub use command_line::{AppCommand, print_lines, run};
 pub use config::{
     Config, Edge, Limits, Location, LogFormat, NatsOptions, Origin, OtlpEndpoint, Secrets, SitePattern, StatusAccess,
     StreamPattern, Threshold, TraceOptions, WebhookOptions, WebhookUrl, one_line,
