@@ -13,8 +13,8 @@ export const harnesses = join(root, "e2e/recipes");
 export function snippet(name, url) {
   const blocks = [...readFileSync(join(root, `docs/recipes/${name}.md`), "utf8").matchAll(/^```\w+\n([^]*?)^```$/gm)];
   if (blocks.length !== 1) throw new Error(`docs/recipes/${name}.md has ${blocks.length} snippets`);
-  const patient = "{ fetch: cached, signal: AbortSignal.timeout(20_000) }";
-  return blocks[0][1].replaceAll(documented, url).replaceAll(/\b0\.5\b/g, "20").replace("{ fetch: cached }", patient);
+  const patient = "fetchPresence(URL, room, { signal: AbortSignal.timeout(20_000) })";
+  return blocks[0][1].replaceAll(documented, url).replaceAll(/\b0\.5\b/g, "20").replace("fetchPresence(URL, room)", patient);
 }
 
 /** The lines that a program prints. */

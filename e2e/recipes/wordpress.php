@@ -8,6 +8,7 @@ $requests = 0;
 function add_action($name, $action) { global $actions; $actions[$name] = $action; }
 function add_shortcode($name, $shortcode) { global $shortcodes; $shortcodes[$name] = $shortcode; }
 function esc_url($url) { return htmlspecialchars($url, ENT_QUOTES); }
+function esc_attr($text) { return htmlspecialchars($text, ENT_QUOTES); }
 function esc_html($text) { return htmlspecialchars($text, ENT_QUOTES); }
 function untrailingslashit($text) { return rtrim($text, '/\\'); }
 function get_permalink() { return $_SERVER['argv'][2]; }

@@ -49,7 +49,7 @@ describe("recipes of servers that print the number", { concurrency: 2 }, () => {
       const { url, room } = await shopWithVisitor(t);
       const away = `http://127.0.0.1:${await freePort()}`;
       const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;").replaceAll("'", "&#39;");
-      const element = (room, text) => `<live-presence${attributes ? ` room="${escaped(room)}" lang="${attributes}"` : ""}>${text}</live-presence>`;
+      const element = (room, text) => `<live-presence room="${escaped(room)}"${attributes ? ` lang="${attributes}"` : ""}>${text}</live-presence>`;
       const printed = async (url, room) => (await run(written(t, name, file, url).file, room)).map((line) => line.replaceAll("&#039;", "&#39;"));
       const seen = await printed(url, room);
       if (name === "wordpress") assert.equal(seen.shift(), `<script type="module" async src="${url}/presence.js"></script>`);
@@ -73,21 +73,21 @@ describe("recipes of servers that print the number", { concurrency: 2 }, () => {
     const { place, run } = await project(t);
     mkdirSync(join(place, "next"));
     writeFileSync(join(place, "next/watching.tsx"), snippet("next", url));
-    writeFileSync(join(place, "next/next.d.ts"), 'declare module "next/headers" { export function headers(): Promise<Headers> }\n');
+    writeFileSync(join(place, "next/next.d.ts"), 'declare module "next/server" { export function connection(): Promise<void> }\n');
     writeFileSync(join(place, "next/tsconfig.json"), readFileSync(join(place, "react/tsconfig.json"), "utf8"));
     await run("tsc", "-p", "next");
 
     mkdirSync(join(place, "node_modules/next"));
-    writeFileSync(join(place, "node_modules/next/package.json"), '{"type":"module","exports":{"./headers":"./headers.js"}}');
-    writeFileSync(join(place, "node_modules/next/headers.js"), 'export const headers = async () => new Headers({ "accept-language": "gsw, sv;q=0.8" });\n');
+    writeFileSync(join(place, "node_modules/next/package.json"), '{"type":"module","exports":{"./server":"./server.js"}}');
+    writeFileSync(join(place, "node_modules/next/server.js"), "export const connection = async () => {};\n");
     writeFileSync(join(place, "next/page.tsx"), `import { prerenderToNodeStream } from "react-dom/static";
 import { Watching } from "./watching";
-const { prelude } = await prerenderToNodeStream(<Watching room={process.argv[2]!} />);
+const { prelude } = await prerenderToNodeStream(<Watching room={process.argv[2]!} lang="sv" />);
 for await (const part of prelude) process.stdout.write(part);
 `);
     await run("vite", "build", "next", "--ssr", "page.tsx", "--outDir", join(place, "next/out"), "--logLevel", "warn");
     const html = (await lines(process.execPath, join(place, "next/out/page.js"), room)).join("\n");
-    assert.match(html, new RegExp(`<live-presence room="${room}">1 person tittar på detta</live-presence>`));
+    assert.match(html, new RegExp(`<live-presence room="${room}" lang="sv">1 person tittar på detta</live-presence>`));
     assert.ok(html.includes(`src="${url}/presence.js"`), html);
   });
 });
