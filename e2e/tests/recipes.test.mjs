@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import net from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { browser, open, visitor } from "../lib/browser.mjs";
@@ -22,6 +23,14 @@ async function shopWithVisitor(t) {
   await untilShown(page, people(1));
   // Not every language resolves the names below localhost.
   return { ...all, room: `${all.site.host}/lamp`, url: `http://127.0.0.1:${all.node.port}` };
+}
+
+/** The address of something that takes connections and closes them, as a proxy does whose node is away. */
+async function hangsUp(t) {
+  const server = net.createServer((socket) => socket.on("error", () => {}).end());
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  return `http://127.0.0.1:${server.address().port}`;
 }
 
 /** A recipe in a file of the test. */
@@ -54,7 +63,7 @@ describe("recipes of servers that print the number", { concurrency: 2 }, () => {
       const seen = await printed(url, room);
       if (name === "wordpress") assert.equal(seen.shift(), `<script type="module" async src="${url}/presence.js"></script>`);
       assert.deepEqual(seen, [element(room, sentence), element(room, sentence), "1"]);
-      assert.equal((await printed(away, hostile)).at(-2), element(hostile, ""));
+      for (const broken of [away, await hangsUp(t)]) assert.equal((await printed(broken, hostile)).at(-2), element(hostile, ""));
     });
   }
 
@@ -64,8 +73,10 @@ describe("recipes of servers that print the number", { concurrency: 2 }, () => {
     const printed = (url, room) => lines(python, join(harnesses, "django_page.py"), written(t, "django", "presence.py", url).place, room);
     const element = `<live-presence room="${room}" lang="it">1 persona sta guardando questa pagina</live-presence>`;
     assert.deepEqual(await printed(url, room), [element, element]);
-    const away = await printed(`http://127.0.0.1:${await freePort()}`, hostile);
-    assert.equal(away[0], '<live-presence room="shop.example/&quot;&gt;&lt;script&gt;&#x27;&amp;" lang="it"></live-presence>');
+    for (const broken of [`http://127.0.0.1:${await freePort()}`, await hangsUp(t)]) {
+      const [first] = await printed(broken, hostile);
+      assert.equal(first, '<live-presence room="shop.example/&quot;&gt;&lt;script&gt;&#x27;&amp;" lang="it"></live-presence>');
+    }
   });
 
   test("next: its types, and the component in React's server renderer", { timeout: 480_000 }, async (t) => {
