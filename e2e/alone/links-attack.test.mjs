@@ -1,6 +1,6 @@
 // An attacker without the secret floods a node with first packets of links: new nodes are still linked.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { attacked } from "../lib/attack.mjs";
 
 const SECONDS = 20;
@@ -18,13 +18,16 @@ const attacks = [
   ["100 silent TCP connections a second", { rate: 100, protocol: "tls" }],
 ];
 
-for (const [name, attack] of attacks) {
-  test(`${name} delay no new node by a second`, { timeout: 120_000 }, async (t) => {
-    const { joins, memory_kib: memory, log, lost, cpu_percent: cpu, done } = await attacked(t, { seconds: SECONDS, ...attack });
-    t.diagnostic(`linked after ${joins.map((ms) => ms.toFixed(1)).join(", ")} ms; ${memory} KiB more memory, ${cpu.toFixed(1)} % of a core, ${log.length} lines logged; ${JSON.stringify(done)}`);
-    assert.ok(joins.length >= 6 && joins.every((ms) => ms < WITHIN_MS), JSON.stringify(joins));
-    assert.equal(lost, 0, "no link was lost");
-    assert.ok(log.length <= LOG_LINES, log.join("\n"));
-    if (!attack.protocol) assert.ok(memory <= MEMORY_KIB, `${memory} KiB`);
-  });
-}
+// Each has nodes of its own, and takes a few hundredths of a core.
+describe("attacks", { concurrency: true }, () => {
+  for (const [name, attack] of attacks) {
+    test(`${name} delay no new node by a second`, { timeout: 120_000 }, async (t) => {
+      const { joins, memory_kib: memory, log, lost, cpu_percent: cpu, done } = await attacked(t, { seconds: SECONDS, ...attack });
+      t.diagnostic(`linked after ${joins.map((ms) => ms.toFixed(1)).join(", ")} ms; ${memory} KiB more memory, ${cpu.toFixed(1)} % of a core, ${log.length} lines logged; ${JSON.stringify(done)}`);
+      assert.ok(joins.length >= 6 && joins.every((ms) => ms < WITHIN_MS), JSON.stringify(joins));
+      assert.equal(lost, 0, "no link was lost");
+      assert.ok(log.length <= LOG_LINES, log.join("\n"));
+      if (!attack.protocol) assert.ok(memory <= MEMORY_KIB, `${memory} KiB`);
+    });
+  }
+});
