@@ -254,7 +254,11 @@ impl Renderer {
             drawing.into_iter().for_each(|drawing| out.push(Output::Draw(drawing)));
         }
         for room in forgotten {
-            self.rooms.remove(&room);
+            self.related.forget(&room);
+            // A room that it named may have made it due again meanwhile.
+            if let Some(due) = self.rooms.remove(&room).and_then(|renderer| renderer.due) {
+                self.due.remove(&(due, room.clone()));
+            }
             self.names.remove(&room.hash(source.digest));
         }
     }

@@ -24,7 +24,7 @@ const ADDRESSES_MAX: usize = 1_024;
 /// Most addresses that one node may name.
 pub(super) const ADVERTISED_MAX: usize = 16;
 /// Longest address in bytes.
-const ADDRESS_BYTES_MAX: usize = 300;
+pub(super) const ADDRESS_BYTES_MAX: usize = 300;
 /// Most addresses that the view of the mesh names as not reached.
 const UNREACHED_MAX: usize = 8;
 
@@ -84,10 +84,20 @@ impl AddressBook {
             address.configured = addresses.contains(known);
         }
         for address in addresses {
-            if let Some(entry) = self.know(address, now) {
+            if let Some(entry) = self.make_room_and_know(address, now) {
                 entry.configured = true;
             }
         }
+    }
+
+    /// Knows an address that is needed now: where the book is full, one that is in no use gives way.
+    fn make_room_and_know(&mut self, address: String, now: Mono) -> Option<&mut Address> {
+        if self.addresses.len() >= ADDRESSES_MAX && !self.addresses.contains_key(&address) {
+            let unused = self.addresses.iter().filter(|(_, known)| !known.configured && known.is_idle());
+            let oldest = unused.min_by_key(|(_, known)| (!known.told, known.known_at)).map(|(name, _)| name.clone());
+            oldest.map(|oldest| self.addresses.remove(&oldest));
+        }
+        self.know(address, now)
     }
 
     pub(super) fn know(&mut self, address: String, now: Mono) -> Option<&mut Address> {
@@ -112,7 +122,7 @@ impl AddressBook {
     /// A node that is not heard says where it is: its addresses are due now.
     pub(super) fn hasten(&mut self, node: NodeHash, addresses: &[String], now: Mono, out: &mut Outputs) {
         for address in addresses.iter().take(ADVERTISED_MAX) {
-            let Some(entry) = self.know(address.clone(), now) else { continue };
+            let Some(entry) = self.make_room_and_know(address.clone(), now) else { continue };
             (entry.node, entry.told) = (Some(node), false);
             if entry.hasten(now) {
                 out.push(Output::Dial { address: address.clone() });
@@ -217,8 +227,8 @@ impl AddressBook {
 
     /// The addresses of nodes that were reached, for the next start.
     pub(super) fn of_nodes(&self) -> Vec<String> {
-        let known = self.addresses.iter().filter(|(_, address)| address.node.is_some() && !address.ours);
-        known.map(|(name, _)| name.clone()).collect()
+        let reached = |address: &Address| address.node.is_some() && !address.told && !address.ours;
+        self.addresses.iter().filter(|(_, address)| reached(address)).map(|(name, _)| name.clone()).collect()
     }
 
     /// The configured addresses that can't be reached for a reason of this kind, a sentence each.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::discovery::Discovery;
-use crate::discovery::addresses::{ADVERTISED_MAX, Redial};
+use crate::discovery::addresses::{ADDRESS_BYTES_MAX, ADVERTISED_MAX, Redial};
 use crate::id::{LinkId, NodeHash, NodeName};
 use crate::identity::Identity;
 use crate::io::output::{AbortReason, Output};
@@ -16,6 +16,8 @@ use crate::wire::{self, Hello, HelloAnswer, Reachable, SenderId};
 
 /// Nodes that were heard or said hello this recently are named in answers.
 const LATELY_MS: u64 = 10_000;
+/// Most bytes of names and addresses in an answer: one that is too long for a link would reach no one.
+const REACHABLE_BYTES_MAX: usize = 512 << 10;
 /// A node of our name is believed to be another one from this age on.
 const OWN_NAME_MS: u64 = 5_000;
 /// A node that has said hello for this long without being heard can't be reached.
@@ -84,7 +86,8 @@ impl Discovery {
         if hash == me.hash {
             self.heard_own_name(me, sender, &hello.advertised, now, out);
         } else if self.said_hello.len() < PEERS_MAX || self.said_hello.contains_key(&sender.name) {
-            let advertised: Vec<String> = hello.advertised.iter().take(ADVERTISED_MAX).cloned().collect();
+            let advertised = hello.advertised.iter().filter(|address| address.len() <= ADDRESS_BYTES_MAX);
+            let advertised: Vec<String> = advertised.take(ADVERTISED_MAX).cloned().collect();
             let heard = self.look_for(me, sender, &advertised, membership, now, out);
             let before = self.said_hello.remove(&sender.name);
             let said = SaidHello::after(before, hash, sender.birth, advertised, heard, now);
@@ -184,7 +187,11 @@ impl Discovery {
             let known = self.book.of(NodeHash::of(&peer.name, me.digest));
             nodes.entry(peer.name.clone()).or_insert(known);
         }
-        let named = nodes.into_iter().filter(|(_, addresses)| !addresses.is_empty());
+        let mut bytes = 0;
+        let named = nodes.into_iter().filter(|(_, addresses)| !addresses.is_empty()).take_while(|(name, addresses)| {
+            bytes += name.as_str().len() + addresses.iter().map(String::len).sum::<usize>();
+            bytes <= REACHABLE_BYTES_MAX
+        });
         named.map(|(name, addresses)| Reachable { name, addresses }).take(PEERS_MAX).collect()
     }
 

@@ -15,6 +15,8 @@ pub(crate) const CAP_MAX: u16 = 1_000;
 /// Most facts that are kept besides tombstones, and bytes of them: about 150 MB of memory.
 pub(crate) const FACTS_MAX: usize = 100_000;
 const BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Most bytes that they may grow to where longer ones take the place of what is there.
+const REPLACED_BYTES_MAX: usize = 2 * BYTES_MAX;
 /// What expires within this is left out of roots: nodes need not agree on the moment.
 const EXPIRING_MS: u64 = 60_000;
 
@@ -78,7 +80,9 @@ impl FactStore {
         {
             return Merged::Known;
         }
-        if !fact.is_removed() && !self.is_live(&key) && !self.has_room(1, bytes.len()) {
+        // What is full can still be changed, within bounds: a switch stays a switch.
+        let replaced_fits = self.is_live(&key) && self.tallies.live_bytes + bytes.len() <= REPLACED_BYTES_MAX;
+        if !fact.is_removed() && !replaced_fits && !self.has_room(1, bytes.len()) {
             return Merged::Refused;
         }
         self.put(key, fact, bytes)
@@ -102,7 +106,7 @@ impl FactStore {
 
     fn put(&mut self, key: FactKey, fact: Fact, bytes: &[u8]) -> Merged {
         let full = key.entry.is_some().then(|| (key.room.clone(), key.key.clone()));
-        self.take_off(&key);
+        let known = self.take_off(&key).is_some();
         if let Some(log) = &full {
             let cap = self.caps.entry(log.clone()).or_insert(1);
             *cap = fact.cap.clamp(*cap, CAP_MAX);
@@ -123,7 +127,8 @@ impl FactStore {
             self.take_off(&oldest);
             displaced.push(oldest);
         }
-        if displaced.contains(&key) {
+        // What it took the place of is gone all the same.
+        if displaced.contains(&key) && !known {
             return Merged::Known;
         }
         Merged::Taken { key, displaced }

@@ -13,9 +13,10 @@ pub(super) struct Deadline(Option<(NodeTime, Mono)>);
 impl Node {
     /// When [`Input::Ticked`](crate::Input::Ticked) is due next, at the latest 200 ms after the last one.
     pub fn wake_at(&self) -> Mono {
-        let delta = self.local.has_news().then_some(self.delta_not_before);
+        let delta = self.local.has_news().then_some(self.delta_not_before).map(|due| self.suspension.after_grace(due));
         let beat = self.membership.hurried_heartbeat_due().filter(|due| self.suspension.may_beat(*due));
-        let told = [self.facts.publish_due(), self.local.share_due(), self.receipts.report_due(), delta, beat];
+        let share = self.local.share_due().map(|due| self.suspension.after_grace(due));
+        let told = [self.facts.publish_due(), share, self.receipts.report_due(), delta, beat];
         let drawn = [self.render.due(), self.deadline()];
         let due = told.into_iter().chain(drawn).flatten().fold(self.tick_due, Mono::min).max(self.ticked_at);
         self.suspension.by_the_clock(due)

@@ -72,6 +72,11 @@ impl Suspension {
         now < self.grace_until
     }
 
+    /// When what no node does in the grace is due.
+    pub(super) fn after_grace(&self, due: Mono) -> Mono {
+        due.max(self.grace_until)
+    }
+
     /// Whether heartbeats go out: after a gap that the others have not noticed they go on at once, before the lease ends.
     pub(super) fn may_beat(&self, now: Mono) -> bool {
         self.brief || !self.is_in_grace(now)

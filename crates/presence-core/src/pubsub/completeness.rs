@@ -81,7 +81,7 @@ impl Completeness {
 
     /// A message came.
     pub(crate) fn received(&mut self, author: TableKey, number: u64, now: Mono) {
-        let Some(numbers) = self.of(author) else { return };
+        let Some(numbers) = self.of_live(author) else { return };
         if number > numbers.upto {
             if numbers.ahead.len() < AHEAD_MAX {
                 numbers.ahead.insert(number);
@@ -94,7 +94,7 @@ impl Completeness {
     /// An author says how many messages it has published. One of an earlier version does not: a lost one is noticed when the
     /// next one comes.
     pub(crate) fn told(&mut self, author: TableKey, published: Option<u64>, now: Mono) {
-        let Some(numbers) = self.of(author) else { return };
+        let Some(numbers) = self.of_live(author) else { return };
         numbers.told_at = Some(now);
         numbers.told = numbers.told.max(published.unwrap_or(0));
         numbers.review(now);
@@ -116,6 +116,15 @@ impl Completeness {
         numbers.gone_at.get_or_insert(now - heard.gone_ms);
         numbers.told = numbers.told.max(heard.upto);
         numbers.review(now);
+    }
+
+    /// Of an author that is heard: where there is no room, the one that has been gone for longest gives way.
+    fn of_live(&mut self, author: TableKey) -> Option<&mut ReceivedNumbers> {
+        if self.authors.len() >= AUTHORS_MAX && !self.authors.contains_key(&author) {
+            let gone = self.authors.iter().filter_map(|(table, numbers)| Some((numbers.gone_at?, *table)));
+            gone.min().map(|(_, table)| self.authors.remove(&table));
+        }
+        self.of(author)
     }
 
     fn of(&mut self, author: TableKey) -> Option<&mut ReceivedNumbers> {

@@ -57,13 +57,14 @@ impl Replication {
             answer.cuts = cuts(rows, after, upto, all);
             end = answer.cuts.first().copied().unwrap_or(upto);
         }
-        if end == upto && held_ms.is_some() {
-            // No delta will bring what is known of a node that has left but numbered above a gap.
-            end = u64::MAX;
-        }
         answer.rows = rows.changed(after, end).collect();
-        if !all || end > upto {
-            answer.removed = rows.removals(if all { upto } else { after }, end).collect();
+        if !all {
+            answer.removed = rows.removals(after, end).collect();
+        }
+        if held_ms.is_some() && !request.page {
+            // No delta will bring what is known of a node that has left but numbered above a gap.
+            answer.rows.extend(rows.changed(upto, u64::MAX));
+            answer.removed.extend(rows.removals(upto, u64::MAX));
         }
         answer
     }

@@ -67,6 +67,11 @@ impl ByHand {
         outputs
     }
 
+    /// In how many ms it wants to be called again.
+    pub(crate) fn wakes_in(&self) -> u64 {
+        self.node.wake_at().since(self.now.mono)
+    }
+
     /// Lets time pass; what is ordered meanwhile.
     pub(crate) fn pass(&mut self, ms: u64) -> Vec<Output> {
         let mut outputs = Vec::new();

@@ -1,7 +1,8 @@
 //! Nodes that freeze for a while: below the lease no one notices, and soon after a longer freeze everything counts again.
 
-use presence_core::PeerState;
+use presence_core::{ConnectionId, Ended, Input, PeerState, SubscriptionId, UserId};
 
+use crate::by_hand::ByHand;
 use crate::passing::{join, seen, wait, world};
 use crate::world::World;
 
@@ -41,6 +42,23 @@ fn a_freeze_of_three_seconds_is_not_noticed_at_all() {
         assert_eq!(world.hosts.iter().map(|host| host.passages.len()).collect::<Vec<_>>(), told);
         let silent: Vec<&String> = world.notices.iter().filter(|line| line.contains("silent")).collect();
         assert_eq!(silent, Vec::<&String>::new(), "round {round}");
+    }
+}
+
+#[test]
+fn a_node_that_was_frozen_rests_until_it_acts_again() {
+    let mut node = ByHand::start("here");
+    let connection = ConnectionId(1);
+    let (subscription, room) = (SubscriptionId(1), World::room());
+    let tab = seen("");
+    node.give(Input::Joined { connection, subscription, room, user: UserId([1; 32]), tab });
+    node.pass(5_000);
+    node.freeze(5_000);
+    node.give(Input::Disconnected { connection, ended: Ended::Closed });
+    for _ in 0..8 {
+        node.give(Input::Ticked);
+        assert!(node.wakes_in() > 0, "it is called again at once, and does nothing");
+        node.freeze(100);
     }
 }
 

@@ -44,6 +44,26 @@ fn full() -> World {
 }
 
 #[test]
+fn a_node_that_starts_while_a_full_one_is_held_counts_all_of_its_visitors() {
+    let mut world = world(&["ams", "iad", "yyz"]);
+    for number in 0..30_000 {
+        let (connection, room) = (ConnectionId(number), World::room());
+        let (user, tab) = (user(number), Tab { draws: false, ..Tab::page() });
+        world.deliver(0, Input::Joined { connection, subscription: ROOM, room, user, tab });
+        if number % 2_000 == 0 {
+            wait(&mut world, 20);
+        }
+    }
+    wait(&mut world, 10_000);
+    world.drain(0);
+    wait(&mut world, 1_000);
+    world.crash(2);
+    world.start(2);
+    wait(&mut world, 6_000);
+    assert_eq!(world.hosts[2].view.as_ref().map(|view| view.users), Some(30_000));
+}
+
+#[test]
 fn a_watcher_is_sent_little_while_hundreds_come_and_go_and_a_click_is_drawn_soon() {
     let mut world = full();
     world.watch(0);

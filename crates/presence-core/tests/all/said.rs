@@ -130,9 +130,18 @@ pub(crate) fn hello(sender: &Sender, advertised: &[String]) -> Vec<u8> {
 
 /// The answer to a hello: which incarnation of the asker is known, and where other nodes are.
 pub(crate) fn hello_answer(sender: &Sender, known: u64, nodes: &[(String, String)]) -> Vec<u8> {
+    let nodes: Vec<_> = nodes.iter().map(|(name, at)| (name.clone(), vec![at.clone()])).collect();
+    hello_answer_of_many(sender, known, &nodes)
+}
+
+/// Each of them has several addresses.
+pub(crate) fn hello_answer_of_many(sender: &Sender, known: u64, nodes: &[(String, Vec<String>)]) -> Vec<u8> {
     message(48, sender, |w| {
         w.array(3)?.u64(known)?.array(0)?.array(nodes.len() as u64)?;
-        nodes.iter().try_for_each(|(name, at)| w.array(2)?.str(name)?.array(1)?.str(at).map(drop))
+        nodes.iter().try_for_each(|(name, addresses)| {
+            w.array(2)?.str(name)?.array(addresses.len() as u64)?;
+            addresses.iter().try_for_each(|address| w.str(address).map(drop))
+        })
     })
 }
 
@@ -143,6 +152,23 @@ pub(crate) fn fact(number: u64, stamp_ms: u64, expires_ms: u64) -> Vec<u8> {
         w.array(9)?.str(&format!("room-{number}"))?.str("key")?.null()?.u16(0)?;
         w.array(4)?.u64(stamp_ms)?.u32(0)?.u64(hash("there").0)?.u64(5)?;
         w.bytes(&[7; 32])?.str("ams")?.bytes(b"value")?.u64(expires_ms)?.ok()
+    };
+    write(&mut writer).expect("writing to memory can't fail");
+    writer.into_writer()
+}
+
+/// Of a register of one room: a value, or a tombstone.
+pub(crate) fn fact_or_tombstone(key: &str, stamp_ms: u64, value: Option<&str>) -> Vec<u8> {
+    let mut writer = Encoder::new(Vec::new());
+    let write = |w: &mut Writer| -> Written {
+        w.array(11)?.str(crate::world::World::room().as_str())?.str(key)?.null()?.u16(0)?;
+        w.array(4)?.u64(stamp_ms)?.u32(0)?.u64(hash("there").0)?.u64(5)?;
+        w.bytes(&[7; 32])?
+            .str("ams")?
+            .bytes(value.unwrap_or_default().as_bytes())?
+            .u64(stamp_ms + 86_400_000)?
+            .null()?;
+        if value.is_some() { w.null()?.ok() } else { w.bool(true)?.ok() }
     };
     write(&mut writer).expect("writing to memory can't fail");
     writer.into_writer()

@@ -9,6 +9,9 @@ use super::{ASK_MS, DIAL_MS, Event, Host, IDLE_MS, SYNC_MS, Wire, World};
 use crate::app::Bulb;
 use crate::digest::sha256;
 
+/// No carrier takes a longer message.
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
 impl World {
     fn hear_status(&mut self, index: usize, node: &NodeName, body: &[u8]) {
         self.hosts[index].delivered.push(format!("status of {node}: {}", String::from_utf8_lossy(body)));
@@ -202,7 +205,12 @@ impl World {
 
     fn reply(&mut self, from: usize, question: u64, bytes: Vec<u8>) {
         let Some((asker, life, _, question)) = self.asked.remove(&(from, question)) else { return };
-        if self.lost() || self.cut.contains(&(asker, from)) || !self.answered.insert((asker, life, question)) {
+        let too_long = bytes.len() > MESSAGE_BYTES_MAX;
+        if too_long
+            || self.lost()
+            || self.cut.contains(&(asker, from))
+            || !self.answered.insert((asker, life, question))
+        {
             return;
         }
         let delay = self.delay(asker, from);
