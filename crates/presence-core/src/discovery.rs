@@ -50,7 +50,7 @@ impl Discovery {
     pub(crate) fn new(advertised: Vec<String>, kept: Vec<String>, now: Mono) -> Self {
         let mut book = AddressBook::new(advertised);
         for address in kept {
-            book.know(address, now);
+            book.know_reached(address, now);
         }
         let (links, said_hello, told_unreached) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let requests = Requests::default();
@@ -228,7 +228,7 @@ impl Discovery {
         true
     }
 
-    /// Closes a link that leads to another node than its certificate says.
+    /// Closes a link over which something came that its node has not signed.
     pub(crate) fn close_link(&mut self, id: LinkId, membership: &Membership, now: Mono, out: &mut Outputs) {
         self.hang_up(id, Redial::BackOff, membership, now, out);
     }

@@ -1,4 +1,4 @@
-//! A node: input in, outputs out. It holds the parts, and carries what one of them says to those that it concerns.
+//! A node: input in, outputs out. It holds the parts, and passes events between them.
 
 mod deadlines;
 mod history;

@@ -41,6 +41,8 @@ pub(super) struct Address {
     pub(super) configured: bool,
     /// Only another node says that one is there.
     told: bool,
+    /// A dial has reached a node there, in this start or an earlier one.
+    reached: bool,
     pub(super) node: Option<NodeHash>,
     known_at: Mono,
     due_at: Mono,
@@ -85,35 +87,47 @@ impl AddressBook {
         }
         for address in addresses {
             if let Some(entry) = self.make_room_and_know(address, now) {
-                entry.configured = true;
+                (entry.configured, entry.told) = (true, false);
             }
         }
     }
 
     /// Knows an address that is needed now: where the book is full, one that is in no use gives way.
     fn make_room_and_know(&mut self, address: String, now: Mono) -> Option<&mut Address> {
-        if self.addresses.len() >= ADDRESSES_MAX && !self.addresses.contains_key(&address) {
+        if self.addresses.len() >= ADDRESSES_MAX && !self.addresses.contains_key(&address) && self.may_know(&address) {
             let unused = self.addresses.iter().filter(|(_, known)| !known.configured && known.is_idle());
-            let oldest = unused.min_by_key(|(_, known)| (!known.told, known.known_at)).map(|(name, _)| name.clone());
+            let by_use = unused.min_by_key(|(_, known)| (known.reached, !known.told, known.known_at));
+            let oldest = by_use.map(|(name, _)| name.clone());
             oldest.map(|oldest| self.addresses.remove(&oldest));
         }
         self.know(address, now)
     }
 
     pub(super) fn know(&mut self, address: String, now: Mono) -> Option<&mut Address> {
-        let fits = address.len() <= ADDRESS_BYTES_MAX && !self.advertised.contains(&address);
-        if !fits || (self.addresses.len() >= ADDRESSES_MAX && !self.addresses.contains_key(&address)) {
+        if !self.may_know(&address) || (self.addresses.len() >= ADDRESSES_MAX && !self.addresses.contains_key(&address))
+        {
             return None;
         }
         let new = || Address { known_at: now, due_at: now, ..Address::default() };
         Some(self.addresses.entry(address).or_insert_with(new))
     }
 
+    fn may_know(&self, address: &String) -> bool {
+        address.len() <= ADDRESS_BYTES_MAX && !self.advertised.contains(address)
+    }
+
+    /// An address at which a node was reached before this start.
+    pub(super) fn know_reached(&mut self, address: String, now: Mono) {
+        if let Some(entry) = self.know(address, now) {
+            entry.reached = true;
+        }
+    }
+
     /// Another node says where a node may be reached.
     pub(super) fn learn(&mut self, node: NodeHash, addresses: &[String], now: Mono) {
         for address in addresses.iter().take(ADVERTISED_MAX) {
             if let Some(entry) = self.know(address.clone(), now) {
-                entry.told |= entry.node.is_none() && !entry.configured;
+                entry.told |= entry.node.is_none() && !entry.configured && !entry.reached;
                 entry.node.get_or_insert(node);
             }
         }
@@ -174,7 +188,7 @@ impl AddressBook {
     pub(super) fn reached(&mut self, address: &str, node: NodeHash, now: Mono) -> Option<&mut Address> {
         let entry = self.addresses.get_mut(address)?;
         (entry.dialling, entry.complained, entry.failed) = (false, false, None);
-        (entry.node, entry.known_at, entry.told) = (Some(node), now, false);
+        (entry.node, entry.known_at, entry.told, entry.reached) = (Some(node), now, false, true);
         Some(entry)
     }
 
@@ -227,8 +241,8 @@ impl AddressBook {
 
     /// The addresses of nodes that were reached, for the next start.
     pub(super) fn of_nodes(&self) -> Vec<String> {
-        let reached = |address: &Address| address.node.is_some() && !address.told && !address.ours;
-        self.addresses.iter().filter(|(_, address)| reached(address)).map(|(name, _)| name.clone()).collect()
+        let reached = self.addresses.iter().filter(|(_, address)| address.reached && !address.ours);
+        reached.map(|(name, _)| name.clone()).collect()
     }
 
     /// The configured addresses that can't be reached for a reason of this kind, a sentence each.

@@ -24,8 +24,8 @@ const OWN_NAME_MS: u64 = 5_000;
 const UNREACHED_MS: u64 = 5_000;
 /// The operator hears of the same one this often.
 const UNREACHED_TOLD_MS: u64 = 60_000;
-/// Most addresses of one node that such a line names.
-const UNREACHED_NAMED: usize = 4;
+/// Most addresses of one node that a line names.
+const NAMED_MAX: usize = 4;
 
 /// A node said hello, and where it is.
 #[derive(Debug)]
@@ -153,7 +153,7 @@ impl Discovery {
             let why = entry.failed().map_or_else(|| "it is being dialled.".to_owned(), |error| error.to_string());
             Some(format!("{}: {why}", address.escape_debug()))
         });
-        let reasons: Vec<String> = reasons.take(UNREACHED_NAMED).collect();
+        let reasons: Vec<String> = reasons.take(NAMED_MAX).collect();
         format!(
             "Node {name} reaches this node, but is not heard: open its port to this node, or correct its \
              --mesh-advertise. Its addresses: {}",
@@ -270,9 +270,12 @@ impl Discovery {
     fn heard_own_name(&self, me: &Identity, sender: &SenderId, there: &[String], now: Mono, out: &mut Outputs) {
         let younger = (me.incarnation, me.birth) > (sender.incarnation, sender.birth);
         let settled = now.since(self.started_at) >= OWN_NAME_MS;
+        // Another node's words, for the log: bounded, and on one line.
+        let fits = there.iter().filter(|address| address.len() <= ADDRESS_BYTES_MAX).take(NAMED_MAX);
+        let there: Vec<String> = fits.map(|address| address.escape_debug().to_string()).collect();
         // What a link delivers names no address; a hello or its answer, at most ten seconds later, does.
         if sender.birth != me.birth && settled && younger && !there.is_empty() {
-            let (name, ours, theirs) = (me.name.clone(), self.book.advertised().to_vec(), there.to_vec());
+            let (name, ours, theirs) = (me.name.clone(), self.book.advertised().to_vec(), there);
             out.push(Output::Abort(AbortReason::NameTaken { name, ours, theirs }));
         } else if sender.birth != me.birth && settled && !younger && !there.is_empty() {
             let there = there.join(", ");

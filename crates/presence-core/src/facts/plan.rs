@@ -7,7 +7,8 @@ use crate::app::reflex::ReflexError;
 use crate::app::write::{Lifetime, Write};
 use crate::facts::fact::{FactKey, LASTS_MAX_MS, LASTS_MS, VALUE_BYTES_MAX};
 use crate::facts::name::{self, FactName, counts_as, is_set};
-use crate::facts::store::{CAP_MAX, FACTS_MAX, FactStore};
+use crate::facts::store::{CAP_MAX, FactStore};
+use crate::facts::tally::FACTS_MAX;
 use crate::id::{Room, UserId};
 use crate::identity::Identity;
 use crate::io::settings::FactSettings;
@@ -174,7 +175,7 @@ impl Plan {
         limits: FactSettings,
         now: NodeTime,
     ) -> Result<(), ReflexError> {
-        let (mut facts, mut bytes) = (0, 0);
+        let (mut facts, mut bytes, mut replaced) = (0, 0, 0);
         for (key, draft) in &self.drafts {
             let Draft::Value { value, lasts, .. } = draft else { continue };
             if matches!(lasts, Lifetime::Until(ms) if *ms <= now.0) {
@@ -182,11 +183,14 @@ impl Plan {
             }
             facts += usize::from(!store.is_live(key));
             bytes += value.len() + FACT_BYTES;
+            replaced += store.get(key).map_or(0, |stored| stored.bytes.len());
         }
         if bytes > CLICK_BYTES_MAX {
             return Err(ReflexError::TooMuch { bytes_max: CLICK_BYTES_MAX });
         }
-        if !store.has_room(facts + self.added.len(), bytes) {
+        // What is full can still be changed: a switch stays a switch.
+        let grows = facts > 0 || bytes > replaced;
+        if grows && !store.has_room(facts + self.added.len(), bytes.saturating_sub(replaced)) {
             return Err(ReflexError::NodeFull { most: FACTS_MAX });
         }
         let before = store.tallies().keys(author.room);

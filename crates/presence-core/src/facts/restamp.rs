@@ -79,6 +79,10 @@ impl Facts {
             fact.stamp = self.restamps.instead_of(fact.stamp, stamp);
             fact.expires = fact.stamp.time + lasts_ms;
             self.keep(&fact, clock, out);
+            // Its earlier stamp may leave it no place in a full log.
+            if self.store.get(&key).is_none() {
+                self.gone(&key, out);
+            }
         }
     }
 

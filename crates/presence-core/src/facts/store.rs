@@ -5,18 +5,13 @@ use std::ops::Bound;
 
 use crate::facts::fact::{Fact, FactKey, StoredFact, key_hash, read};
 use crate::facts::name::belongs_to;
-use crate::facts::tally::{Tallies, oldest_beyond};
+use crate::facts::tally::{BYTES_MAX, FACTS_MAX, Tallies, oldest_beyond};
 use crate::id::{Digest, KeyHash, NodeHash, Room};
 use crate::testing::fault_injection::{Fault, injected};
 use crate::time::{Incarnation, NodeTime, Stamp};
 
 /// What is merged makes no log longer than this.
 pub(crate) const CAP_MAX: u16 = 1_000;
-/// Most facts that are kept besides tombstones, and bytes of them: about 150 MB of memory.
-pub(crate) const FACTS_MAX: usize = 100_000;
-const BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Most bytes that they may grow to where longer ones take the place of what is there.
-const REPLACED_BYTES_MAX: usize = 2 * BYTES_MAX;
 /// What expires within this is left out of roots: nodes need not agree on the moment.
 const EXPIRING_MS: u64 = 60_000;
 
@@ -80,15 +75,14 @@ impl FactStore {
         {
             return Merged::Known;
         }
-        // What is full can still be changed, within bounds: a switch stays a switch.
-        let replaced_fits = self.is_live(&key) && self.tallies.live_bytes + bytes.len() <= REPLACED_BYTES_MAX;
-        if !fact.is_removed() && !replaced_fits && !self.has_room(1, bytes.len()) {
+        let replaced = self.get(&key).filter(|stored| !stored.fact.is_removed()).map(|stored| stored.bytes.len());
+        if !fact.is_removed() && !self.tallies.may_merge(replaced, bytes.len()) {
             return Merged::Refused;
         }
         self.put(key, fact, bytes)
     }
 
-    /// Whether that many facts more with that many bytes together may be kept.
+    /// Whether that many facts more with that many bytes together may be written.
     pub(crate) fn has_room(&self, facts: usize, bytes: usize) -> bool {
         let fits = self.tallies.live + facts <= FACTS_MAX && self.tallies.live_bytes + bytes <= BYTES_MAX;
         fits || injected(Fault::FactsUnbounded)
@@ -127,7 +121,7 @@ impl FactStore {
             self.take_off(&oldest);
             displaced.push(oldest);
         }
-        // What it took the place of is gone all the same.
+        // The fact that it replaced is gone, so callers must hear of it.
         if displaced.contains(&key) && !known {
             return Merged::Known;
         }

@@ -5,12 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::facts::fact::{Fact, FactKey, StoredFact};
 use crate::facts::name::counts_as;
 use crate::id::{KeyHash, Room};
+use crate::testing::fault_injection::{Fault, injected};
 use crate::time::Stamp;
 
+/// Most facts that are kept besides tombstones, and most bytes of them for an author: about 150 MB of memory.
+pub(crate) const FACTS_MAX: usize = 100_000;
+pub(super) const BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most tombstones of one room. A node that was away while more facts of it were removed can bring the first of them back.
-const ROOM_TOMBSTONES_MAX: usize = 4_096;
+/// It is more than a set has members by default: who removes one removes all of it everywhere.
+const ROOM_TOMBSTONES_MAX: usize = 16_384;
 /// Most tombstones of all rooms.
 const TOMBSTONES_MAX: usize = 50_000;
+
+/// Most bytes of live facts that are merged: more than authors may write, so that nodes that are full still agree.
+const MERGED_BYTES_MAX: usize = 2 * BYTES_MAX;
 
 /// One room.
 #[derive(Debug, Default)]
@@ -30,6 +38,12 @@ pub(super) struct Tallies {
 }
 
 impl Tallies {
+    /// Whether there is room for a live fact that another node or the disk brings, in place of one with that many bytes.
+    pub(super) fn may_merge(&self, replaced: Option<usize>, bytes: usize) -> bool {
+        let fits = self.live_bytes - replaced.unwrap_or(0) + bytes <= MERGED_BYTES_MAX;
+        (fits && (replaced.is_some() || self.live < FACTS_MAX)) || injected(Fault::FactsUnbounded)
+    }
+
     pub(super) fn add(&mut self, key: &FactKey, fact: &Fact, hash: KeyHash, bytes: usize) {
         if !self.rooms.contains_key(&key.room) {
             self.rooms.insert(key.room.clone(), RoomTally::default());

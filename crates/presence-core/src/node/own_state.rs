@@ -1,4 +1,4 @@
-//! What a node says of itself: its rows, its heartbeat, its leaving; and what it is seen by.
+//! What a node says of itself: its rows, its heartbeat, its leaving; and what the view of the mesh is made of.
 
 use crate::id::{Room, UserId};
 use crate::io::output::Output;
@@ -130,7 +130,7 @@ impl Node {
         self.render.show_regions(regions, now.mono);
     }
 
-    /// What the mesh is seen by.
+    /// What the view of the mesh is made of.
     pub(super) fn mesh_source(&self, now: Now) -> MeshSource<'_> {
         MeshSource {
             me: &self.me,

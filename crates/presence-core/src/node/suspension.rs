@@ -72,7 +72,7 @@ impl Suspension {
         now < self.grace_until
     }
 
-    /// When what no node does in the grace is due.
+    /// When something is due that waits for the end of the grace.
     pub(super) fn after_grace(&self, due: Mono) -> Mono {
         due.max(self.grace_until)
     }

@@ -41,14 +41,14 @@ impl MemberIndex {
     }
 
     /// A user has joined or left.
-    pub(crate) fn apply(&mut self, passage: &Transition, digest: Digest) {
+    pub(crate) fn apply(&mut self, transition: &Transition, digest: Digest) {
         if self.by_room.is_empty() {
             return;
         }
-        let Some(members) = self.by_room.get_mut(&passage.room.hash(digest)) else { return };
-        let public = passage.user.public(&passage.room, digest);
-        if passage.arrived {
-            members.users.insert(public, passage.user);
+        let Some(members) = self.by_room.get_mut(&transition.room.hash(digest)) else { return };
+        let public = transition.user.public(&transition.room, digest);
+        if transition.arrived {
+            members.users.insert(public, transition.user);
         } else {
             members.users.remove(&public);
         }

@@ -129,7 +129,7 @@ impl Table {
         u64::try_from(self.root & u128::from(u64::MAX)).expect("64 bits")
     }
 
-    /// What changed in (after, upto], if the removals of that range are all kept here.
+    /// Whether all removals with greater numbers are kept here.
     pub(crate) fn knows_removals_after(&self, after: u64) -> bool {
         after >= self.floor
     }

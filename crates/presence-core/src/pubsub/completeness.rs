@@ -81,7 +81,7 @@ impl Completeness {
 
     /// A message came.
     pub(crate) fn received(&mut self, author: TableKey, number: u64, now: Mono) {
-        let Some(numbers) = self.of_live(author) else { return };
+        let Some(numbers) = self.of_live(author, now) else { return };
         if number > numbers.upto {
             if numbers.ahead.len() < AHEAD_MAX {
                 numbers.ahead.insert(number);
@@ -94,7 +94,7 @@ impl Completeness {
     /// An author says how many messages it has published. One of an earlier version does not: a lost one is noticed when the
     /// next one comes.
     pub(crate) fn told(&mut self, author: TableKey, published: Option<u64>, now: Mono) {
-        let Some(numbers) = self.of_live(author) else { return };
+        let Some(numbers) = self.of_live(author, now) else { return };
         numbers.told_at = Some(now);
         numbers.told = numbers.told.max(published.unwrap_or(0));
         numbers.review(now);
@@ -119,10 +119,13 @@ impl Completeness {
     }
 
     /// Of an author that is heard: where there is no room, the one that has been gone for longest gives way.
-    fn of_live(&mut self, author: TableKey) -> Option<&mut ReceivedNumbers> {
+    fn of_live(&mut self, author: TableKey, now: Mono) -> Option<&mut ReceivedNumbers> {
         if self.authors.len() >= AUTHORS_MAX && !self.authors.contains_key(&author) {
             let gone = self.authors.iter().filter_map(|(table, numbers)| Some((numbers.gone_at?, *table)));
-            gone.min().map(|(_, table)| self.authors.remove(&table));
+            let oldest = gone.min().and_then(|(_, table)| self.authors.remove(&table));
+            if oldest.is_some_and(|numbers| numbers.missing_since.is_some()) && self.since.is_some() {
+                self.since = Some(now);
+            }
         }
         self.of(author)
     }

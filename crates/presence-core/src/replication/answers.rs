@@ -52,27 +52,22 @@ impl Replication {
             crashed: membership.has_crashed(table),
             ..RowsAnswer::default()
         };
-        let mut end = upto;
+        // No delta will bring what is known of a node that has left but numbered above a gap.
+        let mut end = if held_ms.is_some() { request.upto } else { upto };
         if !request.page {
-            answer.cuts = cuts(rows, after, upto, all);
-            end = answer.cuts.first().copied().unwrap_or(upto);
+            answer.cuts = cuts(rows, after, end);
+            end = answer.cuts.first().copied().unwrap_or(end);
         }
         answer.rows = rows.changed(after, end).collect();
-        if !all {
-            answer.removed = rows.removals(after, end).collect();
-        }
-        if held_ms.is_some() && !request.page {
-            // No delta will bring what is known of a node that has left but numbered above a gap.
-            answer.rows.extend(rows.changed(upto, u64::MAX));
-            answer.removed.extend(rows.removals(upto, u64::MAX));
-        }
+        // Where all rows are named, what is not named below `upto` is gone.
+        answer.removed = rows.removals(if all { upto.min(end) } else { after }, end).collect();
         answer
     }
 }
 
-/// Where pages of about the allowed size end; the last one at `upto`. An answer with all rows has no removals.
-fn cuts(rows: TableRows<'_>, after: u64, upto: u64, all: bool) -> Vec<u64> {
-    let mut removals = rows.removals(after, upto).filter(|_| !all).map(|removed| removed.number).peekable();
+/// Where pages of about the allowed size end; the last one at `upto`.
+fn cuts(rows: TableRows<'_>, after: u64, upto: u64) -> Vec<u64> {
+    let mut removals = rows.removals(after, upto).map(|removed| removed.number).peekable();
     let (mut cuts, mut bytes) = (Vec::new(), 0);
     let mut add = |number: u64, size: usize| {
         bytes += size;

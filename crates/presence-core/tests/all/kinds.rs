@@ -178,13 +178,13 @@ fn a_region_that_was_cut_off_or_is_new_learns_a_deadline_with_what_was_written_b
 #[test]
 fn tombstones_are_bounded_and_the_oldest_go() {
     let mut world = world(&["ams"]);
-    for round in 0..11 {
+    for round in 0..42 {
         let puts = (0..400).map(|n| Write::put_bytes("map", format!("{round} {n}"), "x")).collect();
         write(&mut world, 0, 7, puts);
         write(&mut world, 0, 7, vec![Write::remove("map")]);
     }
     wait(&mut world, 1_000);
-    assert_eq!(world.disk_records(0), 4_096, "4,400 were removed");
+    assert_eq!(world.disk_records(0), 16_384, "16,800 were removed");
 }
 
 #[test]

@@ -29,6 +29,13 @@ fn join(world: &mut World, number: u64) {
     world.deliver(host(number), Input::Joined { connection, subscription: ROOM, room, user: user(number), tab });
 }
 
+/// Someone comes to the first host.
+fn visit(world: &mut World, number: u64) {
+    let (connection, room) = (ConnectionId(number), World::room());
+    let (user, tab) = (user(number), Tab { draws: false, ..Tab::page() });
+    world.deliver(0, Input::Joined { connection, subscription: ROOM, room, user, tab });
+}
+
 fn full() -> World {
     let mut world = world(&REGIONS);
     world.watch(0);
@@ -44,12 +51,32 @@ fn full() -> World {
 }
 
 #[test]
+fn a_node_that_starts_counts_the_visitors_of_one_that_many_have_left() {
+    let mut world = world(&["ams", "iad"]);
+    for number in 0..30_000 {
+        visit(&mut world, number);
+        if number % 2_000 == 0 {
+            wait(&mut world, 20);
+        }
+    }
+    wait(&mut world, 5_000);
+    world.crash(1);
+    for number in 10_000..30_000 {
+        let connection = ConnectionId(number);
+        world.deliver(0, Input::Resigned { connection, subscription: ROOM });
+    }
+    wait(&mut world, 5_000);
+    world.start(1);
+    wait(&mut world, 6_000);
+    let shown = world.hosts[1].view.as_ref().map(|view| (view.users, view.unsure));
+    assert_eq!(shown, Some((10_000, 0)));
+}
+
+#[test]
 fn a_node_that_starts_while_a_full_one_is_held_counts_all_of_its_visitors() {
     let mut world = world(&["ams", "iad", "yyz"]);
     for number in 0..30_000 {
-        let (connection, room) = (ConnectionId(number), World::room());
-        let (user, tab) = (user(number), Tab { draws: false, ..Tab::page() });
-        world.deliver(0, Input::Joined { connection, subscription: ROOM, room, user, tab });
+        visit(&mut world, number);
         if number % 2_000 == 0 {
             wait(&mut world, 20);
         }

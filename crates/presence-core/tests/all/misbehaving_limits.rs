@@ -72,10 +72,9 @@ fn an_address_that_was_never_reached_is_not_kept_for_the_next_start() {
 #[test]
 fn an_answer_to_hello_fits_into_a_message_however_long_the_addresses_are() {
     let mut node = linked();
-    for number in 0..200 {
+    for number in 0..250 {
         let name = format!("node-{number}");
-        let lengths = [300, 60_000];
-        let advertised = (0..16).map(|n| format!("{name}-{n}-{}", "x".repeat(lengths[n % 2] - 20)));
+        let advertised = (0..16).map(|n| format!("{:x<1$}", format!("{name}-{n}-"), if n == 0 { 60_000 } else { 300 }));
         node.ask(&name, &said::hello(&Sender::of(&name), &advertised.collect::<Vec<_>>()));
     }
     let outputs = node.ask("asker", &said::hello(&Sender::of("asker"), &["asker".to_owned()]));
@@ -94,14 +93,14 @@ fn a_fact_that_is_removed_is_gone_also_where_its_tombstone_finds_no_room() {
     let stamp_ms = 1_800_000_000_000;
     let send = |node: &mut ByHand, facts: Vec<Vec<u8>>| node.receive(1, &said::bundle(&Sender::of("there"), &facts));
     send(&mut node, vec![said::fact_or_tombstone("bulb", stamp_ms, Some("on"))]);
-    for part in 0..4 {
+    for part in 0..16 {
         let newer = (0..1_024).map(|n| said::fact_or_tombstone(&format!("key-{part}-{n}"), stamp_ms + 2, None));
         send(&mut node, newer.collect());
         node.pass(1_000);
     }
-    assert_eq!(node.fact_times().len(), 4_097);
+    assert_eq!(node.fact_times().len(), 16_385);
     let outputs = send(&mut node, vec![said::fact_or_tombstone("bulb", stamp_ms + 1, None)]);
-    assert_eq!(node.fact_times().len(), 4_096);
+    assert_eq!(node.fact_times().len(), 16_384);
     let erased = outputs.iter().filter(|output| matches!(output, Output::Keep { record: None, .. })).count();
     assert_eq!(erased, 1, "it is taken off the disk");
 }
@@ -141,4 +140,21 @@ fn how_complete_history_is_stays_known_however_often_another_node_was_started() 
         }
     }
     assert_eq!(complete.map(|(_, known)| known), Some(true), "{complete:?}");
+}
+
+#[test]
+fn what_another_node_of_our_name_says_of_itself_is_one_short_line() {
+    let mut node = ByHand::start("here");
+    node.pass(6_000);
+    let twin = Sender { incarnation: 6, birth: 1, ..Sender::of("here") };
+    let addresses = ["twin\nERROR all facts are lost".to_owned(), "x".repeat(60_000)];
+    let addresses: Vec<String> = addresses.iter().cycle().take(16).cloned().collect();
+    let outputs = node.ask("here", &said::hello(&twin, &addresses));
+    let lines = outputs.iter().filter_map(|output| match output {
+        Output::Tell(notice) => Some(notice.message.to_string()),
+        _ => None,
+    });
+    let lines: Vec<String> = lines.collect();
+    assert!(lines.len() == 1 && lines[0].contains("called here too"), "{lines:?}");
+    assert!(lines[0].len() < 2_000 && !lines[0].contains('\n'), "{lines:?}");
 }
