@@ -57,7 +57,7 @@ pub(crate) struct StoredState {
     pub(crate) records: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The incarnation of the last start; 0 if there was none.
     pub(crate) incarnation: u64,
-    /// The name that was drawn at the first start.
+    /// The name that was generated at the first start.
     pub(crate) node: Option<NodeName>,
     /// Addresses of other nodes.
     pub(crate) addresses: Vec<String>,
@@ -66,8 +66,8 @@ pub(crate) struct StoredState {
 }
 
 impl Store {
-    /// Opens the folder's database, or creates one. The thread that writes holds the guard. A disk that is full is no error: what can be read is read, and writes are
-    /// retried. A broken file is put aside.
+    /// Opens the folder's database, or creates one. The thread that writes holds the guard. A disk that is full is no error: what can
+    /// be read is read, and writes are retried. A broken file is put aside.
     ///
     /// # Errors
     ///

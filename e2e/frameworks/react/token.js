@@ -7,7 +7,7 @@ export function useToken(room) {
     if (!room) return
     const gone = new AbortController()
     const renew = async () => {
-      const answer = await fetch("/token?room=" + encodeURIComponent(room), { signal: gone.signal })
+      const answer = await fetch("/token?room=" + encodeURIComponent(room), { signal: gone.signal, cache: "no-store" })
       if (answer.ok) setGot({ room, token: await answer.text() })
     }
     const tryAgain = () => renew().catch(() => {})
