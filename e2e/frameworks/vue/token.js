@@ -7,7 +7,7 @@ export function useToken(room) {
     if (!now) return
     const gone = new AbortController()
     const renew = async () => {
-      const answer = await fetch("/token?room=" + encodeURIComponent(now), { signal: gone.signal })
+      const answer = await fetch("/token?room=" + encodeURIComponent(now), { signal: gone.signal, cache: "no-store" })
       if (answer.ok) got.value = { room: now, token: await answer.text() }
     }
     const tryAgain = () => renew().catch(() => {})
