@@ -181,9 +181,10 @@ impl Plan {
             if matches!(lasts, Lifetime::Until(ms) if *ms <= now.0) {
                 return Err(ReflexError::Over);
             }
-            facts += usize::from(!store.is_live(key));
+            let known = store.live_bytes(key);
+            facts += usize::from(known.is_none());
             bytes += value.len() + FACT_BYTES;
-            replaced += store.get(key).map_or(0, |stored| stored.bytes.len());
+            replaced += known.unwrap_or(0);
         }
         if bytes > CLICK_BYTES_MAX {
             return Err(ReflexError::TooMuch { bytes_max: CLICK_BYTES_MAX });

@@ -75,8 +75,7 @@ impl FactStore {
         {
             return Merged::Known;
         }
-        let replaced = self.get(&key).filter(|stored| !stored.fact.is_removed()).map(|stored| stored.bytes.len());
-        if !fact.is_removed() && !self.tallies.may_merge(replaced, bytes.len()) {
+        if !fact.is_removed() && !self.tallies.may_merge(self.live_bytes(&key), bytes.len()) {
             return Merged::Refused;
         }
         self.put(key, fact, bytes)
@@ -90,7 +89,12 @@ impl FactStore {
 
     /// Whether there is a fact of this key that was not removed.
     pub(crate) fn is_live(&self, key: &FactKey) -> bool {
-        self.get(key).is_some_and(|stored| !stored.fact.is_removed())
+        self.live_bytes(key).is_some()
+    }
+
+    /// How many bytes the fact of this key takes, if it was not removed.
+    pub(crate) fn live_bytes(&self, key: &FactKey) -> Option<usize> {
+        self.get(key).filter(|stored| !stored.fact.is_removed()).map(|stored| stored.bytes.len())
     }
 
     /// Whether a fact is stamped too far ahead: it gives way to any other, unless this node will restamp it itself.

@@ -16,7 +16,6 @@ pub(super) const BYTES_MAX: usize = 64 * 1024 * 1024;
 const ROOM_TOMBSTONES_MAX: usize = 16_384;
 /// Most tombstones of all rooms.
 const TOMBSTONES_MAX: usize = 50_000;
-
 /// Most bytes of live facts that are merged: more than authors may write, so that nodes that are full still agree.
 const MERGED_BYTES_MAX: usize = 2 * BYTES_MAX;
 

@@ -8,6 +8,7 @@ use crate::world::World;
 
 const REGIONS: [&str; 5] = ["ams", "iad", "lhr", "maa", "yyz"];
 const USERS: u64 = 100_000;
+const VISITORS: u64 = 30_000;
 /// How many join, and as many leave, in a second.
 const CHURN: u64 = 500;
 /// Opening and closing of an operation in JSON, with its selector.
@@ -29,11 +30,19 @@ fn join(world: &mut World, number: u64) {
     world.deliver(host(number), Input::Joined { connection, subscription: ROOM, room, user: user(number), tab });
 }
 
-/// Someone comes to the first host.
-fn visit(world: &mut World, number: u64) {
-    let (connection, room) = (ConnectionId(number), World::room());
-    let (user, tab) = (user(number), Tab { draws: false, ..Tab::page() });
-    world.deliver(0, Input::Joined { connection, subscription: ROOM, room, user, tab });
+/// The first of these regions has so many visitors that its table takes several pages.
+fn visited(regions: &[&str]) -> World {
+    let mut world = world(regions);
+    for number in 0..VISITORS {
+        let (connection, room) = (ConnectionId(number), World::room());
+        let (user, tab) = (user(number), Tab { draws: false, ..Tab::page() });
+        world.deliver(0, Input::Joined { connection, subscription: ROOM, room, user, tab });
+        if number % 2_000 == 0 {
+            wait(&mut world, 20);
+        }
+    }
+    wait(&mut world, 10_000);
+    world
 }
 
 fn full() -> World {
@@ -52,16 +61,9 @@ fn full() -> World {
 
 #[test]
 fn a_node_that_starts_counts_the_visitors_of_one_that_many_have_left() {
-    let mut world = world(&["ams", "iad"]);
-    for number in 0..30_000 {
-        visit(&mut world, number);
-        if number % 2_000 == 0 {
-            wait(&mut world, 20);
-        }
-    }
-    wait(&mut world, 5_000);
+    let mut world = visited(&["ams", "iad"]);
     world.crash(1);
-    for number in 10_000..30_000 {
+    for number in 10_000..VISITORS {
         let connection = ConnectionId(number);
         world.deliver(0, Input::Resigned { connection, subscription: ROOM });
     }
@@ -74,20 +76,13 @@ fn a_node_that_starts_counts_the_visitors_of_one_that_many_have_left() {
 
 #[test]
 fn a_node_that_starts_while_a_full_one_is_held_counts_all_of_its_visitors() {
-    let mut world = world(&["ams", "iad", "yyz"]);
-    for number in 0..30_000 {
-        visit(&mut world, number);
-        if number % 2_000 == 0 {
-            wait(&mut world, 20);
-        }
-    }
-    wait(&mut world, 10_000);
+    let mut world = visited(&["ams", "iad", "yyz"]);
     world.drain(0);
     wait(&mut world, 1_000);
     world.crash(2);
     world.start(2);
     wait(&mut world, 6_000);
-    assert_eq!(world.hosts[2].view.as_ref().map(|view| view.users), Some(30_000));
+    assert_eq!(world.hosts[2].view.as_ref().map(|view| u64::from(view.users)), Some(VISITORS));
 }
 
 #[test]
